@@ -1,0 +1,44 @@
+"""What can go wrong, by name. A message says what was found, where, the limit, and what to try."""
+
+
+class DnmfError(Exception):
+    """Base of every error dnmf raises on purpose; the command line prints it as one line."""
+
+
+class InputError(DnmfError, ValueError):
+    """The data or an option cannot be used: a NaN, a negative value, a wrong shape, a missing chunk.
+
+    It is a :class:`ValueError` too, which is what scikit-learn's conventions expect of bad input.
+    """
+
+
+class BudgetError(DnmfError):
+    """The work does not fit in the memory that was allowed; raised before anything starts."""
+
+
+class ClusterError(DnmfError):
+    """The workers or the scheduler were lost, or stand still, and trying again did not help."""
+
+
+class CheckpointError(DnmfError):
+    """A checkpoint cannot be written, found or continued as asked."""
+
+
+class CorruptError(CheckpointError):
+    """No generation of a checkpoint is whole; the message names the damaged files."""
+
+
+class Interrupted(DnmfError):
+    """A signal stopped the fit after its pass was committed; the store can be resumed.
+
+    Parameters
+    ----------
+    signum : int
+        The signal that was received.
+    message : str
+        Says how to go on.
+    """
+
+    def __init__(self, signum: int, message: str):
+        super().__init__(message)
+        self.signum = signum

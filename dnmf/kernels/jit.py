@@ -1,0 +1,17 @@
+"""The one place for compilation settings."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Return `function` compiled by numba: cached on disk, without the GIL, IEEE arithmetic.
+
+    No ``parallel=True``: parallelism is over panels, so a kernel never starts threads of its own and
+    its sums have one order. No ``fastmath``: it would let the order of sums change between builds.
+    """
+    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
