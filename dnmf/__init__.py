@@ -1,1 +1,56 @@
-"""."""
+"""Non-negative matrix factorization of chunked matrices that do not fit in memory.
+
+``dnmf.fit(source, rank)`` returns a :class:`Model` with ``A ≈ W · diag(d) · H``.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+try:
+    __version__ = version("dnmf")
+except PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0+unknown"
+
+if TYPE_CHECKING:
+    from dnmf.conversion import convert
+    from dnmf.errors import (
+        BudgetError,
+        CheckpointError,
+        ClusterError,
+        CorruptError,
+        DnmfError,
+        InputError,
+        Interrupted,
+    )
+    from dnmf.estimator import NMF
+    from dnmf.model import Model
+    from dnmf.options import Penalty
+    from dnmf.run import fit, load, resume
+    from dnmf.sources import open_source
+
+_PLACES = {
+    "fit": "dnmf.run", "resume": "dnmf.run", "load": "dnmf.run", "open_source": "dnmf.sources",
+    "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.options",
+    "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
+    "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
+    "Interrupted": "dnmf.errors",
+}  # fmt: skip
+
+__all__ = [
+    "NMF", "BudgetError", "CheckpointError", "ClusterError", "CorruptError", "DnmfError", "InputError",
+    "Interrupted", "Model", "Penalty", "__version__", "convert", "fit", "load", "open_source", "resume",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``import dnmf`` stays quick."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'dnmf' has no attribute {name!r}")
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,348 @@
+"""A run's store on disk: whole generations, committed one after another and verified when read.
+
+A store is a directory ``NAME.dnmf``::
+
+    CURRENT                       which generation is the newest, and the checksum of its manifest
+    gen-000012-<uuid>/            one generation: a .npy file per array ...
+        manifest.json             ... and what must be found in them; written last
+    LOCK                          held by the one writer; the kernel drops it when the writer dies
+
+Anything else in it (the final factor ``W-<uuid>.zarr``) is left alone. Nothing is ever pickled.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import uuid
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from dnmf.checksums import crc32c_of
+from dnmf.errors import CheckpointError, CorruptError
+from dnmf.files import Files, explained
+from dnmf.generations import (
+    MANIFEST,
+    DamageError,
+    Generation,
+    finished_names,
+    generation_names,
+    read_content,
+    read_generation,
+    refuse_unwritable,
+    remove_generation,
+    seal,
+    unseal,
+    write_generation,
+)
+from dnmf.locks import noted_holder, take_lock
+
+__all__ = ["CheckpointWarning", "Files", "Generation", "Store", "exists", "read_latest"]
+
+_CURRENT, _LOCK = "CURRENT", "LOCK"
+_URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+class CheckpointWarning(UserWarning):
+    """A store was damaged and an older generation was used, or an old one could not be removed."""
+
+
+class Store:
+    """The one writer of a store; holds its lock until it is closed or its process dies.
+
+    A directory that is not there is made, with its parents. Forked children share the lock; programs
+    that were started (spawned) do not.
+
+    Parameters
+    ----------
+    path : path-like
+        A directory ``NAME.dnmf`` on a local or shared file system.
+    files : Files, optional
+        How files are written; only tests pass their own.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The directory, absolute; the final factor may be written beside the generations.
+
+    Raises
+    ------
+    CheckpointError
+        For a URL, a non-empty directory that is not a store, a store that another process is writing,
+        one of another format version, or a file system that refuses.
+    CorruptError
+        When it holds generations and none of them is whole; nothing is removed.
+
+    Warns
+    -----
+    CheckpointWarning
+        When ``CURRENT`` was damaged and is mended.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with Store(tempfile.mkdtemp()) as store:
+    ...     store.commit(1, {"seed": 0}, {"d": np.ones(3)})
+    >>> read_latest(store.path).record
+    {'seed': 0}
+    """
+
+    _newest: str | None
+    _number: int
+
+    def __init__(self, path: str | os.PathLike[str], files: Files | None = None):
+        self.path = _local_directory(path)
+        self._files = files or Files()
+        with explained(f"{self.path} cannot be opened for writing"):
+            _make_store_directory(self.path, self._files)
+            self._lock = take_lock(self.path / _LOCK, self.path)
+            try:
+                self._continue_from(_find_newest(self.path))
+            except BaseException:
+                self._lock.close()
+                raise
+
+    def commit(self, number: int, record: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Make a generation the newest one; on return it is on disk and outlives a power failure.
+
+        Stopped at any point it leaves the previous generation, or this one, whole and readable. The last
+        two generations are kept.
+
+        Parameters
+        ----------
+        number : int
+            Not negative, and greater than the number of the newest generation.
+        record : dict
+            Plain JSON: no NaN, no arrays.
+        arrays : mapping of str to numpy.ndarray
+            By names of letters, digits, ``_`` and ``-``. Any shape, any dtype but Python objects.
+
+        Raises
+        ------
+        CheckpointError
+            When the generation cannot be written (a full disk) or may not be (a number that does not
+            increase, another writer). The previous one is then still there, and whole.
+        """
+        if self._lock.closed:
+            raise CheckpointError(f"{self.path} was closed: open it again before committing to it")
+        if number <= self._number:
+            raise CheckpointError(
+                f"generation {number} cannot follow generation {self._number} of {self.path}: "
+                f"numbers only increase"
+            )
+        generation = Generation(int(number), record, dict(arrays))
+        refuse_unwritable(generation)
+        directory = self.path / f"gen-{number:06d}-{uuid.uuid4().hex}"
+        try:
+            with explained(f"generation {number} cannot be committed to {self.path}"):
+                self._point_at(directory.name, write_generation(directory, generation, self._files))
+        except CheckpointError:
+            self._discard(directory)
+            raise
+        self._refuse_other_writer()
+        previous, self._newest, self._number = self._newest, directory.name, number
+        self._prune({previous, directory.name})
+
+    def close(self) -> None:
+        """Let other writers in; closing twice is harmless."""
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _continue_from(self, found: "_Found") -> None:
+        self._newest = found.name
+        self._number = found.generation.number if found.generation else -1
+        self._expected = {_name_in_current(self.path)}  # what CURRENT may name, or someone else wrote it
+        if found.name and self._expected == {None}:  # CURRENT is lost, or the first commit was cut short
+            if found.damage:  # once CURRENT is mended, no reader would be told
+                warnings.warn(_damage_report(self.path, found), CheckpointWarning, stacklevel=3)
+            self._point_at(found.name, crc32c_of(read_content(self.path / found.name / MANIFEST)))
+
+    def _point_at(self, name: str, manifest_crc32c: int) -> None:
+        # Written inside the generation: a writer that was taken for dead, and whose directory was pruned
+        # since, cannot bring it back.
+        pointer = self.path / name / f"{_CURRENT}.tmp"
+        self._files.write(pointer, seal({"generation": name, "manifest_crc32c": manifest_crc32c}))
+        # The generation's own name reaches the disk before anything points at it.
+        self._files.sync_directory(self.path)
+        pointed = self._refuse_other_writer()
+        self._expected = {pointed, name}
+        self._files.replace(pointer, self.path / _CURRENT)
+        self._files.sync_directory(self.path)
+        self._expected = {name}
+
+    def _refuse_other_writer(self) -> str | None:
+        """Return what CURRENT names; CheckpointError when neither this writer nor the one before wrote it."""
+        pointed = _name_in_current(self.path)
+        if pointed is not None and pointed not in self._expected:
+            raise CheckpointError(
+                f"{self.path} was changed by another writer, to {pointed}, though this process locked it: "
+                f"end one of the two runs, then resume"
+            )
+        return pointed
+
+    def _discard(self, directory: Path) -> None:
+        with contextlib.suppress(OSError):
+            # The failure may have come after CURRENT was replaced: what it names is never removed.
+            if _name_in_current(self.path) != directory.name:
+                remove_generation(directory, self._files)
+
+    def _prune(self, kept: set[str | None]) -> None:
+        try:
+            for name in generation_names(self.path):
+                if name not in kept:
+                    remove_generation(self.path / name, self._files)
+        except OSError as error:  # the commit itself is done; the next one tries this again
+            message = f"an old generation of {self.path} cannot be removed yet: {error}"
+            warnings.warn(message, CheckpointWarning, stacklevel=3)
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether the directory is a store that holds a generation, damaged or not.
+
+    False for a store whose writer was killed before its first commit: a new writer may start in it.
+
+    Raises
+    ------
+    CheckpointError
+        For a URL, or a directory that cannot be read.
+    """
+    root = _local_directory(path)
+    with explained(f"{root} cannot be read"):
+        if not (root.is_dir() and _is_store(root)):
+            return False
+        return (root / _CURRENT).exists() or bool(finished_names(root))
+
+
+def read_latest(path: str | os.PathLike[str]) -> Generation:
+    """Return the newest whole generation of a store, every file of it verified.
+
+    Needs no lock: while another process commits, it is the generation before or after that commit.
+
+    Warns
+    -----
+    CheckpointWarning
+        When ``CURRENT`` or a newer generation is damaged; names what was found.
+
+    Raises
+    ------
+    CorruptError
+        When no generation is whole; names the damaged files.
+    CheckpointError
+        When there is no store, nothing was committed to it, it has another format version, or it cannot
+        be read.
+    """
+    root = _local_directory(path)
+    with explained(f"{root} cannot be read"):
+        if not root.is_dir():
+            raise CheckpointError(f"there is no store at {root}: check the path")
+        if not _is_store(root):
+            raise CheckpointError(f"{root} is not a dnmf store: it has no generation and no lock of dnmf")
+        found = _find_newest(root)
+    if found.generation is None:
+        raise CheckpointError(f"nothing was committed to {root}: its run ended before its first checkpoint")
+    if found.damage:
+        warnings.warn(_damage_report(root, found), CheckpointWarning, stacklevel=2)
+    return found.generation
+
+
+class _Found(NamedTuple):
+    name: str | None
+    generation: Generation | None
+    damage: list[str]
+
+
+def _find_newest(root: Path) -> _Found:
+    """Return the newest whole generation and the damage met before it; CorruptError when none is whole."""
+    while True:
+        before = _current_content(root)
+        found = _search(root, before)
+        # Files that a writer pruned while they were read are no damage: read what it moved on to.
+        if not found.damage or before == _current_content(root):
+            break
+    if found.damage and found.generation is None:
+        raise CorruptError(
+            f"no generation of {root} is whole: {'; '.join(found.damage)}. "
+            f"Restore these files from a copy, or start again in another store"
+        )
+    return found
+
+
+def _search(root: Path, current: bytes | None) -> _Found:
+    damage: list[str] = []
+    names, checksums = finished_names(root), {}
+    try:
+        if current is not None:
+            pointer = unseal(root / _CURRENT, current)
+            checksums[pointer["generation"]] = pointer["manifest_crc32c"]
+        elif len(names) > 1:  # a single one is a first commit that was cut short
+            raise DamageError(root / _CURRENT, os.strerror(errno.ENOENT))
+    except DamageError as found:
+        damage.append(str(found))
+    for name in [*checksums, *(name for name in names if name not in checksums)]:
+        try:
+            return _Found(name, read_generation(root / name, checksums.get(name)), damage)
+        except DamageError as found:
+            damage.append(str(found))
+    return _Found(None, None, damage)
+
+
+def _damage_report(root: Path, found: _Found) -> str:
+    number = found.generation.number if found.generation else None
+    return (
+        f"{root} is damaged ({'; '.join(found.damage)}); generation {number} was read, the newest whole one"
+    )
+
+
+def _current_content(root: Path) -> bytes | None:
+    try:
+        return read_content(root / _CURRENT)
+    except DamageError:
+        return None
+
+
+def _name_in_current(root: Path) -> str | None:
+    content = _current_content(root)
+    try:
+        return None if content is None else unseal(root / _CURRENT, content)["generation"]
+    except DamageError:
+        return None  # the next writer mends it
+
+
+def _local_directory(path: str | os.PathLike[str]) -> Path:
+    if _URL.search(str(path)):
+        raise CheckpointError(
+            f"{path} is a URL: stores on object storage are not supported, use a local or shared directory"
+        )
+    return Path(os.path.abspath(path))
+
+
+def _is_store(root: Path) -> bool:
+    # By content, not by name: databases too have a CURRENT and a LOCK in their directories.
+    return bool(generation_names(root)) or bool(noted_holder(root / _LOCK))
+
+
+def _make_store_directory(root: Path, files: Files) -> None:
+    for directory in reversed([path for path in (root, *root.parents) if not path.exists()]):
+        with contextlib.suppress(FileExistsError):  # another writer was faster; the lock decides
+            files.make_directory(directory)
+        files.sync_directory(directory.parent)
+    if not root.is_dir():
+        raise CheckpointError(f"{root} is a file: a store is a directory, choose another name")
+    entries = os.listdir(root)
+    cut_short = entries == [_LOCK] and not (root / _LOCK).stat().st_size
+    if entries and not cut_short and not _is_store(root):
+        raise CheckpointError(
+            f"{root} is not a dnmf store and not empty (it holds {min(entries)!r}): choose another directory"
+        )

@@ -1,0 +1,81 @@
+"""Clusters for the command line: none, one on this machine, or a running scheduler by its address."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dnmf.errors import ClusterError
+from dnmf.options import parse_bytes
+
+CONNECT_TIMEOUT_S = 30
+SAFE_DEFAULTS = {
+    "distributed.scheduler.allowed-failures": 10,
+    "distributed.scheduler.worker-ttl": "60s",
+    "distributed.scheduler.no-workers-timeout": "10 minutes",
+    "distributed.worker.memory.target": 0.6,
+    "distributed.worker.memory.spill": 0.7,
+    "distributed.worker.memory.pause": 0.85,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,
+    "distributed.nanny.pre-spawn-environ.MKL_NUM_THREADS": 1,
+    "distributed.nanny.pre-spawn-environ.OPENBLAS_NUM_THREADS": 1,
+    "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
+    "distributed.nanny.pre-spawn-environ.NUMBA_THREADING_LAYER": "omp",
+}
+"""Dask settings a fit is safe under; deploy/dask.yaml says the same for clusters started elsewhere."""
+
+
+@contextmanager
+def connect(scheduler: str | None, *, workers: int | None = None, threads: int = 1,
+            memory_limit: Any = None) -> Iterator[Any]:  # fmt: skip
+    """Yield a client for what the command line calls a scheduler, and close what was started for it.
+
+    Parameters
+    ----------
+    scheduler : str or None
+        None: no client, the work runs in process. ``"local"``: a cluster on this machine. A file: a dask
+        scheduler file. Anything else: an address such as ``tcp://host:8786``.
+    workers, threads, memory_limit
+        Of a local cluster: worker processes (default: one per processor), threads and memory of each.
+
+    Raises
+    ------
+    ClusterError
+        No scheduler answers.
+    """
+    if scheduler is None:
+        yield None
+        return
+    import dask
+    from distributed import Client, LocalCluster
+
+    with dask.config.set(SAFE_DEFAULTS):
+        if scheduler == "local":
+            limit = parse_bytes(memory_limit)
+            with (
+                LocalCluster(n_workers=workers, threads_per_worker=threads, memory_limit=limit or "auto",
+                             dashboard_address=None) as cluster,
+                Client(cluster) as client,
+            ):  # fmt: skip
+                yield client
+            return
+        with running_scheduler(scheduler) as client:
+            yield client
+
+
+def running_scheduler(scheduler: str) -> Any:
+    """Return a client of the scheduler at an address or named by a scheduler file.
+
+    Raises
+    ------
+    ClusterError
+        No scheduler answers.
+    """
+    from distributed import Client
+
+    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    try:
+        return Client(**where, timeout=CONNECT_TIMEOUT_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(f"no scheduler answers at {scheduler} ({error}); start one with: dask scheduler") from error

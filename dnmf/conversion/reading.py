@@ -1,0 +1,23 @@
+"""What goes wrong while a file is read becomes one clear sentence."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dnmf.errors import InputError
+
+
+@contextmanager
+def reading(address: object) -> Iterator[None]:
+    """Turn every way in which reading `address` can fail into an InputError that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{address}: the file is truncated or damaged ({error}); copy or download it again"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise InputError(f"{address}: cannot be read ({type(error).__name__}: {error})") from error

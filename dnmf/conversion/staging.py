@@ -1,0 +1,125 @@
+"""A directory that appears under its final name only when it is complete."""
+
+import glob
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dnmf.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # where there are no advisory locks, what a killed conversion left is not cleaned up
+    fcntl = None  # type: ignore[assignment]
+
+ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray")
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Where a conversion works: the target as it grows, and room for temporary files beside it."""
+
+    target: Path
+    spool: Path
+
+
+@contextmanager
+def staged(target: Path, *, overwrite: bool) -> Iterator[Staging]:
+    """Give a place to build a Zarr store, moved to `target` when the block ends without an error.
+
+    The work happens in a hidden sibling of `target`, so the move is a rename within one file system. An
+    error (an interrupt too) removes it; after a kill it stays, never under the final name, until the next
+    conversion to the same target removes it: a lock that dies with its process tells abandoned work from
+    work in progress.
+
+    Raises
+    ------
+    InputError
+        `target` exists and `overwrite` is false, or it is not a Zarr store, or its directory does not exist.
+    """
+    target = Path(
+        os.path.abspath(target)
+    )  # "..", trailing slashes and the like would spoil the sibling's name
+    _check_target(target, overwrite)
+    _remove_abandoned(target)
+    work = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+    try:
+        with (work / "lock.new").open("wb") as lock:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (work / "lock.new").rename(work / "lock")  # under this name it is locked from the first moment
+            staging = Staging(work / "target", work / "spool")
+            staging.spool.mkdir()
+            yield staging
+            _check_target(target, overwrite)  # again: it may have appeared in the meantime
+            _publish(staging.target, target, work / "replaced")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Return when neither path lies in the other.
+
+    Raises
+    ------
+    InputError
+        Writing the target would change the source.
+    """
+    a, b = source.resolve(), target.resolve()
+    if a == b or a in b.parents or b in a.parents:
+        raise InputError(f"{target}: the target and the source {source} overlap; choose another target")
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.converting-"
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise InputError(f"{target}: exists already; choose another name or allow overwriting")
+    if target.is_symlink() or not any((target / name).is_file() for name in ZARR_METADATA):
+        raise InputError(
+            f"{target}: exists and is not a Zarr store, so it is not overwritten; remove it yourself"
+        )
+
+
+def _publish(built: Path, target: Path, replaced: Path) -> None:
+    if not target.exists():
+        built.rename(target)
+        return
+    target.rename(replaced)
+    try:
+        built.rename(target)
+    except BaseException:
+        replaced.rename(target)
+        raise
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what a killed conversion left; an old target it had moved aside comes back."""
+    for work in target.parent.glob(glob.escape(_prefix(target)) + "*"):
+        if not _is_abandoned(work):
+            continue
+        if (work / "replaced").exists() and not target.exists():
+            (work / "replaced").rename(target)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _is_abandoned(work: Path) -> bool:
+    lock = work / "lock"
+    if fcntl is None or not lock.is_file():
+        return False
+    with lock.open("rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True

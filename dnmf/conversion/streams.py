@@ -1,0 +1,146 @@
+"""A matrix that is read once, front to back, in blocks of bounded size: by lines, by entries, or dense."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Names = NDArray[np.str_]
+
+
+class Triplets(NamedTuple):
+    """Entries of a sparse matrix in any order: ``A[rows[i], columns[i]] += values[i]``."""
+
+    rows: NDArray[Any]
+    columns: NDArray[Any]
+    values: NDArray[Any]
+
+    def transposed(self) -> "Triplets":
+        """Return the same entries of the transpose."""
+        return Triplets(self.columns, self.rows, self.values)
+
+
+class Lines(NamedTuple):
+    """Rows of a CSR (columns of a CSC) matrix: line ``first + i`` is ``indptr[i]:indptr[i + 1]``."""
+
+    first: int
+    indptr: NDArray[np.int64]
+    indices: NDArray[Any]
+    values: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MatrixStream:
+    """What every stream says of its matrix. The blocks it gives hold finite values ≥ 0 and indices in range.
+
+    Attributes
+    ----------
+    address : str
+        Where the matrix is, for messages.
+    shape : (int, int)
+        Rows and columns.
+    dtype : numpy dtype
+        Of the values in the blocks.
+    target_dtype : numpy dtype or None
+        In which they are kept unless the caller says otherwise; None: the narrowest that holds the integers
+        found.
+    row_names, column_names : ndarray of str or None
+        As many as there are rows and columns, where the source has them.
+    """
+
+    address: str
+    shape: tuple[int, int]
+    dtype: np.dtype
+    target_dtype: np.dtype | None
+    row_names: Names | None = None
+    column_names: Names | None = None
+
+    def transposed(self) -> Self:
+        """Return the stream of the transpose; nothing is read."""
+        return replace(self, shape=self.shape[::-1], row_names=self.column_names, column_names=self.row_names)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TripletStream(MatrixStream):
+    """A sparse matrix whose entries come in any order.
+
+    Attributes
+    ----------
+    stored : int
+        Entries, duplicates and explicit zeros included.
+    blocks : callable
+        ``blocks(limit)`` iterates over all entries, at most about `limit` at a time.
+    """
+
+    stored: int
+    blocks: Callable[[int], Iterator[Triplets]]
+
+    def transposed(self) -> Self:
+        """Return the stream of the transpose; nothing is read."""
+        blocks = self.blocks
+        return replace(
+            super().transposed(), blocks=lambda limit: (block.transposed() for block in blocks(limit))
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CompressedStream(MatrixStream):
+    """A sparse matrix whose lines come in order.
+
+    Attributes
+    ----------
+    stored : int
+        Entries, duplicates and explicit zeros included.
+    by_rows : bool
+        True where the lines are rows (CSR), False where they are columns (CSC).
+    lines : callable
+        ``lines(limit)`` iterates over all lines, as many at a time as hold about `limit` entries, at least
+        one.
+    """
+
+    stored: int
+    by_rows: bool
+    lines: Callable[[int], Iterator[Lines]]
+
+    def transposed(self) -> Self:
+        """Return the stream of the transpose; nothing is read."""
+        return replace(super().transposed(), by_rows=not self.by_rows)
+
+    def blocks(self, limit: int) -> Iterator[Triplets]:
+        """Iterate over the entries as triplets, at most `limit` at a time."""
+        for lines in self.lines(limit):
+            majors = np.repeat(lines.first + np.arange(len(lines.indptr) - 1), np.diff(lines.indptr))
+            for start in range(0, len(majors), limit):
+                part = slice(start, start + limit)
+                block = Triplets(majors[part], lines.indices[part], lines.values[part])
+                yield block if self.by_rows else block.transposed()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DenseStream(MatrixStream):
+    """A dense matrix, read by rows.
+
+    Attributes
+    ----------
+    read_rows : callable
+        ``read_rows(start, stop)`` returns these rows, unchecked.
+    read_columns : callable or None
+        ``read_columns(start, stop)`` returns these columns (rows × columns); None where that would decode
+        everything.
+    """
+
+    read_rows: Callable[[int, int], NDArray[Any]]
+    read_columns: Callable[[int, int], NDArray[Any]] | None = None
+
+    def transposed(self) -> Self:
+        """Return the stream of the transpose; nothing is read. Needs `read_columns`."""
+        rows, columns = self.read_rows, self.read_columns
+        if columns is None:
+            raise TypeError("this stream has to be spooled to disk before it can be transposed")
+        return replace(
+            super().transposed(),
+            read_rows=lambda start, stop: columns(start, stop).T,
+            read_columns=lambda start, stop: rows(start, stop).T,
+        )

@@ -1,0 +1,191 @@
+"""A stream of a matrix written as ``X`` of an AnnData group."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from dnmf.conversion.anndata_layout import CsrWriter, create_root, dense_chunk_rows, write_dense
+from dnmf.conversion.buckets import RowBuckets
+from dnmf.conversion.dense_files import spooled
+from dnmf.conversion.streams import CompressedStream, DenseStream, MatrixStream, TripletStream
+from dnmf.conversion.values import NARROWING, cast_values, check_values, narrowest_dtype, summing_dtype
+from dnmf.errors import InputError
+
+SMALLEST_MEMORY = 2**20
+BYTES_PER_STREAMED_ENTRY = 128  # of memory, from text or stored arrays to spooled records, copies in between
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to convert; see :func:`~dnmf.conversion.convert`. `dtype` is None where the source decides."""
+
+    dtype: np.dtype | None
+    transpose: bool
+    chunk_bytes: int
+    memory_bytes: int
+    zarr_format: Literal[2, 3]
+    progress: Callable[[int, int], None] | None
+
+    def __post_init__(self) -> None:
+        if self.zarr_format not in (2, 3):
+            raise InputError(f"zarr_format={self.zarr_format!r}: use 3 or 2")
+        if self.chunk_bytes < 1:
+            raise InputError(
+                f"chunk_bytes={self.chunk_bytes}: a chunk holds at least a byte; 16 MiB is a good size"
+            )
+        if self.memory_bytes < SMALLEST_MEMORY:
+            raise InputError(f"memory_bytes={self.memory_bytes}: give at least {SMALLEST_MEMORY} (1 MiB)")
+
+    @property
+    def entries_at_once(self) -> int:
+        """Entries that may be on their way through memory."""
+        return self.memory_bytes // BYTES_PER_STREAMED_ENTRY
+
+
+class _Progress:
+    """Counts entries towards a total and tells whoever listens."""
+
+    def __init__(self, listener: Callable[[int, int], None] | None, total: int):
+        self._listener, self._total, self._done = listener, total, 0
+
+    def advance(self, entries: int) -> None:
+        """Count some more."""
+        self._done = min(self._done + entries, self._total)
+        if self._listener is not None:
+            self._listener(self._done, self._total)
+
+    def finish(self) -> None:
+        """Count what summed duplicates and dropped zeros left uncounted."""
+        if self._done < self._total:
+            self.advance(self._total)
+
+
+def write_matrix(
+    stream: MatrixStream, target: Path, spool: Path, settings: Settings
+) -> tuple[str, int | None, np.dtype]:
+    """Write the matrix at `target` and return its kind, its number of entries if sparse, and its dtype.
+
+    Raises
+    ------
+    InputError
+        Something in the source cannot be read or used; the message says what and where.
+    """
+    if isinstance(stream, DenseStream):
+        return "dense", None, _write_dense_matrix(stream, target, spool, settings)
+    assert isinstance(stream, (TripletStream, CompressedStream))
+    if settings.transpose:
+        stream = stream.transposed()
+    if isinstance(stream, CompressedStream) and stream.by_rows:
+        return "csr", *_write_lines(stream, target, settings)
+    return "csr", *_write_triplets(stream, target, spool, settings)
+
+
+def _write_dense_matrix(stream: DenseStream, target: Path, spool: Path, settings: Settings) -> np.dtype:
+    if settings.transpose:
+        rows_at_once = max(settings.memory_bytes // (8 * stream.shape[1] * stream.dtype.itemsize), 1)
+        stream = (stream if stream.read_columns else spooled(stream, spool, rows_at_once)).transposed()
+    dtype = settings.dtype or stream.target_dtype or stream.dtype
+    root = create_root(target, stream, settings.zarr_format)
+    chunk_rows = dense_chunk_rows(stream.shape, dtype, settings.chunk_bytes)
+    progress = _Progress(settings.progress, stream.shape[0] * stream.shape[1])
+    blocks = _dense_blocks(stream, dtype, chunk_rows, settings.memory_bytes)
+    for entries in write_dense(root, stream.shape, dtype, chunk_rows, blocks):
+        progress.advance(entries)
+    return dtype
+
+
+def _dense_blocks(
+    stream: DenseStream, dtype: np.dtype, chunk_rows: int, memory_bytes: int
+) -> Iterator[NDArray[Any]]:
+    row_bytes = stream.shape[1] * (dtype.itemsize + stream.dtype.itemsize)
+    step = max(memory_bytes // (4 * row_bytes * chunk_rows), 1) * chunk_rows
+    for start in range(0, stream.shape[0], step):
+        block = stream.read_rows(start, min(start + step, stream.shape[0]))
+
+        def place(at: int, start: int = start) -> str:
+            return f"{stream.address}: row {start + at // stream.shape[1]}, column {at % stream.shape[1]}"
+
+        check_values(block, place)
+        yield cast_values(block, dtype, place)
+
+
+def _write_lines(stream: CompressedStream, target: Path, settings: Settings) -> tuple[int, np.dtype]:
+    """Copy rows that come in order."""
+    dtype = settings.dtype or stream.target_dtype or stream.dtype
+    root = create_root(target, stream, settings.zarr_format)
+    writer = CsrWriter(root, stream.shape, stream.stored, dtype, settings.chunk_bytes)
+    progress = _Progress(settings.progress, stream.stored)
+    for lines in stream.lines(settings.entries_at_once):
+        shape = (len(lines.indptr) - 1, stream.shape[1])
+        index = np.int32 if max(stream.shape[1], len(lines.values)) < 2**31 else np.int64
+        rows = sparse.csr_array(
+            (lines.values, lines.indices.astype(index), lines.indptr.astype(index)), shape=shape
+        )
+        if not rows.has_canonical_format:
+            rows = rows.astype(summing_dtype(lines.values.dtype))
+            rows.sum_duplicates()
+        _append(writer, rows, dtype, stream.address, lines.first)
+        progress.advance(len(lines.values))
+    return writer.finish(), dtype
+
+
+def _write_triplets(
+    stream: TripletStream | CompressedStream, target: Path, spool: Path, settings: Settings
+) -> tuple[int, np.dtype]:
+    """Sort entries in no order through files of rows, then write these."""
+    buckets = RowBuckets(spool, stream.shape, stream.stored, stream.dtype, settings.memory_bytes)
+    progress = _Progress(settings.progress, 2 * stream.stored)
+    for block in stream.blocks(settings.entries_at_once):
+        buckets.add(block)
+        progress.advance(len(block.values))
+    buckets.settle()
+    root = create_root(target, stream, settings.zarr_format)
+    for dtype in _dtypes_to_try(settings.dtype or stream.target_dtype, buckets.largest):
+        writer = CsrWriter(root, stream.shape, stream.stored, dtype, settings.chunk_bytes)
+        if _copy_rows(buckets, writer, dtype, stream, progress):
+            break
+    progress.finish()
+    return writer.finish(), dtype
+
+
+def _dtypes_to_try(chosen: np.dtype | None, largest: float) -> list[np.dtype]:
+    """Return the chosen dtype, or those that hold every entry: sums of entries may need a wider one."""
+    if chosen is not None:
+        return [chosen]
+    narrowest = narrowest_dtype(int(largest))
+    return [np.dtype(name) for name in NARROWING[NARROWING.index(narrowest.name) :]]
+
+
+def _copy_rows(
+    buckets: RowBuckets,
+    writer: CsrWriter,
+    dtype: np.dtype,
+    stream: TripletStream | CompressedStream,
+    progress: _Progress,
+) -> bool:
+    """Write all rows; returns False, having written some, where a sum needs a wider dtype than this guess."""
+    for first, rows in buckets.rows():
+        if stream.target_dtype is None and rows.nnz and rows.data.max() > np.iinfo(dtype).max:
+            return False
+        _append(writer, rows, dtype, stream.address, first)
+        progress.advance(rows.nnz)
+    return True
+
+
+def _append(writer: CsrWriter, rows: sparse.csr_array, dtype: np.dtype, address: str, first: int) -> None:
+    """Write sorted rows without duplicates, as `dtype` and without zeros."""
+
+    def place(at: int) -> str:
+        row = first + int(np.searchsorted(rows.indptr, at, side="right")) - 1
+        return f"{address}: row {row}, column {rows.indices[at]} of the result"
+
+    rows.data = cast_values(rows.data, dtype, place)
+    if not rows.data.all():
+        rows = rows.copy()  # the arrays may be someone else's
+        rows.eliminate_zeros()
+    writer.append(rows.indptr, rows.indices, rows.data)

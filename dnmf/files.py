@@ -1,0 +1,70 @@
+"""Durable file operations, and what to say when the file system refuses one."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dnmf.errors import CheckpointError
+
+_NO_ROOM = "free some room or raise the quota, then try again"
+_NOT_ALLOWED = "check who owns the directory and how it is mounted"
+_NO_LOCKS = "this file system has no file locks; use another directory"
+_ADVICE = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: "raise the file size limit of this process (ulimit -f), or use another file system",
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.EROFS: _NOT_ALLOWED,
+    errno.ENOLCK: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+}
+
+
+class Files:
+    """The file operations a commit is made of. Each raises OSError; a test can stop after any of them."""
+
+    def make_directory(self, path: Path) -> None:
+        """Make one directory that is not there yet."""
+        path.mkdir()
+
+    def write(self, path: Path, content: bytes | memoryview) -> None:
+        """Write a file, over an old one if there is one; its content is on disk on return."""
+        with open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def sync_directory(self, path: Path) -> None:
+        """Return once the names in a directory are on disk."""
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # some network file systems know no fsync of a directory
+                raise
+        finally:
+            os.close(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename a file over another; whoever opens the target finds the old or the new one."""
+        os.replace(source, target)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, a link, or an empty directory."""
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def explained(what_failed: str) -> Iterator[None]:
+    """Turn an OSError into a CheckpointError that says what failed, on which file, and what to try."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "check the file system, then try again")
+        raise CheckpointError(f"{what_failed}: {error}; {advice}") from error

@@ -1,0 +1,75 @@
+"""Rows of W for other data: one pass with H kept."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from dnmf.errors import InputError
+from dnmf.options import FitOptions, format_bytes
+from dnmf.passes.executor import Executor, run_pass
+from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.rows_out import create_rows_array
+from dnmf.plan import Shape, make_plan
+from dnmf.sources.memory import MemorySource
+from dnmf.sources.source import Source
+
+MOST_TURNED_BYTES = 256 * 2**20
+
+
+def solve_other_rows(source: Source, factor: np.ndarray, scale: np.ndarray, options: FitOptions,
+                     executor: Executor, out: str | None, memory_bytes: int | None) -> Any:  # fmt: skip
+    """Return the rows of W (rows, k) for every row of `source`: an ndarray, or the Zarr array at `out`.
+
+    Parameters
+    ----------
+    source : Source
+        With the columns of the fit.
+    factor : ndarray (k, n)
+        The H that is solved with.
+    scale : ndarray (k,)
+        What the solution is divided by to become W.
+    options : FitOptions
+        Of the fit: its dtype and its penalty on W apply.
+    executor : Executor
+        Where to run.
+    out : str or None
+        Path of a Zarr array to be made.
+    memory_bytes : int or None
+        A worker's limit, if not its own.
+    """
+    import zarr
+
+    n_rows, n_columns = source.shape
+    shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=0 if out else n_rows)
+    plan = make_plan(source.layout(), shape, executor.machine(memory_bytes))
+    executor.preflight(source)
+    problem = make_problem(factor.astype(options.dtype), *options.penalty.on_W)
+    work = Work((problem,), options.dtype, check=True, scale=scale)
+    if out is not None:
+        create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
+    statistics = run_pass(executor, source, plan, work, target=out or "")
+    if out is not None:
+        return zarr.open_array(out, mode="r")
+    return np.concatenate([statistics.kept[at] for at in sorted(statistics.kept)])
+
+
+def by_rows(source: Source) -> Source:
+    """Return `source` in a form whose rows are the user's rows; a small CSC store is turned in memory.
+
+    Raises
+    ------
+    InputError
+        A CSC store too large for that.
+    """
+    if not source.transposed:
+        return source
+    size = source.layout().total_bytes
+    if size > MOST_TURNED_BYTES:
+        raise InputError(
+            f"{source.address}: single rows of a CSC matrix of {format_bytes(size)} cannot be read; convert it to CSR "
+            "once with dnmf convert"
+        )
+    rows = source.read(0, source.shape[0])
+    matrix = scipy.sparse.csr_array(tuple(rows), shape=source.shape).T.tocsr()
+    return MemorySource(matrix, source.column_names(), source.row_names(), source.address)

@@ -1,0 +1,161 @@
+"""What a fit tells those who listen: dataclasses handed to callbacks, in order, after they are true."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """One pass over the data; the entries of ``model.history``.
+
+    Attributes
+    ----------
+    number : int
+        1 for the first pass.
+    objective : float
+        ``½‖A − WH‖²`` plus the penalties that are part of the objective, for the W and H of this pass.
+    relative_error : float
+        ``‖A − WH‖ / ‖A‖``.
+    decrease : float
+        By how much of itself the objective fell since the last accepted pass; infinite for the first.
+    gradient : float
+        Size of the projected gradient with respect to H, relative to that of ``WᵀA``: 0 at a stationary point.
+    accepted : bool
+        False when H was extrapolated, the objective rose, and the step was taken back.
+    extrapolated : bool
+        Whether H was extrapolated before this pass.
+    alive : int
+        Components that are not zero.
+    bytes_read : int
+        Decoded bytes read so far, those of the start included.
+    reads : float
+        The same as a multiple of the size of the data.
+    seconds : float
+        Wall time of the pass.
+    read_s, compute_s : float
+        Seconds the tasks waited for data and computed, summed over tasks.
+    """
+
+    number: int
+    objective: float
+    relative_error: float
+    decrease: float
+    gradient: float
+    accepted: bool
+    extrapolated: bool
+    alive: int
+    bytes_read: int
+    reads: float
+    seconds: float
+    read_s: float
+    compute_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values (an infinite decrease becomes None)."""
+        record = asdict(self)
+        record["decrease"] = None if self.decrease == float("inf") else self.decrease
+        return record
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "PassRecord":
+        """The record that :meth:`to_json` wrote."""
+        decrease = record["decrease"]
+        return cls(**{**record, "decrease": float("inf") if decrease is None else decrease})
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The work is cut and fits; nothing has been read yet.
+
+    Attributes
+    ----------
+    where : str
+        In process or on which cluster.
+    source : str
+        The address of the data.
+    shape : (int, int)
+        Rows and columns.
+    total_bytes : int
+        Decoded bytes of one read.
+    tasks, panels : int
+        Tasks and panels of a pass.
+    projected_bytes, limit_bytes : int
+        Projected peak of a worker and its memory limit.
+    """
+
+    where: str
+    source: str
+    shape: tuple[int, int]
+    total_bytes: int
+    tasks: int
+    panels: int
+    projected_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first H is there.
+
+    Attributes
+    ----------
+    init : str
+        Where it came from.
+    reads : float
+        What it cost, as a multiple of the size of the data.
+    resumed_at : int
+        Passes already done when a run is resumed, else 0.
+    """
+
+    init: str
+    reads: float
+    resumed_at: int = 0
+
+
+@dataclass(frozen=True)
+class PassDone:
+    """A pass is over and, where there is a store, committed.
+
+    Attributes
+    ----------
+    record : PassRecord
+        What it found.
+    committed : bool
+        Whether a checkpoint of it is on disk.
+    """
+
+    record: PassRecord
+    committed: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The model is complete.
+
+    Attributes
+    ----------
+    reason : str
+        Why it stopped.
+    passes : int
+        How many passes there were.
+    reads : float
+        Reads of the data in all.
+    relative_error : float
+        Of the model.
+    """
+
+    reason: str
+    passes: int
+    reads: float
+    relative_error: float
+
+
+Event = Planned | Started | PassDone | Finished
+Callback = Callable[[Event], None]
+
+
+def emit(callbacks: tuple[Callback, ...], event: Event) -> None:
+    """Hand `event` to every callback, in order."""
+    for callback in callbacks:
+        callback(event)

@@ -1,0 +1,55 @@
+"""The only loop: pass after pass until the state says that the next one is the last."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dnmf.fitting.state import State
+from dnmf.fitting.step import Clock, advance
+from dnmf.options import FitOptions
+from dnmf.passes.executor import Executor, run_pass
+from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.statistics import Statistics
+from dnmf.plan import Plan
+from dnmf.sources.source import Source
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a pass runs on: where, over what, and cut how."""
+
+    executor: Executor
+    source: Source
+    plan: Plan
+    source_bytes: int
+
+
+def run_until_last(
+    engine: Engine, state: State, options: FitOptions, after_pass: Callable[[State], None]
+) -> State:
+    """Return the state whose next pass is the last one; `after_pass` sees every state on the way.
+
+    Nothing but the state goes from one pass to the next, so a fit may stop after any `after_pass` and go on from
+    the state it was given.
+    """
+    while not state.reason:
+        state, _ = one_pass(engine, state, options, target=None)
+        after_pass(state)
+    return state
+
+
+def one_pass(engine: Engine, state: State, options: FitOptions, target: str | None) -> tuple[State, Statistics]:
+    """Return the state after one pass with ``state.H``, and what the pass folded.
+
+    Parameters
+    ----------
+    engine, state, options
+        What, from where, how.
+    target : str or None
+        Where the rows of W go; see :func:`dnmf.passes.executor.run_pass`.
+    """
+    began = time.perf_counter()
+    work = Work((make_problem(state.H, *options.penalty.on_W),), options.dtype, check=state.squares < 0)
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target)
+    clock = Clock(time.perf_counter() - began, engine.source_bytes)
+    return advance(state, statistics, options, clock), statistics

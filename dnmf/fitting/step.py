@@ -1,0 +1,146 @@
+"""From one pass to the next: accept or take back, extrapolate, decide whether to stop. No data, no dask."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dnmf.fitting.events import PassRecord
+from dnmf.fitting.state import State
+from dnmf.fitting.update import Measured, measure, normalize_rows, update_H
+from dnmf.options import FitOptions
+from dnmf.passes.statistics import Statistics
+
+FIRST_BETA = 0.7
+BETA_GROWTH = 1.1
+MOST_BETA_GROWTH = 1.05
+BETA_SHRINK = 2.0
+RESOLUTION = {"float32": 1e-7, "float64": 1e-14}  # of ½‖A‖²: a smaller rise of the objective is rounding
+GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the loop measured around a pass.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time.
+    source_bytes : int
+        Decoded bytes of one read of the data.
+    """
+
+    seconds: float
+    source_bytes: int
+
+
+def first_state(H: np.ndarray, options: FitOptions, bytes_read: int = 0, squares: float = -1.0) -> State:
+    """Return the state before the first pass."""
+    reason = "max_passes" if options.max_passes == 1 else ""
+    return State(H, H, FIRST_BETA, 1.0, squares=squares, bytes_read=bytes_read, reason=reason)
+
+
+def advance(state: State, statistics: Statistics, options: FitOptions, clock: Clock,
+            tolerance: float | None = None) -> State:  # fmt: skip
+    """Return the state after a pass made with ``state.H``; its last history entry describes the pass.
+
+    An extrapolated pass whose objective rose is taken back: the next pass uses the plain update of the last
+    accepted one, whose objective cannot rise (it minimizes over H, then over W).
+
+    Parameters
+    ----------
+    state : State
+        Before the pass.
+    statistics : Statistics
+        What it folded; the first model's sums count.
+    options : FitOptions
+        Of the fit.
+    clock : Clock
+        What the loop measured.
+    tolerance : float, optional
+        Of the update of H; by default that of the dtype.
+    """
+    squares = statistics.squares if state.squares < 0 else state.squares
+    sums = statistics.models[0]
+    measured = measure(sums, state.H, squares, options.penalty)
+    slack = RESOLUTION[options.dtype] * 0.5 * squares
+    accepted = not (state.extrapolated and measured.objective > state.objective + slack)
+    record = _record(state, statistics, measured, accepted, clock, squares)
+    moved = replace(
+        state,
+        squares=squares,
+        passes=state.passes + 1,
+        bytes_read=record.bytes_read,
+        history=(*state.history, record),
+    )
+    if state.reason:
+        return replace(moved, objective=measured.objective)
+    if not accepted:
+        return _with_end(_take_back(moved), options, record)
+    plain = update_H(sums, state.H, options.penalty, tolerance=tolerance)
+    return _with_end(_extrapolate(moved, plain, measured.objective, options), options, record)
+
+
+def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, clock: Clock,
+            squares: float) -> PassRecord:  # fmt: skip
+    bytes_read = state.bytes_read + statistics.bytes_read
+    known = np.isfinite(state.objective) and state.objective > 0
+    return PassRecord(
+        number=state.passes + 1,
+        objective=measured.objective,
+        relative_error=float(np.sqrt(2 * measured.loss / squares)) if squares > 0 else 0.0,
+        decrease=(state.objective - measured.objective) / state.objective if known else float("inf"),
+        gradient=measured.gradient,
+        accepted=accepted,
+        extrapolated=state.extrapolated,
+        alive=measured.alive,
+        bytes_read=bytes_read,
+        reads=bytes_read / clock.source_bytes,
+        seconds=clock.seconds,
+        read_s=statistics.read_s,
+        compute_s=statistics.compute_s,
+    )
+
+
+def _take_back(state: State) -> State:
+    return replace(
+        state,
+        H=state.plain,
+        extrapolated=False,
+        beta=state.beta / BETA_SHRINK,
+        most_beta=state.beta,
+    )
+
+
+def _extrapolate(state: State, plain: np.ndarray, objective: float, options: FitOptions) -> State:
+    """Move on to the plain update and, beyond it, along the last change: ``max(0, H + β (H − H_before))``.
+
+    β grows by a tenth with every accepted step, up to a bound that a step taken back lowers to the β it failed
+    with and that recovers slowly (Ang & Gillis 2019, doi:10.1162/neco_a_01157). The first update is not
+    extrapolated: the way from the start to it points nowhere yet.
+    """
+    moved = replace(state, H=plain, plain=plain, objective=objective, extrapolated=False)
+    if not options.extrapolate or options.penalty.scale == "absolute" or state.passes == 1:
+        return moved
+    H = np.maximum(plain + state.beta * (plain - state.plain), 0).astype(plain.dtype)
+    return replace(
+        moved,
+        H=H if options.penalty.scale == "objective" else normalize_rows(H)[0],
+        extrapolated=True,
+        beta=min(state.most_beta, state.beta * BETA_GROWTH),
+        most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),
+    )
+
+
+def _with_end(state: State, options: FitOptions, record: PassRecord) -> State:
+    """Mark the next pass as the last one when it is time: it then uses the plain update, which cannot rise."""
+    reason = ""
+    if state.passes + 1 >= options.max_passes:
+        reason = "max_passes"
+    elif record.accepted and record.decrease <= options.tol:
+        reason = "tol: the objective hardly falls"
+    elif record.accepted and record.gradient <= GRADIENT_SHARE * options.tol:
+        reason = "tol: the projected gradient is small"
+    if not reason:
+        return state
+    return replace(state, H=state.plain, extrapolated=False, reason=reason)

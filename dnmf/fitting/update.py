@@ -1,0 +1,114 @@
+"""The small problem in memory: from the sums of a pass to the next H, the objective and its gradient."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnmf.kernels.nnls import solve_rows
+from dnmf.options import Penalty
+from dnmf.passes.statistics import ModelSums
+
+UPDATE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+UPDATE_SWEEPS = 2000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the sums of a pass say of its (W, H).
+
+    Attributes
+    ----------
+    loss : float
+        ``½‖A − WH‖²``.
+    objective : float
+        The loss plus the penalties, where they are part of an objective.
+    gradient : float
+        Norm of the projected gradient in H over the norm of ``WᵀA``.
+    alive : int
+        Components with a non-zero column of W and row of H.
+    """
+
+    loss: float
+    objective: float
+    gradient: float
+    alive: int
+
+
+def _safe(scale: np.ndarray) -> np.ndarray:
+    return np.where(scale > 0, scale, 1.0)
+
+
+def normalize_rows(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `H` with rows that sum to one (or zero), and the sums it was divided by."""
+    sums = H.astype(np.float64).sum(axis=1)
+    return (H / _safe(sums)[:, None]).astype(H.dtype), sums
+
+
+def measure(sums: ModelSums, H: np.ndarray, squares: float, penalty: Penalty) -> Measured:
+    """Return loss, objective and projected gradient of (W, H) from the sums alone, in float64.
+
+    ``½‖A‖² − ⟨P, H⟩ + ½⟨G, HHᵀ⟩`` is exact up to the rounding of its terms, about 1e-7 of ``½‖A‖²`` when the
+    products were formed in float32.
+
+    Parameters
+    ----------
+    sums : ModelSums
+        Of a whole pass.
+    H : ndarray (k, n)
+        The factor the pass was made with.
+    squares : float
+        ``‖A‖²``.
+    penalty : Penalty
+        Only ``scale="objective"`` is part of the objective.
+    """
+    wide = H.astype(np.float64)
+    P = sums.P.T
+    loss = max(0.0, 0.5 * squares - float(np.vdot(P, wide)) + 0.5 * float(np.vdot(sums.G, wide @ wide.T)))
+    slope = sums.G @ wide - P
+    objective = loss
+    if penalty.scale == "objective":
+        (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
+        objective += l1_w * float(sums.s.sum()) + 0.5 * l2_w * float(np.trace(sums.G))
+        objective += l1_h * float(wide.sum()) + 0.5 * l2_h * float(np.vdot(wide, wide))
+        slope = slope + l1_h + l2_h * wide
+    projected = np.where(wide > 0, slope, np.minimum(slope, 0.0))
+    size = float(np.linalg.norm(P))
+    alive = int(np.count_nonzero((sums.s > 0) & (wide.sum(axis=1) > 0)))
+    return Measured(loss, objective, float(np.linalg.norm(projected)) / size if size else 0.0, alive)
+
+
+def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool = True,
+             tolerance: float | None = None) -> np.ndarray:  # fmt: skip
+    """Return the next H (k, n) for the W behind `sums`: exact non-negative least squares, columns independent.
+
+    Without a penalty in the objective the columns of W are first brought to sum one (``D`` from `s`:
+    ``G → D⁻¹GD⁻¹``, ``P → D⁻¹P``), the penalty of scale ``"absolute"`` acts on that problem, and the rows of the
+    result are brought to sum one: the diagonal, applied once per pass, touches no panel. With
+    ``scale="objective"`` the scale of the factors is part of the problem and is left alone.
+
+    Parameters
+    ----------
+    sums : ModelSums
+        Of a whole pass.
+    H : ndarray (k, n)
+        Where the solver starts; its dtype is that of the result.
+    penalty : Penalty
+        What acts on H.
+    scaled : bool
+        False leaves the columns of W as they came: for a W given by the caller, as RcppML does.
+    tolerance : float, optional
+        Of the solver; by default that of the dtype.
+    """
+    l1, l2 = penalty.on_H
+    in_objective = penalty.scale == "objective"
+    scale = np.ones(len(sums.s)) if in_objective or not scaled else _safe(sums.s)
+    G = sums.G / np.outer(scale, scale)
+    G[np.diag_indices_from(G)] += l2
+    B = np.ascontiguousarray(sums.P / scale) - l1
+    start = np.ascontiguousarray(H.T.astype(np.float64) * scale)
+    tolerance = UPDATE_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
+    X, _, _ = solve_rows(G, B, start, tolerance, UPDATE_SWEEPS)
+    updated = np.ascontiguousarray(X.T)
+    if not in_objective:
+        updated, _ = normalize_rows(updated)
+    return updated.astype(H.dtype)

@@ -1,0 +1,216 @@
+"""One generation of a store: a directory of ``.npy`` files and a manifest that says what must be in them.
+
+The manifest and the pointer to it are JSON that carry their own checksum in their first line, so that no
+flipped bit in them goes unseen. A directory without a manifest was never finished.
+"""
+
+import errno
+import io
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf.checksums import crc32c_of
+from dnmf.errors import CheckpointError
+from dnmf.files import Files
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_DIRECTORY = re.compile(r"gen-(\d{6,})-[0-9a-f]{32}")
+_ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_LOST = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}  # no second try will find the content
+
+
+class DamageError(Exception):
+    """A file of a store is not what was written; the text names the file and what was found."""
+
+    def __init__(self, path: Path, found: str):
+        super().__init__(f"{path.parent.name}/{path.name}: {found}")
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """One committed state of a run, as it was verified when read.
+
+    Attributes
+    ----------
+    number : int
+        Generations of a store are numbered upwards; the pass, for a fit.
+    record : dict
+        What the writer recorded, through JSON: tuples come back as lists, keys as strings.
+    arrays : dict of str to numpy.ndarray
+        Bit for bit what was committed, each in the layout (C or Fortran) it had.
+    """
+
+    number: int
+    record: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def write_generation(directory: Path, generation: Generation, files: Files) -> int:
+    """Return the CRC-32C of the manifest of a generation, once all of it is on disk in a new directory.
+
+    The manifest is written last and gets its name by a rename: where it is, the rest is too.
+
+    Raises
+    ------
+    OSError
+        From the file system.
+    """
+    files.make_directory(directory)
+    contents = {}
+    for name, array in generation.arrays.items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+        with buffer.getbuffer() as content:
+            files.write(directory / f"{name}.npy", content)
+            contents[name] = {
+                "size": len(content),
+                "crc32c": crc32c_of(content),
+                "dtype": array.dtype.str,
+                "shape": list(array.shape),
+            }
+    manifest = seal(
+        {
+            "format": FORMAT,
+            "dnmf": metadata.version("dnmf"),
+            "number": generation.number,
+            "record": generation.record,
+            "arrays": contents,
+        }
+    )
+    files.write(directory / f"{MANIFEST}.tmp", manifest)
+    files.replace(directory / f"{MANIFEST}.tmp", directory / MANIFEST)
+    files.sync_directory(directory)
+    return crc32c_of(manifest)
+
+
+def read_generation(directory: Path, manifest_crc32c: int | None) -> Generation:
+    """Return a generation, every file of it verified against its manifest.
+
+    Parameters
+    ----------
+    directory : Path
+    manifest_crc32c : int or None
+        What the manifest's checksum must be; None where nothing says.
+
+    Raises
+    ------
+    DamageError
+        Naming the first file that is missing or not what was written.
+    CheckpointError
+        For a manifest of another format version.
+    OSError
+        When the file system refuses to read.
+    """
+    path = directory / MANIFEST
+    content = read_content(path)
+    manifest = unseal(path, content)
+    if manifest_crc32c not in {None, crc32c_of(content)}:
+        raise DamageError(path, "another manifest than the one that was committed")
+    if manifest["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path} has format version {manifest['format']}, written by dnmf {manifest['dnmf']}; this dnmf "
+            f"reads version {FORMAT}: install a matching dnmf"
+        )
+    for name in manifest["arrays"]:
+        if not _ARRAY_NAME.fullmatch(name):
+            raise DamageError(path, f"names an array {name!r}")
+    arrays = {name: _read_array(directory / f"{name}.npy", is_) for name, is_ in manifest["arrays"].items()}
+    return Generation(manifest["number"], manifest["record"], arrays)
+
+
+def _read_array(path: Path, expected: Mapping[str, Any]) -> np.ndarray:
+    content = read_content(path)
+    if len(content) != expected["size"]:
+        raise DamageError(path, f"{len(content)} bytes, {expected['size']} expected")
+    if (checksum := crc32c_of(content)) != expected["crc32c"]:
+        raise DamageError(path, f"CRC-32C {checksum:08x}, {expected['crc32c']:08x} expected")
+    try:
+        # Not np.load: given a zip archive or a pickle it would start to look into it.
+        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except ValueError as error:
+        raise DamageError(path, str(error)) from error
+    if [array.dtype.str, list(array.shape)] != [expected["dtype"], expected["shape"]]:
+        raise DamageError(
+            path, f"{array.dtype} {array.shape}, {expected['dtype']} {expected['shape']} expected"
+        )
+    return array
+
+
+def remove_generation(directory: Path, files: Files) -> None:
+    """Remove a generation's directory, its manifest first: stopped half-way, it counts as never finished."""
+    for path in sorted(directory.iterdir(), key=lambda path: path.name != MANIFEST):
+        files.remove(path)
+    files.remove(directory)
+
+
+def refuse_unwritable(generation: Generation) -> None:
+    """Raise CheckpointError unless a record is plain JSON and the arrays can be written without a pickle."""
+    try:
+        json.dumps(generation.record, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"the record of generation {generation.number} is not plain JSON: {error}"
+        ) from error
+    for name, array in generation.arrays.items():
+        if not _ARRAY_NAME.fullmatch(name):
+            raise CheckpointError(f"array name {name!r}: use letters, digits, '_' and '-' only")
+        if array.dtype.hasobject:
+            raise CheckpointError(f"array {name!r} has dtype {array.dtype}: Python objects are not stored")
+
+
+def generation_names(root: Path) -> list[str]:
+    """Return the names of a store's generation directories, the newest first, finished or not."""
+    with os.scandir(root) as entries:
+        matches = [
+            _DIRECTORY.fullmatch(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)
+        ]
+    numbered = [(int(match[1]), match[0]) for match in matches if match]
+    return [name for _, name in sorted(numbered, reverse=True)]
+
+
+def finished_names(root: Path) -> list[str]:
+    """Return the names of the generation directories that have a manifest, the newest first."""
+    return [name for name in generation_names(root) if (root / name / MANIFEST).exists()]
+
+
+def seal(body: Mapping[str, Any]) -> bytes:
+    """Return JSON text whose first line holds the CRC-32C of all that follows.
+
+    Examples
+    --------
+    >>> print(seal({"number": 3}).decode())
+    {"crc32c": 668956246,
+     "number": 3
+    }
+    """
+    text = json.dumps(body, indent=1, allow_nan=False).encode()
+    return b'{"crc32c": %d,' % crc32c_of(text) + text[1:]
+
+
+def unseal(path: Path, content: bytes) -> dict[str, Any]:
+    """Return what was sealed; DamageError, naming the path, when one bit of it differs."""
+    first_line, _, rest = content.partition(b"\n")
+    text = b"{\n" + rest
+    if first_line != b'{"crc32c": %d,' % crc32c_of(text):
+        raise DamageError(path, "empty" if not content else "its text does not match its checksum")
+    body: dict[str, Any] = json.loads(text)
+    return body
+
+
+def read_content(path: Path) -> bytes:
+    """Return the bytes of a file; DamageError when it is gone or unreadable for good, OSError otherwise."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno in _LOST:
+            raise DamageError(path, os.strerror(error.errno)) from error
+        raise

@@ -1,0 +1,75 @@
+"""A lock file that one process at a time can hold, and that says who holds it."""
+
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from dnmf.errors import CheckpointError
+
+
+def take_lock(path: Path, guarded: Path) -> IO[str]:
+    """Return the lock file, open and locked; closing it, or the death of the process, frees it.
+
+    The file is never removed: a writer that waits for one inode and a writer that makes another would
+    both believe they hold the lock.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file, made when it is not there.
+    guarded : Path
+        What it guards, for the message.
+
+    Raises
+    ------
+    CheckpointError
+        When another process, or another open file of this one, holds it; names the holder.
+    OSError
+        When the file system refuses, or knows no locks.
+    """
+    import fcntl  # not on every platform, and reading a store goes without it
+
+    lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - stays open for as long as the lock is held
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _note_holder(lock)
+    except BlockingIOError as error:
+        lock.close()
+        raise CheckpointError(_held_by_another(path, guarded)) from error
+    except OSError:
+        lock.close()
+        raise
+    return lock
+
+
+def noted_holder(path: Path) -> dict[str, Any]:
+    """Return the pid, host and start that the last writer noted; empty when missing or not dnmf's."""
+    try:
+        noted = json.loads(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) and noted.get("writer") == "dnmf" else {}
+
+
+def _note_holder(lock: IO[str]) -> None:
+    holder = {
+        "writer": "dnmf",
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    lock.truncate(0)
+    lock.write(json.dumps(holder))
+    lock.flush()
+    os.fsync(lock.fileno())
+
+
+def _held_by_another(path: Path, guarded: Path) -> str:
+    holder = {"pid": "unknown", "host": "unknown", "since": "unknown", **noted_holder(path)}
+    return (
+        f"{guarded} is being written by process {holder['pid']} on host {holder['host']} since "
+        f"{holder['since']}: wait for it to end, stop it, or choose another store"
+    )

@@ -1,0 +1,219 @@
+"""A finished factorization: the factors, how they were found, and what they say of other rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf import checkpoint
+from dnmf.errors import CheckpointError, InputError
+from dnmf.fitting.apply import by_rows, solve_other_rows
+from dnmf.fitting.events import PassRecord
+from dnmf.options import FitOptions, parse_bytes
+from dnmf.passes.choose import choose_executor
+from dnmf.passes.rows_out import create_rows_array, missing_chunks
+from dnmf.sources import Source, open_source
+
+W_CHUNK_ROWS = 65536
+MOST_NAMES = 5_000_000
+
+
+@dataclass(frozen=True)
+class Model:
+    """``A ≈ W · diag(d) · H``: what :func:`dnmf.fit` returns and :func:`dnmf.load` reads.
+
+    Attributes
+    ----------
+    d : ndarray (k,)
+        The diagonal: the weight of each component, float64.
+    H : ndarray (k, n)
+        Rows sum to one (a dead component's is zero).
+    history : tuple of PassRecord
+        One for each pass.
+    options : FitOptions
+        What the fit was asked for.
+    stop_reason : str
+        Why it ended.
+    row_names, column_names : ndarray of str or None
+        Names carried over from the data.
+    path : pathlib.Path or None
+        The store the model lives in.
+    """
+
+    stored_W: Any
+    d: np.ndarray
+    H: np.ndarray
+    h_scale: np.ndarray
+    options: FitOptions
+    history: tuple[PassRecord, ...] = ()
+    stop_reason: str = ""
+    row_names: np.ndarray | None = None
+    column_names: np.ndarray | None = None
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        return (
+            f"<dnmf.Model {m} × {n}, rank {self.rank}, relative error {self.relative_error:.4f}, "
+            f"{self.reads:.1f} reads>"
+        )
+
+    @property
+    def rank(self) -> int:
+        """How many components, k."""
+        return len(self.d)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the matrix that was factorized."""
+        return int(self.stored_W.shape[0]), int(self.H.shape[1])
+
+    @property
+    def W(self) -> Any:
+        """The row factor as a dask array (m, k); columns sum to one. Read from disk only when computed."""
+        from dnmf.sources.dask_array import as_dask_array
+
+        return as_dask_array(self.stored_W, _chunk_rows(self.stored_W))
+
+    def read_W(self) -> np.ndarray:
+        """The row factor (m, k) as one array in memory."""
+        return np.asarray(self.stored_W[:])
+
+    @property
+    def relative_error(self) -> float:
+        """``‖A − W diag(d) H‖ / ‖A‖``."""
+        return self.history[-1].relative_error
+
+    @property
+    def reads(self) -> float:
+        """How often the data was read, in multiples of its size, the start included."""
+        return self.history[-1].reads
+
+    def transform(self, data: Any, *, out: str | Path | None = None, client: Any = None,
+                  memory_limit: Any = None) -> Any:  # fmt: skip
+        """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
+
+        Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²`` plus the fit's penalty on W.
+
+        Parameters
+        ----------
+        data : anything :func:`dnmf.open_source` takes
+            (rows, n) with the columns of the fit.
+        out : path, optional
+            Where the workers write the result as a Zarr array; in memory otherwise.
+        client, memory_limit
+            As in :func:`dnmf.fit`.
+
+        Returns
+        -------
+        dask array (rows, k)
+
+        Raises
+        ------
+        InputError
+            The columns are not those of the fit, or the data cannot be used.
+        CheckpointError
+            There is something at `out` already.
+        """
+        from dnmf.sources.dask_array import as_dask_array
+
+        values = self.solve(data, out=out, client=client, memory_limit=memory_limit)
+        return as_dask_array(values, _chunk_rows(values))
+
+    def solve(self, data: Any, *, out: str | Path | None = None, client: Any = None,
+              memory_limit: Any = None) -> Any:  # fmt: skip
+        """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
+        source = open_source(data)
+        self._check_columns(source)
+        if out is not None and Path(out).exists():
+            raise CheckpointError(f"{out}: exists already; choose another place for the result")
+        source = by_rows(source)
+        executor = choose_executor(client, source)
+        factor = self.h_scale[:, None] * self.H.astype(np.float64)
+        scale = np.where(self.h_scale > 0, self.d / np.where(self.h_scale > 0, self.h_scale, 1.0), 0.0)
+        place = None if out is None else str(Path(out).absolute())
+        return solve_other_rows(source, factor, scale, self.options, executor, place, parse_bytes(memory_limit))
+
+    def _check_columns(self, source: Source) -> None:
+        columns = source.shape[0] if source.transposed else source.shape[1]
+        if columns != self.shape[1]:
+            raise InputError(f"{source.address}: has {columns} columns, the model was fitted on {self.shape[1]}")
+        theirs, mine = source.row_names() if source.transposed else source.column_names(), self.column_names
+        if theirs is not None and mine is not None and not np.array_equal(theirs, mine):
+            at = int(np.flatnonzero(theirs != mine)[0])
+            raise InputError(
+                f"{source.address}: column {at} is named {str(theirs[at])!r}, in the model {str(mine[at])!r}; bring the "
+                "columns into the order of the fit"
+            )
+
+    def save(self, path: str | Path) -> "Model":
+        """Write the model to a new store and return it as it is there.
+
+        Raises
+        ------
+        CheckpointError
+            The place is taken or cannot be written.
+        """
+        with checkpoint.Store(path) as store:
+            if checkpoint.exists(path):
+                raise CheckpointError(f"{path}: holds a run already; choose another place for the model")
+            name = "W.zarr"
+            target = store.path / name
+            create_rows_array(str(target), (self.shape[0], self.rank), _chunk_rows(self.stored_W), self.options.dtype)
+            _copy_rows(self.stored_W, target)
+            store.commit(max(1, len(self.history)), {"format": "model", **self.record(name)}, self.arrays())
+            return Model.restore(checkpoint.read_latest(store.path), store.path)
+
+    def record(self, W_name: str) -> dict[str, Any]:
+        """The model as JSON values, its arrays apart."""
+        return {
+            "status": "done",
+            "W": W_name,
+            "options": self.options.to_json(),
+            "history": [record.to_json() for record in self.history],
+            "stop_reason": self.stop_reason,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of the model by name, W apart."""
+        named = {"row_names": self.row_names, "column_names": self.column_names}
+        kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
+        return {"d": self.d, "H": self.H, "h_scale": self.h_scale, **kept}
+
+    @classmethod
+    def restore(cls, generation: checkpoint.Generation, path: Path) -> "Model":
+        """The model that a finished generation of the store at `path` describes.
+
+        Raises
+        ------
+        CheckpointError
+            Its W is missing or not complete.
+        """
+        import zarr
+
+        record, arrays = generation.record, generation.arrays
+        place = path / record["W"]
+        if not place.exists() or missing_chunks(str(place)):
+            raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
+        return cls(
+            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"],
+            FitOptions.from_json(record["options"]),
+            tuple(PassRecord.from_json(entry) for entry in record["history"]),
+            record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path,
+        )  # fmt: skip
+
+
+def _chunk_rows(values: Any) -> int:
+    if hasattr(values, "chunks"):
+        return int(values.chunks[0])
+    return max(1, min(len(values), W_CHUNK_ROWS))
+
+
+def _copy_rows(values: Any, target: Path) -> None:
+    import zarr
+
+    array = zarr.open_array(str(target), mode="r+")
+    for start in range(0, array.shape[0], array.chunks[0]):
+        stop = min(start + array.chunks[0], array.shape[0])
+        array[start:stop] = values[start:stop]

@@ -1,0 +1,53 @@
+"""Where a pass over a source should run."""
+
+import logging
+import sys
+from typing import Any
+
+from dnmf.errors import BudgetError, InputError
+from dnmf.options import format_bytes
+from dnmf.passes.executor import Executor
+from dnmf.passes.threads import InProcess
+from dnmf.sources.source import Source
+
+log = logging.getLogger("dnmf")
+MOST_SENT_BYTES = 256 * 2**20
+
+
+def choose_executor(client: Any, source: Source) -> Executor:
+    """Return where a pass over `source` runs.
+
+    A given client, or the scheduler at a given address, is used. Without one the current client is used when
+    there is one and the data does not lie in this process; else the threads of this process.
+
+    Raises
+    ------
+    BudgetError
+        The data lies in this process and is too large to be sent to a cluster in every pass.
+    ClusterError
+        The scheduler does not answer, or has no workers.
+    InputError
+        `client` is neither a client nor an address.
+    """
+    if client is None and ("distributed" not in sys.modules or source.in_memory):
+        return InProcess()
+    from dnmf.passes.graph import OnCluster, client_at, current_client
+
+    if client is None:
+        found = current_client()
+        return OnCluster(found) if found is not None else InProcess()
+    if isinstance(client, str):
+        client = client_at(client)
+    elif not hasattr(client, "scheduler_info"):
+        raise InputError(f"client={client!r}: give a dask.distributed Client or the address of a scheduler")
+    _refuse_to_send(source)
+    return OnCluster(client)
+
+
+def _refuse_to_send(source: Source) -> None:
+    size = source.layout().total_bytes if source.in_memory else 0
+    if size > MOST_SENT_BYTES:
+        raise BudgetError(
+            f"{source.address}: {format_bytes(size)} in this process would travel to the workers in every pass (at most "
+            f"{format_bytes(MOST_SENT_BYTES)} may); write the matrix to Zarr and give its path, or leave the client out"
+        )

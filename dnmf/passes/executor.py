@@ -1,0 +1,98 @@
+"""Where a pass runs: one interface for threads in this process and for a dask cluster."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import ClusterError
+from dnmf.passes.problem import Work
+from dnmf.passes.statistics import Statistics
+from dnmf.plan import Group, Machine, Plan
+from dnmf.sources.source import Source
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task of a pass: a part of the source, its group, and what is particular to it."""
+
+    source: Source
+    group: Group
+    given: np.ndarray | None = None
+
+
+class Executor(ABC):
+    """Runs the tasks of a pass and adds their statistics in the fixed order."""
+
+    name: str
+
+    @abstractmethod
+    def machine(self, memory_bytes: int | None) -> Machine:
+        """What one worker offers, with the process' base memory measured.
+
+        Parameters
+        ----------
+        memory_bytes : int or None
+            A limit that replaces the worker's own.
+        """
+
+    @abstractmethod
+    def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
+        """Return the sum of the statistics of all jobs, associated as a binary tree over their order."""
+
+    @abstractmethod
+    def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Return ``function(*a)`` for each ``a``, in order."""
+
+    @abstractmethod
+    def preflight(self, source: Source) -> None:
+        """Make sure that every worker can open the source.
+
+        Raises
+        ------
+        ClusterError
+            A worker cannot; the message names it.
+        """
+
+
+def run_pass(
+    executor: Executor, source: Source, plan: Plan, work: Work, *, given: np.ndarray | None = None,
+    target: str | None = None,
+) -> Statistics:  # fmt: skip
+    """Visit every panel of `source` once and return the sums over all rows.
+
+    Parameters
+    ----------
+    executor : Executor
+        Where to run.
+    source : Source
+        The data.
+    plan : Plan
+        How it is cut.
+    work : Work
+        What to do with the rows.
+    given : ndarray (m, k), optional
+        Rows of W to use as they are.
+    target : str, optional
+        Where rows of W go: the path of a Zarr array, or ``""`` for memory.
+
+    Raises
+    ------
+    InputError
+        The data cannot be read or used.
+    ClusterError
+        The workers were lost, or the rows that came back are not the rows that were sent for.
+    """
+    jobs = [
+        Job(source.for_rows(g.start, g.stop), g, None if given is None else given[g.start : g.stop])
+        for g in plan.groups
+    ]
+    statistics = executor.add_up(jobs, work, target)
+    if statistics.rows != plan.n_rows:
+        raise ClusterError(
+            f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "
+            "counted twice. The last checkpoint is not affected"
+        )
+    return statistics

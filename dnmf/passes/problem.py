@@ -1,0 +1,95 @@
+"""What a pass is asked to do: for each model, the factor that is fixed and how the other one is found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnmf.errors import InputError
+
+RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
+TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
+MOST_SWEEPS = 1000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The non-negative least squares problem that every row of one model shares.
+
+    Row a of A has the solution ``argmin_{w ≥ 0} ½ wᵀQw − (Ha − l1)ᵀw``.
+
+    Attributes
+    ----------
+    HT : ndarray (n, k)
+        The fixed factor, transposed.
+    Q : ndarray (k, k)
+        ``H Hᵀ + l2 I``.
+    inverse : ndarray (k, k)
+        Of Q, lightly regularized: ``max(0, (Ha − l1) Q⁻¹)`` is where the solver starts.
+    l1 : float
+        Subtracted from the right-hand sides.
+    tolerance : float
+        The solver's stopping rule.
+    """
+
+    HT: np.ndarray
+    Q: np.ndarray
+    inverse: np.ndarray
+    l1: float
+    tolerance: float
+
+    @property
+    def rank(self) -> int:
+        """k."""
+        return self.HT.shape[1]
+
+
+def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: float | None = None) -> Problem:
+    """Return the problem of the rows of A for a fixed `H` (k, n); its dtype is that of the computation.
+
+    Raises
+    ------
+    InputError
+        `H` is not finite or not non-negative.
+    """
+    if not (np.isfinite(H).all() and (H >= 0).all()):
+        raise InputError("H holds a NaN, an infinity or a negative value")
+    wide = H.astype(np.float64)
+    Q = wide @ wide.T
+    Q[np.diag_indices_from(Q)] += l2
+    ridge = RIDGE_SHARE[str(H.dtype)] * np.trace(Q) / len(Q)
+    inverse = np.linalg.inv(Q + max(ridge, np.finfo(np.float64).tiny) * np.eye(len(Q))) if ridge else np.zeros_like(Q)
+    dtype = H.dtype
+    return Problem(
+        np.ascontiguousarray(H.T), Q.astype(dtype), inverse.astype(dtype), float(l1),
+        TOLERANCE[str(dtype)] if tolerance is None else tolerance,
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """One pass: the models it serves and what else is done on the way. Sent to each worker once.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        One for each model; empty when rows of W are given instead.
+    dtype : str
+        Of the computation.
+    check : bool
+        Whether the values are checked (finite, not negative, each entry once) and squared: on the first pass.
+    rank : int
+        Of the model whose W is given, when it is.
+    scale : ndarray (k,), optional
+        What the columns of W are divided by where they are written out; the sums are those of W before.
+    """
+
+    problems: tuple[Problem, ...]
+    dtype: str
+    check: bool = False
+    rank: int = 0
+    scale: np.ndarray | None = None
+
+    @property
+    def ranks(self) -> list[int]:
+        """The rank of each model's sums."""
+        return [problem.rank for problem in self.problems] or [self.rank]

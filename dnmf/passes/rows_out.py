@@ -1,0 +1,162 @@
+"""Where the rows of W go on the last pass: to Zarr, written by the tasks in whole chunks, or into memory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import CheckpointError
+
+
+class RowsOut:
+    """Takes rows of W in rising order and keeps them for the caller.
+
+    Parameters
+    ----------
+    start : int
+        First row that will come.
+    """
+
+    def __init__(self, start: int):
+        self._start = start
+        self._parts: list[np.ndarray] = []
+
+    def write(self, at: int, rows: np.ndarray) -> None:
+        """Take `rows`, the first of which is row `at`."""
+        del at
+        self._parts.append(rows)
+
+    def finish(self) -> dict[int, np.ndarray]:
+        """Return the rows kept in memory, by their first row; call once."""
+        return {self._start: np.concatenate(self._parts)} if self._parts else {}
+
+
+class ZarrRowsOut(RowsOut):
+    """Writes rows of W to a Zarr array in whole chunks, each by this one writer.
+
+    Parameters
+    ----------
+    path : str
+        The array; made by :func:`create_rows_array`.
+    start, stop : int
+        The rows of the task; `start` is a multiple of the array's chunk rows.
+    """
+
+    def __init__(self, path: str, start: int, stop: int):
+        super().__init__(start)
+        self._path, self._stop = path, stop
+        self._next, self._buffered = start, 0
+        self._array: Any = None
+
+    def write(self, at: int, rows: np.ndarray) -> None:
+        """Take `rows` and write every chunk that is complete."""
+        if at != self._next + self._buffered:
+            raise CheckpointError(f"{self._path}: rows came out of order ({at}, expected {self._next + self._buffered})")
+        self._parts.append(rows)
+        self._buffered += len(rows)
+        height = self._open().chunks[0]
+        while self._buffered >= height:
+            self._flush(height)
+
+    def finish(self) -> dict[int, np.ndarray]:
+        """Write what is left; nothing stays in memory."""
+        if self._buffered:
+            self._flush(self._buffered)
+        if self._next != self._stop:
+            raise CheckpointError(f"{self._path}: rows {self._next}:{self._stop} of W were not computed")
+        return {}
+
+    def _open(self) -> Any:
+        if self._array is None:
+            import zarr
+
+            try:
+                self._array = zarr.open_array(self._path, mode="r+")
+            except (OSError, ValueError) as error:
+                raise CheckpointError(
+                    f"{self._path}: W cannot be written here ({error}); every worker must see the store's path"
+                ) from error
+        return self._array
+
+    def _flush(self, height: int) -> None:
+        buffered = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
+        try:
+            self._array[self._next : self._next + height] = buffered[:height]
+        except OSError as error:
+            raise CheckpointError(f"{self._path}: W cannot be written ({error}); is the disk full?") from error
+        self._next += height
+        self._buffered -= height
+        self._parts = [buffered[height:]] if self._buffered else []
+
+
+def open_rows_out(target: str | None, start: int, stop: int) -> RowsOut | None:
+    """Return where the rows `start:stop` of W go: nowhere (None), into memory (``""``) or to the array at a path."""
+    if target is None:
+        return None
+    return ZarrRowsOut(target, start, stop) if target else RowsOut(start)
+
+
+def create_rows_array(path: str, shape: tuple[int, int], chunk_rows: int, dtype: str) -> None:
+    """Make an empty Zarr array for a factor: whole rows in a chunk, every chunk with a checksum.
+
+    AnnData reads it (``encoding-type: array``); dask reads it with ``dask.array.from_zarr``.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be made.
+    """
+    import zarr
+    from zarr.codecs import Crc32cCodec
+
+    try:
+        array = zarr.create_array(
+            path, shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype, fill_value=0,
+            compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
+            attributes={"encoding-type": "array", "encoding-version": "0.2.0"},
+        )  # fmt: skip
+        del array
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: an array for W cannot be made here ({error})") from error
+
+
+def rescale_rows(raw: str, path: str, scale: np.ndarray, start: int, stop: int) -> int:
+    """Copy rows `start:stop` of the array at `raw` to the one at `path`, its columns divided by `scale`.
+
+    A column whose scale is zero stays zero. Doing it twice does no harm.
+
+    Returns
+    -------
+    int
+        How many rows were written.
+    """
+    import zarr
+
+    source, target = zarr.open_array(raw, mode="r"), zarr.open_array(path, mode="r+")
+    height = target.chunks[0]
+    for low in range(start, stop, height):
+        high = min(low + height, stop)
+        target[low:high] = normalize_columns(source[low:high], scale)
+    return stop - start
+
+
+def normalize_columns(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return `rows` with each column divided by its entry of `scale`, zero where that is zero."""
+    safe = np.where(scale > 0, scale, 1.0)
+    return (rows.astype(np.float64) / safe).astype(rows.dtype)
+
+
+def missing_chunks(path: str) -> int:
+    """Return how many chunks of the array at `path` are not there."""
+    import zarr
+
+    array = zarr.open_array(path, mode="r")
+    return int(np.prod([-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)])) - array.nchunks_initialized
+
+
+def remove_array(path: str) -> None:
+    """Remove the array at `path`, if it is there."""
+    import shutil
+
+    if Path(path).exists():
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""What a pass folds: a record that adds."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class ModelSums:
+    """The sums of one model over some rows, in float64.
+
+    Attributes
+    ----------
+    G : ndarray (k, k)
+        ``WᵀW``.
+    P : ndarray (n, k)
+        ``AᵀW``, the transpose of the cross product ``WᵀA``: the order in which it is folded and solved.
+    s : ndarray (k,)
+        Column sums of W.
+    """
+
+    G: np.ndarray
+    P: np.ndarray
+    s: np.ndarray
+
+    @classmethod
+    def zeros(cls, rank: int, n_columns: int) -> "ModelSums":
+        """Sums over no rows."""
+        return cls(np.zeros((rank, rank)), np.zeros((n_columns, rank)), np.zeros(rank))
+
+    def __add__(self, other: "ModelSums") -> "ModelSums":
+        return ModelSums(self.G + other.G, self.P + other.P, self.s + other.s)
+
+
+@dataclass
+class Statistics:
+    """What some rows contribute to a pass; ``a + b`` is the contribution of both, a below b.
+
+    Attributes
+    ----------
+    models : list of ModelSums
+        One for each model the pass serves.
+    rows : int
+        How many rows were visited: carried along so that a lost or doubled panel cannot go unnoticed.
+    squares : float
+        ``‖A‖²`` of the rows; 0 unless the pass checks the values.
+    bytes_read : int
+        Decoded bytes.
+    read_s, compute_s : float
+        Seconds of the tasks, waiting for data and computing.
+    kept : dict
+        Rows of W that were asked to be kept in memory, by their first row.
+    """
+
+    models: list[ModelSums]
+    rows: int = 0
+    squares: float = 0.0
+    bytes_read: int = 0
+    read_s: float = 0.0
+    compute_s: float = 0.0
+    kept: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        return Statistics(
+            [a + b for a, b in zip(self.models, other.models, strict=True)],
+            self.rows + other.rows,
+            self.squares + other.squares,
+            self.bytes_read + other.bytes_read,
+            self.read_s + other.read_s,
+            self.compute_s + other.compute_s,
+            {**self.kept, **other.kept},
+        )
+
+
+def add(left: Statistics, right: Statistics) -> Statistics:
+    """Return ``left + right``; neither is changed (a task's inputs belong to the scheduler)."""
+    return left + right
+
+
+def tree_levels(count: int) -> Iterator[list[tuple[int, ...]]]:
+    """Yield the levels of the fixed binary tree over `count` leaves: neighbours pair up, an odd one moves on.
+
+    Examples
+    --------
+    >>> list(tree_levels(5))
+    [[(0, 1), (2, 3), (4,)], [(0, 1), (2,)], [(0, 1)]]
+    """
+    while count > 1:
+        level = [tuple(range(i, min(i + 2, count))) for i in range(0, count, 2)]
+        yield level
+        count = len(level)
+
+
+def sum_in_order(parts: Iterable[Statistics]) -> Statistics:
+    """Return the sum of `parts` associated exactly as :func:`tree_levels` does, holding only log₂ of them.
+
+    Raises
+    ------
+    ValueError
+        There are no parts.
+    """
+    pending: list[tuple[int, Statistics]] = []
+    for part in parts:
+        size = 1
+        while pending and pending[-1][0] == size:
+            part, size = pending.pop()[1] + part, 2 * size
+        pending.append((size, part))
+    if not pending:
+        raise ValueError("a sum over no parts")
+    total = pending.pop()[1]
+    while pending:
+        total = pending.pop()[1] + total
+    return total

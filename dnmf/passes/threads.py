@@ -1,0 +1,67 @@
+"""Passes in this process, on threads: no cluster, no scheduler, no copies."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import psutil
+
+from dnmf.passes.executor import Executor, Job
+from dnmf.passes.problem import Work
+from dnmf.passes.statistics import Statistics, sum_in_order
+from dnmf.passes.visit import visit_group
+from dnmf.plan import Machine
+from dnmf.sources.source import Source
+
+
+class InProcess(Executor):
+    """Threads of this process; the kernels release the GIL.
+
+    Parameters
+    ----------
+    threads : int, optional
+        The processors this process may use by default. The result does not depend on it.
+    """
+
+    name = "in process"
+
+    def __init__(self, threads: int | None = None):
+        self.threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def machine(self, memory_bytes: int | None) -> Machine:
+        """This process: what it takes now, and what the machine has left."""
+        base = psutil.Process().memory_info().rss
+        limit = memory_bytes or base + psutil.virtual_memory().available
+        return Machine(self.threads, limit, base)
+
+    def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
+        """Return the sum over all jobs."""
+        return sum_in_order(
+            self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, target), jobs)
+        )
+
+    def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Return ``function(*a)`` for each ``a``."""
+        return list(self._in_order(lambda a: function(*a), list(arguments)))
+
+    def preflight(self, source: Source) -> None:
+        """Nothing to do: the source was opened here."""
+
+    def _in_order(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        """Yield the results in order, with no more than twice as many started as there are threads."""
+        if len(items) == 1 or self.threads == 1:
+            yield from map(function, items)
+            return
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="dnmf") as pool:
+            running: deque[Future[Any]] = deque()
+            try:
+                for item in items:
+                    running.append(pool.submit(function, item))
+                    if len(running) >= 2 * self.threads:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)

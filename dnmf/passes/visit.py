@@ -1,0 +1,190 @@
+"""What one task does: visit its panels, solve the rows of W, fold the sums, let go of everything else."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from dnmf.errors import InputError
+from dnmf.kernels.nnls import solve_rows
+from dnmf.kernels.products import cross_csr, fold_csr
+from dnmf.kernels.scan import scan_csr, scan_values
+from dnmf.passes.problem import MOST_SWEEPS, Problem, Work
+from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
+from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.plan import BLOCK_BYTES, Group
+from dnmf.sources.source import CsrRows, Rows, Source
+
+ROWS_IN_STEP = 64  # the solver works on tiles of so many rows
+MOST_BLOCK_ROWS = 2048
+
+Progress = Callable[[int], None]
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | None = None,
+                target: str | None = None) -> Statistics:  # fmt: skip
+    """Return the statistics of the rows of `group`, each read once.
+
+    The result depends on the arguments alone, to the last bit: BLAS runs on one thread, panels are folded in
+    order, and a row's solution depends on no other row.
+
+    Parameters
+    ----------
+    source : Source
+        Holds at least the rows of the group.
+    group : Group
+        The panels to visit.
+    work : Work
+        What to do with their rows.
+    given : ndarray (rows of the group, k), optional
+        Rows of W to use as they are, instead of solving for them.
+    target : str, optional
+        Where the rows of W (of the first model) go: a path of a Zarr array, or ``""`` for the statistics' `kept`.
+
+    Raises
+    ------
+    InputError
+        A row cannot be read or, when the pass checks, holds a NaN, an infinity or a negative value.
+    """
+    out = open_rows_out(target, group.start, group.stop)
+    total = Statistics([ModelSums.zeros(rank, source.shape[1]) for rank in work.ranks])
+    with _blas().limit(limits=1, user_api="blas"):
+        for (start, stop), rows, waited_s in _read_ahead(source, group.panels):
+            began = time.perf_counter()
+            if work.check:
+                total.squares += _check_rows(source, start, rows)
+            for low, block in _blocks(rows, source.shape[1], work.dtype):
+                at = start + low
+                known = None if given is None else given[at - group.start : at - group.start + len(_offsets(block)) - 1]
+                _visit_block(block, work, known, total, out, at)
+            total.rows += stop - start
+            total.bytes_read += source.touched_bytes(start, stop, rows)
+            total.read_s += waited_s
+            total.compute_s += time.perf_counter() - began
+    if out is not None:
+        total.kept = out.finish()
+    return total
+
+
+def _offsets(block: Rows) -> Any:
+    return range(len(block) + 1) if isinstance(block, np.ndarray) else block.indptr
+
+
+def _read_ahead(source: Source, panels: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], Rows, float]]:
+    """Yield each panel with its rows and the seconds spent waiting, while the next one is being read."""
+    if len(panels) == 1 or source.in_memory:
+        for panel in panels:
+            began = time.perf_counter()
+            rows = source.read(*panel)
+            yield panel, rows, time.perf_counter() - began
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="dnmf-read") as reader:
+        coming = reader.submit(source.read, *panels[0])
+        for number, panel in enumerate(panels):
+            began = time.perf_counter()
+            rows = coming.result()
+            if number + 1 < len(panels):
+                coming = reader.submit(source.read, *panels[number + 1])
+            yield panel, rows, time.perf_counter() - began
+            del rows
+
+
+def _blocks(rows: Rows, n_columns: int, dtype: str) -> Iterator[tuple[int, Rows]]:
+    """Yield cache-sized blocks of a panel in the dtype of the computation, with their first row in it."""
+    wanted = np.dtype(dtype)
+    if isinstance(rows, np.ndarray):
+        fitting = BLOCK_BYTES // (n_columns * wanted.itemsize) // ROWS_IN_STEP * ROWS_IN_STEP
+        step = min(max(ROWS_IN_STEP, fitting), MOST_BLOCK_ROWS)
+        for low in range(0, len(rows), step):
+            yield low, np.ascontiguousarray(rows[low : low + step], dtype=wanted)
+        return
+    indices = rows.indices if rows.indices.dtype in (np.int32, np.int64) else rows.indices.astype(np.int64)
+    for low in range(0, rows.n_rows, MOST_BLOCK_ROWS):
+        offsets = rows.indptr[low : low + MOST_BLOCK_ROWS + 1].astype(np.int64)
+        first, last = int(offsets[0]), int(offsets[-1])
+        yield low, CsrRows(rows.data[first:last].astype(wanted, copy=False), indices[first:last], offsets - first)
+
+
+def _visit_block(block: Rows, work: Work, given: np.ndarray | None, total: Statistics, out: RowsOut | None,
+                 at: int) -> None:  # fmt: skip
+    if given is not None:
+        _fold(block, np.ascontiguousarray(given, dtype=work.dtype), total.models[0])
+        return
+    for number, problem in enumerate(work.problems):
+        W = solve_block(block, problem)
+        _fold(block, W, total.models[number])
+        if out is not None and number == 0:
+            out.write(at, W if work.scale is None else normalize_columns(W, work.scale))
+
+
+def solve_block(block: Rows, problem: Problem) -> np.ndarray:
+    """Return the rows of W (rows, k) for the rows of A in `block`, both in the dtype of the problem."""
+    if isinstance(block, np.ndarray):
+        B = block @ problem.HT
+    else:
+        B = np.empty((block.n_rows, problem.rank), problem.HT.dtype)
+        cross_csr(block.data, block.indices, block.indptr, problem.HT, B)
+    if problem.l1:
+        B -= B.dtype.type(problem.l1)
+    start = np.maximum(B @ problem.inverse, 0)
+    W, _, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS)
+    return W
+
+
+def _fold(block: Rows, W: np.ndarray, sums: ModelSums) -> None:
+    wide = W.astype(np.float64)
+    sums.G += wide.T @ wide
+    sums.s += wide.sum(axis=0)
+    if isinstance(block, np.ndarray):
+        sums.P += block.T @ W
+    else:
+        fold_csr(block.data, block.indices, block.indptr, W, sums.P)
+
+
+def _check_rows(source: Source, start: int, rows: Rows) -> float:
+    """Return the sum of squares of rows whose values are finite and not negative.
+
+    Raises
+    ------
+    InputError
+        With the path, the row, the column and the count of what is wrong.
+    """
+    values = rows if isinstance(rows, np.ndarray) else rows.data
+    flat = np.ascontiguousarray(values).reshape(-1)
+    squares, first_bad, bad = scan_values(flat.view(np.uint8) if flat.dtype == bool else flat)
+    if first_bad >= 0:
+        raise _bad_value(source, start, rows, flat, int(first_bad), int(bad))
+    if not isinstance(rows, np.ndarray):
+        bad_row, code = scan_csr(rows.indices, rows.indptr, source.shape[1])
+        if code:
+            reason = {1: "a column index outside the matrix", 2: "a column more than once", 3: "offsets that fall"}
+            raise InputError(
+                f"{source.address}: row {start + bad_row} holds {reason[code]}; the store is damaged or was not "
+                "written as a canonical CSR matrix (dnmf convert writes one)"
+            )
+    return float(squares)
+
+
+def _bad_value(source: Source, start: int, rows: Rows, flat: np.ndarray, at: int, count: int) -> InputError:
+    if isinstance(rows, np.ndarray):
+        row, column = divmod(at, rows.shape[1])
+    else:
+        row, column = int(np.searchsorted(rows.indptr, at, side="right")) - 1, int(rows.indices[at])
+    row += start
+    place = f"column {row}, row {column}" if source.transposed else f"row {row}, column {column}"
+    value = flat[at]
+    what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
+    more = f" ({count} such values in this panel)" if count > 1 else ""
+    return InputError(
+        f"{source.address}: {what} at {place}{more}; non-negative factorization needs finite values that are not "
+        "negative"
+    )

@@ -1,0 +1,272 @@
+"""How a source is cut into panels and groups under a memory budget: pure arithmetic, no dask.
+
+A *panel* is what is in memory at once, a *group* of neighbouring panels is one task. Both follow from the data,
+the rank and the memory of one worker, never from the number of workers, so that any cluster adds the same
+numbers in the same order.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import BudgetError
+from dnmf.options import format_bytes
+from dnmf.sources.source import Layout
+
+MOST_PANEL_BYTES = 64 * 2**20
+LEAST_GROUP_BYTES = 4 * 2**20
+MOST_GROUP_BYTES = 256 * 2**20  # at a few hundred MB/s about a second, a thousand times what a task costs
+GROUPS_WISHED = 32
+MOST_GROUPS = 20_000
+STATISTICS_SHARE = 4  # a group reads at least this many times what its statistics take
+MOST_W_CHUNK_BYTES = 16 * 2**20
+PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
+USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
+BLOCK_BYTES = 2 * 2**20
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What one worker offers.
+
+    Attributes
+    ----------
+    threads : int
+        Tasks it runs at once.
+    memory_bytes : int
+        Its memory limit.
+    base_bytes : int
+        What the process takes before it has read anything, measured with everything imported.
+    workers : int
+        How many there are; for messages only, nothing in a plan depends on it.
+    """
+
+    threads: int
+    memory_bytes: int
+    base_bytes: int
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one task, and the panels it visits one after the other."""
+
+    start: int
+    stop: int
+    panels: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that decide how much a pass holds besides its panels.
+
+    Attributes
+    ----------
+    n_columns, rank : int
+        n and k.
+    itemsize : int
+        Bytes of a number in the computation, 4 or 8.
+    models : int
+        How many models one pass serves.
+    kept_rows : int
+        Rows of W that stay in this process' memory at the end; 0 when W goes to disk.
+    """
+
+    n_columns: int
+    rank: int
+    itemsize: int
+    models: int = 1
+    kept_rows: int = 0
+
+    @property
+    def statistics_bytes(self) -> int:
+        """Of one set of sums: G, P and s in float64 for every model."""
+        return 8 * self.models * self.rank * (self.n_columns + self.rank + 1)
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """The projected peak of one worker, as a sum anyone can read (bytes)."""
+
+    base: int
+    panels: int
+    workspace: int
+    statistics: int
+    factors: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.base + self.panels + self.workspace + self.statistics + self.factors
+
+    def __str__(self) -> str:
+        return (
+            f"{format_bytes(self.total)} = {format_bytes(self.base)} process + {format_bytes(self.panels)} panels"
+            f" + {format_bytes(self.workspace)} workspace + {format_bytes(self.statistics)} statistics"
+            f" + {format_bytes(self.factors)} factors"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A source cut into groups of panels.
+
+    Attributes
+    ----------
+    n_rows, n_columns : int
+        Of the source.
+    groups : tuple of Group
+        In the order of rows; each is one task.
+    panel_bytes, group_bytes : int
+        The sizes that were aimed at; with `w_rows` they reproduce the cuts.
+    w_rows : int
+        Rows of a chunk of W; every group begins at a multiple of it, so a chunk has one writer.
+    need : MemoryNeed
+        Projected peak of a worker.
+    """
+
+    n_rows: int
+    n_columns: int
+    groups: tuple[Group, ...]
+    panel_bytes: int
+    group_bytes: int
+    w_rows: int
+    need: MemoryNeed = field(compare=False)
+
+    @property
+    def n_panels(self) -> int:
+        """Panels of a pass."""
+        return sum(len(group.panels) for group in self.groups)
+
+    def cuts_json(self) -> dict[str, Any]:
+        """What a checkpoint keeps so that a resumed run cuts alike."""
+        return {"panel_bytes": self.panel_bytes, "group_bytes": self.group_bytes, "w_rows": self.w_rows}
+
+
+def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
+    """Return how to cut a source so that a worker's peak stays under its memory.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the source.
+    shape : Shape
+        Sizes of the problem.
+    machine : Machine
+        One worker; the smallest where they differ.
+    cuts : dict, optional
+        :meth:`Plan.cuts_json` of an earlier plan, to cut exactly as it did.
+
+    Raises
+    ------
+    BudgetError
+        It cannot fit; the message has the numbers and what to try.
+    """
+    if cuts is None:
+        group_bytes = _group_bytes(layout.total_bytes, shape.statistics_bytes)
+        w_rows = _w_rows(layout, group_bytes, shape)
+        panel_bytes = min(MOST_PANEL_BYTES, group_bytes)
+    else:
+        panel_bytes, group_bytes, w_rows = cuts["panel_bytes"], cuts["group_bytes"], cuts["w_rows"]
+    spare = _spare_bytes(layout, shape, machine, w_rows, group_bytes)
+    least = _least_panel(layout, w_rows)
+    affordable = max(0, spare) // (PANEL_COPIES * machine.threads)
+    if cuts is None:
+        panel_bytes = max(min(panel_bytes, affordable), min(least, panel_bytes))
+    groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
+    largest = max(_bytes_between(layout, *panel) for group in groups for panel in group.panels)
+    need = _memory_need(shape, machine, largest, w_rows, len(groups))
+    plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need)
+    _refuse_if_too_large(plan, layout, machine, largest)
+    return plan
+
+
+def _group_bytes(total: int, statistics: int) -> int:
+    wished = min(max(total // GROUPS_WISHED, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
+    return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics)
+
+
+def _w_rows(layout: Layout, group_bytes: int, shape: Shape) -> int:
+    """Rows of a chunk of W: the row step doubled while two chunks still fit a group."""
+    row_bytes = max(1.0, layout.total_bytes / layout.n_rows)
+    rows = layout.row_step
+    while (
+        rows < layout.n_rows
+        and 4 * rows * row_bytes <= group_bytes
+        and 2 * rows * shape.rank * shape.itemsize <= MOST_W_CHUNK_BYTES
+    ):
+        rows *= 2
+    return rows
+
+
+def _bytes_between(layout: Layout, start: int, stop: int) -> int:
+    low, high = np.searchsorted(layout.cuts, [start, stop])
+    return int(layout.bytes_before[high] - layout.bytes_before[low])
+
+
+def _least_panel(layout: Layout, w_rows: int) -> int:
+    """Bytes of the largest piece that cannot be cut further."""
+    del w_rows
+    return int(np.max(np.diff(layout.bytes_before)))
+
+
+def _advance(layout: Layout, at: int, target: int, last: int) -> int:
+    """Index of the furthest cut whose rows from cut `at` on stay within `target` bytes, at least one step."""
+    reach = int(np.searchsorted(layout.bytes_before, layout.bytes_before[at] + target, side="right")) - 1
+    return min(max(reach, at + 1), last)
+
+
+def _cut_groups(layout: Layout, group_bytes: int, panel_bytes: int, w_rows: int) -> tuple[Group, ...]:
+    borders = np.unique(np.append(np.arange(0, layout.n_rows, w_rows, dtype=np.int64), layout.n_rows))
+    at_cut = np.searchsorted(layout.cuts, borders)
+    coarse = Layout(borders, layout.bytes_before[at_cut], w_rows)
+    groups, at, last = [], 0, len(borders) - 1
+    while at < last:
+        stop = _advance(coarse, at, group_bytes, last)
+        groups.append(_cut_group(layout, int(at_cut[at]), int(at_cut[stop]), panel_bytes))
+        at = stop
+    return tuple(groups)
+
+
+def _cut_group(layout: Layout, first: int, last: int, panel_bytes: int) -> Group:
+    panels, at = [], first
+    while at < last:
+        stop = at + 1 if layout.panel_is_whole else _advance(layout, at, panel_bytes, last)
+        panels.append((int(layout.cuts[at]), int(layout.cuts[stop])))
+        at = stop
+    return Group(panels[0][0], panels[-1][1], tuple(panels))
+
+
+def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_groups: int) -> MemoryNeed:
+    threads, k, n = machine.threads, shape.rank, shape.n_columns
+    sets = 2 * threads + math.ceil(math.log2(max(2, n_groups)))
+    block = 3 * BLOCK_BYTES + shape.itemsize * n * k
+    return MemoryNeed(
+        base=machine.base_bytes,
+        panels=PANEL_COPIES * threads * panel,
+        workspace=threads * (block + 2 * shape.itemsize * w_rows * k),
+        statistics=sets * shape.statistics_bytes,
+        factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
+    )
+
+
+def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
+    """What is left for panels when everything else has its place."""
+    n_groups = layout.total_bytes // max(1, group_bytes) + 1
+    return int(USABLE_SHARE * machine.memory_bytes) - _memory_need(shape, machine, 0, w_rows, n_groups).total
+
+
+def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: int) -> None:
+    usable = int(USABLE_SHARE * machine.memory_bytes)
+    if plan.need.total <= usable:
+        return
+    smallest = "rows" if layout.row_step == 1 else f"{layout.row_step} rows (one chunk, all columns)"
+    raise BudgetError(
+        f"a worker would need {plan.need}; {format_bytes(usable)} are usable of its limit of "
+        f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "
+        f"and cannot be cut below {smallest}. Try a memory limit of "
+        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}, fewer threads per worker, a lower rank, or smaller "
+        "chunks (dnmf convert). A matrix with more columns than rows is better factorized as its transpose"
+    )

@@ -1,0 +1,98 @@
+"""What a committed pass says of its run, besides the state: enough to go on with it, or to refuse."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dnmf.options import FitOptions
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The JSON part of a generation.
+
+    Attributes
+    ----------
+    status : {"running", "done"}
+        A finished run's record is that of its model.
+    options : FitOptions
+        What decides the result.
+    address, missing_chunks : str
+        How to open the data again.
+    fingerprint : dict
+        Of the data when the fit began.
+    transposed : bool
+        Whether rows and columns were exchanged.
+    plan : dict
+        How the data was cut (:meth:`dnmf.plan.Plan.cuts_json`).
+    versions : dict
+        Of what the bits depend on.
+    state : dict
+        The scalars of the state.
+    """
+
+    status: str
+    options: FitOptions
+    address: str
+    missing_chunks: str
+    fingerprint: dict[str, Any]
+    transposed: bool
+    plan: dict[str, Any]
+    versions: dict[str, str]
+    state: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "options": self.options.to_json()}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "RunRecord":
+        """The record that :meth:`to_json` wrote, or what the record of a finished run still says."""
+        known = {name: record.get(name, default) for name, default in _DEFAULTS.items()}
+        return cls(**{**known, "options": FitOptions.from_json(record["options"])})
+
+
+_DEFAULTS: dict[str, Any] = {
+    "status": "running", "options": None, "address": "", "missing_chunks": "error", "fingerprint": {},
+    "transposed": False, "plan": {}, "versions": {}, "state": {},
+}  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Return the versions on which the bits of a result depend, and the processor's BLAS kernels."""
+    import numba
+    import numpy
+    import scipy
+    from threadpoolctl import threadpool_info
+
+    from dnmf import __version__
+
+    blas = sorted(
+        f"{entry.get('internal_api')} {entry.get('version')} {entry.get('architecture')}"
+        for entry in threadpool_info()
+        if entry.get("user_api") == "blas"
+    )
+    return {
+        "dnmf": __version__,
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+        "blas": "; ".join(blas),
+    }
+
+
+def differences(before: Any, now: Any, at: str = "") -> list[str]:
+    """Return ``name: before → now`` for every leaf in which two JSON values differ.
+
+    Examples
+    --------
+    >>> differences({"a": {"b": 1}}, {"a": {"b": 2}})
+    ['a.b: 1 → 2']
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [*before, *(name for name in now if name not in before)]
+        return [
+            line
+            for name in names
+            for line in differences(before.get(name), now.get(name), f"{at}.{name}" if at else str(name))
+        ]
+    return [] if before == now else [f"{at}: {before} → {now}"]

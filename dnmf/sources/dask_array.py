@@ -1,0 +1,155 @@
+"""A dask array, whatever its chunks are made of; and the factor W as a dask array."""
+
+from typing import Any
+
+import dask
+import dask.array
+import numpy as np
+import scipy.sparse
+from dask.sizeof import sizeof
+
+from dnmf.errors import InputError
+from dnmf.sources.memory import is_pydata_sparse, is_sparse, slice_rows, stack_rows, to_rows
+from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
+
+SPARSE_SHARE = 0.1  # assumed share of non-zeros of sparse blocks, which cannot be known before they are computed
+
+
+def _sizeof_scipy(values: Any) -> int:
+    parts = (getattr(values, name, None) for name in ("data", "indices", "indptr", "row", "col"))
+    return 200 + sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
+
+
+sizeof.register(scipy.sparse.sparray, _sizeof_scipy)
+sizeof.register(scipy.sparse.spmatrix, _sizeof_scipy)
+
+
+@sizeof.register_lazy("sparse")
+def _register_sizeof_pydata() -> None:
+    import sparse
+
+    sizeof.register(sparse.SparseArray, lambda values: 200 + int(values.nbytes))
+
+
+def _assemble(bands: list[list[Any]], sparse: bool) -> Rows:
+    """Join computed blocks (bands of rows, each cut by columns) into rows."""
+    joined = []
+    for band in bands:
+        if len(band) == 1:
+            joined.append(to_rows(band[0], sparse))
+        elif sparse:
+            parts = [b.to_scipy_sparse() if is_pydata_sparse(b) else b for b in band]
+            joined.append(to_rows(scipy.sparse.hstack(parts, format="csr"), sparse))
+        else:
+            joined.append(np.concatenate([np.asarray(to_rows(b, sparse)) for b in band], axis=1))
+    return stack_rows(joined)
+
+
+class DaskSource(Source):
+    """The blocks of a two-dimensional dask array: numpy, scipy CSR/CSC/COO, or ``sparse`` COO/GCXS.
+
+    A panel is one step of rows as tall as the tallest chunk, so an evenly chunked array is served block by
+    block. On a cluster the blocks are dependencies of the panel's task, in process they are computed in the
+    thread that needs them; either way nothing of them is kept between passes unless the caller persisted them.
+    """
+
+    blocks_are_tasks = True
+
+    def __init__(self, array: Any, row_names: np.ndarray | None = None, column_names: np.ndarray | None = None):
+        self.address = f"dask array {array.name}"
+        if any(np.isnan(n) for axis in array.chunks for n in axis):
+            raise InputError(f"{self.address}: chunk sizes are unknown; call compute_chunk_sizes() on it first")
+        self.shape = check_shape(self.address, array.shape)
+        self.dtype = check_dtype(self.address, array.dtype)
+        self.sparse = is_sparse(array._meta)
+        self.array = array
+        self._starts = np.concatenate([[0], np.cumsum(array.chunks[0])]).astype(np.int64)
+        self._row_names, self._column_names = row_names, column_names
+        self._delayed: Any = None
+
+    def layout(self) -> Layout:
+        """Cuts at multiples of the tallest chunk; bytes are an estimate when the blocks are sparse."""
+        rows, columns = self.shape
+        step = int(max(self.array.chunks[0]))
+        cuts = np.append(np.arange(0, rows, step, dtype=np.int64), rows)
+        share = 2 * SPARSE_SHARE if self.sparse else 1.0  # a sparse entry carries its index too
+        row_bytes = max(1, int(columns * self.dtype.itemsize * share))
+        return Layout(cuts, cuts * row_bytes, step, panel_is_whole=True, object_bytes=step * row_bytes)
+
+    def _bands(self, start: int, stop: int) -> range:
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        last = int(np.searchsorted(self._starts, stop, side="left"))
+        return range(first, last)
+
+    def for_rows(self, start: int, stop: int) -> "DaskRows":
+        """The blocks that hold rows `start:stop`, as one task needs them."""
+        if self._delayed is None:
+            self._delayed = self.array.to_delayed()
+        bands = self._bands(start, stop)
+        return DaskRows(self, [list(self._delayed[i]) for i in bands], int(self._starts[bands[0]]))
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Compute the blocks of rows `start:stop` in this thread."""
+        return self.for_rows(start, stop).read(start, stop)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Shape, dtype, chunks and the array's name, which dask derives from how it is made."""
+        return {
+            "kind": "dask",
+            "shape": list(self.shape),
+            "dtype": str(self.dtype),
+            "chunks": [list(map(int, axis)) for axis in self.array.chunks],
+            "name": self.array.name,
+        }
+
+    def row_names(self) -> np.ndarray | None:
+        """The names given at the door."""
+        return self._row_names
+
+    def column_names(self) -> np.ndarray | None:
+        """The names given at the door."""
+        return self._column_names
+
+
+class DaskRows(Source):
+    """The blocks of some rows: computed here when read in process, or handed over computed by the scheduler."""
+
+    def __init__(self, source: DaskSource, blocks: list[list[Any]], first: int):
+        self.address, self.shape, self.dtype, self.sparse = source.address, source.shape, source.dtype, source.sparse
+        self._blocks, self._first, self._computed = blocks, first, False
+
+    def layout(self) -> Layout:
+        """Not asked of a part.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError("a part of a dask array has no layout of its own")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Of a part: nothing to compare."""
+        return {}
+
+    def blocks(self) -> list[Any]:
+        """The blocks, band by band, still to be computed, for the graph of a pass."""
+        return [] if self._computed else self._blocks
+
+    def with_blocks(self, computed: list[list[Any]]) -> "DaskRows":
+        """A copy that serves blocks the scheduler has computed; an empty list makes a mere placeholder."""
+        part = object.__new__(DaskRows)
+        part.__dict__.update(self.__dict__, _blocks=computed, _computed=True)
+        return part
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Return rows `start:stop` of the blocks."""
+        bands = self._blocks if self._computed else list(dask.compute(*self._blocks, scheduler="synchronous"))
+        return slice_rows(_assemble(bands, self.sparse), start - self._first, stop - self._first)
+
+
+def as_dask_array(values: Any, rows: int) -> Any:
+    """Return an array in memory or in Zarr as a dask array in chunks of `rows` rows."""
+    if isinstance(values, np.ndarray):
+        return dask.array.from_array(values, chunks=(rows, -1), name=False)
+    return dask.array.from_zarr(values, chunks=(rows, values.shape[1]))

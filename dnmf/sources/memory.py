@@ -1,0 +1,152 @@
+"""A matrix that lies in this process: numpy, scipy sparse or pydata sparse."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from dnmf.checksums import crc32c_of
+from dnmf.errors import InputError
+from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_dtype, check_shape
+
+MOST_CUTS = 2**22
+
+
+def is_pydata_sparse(values: Any) -> bool:
+    """Whether `values` is an array of the ``sparse`` package (COO, GCXS), without importing it."""
+    return type(values).__module__.split(".")[0] == "sparse"
+
+
+def is_sparse(values: Any) -> bool:
+    """Whether `values` is a sparse matrix or array of scipy or of the ``sparse`` package."""
+    return scipy.sparse.issparse(values) or is_pydata_sparse(values)
+
+
+def to_rows(values: Any, sparse: bool) -> Rows:
+    """Return an in-memory matrix as an ndarray, or as :class:`CsrRows` with each entry once.
+
+    Nothing is copied where the values already lie right; the input is never changed.
+    """
+    if is_pydata_sparse(values):
+        values = values.to_scipy_sparse()
+    if not sparse:
+        return values.toarray() if scipy.sparse.issparse(values) else np.asarray(values)
+    matrix = scipy.sparse.csr_array(values)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return CsrRows(matrix.data, matrix.indices, matrix.indptr)
+
+
+def slice_rows(rows: Rows, start: int, stop: int) -> Rows:
+    """Return views on rows `start:stop`; nothing is copied but the offsets of sparse rows."""
+    if isinstance(rows, np.ndarray):
+        return rows[start:stop]
+    offsets = rows.indptr[start : stop + 1].astype(np.int64)
+    low, high = int(offsets[0]), int(offsets[-1])
+    return CsrRows(rows.data[low:high], rows.indices[low:high], offsets - low)
+
+
+class MemorySource(Source):
+    """Rows of an array in this process; a task takes only its own rows with it.
+
+    Parameters
+    ----------
+    values : array
+        numpy array, scipy sparse matrix or array, or an array of the ``sparse`` package.
+    row_names, column_names : ndarray of str, optional
+        Names to carry into the model.
+
+    Raises
+    ------
+    InputError
+        Wrong number of dimensions, an empty matrix, or values that are not real numbers.
+    """
+
+    in_memory = True
+
+    def __init__(self, values: Any, row_names: np.ndarray | None = None, column_names: np.ndarray | None = None,
+                 address: str | None = None):  # fmt: skip
+        self.address = address or f"{type(values).__module__.split('.')[0]}.{type(values).__name__}"
+        if not hasattr(values, "shape"):
+            values = np.asarray(values)
+        self.shape = check_shape(self.address, values.shape)
+        self.dtype = check_dtype(self.address, values.dtype)
+        self.sparse = is_sparse(values)
+        self._rows = to_rows(values, self.sparse)
+        self._first = 0
+        self._row_names, self._column_names = row_names, column_names
+
+    @classmethod
+    def of_rows(cls, rows: Rows, n_columns: int, address: str) -> "MemorySource":
+        """A source of rows that were read elsewhere."""
+        if isinstance(rows, np.ndarray):
+            return cls(rows, address=address)
+        matrix = scipy.sparse.csr_array(tuple(rows), shape=(rows.n_rows, n_columns))
+        return cls(matrix, address=address)
+
+    def layout(self) -> Layout:
+        """Cuts at every row, or every 2^j-th of a very long matrix."""
+        n_rows = self.shape[0]
+        step = 1
+        while n_rows // step > MOST_CUTS:
+            step *= 2
+        cuts = np.append(np.arange(0, n_rows, step, dtype=np.int64), n_rows)
+        if isinstance(self._rows, np.ndarray):
+            return Layout(cuts, cuts * self.shape[1] * self.dtype.itemsize, step)
+        entry = self._rows.data.itemsize + self._rows.indices.itemsize
+        return Layout(cuts, self._rows.indptr[cuts].astype(np.int64) * entry + cuts * 8, step)
+
+    def for_rows(self, start: int, stop: int) -> "MemorySource":
+        """A source that holds rows `start:stop` alone, under their absolute numbers."""
+        part = object.__new__(MemorySource)
+        part.__dict__.update(self.__dict__, _rows=slice_rows(self._rows, start - self._first, stop - self._first))
+        part._first = start
+        part._row_names = part._column_names = None
+        return part
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Return views on rows `start:stop`."""
+        return slice_rows(self._rows, start - self._first, stop - self._first)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """A checksum of the values."""
+        parts = (self._rows,) if isinstance(self._rows, np.ndarray) else self._rows
+        return {
+            "kind": "sparse" if self.sparse else "dense",
+            "shape": list(self.shape),
+            "dtype": str(self.dtype),
+            "crc32c": [crc32c_of(np.ascontiguousarray(part)) for part in parts],
+        }
+
+    def row_names(self) -> np.ndarray | None:
+        """The names given at the door."""
+        return self._row_names
+
+    def column_names(self) -> np.ndarray | None:
+        """The names given at the door."""
+        return self._column_names
+
+
+def stack_rows(parts: list[Rows]) -> Rows:
+    """Return the rows of `parts` one below the other.
+
+    Raises
+    ------
+    InputError
+        There are no parts.
+    """
+    if not parts:
+        raise InputError("no rows to stack")
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate([np.asarray(part) for part in parts])
+    sparse_parts = [part for part in parts if isinstance(part, CsrRows)]
+    shifts = np.cumsum([0] + [len(part.data) for part in sparse_parts])
+    offsets = [part.indptr[:-1] + shift for part, shift in zip(sparse_parts, shifts, strict=False)]
+    return CsrRows(
+        np.concatenate([part.data for part in sparse_parts]),
+        np.concatenate([part.indices for part in sparse_parts]),
+        np.append(np.concatenate(offsets), shifts[-1]).astype(np.int64),
+    )

@@ -1,0 +1,184 @@
+"""What every source of data offers: a shape, a layout to cut by, and rows on demand."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnmf.errors import InputError
+
+NUMERIC_KINDS = "buif"
+
+
+class CsrRows(NamedTuple):
+    """Some rows of a sparse matrix: the non-zeros of row i are at ``indptr[i]:indptr[i + 1]``."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows these are."""
+        return len(self.indptr) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.data.nbytes + self.indices.nbytes + self.indptr.nbytes
+
+
+Rows = np.ndarray | CsrRows
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a source may be cut, and what lies before each cut.
+
+    Attributes
+    ----------
+    cuts : ndarray of int64
+        Rows at which a panel may begin or end, rising from 0 to the number of rows.
+    bytes_before : ndarray of int64
+        Decoded bytes of the rows before each cut.
+    row_step : int
+        Every multiple of this row number is a cut, so that groups of panels and the chunks of W can share
+        their borders (1 where the source can be cut anywhere).
+    panel_is_whole : bool
+        True where a panel comes as it is (a block of a dask array) and its bytes are an estimate.
+    object_bytes : int
+        Decoded bytes of the largest stored object (chunk or shard) that has to be decoded to read any row.
+    """
+
+    cuts: np.ndarray
+    bytes_before: np.ndarray
+    row_step: int = 1
+    panel_is_whole: bool = False
+    object_bytes: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the source."""
+        return int(self.cuts[-1])
+
+    @property
+    def total_bytes(self) -> int:
+        """Decoded bytes of the source."""
+        return int(self.bytes_before[-1])
+
+
+class Source(ABC):
+    """A matrix somewhere: its rows are read inside the tasks, never sent around.
+
+    A source is cheap to pickle (paths, not data) unless it lives in memory; then :meth:`for_rows` cuts out
+    what one task needs.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns as the engine sees them (already exchanged when `transposed`).
+    dtype : numpy dtype
+        Of the stored values.
+    sparse : bool
+        Whether rows come as :class:`CsrRows`.
+    address : str
+        What the source is called in messages: a path, or the type of the object.
+    in_memory : bool
+        Whether the values lie in this process.
+    blocks_are_tasks : bool
+        Whether rows come from dask blocks, which the scheduler computes before :meth:`read`.
+    transposed : bool
+        True where the rows of the engine are the columns of the user's matrix (CSC storage).
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    sparse: bool
+    address: str
+    in_memory: bool = False
+    blocks_are_tasks: bool = False
+    transposed: bool = False
+
+    @abstractmethod
+    def layout(self) -> Layout:
+        """Where the source may be cut into panels."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Rows:
+        """Return rows `start:stop`, decoded, in the stored dtype.
+
+        Raises
+        ------
+        InputError
+            Something cannot be read; the message names the path and the rows.
+        """
+
+    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+        """Decoded bytes it took to read `rows`, which are rows `start:stop`: whole stored objects count."""
+        return rows.nbytes
+
+    @abstractmethod
+    def fingerprint(self) -> dict[str, Any]:
+        """JSON values that change when the data changes; compared before a run is resumed."""
+
+    def for_rows(self, start: int, stop: int) -> "Source":  # noqa: ARG002
+        """The source as one task needs it to read rows within `start:stop` (absolute row numbers)."""
+        return self
+
+    def blocks(self) -> list[Any]:
+        """Dask objects that must be computed before :meth:`read`; empty for most sources."""
+        return []
+
+    def row_names(self) -> np.ndarray | None:
+        """Names of the engine's rows, where the source has them."""
+        return None
+
+    def column_names(self) -> np.ndarray | None:
+        """Names of the engine's columns, where the source has them."""
+        return None
+
+    @property
+    def kind(self) -> str:
+        """A word or two for people: what this is."""
+        return ("sparse " if self.sparse else "dense ") + type(self).__name__.removesuffix("Source").lower()
+
+
+def check_shape(address: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return `shape` as two integers, or say why it is not a matrix that can be factorized.
+
+    Raises
+    ------
+    InputError
+        It does not have two dimensions, or one of them is zero.
+    """
+    if len(shape) != 2:
+        raise InputError(f"{address}: a matrix has 2 dimensions, this has {len(shape)} (shape {tuple(shape)})")
+    rows, columns = int(shape[0]), int(shape[1])
+    if rows == 0 or columns == 0:
+        raise InputError(f"{address}: the matrix is empty (shape {rows} × {columns})")
+    return rows, columns
+
+
+def check_dtype(address: str, dtype: Any) -> np.dtype:
+    """Return `dtype` when its values are real numbers.
+
+    Raises
+    ------
+    InputError
+        Object, complex, string or time dtypes.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind not in NUMERIC_KINDS:
+        raise InputError(
+            f"{address}: the values have dtype {dtype}; dnmf reads integers and floating point numbers, "
+            "convert the array first"
+        )
+    return dtype
+
+
+def names_of(values: Any) -> np.ndarray | None:
+    """Return `values` as an array of text (never of objects), None where there are none."""
+    if values is None:
+        return None
+    return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in np.asarray(values).tolist()], dtype=str)

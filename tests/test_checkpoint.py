@@ -1,0 +1,351 @@
+"""What a store promises when nothing goes wrong; faults/test_checkpoint_faults.py is for when it does."""
+
+import json
+import re
+import socket
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from dnmf.checkpoint import CheckpointWarning, Store, exists, read_latest
+from dnmf.checksums import crc32c_of
+from dnmf.errors import CheckpointError, CorruptError
+
+
+def state_of(number: int) -> dict[str, np.ndarray]:
+    """Arrays that differ from one generation to the next in every element."""
+    return {"H": np.arange(12, dtype=np.float32).reshape(3, 4) + number, "d": np.full(3, number, np.float64)}
+
+
+def commit_all(root: Path, *numbers: int) -> Path:
+    with Store(root) as store:
+        for number in numbers:
+            store.commit(number, {"pass": number}, state_of(number))
+    return root
+
+
+def generation_directories(root: Path) -> list[Path]:
+    return sorted(root.glob("gen-*"))
+
+
+# ---- what was committed is what is read ----
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    array=hnp.arrays(
+        dtype=st.one_of(
+            hnp.boolean_dtypes(),
+            hnp.integer_dtypes(endianness="?"),
+            hnp.unsigned_integer_dtypes(),
+            hnp.floating_dtypes(endianness="?"),
+            hnp.unicode_string_dtypes(),
+        ),
+        shape=hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
+    ),
+    order=st.sampled_from("CF"),
+)
+def test_an_array_of_any_dtype_shape_and_layout_comes_back_bit_for_bit(tmp_path_factory, array, order):
+    array = np.asarray(array, order=order)
+    root = tmp_path_factory.mktemp("run") / "run.dnmf"
+    with Store(root) as store:
+        store.commit(0, {}, {"x": array})
+    got = read_latest(root).arrays["x"]
+    assert (got.dtype, got.shape, got.tobytes()) == (array.dtype, array.shape, array.tobytes())
+    assert got.flags.f_contiguous == array.flags.f_contiguous
+    assert got.flags.writeable
+
+
+def test_a_strided_view_comes_back_equal_and_is_not_modified(tmp_path):
+    whole = np.arange(24.0).reshape(4, 6)
+    before = whole.copy()
+    whole.flags.writeable = False
+    with Store(tmp_path / "run.dnmf") as store:
+        store.commit(1, {}, {"x": whole[::2, ::-3]})
+    np.testing.assert_array_equal(read_latest(tmp_path / "run.dnmf").arrays["x"], before[::2, ::-3])
+    np.testing.assert_array_equal(whole, before)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    record=st.dictionaries(
+        st.text(),
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | st.text(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+            max_leaves=8,
+        ),
+        max_size=4,
+    )
+)
+def test_a_record_of_any_plain_json_comes_back_equal(tmp_path_factory, record):
+    root = tmp_path_factory.mktemp("run") / "run.dnmf"
+    with Store(root) as store:
+        store.commit(3, record, {})
+    generation = read_latest(root)
+    assert (generation.number, generation.record, generation.arrays) == (3, record, {})
+
+
+def test_the_latest_generation_is_the_last_one_committed(tmp_path):
+    generation = read_latest(commit_all(tmp_path / "run.dnmf", 1, 2, 5))
+    assert generation.number == 5
+    assert generation.record == {"pass": 5}
+    np.testing.assert_array_equal(generation.arrays["H"], state_of(5)["H"])
+
+
+def test_a_relative_path_still_means_the_same_store_after_a_change_of_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Store("runs/a.dnmf") as store:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        store.commit(1, {}, state_of(1))
+    assert exists(tmp_path / "runs" / "a.dnmf")
+
+
+# ---- what is on disk ----
+
+
+def test_the_manifest_says_what_every_file_must_be(tmp_path):
+    root = commit_all(tmp_path / "run.dnmf", 7)
+    (directory,) = generation_directories(root)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert re.fullmatch(r"gen-000007-[0-9a-f]{32}", directory.name)
+    assert manifest["format"] == 1
+    assert manifest["number"] == 7
+    assert manifest["record"] == {"pass": 7}
+    for name, array in state_of(7).items():
+        content = (directory / f"{name}.npy").read_bytes()
+        assert manifest["arrays"][name] == {
+            "size": len(content),
+            "crc32c": crc32c_of(content),
+            "dtype": array.dtype.str,
+            "shape": list(array.shape),
+        }
+        np.testing.assert_array_equal(np.load(directory / f"{name}.npy", allow_pickle=False), array)
+    pointer = json.loads((root / "CURRENT").read_text())
+    assert pointer["generation"] == directory.name
+    assert pointer["manifest_crc32c"] == crc32c_of((directory / "manifest.json").read_bytes())
+    assert sorted(path.name for path in directory.iterdir()) == ["H.npy", "d.npy", "manifest.json"]
+
+
+def test_two_generations_are_kept(tmp_path):
+    root = commit_all(tmp_path / "run.dnmf", 1, 2, 3, 4)
+    assert [path.name[:10] for path in generation_directories(root)] == ["gen-000003", "gen-000004"]
+
+
+def test_nothing_else_in_the_store_is_touched(tmp_path):
+    root = commit_all(tmp_path / "run.dnmf", 1)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("x")
+    (root / "W-0123.zarr").mkdir()
+    (root / "W-0123.zarr" / "zarr.json").write_text("{}")
+    (root / "gen-000001").mkdir()  # not a name that a commit gives
+    (root / f"gen-000001-{'a' * 32}").symlink_to(elsewhere, target_is_directory=True)
+    (root / "notes.txt").write_text("mine")
+    commit_all(root, 2, 3, 4)
+    foreign = {"W-0123.zarr", "gen-000001", f"gen-000001-{'a' * 32}", "notes.txt"}
+    assert foreign <= {path.name for path in root.iterdir()}
+    assert (root / "W-0123.zarr" / "zarr.json").read_text() == "{}"
+    assert (elsewhere / "precious").read_text() == "x"
+
+
+# ---- which directory may be a store ----
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/run.dnmf", "gs://b/r", "file:///tmp/r", "simplecache::s3://b/r", Path("s3://b/r")]
+)
+def test_object_storage_is_refused_by_every_entrance(url):
+    for enter in (Store, exists, read_latest):
+        with pytest.raises(CheckpointError, match="object storage are not supported, use a local or shared"):
+            enter(url)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"data.txt": b"precious"},
+        {"CURRENT": b"MANIFEST-000004\n", "LOCK": b"", "MANIFEST-000004": b"\x00"},  # a RocksDB database
+        {"LOCK": b"another program's"},
+    ],
+)
+def test_a_directory_of_something_else_is_refused_and_left_as_it_was(tmp_path, foreign):
+    for name, content in foreign.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match="is not a dnmf store"):
+        Store(tmp_path)
+    with pytest.raises(CheckpointError, match="is not a dnmf store"):
+        read_latest(tmp_path)
+    assert not exists(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == foreign
+
+
+def test_a_file_in_the_place_of_the_store_is_refused_and_left_as_it_was(tmp_path):
+    (tmp_path / "run.dnmf").write_text("precious")
+    with pytest.raises(CheckpointError, match="is a file"):
+        Store(tmp_path / "run.dnmf")
+    with pytest.raises(CheckpointError, match=r"cannot be opened for writing.*Not a directory"):
+        Store(tmp_path / "run.dnmf" / "below")
+    assert not exists(tmp_path / "run.dnmf")
+    assert (tmp_path / "run.dnmf").read_text() == "precious"
+
+
+def test_missing_parents_are_made(tmp_path):
+    assert exists(commit_all(tmp_path / "runs" / "today" / "run.dnmf", 1))
+
+
+def test_a_store_that_was_opened_but_never_committed_to_holds_nothing_and_can_be_used(tmp_path):
+    root = tmp_path / "run.dnmf"
+    assert not exists(root)
+    Store(root).close()
+    assert not exists(root)
+    with pytest.raises(CheckpointError, match="nothing was committed"):
+        read_latest(root)
+    assert exists(commit_all(root, 1))
+
+
+def test_a_lock_file_cut_short_does_not_make_the_directory_foreign(tmp_path):
+    (tmp_path / "LOCK").touch()
+    assert exists(commit_all(tmp_path, 1))
+
+
+def test_a_store_that_is_not_there_is_said_so(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no store at"):
+        read_latest(tmp_path / "run.dnmf")
+
+
+def test_a_copy_without_its_lock_file_is_a_store(tmp_path):
+    root = commit_all(tmp_path / "run.dnmf", 1)
+    (root / "LOCK").unlink()
+    assert exists(root)
+    assert read_latest(commit_all(root, 2)).number == 2
+
+
+def test_another_format_version_is_refused_by_its_number_for_reading_and_writing(tmp_path, monkeypatch):
+    root = tmp_path / "run.dnmf"
+    with monkeypatch.context() as later:
+        later.setattr("dnmf.generations.FORMAT", 17)
+        commit_all(root, 1)
+    before = sorted(path.name for path in root.rglob("*"))
+    for enter in (read_latest, Store):
+        with pytest.raises(CheckpointError, match="format version 17") as refused:
+            enter(root)
+        assert not isinstance(refused.value, CorruptError)
+    assert exists(root)
+    assert sorted(path.name for path in root.rglob("*")) == before
+
+
+# ---- what may be committed ----
+
+
+@pytest.mark.parametrize("number", [-1, 0, 4, 5])
+def test_a_number_that_does_not_increase_is_refused(tmp_path, number):
+    root = commit_all(tmp_path / "run.dnmf", 5)
+    with (
+        Store(root) as store,
+        pytest.raises(CheckpointError, match=f"generation {number} cannot follow .* 5"),
+    ):
+        store.commit(number, {}, state_of(number))
+    assert read_latest(root).number == 5
+
+
+@pytest.mark.parametrize(
+    ("record", "arrays", "message"),
+    [
+        ({"loss": float("nan")}, {}, "not plain JSON"),
+        ({"H": np.ones(3)}, {}, "not plain JSON"),
+        ({}, {"H": np.array([{}])}, "Python objects"),
+        ({}, {"H": np.array([(1, "a")], dtype=[("n", int), ("o", object)])}, "Python objects"),
+        ({}, {"../H": np.ones(3)}, "array name"),
+        ({}, {"": np.ones(3)}, "array name"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_before_anything_is_written(tmp_path, record, arrays, message):
+    root = commit_all(tmp_path / "run.dnmf", 1)
+    before = sorted(root.rglob("*"))
+    with Store(root) as store, pytest.raises(CheckpointError, match=message):
+        store.commit(2, record, arrays)
+    assert sorted(root.rglob("*")) == before
+
+
+def test_a_closed_store_takes_no_commit(tmp_path):
+    store = Store(tmp_path / "run.dnmf")
+    store.close()
+    store.close()
+    with pytest.raises(CheckpointError, match="was closed"):
+        store.commit(1, {}, {})
+
+
+# ---- writers and readers ----
+
+
+def test_a_second_writer_is_refused_by_name_and_welcome_after_the_first_closed(tmp_path):
+    root = tmp_path / "run.dnmf"
+    with Store(root), pytest.raises(CheckpointError) as refused:
+        Store(root)
+    assert re.search(rf"written by process \d+ on host {re.escape(socket.gethostname())}", str(refused.value))
+    commit_all(root, 1)
+
+
+def test_a_reader_beside_a_writer_only_sees_whole_generations_that_never_go_back(tmp_path):
+    root = commit_all(tmp_path / "run.dnmf", 1)
+    stop, failures = threading.Event(), []
+
+    def read_on():
+        newest = 0
+        try:
+            while not stop.is_set():
+                generation = read_latest(root)
+                assert generation.number >= newest
+                np.testing.assert_array_equal(generation.arrays["H"], state_of(generation.number)["H"])
+                newest = generation.number
+        except BaseException as error:  # noqa: BLE001 - reported by the test
+            failures.append(error)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CheckpointWarning)
+        reader = threading.Thread(target=read_on)
+        reader.start()
+        commit_all(root, *range(2, 40))
+        stop.set()
+        reader.join()
+    assert not failures
+
+
+# ---- checksums ----
+
+
+def test_the_checksum_is_the_published_crc32c():
+    assert crc32c_of(b"123456789") == 0xE3069283  # the check value by which CRCs are catalogued
+    assert crc32c_of(bytes(32)) == 0x8A9136AA  # RFC 3720, appendix B.4
+    assert crc32c_of(b"") == 0
+
+
+@given(
+    array=hnp.arrays(
+        dtype=hnp.scalar_dtypes(),
+        shape=hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+    )
+)
+def test_the_checksum_of_an_array_is_that_of_its_bytes_in_c_order(array):
+    expected = crc32c_of(array.tobytes())
+    assert crc32c_of(array) == expected
+    assert crc32c_of(np.asfortranarray(array)) == expected
+    assert crc32c_of(bytearray(array.tobytes())) == expected
+    assert crc32c_of(memoryview(array.tobytes())) == expected
+
+
+def test_the_checksum_of_python_objects_is_refused():
+    with pytest.raises(TypeError, match="no bytes"):
+        crc32c_of(np.array([{}]))
