@@ -132,8 +132,7 @@ class Store:
             raise CheckpointError(f"{self.path} was closed: open it again before committing to it")
         if number <= self._number:
             raise CheckpointError(
-                f"generation {number} cannot follow generation {self._number} of {self.path}: "
-                f"numbers only increase"
+                f"generation {number} cannot follow generation {self._number} of {self.path}: numbers only increase"
             )
         generation = Generation(int(number), record, dict(arrays))
         refuse_unwritable(generation)
@@ -300,9 +299,7 @@ def _search(root: Path, current: bytes | None) -> _Found:
 
 def _damage_report(root: Path, found: _Found) -> str:
     number = found.generation.number if found.generation else None
-    return (
-        f"{root} is damaged ({'; '.join(found.damage)}); generation {number} was read, the newest whole one"
-    )
+    return f"{root} is damaged ({'; '.join(found.damage)}); generation {number} was read, the newest whole one"
 
 
 def _current_content(root: Path) -> bytes | None:

@@ -139,9 +139,7 @@ def _read_array(path: Path, expected: Mapping[str, Any]) -> np.ndarray:
     except ValueError as error:
         raise DamageError(path, str(error)) from error
     if [array.dtype.str, list(array.shape)] != [expected["dtype"], expected["shape"]]:
-        raise DamageError(
-            path, f"{array.dtype} {array.shape}, {expected['dtype']} {expected['shape']} expected"
-        )
+        raise DamageError(path, f"{array.dtype} {array.shape}, {expected['dtype']} {expected['shape']} expected")
     return array
 
 
@@ -157,9 +155,7 @@ def refuse_unwritable(generation: Generation) -> None:
     try:
         json.dumps(generation.record, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"the record of generation {generation.number} is not plain JSON: {error}"
-        ) from error
+        raise CheckpointError(f"the record of generation {generation.number} is not plain JSON: {error}") from error
     for name, array in generation.arrays.items():
         if not _ARRAY_NAME.fullmatch(name):
             raise CheckpointError(f"array name {name!r}: use letters, digits, '_' and '-' only")
@@ -170,9 +166,7 @@ def refuse_unwritable(generation: Generation) -> None:
 def generation_names(root: Path) -> list[str]:
     """Return the names of a store's generation directories, the newest first, finished or not."""
     with os.scandir(root) as entries:
-        matches = [
-            _DIRECTORY.fullmatch(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)
-        ]
+        matches = [_DIRECTORY.fullmatch(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
     numbered = [(int(match[1]), match[0]) for match in matches if match]
     return [name for _, name in sorted(numbered, reverse=True)]
 

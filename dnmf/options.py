@@ -171,8 +171,4 @@ class FitOptions:
     def differences(self, other: "FitOptions") -> list[str]:
         """Return ``name: mine → theirs`` for every option in which `other` differs."""
         mine, theirs = self.to_json(), other.to_json()
-        return [
-            f"{f.name}: {mine[f.name]} → {theirs[f.name]}"
-            for f in fields(self)
-            if mine[f.name] != theirs[f.name]
-        ]
+        return [f"{f.name}: {mine[f.name]} → {theirs[f.name]}" for f in fields(self) if mine[f.name] != theirs[f.name]]

@@ -29,10 +29,26 @@ log = logging.getLogger("dnmf")
 MOST_GATHERED_BYTES = 256 * 2**20
 
 
-def fit(source: Any, rank: int, *, W: Any = None, H: Any = None, init: str = "sample", solver: str = "cd",
-        loss: str = "frobenius", penalty: Penalty | None = None, dtype: str = "float32", seed: int = 0,
-        tol: float = 1e-4, max_passes: int = 50, extrapolate: bool = True, store: str | Path | None = None,
-        client: Any = None, memory_limit: str | int | None = None, callbacks: Sequence[Callback] = ()) -> Model:  # noqa: PLR0913
+def fit(
+    source: Any,
+    rank: int,
+    *,
+    W: Any = None,
+    H: Any = None,
+    init: str = "sample",
+    solver: str = "cd",
+    loss: str = "frobenius",
+    penalty: Penalty | None = None,
+    dtype: str = "float32",
+    seed: int = 0,
+    tol: float = 1e-4,
+    max_passes: int = 50,
+    extrapolate: bool = True,
+    store: str | Path | None = None,
+    client: Any = None,
+    memory_limit: str | int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Model:
     """Return the factorization ``A ≈ W · diag(d) · H`` of a non-negative matrix, with ``W, H ≥ 0``.
 
     Minimizes ``½‖A − W diag(d) H‖²_F`` (plus penalties) by alternating exact non-negative least squares; every
@@ -161,7 +177,9 @@ def load(path: str | Path) -> Model:
     generation = checkpoint.read_latest(path)
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)
-        raise CheckpointError(f"{path}: this fit is not finished ({passes} passes are committed); go on with: dnmf resume {path}")
+        raise CheckpointError(
+            f"{path}: this fit is not finished ({passes} passes are committed); go on with: dnmf resume {path}"
+        )
     return Model.restore(generation, path)
 
 
@@ -222,10 +240,19 @@ def _check_start(W: Any, H: Any, options: FitOptions, source: Source) -> tuple[A
     return W, H
 
 
-def _prepare(source: Source, options: FitOptions, client: Any, memory_limit: Any, store: Any,
-             callbacks: tuple[Callback, ...], cuts: dict[str, Any] | None) -> _Run:  # noqa: PLR0917
+def _prepare(
+    source: Source,
+    options: FitOptions,
+    client: Any,
+    memory_limit: Any,
+    store: Any,
+    callbacks: tuple[Callback, ...],
+    cuts: dict[str, Any] | None,
+) -> _Run:
     executor = choose_executor(client, source)
-    inner = options if not source.transposed else FitOptions(**{**options.__dict__, "penalty": options.penalty.swapped()})
+    inner = (
+        options if not source.transposed else FitOptions(**{**options.__dict__, "penalty": options.penalty.swapped()})
+    )
     plan = _plan(source, inner, executor, parse_bytes(memory_limit), store is not None, cuts)
     executor.preflight(source)
     layout = source.layout()
@@ -236,8 +263,14 @@ def _prepare(source: Source, options: FitOptions, client: Any, memory_limit: Any
     return _Run(Engine(executor, source, plan, max(1, layout.total_bytes)), inner, callbacks, missing)
 
 
-def _plan(source: Source, options: FitOptions, executor: Executor, memory: int | None, stored: bool,
-          cuts: dict[str, Any] | None) -> Plan:  # noqa: PLR0917
+def _plan(
+    source: Source,
+    options: FitOptions,
+    executor: Executor,
+    memory: int | None,
+    stored: bool,
+    cuts: dict[str, Any] | None,
+) -> Plan:
     itemsize = np.dtype(options.dtype).itemsize
     size_of_W = source.shape[0] * options.rank * itemsize
     if not stored and executor.name != "in process" and size_of_W > MOST_GATHERED_BYTES:
@@ -293,7 +326,9 @@ def _refuse_used_store(store: Path, options: FitOptions) -> None:
     record = checkpoint.read_latest(store).record
     changed = FitOptions.from_json(record["options"]).differences(options)
     what = f" with other options ({'; '.join(changed)})" if changed else ""
-    raise CheckpointError(f"{store}: holds a run already{what}. Go on with dnmf resume {store}, or choose another store")
+    raise CheckpointError(
+        f"{store}: holds a run already{what}. Go on with dnmf resume {store}, or choose another store"
+    )
 
 
 def _refuse_changed(record: RunRecord, source: Source, force: bool) -> None:

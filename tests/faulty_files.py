@@ -79,6 +79,19 @@ class Stopped(BaseException):
     """The process is gone: no handler of an Exception gets to run."""
 
 
+class RefusedThenStoppingFiles(RefusedFiles):
+    """The operation at one position is refused, and so many operations later the process is gone."""
+
+    def __init__(self, at: int, later: int, errno_: int):
+        super().__init__(at, errno_)
+        self.last = -1 - later
+
+    def before(self, path, content=b""):
+        super().before(path, content)
+        if self.left < self.last:
+            raise Stopped
+
+
 class StoppingFiles(WatchedFiles):
     """Does so many operations and is gone at the next; knows what a power failure would then undo.
 

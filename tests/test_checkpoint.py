@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 from dnmf.checkpoint import CheckpointWarning, Store, exists, read_latest
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError
+from dnmf.generations import read_generation
 
 
 def state_of(number: int) -> dict[str, np.ndarray]:
@@ -321,6 +322,20 @@ def test_a_reader_beside_a_writer_only_sees_whole_generations_that_never_go_back
         stop.set()
         reader.join()
     assert not failures
+
+
+def test_a_reader_overtaken_by_a_writer_reads_what_the_writer_moved_on_to(tmp_path, monkeypatch):
+    root = commit_all(tmp_path / "run.dnmf", 1)
+
+    def overtaken_read(directory, checksum):
+        monkeypatch.undo()
+        commit_all(root, 2, 3)  # generation 1 is pruned before the reader gets to it
+        return read_generation(directory, checksum)
+
+    monkeypatch.setattr("dnmf.checkpoint.read_generation", overtaken_read)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CheckpointWarning)
+        assert read_latest(root).number == 3
 
 
 # ---- checksums ----

@@ -14,7 +14,7 @@ Every chunk is written, zeros too: then a chunk that is not there is damage, and
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import zarr
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dnmf.conversion.streams import MatrixStream, Names
 
-NAMES_PER_CHUNK = 65536
+NAMES_PER_CHUNK = 16384
 ENCODINGS = {
     "anndata": "0.1.0", "csr_matrix": "0.1.0", "array": "0.2.0",
     "dataframe": "0.2.0", "string-array": "0.2.0", "dict": "0.1.0",
@@ -30,12 +30,13 @@ ENCODINGS = {
 EMPTY_GROUPS = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 
 
-def create_root(path: Path, stream: MatrixStream, zarr_format: Literal[2, 3]) -> zarr.Group:
+def create_root(path: Path, stream: MatrixStream, zarr_format: int) -> zarr.Group:
     """Return a new AnnData group at `path` with everything but ``X``: names of rows (obs) and columns (var).
 
     Where the stream has no names, the row and column numbers are written as text.
     """
-    root = zarr.open_group(path, mode="w-", zarr_format=zarr_format, attributes=_encoding("anndata"))
+    version = cast(Literal[2, 3], zarr_format)
+    root = zarr.open_group(path, mode="w-", zarr_format=version, attributes=_encoding("anndata"))
     for name in EMPTY_GROUPS:
         root.create_group(name, attributes=_encoding("dict"))
     for axis, names, length in zip(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dnmf.conversion.dense_files import open_npy
 from dnmf.conversion.matrix_market import open_matrix_market
@@ -56,7 +55,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     transpose: bool = False,
     chunk_bytes: int = 16 * MIB,
     memory_bytes: int = 1024 * MIB,
-    zarr_format: Literal[2, 3] = 3,
+    zarr_format: int = 3,
     overwrite: bool = False,
     missing_chunks: str = "error",
     progress: Callable[[int, int], None] | None = None,

@@ -84,8 +84,8 @@ def check_values(values: NDArray[Any], place: Callable[[int], str]) -> None:
     value = values.reshape(-1)[first]
     what = "a negative value" if value < 0 else "not a finite number"
     raise InputError(
-        f"{place(first)}: {value} is {what} ({int(np.count_nonzero(bad))} such among {values.size} values read "
-        "together); non-negative factorization needs finite values ≥ 0, repair or remove them first"
+        f"{place(first)}: {value} is {what} ({int(np.count_nonzero(bad))} such among {values.size} values "
+        "read together); non-negative factorization needs finite values ≥ 0, repair or remove them first"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Settings:
     transpose: bool
     chunk_bytes: int
     memory_bytes: int
-    zarr_format: Literal[2, 3]
+    zarr_format: int
     progress: Callable[[int, int], None] | None
 
     def __post_init__(self) -> None:

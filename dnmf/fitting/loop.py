@@ -24,9 +24,7 @@ class Engine:
     source_bytes: int
 
 
-def run_until_last(
-    engine: Engine, state: State, options: FitOptions, after_pass: Callable[[State], None]
-) -> State:
+def run_until_last(engine: Engine, state: State, options: FitOptions, after_pass: Callable[[State], None]) -> State:
     """Return the state whose next pass is the last one; `after_pass` sees every state on the way.
 
     Nothing but the state goes from one pass to the next, so a fit may stop after any `after_pass` and go on from

@@ -89,7 +89,7 @@ def race_stages(shape: tuple[int, int], rank: int, affordable: int) -> list[Stag
     Examples
     --------
     >>> [(stage.rows, stage.alive) for stage in race_stages((20000, 5000), 20, 20000)]
-    [(655, 8), (2289, 3), (8000, 1)]
+    [(655, 8), (2289, 4), (8000, 3)]
     """
     n_rows, n_columns = shape
     most = max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
@@ -99,7 +99,7 @@ def race_stages(shape: tuple[int, int], rank: int, affordable: int) -> list[Stag
     if fewest == most:
         return [Stage(most, 32, 5, 1e-2), Stage(most, 12, 10, 1e-2), Stage(most, 4, 20, 1e-3)]
     middle = int((fewest * most) ** 0.5)
-    return [Stage(fewest, 8, 5, 1e-2), Stage(middle, 3, 10, 1e-2), Stage(most, 1, 15, 1e-3)]
+    return [Stage(fewest, 8, 5, 1e-2), Stage(middle, 4, 10, 1e-2), Stage(most, 3, 10, 1e-3)]
 
 
 def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dnmf.kernels.nnls import solve_rows
 from dnmf.options import Penalty
+from dnmf.passes.problem import unit_diagonal
 from dnmf.passes.statistics import ModelSums
 
 UPDATE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -104,10 +105,12 @@ def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool =
     scale = np.ones(len(sums.s)) if in_objective or not scaled else _safe(sums.s)
     G = sums.G / np.outer(scale, scale)
     G[np.diag_indices_from(G)] += l2
-    B = np.ascontiguousarray(sums.P / scale) - l1
-    start = np.ascontiguousarray(H.T.astype(np.float64) * scale)
+    Q, unit = unit_diagonal(G)
+    B = (sums.P / scale - l1) * unit
+    start = H.T.astype(np.float64) * (scale / np.where(unit > 0, unit, 1.0))
     tolerance = UPDATE_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-    X, _, _ = solve_rows(G, B, start, tolerance, UPDATE_SWEEPS)
+    X, _, _ = solve_rows(Q, B, np.ascontiguousarray(start), tolerance, UPDATE_SWEEPS)
+    X *= unit
     updated = np.ascontiguousarray(X.T)
     if not in_objective:
         updated, _ = normalize_rows(updated)

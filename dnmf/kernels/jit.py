@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -15,3 +16,10 @@ def compiled(function: Function) -> Function:
     its sums have one order. No ``fastmath``: it would let the order of sums change between builds.
     """
     return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return a C-contiguous view no kernel can write to; one kind of array also means one compilation for a dtype."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

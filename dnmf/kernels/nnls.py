@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled
+from dnmf.kernels.jit import compiled, read_only
 
 Array = NDArray[Any]
 
@@ -15,9 +15,7 @@ LANES = 64
 IDLE = -1
 
 
-def solve_rows(
-    Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int
-) -> tuple[Array, float, int]:
+def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int) -> tuple[Array, float, int]:
     """Return, for every row b of `B`, the x >= 0 that minimizes ``x'Qx / 2 - b'x``.
 
     Cyclic coordinate descent: ``x_j <- max(0, (b_j - sum_{l != j} Q_jl x_l) / Q_jj)`` for j = 0 ... k-1, and
@@ -28,8 +26,8 @@ def solve_rows(
     Parameters
     ----------
     Q : array (k, k)
-        Symmetric, positive semidefinite; float32 or float64, like `B` and `start`. A coordinate whose ``Q_jj``
-        is not above 0 (or too small to have an inverse) gets the value 0.
+        Symmetric, positive semidefinite; float32 or float64, like `B` and `start`. A coordinate whose
+        ``Q_jj`` is not above 0 (or too small to have an inverse) gets the value 0.
     B : array (rows, k)
         Right-hand sides. One without a positive entry has the solution 0, whatever its start.
     start : array (rows, k)
@@ -58,16 +56,9 @@ def solve_rows(
     X = np.full(B.shape, np.nan, B.dtype)
     if not np.isfinite(Q).all():
         return X, np.inf if len(B) else 0.0, 0
-    operands = _read_only(Q), _read_only(B), _read_only(start)
+    operands = read_only(Q), read_only(B), read_only(start)
     violation, sweeps = _solve_rows(*operands, float(tolerance), int(max_sweeps), X)
     return X, float(violation), int(sweeps)
-
-
-def _read_only(array: Array) -> Array:
-    """Return a view no kernel can write to; one kind of array also means one compilation for a dtype."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -76,15 +67,14 @@ def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dt
 
 
 @compiled
-def _solve_rows(
-    Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int, X: Array
-) -> tuple[float, int]:
-    """Keep every lane busy: one that is done with its row takes the next, no row waits for a slow neighbour."""
+def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int, X: Array) -> tuple[float, int]:
+    """Keep every lane busy: one that is done takes the next row, so that none waits for a slow neighbour."""
     rows, k = B.shape
     coupling, inverse = _split_gram(Q)
     x, b = np.zeros((k, LANES), B.dtype), np.zeros((k, LANES), B.dtype)
     rest, change = np.zeros(LANES, B.dtype), np.zeros(LANES, B.dtype)
-    size, swept, row_of = np.ones(LANES), np.zeros(LANES, np.int64), np.full(LANES, IDLE)
+    size, swept, row_of = np.ones(LANES), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    row_of[:] = IDLE
     upcoming, sweeps, worst = 0, 0, 0.0
     while True:
         busy = 0
@@ -118,8 +108,9 @@ def _split_gram(Q: Array) -> tuple[Array, Array]:
     coupling, inverse = Q.copy(), np.zeros(len(Q), Q.dtype)
     for j in range(len(Q)):
         coupling[j, j] = 0
-        if Q[j, j] > 0 and 1 / Q[j, j] < np.inf:
+        if Q[j, j] > 0:
             inverse[j] = 1 / Q[j, j]
+            inverse[j] = inverse[j] if inverse[j] < np.inf else 0
     return coupling, inverse
 
 
@@ -157,7 +148,8 @@ def _sweep(Q: Array, coupling: Array, inverse: Array, b: Array, x: Array, rest: 
     without its drift. The fixed trip count over lanes is what makes the inner loops vector code.
     """
     k, zero = len(x), rest.dtype.type(0)
-    change[:] = 0
+    for lane in range(LANES):
+        change[lane] = 0
     for j in range(k):
         for lane in range(LANES):
             rest[lane] = b[j, lane]

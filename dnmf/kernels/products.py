@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled
+from dnmf.kernels.jit import compiled, read_only
 
 Array = NDArray[Any]
 
@@ -36,7 +36,7 @@ def cross_csr(data: Array, indices: Array, indptr: Array, HT: Array, out: Array)
     """
     _check_factor("out", out, (len(indptr) - 1, HT.shape[1]), HT.dtype)
     _check_factor("data", data, indices.shape, HT.dtype)
-    _cross_csr(_read_only(data), _read_only(indices), _read_only(indptr), _read_only(HT), out)
+    _cross_csr(read_only(data), read_only(indices), read_only(indptr), read_only(HT), out)
 
 
 def fold_csr(data: Array, indices: Array, indptr: Array, W: Array, PT: Array) -> None:
@@ -58,14 +58,7 @@ def fold_csr(data: Array, indices: Array, indptr: Array, W: Array, PT: Array) ->
     """
     _check_factor("W", W, (len(indptr) - 1, PT.shape[1]), data.dtype)
     _check_factor("PT", PT, PT.shape, np.dtype(np.float64))
-    _fold_csr(_read_only(data), _read_only(indices), _read_only(indptr), _read_only(W), PT)
-
-
-def _read_only(array: Array) -> Array:
-    """Return a view no kernel can write to; one kind of array also means one compilation for a dtype."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
+    _fold_csr(read_only(data), read_only(indices), read_only(indptr), read_only(W), PT)
 
 
 def _check_factor(name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -78,7 +71,8 @@ def _cross_csr(data: Array, indices: Array, indptr: Array, HT: Array, out: Array
     k = HT.shape[1]
     for i in range(out.shape[0]):
         row = out[i]
-        row[:] = 0
+        for q in range(k):
+            row[q] = 0
         p, end = indptr[i], indptr[i + 1]
         while p + 4 <= end:  # four non-zeros at a time: the row is loaded and stored once for them
             a0, a1, a2, a3 = data[p], data[p + 1], data[p + 2], data[p + 3]
@@ -98,7 +92,8 @@ def _fold_csr(data: Array, indices: Array, indptr: Array, W: Array, PT: Array) -
     rows, k = W.shape
     w = np.empty(k)  # float64: converted once for a row, not once for a non-zero
     for i in range(rows):
-        w[:] = W[i]
+        for q in range(k):
+            w[q] = W[i, q]
         p, end = indptr[i], indptr[i + 1]
         while p + 2 <= end:  # two at a time: w is loaded once for both
             a0, a1 = np.float64(data[p]), np.float64(data[p + 1])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled
+from dnmf.kernels.jit import compiled, read_only
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ def scan_values(values: Array) -> tuple[float, int, int]:
         -1 if there is none.
     bad_count : int
     """
-    return _scan_values(_read_only(values))
+    return _scan_values(read_only(values))
 
 
 def scan_csr(indices: Array, indptr: Array, n_columns: int) -> tuple[int, int]:
@@ -55,7 +55,7 @@ def scan_csr(indices: Array, indptr: Array, n_columns: int) -> tuple[int, int]:
         `VALID` (0), `INDEX_OUT_OF_RANGE` (1), `DUPLICATE_COLUMN` (2), or `INDPTR_INVALID` (3): the row ends
         before it begins, or lies outside `indices`. If a row has both of 1 and 2, it is 1.
     """
-    return _scan_csr(_signed(indices), _read_only(indptr.astype(np.int64, copy=False)), n_columns)
+    return _scan_csr(_signed(indices), read_only(indptr.astype(np.int64, copy=False)), n_columns)
 
 
 def indices_in_range(indices: Array, n_columns: int) -> bool:
@@ -63,16 +63,9 @@ def indices_in_range(indices: Array, n_columns: int) -> bool:
     return _indices_in_range(_signed(indices), n_columns)
 
 
-def _read_only(array: Array) -> Array:
-    """Return a view no kernel can write to; one kind of array also means one compilation for a dtype."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
 def _signed(indices: Array) -> Array:
     """Return indices as int32 or int64; one too large for int64 becomes negative, so it stays invalid."""
-    return _read_only(indices if indices.dtype in (np.int32, np.int64) else indices.astype(np.int64))
+    return read_only(indices if indices.dtype in (np.int32, np.int64) else indices.astype(np.int64))
 
 
 @compiled

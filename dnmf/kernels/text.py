@@ -76,9 +76,7 @@ def _nearest_double(digits, power):
     digits = digits << WORD(zeros)
     row = power - LOWEST_POWER
     high, low = _product(digits, POWERS_OF_FIVE[row, 0])
-    if high & WORD(0x1FF) == WORD(
-        0x1FF
-    ):  # the product is too close to a tie: take the low word of the power too
+    if high & WORD(0x1FF) == WORD(0x1FF):  # the product is too close to a tie: take the low word of the power too
         further, _ = _product(digits, POWERS_OF_FIVE[row, 1])
         low = low + further
         if further > low:

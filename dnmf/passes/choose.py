@@ -48,6 +48,7 @@ def _refuse_to_send(source: Source) -> None:
     size = source.layout().total_bytes if source.in_memory else 0
     if size > MOST_SENT_BYTES:
         raise BudgetError(
-            f"{source.address}: {format_bytes(size)} in this process would travel to the workers in every pass (at most "
-            f"{format_bytes(MOST_SENT_BYTES)} may); write the matrix to Zarr and give its path, or leave the client out"
+            f"{source.address}: {format_bytes(size)} in this process would travel to the workers in every pass (at "
+            f"most {format_bytes(MOST_SENT_BYTES)} may); write the matrix to Zarr and give its path, or leave the "
+            "client out"
         )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dask
-import numpy as np
 from distributed import Client, KilledWorker, default_client, wait
 from distributed.client import Future, FutureCancelledError
 from distributed.comm import CommClosedError
@@ -52,19 +51,17 @@ def current_client() -> Client | None:
         return None
 
 
-def visit_on_worker(source: Source, blocks: list[Any], group: Group, work: Work, given: np.ndarray | None,
-                    target: str | None) -> Statistics:  # fmt: skip
+def visit_on_worker(source: Source, blocks: list[Any], group: Group, work: Work, **where: Any) -> Statistics:
     """Return the statistics of a group; `blocks` are the dask blocks the scheduler computed for it, if any."""
     if blocks:
         source = source.with_blocks(blocks)  # type: ignore[attr-defined]
-    return visit_group(source, group, work, given, target)
+    return visit_group(source, group, work, **where)
 
 
 def _worker_facts(dask_worker: Any = None) -> dict[str, Any]:
     """What one worker says of itself, after everything a task needs has been imported."""
     import psutil
 
-    import dnmf.passes.visit
     from dnmf import __version__
     from dnmf.passes.warm import load_kernels
 
@@ -106,7 +103,9 @@ class OnCluster(Executor):
         try:
             client.wait_for_workers(1, timeout=wait_s)
         except TimeoutError:
-            raise ClusterError(f"{self.name} has no worker after {wait_s:.0f} s; start one with: dask worker ADDRESS") from None
+            raise ClusterError(
+                f"{self.name} has no worker after {wait_s:.0f} s; start one with: dask worker ADDRESS"
+            ) from None
 
     def machine(self, memory_bytes: int | None) -> Machine:
         """The least any worker offers.
@@ -137,13 +136,17 @@ class OnCluster(Executor):
             return
         for address, trouble in self._ask(_opening_trouble, source).items():
             if trouble:
-                raise ClusterError(f"worker {address} cannot read the data: {trouble}. Every worker needs the same path")
+                raise ClusterError(
+                    f"worker {address} cannot read the data: {trouble}. Every worker needs the same path"
+                )
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         try:
             return self.client.run(function, *arguments)
         except ModuleNotFoundError as error:
-            raise ClusterError(f"{self.name}: a worker cannot import {error.name}; install dnmf on the workers") from error
+            raise ClusterError(
+                f"{self.name}: a worker cannot import {error.name}; install dnmf on the workers"
+            ) from error
         except LOST as error:
             raise ClusterError(f"{self.name} does not answer ({type(error).__name__}: {error})") from error
 
@@ -169,12 +172,13 @@ class OnCluster(Executor):
     def _result(self, root: Any) -> Any:
         future = self.client.compute(root, retries=TASK_RETRIES)
         try:
-            self._wait(future)
+            with self.client.as_current():
+                self._wait(future)
             return future.result()
         except LOST as error:
             raise ClusterError(
-                f"{self.name} was lost during a pass ({type(error).__name__}: {error}). Start it again and resume from "
-                "the last checkpoint"
+                f"{self.name} was lost during a pass ({type(error).__name__}: {error}). Start it again and resume "
+                "from the last checkpoint"
             ) from error
         finally:
             future.release()
@@ -200,8 +204,8 @@ class OnCluster(Executor):
                 for address, worker in workers.items()
             )
             raise ClusterError(
-                f"{self.name}: no worker has been running for {self.stall_timeout_s:.0f} s ({found or 'none is left'}). "
-                "Give the workers more memory or start new ones, then resume from the last checkpoint"
+                f"{self.name}: no worker has been running for {self.stall_timeout_s:.0f} s "
+                f"({found or 'none is left'}). Give the workers more memory or start new ones, then resume from the last checkpoint"
             )
         return now if since is None else since
 
@@ -215,8 +219,16 @@ def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
-        nodes.append(
-            visit(source, blocks, job.group, shared, job.given, target, dask_key_name=f"{name}-visit-{number}")
+        nodes.append(  # fmt: skip
+            visit(
+                source,
+                blocks,
+                job.group,
+                shared,
+                given=job.given,
+                target=target,
+                dask_key_name=f"{name}-visit-{number}",
+            )
         )
     for depth, level in enumerate(tree_levels(len(nodes))):
         nodes = [

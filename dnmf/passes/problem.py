@@ -15,16 +15,19 @@ MOST_SWEEPS = 1000
 class Problem:
     """The non-negative least squares problem that every row of one model shares.
 
-    Row a of A has the solution ``argmin_{w ≥ 0} ½ wᵀQw − (Ha − l1)ᵀw``.
+    Row a of A has the solution ``argmin_{w ≥ 0} ½ wᵀ(HHᵀ + l2 I)w − (Ha − l1)ᵀw``. It is solved for ``w / unit``,
+    in whose coordinates the Gram matrix has a unit diagonal: one tolerance then means the same for every component.
 
     Attributes
     ----------
     HT : ndarray (n, k)
         The fixed factor, transposed.
     Q : ndarray (k, k)
-        ``H Hᵀ + l2 I``.
+        ``diag(unit) (H Hᵀ + l2 I) diag(unit)``.
     inverse : ndarray (k, k)
-        Of Q, lightly regularized: ``max(0, (Ha − l1) Q⁻¹)`` is where the solver starts.
+        Of Q, lightly regularized: ``max(0, Q⁻¹ diag(unit) (Ha − l1))`` is where the solver starts.
+    unit : ndarray (k,)
+        One over the root of the diagonal of ``HHᵀ + l2 I``; zero for a dead component.
     l1 : float
         Subtracted from the right-hand sides.
     tolerance : float
@@ -34,6 +37,7 @@ class Problem:
     HT: np.ndarray
     Q: np.ndarray
     inverse: np.ndarray
+    unit: np.ndarray
     l1: float
     tolerance: float
 
@@ -56,13 +60,21 @@ def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: flo
     wide = H.astype(np.float64)
     Q = wide @ wide.T
     Q[np.diag_indices_from(Q)] += l2
-    ridge = RIDGE_SHARE[str(H.dtype)] * np.trace(Q) / len(Q)
-    inverse = np.linalg.inv(Q + max(ridge, np.finfo(np.float64).tiny) * np.eye(len(Q))) if ridge else np.zeros_like(Q)
+    Q, unit = unit_diagonal(Q)
+    inverse = np.linalg.inv(Q + RIDGE_SHARE[str(H.dtype)] * np.eye(len(Q)) + np.diag(unit == 0))
     dtype = H.dtype
     return Problem(
-        np.ascontiguousarray(H.T), Q.astype(dtype), inverse.astype(dtype), float(l1),
+        np.ascontiguousarray(H.T), Q.astype(dtype), inverse.astype(dtype), unit.astype(dtype), float(l1),
         TOLERANCE[str(dtype)] if tolerance is None else tolerance,
-    )
+    )  # fmt: skip
+
+
+def unit_diagonal(Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``diag(u) Q diag(u)`` with ones on its diagonal, and u (zero where the diagonal of `Q` is)."""
+    diagonal = np.diag(Q)
+    alive = diagonal > np.finfo(np.float64).tiny
+    unit = np.where(alive, 1 / np.sqrt(np.where(alive, diagonal, 1.0)), 0.0)
+    return Q * np.outer(unit, unit), unit
 
 
 @dataclass(frozen=True)

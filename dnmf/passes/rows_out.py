@@ -51,7 +51,8 @@ class ZarrRowsOut(RowsOut):
     def write(self, at: int, rows: np.ndarray) -> None:
         """Take `rows` and write every chunk that is complete."""
         if at != self._next + self._buffered:
-            raise CheckpointError(f"{self._path}: rows came out of order ({at}, expected {self._next + self._buffered})")
+            expected = self._next + self._buffered
+            raise CheckpointError(f"{self._path}: rows came out of order ({at}, expected {expected})")
         self._parts.append(rows)
         self._buffered += len(rows)
         height = self._open().chunks[0]
@@ -151,7 +152,8 @@ def missing_chunks(path: str) -> int:
     import zarr
 
     array = zarr.open_array(path, mode="r")
-    return int(np.prod([-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)])) - array.nchunks_initialized
+    expected = np.prod([-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)])
+    return int(expected) - array.nchunks_initialized
 
 
 def remove_array(path: str) -> None:

@@ -102,10 +102,10 @@ def sum_in_order(parts: Iterable[Statistics]) -> Statistics:
     """
     pending: list[tuple[int, Statistics]] = []
     for part in parts:
-        size = 1
+        size, joined = 1, part
         while pending and pending[-1][0] == size:
-            part, size = pending.pop()[1] + part, 2 * size
-        pending.append((size, part))
+            joined, size = pending.pop()[1] + joined, 2 * size
+        pending.append((size, joined))
     if not pending:
         raise ValueError("a sum over no parts")
     total = pending.pop()[1]

@@ -16,6 +16,11 @@ from dnmf.plan import Machine
 from dnmf.sources.source import Source
 
 
+def _processors() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class InProcess(Executor):
     """Threads of this process; the kernels release the GIL.
 
@@ -28,7 +33,7 @@ class InProcess(Executor):
     name = "in process"
 
     def __init__(self, threads: int | None = None):
-        self.threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = threads or _processors()
 
     def machine(self, memory_bytes: int | None) -> Machine:
         """This process: what it takes now, and what the machine has left."""

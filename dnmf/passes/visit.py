@@ -1,10 +1,9 @@
 """What one task does: visit its panels, solve the rows of W, fold the sums, let go of everything else."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -19,10 +18,9 @@ from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.plan import BLOCK_BYTES, Group
 from dnmf.sources.source import CsrRows, Rows, Source
 
-ROWS_IN_STEP = 64  # the solver works on tiles of so many rows
+ROWS_IN_STEP = 64  # a block of dense rows has a multiple of these: enough for the products to be efficient
 MOST_BLOCK_ROWS = 2048
-
-Progress = Callable[[int], None]
+CSR_PROBLEMS = {1: "a column index outside the matrix", 2: "a column more than once", 3: "offsets that fall"}
 
 
 @cache
@@ -64,8 +62,10 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
                 total.squares += _check_rows(source, start, rows)
             for low, block in _blocks(rows, source.shape[1], work.dtype):
                 at = start + low
-                known = None if given is None else given[at - group.start : at - group.start + len(_offsets(block)) - 1]
-                _visit_block(block, work, known, total, out, at)
+                if given is not None:
+                    _fold(block, _given_rows(given, at - group.start, block, work.dtype), total.models[0])
+                else:
+                    _visit_block(block, work, total, out, at)
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
             total.read_s += waited_s
@@ -75,8 +75,9 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     return total
 
 
-def _offsets(block: Rows) -> Any:
-    return range(len(block) + 1) if isinstance(block, np.ndarray) else block.indptr
+def _given_rows(given: np.ndarray, first: int, block: Rows, dtype: str) -> np.ndarray:
+    count = len(block) if isinstance(block, np.ndarray) else block.n_rows
+    return np.ascontiguousarray(given[first : first + count], dtype=dtype)
 
 
 def _read_ahead(source: Source, panels: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], Rows, float]]:
@@ -114,11 +115,7 @@ def _blocks(rows: Rows, n_columns: int, dtype: str) -> Iterator[tuple[int, Rows]
         yield low, CsrRows(rows.data[first:last].astype(wanted, copy=False), indices[first:last], offsets - first)
 
 
-def _visit_block(block: Rows, work: Work, given: np.ndarray | None, total: Statistics, out: RowsOut | None,
-                 at: int) -> None:  # fmt: skip
-    if given is not None:
-        _fold(block, np.ascontiguousarray(given, dtype=work.dtype), total.models[0])
-        return
+def _visit_block(block: Rows, work: Work, total: Statistics, out: RowsOut | None, at: int) -> None:
     for number, problem in enumerate(work.problems):
         W = solve_block(block, problem)
         _fold(block, W, total.models[number])
@@ -127,7 +124,13 @@ def _visit_block(block: Rows, work: Work, given: np.ndarray | None, total: Stati
 
 
 def solve_block(block: Rows, problem: Problem) -> np.ndarray:
-    """Return the rows of W (rows, k) for the rows of A in `block`, both in the dtype of the problem."""
+    """Return the rows of W (rows, k) for the rows of A in `block`, both in the dtype of the problem.
+
+    Raises
+    ------
+    InputError
+        A product is too large for the dtype.
+    """
     if isinstance(block, np.ndarray):
         B = block @ problem.HT
     else:
@@ -135,8 +138,12 @@ def solve_block(block: Rows, problem: Problem) -> np.ndarray:
         cross_csr(block.data, block.indices, block.indptr, problem.HT, B)
     if problem.l1:
         B -= B.dtype.type(problem.l1)
+    B *= problem.unit
     start = np.maximum(B @ problem.inverse, 0)
-    W, _, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS)
+    W, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS)
+    if not np.isfinite(violation):
+        raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
+    W *= problem.unit
     return W
 
 
@@ -162,26 +169,26 @@ def _check_rows(source: Source, start: int, rows: Rows) -> float:
     flat = np.ascontiguousarray(values).reshape(-1)
     squares, first_bad, bad = scan_values(flat.view(np.uint8) if flat.dtype == bool else flat)
     if first_bad >= 0:
-        raise _bad_value(source, start, rows, flat, int(first_bad), int(bad))
+        raise _bad_value(source, start, rows, int(first_bad), int(bad))
     if not isinstance(rows, np.ndarray):
         bad_row, code = scan_csr(rows.indices, rows.indptr, source.shape[1])
         if code:
-            reason = {1: "a column index outside the matrix", 2: "a column more than once", 3: "offsets that fall"}
             raise InputError(
-                f"{source.address}: row {start + bad_row} holds {reason[code]}; the store is damaged or was not "
+                f"{source.address}: row {start + bad_row} holds {CSR_PROBLEMS[code]}; the store is damaged or was not "
                 "written as a canonical CSR matrix (dnmf convert writes one)"
             )
     return float(squares)
 
 
-def _bad_value(source: Source, start: int, rows: Rows, flat: np.ndarray, at: int, count: int) -> InputError:
+def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> InputError:
     if isinstance(rows, np.ndarray):
         row, column = divmod(at, rows.shape[1])
+        value = rows[row, column]
     else:
         row, column = int(np.searchsorted(rows.indptr, at, side="right")) - 1, int(rows.indices[at])
+        value = rows.data[at]
     row += start
     place = f"column {row}, row {column}" if source.transposed else f"row {row}, column {column}"
-    value = flat[at]
     what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
     more = f" ({count} such values in this panel)" if count > 1 else ""
     return InputError(

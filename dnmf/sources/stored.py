@@ -63,7 +63,7 @@ def _open_zarr(path: str) -> Any:
         return zarr.open(path, mode="r")
     except ImportError as error:
         raise InputError(f"{path}: {error}; install the cloud readers with: pip install 'dnmf[cloud]'") from error
-    except Exception as error:  # noqa: BLE001  a store that cannot be opened fails in as many ways as there are stores
+    except Exception as error:
         raise InputError(f"{path}: not a readable Zarr store ({type(error).__name__}: {error})") from error
 
 
@@ -137,7 +137,7 @@ class StoredArray:
                     raise self._unreadable(start, stop, error) from error
                 log.warning("%s: reading %d:%d failed (%s), trying again", self.address, start, stop, error)
                 time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
-            except Exception as error:  # noqa: BLE001  every codec has its own way to say that a chunk is damaged
+            except Exception as error:
                 raise self._unreadable(start, stop, error) from error
         raise AssertionError("unreachable")
 

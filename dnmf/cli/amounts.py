@@ -1,0 +1,51 @@
+"""Kinds of option values: amounts of memory, and one number or a pair for W and H."""
+
+from typing import Any
+
+import click
+
+from dnmf.errors import InputError
+from dnmf.options import parse_bytes
+
+
+class Memory(click.ParamType):
+    """A number of bytes written like 512MiB or 4GB."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes, or fail as a usage error."""
+        try:
+            return parse_bytes(value) or 0
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+class NumberOrPair(click.ParamType):
+    """One number for both factors, or W,H."""
+
+    name = "number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """How help shows it."""
+        del param, ctx
+        return "X|W,H"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        """Return the pair, or fail as a usage error."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = [float(part) for part in str(value).split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) == 1:
+            numbers *= 2
+        if len(numbers) != 2:
+            self.fail(f"{value!r} is neither one number nor a pair W,H such as 0.1,0.2", param, ctx)
+        return numbers[0], numbers[1]
+
+
+MEMORY, NUMBER_OR_PAIR = Memory(), NumberOrPair()

@@ -1,0 +1,107 @@
+"""How a command ends: one line on standard error and an exit code, whatever was raised."""
+
+import errno
+import logging
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from dnmf.cli.output import DEBUG, output_of, warn
+from dnmf.errors import DnmfError, Interrupted
+from dnmf.signals import EXIT_INTERRUPTED, EXIT_RESUMABLE, unwinding
+
+EXIT_ERROR = 1
+NOISY_LOGGERS = ("distributed", "tornado", "asyncio", "bokeh")
+
+
+class Commands(click.Group):
+    """A group of commands whose exit codes also pass through a group of another program, such as ``dask``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named; leave with its exit code when it fails."""
+        with unwinding(), plain_messages(lambda: bool(ctx.meta.get(DEBUG))):
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
+                raise
+            except BaseException as error:
+                if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                    raise  # whoever read the output has left; click ends quietly
+                ctx.exit(report(error, ctx))
+
+
+def report(error: BaseException, ctx: click.Context) -> int:
+    """Say what happened, in one line and with ``--debug`` a traceback before it; return the exit code."""
+    if ctx.meta.get(DEBUG):
+        traceback.print_exception(error, file=sys.stderr)
+    code, line = explain(error)
+    click.echo(f"dnmf: {line}", err=True)
+    kind = "interrupted" if code in (EXIT_RESUMABLE, EXIT_INTERRUPTED) else "error"
+    output_of(ctx).event({"type": kind, "error": type(error).__name__, "message": line, "exit_code": code})
+    return code
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """Return the exit code of an exception and the one line that says what happened.
+
+    Examples
+    --------
+    >>> explain(FileNotFoundError(2, "No such file or directory", "a.npy"))
+    (1, "error: [Errno 2] No such file or directory: 'a.npy'")
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, Interrupted):
+        return (EXIT_RESUMABLE if error.signum == signal.SIGTERM else EXIT_INTERRUPTED), text
+    if isinstance(error, KeyboardInterrupt):
+        return EXIT_INTERRUPTED, "interrupted"
+    if isinstance(error, MemoryError):
+        text = f"out of memory ({text or 'no more could be had'}); set a lower --memory-limit or close other programs"
+    elif isinstance(error, ImportError):
+        text = f"{text}; pip install 'dnmf[all]' installs every optional package"
+    elif not isinstance(error, (DnmfError, OSError)):
+        text = f"this is a bug in dnmf: {type(error).__name__}: {text}; --debug shows where"
+    return EXIT_ERROR, f"error: {text or type(error).__name__}"
+
+
+@contextmanager
+def plain_messages(is_debugging: Callable[[], bool]) -> Iterator[None]:
+    """Show dnmf's warnings and log records as one line each; what other packages say, only when debugging."""
+    handler = _OneLine()
+    log = logging.getLogger("dnmf")
+    log.addHandler(handler)
+    levels = {name: logging.getLogger(name).level for name in NOISY_LOGGERS}
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Any, category: Any, *place: Any) -> None:
+            if category.__module__.startswith("dnmf"):
+                warn(str(message))
+            elif is_debugging():
+                shown(message, category, *place)
+
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+class _OneLine(logging.Handler):
+    """Log records as the other messages of the command line look; found anew each time: tests replace stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(record.getMessage(), record.levelname.lower())
+
+
+def silence_other_loggers() -> None:
+    """Let dask say nothing of its own: what matters to the user becomes an error of dnmf."""
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

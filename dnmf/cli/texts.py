@@ -1,0 +1,156 @@
+"""Results of commands as lines for people; the JSON has the same facts as values."""
+
+import shlex
+import shutil
+from typing import Any
+
+from dnmf.options import format_bytes
+from dnmf.progress import counted, format_seconds, labelled
+from dnmf.signals import resume_command
+
+MOST_COLUMNS = 100
+
+
+def terminal_columns() -> int:
+    """Return how wide lines may be."""
+    return min(MOST_COLUMNS, shutil.get_terminal_size((MOST_COLUMNS, 24)).columns)
+
+
+def source_lines(found: dict[str, Any]) -> list[str]:
+    """Return what :func:`dnmf.inspection.inspect_source` found."""
+    rows, columns = found["shape"]
+    return [
+        labelled("data", f"{found['address']}: {found['kind']}, {found['dtype']}"),
+        labelled("shape", f"{rows:,} rows × {columns:,} columns"),
+        labelled("non-zeros", _nonzeros(found)),
+        labelled("size", f"{format_bytes(found['decoded_bytes'])} decoded, in one read"),
+        labelled("names", f"rows: {_named(found, 'row')}; columns: {_named(found, 'column')}"),
+        labelled("layout", _layout(found["layout"])),
+        *_plan_lines(found["plan"]),
+    ]
+
+
+def _nonzeros(found: dict[str, Any]) -> str:
+    if found["nonzeros"] is None:
+        return "not counted in dense data"
+    return f"{found['nonzeros']:,} stored, density {100 * found['density']:.2f} %"
+
+
+def _named(found: dict[str, Any], axis: str) -> str:
+    return f"yes ({found[f'first_{axis}_name']}, …)" if found[f"{axis}_names"] else "no"
+
+
+def _layout(layout: dict[str, Any]) -> str:
+    unit = "column" if layout["transposed"] else "row"
+    step = layout["row_step"]
+    text = f"can be cut at every {unit}" if step == 1 else f"can be cut every {step:,} {unit}s"
+    if layout["object_bytes"]:
+        text += f"; a stored object decodes to {format_bytes(layout['object_bytes'])}"
+    return text + ("; stored by columns, so the transpose is factorized" if layout["transposed"] else "")
+
+
+def _plan_lines(plan: dict[str, Any]) -> list[str]:
+    if plan["refused"]:
+        return [labelled("plan", f"rank {plan['rank']} does not fit: {plan['refused']}")]
+    return [
+        labelled(
+            "plan",
+            f"rank {plan['rank']}: {counted(plan['tasks'], 'task')}, {counted(plan['panels'], 'panel')} in a pass",
+        ),
+        labelled(
+            "memory",
+            f"{format_bytes(plan['projected_bytes'])} of {format_bytes(plan['limit_bytes'])} in this process "
+            f"with {counted(plan['threads'], 'thread')}",
+        ),
+    ]
+
+
+def status_lines(found: dict[str, Any]) -> list[str]:
+    """Return what :func:`dnmf.inspection.run_status` found."""
+    writer = found["writer"]
+    at = f", process {writer['pid']} on {writer['host']} since {writer['since']}" if writer else ""
+    lines = [labelled("run", f"{found['store']}: {found['status']}{at}")]
+    if found["status"] == "starting":
+        return lines
+    if found["source"]:
+        lines.append(labelled("data", found["source"]))
+    lines.append(labelled("passes", _passes(found)))
+    if found["relative_error"] is not None:
+        lines.append(
+            labelled("error", f"{found['relative_error']:.4f} (‖A − W diag(d) H‖ / ‖A‖), objective {found['objective']:.6g}")
+        )
+    if found["status"] == "done":
+        lines.append(labelled("ended", str(found["stop_reason"])))
+    return lines + _next_lines(found)
+
+
+def _passes(found: dict[str, Any]) -> str:
+    if not found["passes"]:
+        return f"none yet of at most {found['max_passes']}; the start is committed"
+    of = "" if found["status"] == "done" else f" of at most {found['max_passes']}"
+    return (
+        f"{found['passes']}{of}, rank {found['rank']}, {found['reads']:.1f} reads of the data, "
+        f"{format_seconds(found['seconds'])}"
+    )
+
+
+def _next_lines(found: dict[str, Any]) -> list[str]:
+    store = shlex.quote(found["store"])
+    if found["status"] == "stopped":
+        return [labelled("go on", resume_command(found["store"]))]
+    return [labelled("look", f"dnmf inspect {store}")] if found["status"] == "done" else []
+
+
+def run_lines(found: dict[str, Any]) -> list[str]:
+    """Return what :func:`dnmf.inspection.inspect_run` found."""
+    if found["status"] != "done":
+        return status_lines(found)
+    rows, columns = found["shape"]
+    names = " and ".join(
+        what for what, named in (("rows", found["row_names"]), ("columns", found["column_names"])) if named
+    )
+    return [
+        labelled("model", f"{found['store']}: {rows:,} × {columns:,}, rank {found['rank']}, {found['dtype']}"),
+        *status_lines(found)[1:-1],
+        labelled("W", f"{found['W']} (Zarr)"),
+        labelled("names", names or "none"),
+        "",
+        *component_lines(found["components"]),
+    ]
+
+
+def component_lines(components: list[dict[str, Any]]) -> list[str]:
+    """Return a table: the weight of each component, its share, and its strongest columns."""
+    lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  strongest columns (share of the component's row of H)"]
+    for entry in components:
+        head = f"{entry['number']:>9}  {entry['weight']:>10.4g}  {100 * entry['share']:>4.1f} %  "
+        lines.append(head + _fitting(entry["top"], terminal_columns() - len(head)))
+    return lines
+
+
+def _fitting(top: list[dict[str, Any]], columns: int) -> str:
+    """As many names with their shares as fit, one at least."""
+    text = ""
+    for place in top:
+        piece = f"{place['name']} {100 * place['share']:.1f} %"
+        longer = f"{text}, {piece}" if text else piece
+        if text and len(longer) > columns:
+            break
+        text = longer
+    return text or "none: this component is zero"
+
+
+def model_lines(found: dict[str, Any]) -> list[str]:
+    """Return how a fit ended and where its result is."""
+    store = found["store"]
+    return [
+        labelled("done", str(found["stop_reason"])),
+        labelled(
+            "error",
+            f"{found['relative_error']:.4f} after {counted(found['passes'], 'pass').replace('passs', 'passes')}, "
+            f"{found['reads']:.1f} reads of the data",
+        ),
+        labelled("model", f"{store} (W in {found['W']})"),
+        labelled("look", f"dnmf inspect {shlex.quote(store)}"),
+        labelled("python", f"dnmf.load({store!r})"),
+    ]

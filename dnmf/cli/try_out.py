@@ -1,0 +1,75 @@
+"""The command that shows the main job on real data."""
+
+import os
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dnmf.cli.output import current_output, output_options
+from dnmf.cli.texts import terminal_columns
+from dnmf.cli.where import Where
+from dnmf.progress import format_seconds, labelled
+
+
+@click.command()
+@click.option("--dir", "folder", default="dnmf-demo", show_default=True, help="Where to put the data and the model.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Worker processes.")
+@output_options
+def demo(folder: str, workers: int) -> None:
+    """Factorize 1,797 handwritten digits through Zarr and a local cluster, beside scikit-learn."""
+    from dnmf.cli.work import watched
+    from dnmf.demo import RANK, fit_with_sklearn, load_digits, prepare_folder
+    from dnmf.inspection import components, finished_run
+    from dnmf.run import fit
+
+    output = current_output()
+    digits = load_digits()
+    data, store = (str(path) for path in prepare_folder(Path(folder), digits))
+    output.say(f"The digits of scikit-learn, {digits.values.shape[0]:,} images of 8 × 8 pixels, as a Zarr store on disk.", "")
+    with watched(store, Where("local", workers), output, every_s=0.0) as (client, callbacks):
+        model = fit(os.path.abspath(data), RANK, store=store, client=client, callbacks=callbacks)
+    reference = fit_with_sklearn(digits.values)
+    found = finished_run(store)
+    table = components(model.d, model.H, model.column_names, top=5)
+    record = {**found, "data": data, "components": table, "sklearn": asdict(reference)}
+    output.result("demo", record, *_comparison(found, reference), *_components(table, model.H), *_next(data, store))
+
+
+def _comparison(found: dict[str, Any], reference: Any) -> list[str]:
+    row = "{:<28} {:>14} {:>18} {:>10}"
+    return [
+        "",
+        row.format("", "relative error", "reads of the data", "time"),
+        row.format("dnmf", f"{found['relative_error']:.4f}", f"{found['reads']:.1f}", format_seconds(found["seconds"])),
+        row.format(
+            f"scikit-learn NMF ({reference.iterations} iter.)", f"{reference.relative_error:.4f}",
+            str(reference.reads), format_seconds(reference.seconds),
+        ),
+    ]  # fmt: skip
+
+
+def _components(table: list[dict[str, Any]], H: Any) -> list[str]:
+    from dnmf.demo import thumbnails
+
+    return [
+        "",
+        "The components (rows of H as images; their share of the sum of d):",
+        "",
+        *thumbnails(table, H, terminal_columns()),
+    ]
+
+
+def _next(data: str, store: str) -> list[str]:
+    return [
+        "",
+        labelled("model", store),
+        labelled("next", f"dnmf inspect {shlex.quote(data)}"),
+        labelled("", f"dnmf inspect {shlex.quote(store)}"),
+        labelled("", f"dnmf status {shlex.quote(store)}"),
+        labelled("python", f"import dnmf; model = dnmf.load({store!r}); model.W, model.d, model.H"),
+    ]
+
+

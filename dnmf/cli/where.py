@@ -1,0 +1,110 @@
+"""Where the work of a command is done: threads of this process, workers on this machine, or a scheduler."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dnmf.cli.amounts import MEMORY
+from dnmf.cli.exits import silence_other_loggers
+from dnmf.cli.output import DEBUG, Output
+from dnmf.errors import ClusterError
+from dnmf.progress import counted, labelled
+
+QUIET_WORKERS = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
+"""A task's error reaches the user as one line; its worker would print the same with a traceback."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """What ``--scheduler``, ``--workers``, ``--threads`` and ``--memory-limit`` say.
+
+    Raises
+    ------
+    click.UsageError
+        Workers or threads are asked for at a scheduler that has its own.
+    """
+
+    scheduler: str | None = None
+    workers: int | None = None
+    threads: int | None = None
+    memory_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is None and self.threads is None:
+            return
+        if self.scheduler is None:
+            object.__setattr__(self, "scheduler", "local")
+        elif self.scheduler != "local":
+            raise click.UsageError("--workers and --threads are for --scheduler local; a scheduler has its own workers")
+
+    @contextmanager
+    def client(self, output: Output) -> Iterator[Any]:
+        """Yield a dask client, None for threads of this process; close what was started.
+
+        Raises
+        ------
+        ClusterError
+            No scheduler answers.
+        """
+        if self.scheduler is None:
+            yield None
+            return
+        self._refuse_no_address()
+        if self.scheduler == "local":
+            wanted = "a worker for each processor" if self.workers is None else counted(self.workers, "worker")
+            output.say(labelled("cluster", f"starting {wanted} on this machine"))
+        with _connected(self) as client:
+            yield client
+
+    def _refuse_no_address(self) -> None:
+        name = str(self.scheduler)
+        if name != "local" and ":" not in name and not Path(name).is_file():
+            raise ClusterError(
+                f"--scheduler {name}: neither 'local', nor a scheduler file that exists, nor an address such as "
+                "tcp://host:8786"
+            )
+
+
+@contextmanager
+def _connected(where: Where) -> Iterator[Any]:
+    import dask
+
+    from dnmf.cluster import connect
+    from dnmf.signals import children_ignore_ctrl_c
+
+    debugging = bool(click.get_current_context().meta.get(DEBUG))
+    if not debugging:
+        silence_other_loggers()
+    threads = where.threads or 1
+    with dask.config.set({} if debugging else QUIET_WORKERS), ExitStack() as stack:
+        with children_ignore_ctrl_c():
+            client = stack.enter_context(
+                connect(where.scheduler, workers=where.workers, threads=threads, memory_limit=where.memory_limit)
+            )
+        yield client
+
+
+def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of :class:`Where` and hand them to the command as `where`."""
+
+    @functools.wraps(command)
+    def packed(*, scheduler: Any, workers: Any, threads: Any, memory_limit: Any, **rest: Any) -> Any:
+        return command(where=Where(scheduler, workers, threads, memory_limit), **rest)
+
+    for option in (
+        click.option("--memory-limit", type=MEMORY, help="Of one worker, such as 4GB.  [default: what it has]"),
+        click.option("--threads", type=click.IntRange(1), help="Threads of each local worker.  [default: 1]"),
+        click.option("--workers", type=click.IntRange(1), help="Local worker processes; implies --scheduler local."),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS|local|FILE",
+            help="A dask scheduler, workers on this machine, or a scheduler file.  [default: threads of this process]",
+        ),
+    ):
+        packed = option(packed)
+    return packed

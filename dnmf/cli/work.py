@@ -1,0 +1,149 @@
+"""The commands that read data with workers: fit, resume, transform."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from dnmf.cli.amounts import NUMBER_OR_PAIR
+from dnmf.cli.output import Output, current_output, output_options
+from dnmf.cli.texts import model_lines
+from dnmf.cli.where import Where, work_options
+from dnmf.fitting.events import Callback
+from dnmf.progress import EVERY_S, Progress, event_record, labelled
+from dnmf.signals import StopAfterPass
+
+MISSING = click.option(
+    "--missing-chunks",
+    type=click.Choice(["error", "zeros"]),
+    default="error",
+    show_default=True,
+    help="What an absent chunk of a Zarr array means.",
+)
+
+
+def absolute(source: str) -> str:
+    """Return the address of data as workers and a later resume find it: local paths from the root."""
+    if "://" in source:
+        return source
+    path, separator, inner = source.partition("::")
+    return os.path.abspath(path) + separator + inner
+
+
+@contextmanager
+def watched(
+    store: str, where: Where, output: Output, every_s: float = EVERY_S
+) -> Iterator[tuple[Any, tuple[Callback, ...]]]:
+    """Yield a client and the callbacks of a fit into a store: progress, JSON events, and stopping on a signal."""
+    with (
+        StopAfterPass(store) as stop,
+        where.client(output) as client,
+        Progress(output.progress, every_s) as progress,
+    ):
+        yield client, (progress, lambda event: output.event(event_record(event)), stop)
+
+
+@click.command()
+@click.argument("source")
+@click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
+@click.option("--store", required=True, metavar="RUN", help="Directory NAME.dnmf for checkpoints and W.")
+@click.option("--init", type=click.Choice(["sample", "random"]), default="sample", show_default=True, help="First H.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+              help="Of the computation.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
+@click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True,
+              help="Stop when a pass lowers the objective by less than this share.")  # fmt: skip
+@click.option("--max-passes", type=click.IntRange(1), default=50, show_default=True, help="Most passes over the data.")
+@click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change.")
+@click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 penalty on both factors, or on W,H.")
+@click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 penalty on both factors, or on W,H.")
+@click.option("--penalty-scale", type=click.Choice(["objective", "absolute"]), help="Units of the penalties.")
+@MISSING
+@work_options
+@output_options
+def fit(source: str, store: str, where: Where, missing_chunks: str, no_extrapolate: bool, **given: Any) -> None:
+    """Factorize SOURCE, a Zarr array or AnnData (path::layers/NAME for a layer), into a store.
+
+    Every pass is committed to the store: a fit that was stopped goes on with `dnmf resume`. SIGTERM and Ctrl-C stop
+    it after the pass in hand.
+    """
+    from dnmf.run import fit as fit_model
+    from dnmf.sources import open_source
+
+    given["penalty"] = _penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"))
+    output = current_output()
+    opened = open_source(absolute(source), missing_chunks=missing_chunks)
+    with watched(store, where, output) as (client, callbacks):
+        fit_model(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks,
+                  extrapolate=not no_extrapolate, **given)  # fmt: skip
+    say_model("fit", store, output)
+
+
+def _penalty(l1: tuple[float, float], l2: tuple[float, float], scale: str | None) -> Any:
+    from dnmf.options import Penalty
+
+    if scale is None and (any(l1) or any(l2)):
+        raise click.UsageError(
+            "a penalty needs --penalty-scale: 'objective' (the strengths are part of the objective, as in "
+            "scikit-learn) or 'absolute' (RcppML's rule)"
+        )
+    return Penalty(l1, l2, scale or "relative")
+
+
+def say_model(command: str, store: str, output: Output) -> None:
+    """Print how the run in a store ended."""
+    from dnmf.inspection import finished_run
+
+    found = finished_run(store)
+    output.result(command, found, *model_lines(found))
+
+
+@click.command()
+@click.argument("run")
+@click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
+@click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
+@click.option("--source", help="Where the data is now, if it was moved.")
+@click.option("--force", is_flag=True, help="Go on although the data has changed.")
+@work_options
+@output_options
+def resume(run: str, source: str | None, where: Where, **given: Any) -> None:
+    """Go on with the fit in the store RUN from its last committed pass; same bits as without the stop."""
+    from dnmf.inspection import run_status
+    from dnmf.run import resume as resume_model
+
+    output = current_output()
+    limits = {name: given[name] for name in ("max_passes", "tol") if given[name] is not None}
+    if run_status(run)["status"] == "done" and not limits:
+        output.say(labelled("resume", "nothing to do: this fit is finished"))
+    else:
+        given["source"] = None if source is None else absolute(source)
+        with watched(run, where, output) as (client, callbacks):
+            resume_model(run, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
+    say_model("resume", run, output)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("source")
+@click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write; must not exist.")
+@MISSING
+@work_options
+@output_options
+def transform(run: str, source: str, out: str, where: Where, missing_chunks: str) -> None:
+    """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept."""
+    from pathlib import Path
+
+    from dnmf.conversion.staging import staged
+    from dnmf.run import load
+    from dnmf.sources import open_source
+
+    output = current_output()
+    model = load(run)
+    opened = open_source(absolute(source), missing_chunks=missing_chunks)
+    # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
+    with staged(Path(out), overwrite=False) as staging, where.client(output) as client:
+        shape = model.solve(opened, out=staging.target, client=client, memory_limit=where.memory_limit).shape
+    record = {"run": run, "source": opened.address, "out": os.path.abspath(out), "shape": list(shape)}
+    output.result("transform", record, labelled("done", f"{out}: {shape[0]:,} rows × {shape[1]} components"))

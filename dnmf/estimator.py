@@ -1,0 +1,343 @@
+"""The factorization behind scikit-learn's contract: parameters, validation, containers in and out."""
+
+import sys
+import warnings
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._set_output import _get_output_config  # joins the estimator's setting with the global one
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from dnmf.errors import InputError
+from dnmf.estimator_input import (
+    FLOATS,
+    check_columns,
+    check_parameters,
+    check_start,
+    choose_rank,
+    is_stored,
+    make_penalty,
+    solve_block,
+    without_rows,
+)
+from dnmf.fitting.events import Event, PassDone
+from dnmf.model import Model
+from dnmf.run import fit
+from dnmf.sources import Source, open_source
+from dnmf.sources.memory import MemorySource, is_pydata_sparse
+from dnmf.sources.source import names_of
+
+
+class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Non-negative matrix factorization ``X ≈ W H`` with scikit-learn's interface, for data of any size.
+
+    Minimizes ``½‖X − WH‖²_F + alpha_W n_features (l1_ratio ΣW + ½ (1 − l1_ratio) ‖W‖²)
+    + alpha_H n_samples (l1_ratio ΣH + ½ (1 − l1_ratio) ‖H‖²)`` over ``W, H ≥ 0``: scikit-learn's objective.
+    Each iteration is an exact one and reads the data once.
+
+    Arrays, sparse matrices and DataFrames are factorized in this process and give numpy arrays. Dask arrays
+    (numpy, scipy or ``sparse`` chunks), paths and Zarr arrays are read chunk by chunk and give dask arrays.
+
+    Parameters
+    ----------
+    n_components : int, "auto" or None
+        Components, at most ``min(n_samples, n_features)``. ``"auto"``: those of a custom W or H, else, as for
+        None, n_features.
+    init : {None, "sample", "random", "custom"}
+        Where the fit starts: from a factorization of a sample of rows (None is the same), at random, or from
+        the W or H given to :meth:`fit_transform`.
+    solver : {"cd"}
+        Coordinate descent.
+    beta_loss : {"frobenius", 2}
+        The loss.
+    tol : float
+        Stop when an iteration lowers the objective by less than this share of it.
+    max_iter : int
+        Most passes over the data.
+    random_state : int, RandomState or None
+        Decides everything that is drawn at random.
+    alpha_W : float
+        Strength of the penalty on W, multiplied by n_features.
+    alpha_H : float or "same"
+        Strength of the penalty on H, multiplied by n_samples.
+    l1_ratio : float
+        Share of the L1 norm in the penalties, 0 to 1.
+    verbose : int
+        Above 0, a line is printed for every pass.
+    shuffle : bool
+        Accepted, without effect: the least squares problems are solved exactly, in whatever order.
+    dtype : {None, "float32", "float64"}
+        Of the computation and of the results; None: float32 for float32 data, else float64.
+    client : str, optional
+        Address of a dask scheduler; by default the current client, if there is one and the data does not lie
+        in this process, else threads here. (A client object could be neither cloned nor pickled.)
+    memory_limit : str or int, optional
+        Of one worker, for example ``"2GB"``.
+    store : str or path, optional
+        A new directory ``NAME.dnmf`` for checkpoints and W, see :func:`dnmf.fit`; one for each fit.
+
+    Attributes
+    ----------
+    components_ : ndarray (n_components, n_features)
+        H. Without penalties each component's norm is shared evenly with W.
+    n_components_ : int
+        How many components there are.
+    reconstruction_err_ : float
+        ``‖X − WH‖_F``, without the penalties.
+    n_iter_ : int
+        Passes over the data.
+    n_features_in_ : int
+        Columns of the data.
+    feature_names_in_ : ndarray of str
+        Their names; only where the data has them.
+    model_ : Model
+        The result as :func:`dnmf.fit` returns it, W included.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.outer([1.0, 2, 3], [1.0, 0, 1])
+    >>> nmf = NMF(n_components=1).fit(X)
+    >>> nmf.inverse_transform(nmf.transform(X)).round(3).tolist()
+    [[1.0, 0.0, 1.0], [2.0, 0.0, 2.0], [3.0, 0.0, 3.0]]
+    """
+
+    def __init__(self, n_components: Any = "auto", *, init: Any = None, solver: str = "cd",  # noqa: PLR0913
+                 beta_loss: Any = "frobenius", tol: float = 1e-4, max_iter: int = 200,
+                 random_state: Any = None, alpha_W: float = 0.0, alpha_H: Any = "same", l1_ratio: float = 0.0,
+                 verbose: int = 0, shuffle: bool = False, dtype: str | None = None, client: str | None = None,
+                 memory_limit: str | int | None = None, store: Any = None):  # fmt: skip
+        self.n_components = n_components
+        self.init = init
+        self.solver = solver
+        self.beta_loss = beta_loss
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.alpha_W = alpha_W
+        self.alpha_H = alpha_H
+        self.l1_ratio = l1_ratio
+        self.verbose = verbose
+        self.shuffle = shuffle
+        self.dtype = dtype
+        self.client = client
+        self.memory_limit = memory_limit
+        self.store = store
+
+    def fit(self, X: Any, y: Any = None, W: Any = None, H: Any = None) -> "NMF":
+        """Find the components of `X` and return the estimator; see :meth:`fit_transform`."""
+        del y
+        self._fit(self._begin(X), W, H)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, W: Any = None, H: Any = None) -> Any:
+        """Return W (n_samples, n_components) of the factorization of `X`.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, DataFrame, dask array, path or Zarr array (n_samples, n_features)
+            Finite and not negative; whatever :func:`dnmf.open_source` takes.
+        y : ignored
+            There for the sake of pipelines.
+        W : array (n_samples, n_components), optional
+            A start, with ``init="custom"``.
+        H : array (n_components, n_features), optional
+            A start, with ``init="custom"``. It alone decides when both are given: W is a function of H.
+
+        Returns
+        -------
+        ndarray or dask array
+            A dask array, with the row chunks of `X`, where the data does not lie in this process.
+
+        Raises
+        ------
+        InputError
+            The data or a parameter cannot be used. (Data in memory: scikit-learn's ValueError or TypeError.)
+        """
+        del y
+        source = self._begin(X)
+        self._refuse_frames(source)
+        self._fit(source, W, H)
+        if source.in_memory:
+            return self._scaled(self.model_.read_W())
+        W = self.model_.W
+        if source.blocks_are_tasks:
+            # dask would choose p2p on a cluster, a shuffle through disk, for what is a handful of slices
+            W = W.rechunk((source.array.chunks[0], -1), method="tasks")  # type: ignore[attr-defined]
+        return self._scaled(W)
+
+    def transform(self, X: Any) -> Any:
+        """Return W (n_samples, n_components) of other rows, the components kept; lazily for a dask array.
+
+        Each row is ``argmin_{w ≥ 0} ½‖x − w H‖²`` plus the penalty on W; it depends on no other row, and the
+        rows of the fit give their W again.
+
+        Parameters
+        ----------
+        X : as in :meth:`fit_transform`
+            With the columns of the fit.
+
+        Returns
+        -------
+        ndarray or dask array
+            A dask array, with the row chunks of `X`, where the data does not lie in this process.
+
+        Raises
+        ------
+        InputError
+            The data cannot be used, or its columns are not those of the fit.
+        """
+        check_is_fitted(self, "components_")
+        source = self._open(X, reset=False)
+        self._refuse_frames(source)
+        if source.blocks_are_tasks:
+            return self._transform_blocks(source.array)  # type: ignore[attr-defined]
+        transform = self.model_.solve if source.in_memory else self.model_.transform
+        return self._scaled(transform(source, client=self.client, memory_limit=self.memory_limit))
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Return ``W H`` (n_samples, n_features) for a W (n_samples, n_components) given as `X`.
+
+        Raises
+        ------
+        InputError
+            `X` has another number of columns than there are components.
+        """
+        check_is_fitted(self, "components_")
+        if not hasattr(X, "dask"):
+            X = check_array(X, accept_sparse=("csr", "csc"), dtype=FLOATS)
+        if X.shape[1] != self.n_components_:
+            raise InputError(f"X has {X.shape[1]} columns, expected one for each of {self.n_components_} components")
+        return X @ self.components_
+
+    def _begin(self, X: Any) -> Source:
+        check_parameters(self.get_params(deep=False))
+        return self._open(X, reset=True)
+
+    def _open(self, X: Any, *, reset: bool) -> Source:
+        """Return `X` as a source, its columns noted or compared with those of the fit."""
+        if not is_stored(X):
+            X = validate_data(
+                self, X.to_scipy_sparse() if is_pydata_sparse(X) else X, reset=reset,
+                accept_sparse=("csr", "csc"), dtype="numeric", ensure_non_negative=True,
+            )  # fmt: skip
+            names = names_of(getattr(self, "feature_names_in_", None)) if reset else None
+            if X.dtype.kind == "f" and X.dtype not in FLOATS:  # the kernels know no half or extended precision
+                X = X.astype(np.float64)
+            return MemorySource(X, column_names=names)
+        source = open_source(X)
+        count, names = _shape(source)[1], _column_names(source)
+        if reset:
+            self._note_columns(count, names)
+        else:
+            mine = getattr(self, "feature_names_in_", None)
+            check_columns(source.address, (count, names), (self.n_features_in_, mine))
+        return source
+
+    def _note_columns(self, count: int, names: np.ndarray | None) -> None:
+        self.n_features_in_ = count
+        if names is not None:
+            self.feature_names_in_ = names.astype(object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _refuse_frames(self, source: Source) -> None:
+        wanted = _get_output_config("transform", self)["dense"]
+        if wanted != "default" and not source.in_memory:
+            raise InputError(
+                f"{source.address}: a {wanted} DataFrame would compute all of the result into this process; "
+                "use set_output(transform='default') and convert what you need"
+            )
+
+    def _fit(self, source: Source, W: Any, H: Any) -> None:
+        W, H = check_start(self.init, W, H)
+        shape = _shape(source)
+        model = fit(
+            source, choose_rank(self.n_components, shape, W, H), W=W, H=H,
+            init="random" if self.init == "random" else "sample",
+            penalty=make_penalty(self.alpha_W, self.alpha_H, self.l1_ratio, shape),
+            dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
+            seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter), store=self.store,
+            client=self.client, memory_limit=self.memory_limit,
+            callbacks=(_print_pass,) if self.verbose else (),
+        )  # fmt: skip
+        self._keep(model)
+        if model.stop_reason == "max_passes" and self.tol > 0:
+            warnings.warn(
+                f"Maximum number of iterations {self.max_iter} reached. Increase it to improve convergence.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _keep(self, model: Model) -> None:
+        """Take the attributes from a model: with penalties at the scale of their objective, else balanced."""
+        penalized = model.options.penalty.scale == "objective"
+        of_H = model.h_scale if penalized else np.sqrt(model.d)
+        self._scale_of_W = np.divide(model.d, of_H, out=np.zeros_like(model.d), where=of_H > 0)
+        self.model_ = model
+        self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)
+        self.n_components_ = len(self.components_)
+        self.n_iter_ = len(model.history)
+        loss = model.history[-1].objective - self._penalty_value(model)
+        self.reconstruction_err_ = float(np.sqrt(2 * max(0.0, loss)))
+
+    def _penalty_value(self, model: Model) -> float:
+        """Return what the penalties add to the objective of the last pass."""
+        penalty = model.options.penalty
+        if penalty.scale != "objective":
+            return 0.0
+        (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
+        H, squares = self.components_.astype(np.float64), 0.0
+        if l2_w:
+            W = self._scaled(model.W)
+            squares = float((W.astype(np.float64) ** 2).sum().compute(scheduler="threads"))
+        on_W = l1_w * float(self._scale_of_W.sum()) + 0.5 * l2_w * squares  # columns of model.W sum to one
+        return on_W + l1_h * float(H.sum()) + 0.5 * l2_h * float(np.vdot(H, H))
+
+    def _scaled(self, W: Any) -> Any:
+        return W * self._scale_of_W.astype(W.dtype)
+
+    def _transform_blocks(self, array: Any) -> Any:
+        """Return the rows of W for a dask array as a dask array with its row chunks, nothing computed yet."""
+        from dnmf.sources.dask_array import as_dask_array
+
+        rank, H = self.n_components_, self.model_.H
+        return array.rechunk({1: -1}, method="tasks").map_blocks(
+            solve_block, bare=without_rows(self.model_), H=as_dask_array(H, rank),
+            scale=self._scale_of_W.astype(H.dtype), address=f"dask array {array.name}",
+            chunks=(array.chunks[0], (rank,)), meta=np.empty((0, rank), H.dtype),
+        )  # fmt: skip
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.n_components_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _shape(source: Source) -> tuple[int, int]:
+    return source.shape[::-1] if source.transposed else source.shape
+
+
+def _column_names(source: Source) -> np.ndarray | None:
+    return source.row_names() if source.transposed else source.column_names()
+
+
+def _print_pass(event: Event) -> None:
+    if isinstance(event, PassDone):
+        at = event.record
+        sys.stdout.write(f"pass {at.number}: objective {at.objective:.6g}, relative error {at.relative_error:.6f}\n")

@@ -1,0 +1,207 @@
+"""What the estimator accepts: values of its parameters, starting factors, containers."""
+
+import math
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from dnmf.errors import InputError
+from dnmf.model import Model
+from dnmf.options import Penalty
+from dnmf.sources import Source
+from dnmf.sources.memory import MemorySource
+
+FLOATS = [np.float64, np.float32]
+
+Rule = Callable[[Any], bool]
+
+
+def _whole(least: int) -> Rule:
+    return lambda value: isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def _real(most: float = math.inf) -> Rule:
+    def allowed(value: Any) -> bool:
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        return number and 0 <= value <= most and math.isfinite(value)
+
+    return allowed
+
+
+def _one_of(*values: Any) -> Rule:
+    return lambda value: any(type(value) is type(one) and value == one for one in values)
+
+
+def _either(*rules: Rule) -> Rule:
+    return lambda value: any(rule(value) for rule in rules)
+
+
+def _of_type(*types: type) -> Rule:
+    return lambda value: isinstance(value, types)
+
+
+PARAMETERS: dict[str, tuple[Rule, str]] = {
+    "n_components": (_either(_whole(1), _one_of("auto", None)), "a whole number, at least 1, 'auto' or None"),
+    "init": (
+        _one_of(None, "sample", "random", "custom"),
+        "None, 'sample', 'random' or 'custom' (NNDSVD would need a singular value decomposition of data that "
+        "need not fit in memory; the default, a sample of rows, takes its place)",
+    ),
+    "solver": (_one_of("cd"), "'cd', the one available"),
+    "beta_loss": (_one_of("frobenius", 2, 2.0), "'frobenius' (or 2), the one available"),
+    "tol": (_real(), "a finite number, not negative"),
+    "max_iter": (_whole(1), "a whole number, at least 1"),
+    "random_state": (
+        _either(_whole(0), _one_of(None), _of_type(np.random.RandomState)),
+        "a whole number that is not negative, a numpy RandomState or None",
+    ),
+    "alpha_W": (_real(), "a finite number, not negative"),
+    "alpha_H": (_either(_real(), _one_of("same")), "a finite number, not negative, or 'same'"),
+    "l1_ratio": (_real(most=1), "a number from 0 to 1"),
+    "verbose": (_either(_whole(0), _of_type(bool)), "a whole number, not negative"),
+    "dtype": (_one_of(None, "float32", "float64"), "None, 'float32' or 'float64'"),
+    "client": (
+        _either(_of_type(str), _one_of(None)),
+        "the address of a scheduler (client.scheduler.address: a Client could be neither cloned nor pickled "
+        "with the estimator), or None, which uses the current client",
+    ),
+}
+
+
+def check_parameters(values: dict[str, Any]) -> None:
+    """Check the parameters of the estimator by name.
+
+    Raises
+    ------
+    InputError
+        A value cannot be used; the message says which can.
+    """
+    for name, (allowed, remedy) in PARAMETERS.items():
+        if not allowed(values[name]):
+            raise InputError(f"NMF: {name}={values[name]!r} cannot be used; give {remedy}")
+
+
+def is_stored(X: Any) -> bool:
+    """Return whether `X` has to be opened; an array, a DataFrame or a list is validated as it is instead."""
+    marks = (("dask",), ("obs_names", "var_names"), ("dims", "coords"), ("store", "metadata"))
+    return isinstance(X, (str, os.PathLike, Source)) or any(all(hasattr(X, name) for name in of) for of in marks)
+
+
+def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
+    """Return the W and H to start from as float arrays, None where there is none.
+
+    Raises
+    ------
+    ValueError
+        There is none although ``init="custom"``, or one is not a matrix of finite values that are not
+        negative and not all zero.
+    """
+    if init == "custom":
+        if W is None and H is None:
+            raise InputError("NMF: init='custom' needs a W or an H; give one to fit or fit_transform")
+        return _check_factor("W", W), _check_factor("H", H)
+    if W is not None or H is not None:
+        warnings.warn(
+            "When init!='custom', provided W or H are ignored. Set init='custom' to start from them.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return None, None
+
+
+def _check_factor(name: str, factor: Any) -> Any:
+    if factor is None:
+        return None
+    array = check_array(factor, dtype=FLOATS, ensure_non_negative=True, input_name=name)
+    if not array.any():
+        raise InputError(f"NMF: the given {name} is full of zeros, from where no solver gets away; give another")
+    return array
+
+
+Columns = tuple[int, np.ndarray | None]
+
+
+def check_columns(address: str, found: Columns, fitted: Columns) -> None:
+    """Compare number and names of columns with those of the fit; names count where both have them.
+
+    Raises
+    ------
+    InputError
+        They are not the same.
+    """
+    (count, names), (expected, known) = found, fitted
+    if count != expected:
+        raise InputError(f"{address}: X has {count} features, but NMF is expecting {expected} features as input")
+    if names is not None and known is not None and not np.array_equal(names, known):
+        at = int(np.flatnonzero(names != known)[0])
+        raise InputError(
+            f"{address}: column {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring the "
+            "columns into the order of the fit"
+        )
+
+
+def choose_rank(n_components: Any, shape: tuple[int, int], W: Any, H: Any) -> int:
+    """Return the number of components for data of a shape; ``"auto"`` goes by the start, if there is one.
+
+    Raises
+    ------
+    InputError
+        More than the smaller side of the data.
+    """
+    rank = n_components
+    if rank == "auto":
+        rank = H.shape[0] if H is not None else W.shape[1] if W is not None else None
+    rank = shape[1] if rank is None else int(rank)
+    if rank > min(shape):
+        raise InputError(
+            f"NMF: n_components={n_components!r} asks for {rank} components of data with "
+            f"n_samples={shape[0]} and n_features={shape[1]}; give at most the smaller of the two"
+        )
+    return rank
+
+
+def make_penalty(alpha_W: float, alpha_H: float | str, l1_ratio: float, shape: tuple[int, int]) -> Penalty:
+    """Return scikit-learn's regularization for data of `shape` (n_samples, n_features) as a penalty."""
+    on_W = float(alpha_W) * shape[1]
+    on_H = float(alpha_W if isinstance(alpha_H, str) else alpha_H) * shape[0]
+    if on_W == 0 and on_H == 0:
+        return Penalty()
+    l1, l2 = float(l1_ratio), 1.0 - float(l1_ratio)
+    return Penalty(l1=(l1 * on_W, l1 * on_H), l2=(l2 * on_W, l2 * on_H), scale="objective")
+
+
+def without_rows(model: Model) -> Model:
+    """Return a model that can solve for other rows once it is given its H: small, whatever was factorized."""
+    nothing = np.empty((0, model.rank), model.H.dtype)
+    return replace(model, stored_W=nothing, H=model.H[:, :0], history=(), row_names=None, column_names=None, path=None)
+
+
+def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, address: str,
+                block_info: Any = None) -> np.ndarray:  # fmt: skip
+    """Return the rows of W, times `scale`, for one block of a dask array.
+
+    Parameters
+    ----------
+    block : array (rows, n)
+        Of any kind that a dask array may hold.
+    bare : Model
+        From :func:`without_rows`.
+    H : ndarray (k, n)
+        The H of that model. It comes as a task of its own: as a part of `bare` it would be sent with every
+        block.
+    scale : ndarray (k,)
+        What the columns of W are multiplied by.
+    address : str
+        The array's name in messages.
+    block_info : dict
+        Filled in by dask: where the block lies.
+    """
+    first = block_info[0]["array-location"][0][0] if block_info else 0
+    rows = MemorySource(block, address=f"{address}, counted from row {first}")
+    return replace(bare, H=H).solve(rows) * scale

@@ -1,0 +1,248 @@
+"""What can be said of a matrix before it is factorized, and of a run while it goes on and afterwards."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf import checkpoint
+from dnmf.errors import BudgetError, InputError
+from dnmf.locks import noted_holder
+from dnmf.options import parse_bytes
+from dnmf.plan import Shape, make_plan
+from dnmf.sources import Source
+
+DEFAULT_RANK = 20
+TOP_COLUMNS = 8
+LOCK_NAME = "LOCK"
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether there is a run (or a saved model) at `path` rather than data."""
+    text = str(path)
+    if "://" in text or "::" in text or not Path(text).is_dir():
+        return False
+    return checkpoint.exists(text) or bool(noted_holder(Path(text) / LOCK_NAME))
+
+
+def inspect_source(source: Source, rank: int | None = None, memory_limit: str | int | None = None) -> dict[str, Any]:
+    """Return what a matrix is and how a fit would cut it, as JSON values; no values are read.
+
+    Parameters
+    ----------
+    source : Source
+        From :func:`dnmf.open_source`.
+    rank : int, optional
+        For the plan; by default 20, or as many as the matrix allows.
+    memory_limit : str or int, optional
+        Of a worker; by default what is free on this machine.
+
+    Raises
+    ------
+    InputError
+        The rank is more than the matrix allows, or the matrix cannot be opened.
+    """
+    most = min(source.shape)
+    if rank is not None and not 1 <= rank <= most:
+        raise InputError(f"{source.address}: rank {rank} is not between 1 and min(rows, columns) = {most}")
+    layout = source.layout()
+    rows, columns = source.shape[::-1] if source.transposed else source.shape
+    stored = getattr(source, "nonzeros", None) if source.sparse else None
+    rows_named, columns_named = source.row_names(), source.column_names()
+    if source.transposed:
+        rows_named, columns_named = columns_named, rows_named
+    return {
+        "address": source.address,
+        "kind": source.kind,
+        "shape": [rows, columns],
+        "dtype": str(source.dtype),
+        "nonzeros": stored,
+        "density": None if stored is None else stored / (rows * columns),
+        "decoded_bytes": layout.total_bytes,
+        "row_names": rows_named is not None,
+        "column_names": columns_named is not None,
+        "first_row_name": _first(rows_named),
+        "first_column_name": _first(columns_named),
+        "layout": {
+            "transposed": source.transposed,
+            "row_step": layout.row_step,
+            "pieces": len(layout.cuts) - 1,
+            "object_bytes": layout.object_bytes,
+        },
+        "plan": _plan(source, min(rank or DEFAULT_RANK, most), memory_limit),
+    }
+
+
+def _first(names: np.ndarray | None) -> str | None:
+    return None if names is None or len(names) == 0 else str(names[0])
+
+
+def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str, Any]:
+    """How a fit into a store would be cut for threads of this process, or why it cannot be."""
+    from dnmf.passes.threads import InProcess
+
+    machine = InProcess().machine(parse_bytes(memory_limit))
+    known = {"rank": rank, "threads": machine.threads, "limit_bytes": machine.memory_bytes}
+    try:
+        plan = make_plan(source.layout(), Shape(source.shape[1], rank, 4), machine)
+    except BudgetError as error:
+        return {**known, "refused": str(error)}
+    return {
+        **known,
+        "tasks": len(plan.groups),
+        "panels": plan.n_panels,
+        "panel_bytes": plan.panel_bytes,
+        "projected_bytes": plan.need.total,
+        "refused": None,
+    }
+
+
+def run_status(path: str | Path) -> dict[str, Any]:
+    """Return how far the run in a store is, as JSON values.
+
+    ``status`` is ``"starting"`` (nothing is committed yet), ``"running"`` (a process is writing it),
+    ``"stopped"`` (it can be resumed) or ``"done"``.
+
+    Raises
+    ------
+    CheckpointError
+        There is no run, nothing of it was committed, or it is damaged.
+    """
+    store = Path(path)
+    writer = _writer(store)
+    if not checkpoint.exists(store) and writer:
+        return {"store": str(path), "status": "starting", "writer": writer}
+    record = checkpoint.read_latest(store).record
+    done = record.get("status") == "done"
+    state = record.get("state", {})
+    history = record.get("history") or state.get("history", [])
+    last = history[-1] if history else {}
+    return {
+        "store": str(path),
+        "status": "done" if done else "running" if writer else "stopped",
+        "writer": None if done else writer,
+        "source": record.get("address"),
+        "rank": record["options"]["rank"],
+        "max_passes": record["options"]["max_passes"],
+        "passes": len(history),
+        "relative_error": last.get("relative_error"),
+        "objective": last.get("objective"),
+        "decrease": last.get("decrease"),
+        "reads": last.get("reads"),
+        "seconds": sum(entry["seconds"] for entry in history),
+        "stop_reason": record.get("stop_reason") or state.get("reason") or None,
+    }
+
+
+def _writer(store: Path) -> dict[str, Any] | None:
+    """Who holds the store's lock now: pid, host, since; None when nobody does."""
+    lock = store / LOCK_NAME
+    try:
+        with open(lock, encoding="utf-8") as file:
+            return noted_holder(lock) if _is_locked(file.fileno()) else None
+    except OSError:
+        return None
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # no advisory locks on this platform
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def finished_run(path: str | Path) -> dict[str, Any]:
+    """Return what :func:`run_status` says of a finished run, and where its W is.
+
+    Raises
+    ------
+    CheckpointError
+        There is no finished run, or it is damaged.
+    """
+    from dnmf.run import load
+
+    model = load(path)
+    name = checkpoint.read_latest(path).record["W"]
+    return {**run_status(path), "shape": list(model.shape), "W": os.path.join(path, name)}
+
+
+def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
+    """Return what :func:`run_status` says and, when the run is done, its model: where W is, its components.
+
+    Parameters
+    ----------
+    path : path
+        The store.
+    top : int
+        How many columns to name for each component.
+
+    Raises
+    ------
+    CheckpointError
+        There is no run, or it is damaged.
+    """
+    found = run_status(path)
+    if found["status"] != "done":
+        return found
+    from dnmf.run import load
+
+    model = load(path)
+    return {
+        **finished_run(path),
+        "dtype": model.options.dtype,
+        "row_names": model.row_names is not None,
+        "column_names": model.column_names is not None,
+        "components": components(model.d, model.H, model.column_names, top),
+    }
+
+
+def components(d: np.ndarray, H: np.ndarray, names: np.ndarray | None, top: int) -> list[dict[str, Any]]:
+    """Return the components by falling weight, each with its strongest columns.
+
+    Parameters
+    ----------
+    d : ndarray (k,)
+        The diagonal.
+    H : ndarray (k, n)
+        Rows sum to one.
+    names : ndarray of str or None
+        Of the columns; their numbers are used where there are none.
+    top : int
+        Columns to name, at most.
+
+    Returns
+    -------
+    list of dict
+        ``number`` (the row of H), ``weight`` (its entry of d), ``share`` (of the sum of d) and ``top``: a list of
+        ``{"column", "name", "share"}``, the share being that of the component's row of H.
+    """
+    total = float(d.sum()) or 1.0
+    return [
+        {
+            "number": int(number),
+            "weight": float(d[number]),
+            "share": float(d[number]) / total,
+            "top": _top_columns(H[number], names, top),
+        }
+        for number in np.argsort(-d, kind="stable")
+    ]
+
+
+def _top_columns(row: np.ndarray, names: np.ndarray | None, top: int) -> list[dict[str, Any]]:
+    strongest = np.argsort(-row, kind="stable")[:top]
+    return [
+        {
+            "column": int(at),
+            "name": str(at) if names is None else str(names[at]),
+            "share": float(row[at]),
+        }
+        for at in strongest
+        if row[at] > 0
+    ]

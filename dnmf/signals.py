@@ -1,0 +1,138 @@
+"""SIGTERM and SIGINT as a request: finish the pass in hand, commit it, and stop where a resume goes on."""
+
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from dnmf.errors import CheckpointError, Interrupted
+from dnmf.fitting.events import Event, PassDone, Started
+
+EXIT_RESUMABLE = 75  # EX_TEMPFAIL: a batch system may start the job again
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_TERMINATED = 128 + int(signal.SIGTERM)
+Handler = Any
+
+
+def resume_command(store: str | Path) -> str:
+    """Return what to type to go on with the run in a store."""
+    return f"dnmf resume {shlex.quote(str(store))}"
+
+
+class StopAfterPass:
+    """A callback that ends a fit after the pass in which the first signal came, and a handler for its signals.
+
+    The first SIGTERM or SIGINT is noted; the fit stops with :class:`~dnmf.errors.Interrupted` as soon as its pass
+    is committed, and not at all if that pass was the last one. A second signal stops at once: KeyboardInterrupt
+    for SIGINT, SystemExit for SIGTERM (75 when something is committed, else 143). Use it as a context manager;
+    outside the main thread, where Python allows no handlers, it only listens to the events.
+
+    Parameters
+    ----------
+    store : path
+        The store of the run.
+    notify : callable, optional
+        Takes a line that says what the signal does. It is called inside the handler: it must not print through
+        Python's buffered streams, which may be in the middle of a write.
+    """
+
+    def __init__(self, store: str | Path, notify: Callable[[str], None] | None = None):
+        self.store = store
+        self.signum: int | None = None
+        self._notify = notify or _write_to_stderr
+        self._previous: dict[int, Handler] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                self._previous[signum] = signal.signal(signum, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler or signal.SIG_DFL)
+
+    def __call__(self, event: Event) -> None:
+        """Stop the fit if a signal came and this event says that the state is on disk.
+
+        Raises
+        ------
+        Interrupted
+            With the signal, and how to go on.
+        """
+        committed = isinstance(event, Started) or (isinstance(event, PassDone) and event.committed)
+        if self.signum is None or not committed or self._status() == "done":
+            return
+        what = f"pass {event.record.number}" if isinstance(event, PassDone) else "the start"
+        name = signal.Signals(self.signum).name
+        raise Interrupted(self.signum, f"stopped by {name} after {what}, which is committed; {self._how_to_go_on()}")
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        del frame
+        name = signal.Signals(signum).name
+        if self.signum is None:
+            self.signum = signum
+            self._notify(f"{name}: stopping when the pass in hand is committed; a second signal stops at once")
+            return
+        resumable = self._status() != ""
+        self._notify(f"{name}: stopped at once; {self._how_to_go_on() if resumable else 'nothing is committed'}")
+        if signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(EXIT_RESUMABLE if resumable else EXIT_TERMINATED)
+
+    def _how_to_go_on(self) -> str:
+        return f"resume with: {resume_command(self.store)}"
+
+    def _status(self) -> str:
+        """What the store says of the run; empty when nothing is committed."""
+        from dnmf import checkpoint
+
+        try:
+            return str(checkpoint.read_latest(self.store).record.get("status", ""))
+        except CheckpointError:
+            return ""
+
+
+def _write_to_stderr(line: str) -> None:
+    os.write(2, f"\ndnmf: {line}\n".encode())
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Let SIGTERM end the block as an exception does, so that what was begun is cleaned up; exit code 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        raise SystemExit(EXIT_TERMINATED)
+
+    previous = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
+
+
+@contextmanager
+def children_ignore_ctrl_c() -> Iterator[None]:
+    """Let processes that are started in the block ignore SIGINT.
+
+    A terminal sends Ctrl-C to every process of the job: without this the workers would die of it in the middle of
+    the pass that is to be finished. This process ignores it too while the block lasts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous or signal.SIG_DFL)

@@ -1,0 +1,71 @@
+"""Fixtures every test may use: shared data where it is at hand, small real clusters, deterministic matrices."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(kind: str) -> Path:
+    folder = SHARED / kind
+    if not folder.is_dir():
+        pytest.skip(f"the folder ../shared/{kind} is not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real matrices; the test is skipped where they are not at hand."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Reference numbers of other programs; the test is skipped where they are not at hand."""
+    return _shared("golden")
+
+
+@pytest.fixture(scope="session")
+def hawaiibirds(shared_data):
+    """Species frequencies, grids × species (1183 × 183), CSR float64."""
+    from scipy.io import mmread
+
+    return scipy.sparse.csr_array(mmread(shared_data / "hawaiibirds_counts.mtx.gz").T)
+
+
+@pytest.fixture(scope="session")
+def pbmc3k(shared_data):
+    """UMI counts, cells × genes (2638 × 13714), CSR."""
+    from scipy.io import mmread
+
+    return scipy.sparse.csr_array(mmread(shared_data / "pbmc3k_counts.mtx.gz").T)
+
+
+@pytest.fixture(scope="session")
+def planted():
+    """A noisy planted matrix (600 × 80, rank 5), about half of it zeros, float64."""
+    rng = np.random.default_rng(7)
+    W = rng.random((600, 5)) * (rng.random((600, 5)) < 0.5)
+    H = rng.random((5, 80)) * (rng.random((5, 80)) < 0.5)
+    return np.maximum(W @ H + 0.05 * (rng.random((600, 80)) - 0.7), 0)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A LocalCluster of three worker processes, one thread each."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=3, threads_per_worker=1, memory_limit="2GiB", dashboard_address=None) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster):
+    """A client of the cluster that is not the current one: tests pass it on explicitly."""
+    from distributed import Client
+
+    with Client(cluster, set_as_default=False) as client:
+        yield client
