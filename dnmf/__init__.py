@@ -13,6 +13,7 @@ except PackageNotFoundError:  # a checkout that was not installed
     __version__ = "0+unknown"
 
 if TYPE_CHECKING:
+    from dnmf.api import fit, load, resume
     from dnmf.conversion import convert
     from dnmf.errors import (
         BudgetError,
@@ -26,11 +27,10 @@ if TYPE_CHECKING:
     from dnmf.estimator import NMF
     from dnmf.model import Model
     from dnmf.options import Penalty
-    from dnmf.run import fit, load, resume
     from dnmf.sources import open_source
 
 _PLACES = {
-    "fit": "dnmf.run", "resume": "dnmf.run", "load": "dnmf.run", "open_source": "dnmf.sources",
+    "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
     "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.options",
     "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",

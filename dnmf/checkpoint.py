@@ -100,7 +100,7 @@ class Store:
         self._files = files or Files()
         with explained(f"{self.path} cannot be opened for writing"):
             _make_store_directory(self.path, self._files)
-            self._lock = take_lock(self.path / _LOCK, self.path)
+            self._lock = take_lock(self.path / _LOCK, self.path, self._files)
             try:
                 self._continue_from(_find_newest(self.path))
             except BaseException:

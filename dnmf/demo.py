@@ -105,9 +105,7 @@ def _holds(path: Path, digits: Digits) -> bool:
 
     try:
         source = open_source(path)
-        return source.shape == digits.values.shape and np.array_equal(
-            source.read(0, len(digits.values)), digits.values
-        )
+        return source.shape == digits.values.shape and np.array_equal(source.read(0, len(digits.values)), digits.values)
     except InputError:
         return False
 
@@ -127,7 +125,7 @@ def fit_with_sklearn(values: np.ndarray, rank: int = RANK) -> Reference:
     from sklearn.exceptions import ConvergenceWarning
 
     dense = values.astype(np.float64)
-    model = NMF(rank, init="nndsvda", solver="cd", max_iter=SKLEARN_ITERATIONS)
+    model = NMF(rank, init="nndsvda", solver="cd", max_iter=SKLEARN_ITERATIONS, random_state=0)
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -174,5 +172,5 @@ def picture(row: np.ndarray) -> list[str]:
     ['@@              ', '  @@            ']
     """
     most = float(row.max()) or 1.0
-    levels = np.round(row / most * (len(SHADES) - 1)).astype(int).reshape(SIDE, SIDE)
+    levels = np.round(np.sqrt(row / most) * (len(SHADES) - 1)).astype(int).reshape(SIDE, SIDE)
     return ["".join(SHADES[level] * 2 for level in line) for line in levels]

@@ -12,6 +12,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._set_output import _get_output_config  # joins the estimator's setting with the global one
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from dnmf.api import fit
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
     FLOATS,
@@ -26,7 +27,6 @@ from dnmf.estimator_input import (
 )
 from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
-from dnmf.run import fit
 from dnmf.sources import Source, open_source
 from dnmf.sources.memory import MemorySource, is_pydata_sparse
 from dnmf.sources.source import names_of
@@ -325,7 +325,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.transformer_tags.preserves_dtype = [self.dtype] if self.dtype else ["float64", "float32"]
         return tags
 
 

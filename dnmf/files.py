@@ -30,18 +30,22 @@ class Files:
         """Make one directory that is not there yet."""
         path.mkdir()
 
+    def sync(self, descriptor: int) -> None:
+        """Return once what was written to an open file is on disk; every wait for the disk is here."""
+        os.fsync(descriptor)
+
     def write(self, path: Path, content: bytes | memoryview) -> None:
         """Write a file, over an old one if there is one; its content is on disk on return."""
         with open(path, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            self.sync(file.fileno())
 
     def sync_directory(self, path: Path) -> None:
         """Return once the names in a directory are on disk."""
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            self.sync(descriptor)
         except OSError as error:
             if error.errno != errno.EINVAL:  # some network file systems know no fsync of a directory
                 raise

@@ -54,7 +54,7 @@ def inspect_source(source: Source, rank: int | None = None, memory_limit: str | 
         rows_named, columns_named = columns_named, rows_named
     return {
         "address": source.address,
-        "kind": source.kind,
+        "kind": ("csc" if source.transposed else "csr") if source.sparse else "dense",
         "shape": [rows, columns],
         "dtype": str(source.dtype),
         "nonzeros": stored,
@@ -166,7 +166,7 @@ def finished_run(path: str | Path) -> dict[str, Any]:
     CheckpointError
         There is no finished run, or it is damaged.
     """
-    from dnmf.run import load
+    from dnmf.api import load
 
     model = load(path)
     name = checkpoint.read_latest(path).record["W"]
@@ -191,7 +191,7 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
     found = run_status(path)
     if found["status"] != "done":
         return found
-    from dnmf.run import load
+    from dnmf.api import load
 
     model = load(path)
     return {

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from dnmf.errors import CheckpointError
+from dnmf.files import Files
 
 
-def take_lock(path: Path, guarded: Path) -> IO[str]:
+def take_lock(path: Path, guarded: Path, files: Files) -> IO[str]:
     """Return the lock file, open and locked; closing it, or the death of the process, frees it.
 
     The file is never removed: a writer that waits for one inode and a writer that makes another would
@@ -22,6 +23,8 @@ def take_lock(path: Path, guarded: Path) -> IO[str]:
         The lock file, made when it is not there.
     guarded : Path
         What it guards, for the message.
+    files : Files
+        Brings the note of the holder to the disk, where processes on other hosts look for it.
 
     Raises
     ------
@@ -35,7 +38,7 @@ def take_lock(path: Path, guarded: Path) -> IO[str]:
     lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - stays open for as long as the lock is held
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _note_holder(lock)
+        _note_holder(lock, files)
     except BlockingIOError as error:
         lock.close()
         raise CheckpointError(_held_by_another(path, guarded)) from error
@@ -54,7 +57,7 @@ def noted_holder(path: Path) -> dict[str, Any]:
     return noted if isinstance(noted, dict) and noted.get("writer") == "dnmf" else {}
 
 
-def _note_holder(lock: IO[str]) -> None:
+def _note_holder(lock: IO[str], files: Files) -> None:
     holder = {
         "writer": "dnmf",
         "pid": os.getpid(),
@@ -64,7 +67,7 @@ def _note_holder(lock: IO[str]) -> None:
     lock.truncate(0)
     lock.write(json.dumps(holder))
     lock.flush()
-    os.fsync(lock.fileno())
+    files.sync(lock.fileno())
 
 
 def _held_by_another(path: Path, guarded: Path) -> str:

@@ -1,6 +1,6 @@
 """A finished factorization: the factors, how they were found, and what they say of other rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,12 @@ class Model:
         source = by_rows(source)
         executor = choose_executor(client, source)
         factor = self.h_scale[:, None] * self.H.astype(np.float64)
-        scale = np.where(self.h_scale > 0, self.d / np.where(self.h_scale > 0, self.h_scale, 1.0), 0.0)
+        scale = self._scale_of_W()
         place = None if out is None else str(Path(out).absolute())
-        return solve_other_rows(source, factor, scale, self.options, executor, place, parse_bytes(memory_limit))
+        return solve_other_rows(
+            source, executor, self.options, factor=factor, scale=scale, out=place,
+            memory_bytes=parse_bytes(memory_limit),
+        )  # fmt: skip
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -143,8 +146,8 @@ class Model:
         if theirs is not None and mine is not None and not np.array_equal(theirs, mine):
             at = int(np.flatnonzero(theirs != mine)[0])
             raise InputError(
-                f"{source.address}: column {at} is named {str(theirs[at])!r}, in the model {str(mine[at])!r}; bring the "
-                "columns into the order of the fit"
+                f"{source.address}: column {at} is named {str(theirs[at])!r}, in the model {str(mine[at])!r}; bring "
+                "the columns into the order of the fit"
             )
 
     def save(self, path: str | Path) -> "Model":
@@ -155,21 +158,41 @@ class Model:
         CheckpointError
             The place is taken or cannot be written.
         """
+        import zarr
+
         with checkpoint.Store(path) as store:
             if checkpoint.exists(path):
                 raise CheckpointError(f"{path}: holds a run already; choose another place for the model")
-            name = "W.zarr"
-            target = store.path / name
+            target = store.path / "W.zarr"
             create_rows_array(str(target), (self.shape[0], self.rank), _chunk_rows(self.stored_W), self.options.dtype)
             _copy_rows(self.stored_W, target)
-            store.commit(max(1, len(self.history)), {"format": "model", **self.record(name)}, self.arrays())
+            saved = replace(self, stored_W=zarr.open_array(str(target), mode="r"), path=store.path)
+            store.commit(max(1, len(self.history)), saved.record(), saved.arrays())
             return Model.restore(checkpoint.read_latest(store.path), store.path)
 
-    def record(self, W_name: str) -> dict[str, Any]:
+    def transposed(self) -> "Model":
+        """The model of the transposed matrix: W and H exchanged, both in memory."""
+        H = np.ascontiguousarray(self.read_W().T)
+        scale = np.ones(self.rank) if self.options.penalty.scale == "absolute" else self._scale_of_W()
+        return replace(
+            self, stored_W=np.ascontiguousarray(self.H.T), H=H, h_scale=scale, row_names=self.column_names,
+            column_names=self.row_names,
+        )  # fmt: skip
+
+    def _scale_of_W(self) -> np.ndarray:
+        """By what the solution of a row is divided to become a row of W (0 for a dead component)."""
+        return np.where(self.h_scale > 0, self.d / np.where(self.h_scale > 0, self.h_scale, 1.0), 0.0)
+
+    @property
+    def W_name(self) -> str:
+        """Name of the array of W in the model's store; empty when W is kept with the other arrays."""
+        return "" if isinstance(self.stored_W, np.ndarray) else Path(self.stored_W.store.root).name
+
+    def record(self) -> dict[str, Any]:
         """The model as JSON values, its arrays apart."""
         return {
             "status": "done",
-            "W": W_name,
+            "W": self.W_name,
             "options": self.options.to_json(),
             "history": [record.to_json() for record in self.history],
             "stop_reason": self.stop_reason,
@@ -179,6 +202,8 @@ class Model:
         """The arrays of the model by name, W apart."""
         named = {"row_names": self.row_names, "column_names": self.column_names}
         kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
+        if not self.W_name:
+            kept["W"] = self.stored_W
         return {"d": self.d, "H": self.H, "h_scale": self.h_scale, **kept}
 
     @classmethod
@@ -194,10 +219,10 @@ class Model:
 
         record, arrays = generation.record, generation.arrays
         place = path / record["W"]
-        if not place.exists() or missing_chunks(str(place)):
+        if record["W"] and (not place.exists() or missing_chunks(str(place))):
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
-            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"],
+            zarr.open_array(str(place), mode="r") if record["W"] else arrays["W"], arrays["d"], arrays["H"], arrays["h_scale"],
             FitOptions.from_json(record["options"]),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path,

@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from dnmf.errors import InputError
@@ -167,6 +167,11 @@ class FitOptions:
     def from_json(cls, record: dict[str, Any]) -> "FitOptions":
         """The options that :meth:`to_json` wrote."""
         return cls(**{**record, "penalty": Penalty(**record["penalty"])})
+
+    def with_limits(self, max_passes: int | None, tol: float | None) -> "FitOptions":
+        """The same options with other limits, where given: they decide when to stop, not what a pass does."""
+        limits = {"max_passes": max_passes, "tol": tol}
+        return replace(self, **{name: value for name, value in limits.items() if value is not None})  # type: ignore[arg-type]
 
     def differences(self, other: "FitOptions") -> list[str]:
         """Return ``name: mine → theirs`` for every option in which `other` differs."""

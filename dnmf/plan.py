@@ -171,7 +171,7 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     else:
         panel_bytes, group_bytes, w_rows = cuts["panel_bytes"], cuts["group_bytes"], cuts["w_rows"]
     spare = _spare_bytes(layout, shape, machine, w_rows, group_bytes)
-    least = _least_panel(layout, w_rows)
+    least = _least_panel(layout)
     affordable = max(0, spare) // (PANEL_COPIES * machine.threads)
     if cuts is None:
         panel_bytes = max(min(panel_bytes, affordable), min(least, panel_bytes))
@@ -206,9 +206,8 @@ def _bytes_between(layout: Layout, start: int, stop: int) -> int:
     return int(layout.bytes_before[high] - layout.bytes_before[low])
 
 
-def _least_panel(layout: Layout, w_rows: int) -> int:
+def _least_panel(layout: Layout) -> int:
     """Bytes of the largest piece that cannot be cut further."""
-    del w_rows
     return int(np.max(np.diff(layout.bytes_before)))
 
 
@@ -267,6 +266,6 @@ def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: 
         f"a worker would need {plan.need}; {format_bytes(usable)} are usable of its limit of "
         f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "
         f"and cannot be cut below {smallest}. Try a memory limit of "
-        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}, fewer threads per worker, a lower rank, or smaller "
-        "chunks (dnmf convert). A matrix with more columns than rows is better factorized as its transpose"
+        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}, fewer threads per worker, a lower rank, or "
+        "smaller chunks (dnmf convert). A matrix with more columns than rows is better factorized as its transpose"
     )

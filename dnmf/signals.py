@@ -112,6 +112,7 @@ def unwinding() -> Iterator[None]:
         return
 
     def leave(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
         raise SystemExit(EXIT_TERMINATED)
 
     previous = signal.signal(signal.SIGTERM, leave)

@@ -1,6 +1,5 @@
 """File operations that die, are refused, or are interrupted at a chosen one, for tests of stores."""
 
-import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -14,12 +13,8 @@ UNLIMITED = 10**9
 class UnsyncedFiles(Files):
     """The real operations without waiting for the disk: tests make thousands of them."""
 
-    def write(self, path: Path, content: bytes | memoryview) -> None:
-        path.write_bytes(content)
-
-    def sync_directory(self, path: Path) -> None:
-        if not path.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    def sync(self, descriptor):
+        pass
 
 
 class WatchedFiles(UnsyncedFiles):

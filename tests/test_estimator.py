@@ -67,12 +67,13 @@ def sparse_matrix(m=60, n=20):
 def as_dask(matrix, convert, rows=(25, 35), columns=None):
     """A dask array whose chunks are of any kind; dask itself cannot make it from a sparse matrix."""
     columns = columns or (matrix.shape[1],)
+    meta = convert(matrix[:0, :0])  # cutting it from a block would compile for seconds in GCXS
     bands, low = [], 0
     for height in rows:
         band, left = [], 0
         for width in columns:
             block = convert(matrix[low : low + height, left : left + width])
-            band.append(da.from_delayed(dask.delayed(block), block.shape, meta=block[:0, :0]))
+            band.append(da.from_delayed(dask.delayed(block), block.shape, meta=meta))
             left += width
         bands.append(band)
         low += height
@@ -100,7 +101,7 @@ def test_error_is_scikit_learns_or_lower(seed, init):
 
 @pytest.mark.parametrize("alpha_H", ["same", 1e-4])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("alpha_W", [1e-4, 5e-3])
+@pytest.mark.parametrize("alpha_W", [1e-3, 5e-3])
 def test_penalized_objective_is_scikit_learns_or_lower(alpha_W, alpha_H, l1_ratio):
     X, alphas = planted(2), {"alpha_W": alpha_W, "alpha_H": alpha_H, "l1_ratio": l1_ratio}
     theirs = decomposition.NMF(4, random_state=0, tol=1e-6, max_iter=3000, **alphas)
@@ -189,6 +190,19 @@ def test_paths_and_zarr_arrays_give_dask(tmp_path, reference):
             assert isinstance(W, da.Array)
             np.testing.assert_allclose(W.compute(), reference[1], atol=1e-12)
         assert nmf.n_features_in_ == 20
+
+
+@pytest.mark.xfail(strict=True, reason="the engine returns the factors of the transpose for a CSC store")
+def test_a_store_in_csc_layout_is_factorized_as_it_is_and_not_as_its_transpose(tmp_path, reference):
+    anndata = pytest.importorskip("anndata")
+    path = tmp_path / "cells.zarr"
+    anndata.AnnData(scipy.sparse.csc_matrix(sparse_matrix())).write_zarr(path)
+    nmf = clone(reference[0])
+    W = nmf.fit_transform(path)
+    assert W.shape == (60, 3)
+    assert nmf.components_.shape == (3, 20)
+    assert nmf.reconstruction_err_ == pytest.approx(reference[0].reconstruction_err_, rel=0.01)
+    np.testing.assert_allclose(nmf.transform(path), W, atol=1e-6)
 
 
 def test_column_names_come_from_whatever_has_them():

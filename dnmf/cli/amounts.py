@@ -31,9 +31,7 @@ class NumberOrPair(click.ParamType):
         del param, ctx
         return "X|W,H"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
         """Return the pair, or fail as a usage error."""
         if isinstance(value, tuple):
             return value

@@ -25,6 +25,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named; leave with its exit code when it fails."""
+        _print_whatever_comes()
         with unwinding(), plain_messages(lambda: bool(ctx.meta.get(DEBUG))):
             try:
                 return super().invoke(ctx)
@@ -34,6 +35,13 @@ class Commands(click.Group):
                 if isinstance(error, OSError) and error.errno == errno.EPIPE:
                     raise  # whoever read the output has left; click ends quietly
                 ctx.exit(report(error, ctx))
+
+
+def _print_whatever_comes() -> None:
+    """Names and signs that a terminal's encoding lacks are no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def report(error: BaseException, ctx: click.Context) -> int:
@@ -85,7 +93,7 @@ def plain_messages(is_debugging: Callable[[], bool]) -> Iterator[None]:
             elif is_debugging():
                 shown(message, category, *place)
 
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from dnmf.progress import PartDone, labelled
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 
 
-@click.command()
+@click.command(short_help="Describe a matrix and its plan, or a run.")
 @click.argument("source", metavar="SOURCE|RUN")
 @click.option("--rank", type=click.IntRange(1), help="For the plan.  [default: 20]")
 @click.option("--memory-limit", type=MEMORY, help="For the plan.  [default: what is free]")
@@ -34,7 +34,7 @@ def inspect(source: str, rank: int | None, memory_limit: int | None, top: int) -
     output.result("inspect", found, *source_lines(found))
 
 
-@click.command()
+@click.command(short_help="Say how far a fit is.")
 @click.argument("run")
 @output_options
 def status(run: str) -> None:
@@ -45,13 +45,15 @@ def status(run: str) -> None:
     current_output().result("status", found, *status_lines(found))
 
 
-@click.command()
+@click.command(short_help="Write a matrix file as Zarr.")
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @click.option("--dtype", type=click.Choice(DTYPES), help="Of the values.  [default: the narrowest that holds them]")
 @click.option("--transpose", is_flag=True, help="Write columns as rows (10x .mtx files are genes × cells).")
 @click.option("--zarr-format", type=click.Choice(["3", "2"]), default="3", show_default=True, help="Of the target.")
-@click.option("--chunk-size", "chunk_bytes", type=MEMORY, default="16MiB", show_default=True, help="Of a decoded chunk.")
+@click.option(
+    "--chunk-size", "chunk_bytes", type=MEMORY, default="16MiB", show_default=True, help="Of a decoded chunk."
+)
 @click.option("--memory-limit", "memory_bytes", type=MEMORY, default="1GiB", show_default=True, help="Of the work.")
 @click.option("--overwrite", is_flag=True, help="Replace a Zarr store at OUT, once the new one is complete.")
 @output_options

@@ -40,7 +40,7 @@ class Output:
     def event(self, record: dict[str, Any]) -> None:
         """Print a JSON object, if JSON was asked for."""
         if self.as_json:
-            click.echo(json.dumps(record, allow_nan=False, ensure_ascii=False))
+            click.echo(json.dumps(record, allow_nan=False))
             sys.stdout.flush()
 
     def result(self, command: str, record: dict[str, Any], *lines: str) -> None:
@@ -79,8 +79,6 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ("--debug", DEBUG, "Show tracebacks, and what other packages log."),
         ("--json", AS_JSON, "One JSON object a line on stdout; text goes to stderr."),
     ):
-        option = click.option(
-            name, is_flag=True, is_eager=True, expose_value=False, callback=_remember(key), help=text
-        )
+        option = click.option(name, is_flag=True, is_eager=True, expose_value=False, callback=_remember(key), help=text)
         command = option(command)
     return command

@@ -9,6 +9,7 @@ from dnmf.progress import counted, format_seconds, labelled
 from dnmf.signals import resume_command
 
 MOST_COLUMNS = 100
+KINDS = {"dense": "dense", "csr": "sparse by rows (CSR)", "csc": "sparse by columns (CSC)"}
 
 
 def terminal_columns() -> int:
@@ -20,7 +21,7 @@ def source_lines(found: dict[str, Any]) -> list[str]:
     """Return what :func:`dnmf.inspection.inspect_source` found."""
     rows, columns = found["shape"]
     return [
-        labelled("data", f"{found['address']}: {found['kind']}, {found['dtype']}"),
+        labelled("data", f"{found['address']}: {KINDS[found['kind']]}, {found['dtype']}"),
         labelled("shape", f"{rows:,} rows × {columns:,} columns"),
         labelled("non-zeros", _nonzeros(found)),
         labelled("size", f"{format_bytes(found['decoded_bytes'])} decoded, in one read"),
@@ -74,10 +75,12 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         return lines
     if found["source"]:
         lines.append(labelled("data", found["source"]))
-    lines.append(labelled("passes", _passes(found)))
+    lines += [labelled("rank", str(found["rank"])), labelled("passes", _passes(found))]
     if found["relative_error"] is not None:
         lines.append(
-            labelled("error", f"{found['relative_error']:.4f} (‖A − W diag(d) H‖ / ‖A‖), objective {found['objective']:.6g}")
+            labelled(
+                "error", f"{found['relative_error']:.4f} (‖A − W diag(d) H‖ / ‖A‖), objective {found['objective']:.6g}"
+            )
         )
     if found["status"] == "done":
         lines.append(labelled("ended", str(found["stop_reason"])))
@@ -89,7 +92,7 @@ def _passes(found: dict[str, Any]) -> str:
         return f"none yet of at most {found['max_passes']}; the start is committed"
     of = "" if found["status"] == "done" else f" of at most {found['max_passes']}"
     return (
-        f"{found['passes']}{of}, rank {found['rank']}, {found['reads']:.1f} reads of the data, "
+        f"{found['passes']}{of}, {found['reads']:.1f} reads of the data, "
         f"{format_seconds(found['seconds'])}"
     )
 
@@ -111,7 +114,7 @@ def run_lines(found: dict[str, Any]) -> list[str]:
     )
     return [
         labelled("model", f"{found['store']}: {rows:,} × {columns:,}, rank {found['rank']}, {found['dtype']}"),
-        *status_lines(found)[1:-1],
+        *status_lines(found)[2:-1],
         labelled("W", f"{found['W']} (Zarr)"),
         labelled("names", names or "none"),
         "",
@@ -123,7 +126,7 @@ def component_lines(components: list[dict[str, Any]]) -> list[str]:
     """Return a table: the weight of each component, its share, and its strongest columns."""
     lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  strongest columns (share of the component's row of H)"]
     for entry in components:
-        head = f"{entry['number']:>9}  {entry['weight']:>10.4g}  {100 * entry['share']:>4.1f} %  "
+        head = f"{entry['number']:>9}  {entry['weight']:>10.3e}  {100 * entry['share']:>4.1f} %  "
         lines.append(head + _fitting(entry["top"], terminal_columns() - len(head)))
     return lines
 

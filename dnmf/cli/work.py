@@ -45,7 +45,7 @@ def watched(
         yield client, (progress, lambda event: output.event(event_record(event)), stop)
 
 
-@click.command()
+@click.command(short_help="Factorize a matrix into a store.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory NAME.dnmf for checkpoints and W.")
@@ -69,7 +69,7 @@ def fit(source: str, store: str, where: Where, missing_chunks: str, no_extrapola
     Every pass is committed to the store: a fit that was stopped goes on with `dnmf resume`. SIGTERM and Ctrl-C stop
     it after the pass in hand.
     """
-    from dnmf.run import fit as fit_model
+    from dnmf.api import fit as fit_model
     from dnmf.sources import open_source
 
     given["penalty"] = _penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"))
@@ -100,7 +100,7 @@ def say_model(command: str, store: str, output: Output) -> None:
     output.result(command, found, *model_lines(found))
 
 
-@click.command()
+@click.command(short_help="Go on with a fit that was stopped.")
 @click.argument("run")
 @click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
@@ -110,8 +110,8 @@ def say_model(command: str, store: str, output: Output) -> None:
 @output_options
 def resume(run: str, source: str | None, where: Where, **given: Any) -> None:
     """Go on with the fit in the store RUN from its last committed pass; same bits as without the stop."""
+    from dnmf.api import resume as resume_model
     from dnmf.inspection import run_status
-    from dnmf.run import resume as resume_model
 
     output = current_output()
     limits = {name: given[name] for name in ("max_passes", "tol") if given[name] is not None}
@@ -124,7 +124,7 @@ def resume(run: str, source: str | None, where: Where, **given: Any) -> None:
     say_model("resume", run, output)
 
 
-@click.command()
+@click.command(short_help="Write the rows of W for other rows of data.")
 @click.argument("run")
 @click.argument("source")
 @click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write; must not exist.")
@@ -135,8 +135,8 @@ def transform(run: str, source: str, out: str, where: Where, missing_chunks: str
     """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept."""
     from pathlib import Path
 
+    from dnmf.api import load
     from dnmf.conversion.staging import staged
-    from dnmf.run import load
     from dnmf.sources import open_source
 
     output = current_output()

@@ -39,12 +39,8 @@ def create_root(path: Path, stream: MatrixStream, zarr_format: int) -> zarr.Grou
     root = zarr.open_group(path, mode="w-", zarr_format=version, attributes=_encoding("anndata"))
     for name in EMPTY_GROUPS:
         root.create_group(name, attributes=_encoding("dict"))
-    for axis, names, length in zip(
-        ("obs", "var"), (stream.row_names, stream.column_names), stream.shape, strict=True
-    ):
-        frame = root.create_group(
-            axis, attributes=_encoding("dataframe", _index="_index", **{"column-order": []})
-        )
+    for axis, names, length in zip(("obs", "var"), (stream.row_names, stream.column_names), stream.shape, strict=True):
+        frame = root.create_group(axis, attributes=_encoding("dataframe", _index="_index", **{"column-order": []}))
         _write_names(frame, names, length)
     return root
 
@@ -54,9 +50,7 @@ def _encoding(kind: str, **attributes: Any) -> dict[str, Any]:
 
 
 def _write_names(frame: zarr.Group, names: Names | None, length: int) -> None:
-    array = create_array(
-        frame, "_index", (length,), (min(length, NAMES_PER_CHUNK),), str, **_encoding("string-array")
-    )
+    array = create_array(frame, "_index", (length,), (min(length, NAMES_PER_CHUNK),), str, **_encoding("string-array"))
     for start in range(0, length, NAMES_PER_CHUNK):
         stop = min(start + NAMES_PER_CHUNK, length)
         some = np.arange(start, stop).astype(str) if names is None else names[start:stop]
@@ -145,9 +139,7 @@ class CsrWriter:
         Decoded size of a chunk of the wider of `data` and `indices`.
     """
 
-    def __init__(
-        self, root: zarr.Group, shape: tuple[int, int], most: int, dtype: np.dtype, chunk_bytes: int
-    ):
+    def __init__(self, root: zarr.Group, shape: tuple[int, int], most: int, dtype: np.dtype, chunk_bytes: int):
         group = root.create_group("X", overwrite=True, attributes=_encoding("csr_matrix", shape=list(shape)))
         index = np.dtype("int32" if shape[1] < 2**31 else "int64")
         chunk = max(chunk_bytes // max(index.itemsize, dtype.itemsize), 1)

@@ -12,9 +12,7 @@ from dnmf.conversion.streams import Triplets
 from dnmf.conversion.values import summing_dtype
 from dnmf.errors import InputError
 
-BYTES_PER_ENTRY = (
-    64  # of memory while a bucket is sorted: record, triplet, CSR entry and the copies between them
-)
+BYTES_PER_ENTRY = 64  # of memory while a bucket is sorted: record, triplet, CSR entry and the copies between them
 MOST_BUCKETS = 256  # written at once: more would make the pieces of a block too small to write quickly
 FEWEST_ENTRIES = 1024  # a bucket below this costs more to open than to sort
 
@@ -49,9 +47,7 @@ class RowBuckets:
         For sorting one bucket.
     """
 
-    def __init__(
-        self, directory: Path, shape: tuple[int, int], expected: int, dtype: np.dtype, memory_bytes: int
-    ):
+    def __init__(self, directory: Path, shape: tuple[int, int], expected: int, dtype: np.dtype, memory_bytes: int):
         self._directory, self._shape = directory, shape
         self._limit = max(memory_bytes // BYTES_PER_ENTRY, FEWEST_ENTRIES)
         row, column = (np.dtype("u4" if n < 2**32 else "i8") for n in shape)
@@ -64,9 +60,7 @@ class RowBuckets:
         parts = min(max(2 * entries // self._limit, -(-(stop - first) // self._limit), 1), MOST_BUCKETS)
         width = -(-(stop - first) // parts)
         return [
-            Bucket(
-                self._directory / f"rows-{start}-{min(start + width, stop)}", start, min(start + width, stop)
-            )
+            Bucket(self._directory / f"rows-{start}-{min(start + width, stop)}", start, min(start + width, stop))
             for start in range(first, stop, width)
         ]
 
@@ -116,9 +110,7 @@ class RowBuckets:
             A sum of integers does not fit int64.
         """
         for bucket in self._buckets:
-            records = (
-                np.fromfile(bucket.path, self._record) if bucket.path.exists() else np.empty(0, self._record)
-            )
+            records = np.fromfile(bucket.path, self._record) if bucket.path.exists() else np.empty(0, self._record)
             yield bucket.first, self._sorted(records, bucket)
 
     def _sorted(self, records: NDArray[Any], bucket: Bucket) -> sparse.csr_array:

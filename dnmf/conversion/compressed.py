@@ -70,15 +70,12 @@ class CompressedParts:
             for start, stop in _cuts(offsets, limit):
                 yield self._read(first + start, offsets[start : stop + 1])
         if end[0] != self.values.length:
-            raise InputError(
-                f"{self.address}: indptr ends at {end[0]}, but {self.values.length} values are stored"
-            )
+            raise InputError(f"{self.address}: indptr ends at {end[0]}, but {self.values.length} values are stored")
 
     def _check_lengths(self) -> None:
         if self.indptr.length != self.majors + 1:
             raise InputError(
-                f"{self.address}: indptr has {self.indptr.length} entries, "
-                f"the shape asks for {self.majors + 1}"
+                f"{self.address}: indptr has {self.indptr.length} entries, the shape asks for {self.majors + 1}"
             )
         if self.indices.length != self.values.length:
             raise InputError(f"{self.address}: {self.values.length} values but {self.indices.length} indices")

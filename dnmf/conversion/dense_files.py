@@ -43,9 +43,7 @@ def mapped_array(
     return _stream(lambda: np.memmap(binary, dtype, "r", shape=shape, order=order), address, shape, dtype)
 
 
-def _stream(
-    mapped: Callable[[], NDArray[Any]], address: str, shape: tuple[int, int], dtype: np.dtype
-) -> DenseStream:
+def _stream(mapped: Callable[[], NDArray[Any]], address: str, shape: tuple[int, int], dtype: np.dtype) -> DenseStream:
     """Read through a map made anew for each block: pages of an old one would count as memory in use."""
     return DenseStream(
         address=address,

@@ -107,19 +107,13 @@ def _read_header(path: Path, file: IO[bytes]) -> Header:
             "'%%MatrixMarket matrix coordinate real general'"
         )
     layout, field, symmetry = words[2:]
-    if (
-        layout not in ("coordinate", "array")
-        or field not in FIELDS
-        or (layout, field) == ("array", "pattern")
-    ):
+    if layout not in ("coordinate", "array") or field not in FIELDS or (layout, field) == ("array", "pattern"):
         raise InputError(
             f"{path}: Matrix Market files of kind '{layout} {field}' cannot be converted; "
             "use coordinate or array, with real or integer values (coordinate files may be patterns)"
         )
     if symmetry not in ("general", "symmetric"):
-        raise InputError(
-            f"{path}: a {symmetry} matrix has negative or complex entries; dnmf needs values ≥ 0"
-        )
+        raise InputError(f"{path}: a {symmetry} matrix has negative or complex entries; dnmf needs values ≥ 0")
     if layout == "array" and symmetry == "symmetric":
         raise InputError(f"{path}: symmetric array files cannot be converted; write the matrix as general")
     with reading(path):
@@ -130,9 +124,7 @@ def _read_header(path: Path, file: IO[bytes]) -> Header:
     if symmetry == "symmetric" and rows != columns:
         raise InputError(f"{path}: a symmetric matrix is square, this one is {rows} by {columns}")
     stored = sizes[2] if layout == "coordinate" else rows * columns
-    return Header(
-        layout == "coordinate", FIELDS[field], symmetry == "symmetric", (rows, columns), stored, lines
-    )
+    return Header(layout == "coordinate", FIELDS[field], symmetry == "symmetric", (rows, columns), stored, lines)
 
 
 def _read_sizes(path: Path, file: IO[bytes], count: int) -> tuple[list[int], int]:
@@ -143,9 +135,7 @@ def _read_sizes(path: Path, file: IO[bytes], count: int) -> tuple[list[int], int
         if words and not words[0].startswith(b"%"):
             if len(words) == count and all(word.isdigit() and len(word) <= 16 for word in words):
                 return [int(word) for word in words], lines
-            raise InputError(
-                f"{path}: line {lines}: {_shown(line)} should be {count} sizes: rows, columns, …"
-            )
+            raise InputError(f"{path}: line {lines}: {_shown(line)} should be {count} sizes: rows, columns, …")
     raise InputError(f"{path}: ends after {lines} lines, before the sizes of the matrix")
 
 
@@ -170,9 +160,7 @@ def _parsed(path: Path, file: IO[bytes], header: Header, limit: int) -> Iterator
             parsed, lines, place, status = _parse_block(text, header, capacity)
             line, total = line + lines, total + len(parsed.values)
             if status == MALFORMED or (status == FULL and total == header.stored):
-                raise InputError(
-                    f"{path}: line {line + 1}: {_complaint(_line_at(text, place), header, status)}"
-                )
+                raise InputError(f"{path}: line {line + 1}: {_complaint(_line_at(text, place), header, status)}")
             if len(parsed.values):
                 yield parsed
             text = text[place:]
@@ -199,9 +187,7 @@ def _texts(path: Path, file: IO[bytes], size: int) -> Iterator[NDArray[np.uint8]
             begun = b""
         begun += piece[cut:]
         if len(begun) > LONGEST_LINE:
-            raise InputError(
-                f"{path}: a line is longer than {LONGEST_LINE} bytes; this is not a Matrix Market file"
-            )
+            raise InputError(f"{path}: a line is longer than {LONGEST_LINE} bytes; this is not a Matrix Market file")
 
 
 def _parse_block(text: NDArray[np.uint8], header: Header, capacity: int) -> tuple[_Parsed, int, int, int]:

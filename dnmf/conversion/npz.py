@@ -26,16 +26,10 @@ class ZippedVector:
         with reading(self._address):
             self._file = archive.open(name + ".npy")
             version = np.lib.format.read_magic(self._file)
-            header = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, self.dtype = header(self._file)
         if len(shape) != 1 or self.dtype.kind not in NUMBERS + "c":
-            raise InputError(
-                f"{self._address}: a vector of numbers was expected, not {self.dtype} of shape {shape}"
-            )
+            raise InputError(f"{self._address}: a vector of numbers was expected, not {self.dtype} of shape {shape}")
         self.length = int(shape[0])
 
     def read(self, count: int) -> NDArray[Any]:
@@ -61,17 +55,14 @@ def open_npz(path: Path) -> CompressedStream | TripletStream:
         names = {name.removesuffix(".npy") for name in archive.namelist()}
         if not {"format", "shape", "data"} <= names:
             raise InputError(
-                f"{path}: not a sparse matrix of scipy.sparse.save_npz; it holds "
-                f"{', '.join(sorted(names)[:12])}"
+                f"{path}: not a sparse matrix of scipy.sparse.save_npz; it holds {', '.join(sorted(names)[:12])}"
             )
         kind = _small(archive, "format").item()
         shape = tuple(int(n) for n in _small(archive, "shape"))
         data = ZippedVector(archive, "data", str(path))
     kind = kind.decode() if isinstance(kind, bytes) else str(kind)
     if kind not in ("csr", "csc", "coo"):
-        raise InputError(
-            f"{path}: sparse format {kind!r}; save it as csr with save_npz(path, matrix.tocsr())"
-        )
+        raise InputError(f"{path}: sparse format {kind!r}; save it as csr with save_npz(path, matrix.tocsr())")
     if len(shape) != 2 or 0 in shape:
         raise InputError(f"{path}: a matrix has two dimensions above zero, this has shape {shape}")
     rows, columns = shape
@@ -106,18 +97,14 @@ def _coordinates(path: Path, shape: tuple[int, int], dtype: np.dtype, limit: int
     with zipfile.ZipFile(path) as archive:
         row, column, data = (ZippedVector(archive, name, str(path)) for name in ("row", "col", "data"))
         if not row.length == column.length == data.length:
-            raise InputError(
-                f"{path}: {data.length} values, but {row.length} rows and {column.length} columns"
-            )
+            raise InputError(f"{path}: {data.length} values, but {row.length} rows and {column.length} columns")
         for start in range(0, data.length, limit):
             count = min(limit, data.length - start)
             block = Triplets(row.read(count), column.read(count), data.read(count))
             yield _checked_block(path, shape, start, block, dtype)
 
 
-def _checked_block(
-    path: Path, shape: tuple[int, int], start: int, block: Triplets, dtype: np.dtype
-) -> Triplets:
+def _checked_block(path: Path, shape: tuple[int, int], start: int, block: Triplets, dtype: np.dtype) -> Triplets:
     for name, index, size in zip(("row", "column"), block[:2], shape, strict=True):
         if not (index.min() >= 0 and index.max() < size):
             at = int(np.argmax((index < 0) | (index >= size)))

@@ -16,8 +16,6 @@ def reading(address: object) -> Iterator[None]:
     except InputError:
         raise
     except (EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{address}: the file is truncated or damaged ({error}); copy or download it again"
-        ) from error
+        raise InputError(f"{address}: the file is truncated or damaged ({error}); copy or download it again") from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{address}: cannot be read ({type(error).__name__}: {error})") from error

@@ -41,9 +41,7 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Staging]:
     InputError
         `target` exists and `overwrite` is false, or it is not a Zarr store, or its directory does not exist.
     """
-    target = Path(
-        os.path.abspath(target)
-    )  # "..", trailing slashes and the like would spoil the sibling's name
+    target = Path(os.path.abspath(target))  # "..", trailing slashes and the like would spoil the sibling's name
     _check_target(target, overwrite)
     _remove_abandoned(target)
     work = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
@@ -86,9 +84,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not overwrite:
         raise InputError(f"{target}: exists already; choose another name or allow overwriting")
     if target.is_symlink() or not any((target / name).is_file() for name in ZARR_METADATA):
-        raise InputError(
-            f"{target}: exists and is not a Zarr store, so it is not overwritten; remove it yourself"
-        )
+        raise InputError(f"{target}: exists and is not a Zarr store, so it is not overwritten; remove it yourself")
 
 
 def _publish(built: Path, target: Path, replaced: Path) -> None:

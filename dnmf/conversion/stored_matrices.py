@@ -109,9 +109,7 @@ def _open_tenx(path: Path) -> CompressedStream:
             f"{path}: a 10x matrix of {genes} genes by {cells} cells with {len(features)} genes and "
             f"{len(barcodes)} cells named; the file is empty or damaged"
         )
-    indptr, indices, data = (
-        StoredArray(str(path), f"{TENX_GROUP}/{part}") for part in ("indptr", "indices", "data")
-    )
+    indptr, indices, data = (StoredArray(str(path), f"{TENX_GROUP}/{part}") for part in ("indptr", "indices", "data"))
     kept = target_dtype(data.dtype, str(path))
 
     def lines(limit: int) -> Iterator[Lines]:

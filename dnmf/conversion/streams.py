@@ -80,9 +80,7 @@ class TripletStream(MatrixStream):
     def transposed(self) -> Self:
         """Return the stream of the transpose; nothing is read."""
         blocks = self.blocks
-        return replace(
-            super().transposed(), blocks=lambda limit: (block.transposed() for block in blocks(limit))
-        )
+        return replace(super().transposed(), blocks=lambda limit: (block.transposed() for block in blocks(limit)))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

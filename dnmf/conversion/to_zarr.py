@@ -142,9 +142,7 @@ def _local_path(target: str | Path) -> Path:
 
 def _open_stream(path: Path, inner: str, spool: Path, missing_chunks: str) -> MatrixStream:
     name = path.name.lower()
-    if name.endswith(STORED_SUFFIXES) or (
-        path.is_dir() and any((path / meta).exists() for meta in ZARR_METADATA)
-    ):
+    if name.endswith(STORED_SUFFIXES) or (path.is_dir() and any((path / meta).exists() for meta in ZARR_METADATA)):
         return open_stored(path, inner, missing_chunks)
     if inner:
         raise InputError(f"{path}::{inner}: only Zarr stores and .h5ad files have matrices inside them")

@@ -35,9 +35,7 @@ class Settings:
         if self.zarr_format not in (2, 3):
             raise InputError(f"zarr_format={self.zarr_format!r}: use 3 or 2")
         if self.chunk_bytes < 1:
-            raise InputError(
-                f"chunk_bytes={self.chunk_bytes}: a chunk holds at least a byte; 16 MiB is a good size"
-            )
+            raise InputError(f"chunk_bytes={self.chunk_bytes}: a chunk holds at least a byte; 16 MiB is a good size")
         if self.memory_bytes < SMALLEST_MEMORY:
             raise InputError(f"memory_bytes={self.memory_bytes}: give at least {SMALLEST_MEMORY} (1 MiB)")
 
@@ -99,9 +97,7 @@ def _write_dense_matrix(stream: DenseStream, target: Path, spool: Path, settings
     return dtype
 
 
-def _dense_blocks(
-    stream: DenseStream, dtype: np.dtype, chunk_rows: int, memory_bytes: int
-) -> Iterator[NDArray[Any]]:
+def _dense_blocks(stream: DenseStream, dtype: np.dtype, chunk_rows: int, memory_bytes: int) -> Iterator[NDArray[Any]]:
     row_bytes = stream.shape[1] * (dtype.itemsize + stream.dtype.itemsize)
     step = max(memory_bytes // (4 * row_bytes * chunk_rows), 1) * chunk_rows
     for start in range(0, stream.shape[0], step):
@@ -123,9 +119,7 @@ def _write_lines(stream: CompressedStream, target: Path, settings: Settings) -> 
     for lines in stream.lines(settings.entries_at_once):
         shape = (len(lines.indptr) - 1, stream.shape[1])
         index = np.int32 if max(stream.shape[1], len(lines.values)) < 2**31 else np.int64
-        rows = sparse.csr_array(
-            (lines.values, lines.indices.astype(index), lines.indptr.astype(index)), shape=shape
-        )
+        rows = sparse.csr_array((lines.values, lines.indices.astype(index), lines.indptr.astype(index)), shape=shape)
         if not rows.has_canonical_format:
             rows = rows.astype(summing_dtype(lines.values.dtype))
             rows.sum_duplicates()

@@ -17,8 +17,10 @@ from dnmf.sources.source import Source
 MOST_TURNED_BYTES = 256 * 2**20
 
 
-def solve_other_rows(source: Source, factor: np.ndarray, scale: np.ndarray, options: FitOptions,
-                     executor: Executor, out: str | None, memory_bytes: int | None) -> Any:  # fmt: skip
+def solve_other_rows(
+    source: Source, executor: Executor, options: FitOptions, *, factor: np.ndarray, scale: np.ndarray,
+    out: str | None, memory_bytes: int | None,
+) -> Any:  # fmt: skip
     """Return the rows of W (rows, k) for every row of `source`: an ndarray, or the Zarr array at `out`.
 
     Parameters

@@ -22,8 +22,8 @@ class Factors:
 
     Attributes
     ----------
-    W : ndarray (m, k) or str
-        The rows in memory, or the name of the Zarr array in the store; columns sum to one.
+    W : ndarray or zarr.Array (m, k)
+        The rows in memory or in the store; columns sum to one.
     d : ndarray (k,)
         The diagonal, float64.
     H : ndarray (k, n)
@@ -50,6 +50,8 @@ def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | N
     CheckpointError
         W cannot be written, or is not complete.
     """
+    import zarr
+
     solved_with = state.H
     if store is None:
         state, statistics = one_pass(engine, state, options, target="")
@@ -57,23 +59,24 @@ def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | N
         W: Any = normalize_columns(np.concatenate([kept[at] for at in sorted(kept)]), scale)
     else:
         mark = uuid.uuid4().hex[:12]
-        raw, W = str(store / f"raw-{mark}.zarr"), f"W-{mark}.zarr"
+        raw, path = str(store / f"raw-{mark}.zarr"), str(store / f"W-{mark}.zarr")
         shape = (engine.plan.n_rows, options.rank)
-        create_rows_array(raw, shape, engine.plan.w_rows, options.dtype)
+        for place in (raw, path):
+            create_rows_array(place, shape, engine.plan.w_rows, options.dtype)
         state, statistics = one_pass(engine, state, options, target=raw)
         scale = statistics.models[0].s
-        _copy_scaled(engine, raw, str(store / W), shape, scale, options.dtype)
+        _copy_scaled(engine, raw, path, scale)
+        W = zarr.open_array(path, mode="r")
     H, h_scale = normalize_rows(solved_with)
     return state, Factors(W, scale * h_scale, H, h_scale)
 
 
-def _copy_scaled(engine: Engine, raw: str, path: str, shape: tuple[int, int], scale: np.ndarray, dtype: str) -> None:
-    create_rows_array(path, shape, engine.plan.w_rows, dtype)
+def _copy_scaled(engine: Engine, raw: str, path: str, scale: np.ndarray) -> None:
     spans = [(raw, path, scale, group.start, group.stop) for group in engine.plan.groups]
-    written = sum(engine.executor.call_each(rescale_rows, spans))
+    written, rows = sum(engine.executor.call_each(rescale_rows, spans)), engine.plan.n_rows
     lost = missing_chunks(path)
-    if written != shape[0] or lost:
-        raise CheckpointError(f"{path}: {written} of {shape[0]} rows of W were written, {lost} chunks are missing")
+    if written != rows or lost:
+        raise CheckpointError(f"{path}: {written} of {rows} rows of W were written, {lost} chunks are missing")
 
 
 def remove_other_arrays(store: Path, keep: str) -> None:

@@ -64,13 +64,13 @@ def start_at_random(n_columns: int, options: FitOptions) -> np.ndarray:
     return start_from_H(rng.random((options.rank, n_columns)), options)
 
 
-def start_from_sample(source: Source, options: FitOptions) -> tuple[np.ndarray, int]:
+def start_from_sample(source: Source, source_bytes: int, options: FitOptions) -> tuple[np.ndarray, int]:
     """Return the H of a factorization of some rows, and the bytes that were read for it.
 
     The rows are contiguous runs (single rows of compressed chunks would read everything), drawn from the seed
     and the number of rows alone: not from the plan, the chunks or the cluster. The penalty plays no part yet.
     """
-    stages = race_stages(source.shape, options.rank, _affordable_rows(source))
+    stages = race_stages(source.shape, options.rank, _affordable_rows(source, source_bytes))
     runs = sample_order(source.shape[0], options.seed)
     parts, bytes_read = _read_runs(source, runs, stages[-1].rows)
     inner = replace(options, penalty=Penalty(), max_passes=10**6, tol=0.0)
@@ -89,7 +89,7 @@ def race_stages(shape: tuple[int, int], rank: int, affordable: int) -> list[Stag
     Examples
     --------
     >>> [(stage.rows, stage.alive) for stage in race_stages((20000, 5000), 20, 20000)]
-    [(655, 8), (2289, 4), (8000, 3)]
+    [(2289, 8), (8000, 3), (8000, 1)]
     """
     n_rows, n_columns = shape
     most = max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
@@ -99,7 +99,7 @@ def race_stages(shape: tuple[int, int], rank: int, affordable: int) -> list[Stag
     if fewest == most:
         return [Stage(most, 32, 5, 1e-2), Stage(most, 12, 10, 1e-2), Stage(most, 4, 20, 1e-3)]
     middle = int((fewest * most) ** 0.5)
-    return [Stage(fewest, 8, 5, 1e-2), Stage(middle, 4, 10, 1e-2), Stage(most, 3, 10, 1e-3)]
+    return [Stage(middle, 8, 5, 1e-2), Stage(most, 3, 10, 1e-2), Stage(most, 1, 10, 1e-3)]
 
 
 def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
@@ -115,8 +115,8 @@ def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
     return [(int(i) * run, min((int(i) + 1) * run, n_rows)) for i in order]
 
 
-def _affordable_rows(source: Source) -> int:
-    row_bytes = max(1.0, source.layout().total_bytes / source.shape[0])
+def _affordable_rows(source: Source, source_bytes: int) -> int:
+    row_bytes = max(1.0, source_bytes / source.shape[0])
     return int(MOST_SAMPLE_BYTES / row_bytes)
 
 

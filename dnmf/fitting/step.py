@@ -65,7 +65,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     measured = measure(sums, state.H, squares, options.penalty)
     slack = RESOLUTION[options.dtype] * 0.5 * squares
     accepted = not (state.extrapolated and measured.objective > state.objective + slack)
-    record = _record(state, statistics, measured, accepted, clock, squares)
+    record = _record(replace(state, squares=squares), statistics, measured, accepted, clock)
     moved = replace(
         state,
         squares=squares,
@@ -81,14 +81,20 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     return _with_end(_extrapolate(moved, plain, measured.objective, options), options, record)
 
 
-def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, clock: Clock,
-            squares: float) -> PassRecord:  # fmt: skip
+def reconsider(state: State, options: FitOptions) -> State:
+    """Return a restored state under limits (`tol`, `max_passes`) that may have changed since it was committed."""
+    if not state.history:
+        return replace(state, reason="max_passes" if options.max_passes == 1 else "")
+    return _with_end(replace(state, reason=""), options, state.history[-1])
+
+
+def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, clock: Clock) -> PassRecord:
     bytes_read = state.bytes_read + statistics.bytes_read
     known = np.isfinite(state.objective) and state.objective > 0
     return PassRecord(
         number=state.passes + 1,
         objective=measured.objective,
-        relative_error=float(np.sqrt(2 * measured.loss / squares)) if squares > 0 else 0.0,
+        relative_error=float(np.sqrt(2 * measured.loss / state.squares)) if state.squares > 0 else 0.0,
         decrease=(state.objective - measured.objective) / state.objective if known else float("inf"),
         gradient=measured.gradient,
         accepted=accepted,

@@ -24,9 +24,18 @@ class Job:
 
 
 class Executor(ABC):
-    """Runs the tasks of a pass and adds their statistics in the fixed order."""
+    """Runs the tasks of a pass and adds their statistics in the fixed order.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    remote : bool
+        Whether results have to travel to this process.
+    """
 
     name: str
+    remote: bool = False
 
     @abstractmethod
     def machine(self, memory_bytes: int | None) -> Machine:

@@ -78,7 +78,7 @@ def _worker_facts(dask_worker: Any = None) -> dict[str, Any]:
 def _opening_trouble(source: Source) -> str:
     """Return why this worker cannot open the source, an empty text if it can."""
     try:
-        source.layout()
+        source.read(0, 1)
     except (DnmfError, OSError) as error:
         return str(error)
     return ""
@@ -96,6 +96,8 @@ class OnCluster(Executor):
     stall_timeout_s : float
         For how long all workers may be paused or gone before the pass is given up.
     """
+
+    remote = True
 
     def __init__(self, client: Client, wait_s: float = 60.0, stall_timeout_s: float = 120.0):
         self.client, self.stall_timeout_s = client, stall_timeout_s
@@ -205,7 +207,8 @@ class OnCluster(Executor):
             )
             raise ClusterError(
                 f"{self.name}: no worker has been running for {self.stall_timeout_s:.0f} s "
-                f"({found or 'none is left'}). Give the workers more memory or start new ones, then resume from the last checkpoint"
+                f"({found or 'none is left'}). Give the workers more memory or start new ones, then resume from the "
+                "last checkpoint"
             )
         return now if since is None else since
 
@@ -219,17 +222,8 @@ def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
-        nodes.append(  # fmt: skip
-            visit(
-                source,
-                blocks,
-                job.group,
-                shared,
-                given=job.given,
-                target=target,
-                dask_key_name=f"{name}-visit-{number}",
-            )
-        )
+        where = {"given": job.given, "target": target, "dask_key_name": f"{name}-visit-{number}"}
+        nodes.append(visit(source, blocks, job.group, shared, **where))
     for depth, level in enumerate(tree_levels(len(nodes))):
         nodes = [
             nodes[pair[0]] if len(pair) == 1

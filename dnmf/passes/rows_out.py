@@ -137,7 +137,7 @@ def rescale_rows(raw: str, path: str, scale: np.ndarray, start: int, stop: int) 
     height = target.chunks[0]
     for low in range(start, stop, height):
         high = min(low + height, stop)
-        target[low:high] = normalize_columns(source[low:high], scale)
+        target[low:high] = normalize_columns(np.asarray(source[low:high]), scale)
     return stop - start
 
 

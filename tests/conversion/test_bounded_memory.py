@@ -54,16 +54,23 @@ def peak(source, target, **options) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize(
-    "write", [matrix_market, npz("csr"), npz("csc"), npz("coo"), npy("C"), npy("F")],
-    ids=["mtx", "csr", "csc", "coo", "C", "F"],
-)  # fmt: skip
+    ("write", "transpose"),
+    [
+        pytest.param(matrix_market, True, id="mtx"),
+        pytest.param(npz("csr"), False, id="csr"),
+        pytest.param(npz("csr"), True, id="csr-transposed"),
+        pytest.param(npz("csc"), False, id="csc"),
+        pytest.param(npz("coo"), False, id="coo"),
+        pytest.param(npy("C"), False, id="npy"),
+        pytest.param(npy("C"), True, id="npy-transposed"),
+    ],
+)
 def test_memory_does_not_grow_with_the_file(tmp_path, write, transpose):
     convert(write(tmp_path, 1000), tmp_path / "warm.zarr", transpose=transpose)  # loads modules and kernels
     small, large = (
         peak(write(tmp_path, entries), tmp_path / f"{entries}.zarr", transpose=transpose)
-        for entries in (150_000, 600_000)
+        for entries in (100_000, 400_000)
     )
     assert large < BUDGET
     assert large < 1.2 * small + 4 * CHUNK

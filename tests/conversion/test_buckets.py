@@ -20,12 +20,10 @@ def entries(draw):
     crowd = draw(st.sampled_from([1, 3, 10**4]))
     row = (rng.integers(0, rows) + rng.integers(0, crowd, count)) % rows
     dtype = draw(st.sampled_from(["uint8", "int64", "float32", "float64"]))
-    return (rows, columns), Triplets(
-        row, rng.integers(0, columns, count), rng.integers(0, 5, count).astype(dtype)
-    )
+    return (rows, columns), Triplets(row, rng.integers(0, columns, count), rng.integers(0, 5, count).astype(dtype))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries(), st.integers(1, 200), st.integers(2, 300), st.integers(2, 20), st.floats(0, 3))
 def test_buckets_sort_any_entries(tmp_path_factory, monkeypatch, case, block, limit, most_buckets, guess):
     shape, all_entries = case
@@ -43,9 +41,7 @@ def test_buckets_sort_any_entries(tmp_path_factory, monkeypatch, case, block, li
         sorter.add(Triplets(*(part[start : start + block] for part in all_entries)))
     sorter.settle()
     parts = list(sorter.rows())
-    assert [first for first, _ in parts] == np.cumsum([0, *(rows.shape[0] for _, rows in parts)])[
-        :-1
-    ].tolist()
+    assert [first for first, _ in parts] == np.cumsum([0, *(rows.shape[0] for _, rows in parts)])[:-1].tolist()
     result = sparse.vstack([rows for _, rows in parts]).tocsr()
     assert all(rows.has_canonical_format and (rows.data != 0).all() for _, rows in parts)
     expected = sparse.coo_array((all_entries.values.astype(float), all_entries[:2]), shape=shape).tocsr()

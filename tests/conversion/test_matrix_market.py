@@ -57,19 +57,14 @@ def matrices(draw):
 
 def write_coordinates(path, matrix, field):
     entries = zip(matrix.row.tolist(), matrix.col.tolist(), matrix.data.tolist(), strict=True)
-    lines = [
-        f"{row + 1} {column + 1}" + (f" {value}" if field != "pattern" else "")
-        for row, column, value in entries
-    ]
+    lines = [f"{row + 1} {column + 1}" + (f" {value}" if field != "pattern" else "") for row, column, value in entries]
     sizes = f"{matrix.shape[0]} {matrix.shape[1]} {len(lines)}"
     return write(path, f"coordinate {field} general", "\n".join([sizes, *lines]) + "\n")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=FIXTURES_ARE_STATELESS)
+@settings(max_examples=15, deadline=None, suppress_health_check=FIXTURES_ARE_STATELESS)
 @given(matrices(), st.booleans(), st.integers(8, 400), st.sampled_from([2, 3]))
-def test_any_coordinate_file_equals_scipy(
-    tmp_path_factory, read_back, case, transpose, chunk_bytes, zarr_format
-):
+def test_any_coordinate_file_equals_scipy(tmp_path_factory, read_back, case, transpose, chunk_bytes, zarr_format):
     matrix, field = case
     folder = tmp_path_factory.mktemp("mtx")
     write_coordinates(folder / "in.mtx", matrix, field)
@@ -97,9 +92,7 @@ def narrowest(values) -> str:
 
 
 def test_sums_of_duplicates_widen_the_integers(tmp_path, read_back):
-    source = write(
-        tmp_path / "a.mtx", "coordinate integer general", "3 2 4\n1 1 200\n3 2 7\n1 1 100\n2 2 0\n"
-    )
+    source = write(tmp_path / "a.mtx", "coordinate integer general", "3 2 4\n1 1 200\n3 2 7\n1 1 100\n2 2 0\n")
     report = convert(source, tmp_path / "out.zarr")
     assert (report.dtype, report.nonzeros) == ("uint16", 2)
     assert read_back(tmp_path / "out.zarr").toarray().tolist() == [[300, 0], [0, 0], [0, 7]]
@@ -208,9 +201,7 @@ def test_sums_beyond_64_bits_are_refused(tmp_path):
 
 def test_a_truncated_gz_is_refused(tmp_path, nothing_left):
     rows = np.random.default_rng(0).integers(1, 1000, 3000)
-    text = "%%MatrixMarket matrix coordinate integer general\n1000 1 3000\n" + "".join(
-        f"{r} 1 1\n" for r in rows
-    )
+    text = "%%MatrixMarket matrix coordinate integer general\n1000 1 3000\n" + "".join(f"{r} 1 1\n" for r in rows)
     whole = gzip.compress(text.encode())
     for length in (5, len(whole) // 2, len(whole) - 3):
         (tmp_path / "a.mtx.gz").write_bytes(whole[:length])

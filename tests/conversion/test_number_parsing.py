@@ -12,9 +12,7 @@ def parse(text: str, field=REAL, capacity=100, hard_capacity=100, shape=(9, 9), 
     buffer = np.frombuffer(text.encode(), np.uint8)
     rows, columns = np.zeros((2, capacity), np.int64)
     words, hard = np.zeros(capacity, np.uint64), np.zeros((hard_capacity, 2), np.int64)
-    entries, n_hard, lines, place, status = parse_entries(
-        buffer, shape, indexed, field, rows, columns, words, hard
-    )
+    entries, n_hard, lines, place, status = parse_entries(buffer, shape, indexed, field, rows, columns, words, hard)
     values = words.view(np.float64 if field == REAL else np.int64)
     for entry, start in hard[:n_hard]:
         values[entry] = (float if field == REAL else int)(text[start:].split(maxsplit=1)[0])

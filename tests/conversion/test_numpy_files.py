@@ -10,12 +10,11 @@ from dnmf.conversion import convert
 from dnmf.conversion.compressed import CompressedParts
 from dnmf.errors import InputError
 
-QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DTYPES = {
-    "bool": "uint8", "int8": "uint8", "uint8": "uint8",
-    "int16": "uint16", "uint16": "uint16",
-    "int32": "int32", "uint32": "uint32", "int64": "int64", "uint64": "int64", "float32": "float32", "float64": "float64",
-    ">f8": "float64", ">i4": "int32",
+    "bool": "uint8", "int8": "uint8", "uint8": "uint8", "int16": "uint16", "uint16": "uint16",
+    "int32": "int32", "uint32": "uint32", "int64": "int64", "uint64": "int64",
+    "float32": "float32", "float64": "float64", ">f8": "float64", ">i4": "int32",
 }  # fmt: skip
 
 
@@ -28,7 +27,8 @@ def random_csr(rows=60, columns=30, density=0.2, dtype="float32", seed=0):
 @QUICK
 @given(
     st.sampled_from(["csr", "csc", "coo"]), st.sampled_from(sorted(set(DTYPES) - {">f8", ">i4"})),
-    st.booleans(), st.booleans(), st.integers(1, 50), st.integers(1, 20), st.integers(16, 800), st.integers(0, 2**32),
+    st.booleans(), st.booleans(), st.integers(1, 50), st.integers(1, 20), st.integers(16, 800),
+    st.integers(0, 2**32),
 )  # fmt: skip
 def test_any_npz_equals_its_matrix(
     tmp_path_factory, read_back, kind, dtype, compressed, transpose, rows, columns, chunk_bytes, seed
@@ -48,11 +48,7 @@ def test_unsorted_rows_duplicates_and_zeros_are_put_right(tmp_path, read_back):
     values, indices, indptr = np.array([3, 1, 2, 0, 200, 100], "uint16"), [2, 0, 2, 1, 1, 1], [0, 3, 4, 6]
     matrix = sparse.csr_array((values, indices, indptr), shape=(3, 3))
     for kind in ("csr", "coo"):
-        other = (
-            matrix
-            if kind == "csr"
-            else sparse.coo_array((values, ([0, 0, 0, 1, 2, 2], indices)), shape=(3, 3))
-        )
+        other = matrix if kind == "csr" else sparse.coo_array((values, ([0, 0, 0, 1, 2, 2], indices)), shape=(3, 3))
         sparse.save_npz(tmp_path / "a.npz", other)
         convert(tmp_path / "a.npz", tmp_path / "out.zarr", overwrite=True)
         assert read_back(tmp_path / "out.zarr").toarray().tolist() == [[1, 0, 5], [0, 0, 0], [0, 300, 0]]
@@ -72,9 +68,7 @@ def test_sums_that_do_not_fit_the_dtype_of_the_file_are_refused(tmp_path, nothin
 
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
-@pytest.mark.parametrize(
-    ("value", "what"), [(-1, "negative"), (np.nan, "not a finite"), (np.inf, "not a finite")]
-)
+@pytest.mark.parametrize(("value", "what"), [(-1, "negative"), (np.nan, "not a finite"), (np.inf, "not a finite")])
 def test_a_bad_value_is_refused_with_its_cell(tmp_path, nothing_left, kind, value, what):
     matrix = random_csr().tolil()
     matrix[41, 7] = value
@@ -84,9 +78,7 @@ def test_a_bad_value_is_refused_with_its_cell(tmp_path, nothing_left, kind, valu
     nothing_left("a.npz")
 
 
-@pytest.mark.parametrize(
-    ("value", "wanted"), [(300.0, "uint8"), (0.5, "int32"), (1e39, "float32"), (2.0**63, "int64")]
-)
+@pytest.mark.parametrize(("value", "wanted"), [(300.0, "uint8"), (0.5, "int32"), (1e39, "float32"), (2.0**63, "int64")])
 def test_a_dtype_that_would_change_a_value_is_refused(tmp_path, value, wanted):
     matrix = sparse.coo_array(([1.0, value], ([0, 4], [0, 3])), shape=(5, 5))
     for kind in ("csr", "csc"):
@@ -179,9 +171,7 @@ def test_lines_are_cut_by_entries(counts, limit):
     st.sampled_from([*DTYPES, "float16"]), st.sampled_from("CF"), st.booleans(), st.integers(1, 40),
     st.integers(1, 12), st.integers(16, 800),
 )  # fmt: skip
-def test_any_npy_equals_its_array(
-    tmp_path_factory, read_back, dtype, order, transpose, rows, columns, chunk_bytes
-):
+def test_any_npy_equals_its_array(tmp_path_factory, read_back, dtype, order, transpose, rows, columns, chunk_bytes):
     array = np.asarray(np.random.default_rng(rows).integers(0, 2, (rows, columns)), dtype=dtype, order=order)
     folder = tmp_path_factory.mktemp("npy")
     np.save(folder / "a.npy", array)

@@ -59,9 +59,7 @@ def test_matrices_and_names_are_carried_over(tmp_path, read_back, name, kind, tr
         assert (report.shape, report.kind) == (expected.shape, "dense" if kind == "dense" else "csr")
         out = anndata.read_zarr(tmp_path / "out.zarr")
         names = (data.obs_names, data.var_names)
-        assert [list(out.obs_names), list(out.var_names)] == [
-            list(n) for n in (names[::-1] if transpose else names)
-        ]
+        assert [list(out.obs_names), list(out.var_names)] == [list(n) for n in (names[::-1] if transpose else names)]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -15,9 +15,7 @@ from dnmf.sources.opening import open_source
 
 @pytest.fixture
 def npz(tmp_path):
-    matrix = sparse.random_array(
-        (200, 30), density=0.2, rng=np.random.default_rng(0), format="csr", dtype="float32"
-    )
+    matrix = sparse.random_array((200, 30), density=0.2, rng=np.random.default_rng(0), format="csr", dtype="float32")
     sparse.save_npz(tmp_path / "a.npz", matrix)
     return tmp_path / "a.npz", matrix
 
@@ -117,9 +115,7 @@ def test_columns_beyond_31_bits_have_64_bit_indices(tmp_path, monkeypatch):
     )  # fmt: skip
     root = zarr.open_group(tmp_path / "t", mode="w")
     monkeypatch.setattr(writing, "create_root", lambda *_: root)  # so many names would fill the disk
-    writing.write_matrix(
-        stream, tmp_path / "t", tmp_path, writing.Settings(None, False, 2**20, 2**20, 3, None)
-    )
+    writing.write_matrix(stream, tmp_path / "t", tmp_path, writing.Settings(None, False, 2**20, 2**20, 3, None))
     assert root["X/indices"].dtype == "int64"
     assert root["X/indices"][:].tolist() == [7, columns - 1]
     assert root["X/data"][:].tolist() == [3, 2]

@@ -165,9 +165,7 @@ def test_a_target_that_cannot_be_written_is_one_error(tmp_path, sources, monkeyp
         ("csr.npz", "s3://bucket/out.zarr", {}, "local directory"),
     ],
 )
-def test_a_call_that_makes_no_sense_is_refused(
-    tmp_path, sources, nothing_left, source, target, options, message
-):
+def test_a_call_that_makes_no_sense_is_refused(tmp_path, sources, nothing_left, source, target, options, message):
     (tmp_path / "table.csv").write_text("1,2\n")
     target = target if "://" in target else tmp_path / target
     with pytest.raises(InputError, match=message):

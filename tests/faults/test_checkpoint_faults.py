@@ -140,9 +140,7 @@ def test_when_the_power_fails_at_any_operation_the_old_or_the_new_generation_is_
                 unsynced = set(range(len(files.unsynced)))
                 assert len(unsynced) <= MOST_UNSYNCED_NAMES
                 one = unsynced & {which}
-                files.power_fails(
-                    {"all names": unsynced, "one name": one, "all names but one": unsynced - one}[loss]
-                )
+                files.power_fails({"all names": unsynced, "one name": one, "all names but one": unsynced - one}[loss])
                 survivor = read_latest(root)
                 assert_is(survivor, max(survivor.number, old))
                 if which >= len(unsynced) or loss == "all names":

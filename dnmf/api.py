@@ -1,0 +1,175 @@
+"""The functions people call: fit, resume, load."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from dnmf import checkpoint
+from dnmf.errors import CheckpointError
+from dnmf.fitting.events import Callback
+from dnmf.model import Model
+from dnmf.options import FitOptions, Penalty, parse_bytes
+from dnmf.record import RunRecord
+from dnmf.run import Resources, Run, refuse_changed
+from dnmf.sources import open_source
+
+
+def fit(  # noqa: PLR0913  the one door of the library names every option
+    source: Any,
+    rank: int,
+    *,
+    W: Any = None,
+    H: Any = None,
+    init: str = "sample",
+    solver: str = "cd",
+    loss: str = "frobenius",
+    penalty: Penalty | None = None,
+    dtype: str = "float32",
+    seed: int = 0,
+    tol: float = 1e-4,
+    max_passes: int = 50,
+    extrapolate: bool = True,
+    store: str | Path | None = None,
+    client: Any = None,
+    memory_limit: str | int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Model:
+    """Return the factorization ``A ≈ W · diag(d) · H`` of a non-negative matrix, with ``W, H ≥ 0``.
+
+    Minimizes ``½‖A − W diag(d) H‖²_F`` (plus penalties) by alternating exact non-negative least squares; every
+    pass reads the data once. Columns of W and rows of H sum to one.
+
+    Parameters
+    ----------
+    source : path, URL, array, AnnData, dask array, …
+        The matrix (m, n); see :func:`dnmf.open_source`.
+    rank : int
+        Components k, at most ``min(m, n)``.
+    W, H : array, optional
+        A start: W (m, k) costs one read, H (k, n) none. H alone decides when both are given, because W is a
+        function of H.
+    init : {"sample", "random"}
+        Where H starts when none is given.
+    solver, loss : str
+        ``"cd"`` and ``"frobenius"``.
+    penalty : Penalty, optional
+        L1 and L2 on the factors.
+    dtype : {"float32", "float64"}
+        Of the computation; sums are float64 in either.
+    seed : int
+        Decides everything that is drawn at random.
+    tol : float
+        Stop when a pass lowers the objective by less than this share of it.
+    max_passes : int
+        Most reads after the start, the last one, which writes W, included.
+    extrapolate : bool
+        Whether H is carried along its last change between passes (taken back when the objective rises).
+    store : path, optional
+        A directory ``NAME.dnmf``: every pass is committed there and W is written there by the workers. Without
+        it W is kept in memory.
+    client : distributed.Client or str, optional
+        A dask client or the address of a scheduler. By default the current client, else threads in process.
+    memory_limit : str or int, optional
+        Of one worker, for example ``"2GB"``; by default what the worker says, or what is free in process.
+    callbacks : sequence of callables
+        Each is handed every event (:mod:`dnmf.fitting.events`).
+
+    Raises
+    ------
+    InputError
+        The data or an option cannot be used.
+    BudgetError
+        A worker's memory cannot hold what the work needs.
+    CheckpointError
+        The store holds a run already, or cannot be written.
+    ClusterError
+        The workers or the scheduler were lost for good.
+
+    Examples
+    --------
+    >>> import numpy as np, dnmf
+    >>> model = dnmf.fit(np.outer([1.0, 2, 3], [1.0, 0, 1]), rank=1)
+    >>> model.H.round(3).tolist()
+    [[0.5, 0.0, 0.5]]
+    """
+    opened = open_source(source)
+    given = "given" if W is not None or H is not None else init
+    options = FitOptions(rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate)
+    resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
+    with ExitStack() as stack:
+        run = Run(opened, options, resources, stored=store is not None)
+        start = run.checked_start(W, H)
+        if store is not None:
+            run.begin_store(stack.enter_context(checkpoint.Store(store)))
+        return run.go_on(run.start(*start))
+
+
+def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_limit: str | int | None = None,
+           max_passes: int | None = None, tol: float | None = None, force: bool = False,
+           callbacks: Sequence[Callback] = ()) -> Model:  # fmt: skip
+    """Go on with a fit from its last committed pass and return the model; a finished one is just loaded.
+
+    The result equals that of an uninterrupted fit bit for bit.
+
+    Parameters
+    ----------
+    store : path
+        What ``fit`` was given.
+    source : optional
+        The data, where it is not found under the path it was fitted from (or was an array in memory).
+    client, memory_limit, callbacks
+        As in :func:`fit`; they may differ from those of the fit.
+    max_passes, tol : optional
+        New limits: they decide when to stop, not what a pass does.
+    force : bool
+        Go on although the data has changed since the fit began.
+
+    Raises
+    ------
+    CheckpointError
+        There is nothing to resume, or the data has changed; the message lists the differences.
+    """
+    store = Path(store)
+    with ExitStack() as stack:
+        lock = stack.enter_context(checkpoint.Store(_existing(store)))
+        generation = checkpoint.read_latest(store)
+        record = RunRecord.from_json(generation.record)
+        if record.status == "done":
+            return _finished(generation, store, max_passes, tol)
+        options = record.options.with_limits(max_passes, tol)
+        opened = open_source(record.address if source is None else source, missing_chunks=record.missing_chunks)
+        refuse_changed(record, opened, force)
+        resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
+        run = Run(opened, options, resources, stored=True, cuts=record.plan)
+        return run.go_on(run.restore(lock, record, generation.arrays))
+
+
+def _finished(generation: checkpoint.Generation, store: Path, max_passes: int | None, tol: float | None) -> Model:
+    if max_passes is not None or tol is not None:
+        raise CheckpointError(f"{store}: this fit is finished; start another one from its H with fit(…, H=model.H)")
+    return Model.restore(generation, store)
+
+
+def load(path: str | Path) -> Model:
+    """Return the model of a finished fit, or of :meth:`Model.save`.
+
+    Raises
+    ------
+    CheckpointError
+        There is none, or the fit is not finished.
+    """
+    path = _existing(Path(path))
+    generation = checkpoint.read_latest(path)
+    if generation.record.get("status") != "done":
+        passes = generation.record.get("state", {}).get("passes", 0)
+        raise CheckpointError(
+            f"{path}: this fit is not finished ({passes} passes are committed); go on with: dnmf resume {path}"
+        )
+    return Model.restore(generation, path)
+
+
+def _existing(store: Path) -> Path:
+    if not checkpoint.exists(store):
+        raise CheckpointError(f"{store}: no pass was committed here; begin with dnmf fit")
+    return store
