@@ -87,6 +87,7 @@ def write_generation(directory: Path, generation: Generation, files: Files) -> i
         }
     )
     files.write(directory / f"{MANIFEST}.tmp", manifest)
+    files.sync_directory(directory)  # or a power failure could keep the manifest and lose an array
     files.replace(directory / f"{MANIFEST}.tmp", directory / MANIFEST)
     files.sync_directory(directory)
     return crc32c_of(manifest)
@@ -145,7 +146,10 @@ def _read_array(path: Path, expected: Mapping[str, Any]) -> np.ndarray:
 
 def remove_generation(directory: Path, files: Files) -> None:
     """Remove a generation's directory, its manifest first: stopped half-way, it counts as never finished."""
-    for path in sorted(directory.iterdir(), key=lambda path: path.name != MANIFEST):
+    if (directory / MANIFEST).exists():
+        files.remove(directory / MANIFEST)
+        files.sync_directory(directory)  # or a power failure could bring the manifest back alone
+    for path in sorted(directory.iterdir()):
         files.remove(path)
     files.remove(directory)
 

@@ -1,5 +1,6 @@
 """A finished factorization: the factors, how they were found, and what they say of other rows."""
 
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,17 +159,24 @@ class Model:
         CheckpointError
             The place is taken or cannot be written.
         """
-        import zarr
-
         with checkpoint.Store(path) as store:
             if checkpoint.exists(path):
                 raise CheckpointError(f"{path}: holds a run already; choose another place for the model")
-            target = store.path / "W.zarr"
-            create_rows_array(str(target), (self.shape[0], self.rank), _chunk_rows(self.stored_W), self.options.dtype)
-            _copy_rows(self.stored_W, target)
-            saved = replace(self, stored_W=zarr.open_array(str(target), mode="r"), path=store.path)
+            saved = replace(self.with_W_in(store.path), path=store.path)
             store.commit(max(1, len(self.history)), saved.record(), saved.arrays())
             return Model.restore(checkpoint.read_latest(store.path), store.path)
+
+    def with_W_in(self, folder: Path) -> "Model":
+        """The same model with W copied, chunk by chunk, to a new Zarr array in `folder`."""
+        import zarr
+
+        target = folder / f"W-{uuid.uuid4().hex[:12]}.zarr"
+        create_rows_array(str(target), (self.shape[0], self.rank), _chunk_rows(self.stored_W), self.options.dtype)
+        array = zarr.open_array(str(target), mode="r+")
+        for start in range(0, array.shape[0], array.chunks[0]):
+            stop = min(start + array.chunks[0], array.shape[0])
+            array[start:stop] = self.stored_W[start:stop]
+        return replace(self, stored_W=zarr.open_array(str(target), mode="r"))
 
     def transposed(self) -> "Model":
         """The model of the transposed matrix: W and H exchanged, both in memory."""
@@ -185,8 +193,8 @@ class Model:
 
     @property
     def W_name(self) -> str:
-        """Name of the array of W in the model's store; empty when W is kept with the other arrays."""
-        return "" if isinstance(self.stored_W, np.ndarray) else Path(self.stored_W.store.root).name
+        """Name of the array of W in the model's store."""
+        return Path(self.stored_W.store.root).name
 
     def record(self) -> dict[str, Any]:
         """The model as JSON values, its arrays apart."""
@@ -202,8 +210,6 @@ class Model:
         """The arrays of the model by name, W apart."""
         named = {"row_names": self.row_names, "column_names": self.column_names}
         kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
-        if not self.W_name:
-            kept["W"] = self.stored_W
         return {"d": self.d, "H": self.H, "h_scale": self.h_scale, **kept}
 
     @classmethod
@@ -219,10 +225,10 @@ class Model:
 
         record, arrays = generation.record, generation.arrays
         place = path / record["W"]
-        if record["W"] and (not place.exists() or missing_chunks(str(place))):
+        if not place.exists() or missing_chunks(str(place)):
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
-            zarr.open_array(str(place), mode="r") if record["W"] else arrays["W"], arrays["d"], arrays["H"], arrays["h_scale"],
+            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"],
             FitOptions.from_json(record["options"]),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path,
@@ -234,11 +240,3 @@ def _chunk_rows(values: Any) -> int:
         return int(values.chunks[0])
     return max(1, min(len(values), W_CHUNK_ROWS))
 
-
-def _copy_rows(values: Any, target: Path) -> None:
-    import zarr
-
-    array = zarr.open_array(str(target), mode="r+")
-    for start in range(0, array.shape[0], array.chunks[0]):
-        stop = min(start + array.chunks[0], array.shape[0])
-        array[start:stop] = values[start:stop]

@@ -200,7 +200,9 @@ class Run:
             factors.W, factors.d, factors.H, factors.h_scale, self.options, state.history, state.reason,
             source.row_names(), source.column_names(), place,
         )  # fmt: skip
-        return model.transposed() if source.transposed else model
+        if not source.transposed:
+            return model
+        return model.transposed() if place is None else model.transposed().with_W_in(place)
 
 
 def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """File operations that die, are refused, or are interrupted at a chosen one, for tests of stores."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -74,28 +75,16 @@ class Stopped(BaseException):
     """The process is gone: no handler of an Exception gets to run."""
 
 
-class RefusedThenStoppingFiles(RefusedFiles):
-    """The operation at one position is refused, and so many operations later the process is gone."""
-
-    def __init__(self, at: int, later: int, errno_: int):
-        super().__init__(at, errno_)
-        self.last = -1 - later
-
-    def before(self, path, content=b""):
-        super().before(path, content)
-        if self.left < self.last:
-            raise Stopped
-
-
 class StoppingFiles(WatchedFiles):
     """Does so many operations and is gone at the next; knows what a power failure would then undo.
 
     The content of a written file is on disk, for a write is done only when it is. A name that was made,
     replaced or removed is on disk once its directory was synced; until then each may be lost by itself.
+    One operation before the last may be refused for lack of room.
     """
 
-    def __init__(self, operations: int = UNLIMITED, torn: bool = False):
-        self.left, self.torn = operations, torn
+    def __init__(self, operations: int = UNLIMITED, torn: bool = False, refused: int | None = None):
+        self.left, self.torn, self.refused = operations, torn, refused
         self.done = 0
         self.unsynced: list[tuple[Path, Callable[[], object]]] = []
 
@@ -107,6 +96,8 @@ class StoppingFiles(WatchedFiles):
             raise Stopped
         self.left -= 1
         self.done += 1
+        if self.done - 1 == self.refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     def make_directory(self, path):
         super().make_directory(path)

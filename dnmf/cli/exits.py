@@ -70,11 +70,15 @@ def explain(error: BaseException) -> tuple[int, str]:
         return EXIT_INTERRUPTED, "interrupted"
     if isinstance(error, MemoryError):
         text = f"out of memory ({text or 'no more could be had'}); set a lower --memory-limit or close other programs"
-    elif isinstance(error, ImportError):
+    elif _is_of_another_package(error):
         text = f"{text}; pip install 'dnmf[all]' installs every optional package"
     elif not isinstance(error, (DnmfError, OSError)):
         text = f"this is a bug in dnmf: {type(error).__name__}: {text}; --debug shows where"
     return EXIT_ERROR, f"error: {text or type(error).__name__}"
+
+
+def _is_of_another_package(error: BaseException) -> bool:
+    return isinstance(error, ImportError) and not (error.name or "").startswith("dnmf")
 
 
 @contextmanager

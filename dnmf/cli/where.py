@@ -73,6 +73,7 @@ class Where:
 @contextmanager
 def _connected(where: Where) -> Iterator[Any]:
     import dask
+    import distributed  # noqa: F401  its import sets the levels of its loggers
 
     from dnmf.cluster import connect
     from dnmf.signals import children_ignore_ctrl_c

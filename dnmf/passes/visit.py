@@ -3,15 +3,14 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from dnmf.errors import InputError
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.products import cross_csr, fold_csr
 from dnmf.kernels.scan import scan_csr, scan_values
+from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.problem import MOST_SWEEPS, Problem, Work
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import ModelSums, Statistics
@@ -21,11 +20,6 @@ from dnmf.sources.source import CsrRows, Rows, Source
 ROWS_IN_STEP = 64  # a block of dense rows has a multiple of these: enough for the products to be efficient
 MOST_BLOCK_ROWS = 2048
 CSR_PROBLEMS = {1: "a column index outside the matrix", 2: "a column more than once", 3: "offsets that fall"}
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | None = None,
@@ -55,7 +49,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     """
     out = open_rows_out(target, group.start, group.stop)
     total = Statistics([ModelSums.zeros(rank, source.shape[1]) for rank in work.ranks])
-    with _blas().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         for (start, stop), rows, waited_s in _read_ahead(source, group.panels):
             began = time.perf_counter()
             if work.check:

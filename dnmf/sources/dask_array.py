@@ -69,12 +69,19 @@ class DaskSource(Source):
 
     def layout(self) -> Layout:
         """Cuts at multiples of the tallest chunk; bytes are an estimate when the blocks are sparse."""
-        rows, columns = self.shape
-        step = int(max(self.array.chunks[0]))
+        rows, step = self.shape[0], int(max(self.array.chunks[0]))
         cuts = np.append(np.arange(0, rows, step, dtype=np.int64), rows)
+        return Layout(cuts, cuts * self.row_bytes, step, panel_is_whole=True, object_bytes=step * self.row_bytes)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row; an estimate when the blocks are sparse."""
         share = 2 * SPARSE_SHARE if self.sparse else 1.0  # a sparse entry carries its index too
-        row_bytes = max(1, int(columns * self.dtype.itemsize * share))
-        return Layout(cuts, cuts * row_bytes, step, panel_is_whole=True, object_bytes=step * row_bytes)
+        return max(1, int(self.shape[1] * self.dtype.itemsize * share))
+
+    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+        """Bytes of the rows as the layout counts them."""
+        return (stop - start) * self.row_bytes
 
     def _bands(self, start: int, stop: int) -> range:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
@@ -117,6 +124,7 @@ class DaskRows(Source):
     def __init__(self, source: DaskSource, blocks: list[list[Any]], first: int):
         self.address, self.shape, self.dtype, self.sparse = source.address, source.shape, source.dtype, source.sparse
         self._blocks, self._first, self._computed = blocks, first, False
+        self._row_bytes = source.row_bytes
 
     def layout(self) -> Layout:
         """Not asked of a part.
@@ -131,6 +139,10 @@ class DaskRows(Source):
     def fingerprint(self) -> dict[str, Any]:
         """Of a part: nothing to compare."""
         return {}
+
+    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+        """Bytes of the rows as the layout counts them."""
+        return (stop - start) * self._row_bytes
 
     def blocks(self) -> list[Any]:
         """The blocks, band by band, still to be computed, for the graph of a pass."""

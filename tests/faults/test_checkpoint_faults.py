@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,6 @@ import pytest
 from faulty_files import (
     InterruptedFiles,
     RefusedFiles,
-    RefusedThenStoppingFiles,
     Stopped,
     StoppingFiles,
     UnsyncedFiles,
@@ -33,9 +34,8 @@ from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError
 from dnmf.generations import seal
 
-# Make the directory, write two arrays and the manifest, name it, sync; write the pointer, sync, flip, sync.
-OPERATIONS_UNTIL_PRUNED = 10
-MOST_UNSYNCED_NAMES = 6
+# Make the directory, write two arrays and the manifest, sync, name it, sync; write the pointer, sync, flip, sync.
+OPERATIONS_UNTIL_PRUNED = 11
 
 
 def record_of(number: int) -> dict:
@@ -131,20 +131,52 @@ def test_killed_at_any_operation_of_its_first_commit_the_store_is_empty_or_holds
 def test_when_the_power_fails_at_any_operation_the_old_or_the_new_generation_is_read(base):
     old = read_latest(base).number
     for operations in range(operations_of_a_commit(base, old + 1)):
-        for loss in ("all names", "one name", "all names but one"):
-            for which in range(MOST_UNSYNCED_NAMES):
-                root = shutil.copytree(base, base.with_name(f"dark-{operations}-{loss}-{which}"))
-                files = StoppingFiles(operations)
-                with pytest.raises(Stopped):
-                    commit(root, old + 1, files=files)
-                unsynced = set(range(len(files.unsynced)))
-                assert len(unsynced) <= MOST_UNSYNCED_NAMES
-                one = unsynced & {which}
-                files.power_fails({"all names": unsynced, "one name": one, "all names but one": unsynced - one}[loss])
-                survivor = read_latest(root)
-                assert_is(survivor, max(survivor.number, old))
-                if which >= len(unsynced) or loss == "all names":
-                    break
+
+        def die(operations=operations):
+            root = shutil.copytree(base, unused_name(base))
+            return root, stop_in_a_commit(root, old + 1, operations)
+
+        for root in power_failures(die):
+            survivor = read_latest(root)
+            assert_is(survivor, max(survivor.number, old))
+
+
+@pytest.mark.usefixtures("no_warning")
+def test_when_the_power_fails_in_a_first_commit_the_store_is_empty_or_holds_it(tmp_path):
+    histories = [(None, operations) for operations in range(OPERATIONS_UNTIL_PRUNED)]
+    # From the operation that names the manifest on: refused, and killed while that is cleaned up.
+    histories += [(refused, refused + later) for refused in range(5, 10) for later in range(1, 7)]
+    for refused, operations in histories:
+
+        def die(refused=refused, operations=operations):
+            root = unused_name(tmp_path / "run")
+            Store(root, UnsyncedFiles()).close()
+            return root, stop_in_a_commit(root, 1, operations, refused)
+
+        for root in power_failures(die):
+            if exists(root):
+                assert_is(read_latest(root), 1)
+            assert_is(read_latest(commit(root, 2)), 2)
+
+
+def unused_name(path: Path) -> Path:
+    return path.with_name(f"{path.name}-{uuid.uuid4().hex}")
+
+
+def stop_in_a_commit(root: Path, number: int, operations: int, refused: int | None = None) -> StoppingFiles:
+    files = StoppingFiles(operations, refused=refused)
+    with contextlib.suppress(Stopped, CheckpointError):
+        commit(root, number, files=files)
+    return files
+
+
+def power_failures(die: Callable[[], tuple[Path, StoppingFiles]]) -> Iterator[Path]:
+    """The store that died, once for each way to lose the names that were not synced: all, one, all but one."""
+    names = set(range(len(die()[1].unsynced)))
+    for lost in [names, *({name} for name in names), *(names - {name} for name in names)]:
+        root, files = die()
+        files.power_fails(lost)
+        yield root
 
 
 @pytest.mark.usefixtures("no_warning")
@@ -178,14 +210,20 @@ class StoreHistory(RuleBasedStateMachine):
         self.store.commit(number, record_of(number), state_of(number))
         self.newest = number
 
-    @rule(step=st.integers(1, 3), operations=st.integers(0, 20), torn=st.booleans(), data=st.data())
-    def die_in_a_save(self, step, operations, torn, data):
+    @rule(
+        step=st.integers(1, 3),
+        operations=st.integers(0, 22),
+        torn=st.booleans(),
+        refused=st.none() | st.integers(0, 10),
+        data=st.data(),
+    )
+    def die_in_a_save(self, step, operations, torn, refused, data):
         self.store.close()
-        number, files = self.number(step), StoppingFiles(operations, torn)
+        number, files = self.number(step), StoppingFiles(operations, torn, refused)
         try:
             commit(self.root, number, files=files)
             acknowledged = True
-        except Stopped:
+        except (Stopped, CheckpointError):
             acknowledged = False
         if data.draw(st.booleans(), label="the power fails"):
             lost = data.draw(st.sets(st.integers(0, max(0, len(files.unsynced) - 1))), label="lost names")
@@ -377,7 +415,7 @@ def test_refused_at_any_operation_a_commit_fails_cleanly_and_can_be_tried_again(
 def test_a_commit_is_done_though_an_old_generation_cannot_be_removed_yet(tmp_path):
     base = commit(tmp_path / "base", 1, 2)
     operations = operations_of_a_commit(base, 3)
-    assert operations == OPERATIONS_UNTIL_PRUNED + 4  # three files and their directory
+    assert operations == OPERATIONS_UNTIL_PRUNED + 5  # the manifest, a sync, two arrays, their directory
     for at in range(OPERATIONS_UNTIL_PRUNED, operations):
         root = shutil.copytree(base, tmp_path / f"refused-{at}")
         with Store(root, RefusedFiles(at, errno.EIO)) as store:
@@ -387,19 +425,6 @@ def test_a_commit_is_done_though_an_old_generation_cannot_be_removed_yet(tmp_pat
             store.commit(4, record_of(4), state_of(4))
         assert_is(read_latest(root), 4)
         assert len(list(root.glob("gen-*"))) == 2
-
-
-@pytest.mark.usefixtures("no_warning")
-def test_killed_while_it_cleans_up_a_refused_first_commit_the_store_is_empty_not_corrupt(tmp_path):
-    for at in range(OPERATIONS_UNTIL_PRUNED - 1):
-        for later in range(6):
-            root = tmp_path / f"{at}-{later}"
-            Store(root, UnsyncedFiles()).close()
-            with pytest.raises((Stopped, CheckpointError)):
-                commit(root, 1, files=RefusedThenStoppingFiles(at, later, errno.ENOSPC))
-            if exists(root):
-                assert_is(read_latest(root), 1)
-            assert_is(read_latest(commit(root, 2)), 2)
 
 
 FULL_DISK = """

@@ -1,0 +1,40 @@
+"""BLAS on one thread: its sums then have one order, whatever the machine and whoever else computes."""
+
+import threading
+from functools import cache
+from types import TracebackType
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+
+class OneBlasThread:
+    """A limit that many threads share: the first to enter sets it, the last to leave lifts it.
+
+    The number of BLAS threads belongs to the process. If each thread set it and put back what it had found, the
+    one that leaves first would lift the limit of those still computing, and their bits would depend on timing.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._holders = threading.Lock(), 0
+        self._limits: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._holders == 0:  # libraries that were loaded since the last time are found anew
+                self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
+            self._holders += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                self._limits.restore_original_limits()
+
+
+@cache
+def one_blas_thread() -> OneBlasThread:
+    """Return the limit of this process, to be used as a context manager."""
+    return OneBlasThread()

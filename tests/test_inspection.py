@@ -1,0 +1,156 @@
+"""What is said of matrices and runs: testable without the command line."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+
+import dnmf
+from dnmf import checkpoint
+from dnmf.inspection import components, inspect_run, inspect_source, is_run, run_status
+from dnmf.sources import open_source
+
+SHAPE = (300, 40)
+
+
+@pytest.fixture(scope="module")
+def values():
+    return np.random.default_rng(0).random(SHAPE, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory, values):
+    path = tmp_path_factory.mktemp("dense") / "a.zarr"
+    zarr.create_array(path, data=values, chunks=(50, 40))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, dense):
+    store = tmp_path_factory.mktemp("run") / "a.dnmf"
+    dnmf.fit(str(dense), rank=3, store=store, max_passes=4)
+    return store
+
+
+@pytest.fixture
+def stopped(tmp_path, dense):
+    def stop(event):
+        if getattr(event, "record", None) and event.record.number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dnmf.fit(str(dense), rank=3, store=tmp_path / "b.dnmf", tol=0, callbacks=[stop])
+    return tmp_path / "b.dnmf"
+
+
+def compressed(path, matrix, encoding):
+    group = zarr.open_group(path, mode="w", attributes={"encoding-type": encoding, "shape": list(matrix.shape)})
+    for name in ("data", "indices", "indptr"):
+        group.create_array(name, data=getattr(matrix, name))
+    return path
+
+
+def test_a_dense_matrix_is_described_without_reading_its_values(dense):
+    found = inspect_source(open_source(dense), rank=3)
+    assert (found["kind"], found["shape"], found["dtype"]) == ("dense", [300, 40], "float32")
+    assert found["decoded_bytes"] == 300 * 40 * 4
+    assert found["nonzeros"] is None
+    assert found["layout"]["row_step"] == 50
+    assert found["plan"]["refused"] is None
+    assert found["plan"]["panels"] >= found["plan"]["tasks"] >= 1
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+def test_a_sparse_matrix_has_the_users_shape_and_its_density(tmp_path, kind):
+    matrix = scipy.sparse.random_array((60, 20), density=0.1, format=kind, rng=0)
+    found = inspect_source(open_source(compressed(tmp_path / "s.zarr", matrix, f"{kind}_matrix")), rank=3)
+    assert (found["kind"], found["shape"]) == (kind, [60, 20])
+    assert found["nonzeros"] == matrix.nnz
+    assert found["density"] == pytest.approx(0.1)
+    assert found["layout"]["transposed"] == (kind == "csc")
+
+
+def test_names_are_told(values):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(values[:5, :3], columns=["x", "y", "z"], index=list("abcde"))
+    found = inspect_source(open_source(frame))
+    assert (found["row_names"], found["first_row_name"]) == (True, "a")
+    assert (found["column_names"], found["first_column_name"]) == (True, "x")
+
+
+def test_the_default_rank_is_what_a_small_matrix_allows(values):
+    assert inspect_source(open_source(values[:7]))["plan"]["rank"] == 7
+    assert inspect_source(open_source(values))["plan"]["rank"] == 20
+
+
+@pytest.mark.parametrize("rank", [0, 41])
+def test_a_rank_the_matrix_does_not_allow_is_refused(dense, rank):
+    with pytest.raises(dnmf.InputError, match="40"):
+        inspect_source(open_source(dense), rank=rank)
+
+
+def test_a_plan_that_does_not_fit_is_said_with_its_numbers(dense):
+    plan = inspect_source(open_source(dense), rank=3, memory_limit="1MiB")["plan"]
+    assert "1.0 MiB" in plan["refused"]
+    assert plan["limit_bytes"] == 2**20
+
+
+def test_a_run_is_told_from_data(run, dense, tmp_path):
+    assert is_run(run)
+    assert not is_run(dense)
+    assert not is_run(tmp_path / "nothing")
+    assert not is_run("s3://bucket/a.zarr")
+
+
+def test_a_finished_run_has_its_error_and_its_components(run):
+    model, found = dnmf.load(run), inspect_run(run, top=2)
+    assert (found["status"], found["passes"], found["rank"]) == ("done", 4, 3)
+    assert found["relative_error"] == model.relative_error
+    assert np.array_equal(zarr.open_array(found["W"], mode="r")[:], model.read_W())
+    assert [len(entry["top"]) for entry in found["components"]] == [2, 2, 2]
+
+
+def test_components_come_by_weight_with_their_strongest_columns():
+    d, H = np.array([1.0, 3.0]), np.array([[0.5, 0.5, 0.0], [0.1, 0.2, 0.7]])
+    first, second = components(d, H, np.array(["x", "y", "z"]), top=2)
+    assert (first["number"], first["weight"], first["share"]) == (1, 3.0, 0.75)
+    assert [place["name"] for place in first["top"]] == ["z", "y"]
+    assert [place["column"] for place in second["top"]] == [0, 1]
+
+
+def test_a_dead_component_has_no_columns():
+    assert components(np.zeros(1), np.zeros((1, 4)), None, top=3)[0]["top"] == []
+
+
+def test_a_stopped_run_says_how_far_it_is(stopped, dense):
+    found = run_status(stopped)
+    assert (found["status"], found["passes"], found["source"]) == ("stopped", 2, str(dense))
+    assert found["writer"] is None
+    assert inspect_run(stopped) == found
+
+
+def test_a_run_that_is_being_written_names_its_writer(stopped):
+    with checkpoint.Store(stopped):
+        found = run_status(stopped)
+    assert found["status"] == "running"
+    assert found["writer"]["pid"] > 0
+    assert run_status(stopped)["status"] == "stopped"
+
+
+def test_a_run_before_its_first_commit_is_starting(tmp_path):
+    with checkpoint.Store(tmp_path / "c.dnmf"):
+        assert is_run(tmp_path / "c.dnmf")
+        assert run_status(tmp_path / "c.dnmf")["status"] == "starting"
+    with pytest.raises(dnmf.CheckpointError):
+        run_status(tmp_path / "c.dnmf")
+
+
+def test_looking_at_a_run_does_not_keep_a_writer_out(stopped):
+    run_status(stopped)
+    with checkpoint.Store(stopped):
+        pass
+
+
+def test_a_place_without_a_run_is_refused(tmp_path):
+    with pytest.raises(dnmf.CheckpointError):
+        run_status(tmp_path / "nothing")
