@@ -10,6 +10,7 @@ from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
 from dnmf.options import FitOptions, Penalty, parse_bytes
+from dnmf.passes.blas import one_blas_thread
 from dnmf.record import RunRecord
 from dnmf.run import Resources, Run, refuse_changed
 from dnmf.sources import open_source
@@ -98,7 +99,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     options = FitOptions(rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate)
     resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
     with ExitStack() as stack:
-        run = Run(opened, options, resources, stored=store is not None)
+        stack.enter_context(one_blas_thread())
+        run = stack.enter_context(Run(opened, options, resources, stored=store is not None))
         start = run.checked_start(W, H)
         if store is not None:
             run.begin_store(stack.enter_context(checkpoint.Store(store)))
@@ -132,6 +134,7 @@ def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_
     """
     store = Path(store)
     with ExitStack() as stack:
+        stack.enter_context(one_blas_thread())
         lock = stack.enter_context(checkpoint.Store(_existing(store)))
         generation = checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record)
@@ -141,7 +144,7 @@ def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_
         opened = open_source(record.address if source is None else source, missing_chunks=record.missing_chunks)
         refuse_changed(record, opened, force)
         resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
-        run = Run(opened, options, resources, stored=True, cuts=record.plan)
+        run = stack.enter_context(Run(opened, options, resources, stored=True, cuts=record.plan))
         return run.go_on(run.restore(lock, record, generation.arrays))
 
 

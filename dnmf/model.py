@@ -1,6 +1,7 @@
 """A finished factorization: the factors, how they were found, and what they say of other rows."""
 
 import uuid
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,14 +131,13 @@ class Model:
         if out is not None and Path(out).exists():
             raise CheckpointError(f"{out}: exists already; choose another place for the result")
         source = by_rows(source)
-        executor = choose_executor(client, source)
-        factor = self.h_scale[:, None] * self.H.astype(np.float64)
-        scale = self._scale_of_W()
+        factor, scale = self.h_scale[:, None] * self.H.astype(np.float64), self._scale_of_W()
         place = None if out is None else str(Path(out).absolute())
-        return solve_other_rows(
-            source, executor, self.options, factor=factor, scale=scale, out=place,
-            memory_bytes=parse_bytes(memory_limit),
-        )  # fmt: skip
+        with closing(choose_executor(client, source)) as executor:
+            return solve_other_rows(
+                source, executor, self.options, factor=factor, scale=scale, out=place,
+                memory_bytes=parse_bytes(memory_limit),
+            )  # fmt: skip
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -239,4 +239,3 @@ def _chunk_rows(values: Any) -> int:
     if hasattr(values, "chunks"):
         return int(values.chunks[0])
     return max(1, min(len(values), W_CHUNK_ROWS))
-

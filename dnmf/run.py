@@ -84,6 +84,12 @@ class Run:
         self.store: checkpoint.Store | None = None
         self._fingerprint: dict[str, Any] = {}
 
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.engine.executor.close()
+
     def _plan(self, source: Source, resources: Resources, stored: bool, cuts: dict[str, Any] | None) -> Engine:
         executor = choose_executor(resources.client, source)
         itemsize = np.dtype(self.options.dtype).itemsize
@@ -147,7 +153,7 @@ class Run:
             first, statistics = start_from_W(self.engine, W, options)
             bytes_read, squares = statistics.bytes_read, statistics.squares
         elif options.init == "random":
-            first = start_at_random(source.shape[1], options)
+            first, bytes_read = start_at_random(source, self.engine.source_bytes, options)
         else:
             first, bytes_read = start_from_sample(source, self.engine.source_bytes, options)
         state = first_state(first, options, bytes_read, squares)

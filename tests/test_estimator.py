@@ -192,7 +192,6 @@ def test_paths_and_zarr_arrays_give_dask(tmp_path, reference):
         assert nmf.n_features_in_ == 20
 
 
-@pytest.mark.xfail(strict=True, reason="the engine returns the factors of the transpose for a CSC store")
 def test_a_store_in_csc_layout_is_factorized_as_it_is_and_not_as_its_transpose(tmp_path, reference):
     anndata = pytest.importorskip("anndata")
     path = tmp_path / "cells.zarr"

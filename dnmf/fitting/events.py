@@ -15,6 +15,8 @@ class PassRecord:
         1 for the first pass.
     objective : float
         ``½‖A − WH‖²`` plus the penalties that are part of the objective, for the W and H of this pass.
+    loss : float
+        ``½‖A − WH‖²``.
     relative_error : float
         ``‖A − WH‖ / ‖A‖``.
     decrease : float
@@ -39,6 +41,7 @@ class PassRecord:
 
     number: int
     objective: float
+    loss: float
     relative_error: float
     decrease: float
     gradient: float

@@ -58,10 +58,22 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> tuple[np
     return update_H(statistics.models[0], nothing, options.penalty, scaled=False), statistics
 
 
-def start_at_random(n_columns: int, options: FitOptions) -> np.ndarray:
-    """Return H (k, n) uniform in [0, 1), rows brought to sum one where scale is free."""
-    rng = np.random.default_rng(options.seed)
-    return start_from_H(rng.random((options.rank, n_columns)), options)
+def start_at_random(source: Source, source_bytes: int, options: FitOptions) -> tuple[np.ndarray, int]:
+    """Return H (k, n) uniform in [0, 1), and the bytes read for it: none where scale is free.
+
+    With a penalty in the objective the scale of H decides what survives; it is balanced against that of W on a
+    small sample of rows.
+    """
+    H = np.random.default_rng(options.seed).random((options.rank, source.shape[1]))
+    if options.penalty.scale != "objective":
+        return start_from_H(H, options), 0
+    runs = sample_order(source.shape[0], options.seed)
+    rows = min(
+        FEWEST_ROWS_PER_COMPONENT * options.rank, source.shape[0], max(1, _affordable_rows(source, source_bytes))
+    )
+    parts, bytes_read = _read_runs(source, runs, rows)
+    engine = _in_memory(_rows_of(parts, runs, rows, source), options, 1)
+    return _balanced(start_from_H(H, options), engine, options, source.shape[0]), bytes_read
 
 
 def start_from_sample(source: Source, source_bytes: int, options: FitOptions) -> tuple[np.ndarray, int]:

@@ -94,6 +94,7 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
     return PassRecord(
         number=state.passes + 1,
         objective=measured.objective,
+        loss=measured.loss,
         relative_error=float(np.sqrt(2 * measured.loss / state.squares)) if state.squares > 0 else 0.0,
         decrease=(state.objective - measured.objective) / state.objective if known else float("inf"),
         gradient=measured.gradient,

@@ -36,11 +36,11 @@ def choose_executor(client: Any, source: Source) -> Executor:
     if client is None:
         found = current_client()
         return OnCluster(found) if found is not None else InProcess()
-    if isinstance(client, str):
-        client = client_at(client)
-    elif not hasattr(client, "scheduler_info"):
-        raise InputError(f"client={client!r}: give a dask.distributed Client or the address of a scheduler")
     _refuse_to_send(source)
+    if isinstance(client, str):
+        return OnCluster(client_at(client), owned=True)
+    if not hasattr(client, "scheduler_info"):
+        raise InputError(f"client={client!r}: give a dask.distributed Client or the address of a scheduler")
     return OnCluster(client)
 
 

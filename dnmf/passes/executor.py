@@ -55,6 +55,9 @@ class Executor(ABC):
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, in order."""
 
+    def close(self) -> None:  # noqa: B027  most have nothing to let go of
+        """Let go of what the executor opened itself."""
+
     @abstractmethod
     def preflight(self, source: Source) -> None:
         """Make sure that every worker can open the source.

@@ -25,7 +25,10 @@ log = logging.getLogger("dnmf")
 CONNECT_TIMEOUT_S = 30
 TASK_RETRIES = 2
 PASS_TRIES = 3
+ASK_TRIES = 3
+ASK_PAUSE_S = 1.0
 POLL_S = 2.0
+VISIT = "dnmf-visit"
 LOST = (FutureCancelledError, CommClosedError, TimeoutError, ConnectionError)
 
 
@@ -95,19 +98,17 @@ class OnCluster(Executor):
         How long to wait for the first worker.
     stall_timeout_s : float
         For how long all workers may be paused or gone before the pass is given up.
+    owned : bool
+        Whether the client is closed with the executor.
     """
 
     remote = True
 
-    def __init__(self, client: Client, wait_s: float = 60.0, stall_timeout_s: float = 120.0):
-        self.client, self.stall_timeout_s = client, stall_timeout_s
+    def __init__(self, client: Client, *, wait_s: float = 60.0, stall_timeout_s: float = 120.0, owned: bool = False):
+        self._owned = owned
+        self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
-        try:
-            client.wait_for_workers(1, timeout=wait_s)
-        except TimeoutError:
-            raise ClusterError(
-                f"{self.name} has no worker after {wait_s:.0f} s; start one with: dask worker ADDRESS"
-            ) from None
+        self._wait_for_a_worker()
 
     def machine(self, memory_bytes: int | None) -> Machine:
         """The least any worker offers.
@@ -132,6 +133,11 @@ class OnCluster(Executor):
             workers=len(values),
         )
 
+    def close(self) -> None:
+        """Close the client, if it was opened for this executor."""
+        if self._owned:
+            self.client.close()
+
     def preflight(self, source: Source) -> None:
         """Let every worker open the source by its path."""
         if source.in_memory or source.blocks_are_tasks:
@@ -143,37 +149,65 @@ class OnCluster(Executor):
                 )
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Return what `function` returns on every worker; one that dies meanwhile is asked again when it is back."""
+        trouble: Any = "no worker"
+        for attempt in range(ASK_TRIES):
+            if attempt:
+                time.sleep(ASK_PAUSE_S)
+            try:
+                answers: dict[str, Any] = self.client.run(function, *arguments)
+                if answers:
+                    return answers
+                self._wait_for_a_worker()
+            except ModuleNotFoundError as error:
+                raise ClusterError(
+                    f"{self.name}: a worker cannot import {error.name}; install dnmf on the workers"
+                ) from error
+            except LOST as error:
+                trouble = error
+        raise ClusterError(f"{self.name} does not answer ({type(trouble).__name__}: {trouble})")
+
+    def _wait_for_a_worker(self) -> None:
         try:
-            return self.client.run(function, *arguments)
-        except ModuleNotFoundError as error:
+            self.client.wait_for_workers(1, timeout=self.wait_s)
+        except TimeoutError:
             raise ClusterError(
-                f"{self.name}: a worker cannot import {error.name}; install dnmf on the workers"
-            ) from error
-        except LOST as error:
-            raise ClusterError(f"{self.name} does not answer ({type(error).__name__}: {error})") from error
+                f"{self.name} has no worker after {self.wait_s:.0f} s; start one with: dask worker ADDRESS"
+            ) from None
 
     def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again."""
-        for attempt in range(1, PASS_TRIES + 1):
-            try:
-                return self._result(_pass_graph(jobs, work, target))
-            except KilledWorker as error:
-                if attempt == PASS_TRIES:
-                    raise ClusterError(
-                        f"{self.name}: workers died again and again while they worked on {error.task} ({error}). "
-                        "Look at the workers' logs and their memory"
-                    ) from error
-                log.warning("%s: workers died (%s); running the pass again", self.name, error)
-        raise AssertionError("unreachable")
+        return self._compute(lambda: _pass_graph(jobs, work, target), jobs)
 
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
-        call = dask.delayed(function, pure=False)
-        return self._result(dask.delayed(list)([call(*a) for a in arguments]))
+        calls = list(arguments)
+        return self._compute(lambda: _calls_graph(function, calls), ())
+
+    def _compute(self, make_graph: Callable[[], Any], jobs: Sequence[Job]) -> Any:
+        """Return the result of a graph, run again when workers died over it.
+
+        Dask blames every task a dying worker had been given, so the one it names may be innocent; the one it names
+        twice is not.
+        """
+        blamed: set[str] = set()
+        while True:
+            try:
+                return self._result(make_graph())
+            except KilledWorker as error:
+                place = _place_of(error.task, jobs)
+                if place in blamed or len(blamed) + 1 == PASS_TRIES:
+                    raise ClusterError(
+                        f"{self.name}: workers died again and again while they worked on {place} ({error}). Look at "
+                        "the workers' logs and their memory, then resume from the last checkpoint"
+                    ) from error
+                blamed.add(place)
+                log.warning("%s: workers died while they worked on %s; running the pass again", self.name, place)
 
     def _result(self, root: Any) -> Any:
-        future = self.client.compute(root, retries=TASK_RETRIES)
+        future = None
         try:
+            future = self.client.compute(root, retries=TASK_RETRIES)
             with self.client.as_current():
                 self._wait(future)
             return future.result()
@@ -183,7 +217,8 @@ class OnCluster(Executor):
                 "from the last checkpoint"
             ) from error
         finally:
-            future.release()
+            if future is not None:
+                future.release()
 
     def _wait(self, future: Future) -> None:
         """Return when `future` is done; raise when no worker could have moved it for too long."""
@@ -214,20 +249,40 @@ class OnCluster(Executor):
 
 
 def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
-    """Return the delayed sum over `jobs`. The fixed factors are one node: they travel to each worker once."""
-    name = f"dnmf-{uuid.uuid4().hex[:10]}"
-    shared = dask.delayed(work, name=f"{name}-work", traverse=False)
+    """Return the delayed sum over `jobs`. The fixed factors are one node: they travel to each worker once.
+
+    The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
+    a large group than it can run, which spreads them evenly and exposes few of them to its death.
+    """
+    mark = uuid.uuid4().hex
+    shared = dask.delayed(work, name=f"dnmf-work-0-{mark}", traverse=False)
     visit, plus = dask.delayed(visit_on_worker, pure=False), dask.delayed(add, pure=False)
     nodes = []
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
-        where = {"given": job.given, "target": target, "dask_key_name": f"{name}-visit-{number}"}
+        where = {"given": job.given, "target": target, "dask_key_name": f"{VISIT}-{number}-{mark}"}
         nodes.append(visit(source, blocks, job.group, shared, **where))
     for depth, level in enumerate(tree_levels(len(nodes))):
         nodes = [
             nodes[pair[0]] if len(pair) == 1
-            else plus(nodes[pair[0]], nodes[pair[1]], dask_key_name=f"{name}-add-{depth}-{place}")
+            else plus(nodes[pair[0]], nodes[pair[1]], dask_key_name=f"dnmf-add-{depth}-{place}-{mark}")
             for place, pair in enumerate(level)
         ]  # fmt: skip
     return nodes[0]
+
+
+def _calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Any:
+    """Return the delayed list of the results of all calls."""
+    mark = uuid.uuid4().hex
+    call = dask.delayed(function, pure=False)
+    return dask.delayed(list)([call(*a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)])
+
+
+def _place_of(key: Any, jobs: Sequence[Job]) -> str:
+    """What a task works on, in words: the rows of the data where its name tells."""
+    name, _, rest = str(key).rpartition(f"{VISIT}-")
+    if name or not rest.split("-")[0].isdigit() or not jobs:
+        return f"the task {key}"
+    job = jobs[int(rest.split("-")[0])]
+    return f"rows {job.group.start}:{job.group.stop} of {job.source.address}"

@@ -19,6 +19,7 @@ from dnmf.sources.source import CsrRows, Rows, Source
 
 ROWS_IN_STEP = 64  # a block of dense rows has a multiple of these: enough for the products to be efficient
 MOST_BLOCK_ROWS = 2048
+WIDENED = {"?": np.uint8, "e": np.float32}  # bool and float16, which the kernel does not know
 CSR_PROBLEMS = {1: "a column index outside the matrix", 2: "a column more than once", 3: "offsets that fall"}
 
 
@@ -161,7 +162,7 @@ def _check_rows(source: Source, start: int, rows: Rows) -> float:
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
     flat = np.ascontiguousarray(values).reshape(-1)
-    squares, first_bad, bad = scan_values(flat.view(np.uint8) if flat.dtype == bool else flat)
+    squares, first_bad, bad = scan_values(flat.astype(WIDENED[flat.dtype.char]) if flat.dtype.char in WIDENED else flat)
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
     if not isinstance(rows, np.ndarray):

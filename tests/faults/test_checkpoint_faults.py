@@ -177,6 +177,7 @@ def power_failures(die: Callable[[], tuple[Path, StoppingFiles]]) -> Iterator[Pa
         root, files = die()
         files.power_fails(lost)
         yield root
+        shutil.rmtree(root, ignore_errors=True)  # there are hundreds of them
 
 
 @pytest.mark.usefixtures("no_warning")
@@ -491,7 +492,7 @@ def test_a_second_run_is_refused_the_first_goes_on_and_its_death_frees_the_store
 # ---- F15: writers that were taken for dead ----
 
 
-@pytest.mark.parametrize("passes_meanwhile", [1, 2, 3])
+@pytest.mark.parametrize("passes_meanwhile", [1, 2])
 def test_a_writer_that_stood_still_while_its_lock_was_broken_harms_nothing(base, passes_meanwhile):
     old = read_latest(base).number
     for at in range(operations_of_a_commit(base, old + 1)):
