@@ -109,7 +109,7 @@ class Run:
             Planned(executor.name, source.address, source.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
                     plan.need.total, machine.memory_bytes),
         )  # fmt: skip
-        return Engine(executor, source, plan, max(1, layout.total_bytes))
+        return Engine(executor, source, plan, layout)
 
     def checked_start(self, W: Any, H: Any) -> tuple[Any, Any]:
         """Return a given start in the engine's orientation.
@@ -153,9 +153,9 @@ class Run:
             first, statistics = start_from_W(self.engine, W, options)
             bytes_read, squares = statistics.bytes_read, statistics.squares
         elif options.init == "random":
-            first, bytes_read = start_at_random(source, self.engine.source_bytes, options)
+            first, bytes_read = start_at_random(source, self.engine.layout, options)
         else:
-            first, bytes_read = start_from_sample(source, self.engine.source_bytes, options)
+            first, bytes_read = start_from_sample(source, self.engine.layout, options)
         state = first_state(first, options, bytes_read, squares)
         self.commit(state)
         emit(self.callbacks, Started(options.init, bytes_read / self.engine.source_bytes))

@@ -28,7 +28,7 @@ def dense(tmp_path_factory, values):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, dense):
     store = tmp_path_factory.mktemp("run") / "a.dnmf"
-    dnmf.fit(str(dense), rank=3, store=store, max_passes=4)
+    dnmf.fit(str(dense), rank=3, store=store, tol=0, max_passes=4)
     return store
 
 

@@ -91,10 +91,7 @@ def _passes(found: dict[str, Any]) -> str:
     if not found["passes"]:
         return f"none yet of at most {found['max_passes']}; the start is committed"
     of = "" if found["status"] == "done" else f" of at most {found['max_passes']}"
-    return (
-        f"{found['passes']}{of}, {found['reads']:.1f} reads of the data, "
-        f"{format_seconds(found['seconds'])}"
-    )
+    return f"{found['passes']}{of}, {found['reads']:.1f} reads of the data, {format_seconds(found['seconds'])}"
 
 
 def _next_lines(found: dict[str, Any]) -> list[str]:

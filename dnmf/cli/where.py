@@ -1,8 +1,9 @@
 """Where the work of a command is done: threads of this process, workers on this machine, or a scheduler."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from dnmf.cli.output import DEBUG, Output
 from dnmf.errors import ClusterError
 from dnmf.progress import counted, labelled
 
-QUIET_WORKERS = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
-"""A task's error reaches the user as one line; its worker would print the same with a traceback."""
+WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # read by each worker process when it starts
 
 
 @dataclass(frozen=True)
@@ -72,22 +72,37 @@ class Where:
 
 @contextmanager
 def _connected(where: Where) -> Iterator[Any]:
-    import dask
-    import distributed  # noqa: F401  its import sets the levels of its loggers
-
     from dnmf.cluster import connect
     from dnmf.signals import children_ignore_ctrl_c
 
     debugging = bool(click.get_current_context().meta.get(DEBUG))
-    if not debugging:
-        silence_other_loggers()
-    threads = where.threads or 1
-    with dask.config.set({} if debugging else QUIET_WORKERS), ExitStack() as stack:
+    with nullcontext() if debugging else _quiet_workers(), ExitStack() as stack:
         with children_ignore_ctrl_c():
             client = stack.enter_context(
-                connect(where.scheduler, workers=where.workers, threads=threads, memory_limit=where.memory_limit)
+                connect(
+                    where.scheduler,
+                    workers=where.workers,
+                    threads=where.threads or 1,
+                    memory_limit=where.memory_limit,
+                )
             )
+        if not debugging:
+            silence_other_loggers()  # now: importing dask sets the levels of its loggers
         yield client
+
+
+@contextmanager
+def _quiet_workers() -> Iterator[None]:
+    """Let local workers log nothing: a task's error reaches the user as one line, without their traceback."""
+    before = os.environ.get(WORKERS_LOG)
+    os.environ[WORKERS_LOG] = "critical"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[WORKERS_LOG]
+        else:
+            os.environ[WORKERS_LOG] = before
 
 
 def work_options(command: Callable[..., Any]) -> Callable[..., Any]:

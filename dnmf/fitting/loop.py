@@ -11,7 +11,7 @@ from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.plan import Plan
-from dnmf.sources.source import Source
+from dnmf.sources.source import Layout, Source
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,12 @@ class Engine:
     executor: Executor
     source: Source
     plan: Plan
-    source_bytes: int
+    layout: Layout
+
+    @property
+    def source_bytes(self) -> int:
+        """Decoded bytes of one read of the data, at least 1."""
+        return max(1, self.layout.total_bytes)
 
 
 def run_until_last(engine: Engine, state: State, options: FitOptions, after_pass: Callable[[State], None]) -> State:

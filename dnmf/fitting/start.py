@@ -19,9 +19,10 @@ from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.threads import InProcess
+from dnmf.passes.visit import check_rows
 from dnmf.plan import Machine, Shape, make_plan
-from dnmf.sources.memory import MemorySource, stack_rows
-from dnmf.sources.source import Source
+from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
+from dnmf.sources.source import CsrRows, Layout, Rows, Source
 
 SAMPLE_SHARE = 0.4  # of the rows; restarts on fewer rows settle in worse minima
 WHOLE_SHARE = 0.8  # a sample that would be larger than this is the whole matrix
@@ -30,6 +31,7 @@ FEWEST_ROWS_PER_COMPONENT = 25
 FIRST_VALUES = 2**19  # values looked at by the first stage
 MOST_COLUMNS_COUNTED = 800  # wide rows are taken for sparse: not fewer rows than this allows
 MOST_SAMPLE_BYTES = 128 * 2**20
+REGION_BYTES = 32 * 2**20
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 SAMPLE_STREAM, START_STREAM = 0, 1
 
@@ -58,7 +60,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> tuple[np
     return update_H(statistics.models[0], nothing, options.penalty, scaled=False), statistics
 
 
-def start_at_random(source: Source, source_bytes: int, options: FitOptions) -> tuple[np.ndarray, int]:
+def start_at_random(source: Source, layout: Layout, options: FitOptions) -> tuple[np.ndarray, int]:
     """Return H (k, n) uniform in [0, 1), and the bytes read for it: none where scale is free.
 
     With a penalty in the objective the scale of H decides what survives; it is balanced against that of W on a
@@ -68,23 +70,21 @@ def start_at_random(source: Source, source_bytes: int, options: FitOptions) -> t
     if options.penalty.scale != "objective":
         return start_from_H(H, options), 0
     runs = sample_order(source.shape[0], options.seed)
-    rows = min(
-        FEWEST_ROWS_PER_COMPONENT * options.rank, source.shape[0], max(1, _affordable_rows(source, source_bytes))
-    )
-    parts, bytes_read = _read_runs(source, runs, rows)
+    rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, source.shape[0], max(1, _affordable_rows(layout)))
+    parts, bytes_read = _read_runs(source, layout, _taken(runs, rows))
     engine = _in_memory(_rows_of(parts, runs, rows, source), options, 1)
     return _balanced(start_from_H(H, options), engine, options, source.shape[0]), bytes_read
 
 
-def start_from_sample(source: Source, source_bytes: int, options: FitOptions) -> tuple[np.ndarray, int]:
+def start_from_sample(source: Source, layout: Layout, options: FitOptions) -> tuple[np.ndarray, int]:
     """Return the H of a factorization of some rows, and the bytes that were read for it.
 
     The rows are contiguous runs (single rows of compressed chunks would read everything), drawn from the seed
     and the number of rows alone: not from the plan, the chunks or the cluster. The penalty plays no part yet.
     """
-    stages = race_stages(source.shape, options.rank, _affordable_rows(source, source_bytes))
+    stages = race_stages(source.shape, options.rank, _affordable_rows(layout))
     runs = sample_order(source.shape[0], options.seed)
-    parts, bytes_read = _read_runs(source, runs, stages[-1].rows)
+    parts, bytes_read = _read_runs(source, layout, _taken(runs, stages[-1].rows))
     inner = replace(options, penalty=Penalty(), max_passes=10**6, tol=0.0)
     rng = np.random.default_rng([options.seed, START_STREAM])
     shape = (options.rank, source.shape[1])
@@ -127,8 +127,8 @@ def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
     return [(int(i) * run, min((int(i) + 1) * run, n_rows)) for i in order]
 
 
-def _affordable_rows(source: Source, source_bytes: int) -> int:
-    row_bytes = max(1.0, source_bytes / source.shape[0])
+def _affordable_rows(layout: Layout) -> int:
+    row_bytes = max(1.0, layout.total_bytes / layout.n_rows)
     return int(MOST_SAMPLE_BYTES / row_bytes)
 
 
@@ -143,14 +143,36 @@ def _taken(runs: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
     return sorted(taken)
 
 
-def _read_runs(source: Source, runs: list[tuple[int, int]], rows: int) -> tuple[dict[int, MemorySource], int]:
-    """Return the runs of a sample by their first row, neighbours read together, and the bytes it took."""
+def _read_runs(source: Source, layout: Layout, runs: list[tuple[int, int]]) -> tuple[dict[int, MemorySource], int]:
+    """Return the runs of a sample by their first row, and the bytes that were decoded for them.
+
+    Runs that lie so near to each other that they share stored objects are read in one go, so that no chunk is
+    decoded more often than it must be.
+    """
     parts, bytes_read = {}, 0
-    for low, high in _joined(_taken(runs, rows)):
+    for low, high in _regions(layout, runs):
         values = source.for_rows(low, high).read(low, high)
+        check_rows(source, low, values)
         bytes_read += source.touched_bytes(low, high, values)
-        parts[low] = MemorySource.of_rows(values, source.shape[1], source.address)
+        for first, last in _joined([run for run in runs if low <= run[0] and run[1] <= high]):
+            rows = _copied(slice_rows(values, first - low, last - low)) if last - first < high - low else values
+            parts[first] = MemorySource.of_rows(rows, source.shape[1], source.address)
     return parts, bytes_read
+
+
+def _regions(layout: Layout, runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join runs whose gap is smaller than a stored object, up to regions of REGION_BYTES."""
+    before = np.interp(np.array(runs).ravel(), layout.cuts, layout.bytes_before).reshape(-1, 2)
+    regions = [runs[0]]
+    first_byte = before[0, 0]
+    for (low, high), (low_byte, high_byte), (_, last_byte) in zip(runs[1:], before[1:], before, strict=False):
+        near = low == regions[-1][1] or low_byte - last_byte < layout.object_bytes
+        if near and high_byte - first_byte <= max(REGION_BYTES, 2 * layout.object_bytes):
+            regions[-1] = (regions[-1][0], high)
+        else:
+            regions.append((low, high))
+            first_byte = low_byte
+    return regions
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -163,11 +185,16 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
+def _copied(rows: Rows) -> Rows:
+    """A copy, so that a few rows do not keep a whole region in memory."""
+    return rows.copy() if isinstance(rows, np.ndarray) else CsrRows(*(part.copy() for part in rows))
+
+
 def _rows_of(parts: dict[int, MemorySource], runs: list[tuple[int, int]], rows: int, source: Source) -> MemorySource:
     """The smaller sample of an earlier stage, taken from what was read for the last one."""
     firsts = np.array(sorted(parts))
     pieces = []
-    for low, high in _joined(_taken(runs, rows)):
+    for low, high in _taken(runs, rows):
         first = int(firsts[np.searchsorted(firsts, low, side="right") - 1])
         pieces.append(parts[first].read(low - first, high - first))
     return MemorySource.of_rows(stack_rows(pieces), source.shape[1], source.address)
@@ -176,7 +203,7 @@ def _rows_of(parts: dict[int, MemorySource], runs: list[tuple[int, int]], rows: 
 def _in_memory(sample: MemorySource, options: FitOptions, models: int) -> Engine:
     layout = sample.layout()
     shape = Shape(sample.shape[1], options.rank, np.dtype(options.dtype).itemsize, models)
-    return Engine(InProcess(), sample, make_plan(layout, shape, Machine(1, 2**62, 0)), max(1, layout.total_bytes))
+    return Engine(InProcess(), sample, make_plan(layout, shape, Machine(1, 2**62, 0)), layout)
 
 
 def _race(engine: Engine, starts: list[np.ndarray], options: FitOptions, stage: Stage) -> list[np.ndarray]:

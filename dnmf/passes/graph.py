@@ -172,7 +172,7 @@ class OnCluster(Executor):
             self.client.wait_for_workers(1, timeout=self.wait_s)
         except TimeoutError:
             raise ClusterError(
-                f"{self.name} has no worker after {self.wait_s:.0f} s; start one with: dask worker ADDRESS"
+                f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
             ) from None
 
     def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
@@ -241,7 +241,7 @@ class OnCluster(Executor):
                 for address, worker in workers.items()
             )
             raise ClusterError(
-                f"{self.name}: no worker has been running for {self.stall_timeout_s:.0f} s "
+                f"{self.name}: no worker has been running for {self.stall_timeout_s:g} s "
                 f"({found or 'none is left'}). Give the workers more memory or start new ones, then resume from the "
                 "last checkpoint"
             )

@@ -19,6 +19,7 @@ from dnmf.sources.source import CsrRows, Rows, Source
 
 ROWS_IN_STEP = 64  # a block of dense rows has a multiple of these: enough for the products to be efficient
 MOST_BLOCK_ROWS = 2048
+ROWS_IN_SUM = 128  # dense rows whose products are added in the dtype of the computation before float64 takes over
 WIDENED = {"?": np.uint8, "e": np.float32}  # bool and float16, which the kernel does not know
 CSR_PROBLEMS = {1: "a column index outside the matrix", 2: "a column more than once", 3: "offsets that fall"}
 
@@ -54,7 +55,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         for (start, stop), rows, waited_s in _read_ahead(source, group.panels):
             began = time.perf_counter()
             if work.check:
-                total.squares += _check_rows(source, start, rows)
+                total.squares += check_rows(source, start, rows)
             for low, block in _blocks(rows, source.shape[1], work.dtype):
                 at = start + low
                 if given is not None:
@@ -147,13 +148,14 @@ def _fold(block: Rows, W: np.ndarray, sums: ModelSums) -> None:
     sums.G += wide.T @ wide
     sums.s += wide.sum(axis=0)
     if isinstance(block, np.ndarray):
-        sums.P += block.T @ W
+        for low in range(0, len(W), ROWS_IN_SUM):
+            sums.P += block[low : low + ROWS_IN_SUM].T @ W[low : low + ROWS_IN_SUM]
     else:
         fold_csr(block.data, block.indices, block.indptr, W, sums.P)
 
 
-def _check_rows(source: Source, start: int, rows: Rows) -> float:
-    """Return the sum of squares of rows whose values are finite and not negative.
+def check_rows(source: Source, start: int, rows: Rows) -> float:
+    """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
 
     Raises
     ------

@@ -7,10 +7,9 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.scan import indices_in_range
-from dnmf.sources.source import CsrRows, Layout, Source, check_shape
+from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_shape, even_cuts
 from dnmf.sources.stored import StoredArray, annotation_names
 
-MOST_CUTS = 2**22  # candidate cuts kept in memory: 64 MB of int64 pairs at the most
 OFFSETS_AT_ONCE = 2**22
 
 
@@ -27,31 +26,43 @@ class CompressedSource(Source):
         Of the user's matrix.
     columns_first : bool
         True for CSC.
-    named : bool
-        Whether ``obs`` and ``var`` beside it name rows and columns.
+    frames : (str or None, str or None)
+        The data frames of an AnnData that name the rows and columns of the user's matrix.
     missing_chunks : {"error", "zeros"}
         See :class:`~dnmf.sources.stored.StoredArray`.
+
+    Raises
+    ------
+    InputError
+        The three arrays and the shape do not fit each other, or one cannot be read.
     """
 
     sparse = True
 
-    def __init__(self, path: str, inner: str, shape: tuple[int, int], columns_first: bool, named: bool,
-                 missing_chunks: str = "error"):  # fmt: skip
+    def __init__(self, path: str, inner: str, shape: tuple[int, ...], *, columns_first: bool,
+                 frames: tuple[str | None, str | None] = (None, None), missing_chunks: str = "error"):  # fmt: skip
         self.address = f"{path}::{inner}" if inner else path
-        rows, columns = check_shape(self.address, shape)
-        self.transposed = columns_first
-        self.shape = (columns, rows) if columns_first else (rows, columns)
+        self.shape = check_shape(self.address, shape)
+        self.transposed, self.missing_chunks = columns_first, missing_chunks
+        self._path, self._frames = path, frames
+        if columns_first:
+            self.shape, self._frames = self.shape[::-1], frames[::-1]
         prefix = f"{inner}/" if inner else ""
         self._data, self._indices, self._indptr = (
             StoredArray(path, prefix + name, missing_chunks) for name in ("data", "indices", "indptr")
         )
-        self._path, self._named = path, named
         self._span: tuple[int, int] | None = None
         self._offsets: np.ndarray | None = None
+        self._layout: Layout | None = None
         self.dtype = self._data.dtype
-        self._check_lengths()
+        self._check_parts()
 
-    def _check_lengths(self) -> None:
+    def _check_parts(self) -> None:
+        for part in (self._data, self._indices, self._indptr):
+            if len(part.shape) != 1:
+                raise InputError(f"{part.address}: has shape {part.shape}, a compressed matrix has vectors")
+            if part is not self._data and part.dtype.kind not in "iu":
+                raise InputError(f"{part.address}: has dtype {part.dtype}, column numbers and offsets are integers")
         stored, expected = self._indptr.shape[0], self.shape[0] + 1
         if stored != expected:
             raise InputError(f"{self.address}: indptr has {stored} entries, the shape asks for {expected}")
@@ -63,30 +74,45 @@ class CompressedSource(Source):
         if last != self._data.shape[0]:
             raise InputError(f"{self.address}: indptr ends at {last}, but {self._data.shape[0]} values are stored")
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_layout": None}
+
     @property
     def nonzeros(self) -> int:
         """Stored entries."""
         return self._data.shape[0]
 
     def layout(self) -> Layout:
-        """Cuts at every row (every 2^j-th in a very long matrix), weighed by non-zeros."""
+        """Cuts at every row (every 2^j-th in a very long matrix), weighed by non-zeros; read once."""
+        if self._layout is None:
+            self._layout = self._read_layout()
+        return self._layout
+
+    def _read_layout(self) -> Layout:
         rows = self.shape[0]
-        step = 1
-        while rows // step > MOST_CUTS:
-            step *= 2
-        cuts = np.append(np.arange(0, rows, step, dtype=np.int64), rows)
-        offsets = np.concatenate([
-            self._indptr.read(at, min(at + OFFSETS_AT_ONCE, rows + 1))[::step].astype(np.int64)
-            for at in range(0, rows + 1, OFFSETS_AT_ONCE)
-        ])  # fmt: skip
-        if len(offsets) < len(cuts):
-            offsets = np.append(offsets, self.nonzeros)
-        if np.any(np.diff(offsets) < 0):
-            raise InputError(f"{self.address}: indptr falls somewhere; the store is damaged")
+        cuts, step = even_cuts(rows)
+        kept, last = [], 0
+        for at in range(0, rows + 1, OFFSETS_AT_ONCE):
+            offsets = self._read_offsets(at, min(at + OFFSETS_AT_ONCE - 1, rows))
+            if offsets[0] < last or (at == 0 and offsets[0] != 0):
+                raise InputError(f"{self.address}: indptr begins or goes on wrongly at row {at}; the store is damaged")
+            last = int(offsets[-1])
+            kept.append(offsets[-at % step :: step])
+        before = np.concatenate(kept)
+        if len(before) < len(cuts):
+            before = np.append(before, self.nonzeros)
         entry = self.dtype.itemsize + self._indices.dtype.itemsize
-        return Layout(
-            cuts, offsets * entry + cuts * 8, step, object_bytes=self._data.object_bytes + self._indices.object_bytes
-        )
+        largest = self._data.object_bytes + self._indices.object_bytes
+        return Layout(cuts, before * entry + cuts * 8, step, object_bytes=largest)
+
+    def _read_offsets(self, start: int, stop: int) -> np.ndarray:
+        """Entries `start` to `stop`, both included, of indptr."""
+        offsets = self._indptr.read(start, stop + 1).astype(np.int64)
+        falls = np.flatnonzero(np.diff(offsets) < 0)
+        if len(falls):
+            line = "column" if self.transposed else "row"
+            raise InputError(f"{self.address}: indptr falls at {line} {start + int(falls[0])}; the store is damaged")
+        return offsets
 
     def for_rows(self, start: int, stop: int) -> "CompressedSource":
         """A copy that reads its offsets for `start:stop` once, when first asked for rows."""
@@ -96,9 +122,9 @@ class CompressedSource(Source):
 
     def _offsets_of(self, start: int, stop: int) -> np.ndarray:
         if self._span is None:
-            return self._indptr.read(start, stop + 1).astype(np.int64)
+            return self._read_offsets(start, stop)
         if self._offsets is None:
-            self._offsets = self._indptr.read(self._span[0], self._span[1] + 1).astype(np.int64)
+            self._offsets = self._read_offsets(*self._span)
         first = self._span[0]
         return self._offsets[start - first : stop - first + 1]
 
@@ -107,7 +133,7 @@ class CompressedSource(Source):
         offsets = self._offsets_of(start, stop)
         low, high = int(offsets[0]), int(offsets[-1])
         if not 0 <= low <= high <= self.nonzeros:
-            raise InputError(f"{self.address}: indptr is damaged at rows {start}:{stop}")
+            raise InputError(f"{self.address}: indptr of rows {start}:{stop} leads outside the {self.nonzeros} values")
         data, indices = self._data.read(low, high), self._indices.read(low, high)
         if not indices_in_range(indices, self.shape[1]):
             raise InputError(
@@ -116,15 +142,29 @@ class CompressedSource(Source):
             )
         return CsrRows(data, indices, offsets - low)
 
+    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
+        """Bytes of the chunks (or shards) of values and indices that hold the rows, and of their offsets."""
+        low = int(self._offsets_of(start, start)[0])
+        entries = 0
+        for array in (self._data, self._indices):
+            step = array.object_shape[0]
+            high = min(-(-(low + len(rows.data)) // step) * step, self.nonzeros)  # type: ignore[union-attr]
+            entries += max(0, high - low // step * step) * array.dtype.itemsize
+        return entries + 8 * (stop - start)
+
     def fingerprint(self) -> dict[str, Any]:
         """Of the three stored arrays."""
         parts = {name: getattr(self, f"_{name}").fingerprint() for name in ("data", "indices", "indptr")}
         return {"kind": "csc" if self.transposed else "csr", "shape": list(self.shape), **parts}
 
     def row_names(self) -> np.ndarray | None:
-        """``obs`` names of an AnnData (``var`` names when transposed)."""
-        return annotation_names(self._path, "var" if self.transposed else "obs") if self._named else None
+        """Names of the frame along the engine's rows: ``obs`` of an AnnData, ``var`` when transposed."""
+        return self._names(0)
 
     def column_names(self) -> np.ndarray | None:
-        """``var`` names of an AnnData (``obs`` names when transposed)."""
-        return annotation_names(self._path, "obs" if self.transposed else "var") if self._named else None
+        """Names of the frame along the engine's columns: ``var`` of an AnnData, ``obs`` when transposed."""
+        return self._names(1)
+
+    def _names(self, axis: int) -> np.ndarray | None:
+        frame = self._frames[axis]
+        return annotation_names(self._path, frame, self.shape[axis]) if frame else None

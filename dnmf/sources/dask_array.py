@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse
 from dask.sizeof import sizeof
 
-from dnmf.errors import InputError
-from dnmf.sources.memory import is_pydata_sparse, is_sparse, slice_rows, stack_rows, to_rows
+from dnmf.errors import DnmfError, InputError
+from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
 from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
 
 SPARSE_SHARE = 0.1  # assumed share of non-zeros of sparse blocks, which cannot be known before they are computed
@@ -31,18 +31,31 @@ def _register_sizeof_pydata() -> None:
     sizeof.register(sparse.SparseArray, lambda values: 200 + int(values.nbytes))
 
 
-def _assemble(bands: list[list[Any]], sparse: bool) -> Rows:
+def _assemble(bands: list[list[Any]], sparse: bool, address: str) -> Rows:
     """Join computed blocks (bands of rows, each cut by columns) into rows."""
     joined = []
     for band in bands:
         if len(band) == 1:
-            joined.append(to_rows(band[0], sparse))
+            joined.append(to_rows(band[0], sparse, address))
         elif sparse:
-            parts = [b.to_scipy_sparse() if is_pydata_sparse(b) else b for b in band]
-            joined.append(to_rows(scipy.sparse.hstack(parts, format="csr"), sparse))
+            parts = [scipy.sparse.csr_array(tuple(to_rows(b, True, address)), shape=b.shape) for b in band]
+            joined.append(to_rows(scipy.sparse.hstack(parts, format="csr"), sparse, address))
         else:
-            joined.append(np.concatenate([np.asarray(to_rows(b, sparse)) for b in band], axis=1))
+            joined.append(np.concatenate([np.asarray(to_rows(b, sparse, address)) for b in band], axis=1))
     return stack_rows(joined)
+
+
+def _check_blocks(bands: list[list[Any]], chunks: tuple[list[int], list[int]], address: str) -> None:
+    """Refuse blocks that are not as large as the array says: their rows would be taken for others."""
+    heights, widths = chunks
+    for height, band in zip(heights, bands, strict=True):
+        for width, block in zip(widths, band, strict=True):
+            found = getattr(block, "shape", None)
+            if found != (height, width):
+                raise InputError(
+                    f"{address}: a block has shape {found}, the array's chunks say {(height, width)}; give "
+                    "map_blocks the right chunks"
+                )
 
 
 class DaskSource(Source):
@@ -83,6 +96,10 @@ class DaskSource(Source):
         """Bytes of the rows as the layout counts them."""
         return (stop - start) * self.row_bytes
 
+    def first_row(self, band: int) -> int:
+        """The first row of a band of blocks."""
+        return int(self._starts[band])
+
     def _bands(self, start: int, stop: int) -> range:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
         last = int(np.searchsorted(self._starts, stop, side="left"))
@@ -93,7 +110,7 @@ class DaskSource(Source):
         if self._delayed is None:
             self._delayed = self.array.to_delayed()
         bands = self._bands(start, stop)
-        return DaskRows(self, [list(self._delayed[i]) for i in bands], int(self._starts[bands[0]]))
+        return DaskRows(self, [list(self._delayed[i]) for i in bands], bands)
 
     def read(self, start: int, stop: int) -> Rows:
         """Compute the blocks of rows `start:stop` in this thread."""
@@ -121,9 +138,11 @@ class DaskSource(Source):
 class DaskRows(Source):
     """The blocks of some rows: computed here when read in process, or handed over computed by the scheduler."""
 
-    def __init__(self, source: DaskSource, blocks: list[list[Any]], first: int):
+    def __init__(self, source: DaskSource, blocks: list[list[Any]], bands: range):
         self.address, self.shape, self.dtype, self.sparse = source.address, source.shape, source.dtype, source.sparse
-        self._blocks, self._first, self._computed = blocks, first, False
+        self._blocks, self._first, self._computed = blocks, source.first_row(bands[0]), False
+        heights, widths = source.array.chunks
+        self._chunks = [int(heights[i]) for i in bands], [int(width) for width in widths]
         self._row_bytes = source.row_bytes
 
     def layout(self) -> Layout:
@@ -156,8 +175,21 @@ class DaskRows(Source):
 
     def read(self, start: int, stop: int) -> Rows:
         """Return rows `start:stop` of the blocks."""
-        bands = self._blocks if self._computed else list(dask.compute(*self._blocks, scheduler="synchronous"))
-        return slice_rows(_assemble(bands, self.sparse), start - self._first, stop - self._first)
+        bands = self._blocks if self._computed else self._compute(start, stop)
+        _check_blocks(bands, self._chunks, self.address)
+        rows = _assemble(bands, self.sparse, self.address)
+        return slice_rows(rows, start - self._first, stop - self._first)
+
+    def _compute(self, start: int, stop: int) -> list[list[Any]]:
+        try:
+            return list(dask.compute(*self._blocks, scheduler="synchronous"))
+        except DnmfError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{self.address}: the blocks of rows {start}:{stop} cannot be computed "
+                f"({type(error).__name__}: {error})"
+            ) from error
 
 
 def as_dask_array(values: Any, rows: int) -> Any:

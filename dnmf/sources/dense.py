@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.sources.source import Layout, Source, check_shape
+from dnmf.sources.source import Layout, Source, check_shape, even_cuts
 from dnmf.sources.stored import StoredArray, annotation_names
 
 
@@ -15,24 +15,23 @@ class DenseSource(Source):
     ----------
     array : StoredArray
         The matrix.
-    named : bool
-        Whether the store around it is an AnnData whose ``obs`` and ``var`` name rows and columns.
+    frames : (str or None, str or None)
+        The data frames of an AnnData that name its rows and columns.
     """
 
     sparse = False
 
-    def __init__(self, array: StoredArray, named: bool = False):
-        self.array, self._named = array, named
+    def __init__(self, array: StoredArray, frames: tuple[str | None, str | None] = (None, None)):
+        self.array, self._frames = array, frames
         self.address = array.address
         self.shape = check_shape(self.address, array.shape)
         self.dtype = array.dtype
+        self.missing_chunks = array.missing_chunks
 
     def layout(self) -> Layout:
         """Cuts at the borders of the stored objects, so that each is decoded once a pass."""
-        rows, columns = self.shape
-        step = min(self.array.object_shape[0], rows)
-        cuts = np.append(np.arange(0, rows, step, dtype=np.int64), rows)
-        return Layout(cuts, cuts * columns * self.dtype.itemsize, step, object_bytes=self.array.object_bytes)
+        cuts, step = even_cuts(self.shape[0], self.array.object_shape[0])
+        return Layout(cuts, cuts * self.shape[1] * self.dtype.itemsize, step, object_bytes=self.array.object_bytes)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return rows `start:stop` as an array (rows, columns)."""
@@ -40,7 +39,7 @@ class DenseSource(Source):
 
     def touched_bytes(self, start: int, stop: int, rows: Any) -> int:  # noqa: ARG002
         """Bytes of the chunks (or shards) that hold the rows."""
-        step = min(self.array.object_shape[0], self.shape[0])
+        step = self.array.object_shape[0]
         low, high = start // step * step, min(-(-stop // step) * step, self.shape[0])
         return (high - low) * self.shape[1] * self.dtype.itemsize
 
@@ -49,9 +48,13 @@ class DenseSource(Source):
         return {"kind": "dense", **self.array.fingerprint()}
 
     def row_names(self) -> np.ndarray | None:
-        """``obs`` names of an AnnData."""
-        return annotation_names(self.array.path, "obs") if self._named else None
+        """Names of the frame along the rows, ``obs`` for the X of an AnnData."""
+        return self._names(0)
 
     def column_names(self) -> np.ndarray | None:
-        """``var`` names of an AnnData."""
-        return annotation_names(self.array.path, "var") if self._named else None
+        """Names of the frame along the columns, ``var`` for the X of an AnnData."""
+        return self._names(1)
+
+    def _names(self, axis: int) -> np.ndarray | None:
+        frame = self._frames[axis]
+        return annotation_names(self.array.path, frame, self.shape[axis]) if frame else None

@@ -7,9 +7,7 @@ import scipy.sparse
 
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
-from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_dtype, check_shape
-
-MOST_CUTS = 2**22
+from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_dtype, check_shape, even_cuts
 
 
 def is_pydata_sparse(values: Any) -> bool:
@@ -17,25 +15,58 @@ def is_pydata_sparse(values: Any) -> bool:
     return type(values).__module__.split(".")[0] == "sparse"
 
 
+def type_name(values: Any) -> str:
+    """Return what an object is called in messages, for example ``numpy.ndarray``."""
+    package = type(values).__module__.split(".")[0]
+    return type(values).__name__ if package == "builtins" else f"{package}.{type(values).__name__}"
+
+
+def _as_array(values: Any, address: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{address}: cannot be read as an array ({error})") from error
+
+
 def is_sparse(values: Any) -> bool:
     """Whether `values` is a sparse matrix or array of scipy or of the ``sparse`` package."""
     return scipy.sparse.issparse(values) or is_pydata_sparse(values)
 
 
-def to_rows(values: Any, sparse: bool) -> Rows:
+def to_rows(values: Any, sparse: bool, address: str) -> Rows:
     """Return an in-memory matrix as an ndarray, or as :class:`CsrRows` with each entry once.
 
     Nothing is copied where the values already lie right; the input is never changed.
+
+    Raises
+    ------
+    InputError
+        Its parts contradict each other, its zeros are not zero, it is masked, or its values are not numbers.
     """
-    if is_pydata_sparse(values):
-        values = values.to_scipy_sparse()
-    if not sparse:
-        return values.toarray() if scipy.sparse.issparse(values) else np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(f"{address}: a masked array; missing values are not supported, fill them first")
+    try:
+        if is_pydata_sparse(values):
+            values = values.asformat("coo").to_scipy_sparse()
+        if sparse:
+            return _canonical_csr(values, address)
+        dense = values.toarray() if scipy.sparse.issparse(values) else np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{address}: cannot be used as a matrix ({error})") from error
+    return dense.astype(check_dtype(address, dense.dtype), copy=False)
+
+
+def _canonical_csr(values: Any, address: str) -> CsrRows:
+    if scipy.sparse.issparse(values) and values.format in ("csr", "csc"):
+        shallow = scipy.sparse.csr_array if values.format == "csr" else scipy.sparse.csc_array
+        values = shallow(values)
+        values.check_format(full_check=True)
     matrix = scipy.sparse.csr_array(values)
+    dtype = check_dtype(address, matrix.dtype)
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
-    return CsrRows(matrix.data, matrix.indices, matrix.indptr)
+    return CsrRows(matrix.data.astype(dtype, copy=False), matrix.indices, matrix.indptr)
 
 
 def slice_rows(rows: Rows, start: int, stop: int) -> Rows:
@@ -67,13 +98,13 @@ class MemorySource(Source):
 
     def __init__(self, values: Any, row_names: np.ndarray | None = None, column_names: np.ndarray | None = None,
                  address: str | None = None):  # fmt: skip
-        self.address = address or f"{type(values).__module__.split('.')[0]}.{type(values).__name__}"
-        if not hasattr(values, "shape"):
-            values = np.asarray(values)
+        self.address = address or type_name(values)
+        self.sparse = is_sparse(values)
+        if not (hasattr(values, "shape") and hasattr(values, "dtype")):
+            values = _as_array(values, self.address)
         self.shape = check_shape(self.address, values.shape)
         self.dtype = check_dtype(self.address, values.dtype)
-        self.sparse = is_sparse(values)
-        self._rows = to_rows(values, self.sparse)
+        self._rows = to_rows(values, self.sparse, self.address)
         self._first = 0
         self._row_names, self._column_names = row_names, column_names
 
@@ -87,11 +118,7 @@ class MemorySource(Source):
 
     def layout(self) -> Layout:
         """Cuts at every row, or every 2^j-th of a very long matrix."""
-        n_rows = self.shape[0]
-        step = 1
-        while n_rows // step > MOST_CUTS:
-            step *= 2
-        cuts = np.append(np.arange(0, n_rows, step, dtype=np.int64), n_rows)
+        cuts, step = even_cuts(self.shape[0])
         if isinstance(self._rows, np.ndarray):
             return Layout(cuts, cuts * self.shape[1] * self.dtype.itemsize, step)
         entry = self._rows.data.itemsize + self._rows.indices.itemsize

@@ -1,6 +1,7 @@
 """One door for every kind of input: a path, a URL, an array, an AnnData, a DataArray."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,15 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.dense import DenseSource
-from dnmf.sources.memory import MemorySource
+from dnmf.sources.memory import MemorySource, type_name
 from dnmf.sources.source import Source, names_of
-from dnmf.sources.stored import StoredArray, open_root
+from dnmf.sources.stored import StoredArray, is_array, is_url, listing, open_node, open_root
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
+FRAMES = {
+    "X": ("obs", "var"), "layers": ("obs", "var"), "obsm": ("obs", None), "varm": ("var", None),
+    "obsp": ("obs", "obs"), "varp": ("var", "var"),
+}  # fmt: skip
 
 
 def open_source(data: Any, *, missing_chunks: str = "error") -> Source:
@@ -54,8 +59,11 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
         return _open_array(data.data, *_coordinates(data))
     if hasattr(data, "iloc") and hasattr(data, "to_numpy"):
         return _open_array(data.to_numpy(), names_of(data.index), names_of(data.columns))
-    store = getattr(data, "store", None)
-    if store is not None and hasattr(data, "metadata"):
+    if hasattr(data, "group") and hasattr(data, "backend"):  # a sparse matrix of AnnData that stays on disk
+        data = data.group
+    if type(data).__module__.startswith("h5py"):
+        return _open_path(f"{data.file.filename}::{data.name}", missing_chunks)
+    if hasattr(data, "store") and hasattr(data, "metadata"):
         return _open_zarr_object(data, missing_chunks)
     return _open_array(data, None, None)
 
@@ -65,13 +73,23 @@ def _open_array(values: Any, row_names: np.ndarray | None, column_names: np.ndar
         from dnmf.sources.dask_array import DaskSource
 
         return DaskSource(values, row_names, column_names)
+    if hasattr(values, "data_vars") or hasattr(values, "npartitions"):
+        raise InputError(
+            f"a {type_name(values)} is not a matrix; give one variable of a Dataset, or "
+            "frame.to_dask_array(lengths=True) of a dask DataFrame"
+        )
     if isinstance(values, (bytes, dict, set)) or values is None:
-        raise InputError(f"a {type(values).__name__} is not a matrix; give a path, an array or an AnnData")
+        raise InputError(f"a {type_name(values)} is not a matrix; give a path, an array or an AnnData")
     return MemorySource(values, row_names, column_names)
 
 
 def _open_anndata(data: Any, missing_chunks: str) -> Source:
     if getattr(data, "isbacked", False):
+        if data.is_view:
+            raise InputError(
+                f"a view of the AnnData backed by {data.filename}: its rows cannot be read in parts; use "
+                "view.to_memory(), or write the view to a file and give its path"
+            )
         return _open_path(str(data.filename), missing_chunks)
     if data.X is None:
         raise InputError("the AnnData has no X; pass one of its layers, for example adata.layers['counts']")
@@ -79,58 +97,84 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
 
 
 def _coordinates(data: Any) -> list[np.ndarray | None]:
-    return [names_of(data.coords[dim].values) if dim in data.coords else None for dim in data.dims[:2]] or [None, None]
+    found = [names_of(data.coords[dim].values) if dim in data.coords else None for dim in data.dims[:2]]
+    return [*found, None, None][:2]
 
 
 def _open_zarr_object(data: Any, missing_chunks: str) -> Source:
     root = getattr(data.store, "root", None)
-    if root is None or str(root).startswith("<"):
+    if not isinstance(root, Path):
         raise InputError("this Zarr object has no path that workers could open; give its path or URL instead")
-    inner = getattr(data, "path", "")
-    return _open_path(f"{root}::{inner}" if inner else str(root), missing_chunks)
+    return _open_path(f"{root}::{data.path}" if data.path else str(root), missing_chunks)
 
 
-def _open_path(path: str, missing_chunks: str) -> Source:
-    path, _, inner = path.partition("::")
+def _split(address: str) -> tuple[str, str]:
+    """Return the store and the place in it: ``path::place``. A local path is made absolute, for the workers."""
+    path, separator, inner = address.rpartition("::")
+    if not separator or is_url(inner):  # simplecache::s3://… is one address
+        path, inner = address, ""
+    return path if is_url(path) else os.path.abspath(os.path.expanduser(path)), inner.strip("/")
+
+
+def _open_path(address: str, missing_chunks: str) -> Source:
+    path, inner = _split(address)
     root = open_root(path)
-    inner = inner.strip("/")
-    if not inner:
-        inner = _default_inner(path, root)
-    try:
-        node = root[inner] if inner else root
-    except KeyError:
-        raise InputError(f"{path}: there is no {inner!r} in it; it holds {_listing(root)}") from None
-    named = "obs" in root and "var" in root if inner else False
-    encoding = node.attrs.get("encoding-type", "")
-    encoding = encoding.decode() if isinstance(encoding, bytes) else encoding
+    inner = inner or _default_inner(path, root)
+    node = open_node(path, inner)
+    encoding = _attribute(node, "encoding-type")
+    frames = _frames(root, inner)
     if encoding in COMPRESSED:
-        return _open_compressed(path, inner, node, COMPRESSED[encoding], named, missing_chunks)
-    if hasattr(node, "shape") and hasattr(node, "dtype"):
-        return DenseSource(StoredArray(path, inner, missing_chunks), named)
+        shape = _stored_shape(f"{path}::{inner}", node)
+        return CompressedSource(path, inner, shape, columns_first=COMPRESSED[encoding], frames=frames,
+                                missing_chunks=missing_chunks)  # fmt: skip
+    if is_array(node):
+        return DenseSource(StoredArray(path, inner, missing_chunks), frames)
     raise InputError(
-        f"{path}::{inner}: neither an array nor a sparse matrix in AnnData's layout; it holds {_listing(node)}"
+        f"{path}::{inner}: neither an array nor a sparse matrix in AnnData's layout; it holds {listing(node)}"
     )
 
 
-def _open_compressed(path: str, inner: str, node: Any, columns_first: bool, named: bool, missing: str) -> Source:
-    shape = node.attrs.get("shape")
-    if shape is None or any(name not in node for name in ("data", "indices", "indptr")):
-        raise InputError(f"{path}::{inner}: an incomplete sparse matrix (needs shape, data, indices, indptr)")
-    return CompressedSource(path, inner, (int(shape[0]), int(shape[1])), columns_first, named, missing)
+def _attribute(node: Any, name: str) -> Any:
+    value = node.attrs.get(name)
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _stored_shape(address: str, node: Any) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(n) for n in node.attrs["shape"])
+    except (KeyError, TypeError, ValueError):
+        shape = ()
+    if not shape or any(name not in node for name in ("data", "indices", "indptr")):
+        raise InputError(f"{address}: an incomplete sparse matrix (needs shape, data, indices, indptr)")
+    return shape
 
 
 def _default_inner(path: str, root: Any) -> str:
     """The matrix that is meant when only the store is named."""
-    if hasattr(root, "dtype") or root.attrs.get("encoding-type") in COMPRESSED:
+    if is_array(root) or _attribute(root, "encoding-type") in COMPRESSED:
         return ""
     if "X" in root:
         return "X"
-    arrays = [name for name in root if hasattr(root[name], "dtype")]
-    if len(arrays) == 1:
-        return arrays[0]
-    raise InputError(f"{path}: say which matrix with {path}::NAME; it holds {_listing(root)}")
+    matrices = [name for name in root if _is_matrix(open_node(path, name))]
+    if len(matrices) == 1:
+        return matrices[0]
+    raise InputError(f"{path}: say which matrix with {path}::NAME; it holds {listing(root)}")
 
 
-def _listing(node: Any) -> str:
-    names = sorted(node) if hasattr(node, "keys") else []
-    return ", ".join(names[:12]) + (" …" if len(names) > 12 else "") if names else "nothing"
+def _is_matrix(node: Any) -> bool:
+    return is_array(node) or _attribute(node, "encoding-type") in COMPRESSED
+
+
+def _frames(root: Any, inner: str) -> tuple[str | None, str | None]:
+    """Return the data frames of an AnnData that name rows and columns of its matrix `inner`, where there are some."""
+    parts = inner.split("/")
+    at = next((number for number, part in enumerate(parts) if part in FRAMES), None)
+    if at is None or is_array(root):
+        return None, None
+    above = parts[:at]
+    found: list[str | None] = []
+    for frame in FRAMES[parts[at]]:
+        shared = above[:-1] if frame == "obs" and above[-1:] == ["raw"] else above  # raw has genes of its own only
+        name = "/".join([*shared, frame or ""])
+        found.append(name if frame and name in root else None)
+    return found[0], found[1]

@@ -9,6 +9,7 @@ import numpy as np
 from dnmf.errors import InputError
 
 NUMERIC_KINDS = "buif"
+MOST_CUTS = 2**22  # candidate cuts kept in memory: 64 MB of int64 pairs at the most
 
 
 class CsrRows(NamedTuple):
@@ -68,6 +69,21 @@ class Layout:
         return int(self.bytes_before[-1])
 
 
+def even_cuts(n_rows: int, unit: int = 1) -> tuple[np.ndarray, int]:
+    """Return cuts at every `unit` rows and their step; in a very long matrix at every 2^j units.
+
+    Examples
+    --------
+    >>> cuts, step = even_cuts(10, 4)
+    >>> cuts.tolist(), step
+    ([0, 4, 8, 10], 4)
+    """
+    step = min(unit, n_rows)
+    while n_rows // step > MOST_CUTS:
+        step *= 2
+    return np.append(np.arange(0, n_rows, step, dtype=np.int64), n_rows), step
+
+
 class Source(ABC):
     """A matrix somewhere: its rows are read inside the tasks, never sent around.
 
@@ -79,7 +95,8 @@ class Source(ABC):
     shape : (int, int)
         Rows and columns as the engine sees them (already exchanged when `transposed`).
     dtype : numpy dtype
-        Of the stored values.
+        Of the values as they are read: the stored one, in the byte order of the machine; half precision is
+        widened to float32, extended precision narrowed to float64.
     sparse : bool
         Whether rows come as :class:`CsrRows`.
     address : str
@@ -90,6 +107,8 @@ class Source(ABC):
         Whether rows come from dask blocks, which the scheduler computes before :meth:`read`.
     transposed : bool
         True where the rows of the engine are the columns of the user's matrix (CSC storage).
+    missing_chunks : {"error", "zeros"}
+        What an absent chunk means, where there are stored chunks.
     """
 
     shape: tuple[int, int]
@@ -99,6 +118,7 @@ class Source(ABC):
     in_memory: bool = False
     blocks_are_tasks: bool = False
     transposed: bool = False
+    missing_chunks: str = "error"
 
     @abstractmethod
     def layout(self) -> Layout:
@@ -106,7 +126,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Rows:
-        """Return rows `start:stop`, decoded, in the stored dtype.
+        """Return rows `start:stop`, decoded, in `dtype`.
 
         Raises
         ------
@@ -161,24 +181,32 @@ def check_shape(address: str, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def check_dtype(address: str, dtype: Any) -> np.dtype:
-    """Return `dtype` when its values are real numbers.
+    """Return the dtype in which values of `dtype` are read: one the compiled kernels take.
 
     Raises
     ------
     InputError
-        Object, complex, string or time dtypes.
+        Object, complex, string or time dtypes, and what numpy does not know.
     """
-    dtype = np.dtype(dtype)
-    if dtype.kind not in NUMERIC_KINDS:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise InputError(f"{address}: the values have dtype {dtype}, which numpy does not know; convert them") from None
+    if found.kind not in NUMERIC_KINDS:
         raise InputError(
-            f"{address}: the values have dtype {dtype}; dnmf reads integers and floating point numbers, "
+            f"{address}: the values have dtype {found}; dnmf reads integers and floating point numbers, "
             "convert the array first"
         )
-    return dtype
+    if found.kind == "f":
+        return np.dtype(np.float32 if found.itemsize <= 4 else np.float64)
+    return found.newbyteorder("=")
 
 
 def names_of(values: Any) -> np.ndarray | None:
     """Return `values` as an array of text (never of objects), None where there are none."""
     if values is None:
         return None
-    return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in np.asarray(values).tolist()], dtype=str)
+    names = np.asarray(values)
+    if names.dtype.kind in "mM":
+        return names.astype(str)
+    return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in names.tolist()], dtype=str)

@@ -2,18 +2,21 @@
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
-from dnmf.sources.source import check_dtype
+from dnmf.sources.fingerprints import fingerprint_of
+from dnmf.sources.presence import absent_object, is_hdf5, object_shape
+from dnmf.sources.source import check_dtype, names_of
 
 log = logging.getLogger("dnmf")
 READ_TRIES = 3
 FIRST_WAIT_S = 0.1
+LASTING = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # waiting does not help
 HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5")
 CONVERTIBLE_SUFFIXES = (".mtx", ".mtx.gz", ".npz", ".npy")
 
@@ -21,6 +24,25 @@ CONVERTIBLE_SUFFIXES = (".mtx", ".mtx.gz", ".npz", ".npy")
 def is_url(path: str) -> bool:
     """Whether `path` names an object store or a web address rather than a file."""
     return "://" in path
+
+
+def with_retries(action: Callable[[], Any], what: str) -> Any:
+    """Return ``action()``, tried up to three times when the storage fails for a moment.
+
+    Raises
+    ------
+    OSError
+        The last one; at once when waiting cannot help.
+    """
+    for attempt in range(1, READ_TRIES):
+        try:
+            return action()
+        except LASTING:
+            raise
+        except OSError as error:
+            log.warning("%s failed (%s: %s), trying again", what, type(error).__name__, error)
+            time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
+    return action()
 
 
 def open_root(path: str) -> Any:
@@ -31,40 +53,85 @@ def open_root(path: str) -> Any:
     InputError
         There is nothing there, or it is neither; the message says what to try.
     """
-    place = Path(path)
-    if not is_url(path) and not place.exists():
-        raise InputError(f"{path}: there is nothing at this path")
     if path.lower().endswith(CONVERTIBLE_SUFFIXES):
         raise InputError(
             f"{path}: this format cannot be read in parts; convert it once with: dnmf convert {path} out.zarr"
         )
-    if not is_url(path) and place.is_file():
-        return _open_hdf5(path)
-    return _open_zarr(path)
-
-
-def _open_hdf5(path: str) -> Any:
+    if is_url(path):
+        return _opened(path, "Zarr store", _open_zarr)
+    place = Path(path)
+    if not _opened(path, "file or directory", lambda _: place.exists()):
+        raise InputError(f"{path}: there is nothing at this path")
+    if not place.is_file():
+        return _opened(path, "Zarr store", _open_zarr)
     if not path.lower().endswith(HDF5_SUFFIXES):
         raise InputError(f"{path}: not a Zarr store, an .h5ad or an .h5 file")
+    return _opened(path, "HDF5 file", _open_hdf5)
+
+
+def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
     try:
-        import h5py
-    except ImportError:
-        raise InputError(f"{path}: reading HDF5 needs h5py; install it with: pip install 'dnmf[anndata]'") from None
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
+        return with_retries(lambda: opener(path), f"{path}: opening")
+    except ImportError as error:
+        raise InputError(
+            f"{path}: {error}; install the readers with: pip install 'dnmf[anndata]' or, for URLs, 'dnmf[cloud]'"
+        ) from error
+    except Exception as error:
+        raise InputError(f"{path}: not a readable {what} ({type(error).__name__}: {error})") from error
 
 
 def _open_zarr(path: str) -> Any:
     import zarr
 
-    try:
-        return zarr.open(path, mode="r")
-    except ImportError as error:
-        raise InputError(f"{path}: {error}; install the cloud readers with: pip install 'dnmf[cloud]'") from error
-    except Exception as error:
-        raise InputError(f"{path}: not a readable Zarr store ({type(error).__name__}: {error})") from error
+    return zarr.open(path, mode="r")
+
+
+def _open_hdf5(path: str) -> Any:
+    import h5py
+
+    return h5py.File(path, "r")
+
+
+def open_node(path: str, inner: str) -> Any:
+    """Return the array or group `inner` (the root where empty) of the store at `path`.
+
+    Raises
+    ------
+    InputError
+        There is none, its description is damaged, or reading it would unpickle.
+    """
+    root = open_root(path)
+    node = root
+    if inner:
+        try:
+            present = not is_array(root) and inner in root
+            node = with_retries(lambda: root[inner], f"{path}::{inner}: opening") if present else None
+        except Exception as error:
+            raise InputError(f"{path}::{inner}: cannot be opened ({type(error).__name__}: {error})") from error
+    if node is None:
+        raise InputError(f"{path}: there is no {inner!r} in it; it holds {listing(root)}")
+    if is_array(node) and not is_hdf5(node):
+        _refuse_pickles(node, f"{path}::{inner}" if inner else path)
+    return node
+
+
+def _refuse_pickles(node: Any, address: str) -> None:
+    codecs = {name: value for name, value in node.metadata.to_dict().items() if name != "attributes"}
+    if "pickle" in repr(codecs).lower():
+        raise InputError(f"{address}: its values are pickles, which can run any code; dnmf does not read them")
+
+
+def is_array(node: Any) -> bool:
+    """Whether an opened node is an array rather than a group."""
+    return hasattr(node, "dtype") and hasattr(node, "shape")
+
+
+def listing(node: Any) -> str:
+    """Return the names in a group, for a message."""
+    names = sorted(node) if hasattr(node, "keys") else []
+    if not names:
+        return "no groups or arrays"
+    return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
 
 
 class StoredArray:
@@ -79,12 +146,19 @@ class StoredArray:
     missing_chunks : {"error", "zeros"}
         What an absent chunk means. Zarr reads one as zeros without a word, and by default writes none for a
         chunk of zeros, so absence is ambiguous; the safe reading is that the chunk was lost.
+
+    Raises
+    ------
+    InputError
+        It is not there, or its values are not real numbers.
     """
 
     def __init__(self, path: str, inner: str, missing_chunks: str = "error"):
         self.path, self.inner, self.missing_chunks = str(path), inner, missing_chunks
         self._handle: Any = None
         handle = self._open()
+        if not is_array(handle):
+            raise InputError(f"{self.address}: not an array; it holds {listing(handle)}")
         self.shape = tuple(int(n) for n in handle.shape)
         self.dtype = check_dtype(self.address, handle.dtype)
 
@@ -95,9 +169,8 @@ class StoredArray:
 
     @property
     def object_shape(self) -> tuple[int, ...]:
-        """Shape of what is stored as one object: a shard, a chunk, or the whole of a contiguous array."""
-        handle = self._open()
-        return tuple(getattr(handle, "shards", None) or handle.chunks or handle.shape)
+        """Shape of what is stored as one object: a shard or a chunk."""
+        return object_shape(self._open())
 
     @property
     def object_bytes(self) -> int:
@@ -106,11 +179,7 @@ class StoredArray:
 
     def _open(self) -> Any:
         if self._handle is None:
-            root = open_root(self.path)
-            try:
-                self._handle = root[self.inner] if self.inner else root
-            except KeyError:
-                raise InputError(f"{self.path}: there is no {self.inner!r} in it") from None
+            self._handle = open_node(self.path, self.inner)
         return self._handle
 
     def __getstate__(self) -> dict[str, Any]:
@@ -126,104 +195,65 @@ class StoredArray:
         """
         if stop <= start:
             return np.empty((0, *self.shape[1:]), self.dtype)
-        for attempt in range(1, READ_TRIES + 1):
-            try:
-                self._check_presence(start, stop)
-                return self._open()[start:stop]
-            except InputError:
-                raise
-            except OSError as error:
-                if attempt == READ_TRIES or isinstance(error, PermissionError):
-                    raise self._unreadable(start, stop, error) from error
-                log.warning("%s: reading %d:%d failed (%s), trying again", self.address, start, stop, error)
-                time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
-            except Exception as error:
-                raise self._unreadable(start, stop, error) from error
-        raise AssertionError("unreachable")
-
-    def _unreadable(self, start: int, stop: int, error: Exception) -> InputError:
-        return InputError(
-            f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
-            f"({type(error).__name__}: {error}); a chunk is damaged, truncated or not permitted"
-        )
-
-    def _check_presence(self, start: int, stop: int) -> None:
-        """Refuse a chunk object that is absent or empty: Zarr would read it as zeros."""
-        if self.missing_chunks == "zeros" or is_hdf5(self._open()):
-            return
-        for key in self._object_keys(start, stop):
-            if not self._object_size(key):
-                raise InputError(
-                    f"{self.address}: chunk {key} (elements {start}:{stop} of the first axis) is missing or empty. "
-                    "It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
-                    "written, open it with missing_chunks='zeros'"
-                )
-
-    def _object_keys(self, start: int, stop: int) -> list[str]:
-        handle = self._open()
-        shape = self.object_shape
-        grid = [range(start // shape[0], -(-stop // shape[0]))]
-        grid += [range(-(-n // c)) for n, c in zip(self.shape[1:], shape[1:], strict=True)]
-        index = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(-1, len(grid))
-        return [handle.metadata.encode_chunk_key(tuple(int(i) for i in at)) for at in index]
-
-    def _object_size(self, key: str) -> int:
-        handle = self._open()
-        full = f"{handle.path}/{key}" if handle.path else key
-        root = getattr(handle.store, "root", None)
         try:
-            if isinstance(root, Path):
-                return (root / full).stat().st_size
-            from zarr.core.sync import sync
+            return with_retries(lambda: self._read_once(start, stop), f"{self.address}: reading {start}:{stop}")
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
+                f"({type(error).__name__}: {error}); a chunk is damaged, truncated or not permitted"
+            ) from error
 
-            return sync(handle.store.getsize(full))
-        except FileNotFoundError:
-            return 0
+    def _read_once(self, start: int, stop: int) -> np.ndarray:
+        handle = self._open()
+        absent = None if self.missing_chunks == "zeros" else absent_object(handle, start, stop)
+        if absent is not None:
+            raise InputError(
+                f"{self.address}: chunk {absent} (elements {start}:{stop} of the first axis) is missing or empty. "
+                "It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
+                "written, open it with missing_chunks='zeros'"
+            )
+        values = handle[start:stop]
+        if values.shape != (stop - start, *self.shape[1:]):
+            raise InputError(f"{self.address}: elements {start}:{stop} came as shape {values.shape}; did it change?")
+        return values.astype(self.dtype, copy=False)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Shape, dtype, chunks, and a checksum over the name, size and time of change of every object."""
-        handle = self._open()
-        record = {
-            "array": self.address, "shape": list(self.shape), "dtype": str(self.dtype),
-            "object_shape": list(self.object_shape),
-        }  # fmt: skip
-        if is_hdf5(handle):
-            status = Path(self.path).stat()
-            return {**record, "bytes": status.st_size, "changed": status.st_mtime_ns}
-        root = getattr(handle.store, "root", None)
-        if not isinstance(root, Path):
-            return {**record, "metadata": crc32c_of(repr(handle.metadata.to_dict()).encode())}
-        return {**record, **_directory_fingerprint(root / handle.path)}
+        """JSON values that change when the data changes; see :mod:`dnmf.sources.fingerprints`."""
+        return fingerprint_of(self._open(), self.path)
 
 
-def _directory_fingerprint(folder: Path) -> dict[str, Any]:
-    entries = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        status = path.stat()
-        entries.append((path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns))
-    listing = "\n".join(f"{name} {size} {changed}" for name, size, changed in entries)
-    return {
-        "objects": len(entries),
-        "bytes": sum(size for _, size, _ in entries),
-        "listing": crc32c_of(listing.encode()),
-    }
+def annotation_names(path: str, frame: str, length: int | None = None) -> np.ndarray | None:
+    """Return the names of a data frame of an AnnData (``obs``, ``var``, ``raw/var``), None where it has none.
 
-
-def is_hdf5(node: Any) -> bool:
-    """Whether an opened node belongs to an HDF5 file."""
-    return type(node).__module__.startswith("h5py")
-
-
-def annotation_names(path: str, axis: str) -> np.ndarray | None:
-    """Return the names along ``"obs"`` or ``"var"`` of the AnnData at `path`, None where it has none."""
-    from dnmf.sources.source import names_of
-
-    root = open_root(path)
-    if axis not in root:
+    Raises
+    ------
+    InputError
+        They cannot be read, or there are not `length` of them.
+    """
+    if frame not in open_root(path):
         return None
-    frame = root[axis]
-    index = frame.attrs.get("_index") if hasattr(frame, "attrs") else None
-    node = frame.get(index) if index and hasattr(frame, "keys") else None
-    if node is None or not hasattr(node, "shape"):
+    index = getattr(open_node(path, frame), "attrs", {}).get("_index")
+    if index is None:
         return None
-    return names_of(node[:])
+    index = index.decode() if isinstance(index, bytes) else index
+    inner = f"{frame}/{index}"
+    if not is_array(open_node(path, inner)):  # text that may be missing: values and a mask
+        inner += "/values"
+    names = _read_names(path, inner)
+    if length is not None and len(names) != length:
+        raise InputError(f"{path}::{inner}: {len(names)} names for {length} rows or columns; the store is damaged")
+    return names
+
+
+def _read_names(path: str, inner: str) -> np.ndarray:
+    node = open_node(path, inner)
+    try:
+        absent = absent_object(node, 0, node.shape[0]) if node.shape[0] else None
+        names = names_of(node[:])
+    except Exception as error:
+        raise InputError(f"{path}::{inner}: the names cannot be read ({type(error).__name__}: {error})") from error
+    if absent is not None:
+        raise InputError(f"{path}::{inner}: chunk {absent} of the names is missing or empty; restore the file")
+    return np.asarray(names)

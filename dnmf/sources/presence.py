@@ -1,0 +1,104 @@
+"""Whether what a read needs is there: Zarr and HDF5 read an absent chunk as zeros, without a word."""
+
+from collections.abc import Iterator
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+BLOCK_BYTES = 2**20
+SIZES_AT_ONCE = 256  # requests to an object store
+
+
+def is_hdf5(node: Any) -> bool:
+    """Whether an opened node belongs to an HDF5 file."""
+    return type(node).__module__.startswith("h5py")
+
+
+def object_shape(node: Any) -> tuple[int, ...]:
+    """Return the shape of what is stored as one object: a shard, a chunk; rows of about 1 MiB where there is none.
+
+    An HDF5 dataset that is not chunked can be read at any row.
+    """
+    shape = getattr(node, "shards", None) or node.chunks
+    if shape:
+        return tuple(int(n) for n in shape)
+    row_bytes = node.dtype.itemsize
+    for n in node.shape[1:]:
+        row_bytes *= int(n)
+    rows = min(int(node.shape[0]), BLOCK_BYTES // max(1, row_bytes))
+    return (max(1, rows), *(int(n) for n in node.shape[1:]))
+
+
+def absent_object(node: Any, start: int, stop: int) -> str | None:
+    """Return the name of a stored object of ``node[start:stop]`` that is absent or empty, None if all are there.
+
+    Parameters
+    ----------
+    node : zarr.Array or h5py.Dataset
+        Opened.
+    start, stop : int
+        Along the first axis, ``start < stop``.
+
+    Raises
+    ------
+    OSError
+        The storage does not answer.
+    """
+    if is_hdf5(node):
+        return _absent_in_hdf5(node, start, stop)
+    keys = (node.metadata.encode_chunk_key(place) for place in _places(node, start, stop))
+    while batch := list(islice(keys, SIZES_AT_ONCE)):
+        for key, size in zip(batch, object_sizes(node, batch), strict=True):
+            if not size:
+                return key
+    return None
+
+
+def _places(node: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:
+    """Positions in the grid of objects of everything that ``node[start:stop]`` touches."""
+    shape = object_shape(node)
+    grid = [range(start // shape[0], -(-stop // shape[0]))]
+    grid += [range(-(-int(n) // c)) for n, c in zip(node.shape[1:], shape[1:], strict=True)]
+    return product(*grid)
+
+
+def _absent_in_hdf5(node: Any, start: int, stop: int) -> str | None:
+    if node.is_virtual or node.external:
+        return None
+    if not node.chunks:
+        return "(contiguous)" if node.id.get_storage_size() == 0 else None
+    for place in _places(node, start, stop):
+        corner = tuple(i * c for i, c in zip(place, node.chunks, strict=True))
+        if node.id.get_chunk_info_by_coord(corner).byte_offset is None:
+            return str(place)
+    return None
+
+
+def object_sizes(node: Any, keys: list[str]) -> list[int]:
+    """Return the bytes of the objects of a Zarr array by their keys, 0 for those that are absent."""
+    full = [f"{node.path}/{key}" if node.path else key for key in keys]
+    root = getattr(node.store, "root", None)
+    if isinstance(root, Path):
+        return [_file_size(root / name) for name in full]
+    from zarr.core.sync import sync
+
+    return sync(_remote_sizes(node.store, full))
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+async def _remote_sizes(store: Any, names: list[str]) -> list[int]:
+    import asyncio
+
+    async def size_of(name: str) -> int:
+        try:
+            return await store.getsize(name)
+        except FileNotFoundError:
+            return 0
+
+    return await asyncio.gather(*(size_of(name) for name in names))

@@ -1,0 +1,144 @@
+"""The commands: what they do, what they print, and their JSON."""
+
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+from command_line import assert_one_clear_line, call, records
+
+import dnmf
+from dnmf.cli import commands
+
+
+def test_fit_prints_the_plan_the_passes_and_where_the_model_is(tmp_path, data):
+    store = tmp_path / "b.dnmf"
+    result = call("fit", data, "--rank", 3, "--store", store)
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"^plan +\d+ task", result.stderr, re.M)
+    assert re.search(r"^pass +1 +error 0\.\d{4}", result.stderr, re.M)
+    assert f"dnmf inspect {store}" in result.stdout
+    assert dnmf.load(store).rank == 3
+
+
+def test_fit_hands_every_option_to_the_model(tmp_path, data):
+    store = tmp_path / "b.dnmf"
+    result = call(
+        "fit", data, "--rank", 3, "--store", store, "--init", "random", "--dtype", "float64", "--seed", 7, "--tol", 0,
+        "--max-passes", 3, "--no-extrapolate", "--l1", "0.1,0.2", "--l2", "0.3", "--penalty-scale", "objective",
+        "--memory-limit", "4GB",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    penalty = dnmf.Penalty(l1=(0.1, 0.2), l2=0.3, scale="objective")
+    expected = dict(
+        rank=3, init="random", dtype="float64", seed=7, tol=0, max_passes=3, extrapolate=False, penalty=penalty
+    )
+    assert {name: getattr(dnmf.load(store).options, name) for name in expected} == expected
+
+
+def test_json_is_one_object_a_line_events_first_the_result_last(tmp_path, data):
+    result = call("fit", data, "--rank", 3, "--store", tmp_path / "b.dnmf", "--max-passes", 3, "--tol", 0, "--json")
+    types = [record["type"] for record in records(result)]
+    assert types == ["planned", "started", "pass", "pass", "pass", "finished", "result"]
+    last = records(result)[-1]
+    assert (last["command"], last["passes"], last["shape"]) == ("fit", 3, [300, 40])
+    assert zarr.open_array(last["W"], mode="r").shape == (300, 3)
+    assert "done" in result.stderr
+
+
+def test_status_says_how_to_go_on(half_way, finished):
+    result = call("status", half_way)
+    assert "stopped" in result.stdout
+    assert f"dnmf resume {half_way}" in result.stdout
+    assert "done" in call("status", finished).stdout
+
+
+def test_resume_ends_where_the_fit_would_have(half_way, data, tmp_path):
+    call("fit", data, "--rank", 3, "--store", tmp_path / "whole.dnmf", "--tol", 0, "--max-passes", 6)
+    assert call("resume", half_way).exit_code == 0
+    whole, resumed = dnmf.load(tmp_path / "whole.dnmf"), dnmf.load(half_way)
+    assert np.array_equal(whole.H, resumed.H)
+    assert np.array_equal(whole.read_W(), resumed.read_W())
+
+
+def test_resume_takes_other_limits(half_way):
+    assert call("resume", half_way, "--max-passes", 3).exit_code == 0
+    assert len(dnmf.load(half_way).history) == 3
+
+
+def test_resuming_a_finished_fit_is_no_error(finished):
+    result = call("resume", finished, "--json")
+    assert result.exit_code == 0
+    assert records(result)[-1]["status"] == "done"
+    assert "finished" in result.stderr
+
+
+def test_resume_finds_moved_data_by_its_new_path(tmp_path, values):
+    place = tmp_path / "first.zarr"
+    zarr.create_array(place, data=values, chunks=(50, 40))
+    store = tmp_path / "moved.dnmf"
+    dnmf.fit(str(place), rank=3, store=tmp_path / "done.dnmf", max_passes=1)
+    with pytest.raises(RuntimeError):
+        dnmf.fit(str(place), rank=3, store=store, tol=0, max_passes=4, callbacks=[_stop_at_first_pass])
+    place.rename(tmp_path / "second.zarr")
+    assert_one_clear_line(call("resume", store), "first.zarr")
+    result = call("resume", store, "--source", tmp_path / "second.zarr", "--force")
+    assert result.exit_code == 0, result.stderr
+
+
+def _stop_at_first_pass(event):
+    if hasattr(event, "record"):
+        raise RuntimeError
+
+
+def test_fit_remembers_where_the_data_is_from_any_folder(tmp_path, values, monkeypatch):
+    zarr.create_array(tmp_path / "here.zarr", data=values, chunks=(50, 40))
+    monkeypatch.chdir(tmp_path)
+    result = call("fit", "here.zarr", "--rank", 2, "--store", "b.dnmf", "--json", "--max-passes", 1)
+    assert records(result)[0]["source"] == str(tmp_path / "here.zarr")
+
+
+def test_inspect_describes_data(data):
+    result = call("inspect", data, "--rank", 3)
+    assert "300 rows × 40 columns" in result.stdout
+    (found,) = records(call("inspect", data, "--rank", 3, "--memory-limit", "2GB", "--json"))
+    assert (found["shape"], found["plan"]["limit_bytes"]) == ([300, 40], 2 * 10**9)
+
+
+def test_inspect_describes_a_run(finished, half_way):
+    result = call("inspect", finished)
+    assert "weight d" in result.stdout
+    (found,) = records(call("inspect", finished, "--top", 2, "--json"))
+    assert len(found["components"]) == 3
+    assert "stopped" in call("inspect", half_way).stdout
+
+
+def test_convert_then_inspect_then_fit(tmp_path):
+    matrix = scipy.sparse.random_array((200, 30), density=0.2, format="csr", rng=0, dtype=np.float32)
+    scipy.sparse.save_npz(tmp_path / "a.npz", matrix)
+    result = call("convert", tmp_path / "a.npz", tmp_path / "a.zarr", "--chunk-size", "4KiB", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert records(result)[-1]["nonzeros"] == matrix.nnz
+    (found,) = records(call("inspect", tmp_path / "a.zarr", "--json"))
+    assert (found["kind"], found["nonzeros"]) == ("csr", matrix.nnz)
+    assert call("fit", tmp_path / "a.zarr", "--rank", 2, "--store", tmp_path / "a.dnmf").exit_code == 0
+    assert_one_clear_line(call("convert", tmp_path / "a.npz", tmp_path / "a.zarr"), "a.zarr")
+    assert call("convert", tmp_path / "a.npz", tmp_path / "a.zarr", "--overwrite").exit_code == 0
+
+
+def test_transform_of_the_training_rows_is_W(tmp_path, finished, data):
+    out = tmp_path / "W.zarr"
+    result = call("transform", finished, data, "--out", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert records(result)[-1]["shape"] == [300, 3]
+    assert np.allclose(zarr.open_array(out, mode="r")[:], dnmf.load(finished).read_W(), rtol=1e-5, atol=1e-9)
+    assert_one_clear_line(call("transform", finished, data, "--out", out), "W.zarr")
+
+
+def test_every_command_has_a_help_with_json_and_debug():
+    assert call("--help").exit_code == 0
+    for name in commands.commands:
+        text = call(name, "--help").stdout
+        assert "--json" in text
+        assert "--debug" in text

@@ -1,0 +1,70 @@
+"""The start: from the seed and the data alone, nested samples, honest about what it read."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnmf.fitting.start import race_stages, sample_order, start_at_random, start_from_sample
+from dnmf.options import FitOptions, Penalty
+from dnmf.sources import open_source
+
+OPTIONS = FitOptions(5, dtype="float64", seed=3)
+
+
+@given(st.integers(1, 100_000), st.integers(0, 10))
+def test_the_runs_of_a_sample_order_are_all_rows_once(rows, seed):
+    spans = sorted(sample_order(rows, seed))
+    assert spans[0][0] == 0
+    assert spans[-1][1] == rows
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**5), st.integers(1, 100), st.integers(1, 10**6))
+def test_every_round_of_the_race_has_fewer_starts_and_no_fewer_rows(rows, columns, rank, affordable):
+    stages = race_stages((rows, columns), rank, affordable)
+    assert all(1 <= stage.rows <= min(rows, affordable) for stage in stages)
+    assert all(a.rows <= b.rows and a.alive >= b.alive for a, b in itertools.pairwise(stages))
+
+
+@pytest.mark.parametrize(
+    "wrap", [np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array]
+)
+def test_the_start_does_not_depend_on_how_the_matrix_is_held(planted, wrap):
+    source, other = open_source(planted), open_source(wrap(planted))
+    H, _ = start_from_sample(source, source.layout(), OPTIONS)
+    same, _ = start_from_sample(other, other.layout(), OPTIONS)
+    np.testing.assert_allclose(H, same, rtol=1e-6, atol=1e-9)
+
+
+def test_the_start_does_not_depend_on_chunks_but_its_cost_does(planted, tmp_path):
+    tall = np.vstack([planted] * 5)
+    starts = []
+    for rows in (50, 1500):
+        path = tmp_path / f"{rows}.zarr"
+        zarr.create_array(path, data=tall, chunks=(rows, 80), config={"write_empty_chunks": True})
+        source = open_source(str(path))
+        starts.append(start_from_sample(source, source.layout(), OPTIONS))
+    (first, small), (second, large) = starts
+    assert first.tobytes() == second.tobytes()
+    assert small < large <= tall.nbytes
+
+
+def test_a_start_is_better_than_a_random_one(planted):
+    from dnmf.api import fit
+
+    sampled = fit(planted, 5, max_passes=1).relative_error
+    assert sampled < fit(planted, 5, max_passes=1, init="random").relative_error
+
+
+def test_a_random_start_reads_nothing_unless_scale_matters(planted):
+    source = open_source(planted)
+    assert start_at_random(source, source.layout(), OPTIONS)[1] == 0
+    penalized = FitOptions(5, penalty=Penalty(l1=0.1, scale="objective"))
+    H, bytes_read = start_at_random(source, source.layout(), penalized)
+    assert 0 < bytes_read < planted.nbytes
+    assert np.isfinite(H).all()

@@ -1,0 +1,100 @@
+"""From pass to pass: what is accepted, what is taken back, when it stops."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dnmf.fitting.step import Clock, advance, first_state, reconsider
+from dnmf.options import FitOptions, Penalty
+from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.statistics import Statistics
+from dnmf.passes.visit import visit_group
+from dnmf.plan import Group
+from dnmf.sources import open_source
+
+CLOCK = Clock(1.0, 1000)
+A = np.random.default_rng(0).random((80, 20))
+
+
+def one_pass(state, options) -> Statistics:
+    work = Work((make_problem(state.H, *options.penalty.on_W),), options.dtype, check=state.squares < 0)
+    return visit_group(open_source(A), Group(0, 80, ((0, 80),)), work)
+
+
+def fitted(options, passes):
+    state = first_state(np.random.default_rng(1).random((4, 20)), options)
+    for _ in range(passes):
+        state = advance(state, one_pass(state, options), options, CLOCK)
+    return state
+
+
+OPTIONS = FitOptions(4, dtype="float64", tol=0.0, max_passes=1000)
+
+
+@pytest.mark.parametrize("penalty", [Penalty(), Penalty(l1=0.05, l2=0.05, scale="objective")], ids=lambda p: p.scale)
+@pytest.mark.parametrize("extrapolate", [True, False])
+def test_the_objective_of_accepted_passes_never_rises(penalty, extrapolate):
+    history = fitted(replace(OPTIONS, penalty=penalty, extrapolate=extrapolate), 60).history
+    objectives = [record.objective for record in history if record.accepted]
+    slack = 1e-14 * 0.5 * (A**2).sum()
+    assert all(later <= earlier + slack for earlier, later in itertools.pairwise(objectives))
+
+
+def test_extrapolation_reaches_further_in_as_many_passes():
+    assert fitted(OPTIONS, 25).objective < fitted(replace(OPTIONS, extrapolate=False), 25).objective
+
+
+def test_a_risen_objective_is_taken_back_to_the_plain_update():
+    state = fitted(OPTIONS, 5)
+    assert state.extrapolated
+    worse = replace(state, H=np.random.default_rng(9).random((4, 20)))
+    after = advance(worse, one_pass(worse, OPTIONS), OPTIONS, CLOCK)
+    assert not after.history[-1].accepted
+    assert (state.plain == after.H).all()
+    assert after.objective == state.objective
+    assert after.beta < state.beta
+    assert not after.extrapolated
+
+
+def test_a_penalty_of_scale_absolute_is_never_extrapolated():
+    options = replace(OPTIONS, penalty=Penalty(l1=1e-4, scale="absolute"))
+    assert not any(record.extrapolated for record in fitted(options, 6).history)
+
+
+def test_it_stops_when_the_objective_hardly_falls():
+    options = replace(OPTIONS, tol=1e-2)
+    state = fitted(options, 1)
+    while not state.reason:
+        state = advance(state, one_pass(state, options), options, CLOCK)
+    assert "objective" in state.reason
+    assert state.history[-1].decrease <= 1e-2
+    assert (state.plain == state.H).all()
+
+
+def test_it_stops_at_a_stationary_point():
+    flat = replace(OPTIONS, tol=1e-4)
+    state = fitted(OPTIONS, 400)
+    near = replace(state, objective=state.objective * 1.1, reason="", extrapolated=False, H=state.plain)
+    after = advance(near, one_pass(near, flat), flat, CLOCK)
+    assert "gradient" in after.reason
+
+
+def test_the_last_pass_is_known_one_pass_before():
+    options = replace(OPTIONS, max_passes=3)
+    assert fitted(options, 1).reason == ""
+    assert fitted(options, 2).reason == "max_passes"
+    assert first_state(np.ones((4, 20)), replace(OPTIONS, max_passes=1)).reason == "max_passes"
+
+
+def test_a_restored_state_obeys_new_limits():
+    stopped = fitted(replace(OPTIONS, max_passes=3), 2)
+    assert reconsider(stopped, replace(OPTIONS, max_passes=9)).reason == ""
+    assert reconsider(fitted(OPTIONS, 2), replace(OPTIONS, max_passes=3)).reason == "max_passes"
+
+
+def test_reads_count_the_start():
+    state = first_state(np.random.default_rng(1).random((4, 20)), OPTIONS, bytes_read=500)
+    after = advance(state, one_pass(state, OPTIONS), OPTIONS, Clock(1.0, A.nbytes))
+    assert after.history[0].reads == pytest.approx((500 + A.nbytes) / A.nbytes)

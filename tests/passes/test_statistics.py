@@ -1,0 +1,48 @@
+"""Statistics add up in one fixed order, whoever adds them."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnmf.passes.statistics import ModelSums, Statistics, add, sum_in_order, tree_levels
+
+
+def _random_parts(count: int) -> list[Statistics]:
+    rng = np.random.default_rng(count)
+    return [
+        Statistics(
+            [ModelSums(rng.normal(size=(3, 3)), rng.normal(size=(7, 3)), rng.normal(size=3))], rows=int(rng.integers(9)),
+            squares=float(rng.normal()), bytes_read=int(rng.integers(100)),
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+
+
+def _by_levels(parts: list[Statistics]) -> Statistics:
+    for level in tree_levels(len(parts)):
+        parts = [parts[pair[0]] if len(pair) == 1 else add(parts[pair[0]], parts[pair[1]]) for pair in level]
+    return parts[0]
+
+
+@given(st.integers(1, 70))
+def test_adding_as_they_come_is_the_tree_bit_for_bit(count):
+    streamed, tree = sum_in_order(iter(_random_parts(count))), _by_levels(_random_parts(count))
+    assert streamed.models[0].P.tobytes() == tree.models[0].P.tobytes()
+    assert streamed.models[0].G.tobytes() == tree.models[0].G.tobytes()
+    assert streamed.squares == tree.squares
+
+
+@given(st.integers(1, 40))
+def test_counts_are_the_plain_sums(count):
+    parts = _random_parts(count)
+    total = sum_in_order(parts)
+    assert total.rows == sum(part.rows for part in parts)
+    assert total.bytes_read == sum(part.bytes_read for part in parts)
+    np.testing.assert_allclose(total.models[0].s, sum(part.models[0].s for part in parts))
+
+
+def test_adding_changes_neither_part():
+    left, right = _random_parts(2)
+    before = left.models[0].P.copy()
+    add(left, right)
+    assert (before == left.models[0].P).all()

@@ -1,0 +1,103 @@
+"""A visit: what one task folds equals the obvious dense computation, and its inputs stay as they were."""
+
+import itertools
+
+import naive
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dnmf.errors import InputError
+from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.visit import visit_group
+from dnmf.plan import Group
+from dnmf.sources import open_source
+
+
+def _matrix(rows: int, columns: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.random((rows, columns)) * (rng.random((rows, columns)) < 0.4)
+
+
+def _one_group(rows: int, pieces: int) -> Group:
+    cuts = np.unique(np.linspace(0, rows, pieces + 1).astype(int))
+    return Group(0, rows, tuple((int(a), int(b)) for a, b in itertools.pairwise(cuts)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.integers(1, 150), columns=st.integers(1, 40), rank=st.integers(1, 6), pieces=st.integers(1, 4),
+    sparse=st.booleans(), l1=st.sampled_from([0.0, 0.05]), l2=st.sampled_from([0.0, 0.3]),
+)  # fmt: skip
+def test_sums_are_those_of_the_exact_rows(rows, columns, rank, pieces, sparse, l1, l2):
+    A = _matrix(rows, columns, 1)
+    H = np.random.default_rng(2).random((rank, columns))
+    source = open_source(scipy.sparse.csr_array(A) if sparse else A)
+    statistics = visit_group(
+        source, _one_group(rows, pieces), Work((make_problem(H, l1, l2),), "float64", check=True), target=""
+    )
+    W = statistics.kept[0]
+    if l2:  # without it the solution is not unique when the rank is larger than the matrix
+        np.testing.assert_allclose(W, naive.nnls(H @ H.T + l2 * np.eye(rank), A @ H.T - l1), atol=1e-6)
+    sums = statistics.models[0]
+    np.testing.assert_allclose(sums.G, W.T @ W, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(sums.P, A.T @ W, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(sums.s, W.sum(axis=0), rtol=1e-10)
+    assert statistics.rows == rows
+    assert statistics.squares == pytest.approx((A**2).sum())
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", "uint32", "int32", "int64", "float16", "float32", "float64", "bool"]
+)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_every_stored_dtype_counts_as_its_values(dtype, sparse):
+    A = np.random.default_rng(0).integers(0, 2, (50, 12)).astype(dtype)
+    H = np.random.default_rng(1).random((3, 12)).astype(np.float32)
+    group, work = Group(0, 50, ((0, 50),)), Work((make_problem(H),), "float32", check=True)
+    values = scipy.sparse.csr_array(A) if sparse and dtype != "float16" else A
+    found = visit_group(open_source(values), group, work)
+    expected = visit_group(open_source(A.astype(np.float64)), group, work)
+    np.testing.assert_allclose(found.models[0].P, expected.models[0].P, rtol=1e-4)
+    assert found.squares == expected.squares
+
+
+def test_several_models_share_a_read_and_do_not_meet():
+    A = _matrix(90, 20, 3)
+    problems = [make_problem(np.random.default_rng(i).random((k, 20))) for i, k in enumerate((2, 5))]
+    group = Group(0, 90, ((0, 40), (40, 90)))
+    both = visit_group(open_source(A), group, Work(tuple(problems), "float64"))
+    assert both.rows == 90
+    for number, problem in enumerate(problems):
+        alone = visit_group(open_source(A), group, Work((problem,), "float64"))
+        assert both.models[number].P.tobytes() == alone.models[0].P.tobytes()
+
+
+def test_the_input_is_not_changed_and_may_be_read_only():
+    A = _matrix(60, 10, 4)
+    before = A.copy()
+    A.flags.writeable = False
+    work = Work((make_problem(np.random.default_rng(1).random((3, 10)), 0.1, 0.1),), "float64", check=True)
+    twice = [visit_group(open_source(A), Group(0, 60, ((0, 60),)), work).models[0].P for _ in range(2)]
+    assert twice[0].tobytes() == twice[1].tobytes()
+    assert (before == A).all()
+
+
+def test_a_dead_component_is_zero_and_harms_no_other():
+    H = np.random.default_rng(1).random((3, 10))
+    H[1] = 0
+    statistics = visit_group(
+        open_source(_matrix(30, 10, 5)), Group(0, 30, ((0, 30),)), Work((make_problem(H),), "float64"), target=""
+    )
+    assert (statistics.kept[0][:, 1] == 0).all()
+    assert np.isfinite(statistics.kept[0]).all()
+
+
+def test_an_overflow_is_an_error_and_never_a_number():
+    A = np.full((4, 3), 1e30)
+    with pytest.raises(InputError, match="float64"):
+        visit_group(
+            open_source(A), Group(0, 4, ((0, 4),)), Work((make_problem(np.full((2, 3), 1e10, np.float32)),), "float32")
+        )

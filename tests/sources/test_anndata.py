@@ -1,0 +1,196 @@
+"""AnnData: stores written by anndata (Zarr v2, v3, .h5ad), objects in memory, backed, and dask-backed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+from source_contract import COLUMN_NAMES, COLUMNS, ROW_NAMES, ROWS, SourceContract, StoredContract, read, small_matrix
+
+from dnmf import open_source
+from dnmf.errors import InputError
+
+anndata = pytest.importorskip("anndata", reason="anndata is not installed")
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+
+
+def annotated(X, **layers):
+    frames = {"obs": pd.DataFrame(index=ROW_NAMES), "var": pd.DataFrame(index=COLUMN_NAMES)}
+    return anndata.AnnData(X, **frames, layers=layers)
+
+
+def written(adata, folder, suffix):
+    path = folder / f"a{suffix[-5:]}"
+    if suffix == ".h5ad":
+        adata.write_h5ad(path)
+        return path
+    with anndata.settings.override(zarr_write_format=int(suffix[1])):
+        adata.write_zarr(path)
+    return path
+
+
+def store(convert, suffix, inner="", layer=False, **how):
+    def make(A, folder):
+        X = convert(A)
+        adata = annotated(np.ones_like(A), counts=X) if layer else annotated(X)
+        path = written(adata, folder, suffix)
+        return f"{path}{inner}" if inner else path
+
+    return make
+
+
+def formats(name, convert, **how):
+    return {f"{name} {suffix}": store(convert, suffix, **how) for suffix in ("v2.zarr", "v3.zarr", ".h5ad")}
+
+
+csr, csc = scipy.sparse.csr_matrix, scipy.sparse.csc_matrix
+
+
+class AnnDataContract(StoredContract):
+    NAMED = True
+
+    def change(self, data):
+        path = Path(data.partition("::")[0])
+        A = small_matrix()
+        A[1, 1] += 1
+        A[2] = 3
+        for old in [path] if path.is_file() else sorted(path.rglob("*"), reverse=True):
+            old.rmdir() if old.is_dir() else old.unlink()
+        if path.is_dir():
+            path.rmdir()
+        layer = {"counts": csr(A)} if "layers" in data else {}
+        written(annotated(csr(A), **layer), path.parent, ".h5ad" if path.suffix == ".h5ad" else "v3.zarr")
+
+
+class TestStoredCsr(AnnDataContract):
+    SPARSE = True
+    CASES = {
+        **formats("CSR", csr),
+        **formats("CSR array", scipy.sparse.csr_array),
+        **formats("CSR layer", csr, layer=True, inner="::layers/counts"),
+        **formats("CSR by name", csr, inner="::X"),
+        **formats("CSR integers", lambda A: csr(A.astype(np.uint16))),
+        **formats("CSR float32", lambda A: csr(A.astype(np.float32))),
+    }
+
+
+class TestStoredCsc(AnnDataContract):
+    """Served as the transpose, which is CSR."""
+
+    SPARSE = True
+    CASES = {**formats("CSC", csc), **formats("CSC layer", csc, layer=True, inner="::layers/counts")}
+
+    def test_rows_and_columns_are_exchanged(self, source):
+        assert source.transposed
+        assert source.shape == (COLUMNS, ROWS)
+
+
+class TestStoredDense(AnnDataContract):
+    SPARSE = False
+    CASES = {
+        **formats("dense", np.asarray),
+        **formats("dense integers", lambda A: A.astype(np.int32)),
+        **formats("dense layer", np.asarray, layer=True, inner="::layers/counts"),
+    }
+
+    def change(self, data):
+        super().change(data)
+
+
+class TestInMemory(SourceContract):
+    NAMED, SPARSE = True, True
+    CASES = {
+        "CSR": lambda A, folder: annotated(csr(A)),
+        "CSC": lambda A, folder: annotated(csc(A)),
+        "CSR array": lambda A, folder: annotated(scipy.sparse.csr_array(A)),
+        "a view": lambda A, folder: anndata.concat([annotated(csr(A)), annotated(csr(A))], index_unique="")[:ROWS],
+    }
+
+    def test_names_are_carried(self, source, case):
+        if case != "a view":  # concat renames
+            super().test_names_are_carried(source)
+
+
+class TestInMemoryDense(SourceContract):
+    NAMED, SPARSE = True, False
+    CASES = {
+        "dense": lambda A, folder: annotated(A),
+        "a view": lambda A, folder: annotated(A)[:, :],
+    }
+
+
+def backed(A, folder):
+    return anndata.read_h5ad(written(annotated(csr(A)), folder, ".h5ad"), backed="r")
+
+
+class TestBacked(SourceContract):
+    NAMED, SPARSE = True, True
+    CASES = {"CSR": backed, "its X": lambda A, folder: backed(A, folder).X}
+
+
+def dask_backed(convert):
+    def make(A, folder):
+        import dask.array
+
+        X = dask.array.from_array(A, chunks=(6, COLUMNS)).map_blocks(convert)
+        return annotated(X)
+
+    return make
+
+
+class TestDaskBacked(SourceContract):
+    NAMED, SPARSE = True, True
+    CASES = {"CSR": dask_backed(csr), "CSR array": dask_backed(scipy.sparse.csr_array)}
+
+
+def test_a_view_of_a_backed_object_is_not_taken_for_the_whole(tmp_path):
+    view = backed(small_matrix(), tmp_path)[:5]
+    with pytest.raises(InputError, match=r"a view of the AnnData backed by .*a\.h5ad.*to_memory"):
+        open_source(view)
+    assert open_source(view.to_memory()).shape == (5, COLUMNS)
+
+
+def test_an_object_without_X_is_refused():
+    with pytest.raises(InputError, match="has no X; pass one of its layers"):
+        open_source(annotated(None))
+
+
+@pytest.mark.parametrize("suffix", ["v3.zarr", ".h5ad"])
+def test_other_matrices_carry_the_names_that_fit_them(tmp_path, suffix):
+    adata = annotated(csr(small_matrix()))
+    adata.obsm["scores"], adata.varm["loadings"] = np.ones((ROWS, 3)), np.ones((COLUMNS, 2))
+    adata.raw = adata
+    adata = adata[:, :6].copy()
+    path = written(adata, tmp_path, suffix)
+    scores = open_source(f"{path}::obsm/scores")
+    assert (scores.row_names().tolist(), scores.column_names()) == (ROW_NAMES, None)
+    assert open_source(f"{path}::varm/loadings").row_names().tolist() == COLUMN_NAMES[:6]
+    raw = open_source(f"{path}::raw/X")
+    assert raw.row_names().tolist() == ROW_NAMES
+    assert raw.column_names().tolist() == COLUMN_NAMES
+    assert open_source(path).column_names().tolist() == COLUMN_NAMES[:6]
+
+
+@pytest.mark.parametrize("suffix", ["v2.zarr", "v3.zarr", ".h5ad"])
+@pytest.mark.parametrize("dtype", [object, "string", "category"])
+def test_names_of_any_text_type_are_read(tmp_path, suffix, dtype):
+    adata = annotated(csr(small_matrix()))
+    adata.obs["key"] = pd.array(ROW_NAMES, dtype=dtype)
+    with anndata.settings.override(allow_write_nullable_strings=True):
+        adata.obs = adata.obs.set_index("key")
+        path = written(adata, tmp_path, suffix)
+    assert open_source(path).row_names().tolist() == ROW_NAMES
+
+
+def test_damaged_names_are_refused_not_read_as_empty(tmp_path):
+    path = written(annotated(csr(small_matrix())), tmp_path, "v3.zarr")
+    chunk = next(p for p in (path / "obs/_index/c").rglob("*") if p.is_file())
+    chunk.unlink()
+    with pytest.raises(InputError, match=r"obs/_index.*names is missing or empty"):
+        open_source(path).row_names()
+
+
+def test_an_all_zero_sparse_store_reads_where_absence_is_said_to_mean_zeros(tmp_path):
+    path = written(annotated(csr((ROWS, COLUMNS), dtype=np.float32)), tmp_path, "v3.zarr")
+    source = open_source(path, missing_chunks="zeros")
+    assert not read(source, 0, ROWS).any()

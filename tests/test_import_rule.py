@@ -1,0 +1,79 @@
+"""Data flows one way: every import of dnmf goes down, and dask is met only where it belongs."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import dnmf
+
+ROOT = Path(dnmf.__file__).parent
+LAYERS = [
+    {"errors", "checksums"},
+    {"options", "kernels"},
+    {"sources"},
+    {"plan", "conversion"},
+    {"passes"},
+    {"fitting", "checkpoint"},
+    {"model", "record"},
+    {"run"},
+    {"api"},
+    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo"},
+    {"cli"},
+]
+DASK_IS_MET_IN = {"sources/dask_array.py", "passes/graph.py", "passes/choose.py", "cluster.py", "estimator.py"}
+
+
+def _layer(room: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if room in layer)
+
+
+def _modules():
+    return sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.name not in ("__init__.py", "__main__.py"))
+
+
+def _imports(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "dnmf":
+                yield from (f"dnmf.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down(path):
+    for name in _imports(path):
+        parts = name.split(".")
+        if parts[0] != "dnmf" or len(parts) == 1 or parts[1].startswith("_"):
+            continue
+        if parts[1] == _room(path):
+            continue
+        assert _layer(parts[1]) <= _layer(_room(path)), f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_dask_is_met_only_where_it_belongs(path):
+    met = {name.split(".")[0] for name in _imports(path)} & {"dask", "distributed"}
+    if met:
+        assert str(path.relative_to(ROOT)) in DASK_IS_MET_IN
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "kernels").glob("*.py")), ids=lambda p: p.name)
+def test_kernels_import_nothing_of_dnmf_but_kernels(path):
+    for name in _imports(path):
+        assert not name.startswith("dnmf") or name.startswith("dnmf.kernels")
+
+
+def test_importing_dnmf_imports_nothing_heavy():
+    import subprocess
+    import sys
+
+    code = "import dnmf, sys; print([m for m in ('numba', 'dask', 'sklearn', 'zarr', 'scipy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

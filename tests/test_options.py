@@ -1,0 +1,74 @@
+"""Options: validated once at the door, the same after a trip through JSON."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnmf.errors import InputError
+from dnmf.options import FitOptions, Penalty, format_bytes, parse_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("512MiB", 512 * 2**20), ("2 GB", 2 * 10**9), ("1.5 KiB", 1536), (4096, 4096), ("1e6", 10**6), ("3T", 3 * 10**12)],
+)
+def test_amounts_of_memory_are_read_as_people_write_them(text, count):
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1GB", "0", "1 XB", "nan"])
+def test_what_is_no_amount_of_memory_is_refused(text):
+    with pytest.raises(InputError, match="not an amount of memory"):
+        parse_bytes(text)
+
+
+@given(st.integers(1, 2**60))
+def test_formatted_bytes_are_within_a_tenth_of_a_unit(count):
+    assert parse_bytes(format_bytes(count)) == pytest.approx(count, rel=0.06)
+
+
+def test_a_penalty_takes_one_number_or_a_pair():
+    assert Penalty(l1=0.5, scale="objective").l1 == (0.5, 0.5)
+    assert Penalty(l2=(1, 2), scale="absolute").swapped().l2 == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("bad", [{"l1": -1}, {"l2": float("nan")}, {"l1": (1, 2, 3)}, {"l1": "strong"}])
+def test_a_strength_that_makes_no_sense_is_refused(bad):
+    with pytest.raises(InputError, match=next(iter(bad))):
+        Penalty(**bad, scale="objective")
+
+
+def test_the_relative_scale_says_that_it_is_not_there_yet():
+    with pytest.raises(InputError, match="not available yet"):
+        Penalty(l1=0.1)
+    assert Penalty().scale == "relative"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"rank": 0}, {"rank": 2.5}, {"rank": True}, {"init": "nndsvd"}, {"solver": "mu"}, {"loss": "kl"},
+        {"dtype": "float16"}, {"seed": -1}, {"tol": -1.0}, {"tol": float("nan")}, {"max_passes": 0}, {"penalty": 0.1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_option_out_of_its_range_is_refused_by_name(bad):
+    with pytest.raises(InputError, match=next(iter(bad))):
+        FitOptions(**{"rank": 3, **bad})
+
+
+@given(
+    rank=st.integers(1, 500), seed=st.integers(0, 2**63), tol=st.floats(0, 1), l1=st.floats(0, 10),
+    dtype=st.sampled_from(["float32", "float64"]), extrapolate=st.booleans(),
+)  # fmt: skip
+def test_options_survive_json(rank, seed, tol, l1, dtype, extrapolate):
+    options = FitOptions(
+        rank, seed=seed, tol=tol, dtype=dtype, extrapolate=extrapolate, penalty=Penalty(l1=l1, scale="objective")
+    )
+    assert FitOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
+
+
+def test_differences_are_listed_by_name():
+    assert FitOptions(3).differences(FitOptions(4, seed=1)) == ["rank: 3 → 4", "seed: 0 → 1"]

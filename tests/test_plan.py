@@ -1,0 +1,104 @@
+"""The plan: every row once, within the budget, the same for any number of workers."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dnmf.errors import BudgetError
+from dnmf.plan import Machine, Shape, make_plan
+from dnmf.sources.source import Layout
+
+MIB = 2**20
+
+
+def dense_layout(rows: int, row_bytes: int, step: int = 1) -> Layout:
+    cuts = np.append(np.arange(0, rows, step, dtype=np.int64), rows)
+    return Layout(cuts, cuts * row_bytes, step)
+
+
+def machine(memory: int = 2**34, threads: int = 1, base: int = 100 * MIB, workers: int = 1) -> Machine:
+    return Machine(threads, memory, base, workers)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 5000), row_bytes=st.integers(1, 200_000), step=st.integers(1, 700), rank=st.integers(1, 60),
+    threads=st.integers(1, 4),
+)  # fmt: skip
+def test_every_row_is_visited_once_and_in_order(rows, row_bytes, step, rank, threads):
+    plan = make_plan(dense_layout(rows, row_bytes, step), Shape(300, rank, 4), machine(2**40, threads))
+    panels = [panel for group in plan.groups for panel in group.panels]
+    assert panels[0][0] == 0
+    assert panels[-1][1] == rows
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(panels))
+    assert all(low < high for low, high in panels)
+    assert [(g.start, g.stop) for g in plan.groups] == [(g.panels[0][0], g.panels[-1][1]) for g in plan.groups]
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.integers(1, 5000), step=st.integers(1, 700), rank=st.integers(1, 60))
+def test_groups_begin_at_chunks_of_w_and_panels_at_chunks_of_the_data(rows, step, rank):
+    plan = make_plan(dense_layout(rows, 50_000, step), Shape(300, rank, 4), machine())
+    assert plan.w_rows % step == 0
+    assert all(group.start % plan.w_rows == 0 for group in plan.groups)
+    assert all(low % step == 0 for group in plan.groups for low, _ in group.panels)
+
+
+def test_nothing_depends_on_the_number_of_workers():
+    layout = dense_layout(100_000, 8000)
+    plans = [make_plan(layout, Shape(2000, 20, 4), machine(workers=n)) for n in (1, 3, 1000)]
+    assert plans[0] == plans[1] == plans[2]
+
+
+def test_panels_are_weighed_by_non_zeros_not_by_rows():
+    nonzeros = np.concatenate([np.full(1000, 50_000), np.full(100_000, 10)])  # the first thousand rows are dense
+    before = np.concatenate([[0], np.cumsum(nonzeros * 8)])
+    layout = Layout(np.arange(101_001, dtype=np.int64), before)
+    plan = make_plan(layout, Shape(60_000, 10, 4), machine(4 * 2**30))
+    sizes = [before[high] - before[low] for group in plan.groups for low, high in group.panels]
+    assert max(sizes) <= plan.panel_bytes
+    assert plan.need.total <= 0.7 * 4 * 2**30
+
+
+def test_a_tight_limit_makes_smaller_panels():
+    layout = dense_layout(100_000, 80_000)
+    wide = make_plan(layout, Shape(20_000, 10, 4), machine(16 * 2**30))
+    tight = make_plan(layout, Shape(20_000, 10, 4), machine(512 * MIB))
+    assert tight.panel_bytes < wide.panel_bytes
+    assert tight.need.total <= 0.7 * 512 * MIB
+
+
+def test_a_chunk_that_does_not_fit_is_refused_with_the_numbers():
+    layout = dense_layout(10_000, 800_000, step=1000)
+    with pytest.raises(BudgetError, match=r"panels.*limit of 512\.0 MiB.*1000 rows.*Try"):
+        make_plan(layout, Shape(200_000, 10, 4), machine(512 * MIB))
+
+
+def test_a_factor_that_does_not_fit_is_refused():
+    with pytest.raises(BudgetError, match="transpose"):
+        make_plan(dense_layout(1000, 100), Shape(10**8, 50, 4), machine(512 * MIB))
+
+
+def test_a_plan_is_cut_again_as_it_was_on_a_smaller_machine():
+    layout = dense_layout(300_000, 4000)
+    first = make_plan(layout, Shape(1000, 10, 4), machine(16 * 2**30))
+    again = make_plan(layout, Shape(1000, 10, 4), machine(2 * 2**30), first.cuts_json())
+    assert again == first
+
+
+def test_the_number_of_tasks_follows_the_data_not_its_chunks():
+    fine, coarse = dense_layout(1_000_000, 4000, 10), dense_layout(1_000_000, 4000, 1000)
+    shape = Shape(1000, 10, 4)
+    assert len(make_plan(fine, shape, machine()).groups) <= 64
+    assert len(make_plan(coarse, shape, machine()).groups) <= 64
+    huge = make_plan(dense_layout(2**22, 2**25, 2**5), Shape(2**23, 1, 4), machine(2**44))
+    assert len(huge.groups) <= 22_000
+
+
+def test_the_projection_is_the_sum_of_its_parts():
+    need = make_plan(dense_layout(5000, 4000), Shape(1000, 10, 4), machine()).need
+    assert need.total == need.base + need.panels + need.workspace + need.statistics + need.factors
+    assert "process" in str(need)

@@ -1,0 +1,230 @@
+"""SIGTERM, SIGINT and SIGKILL in the middle of a fit: what is committed is kept, and a resume has the same bits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import zarr
+from example_events import a_pass
+
+import dnmf
+from dnmf.errors import Interrupted
+from dnmf.fitting.events import PassDone, Started
+from dnmf.inspection import run_status
+from dnmf.signals import StopAfterPass
+
+PASSES = 12
+OPTIONS = ["--rank", "15", "--tol", "0", "--max-passes", str(PASSES), "--seed", "3"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Large enough that passes take some ten milliseconds, and a signal meets one of them."""
+    path = tmp_path_factory.mktemp("data") / "a.zarr"
+    values = np.random.default_rng(0).random((12_000, 400), dtype=np.float32)
+    zarr.create_array(path, data=values, chunks=(1000, 400))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, data):
+    store = tmp_path_factory.mktemp("run") / "a.dnmf"
+    return dnmf.fit(data, rank=15, tol=0, max_passes=PASSES, seed=3, store=store)
+
+
+def program(*arguments):
+    command = [sys.executable, "-m", "dnmf.cli", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def start_fit(data, store, *more):
+    return program("fit", data, *OPTIONS, "--store", store, "--json", *more)
+
+
+def wait_for_pass(process, number):
+    for line in process.stdout:
+        record = json.loads(line)
+        if record["type"] == "pass" and record["number"] == number:
+            return
+    raise AssertionError(f"the fit ended before pass {number}: {process.stderr.read()}")
+
+
+def end(process):
+    _, errors = process.communicate(timeout=120)
+    assert "Traceback" not in errors
+    return process.returncode, errors
+
+
+def assert_resumes_to(store, model, *more):
+    code, errors = end(program("resume", store, *more))
+    assert code == 0, errors
+    resumed = dnmf.load(store)
+    assert np.array_equal(resumed.H, model.H)
+    assert np.array_equal(resumed.d, model.d)
+    assert np.array_equal(resumed.read_W(), model.read_W())
+    assert [record.objective for record in resumed.history] == [record.objective for record in model.history]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_fit_after_its_pass_and_resume_has_the_same_bits(tmp_path, data, uninterrupted, signum, code):
+    store = tmp_path / "b.dnmf"
+    process = start_fit(data, store)
+    wait_for_pass(process, 2)
+    process.send_signal(signum)
+    returned, errors = end(process)
+    assert returned == code, errors
+    assert f"resume with: dnmf resume {store}" in errors
+    found = run_status(store)
+    assert found["status"] == "stopped"
+    assert 2 <= found["passes"] < PASSES
+    assert_resumes_to(store, uninterrupted)
+
+
+def test_a_killed_driver_resumes_with_the_same_bits(tmp_path, data, uninterrupted):
+    store = tmp_path / "b.dnmf"
+    process = start_fit(data, store)
+    wait_for_pass(process, 3)
+    process.kill()
+    end(process)
+    assert run_status(store)["passes"] >= 3
+    assert_resumes_to(store, uninterrupted)
+
+
+def test_a_second_signal_stops_at_once_and_what_is_committed_is_kept(tmp_path, data):
+    store = tmp_path / "b.dnmf"
+    process = start_fit(data, store)
+    wait_for_pass(process, 1)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    returned, errors = end(process)
+    assert returned in (75, 130), errors
+    assert run_status(store)["status"] == "stopped"
+
+
+def test_exit_codes_of_signals_pass_through_dask(tmp_path, data):
+    store = tmp_path / "b.dnmf"
+    command = [sys.executable, "-m", "dask", "nmf", "fit", data, *OPTIONS, "--store", str(store), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_pass(process, 1)
+    process.send_signal(signal.SIGTERM)
+    assert end(process)[0] == 75
+
+
+def test_the_interruption_is_an_object_in_json(tmp_path, data):
+    process = start_fit(data, tmp_path / "b.dnmf")
+    wait_for_pass(process, 1)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    last = json.loads(output.splitlines()[-1])
+    assert (last["type"], last["exit_code"]) == ("interrupted", 75)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_to_the_whole_job_does_not_cost_the_workers_their_pass(tmp_path, data, uninterrupted, signum, code):
+    store = tmp_path / "b.dnmf"
+    command = [
+        sys.executable,
+        "-m",
+        "dnmf.cli",
+        "fit",
+        data,
+        *OPTIONS,
+        "--store",
+        str(store),
+        "--json",
+        "--workers",
+        "2",
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for_pass(process, 2)
+    if signum == signal.SIGINT:
+        os.killpg(process.pid, signum)  # as a terminal does
+    else:
+        process.send_signal(signum)
+    returned, errors = end(process)
+    assert returned == code, errors
+    assert_resumes_to(store, uninterrupted)
+
+
+# The callback alone
+
+
+def small_fit(store, callbacks, max_passes=6):
+    values = np.random.default_rng(0).random((60, 8))
+    return dnmf.fit(values, rank=2, tol=0, max_passes=max_passes, store=store, callbacks=callbacks)
+
+
+def test_without_a_signal_a_fit_goes_on(tmp_path):
+    with StopAfterPass(tmp_path / "a.dnmf") as stop:
+        assert small_fit(tmp_path / "a.dnmf", [stop]).history
+
+
+def test_the_first_signal_is_noted_and_the_fit_stops_when_it_is_committed(tmp_path):
+    said = []
+    with StopAfterPass(tmp_path / "a.dnmf", said.append) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="the start, which is committed") as caught:
+            small_fit(tmp_path / "a.dnmf", [stop])
+    assert caught.value.signum == signal.SIGTERM
+    assert len(said) == 1
+    assert run_status(tmp_path / "a.dnmf")["status"] == "stopped"
+
+
+def test_a_pass_that_is_not_committed_is_no_place_to_stop(tmp_path):
+    stop = StopAfterPass(tmp_path / "a.dnmf")
+    stop.signum = signal.SIGTERM
+    stop(a_pass(committed=False))
+    with pytest.raises(Interrupted):
+        stop(a_pass(committed=True))
+
+
+def test_a_signal_in_the_last_pass_lets_the_fit_finish(tmp_path):
+    stop = StopAfterPass(tmp_path / "a.dnmf")
+
+    def signal_in_last_pass(event):
+        if isinstance(event, PassDone) and event.record.number == 4:
+            stop.signum = signal.SIGTERM
+
+    model = small_fit(tmp_path / "a.dnmf", [signal_in_last_pass, stop], max_passes=4)
+    assert len(model.history) == 4
+
+
+def test_a_second_signal_raises_at_once(tmp_path):
+    with StopAfterPass(tmp_path / "a.dnmf", lambda line: None):
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as caught:
+            signal.raise_signal(signal.SIGTERM)
+        assert caught.value.code == 143  # nothing is committed: there is nothing to resume
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_the_handlers_from_before_come_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with StopAfterPass(tmp_path / "a.dnmf"):
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_outside_the_main_thread_no_handlers_are_asked_for(tmp_path):
+    failed = []
+
+    def use():
+        try:
+            with StopAfterPass(tmp_path / "a.dnmf") as stop:
+                stop(Started("sample", 0.2))
+        except ValueError as error:  # what Python says to a handler from another thread
+            failed.append(error)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert not failed
