@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dnmf.checkpoint import CheckpointWarning, Store, exists, read_latest
+from dnmf.checkpoint.generations import read_generation
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError
-from dnmf.generations import read_generation
 
 
 def state_of(number: int) -> dict[str, np.ndarray]:
@@ -232,7 +232,7 @@ def test_a_copy_without_its_lock_file_is_a_store(tmp_path):
 def test_another_format_version_is_refused_by_its_number_for_reading_and_writing(tmp_path, monkeypatch):
     root = tmp_path / "run.dnmf"
     with monkeypatch.context() as later:
-        later.setattr("dnmf.generations.FORMAT", 17)
+        later.setattr("dnmf.checkpoint.generations.FORMAT", 17)
         commit_all(root, 1)
     before = sorted(path.name for path in root.rglob("*"))
     for enter in (read_latest, Store):
@@ -328,7 +328,7 @@ def test_a_reader_overtaken_by_a_writer_reads_what_the_writer_moved_on_to(tmp_pa
         commit_all(root, 2, 3)  # generation 1 is pruned before the reader gets to it
         return read_generation(directory, checksum)
 
-    monkeypatch.setattr("dnmf.checkpoint.read_generation", overtaken_read)
+    monkeypatch.setattr("dnmf.checkpoint.store.read_generation", overtaken_read)
     with warnings.catch_warnings():
         warnings.simplefilter("error", CheckpointWarning)
         assert read_latest(root).number == 3

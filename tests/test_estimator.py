@@ -307,7 +307,7 @@ def test_defaults_are_scikit_learns():
 def test_a_fitted_estimator_pickles(stored, tmp_path):
     X = planted(10)
     nmf = NMF(3, random_state=0, store=tmp_path / "run.dnmf" if stored else None).fit(X)
-    again = pickle.loads(pickle.dumps(nmf))  # noqa: S301
+    again = pickle.loads(pickle.dumps(nmf))
     np.testing.assert_array_equal(again.transform(X), nmf.transform(X))
     np.testing.assert_array_equal(again.model_.read_W(), nmf.model_.read_W())
 

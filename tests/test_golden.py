@@ -30,7 +30,7 @@ def species_store(shared_data, tmp_path_factory):
 @pytest.mark.parametrize("tag", SETTINGS)
 def test_ten_iterations_reproduce_rcppml(tag, golden, species_store, client):
     folder = golden / "rcppml_fits"
-    row = next(r for r in csv.DictReader(open(folder / "index.csv")) if r["tag"] == tag)
+    row = next(r for r in csv.DictReader((folder / "index.csv").read_text().splitlines()) if r["tag"] == tag)
     start = _table(folder / f"winit_seed{row['seed']}.csv.gz")
     W, d, H = (_table(folder / f"{tag}_{part}.csv.gz") for part in "wdh")
     penalty = dnmf.Penalty(l1=float(row["L1"]), l2=float(row["L2"]), scale="absolute")

@@ -21,7 +21,9 @@ LAYERS = [
     {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo"},
     {"cli"},
 ]
-DASK_IS_MET_IN = {"sources/dask_array.py", "passes/graph.py", "passes/choose.py", "cluster.py", "estimator.py"}
+DASK_IS_MET_IN = {
+    "sources/dask_array.py", "passes/graph.py", "passes/choose.py", "cluster.py", "estimator.py", "cli/where.py",
+}  # fmt: skip
 
 
 def _layer(room: str) -> int:

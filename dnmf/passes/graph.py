@@ -4,11 +4,12 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 import dask
 from distributed import Client, KilledWorker, default_client, wait
-from distributed.client import Future, FutureCancelledError
+from distributed.client import Future
 from distributed.comm import CommClosedError
 
 import dnmf
@@ -29,7 +30,7 @@ ASK_TRIES = 3
 ASK_PAUSE_S = 1.0
 POLL_S = 2.0
 VISIT = "dnmf-visit"
-LOST = (FutureCancelledError, CommClosedError, TimeoutError, ConnectionError)
+LOST = (CancelledError, CommClosedError, TimeoutError, ConnectionError)
 
 
 def client_at(address: str) -> Client:

@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.presence import absent_object, is_hdf5, object_shape
-from dnmf.sources.source import check_dtype, names_of
+from dnmf.sources.source import NUMERIC_KINDS, check_dtype, names_of
 
 log = logging.getLogger("dnmf")
 READ_TRIES = 3
@@ -239,9 +239,7 @@ def annotation_names(path: str, frame: str, length: int | None = None) -> np.nda
         return None
     index = index.decode() if isinstance(index, bytes) else index
     inner = f"{frame}/{index}"
-    if not is_array(open_node(path, inner)):  # text that may be missing: values and a mask
-        inner += "/values"
-    names = _read_names(path, inner)
+    names = np.asarray(names_of(_read_names(path, inner)))
     if length is not None and len(names) != length:
         raise InputError(f"{path}::{inner}: {len(names)} names for {length} rows or columns; the store is damaged")
     return names
@@ -249,11 +247,22 @@ def annotation_names(path: str, frame: str, length: int | None = None) -> np.nda
 
 def _read_names(path: str, inner: str) -> np.ndarray:
     node = open_node(path, inner)
+    if is_array(node):
+        return _read_vector(node, f"{path}::{inner}")
+    if "categories" in node:
+        names = np.append(np.asarray(names_of(_read_names(path, f"{inner}/categories"))), "nan")
+        return names[_read_names(path, f"{inner}/codes")]  # code -1 is a missing name
+    return _read_names(path, f"{inner}/values")  # text that may be missing: values and a mask
+
+
+def _read_vector(node: Any, address: str) -> np.ndarray:
+    """Return a whole array of any dtype, refused when a chunk of text is absent."""
     try:
-        absent = absent_object(node, 0, node.shape[0]) if node.shape[0] else None
-        names = names_of(node[:])
+        is_text = node.shape[0] > 0 and node.dtype.kind not in NUMERIC_KINDS  # codes may be zeros left out
+        absent = absent_object(node, 0, node.shape[0]) if is_text else None
+        values = np.asarray(node[:])
     except Exception as error:
-        raise InputError(f"{path}::{inner}: the names cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(f"{address}: the names cannot be read ({type(error).__name__}: {error})") from error
     if absent is not None:
-        raise InputError(f"{path}::{inner}: chunk {absent} of the names is missing or empty; restore the file")
-    return np.asarray(names)
+        raise InputError(f"{address}: chunk {absent} of the names is missing or empty; restore the file")
+    return values

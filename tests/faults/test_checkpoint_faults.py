@@ -30,9 +30,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dnmf.checkpoint import CheckpointWarning, Files, Generation, Store, exists, read_latest
+from dnmf.checkpoint.generations import seal
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError
-from dnmf.generations import seal
 
 # Make the directory, write two arrays and the manifest, sync, name it, sync; write the pointer, sync, flip, sync.
 OPERATIONS_UNTIL_PRUNED = 11

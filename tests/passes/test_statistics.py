@@ -11,7 +11,8 @@ def _random_parts(count: int) -> list[Statistics]:
     rng = np.random.default_rng(count)
     return [
         Statistics(
-            [ModelSums(rng.normal(size=(3, 3)), rng.normal(size=(7, 3)), rng.normal(size=3))], rows=int(rng.integers(9)),
+            [ModelSums(rng.normal(size=(3, 3)), rng.normal(size=(7, 3)), rng.normal(size=3))],
+            rows=int(rng.integers(9)),
             squares=float(rng.normal()), bytes_read=int(rng.integers(100)),
         )
         for _ in range(count)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from dnmf.checkpoint.files import Files
 from dnmf.errors import CheckpointError
-from dnmf.files import Files
 
 
 def take_lock(path: Path, guarded: Path, files: Files) -> IO[str]:

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.checkpoint.files import Files
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
-from dnmf.files import Files
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -23,10 +23,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dnmf.checksums import crc32c_of
-from dnmf.errors import CheckpointError, CorruptError
-from dnmf.files import Files, explained
-from dnmf.generations import (
+from dnmf.checkpoint.files import Files, explained
+from dnmf.checkpoint.generations import (
     MANIFEST,
     DamageError,
     Generation,
@@ -40,9 +38,9 @@ from dnmf.generations import (
     unseal,
     write_generation,
 )
-from dnmf.locks import noted_holder, take_lock
-
-__all__ = ["CheckpointWarning", "Files", "Generation", "Store", "exists", "read_latest"]
+from dnmf.checkpoint.locks import noted_holder, take_lock
+from dnmf.checksums import crc32c_of
+from dnmf.errors import CheckpointError, CorruptError
 
 _CURRENT, _LOCK = "CURRENT", "LOCK"
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")

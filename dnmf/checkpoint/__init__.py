@@ -1,0 +1,7 @@
+"""A run's store on disk: whole generations, committed one after another and verified when read."""
+
+from dnmf.checkpoint.files import Files
+from dnmf.checkpoint.generations import Generation
+from dnmf.checkpoint.store import CheckpointWarning, Store, exists, read_latest
+
+__all__ = ["CheckpointWarning", "Files", "Generation", "Store", "exists", "read_latest"]
