@@ -60,7 +60,7 @@ def planted_sparse(rows: int = 5000, columns: int = 2000, rank: int = 10, share:
     W = rng.gamma(1.0, size=(rows, rank)) * (rng.random((rows, rank)) < 0.3)
     H = rng.gamma(1.0, size=(rank, columns)) * (rng.random((rank, columns)) < 0.3)
     mean = W @ H + 0.05
-    counts = rng.poisson(mean * (share / mean.mean()) * 1.4)
+    counts = rng.poisson(mean * (share / mean.mean()) * 1.08)
     return scipy.sparse.csr_array(counts.astype(np.float32))
 
 

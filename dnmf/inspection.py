@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
+from dnmf.checkpoint.locks import noted_holder
 from dnmf.errors import BudgetError, InputError
-from dnmf.locks import noted_holder
 from dnmf.options import parse_bytes
 from dnmf.plan import Shape, make_plan
 from dnmf.sources import Source
