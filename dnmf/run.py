@@ -1,6 +1,7 @@
 """A fit from beginning to end: plan, start, pass after pass, commit, finish."""
 
 import logging
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dnmf.fitting.state import State
 from dnmf.fitting.step import first_state, reconsider
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
+from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.plan import Shape, make_plan
 from dnmf.record import RunRecord, differences, versions
@@ -85,10 +87,14 @@ class Run:
         self._fingerprint: dict[str, Any] = {}
 
     def __enter__(self) -> "Run":
+        self._held = ExitStack()
+        self._held.callback(self.engine.executor.close)
+        # Held for the whole run: setting the limit takes longer than a pass over a small sample.
+        self._held.enter_context(one_blas_thread())
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.engine.executor.close()
+        self._held.close()
 
     def _plan(self, source: Source, resources: Resources, stored: bool, cuts: dict[str, Any] | None) -> Engine:
         executor = choose_executor(resources.client, source)

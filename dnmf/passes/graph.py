@@ -225,6 +225,8 @@ class OnCluster(Executor):
         """Return when `future` is done; raise when no worker could have moved it for too long."""
         standing_since = None
         while True:
+            if self.client.status != "running":  # what is asked of it now would wait for its own, longer timeouts
+                raise ConnectionError(f"the connection to the scheduler is {self.client.status}")
             try:
                 wait(future, timeout=POLL_S)
                 return
@@ -232,7 +234,7 @@ class OnCluster(Executor):
                 standing_since = self._standing_since(standing_since)
 
     def _standing_since(self, since: float | None) -> float | None:
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
         if any(worker.get("status") == "running" for worker in workers.values()):
             return None
         now = time.monotonic()

@@ -48,10 +48,11 @@ def processes(tmp_path):
         deadline = time.monotonic() + 60
         while not os.path.exists(file) and time.monotonic() < deadline:
             time.sleep(0.05)
-        with Client(scheduler_file=file, set_as_default=False, timeout=30) as client:
-            client.wait_for_workers(1)
-            OnCluster(client).machine(None)  # the worker has imported all it needs
-            yield scheduler, worker, client
+        client = Client(scheduler_file=file, set_as_default=False, timeout=30)
+        client.wait_for_workers(1)
+        OnCluster(client).machine(None)  # the worker has imported all it needs
+        yield scheduler, worker, client
+        client.close(timeout=0.5)
 
 
 class KillsTheScheduler:

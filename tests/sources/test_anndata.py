@@ -11,6 +11,7 @@ from dnmf import open_source
 from dnmf.errors import InputError
 
 anndata = pytest.importorskip("anndata", reason="anndata is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # about Zarr's versions
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
 
@@ -29,7 +30,7 @@ def written(adata, folder, suffix):
     return path
 
 
-def store(convert, suffix, inner="", layer=False, **how):
+def store(convert, suffix, inner="", layer=False):
     def make(A, folder):
         X = convert(A)
         adata = annotated(np.ones_like(A), counts=X) if layer else annotated(X)
@@ -92,9 +93,6 @@ class TestStoredDense(AnnDataContract):
         **formats("dense integers", lambda A: A.astype(np.int32)),
         **formats("dense layer", np.asarray, layer=True, inner="::layers/counts"),
     }
-
-    def change(self, data):
-        super().change(data)
 
 
 class TestInMemory(SourceContract):

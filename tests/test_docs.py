@@ -1,0 +1,115 @@
+"""What the README and the pages under docs/ say can be done: their snippets run, their links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+import yaml
+import zarr
+
+from dnmf.cli import commands
+from dnmf.cluster import SAFE_DEFAULTS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("*/*.md"))]
+PAGES = list(dict.fromkeys(PAGES))
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+SKIPPED = "# not run"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced blocks of a page in one language."""
+    return [text for found, text in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def dnmf_lines(page: Path) -> list[list[str]]:
+    """Return the words of every ``dnmf …`` command in the sh blocks of a page."""
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [shlex.split(part, comments=True) for part in parts if part.startswith("dnmf ")]
+
+
+def named(pages: list[Path]) -> list:
+    return [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in pages]
+
+
+@pytest.fixture(scope="module")
+def small_data(tmp_path_factory):
+    """The files the pages speak of, small."""
+    import anndata
+
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(rng.gamma(0.5, size=(400, 6)) @ rng.gamma(0.5, size=(6, 60)))
+    kept = scipy.sparse.csr_matrix(counts.astype(np.float32))
+    data = anndata.AnnData(kept, layers={"counts": kept.astype(np.int32)})
+    data.write_zarr(folder / "counts.zarr")
+    data.write_h5ad(folder / "counts.h5ad")
+    data[:100].copy().write_zarr(folder / "new.zarr")
+    scipy.io.mmwrite(folder / "matrix.mtx", scipy.sparse.coo_matrix(counts.T))
+    zarr.create_array(folder / "dense.zarr", data=counts.astype(np.float32), chunks=(64, 60))
+    return folder
+
+
+@pytest.fixture
+def folder(small_data, tmp_path, monkeypatch):
+    """A working directory of its own with these files."""
+    import shutil
+
+    shutil.copytree(small_data, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", named([page for page in PAGES if blocks(page, "python")]))
+def test_the_python_snippets_of_a_page_run_one_after_the_other(page, folder):
+    names = {"__name__": "__main__"}
+    for number, text in enumerate(blocks(page, "python"), 1):
+        code = compile(text, f"{page.name}, block {number}", "exec")
+        if not text.startswith(SKIPPED):
+            exec(code, names)
+
+
+@pytest.mark.parametrize("page", named([page for page in PAGES if dnmf_lines(page)]))
+def test_the_commands_of_a_page_exist_with_these_options(page):
+    for _, name, *arguments in dnmf_lines(page):
+        command = commands.get_command(click.Context(commands), name)
+        assert command is not None, f"there is no command {name!r}"
+        command.make_context(name, arguments)  # a usage error says what is wrong
+
+
+@pytest.mark.parametrize("page", named(PAGES))
+def test_relative_links_lead_to_files(page):
+    targets = [target.partition("#")[0] for target in LINK.findall(page.read_text(encoding="utf-8"))]
+    missing = [t for t in targets if t and "://" not in t and not (page.parent / t).exists()]
+    assert missing == []
+
+
+def test_the_readme_is_short_and_links_every_page():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert [page.name for page in ROOT.glob("docs/*.md") if f"docs/{page.name}" not in text] == []
+
+
+def test_the_readme_has_a_python_example_of_ten_lines_and_six_commands():
+    readme = ROOT / "README.md"
+    example, *_ = blocks(readme, "python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 10
+    assert len(dnmf_lines(readme)) <= 7  # the six, and the demo
+
+
+def test_dask_yaml_says_what_the_command_line_sets():
+    def flat(values: dict, at: str = "") -> dict:
+        found = {}
+        for name, value in values.items():
+            path = f"{at}.{name}" if at else name
+            found.update(flat(value, path) if isinstance(value, dict) else {path: value})
+        return found
+
+    assert flat(yaml.safe_load((ROOT / "deploy" / "dask.yaml").read_text(encoding="utf-8"))) == SAFE_DEFAULTS
