@@ -41,8 +41,8 @@ def markdown(measurements: Sequence[Measurement], environment: dict[str, Any]) -
         "Written by `python -m benchmarks`; do not edit. Every program runs in one process in the same run, float32,",
         f"BLAS on one thread, {seeds} seeds. dnmf uses the threads of its process beside that; compare CPU seconds.",
         "The error is recomputed from the factors in float64, the same way for all. Reads of dnmf include its start;",
-        "scikit-learn's are two an iteration, those of its start not counted. Only ratios within one run travel to",
-        "other machines.",
+        "scikit-learn's (from its default start, tol=0) are two an iteration, those of its start not counted. Only",
+        "ratios within one run travel to other machines.",
         "",
         f"{environment['date']} · Python {environment['python']} · {packages} · {environment['processors']} processors "
         f"({environment['architecture']})",

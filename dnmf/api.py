@@ -10,7 +10,6 @@ from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
 from dnmf.options import FitOptions, Penalty, parse_bytes
-from dnmf.passes.blas import one_blas_thread
 from dnmf.record import RunRecord
 from dnmf.run import Resources, Run, refuse_changed
 from dnmf.sources import open_source
@@ -99,7 +98,6 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     options = FitOptions(rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate)
     resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
     with ExitStack() as stack:
-        stack.enter_context(one_blas_thread())
         run = stack.enter_context(Run(opened, options, resources, stored=store is not None))
         start = run.checked_start(W, H)
         if store is not None:
@@ -134,18 +132,27 @@ def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_
     """
     store = Path(store)
     with ExitStack() as stack:
-        stack.enter_context(one_blas_thread())
         lock = stack.enter_context(checkpoint.Store(_existing(store)))
         generation = checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record)
         if record.status == "done":
             return _finished(generation, store, max_passes, tol)
         options = record.options.with_limits(max_passes, tol)
-        opened = open_source(record.address if source is None else source, missing_chunks=record.missing_chunks)
+        address = _stored_address(record, store) if source is None else source
+        opened = open_source(address, missing_chunks=record.missing_chunks)
         refuse_changed(record, opened, force)
         resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
         run = stack.enter_context(Run(opened, options, resources, stored=True, cuts=record.plan))
         return run.go_on(run.restore(lock, record, generation.arrays))
+
+
+def _stored_address(record: RunRecord, store: Path) -> str:
+    if record.fingerprint.get("kind") == "dask" or "crc32c" in record.fingerprint:  # of an object, not of a path
+        raise CheckpointError(
+            f"{store}: the data was not read from a path ({record.address}); give it again: "
+            f"dnmf.resume({str(store)!r}, source=…)"
+        )
+    return record.address
 
 
 def _finished(generation: checkpoint.Generation, store: Path, max_passes: int | None, tol: float | None) -> Model:

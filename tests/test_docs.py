@@ -16,8 +16,8 @@ from dnmf.cli import commands
 from dnmf.cluster import SAFE_DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("*/*.md"))]
-PAGES = list(dict.fromkeys(PAGES))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+PAGES += [page for folder in ("docs", "deploy", "benchmarks") for page in sorted((ROOT / folder).rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SKIPPED = "# not run"

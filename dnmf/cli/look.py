@@ -1,5 +1,6 @@
 """The commands that need no workers: inspect, status, convert."""
 
+import shlex
 from dataclasses import asdict
 from typing import Any
 
@@ -72,5 +73,5 @@ def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None
         record,
         labelled("done", f"{report.target}: {report.kind}, {rows:,} × {columns:,}{entries}, {report.dtype}"),
         labelled("size", f"{format_bytes(report.bytes_written)} on disk"),
-        labelled("look", f"dnmf inspect {target}"),
+        labelled("look", f"dnmf inspect {shlex.quote(target)}"),
     )

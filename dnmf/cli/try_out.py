@@ -29,7 +29,9 @@ def demo(folder: str, workers: int) -> None:
     digits = load_digits()
     data, store = (str(path) for path in prepare_folder(Path(folder), digits))
     output.say(
-        f"The digits of scikit-learn, {digits.values.shape[0]:,} images of 8 × 8 pixels, as a Zarr store on disk.", ""
+        f"{digits.values.shape[0]:,} handwritten digits of 8 × 8 pixels, as a Zarr store on disk.",
+        "The first run on a machine compiles the kernels, which takes a while.",
+        "",
     )
     with watched(store, Where("local", workers), output, every_s=0.0) as (client, callbacks):
         model = fit(os.path.abspath(data), RANK, store=store, client=client, callbacks=callbacks)
@@ -69,5 +71,5 @@ def _next(data: str, store: str) -> list[str]:
         labelled("next", f"dnmf inspect {shlex.quote(data)}"),
         labelled("", f"dnmf inspect {shlex.quote(store)}"),
         labelled("", f"dnmf status {shlex.quote(store)}"),
-        labelled("python", f"import dnmf; model = dnmf.load({store!r}); model.W, model.d, model.H"),
+        labelled("python", f"import dnmf; model = dnmf.load({store!r})"),
     ]

@@ -1,6 +1,7 @@
 """Where the work of a command is done: threads of this process, workers on this machine, or a scheduler."""
 
 import functools
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -63,11 +64,23 @@ class Where:
 
     def _refuse_no_address(self) -> None:
         name = str(self.scheduler)
-        if name != "local" and ":" not in name and not Path(name).is_file():
+        if Path(name).is_file():
+            if not _names_a_scheduler(Path(name)):
+                raise ClusterError(
+                    f"--scheduler {name}: not a scheduler file; dask scheduler --scheduler-file writes one"
+                )
+        elif name != "local" and ":" not in name:
             raise ClusterError(
                 f"--scheduler {name}: neither 'local', nor a scheduler file that exists, nor an address such as "
                 "tcp://host:8786"
             )
+
+
+def _names_a_scheduler(file: Path) -> bool:
+    try:
+        return "address" in json.loads(file.read_bytes())
+    except (ValueError, TypeError):
+        return False
 
 
 @contextmanager

@@ -21,8 +21,10 @@ class OneBlasThread:
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._holders == 0:  # libraries that were loaded since the last time are found anew
-                self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
+            if self._holders == 0:
+                libraries = ThreadpoolController()  # anew: some may have been loaded since the last time
+                _take_control(libraries)
+                self._limits = libraries.limit(limits=1, user_api="blas")
             self._holders += 1
 
     def __exit__(
@@ -31,7 +33,15 @@ class OneBlasThread:
         with self._lock:
             self._holders -= 1
             if self._holders == 0:
+                _take_control(ThreadpoolController())
                 self._limits.restore_original_limits()
+
+
+def _take_control(libraries: ThreadpoolController) -> None:
+    """Let this thread set the limits: newer threadpoolctl listens to one thread and ignores others without a word."""
+    for library in libraries.lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 @cache

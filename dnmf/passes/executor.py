@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.errors import ClusterError
-from dnmf.passes.problem import Work
+from dnmf.errors import ClusterError, InputError
+from dnmf.passes.problem import SQUARES, Work
 from dnmf.passes.statistics import Statistics
 from dnmf.plan import Group, Machine, Plan
 from dnmf.sources.source import Source
@@ -106,5 +106,10 @@ def run_pass(
         raise ClusterError(
             f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "
             "counted twice. The last checkpoint is not affected"
+        )
+    if work.check and work.problems and work.scale is None and 0 < statistics.squares < SQUARES[work.dtype][0]:
+        raise InputError(
+            f"{source.address}: the squares of its values add up to {statistics.squares:.3g}, so small that products "
+            f"in {work.dtype} vanish; rescale the values"
         )
     return statistics

@@ -9,6 +9,7 @@ from dnmf.errors import InputError
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
 MOST_SWEEPS = 1000
+SQUARES = {"float32": (1e-32, 1e34), "float64": (1e-150, 1e150)}  # ‖A‖² whose products neither vanish nor overflow
 
 
 @dataclass(frozen=True)

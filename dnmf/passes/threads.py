@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, Job
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, sum_in_order
@@ -43,9 +44,10 @@ class InProcess(Executor):
 
     def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
         """Return the sum over all jobs."""
-        return sum_in_order(
-            self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, target), jobs)
-        )
+        with one_blas_thread():  # once, not for each task anew
+            return sum_in_order(
+                self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, target), jobs)
+            )
 
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``."""

@@ -11,7 +11,7 @@ from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.products import cross_csr, fold_csr
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
-from dnmf.passes.problem import MOST_SWEEPS, Problem, Work
+from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Problem, Work
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.plan import BLOCK_BYTES, Group
@@ -21,7 +21,7 @@ ROWS_IN_STEP = 64  # a block of dense rows has a multiple of these: enough for t
 MOST_BLOCK_ROWS = 2048
 ROWS_IN_SUM = 128  # dense rows whose products are added in the dtype of the computation before float64 takes over
 WIDENED = {"?": np.uint8, "e": np.float32}  # bool and float16, which the kernel does not know
-CSR_PROBLEMS = {1: "a column index outside the matrix", 2: "a column more than once", 3: "offsets that fall"}
+CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
 
 
 def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | None = None,
@@ -55,7 +55,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         for (start, stop), rows, waited_s in _read_ahead(source, group.panels):
             began = time.perf_counter()
             if work.check:
-                total.squares += check_rows(source, start, rows)
+                total.squares += check_rows(source, start, rows, work.dtype)
             for low, block in _blocks(rows, source.shape[1], work.dtype):
                 at = start + low
                 if given is not None:
@@ -154,25 +154,32 @@ def _fold(block: Rows, W: np.ndarray, sums: ModelSums) -> None:
         fold_csr(block.data, block.indices, block.indptr, W, sums.P)
 
 
-def check_rows(source: Source, start: int, rows: Rows) -> float:
+def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:
     """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
 
     Raises
     ------
     InputError
-        With the path, the row, the column and the count of what is wrong.
+        With the path, the row, the column and the count of what is wrong; or the values are too large for
+        products in `dtype`.
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
     flat = np.ascontiguousarray(values).reshape(-1)
     squares, first_bad, bad = scan_values(flat.astype(WIDENED[flat.dtype.char]) if flat.dtype.char in WIDENED else flat)
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
+    if squares > SQUARES[dtype][1] or (squares == 0 and flat.any()):
+        raise InputError(
+            f"{source.address}: holds values up to {float(flat.max()):.3g}, whose products overflow or vanish in "
+            f"{dtype}; rescale the values{' or use dtype=float64' if dtype == 'float32' else ''}"
+        )
     if not isinstance(rows, np.ndarray):
         bad_row, code = scan_csr(rows.indices, rows.indptr, source.shape[1])
         if code:
+            line, other = ("column", "row") if source.transposed else ("row", "column")
             raise InputError(
-                f"{source.address}: row {start + bad_row} holds {CSR_PROBLEMS[code]}; the store is damaged or was not "
-                "written as a canonical CSR matrix (dnmf convert writes one)"
+                f"{source.address}: {line} {start + bad_row} holds {CSR_PROBLEMS[code].format(other)}; the store is "
+                "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
             )
     return float(squares)
 
@@ -185,7 +192,7 @@ def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> I
         row, column = int(np.searchsorted(rows.indptr, at, side="right")) - 1, int(rows.indices[at])
         value = rows.data[at]
     row += start
-    place = f"column {row}, row {column}" if source.transposed else f"row {row}, column {column}"
+    place = f"row {column}, column {row}" if source.transposed else f"row {row}, column {column}"
     what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
     more = f" ({count} such values in this panel)" if count > 1 else ""
     return InputError(

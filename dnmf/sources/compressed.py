@@ -78,6 +78,11 @@ class CompressedSource(Source):
         return {**self.__dict__, "_layout": None}
 
     @property
+    def _lines(self) -> tuple[str, str]:
+        """What the engine's rows and columns are to the user, for messages."""
+        return ("column", "row") if self.transposed else ("row", "column")
+
+    @property
     def nonzeros(self) -> int:
         """Stored entries."""
         return self._data.shape[0]
@@ -110,8 +115,8 @@ class CompressedSource(Source):
         offsets = self._indptr.read(start, stop + 1).astype(np.int64)
         falls = np.flatnonzero(np.diff(offsets) < 0)
         if len(falls):
-            line = "column" if self.transposed else "row"
-            raise InputError(f"{self.address}: indptr falls at {line} {start + int(falls[0])}; the store is damaged")
+            place = f"{self._lines[0]} {start + int(falls[0])}"
+            raise InputError(f"{self.address}: indptr falls at {place}; the store is damaged")
         return offsets
 
     def for_rows(self, start: int, stop: int) -> "CompressedSource":
@@ -136,8 +141,9 @@ class CompressedSource(Source):
             raise InputError(f"{self.address}: indptr of rows {start}:{stop} leads outside the {self.nonzeros} values")
         data, indices = self._data.read(low, high), self._indices.read(low, high)
         if not indices_in_range(indices, self.shape[1]):
+            line, other = self._lines
             raise InputError(
-                f"{self.address}: rows {start}:{stop} hold a column index outside 0…{self.shape[1] - 1}; "
+                f"{self.address}: {line}s {start}:{stop} hold a {other} index outside 0…{self.shape[1] - 1}; "
                 "the store is damaged or its shape is wrong"
             )
         return CsrRows(data, indices, offsets - low)

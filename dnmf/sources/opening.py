@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.errors import InputError
+from dnmf.errors import DnmfError, InputError
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.dense import DenseSource
-from dnmf.sources.memory import MemorySource, type_name
-from dnmf.sources.source import Source, names_of
+from dnmf.sources.memory import MemorySource, is_sparse, type_name
+from dnmf.sources.source import NUMERIC_KINDS, Source, names_of
 from dnmf.sources.stored import StoredArray, is_array, is_url, listing, open_node, open_root
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
@@ -58,7 +58,7 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "data"):
         return _open_array(data.data, *_coordinates(data))
     if hasattr(data, "iloc") and hasattr(data, "to_numpy"):
-        return _open_array(data.to_numpy(), names_of(data.index), names_of(data.columns))
+        return _open_array(_frame_values(data), names_of(data.index), names_of(data.columns))
     if hasattr(data, "group") and hasattr(data, "backend"):  # a sparse matrix of AnnData that stays on disk
         data = data.group
     if type(data).__module__.startswith("h5py"):
@@ -78,7 +78,7 @@ def _open_array(values: Any, row_names: np.ndarray | None, column_names: np.ndar
             f"a {type_name(values)} is not a matrix; give one variable of a Dataset, or "
             "frame.to_dask_array(lengths=True) of a dask DataFrame"
         )
-    if isinstance(values, (bytes, dict, set)) or values is None:
+    if values is None or (isinstance(values, (bytes, dict, set)) and not is_sparse(values)):
         raise InputError(f"a {type_name(values)} is not a matrix; give a path, an array or an AnnData")
     return MemorySource(values, row_names, column_names)
 
@@ -94,6 +94,13 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
     if data.X is None:
         raise InputError("the AnnData has no X; pass one of its layers, for example adata.layers['counts']")
     return _open_array(data.X, names_of(data.obs_names), names_of(data.var_names))
+
+
+def _frame_values(frame: Any) -> np.ndarray:
+    nullable = [dtype for dtype in frame.dtypes if not isinstance(dtype, np.dtype)]
+    if nullable and all(dtype.kind in NUMERIC_KINDS for dtype in frame.dtypes):
+        return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return frame.to_numpy()
 
 
 def _coordinates(data: Any) -> list[np.ndarray | None]:
@@ -118,6 +125,15 @@ def _split(address: str) -> tuple[str, str]:
 
 def _open_path(address: str, missing_chunks: str) -> Source:
     path, inner = _split(address)
+    try:
+        return _open_inner(path, inner, missing_chunks)
+    except DnmfError:
+        raise
+    except Exception as error:  # whatever the readers make of damaged descriptions
+        raise InputError(f"{path}: cannot be opened, it is damaged ({type(error).__name__}: {error})") from error
+
+
+def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
     root = open_root(path)
     inner = inner or _default_inner(path, root)
     node = open_node(path, inner)

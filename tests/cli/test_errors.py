@@ -73,6 +73,13 @@ def test_a_scheduler_that_is_none(tmp_path, data):
     assert_one_clear_line(result, "nowhere", "tcp://")
 
 
+@pytest.mark.parametrize("content", ["{}", "no json", "3"])
+def test_a_file_that_is_no_scheduler_file(tmp_path, data, content):
+    (tmp_path / "file.json").write_text(content)
+    result = call("fit", data, "--rank", 2, "--store", tmp_path / "s.dnmf", "--scheduler", tmp_path / "file.json")
+    assert_one_clear_line(result, "file.json", "not a scheduler file")
+
+
 def test_other_columns_at_transform(tmp_path, finished):
     zarr.create_array(tmp_path / "wide.zarr", data=np.ones((5, 41), np.float32))
     result = call("transform", finished, tmp_path / "wide.zarr", "--out", tmp_path / "W.zarr")

@@ -1,13 +1,12 @@
 """Dense matrices in Zarr stores and HDF5 files."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import zarr
 from source_contract import COLUMNS, ROWS, StoredContract, read, small_matrix
 
 from dnmf import open_source
+from dnmf.errors import InputError
 
 
 def zarr_array(dtype="float64", chunks=(5, 4), **how):
@@ -54,10 +53,7 @@ def test_panels_of_a_sharded_array_are_whole_shards(tmp_path):
 
 
 class TestZarrDtypes(ZarrContract):
-    CASES = {
-        dtype: zarr_array(dtype)
-        for dtype in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
-    }
+    CASES = {dtype: zarr_array(dtype) for dtype in ("int8", "uint8", "int16", "uint32", "int64", "uint64", "float32")}
 
 
 class TestZarrHalfPrecision(ZarrContract):
@@ -66,7 +62,7 @@ class TestZarrHalfPrecision(ZarrContract):
 
 
 class TestZarrForeignByteOrder(ZarrContract):
-    CASES = {dtype: zarr_array(dtype, zarr_format=2) for dtype in (">f4", ">f8", ">i4", ">u2")}
+    CASES = {dtype: zarr_array(dtype, zarr_format=2) for dtype in (">f4", ">i8")}
 
 
 def test_booleans_are_read_as_zero_and_one(tmp_path):
@@ -154,14 +150,42 @@ def test_an_open_dataset_or_array_is_opened_by_its_path(tmp_path):
 
 def test_a_zarr_array_without_a_path_is_refused():
     array = zarr.create_array({}, shape=(4, 4), chunks=(2, 2), dtype="f4")
-    with pytest.raises(ValueError, match="no path that workers could open"):
+    with pytest.raises(InputError, match="no path that workers could open"):
         open_source(array)
 
 
-def test_a_url_is_read_like_a_path(tmp_path):
+@pytest.fixture
+def url():
+    """The address of an array on a file system that is not this machine's disk, and a function that changes it."""
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    address, files = "memory://dnmf-test/a.zarr", fsspec.filesystem("memory")
+    array = zarr.open_array(address, mode="w", shape=(ROWS, COLUMNS), chunks=(5, 4), dtype="float64", fill_value=0)
+    array[:] = small_matrix() + 1
+    yield address, files
+    files.rm("/dnmf-test", recursive=True)
+
+
+def test_a_url_is_read_like_a_path(url):
+    source = open_source(url[0])
+    assert source.address == url[0]
+    np.testing.assert_array_equal(read(source, 3, 8), small_matrix()[3:8] + 1)
+    assert source.fingerprint() == open_source(url[0]).fingerprint()
+
+
+def test_an_object_that_is_absent_or_empty_behind_a_url_is_refused(url):
+    address, files = url
+    before = open_source(address).fingerprint()
+    files.pipe("/dnmf-test/a.zarr/c/1/1", b"")
+    with pytest.raises(InputError, match=r"memory://.*chunk c/1/1 .* is missing or empty"):
+        open_source(address).read(3, 8)
+    assert open_source(address).fingerprint() != before
+    files.rm("/dnmf-test/a.zarr/c/1/1")
+    with pytest.raises(InputError, match="chunk c/1/1"):
+        open_source(address).read(3, 8)
+    assert open_source(address, missing_chunks="zeros").read(3, 8).shape == (5, COLUMNS)
+
+
+def test_a_url_without_a_store_is_refused():
     pytest.importorskip("fsspec", reason="fsspec is not installed")
-    A = small_matrix()
-    path: Path = zarr_array()(A, tmp_path)
-    source = open_source(f"file://{path}")
-    np.testing.assert_array_equal(read(source, 3, 8), A[3:8])
-    assert source.fingerprint() == open_source(f"file://{path}").fingerprint()
+    with pytest.raises(InputError, match="memory://nothing/here.zarr: not a readable Zarr store"):
+        open_source("memory://nothing/here.zarr")

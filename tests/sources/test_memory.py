@@ -51,7 +51,7 @@ class MemoryContract(SourceContract):
         for (_, old), part in zip(before, self.parts(data), strict=True):
             np.testing.assert_array_equal(old, part)
 
-    def test_read_only_input_is_read(self, data, A):
+    def test_read_only_input_is_read(self, data, A, case):
         for part in self.parts(data):
             part.flags.writeable = False
         np.testing.assert_array_equal(read(open_source(data), 0, len(A)), A)
@@ -88,8 +88,10 @@ def test_an_array_is_not_copied():
     assert np.shares_memory(open_source(A).read(2, 5), A)
 
 
-@pytest.mark.parametrize("data", [small_matrix().tolist(), np.matrix(small_matrix())])
-def test_lists_and_matrices_are_read(data):
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("convert", [np.ndarray.tolist, np.asmatrix])
+def test_lists_and_matrices_are_read(convert):
+    data = convert(small_matrix())
     np.testing.assert_array_equal(read(open_source(data), 0, 23), small_matrix())
 
 
@@ -97,9 +99,17 @@ class TestScipy(MemoryContract):
     SPARSE = True
     CASES = {
         **{
-            f"{form}_{kind}": lambda A, _, make=getattr(scipy.sparse, f"{form}_{kind}"): make(A)
-            for form in ("csr", "csc", "coo", "bsr", "lil", "dok", "dia")
-            for kind in ("array", "matrix")
+            f"{form}_{kind}": lambda A, _, name=f"{form}_{kind}": getattr(scipy.sparse, name)(A)
+            for form, kinds in {
+                "csr": ("array", "matrix"),
+                "csc": ("array", "matrix"),
+                "coo": ("array", "matrix"),
+                "bsr": ["array"],
+                "lil": ["array"],
+                "dok": ["array"],
+                "dia": ["array"],
+            }.items()
+            for kind in kinds
         },
         "COO with duplicates": lambda A, _: scipy.sparse.coo_array(split_entries(A), shape=A.shape),
         "CSR with duplicates": lambda A, _: csr_with_duplicates(A),
@@ -111,7 +121,7 @@ class TestScipy(MemoryContract):
     }
 
     def test_the_input_is_unchanged(self, data, case):
-        if case.startswith(("lil", "dok")):
+        if case.startswith("dok"):
             pytest.skip("has no arrays of its own")
         super().test_the_input_is_unchanged(data)
 
@@ -176,8 +186,8 @@ class TestXarrayWithoutCoordinates(SourceContract):
 
 def test_names_that_are_not_text_become_text():
     xarray = pytest.importorskip("xarray", reason="xarray is not installed")
-    A = xarray.DataArray(np.ones((2, 3)), dims=("day", "depth"),
-                         coords={"day": np.array(["2020-01-01", "2020-01-02"], "M8[ns]"), "depth": [0, 5, 10]})  # fmt: skip
+    days = np.array(["2020-01-01", "2020-01-02"], "M8[ns]")
+    A = xarray.DataArray(np.ones((2, 3)), dims=("day", "depth"), coords={"day": days, "depth": [0, 5, 10]})
     source = open_source(A)
     assert source.row_names().tolist() == ["2020-01-01T00:00:00.000000000", "2020-01-02T00:00:00.000000000"]
     assert source.column_names().tolist() == ["0", "5", "10"]

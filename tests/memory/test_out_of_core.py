@@ -1,0 +1,125 @@
+"""A worker's memory stays under what the plan projected, for data many times its limit, and nothing spills."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+from distributed import Client, LocalCluster
+
+import dnmf
+from dnmf.fitting.events import Planned
+
+MIB = 2**20
+LIMIT = 512 * MIB
+
+
+def _peak_bytes():
+    """The most this process ever had in memory."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+
+def _spilled(dask_worker):
+    data = dask_worker.data
+    return getattr(data, "spilled_total", (0, 0))[0]
+
+
+def write_dense(path, shape, chunk_rows, rank, seed=0):
+    """Low rank and noise, block by block; no block is compressed."""
+    rng = np.random.default_rng(seed)
+    H = rng.random((rank, shape[1]), dtype=np.float32)
+    array = zarr.create_array(path, shape=shape, chunks=(chunk_rows, shape[1]), dtype="f4", compressors=None)
+    for low in range(0, shape[0], chunk_rows):
+        rows = min(chunk_rows, shape[0] - low)
+        block = rng.random((rows, rank), dtype=np.float32) @ H
+        array[low : low + rows] = block + rng.random(block.shape, dtype=np.float32)
+
+
+def write_csr(path, shape, per_row, chunk, seed=0):
+    """A CSR matrix in AnnData's layout, written in runs of rows; `per_row` values in each, some rows much longer."""
+    rng = np.random.default_rng(seed)
+    lengths = np.full(shape[0], per_row)
+    lengths[: shape[0] // 50] *= 8  # a dense corner: panels are cut by values, not by rows
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    group = zarr.open_group(path, mode="w")
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(shape)})
+    group.create_array("indptr", data=indptr, chunks=(chunk,))
+    parts = {
+        name: group.create_array(name, shape=(int(indptr[-1]),), chunks=(chunk,), dtype=dtype)
+        for name, dtype in (("data", "f4"), ("indices", "i4"))
+    }
+    for low in range(0, shape[0], 2000):
+        high = min(low + 2000, shape[0])
+        first, last = indptr[low], indptr[high]
+        steps = shape[1] // lengths[low:high]
+        within = np.arange(first, last) - np.repeat(indptr[low:high], lengths[low:high])
+        parts["indices"][first:last] = (within * np.repeat(steps, lengths[low:high])).astype(np.int32)
+        parts["data"][first:last] = rng.random(last - first, dtype=np.float32)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder that is emptied at once: its gigabytes should not wait for pytest to clean up."""
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT):
+    """Return the model, the plan that was announced and the peak of the one worker, which never restarts."""
+    planned = []
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=threads, memory_limit=limit, dashboard_address=":0"
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):  # fmt: skip
+        pids = client.run(os.getpid)
+        model = dnmf.fit(source, rank, max_passes=2, tol=0.0, store=store, client=client, callbacks=(planned.append,))
+        assert client.run(os.getpid) == pids, "the worker was restarted"
+        peak = max(client.run(_peak_bytes).values())
+        assert max(client.run(_spilled).values()) == 0
+    plan = next(event for event in planned if isinstance(event, Planned))
+    print(f"\nprojected {plan.projected_bytes / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB, {plan.tasks} tasks, "
+          f"{plan.panels} panels, passes of {[round(record.seconds, 1) for record in model.history]} s")  # fmt: skip
+    return model, plan, peak
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_dense_matrix_four_times_the_limit_stays_under_the_projected_peak(place):
+    write_dense(place / "data.zarr", (64_000, 8_000), 1_000, rank=10)
+    model, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", rank=10)
+    assert plan.total_bytes == 64_000 * 8_000 * 4
+    assert peak <= plan.projected_bytes <= LIMIT
+    assert len(model.history) == 2
+    assert model.read_W().shape == (64_000, 10)
+    assert model.relative_error < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_csr_matrix_of_uneven_rows_stays_under_the_projected_peak(place, threads):
+    write_csr(place / "data.zarr", (300_000, 2_000), 100, chunk=2**20)
+    limit = (400 if threads == 1 else 512) * MIB
+    _, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", 10, threads, limit)
+    assert plan.total_bytes > 200 * MIB
+    assert plan.panels > 10
+    assert peak <= plan.projected_bytes <= limit
+
+
+def test_a_limit_that_is_too_small_is_refused_with_numbers_before_anything_is_written(tmp_path, client):
+    write_dense(tmp_path / "data.zarr", (600, 8_000), 300, rank=3)
+    before = sorted(tmp_path.rglob("*"))
+    for where in (None, client):
+        with pytest.raises(dnmf.BudgetError) as caught:
+            dnmf.fit(
+                tmp_path / "data.zarr", 5, store=tmp_path / "run.dnmf", client=where, memory_limit="150 MiB"
+            )  # fmt: skip
+        message = caught.value.args[0]
+        for part in ("150.0 MiB", "105.0 MiB", "a panel takes 9.2 MiB", "300 rows", "a memory limit of"):
+            assert part.lower() in message.lower()
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
