@@ -14,7 +14,7 @@ from dnmf.fitting.apply import by_rows, solve_other_rows
 from dnmf.fitting.events import PassRecord
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
-from dnmf.passes.rows_out import create_rows_array, missing_chunks
+from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing, remove_array
 from dnmf.sources import Source, open_source
 
 W_CHUNK_ROWS = 65536
@@ -41,6 +41,8 @@ class Model:
         Names carried over from the data.
     path : pathlib.Path or None
         The store the model lives in.
+    address : str
+        Where the data was, or what it was called.
     """
 
     stored_W: Any
@@ -53,6 +55,7 @@ class Model:
     row_names: np.ndarray | None = None
     column_names: np.ndarray | None = None
     path: Path | None = None
+    address: str = ""
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -133,11 +136,16 @@ class Model:
         source = by_rows(source)
         factor, scale = self.h_scale[:, None] * self.H.astype(np.float64), self._scale_of_W()
         place = None if out is None else str(Path(out).absolute())
-        with closing(choose_executor(client, source)) as executor:
-            return solve_other_rows(
-                source, executor, self.options, factor=factor, scale=scale, out=place,
-                memory_bytes=parse_bytes(memory_limit),
-            )  # fmt: skip
+        try:
+            with closing(choose_executor(client, source)) as executor:
+                return solve_other_rows(
+                    source, executor, self.options, factor=factor, scale=scale, out=place,
+                    memory_bytes=parse_bytes(memory_limit),
+                )  # fmt: skip
+        except BaseException:
+            if place is not None:  # what is there would read as zeros where rows were not written
+                remove_array(place)
+            raise
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -172,7 +180,7 @@ class Model:
 
         target = folder / f"W-{uuid.uuid4().hex[:12]}.zarr"
         create_rows_array(str(target), (self.shape[0], self.rank), _chunk_rows(self.stored_W), self.options.dtype)
-        array = zarr.open_array(str(target), mode="r+")
+        array = open_for_writing(str(target))
         for start in range(0, array.shape[0], array.chunks[0]):
             stop = min(start + array.chunks[0], array.shape[0])
             array[start:stop] = self.stored_W[start:stop]
@@ -200,6 +208,7 @@ class Model:
         """The model as JSON values, its arrays apart."""
         return {
             "status": "done",
+            "address": self.address,
             "W": self.W_name,
             "options": self.options.to_json(),
             "history": [record.to_json() for record in self.history],
@@ -231,7 +240,7 @@ class Model:
             zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"],
             FitOptions.from_json(record["options"]),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
-            record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path,
+            record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ MOST_GROUP_BYTES = 256 * 2**20  # at a few hundred MB/s about a second, a thousa
 GROUPS_WISHED = 32
 MOST_GROUPS = 20_000
 STATISTICS_SHARE = 4  # a group reads at least this many times what its statistics take
+OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
@@ -165,7 +166,9 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
         It cannot fit; the message has the numbers and what to try.
     """
     if cuts is None:
-        group_bytes = _group_bytes(layout.total_bytes, shape.statistics_bytes)
+        group_bytes = max(
+            _group_bytes(layout.total_bytes, shape.statistics_bytes), OBJECTS_IN_GROUP * layout.object_bytes
+        )
         w_rows = _w_rows(layout, group_bytes, shape)
         panel_bytes = min(MOST_PANEL_BYTES, group_bytes)
     else:
@@ -177,7 +180,7 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
         panel_bytes = max(min(panel_bytes, affordable), min(least, panel_bytes))
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
     largest = max(_bytes_between(layout, *panel) for group in groups for panel in group.panels)
-    need = _memory_need(shape, machine, largest, w_rows, len(groups))
+    need = _memory_need(shape, machine, largest + _border_bytes(layout), w_rows, len(groups))
     plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need)
     _refuse_if_too_large(plan, layout, machine, largest)
     return plan
@@ -209,6 +212,11 @@ def _bytes_between(layout: Layout, start: int, stop: int) -> int:
 def _least_panel(layout: Layout) -> int:
     """Bytes of the largest piece that cannot be cut further."""
     return int(np.max(np.diff(layout.bytes_before)))
+
+
+def _border_bytes(layout: Layout) -> int:
+    """What is decoded besides a panel that begins and ends inside stored objects: half of the first, half of the last."""
+    return layout.object_bytes if _least_panel(layout) < layout.object_bytes else 0
 
 
 def _advance(layout: Layout, at: int, target: int, last: int) -> int:
@@ -254,14 +262,15 @@ def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_grou
 def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
     """What is left for panels when everything else has its place."""
     n_groups = layout.total_bytes // max(1, group_bytes) + 1
-    return int(USABLE_SHARE * machine.memory_bytes) - _memory_need(shape, machine, 0, w_rows, n_groups).total
+    fixed = _memory_need(shape, machine, _border_bytes(layout), w_rows, n_groups)
+    return int(USABLE_SHARE * machine.memory_bytes) - fixed.total
 
 
 def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: int) -> None:
     usable = int(USABLE_SHARE * machine.memory_bytes)
     if plan.need.total <= usable:
         return
-    smallest = "rows" if layout.row_step == 1 else f"{layout.row_step} rows (one chunk, all columns)"
+    smallest = "a row" if layout.row_step == 1 else f"{layout.row_step} rows (one chunk, all columns)"
     raise BudgetError(
         f"a worker would need {plan.need}; {format_bytes(usable)} are usable of its limit of "
         f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "

@@ -61,7 +61,7 @@ def versions() -> dict[str, str]:
     """Return the versions on which the bits of a result depend, and the processor's BLAS kernels."""
     import numba
     import numpy
-    import scipy
+    import scipy.linalg  # loads its BLAS, so that the list is the same whenever it is made
     from threadpoolctl import threadpool_info
 
     from dnmf import __version__

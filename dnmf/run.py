@@ -150,7 +150,7 @@ class Run:
         self.store, self._fingerprint = store, self.engine.source.fingerprint()
 
     def start(self, W: Any, H: Any) -> State:
-        """Return the state before the first pass, committed."""
+        """Return the state before the first pass; it is first committed after a pass that has checked the data."""
         options, source = self.inner, self.engine.source
         bytes_read, squares = 0, -1.0
         if H is not None:
@@ -163,7 +163,6 @@ class Run:
         else:
             first, bytes_read = start_from_sample(source, self.engine.layout, options)
         state = first_state(first, options, bytes_read, squares)
-        self.commit(state)
         emit(self.callbacks, Started(options.init, bytes_read / self.engine.source_bytes))
         return state
 
@@ -210,7 +209,7 @@ class Run:
         source = self.engine.source
         model = Model(
             factors.W, factors.d, factors.H, factors.h_scale, self.options, state.history, state.reason,
-            source.row_names(), source.column_names(), place,
+            source.row_names(), source.column_names(), place, source.address,
         )  # fmt: skip
         if not source.transposed:
             return model

@@ -14,7 +14,6 @@ FIRST_BETA = 0.7
 BETA_GROWTH = 1.1
 MOST_BETA_GROWTH = 1.05
 BETA_SHRINK = 2.0
-RESOLUTION = {"float32": 1e-7, "float64": 1e-14}  # of ½‖A‖²: a smaller rise of the objective is rounding
 GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
 
 
@@ -63,8 +62,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     squares = statistics.squares if state.squares < 0 else state.squares
     sums = statistics.models[0]
     measured = measure(sums, state.H, squares, options.penalty)
-    slack = RESOLUTION[options.dtype] * 0.5 * squares
-    accepted = not (state.extrapolated and measured.objective > state.objective + slack)
+    accepted = not (state.extrapolated and measured.objective >= state.objective)
     record = _record(replace(state, squares=squares), statistics, measured, accepted, clock)
     moved = replace(
         state,

@@ -69,10 +69,8 @@ class ZarrRowsOut(RowsOut):
 
     def _open(self) -> Any:
         if self._array is None:
-            import zarr
-
             try:
-                self._array = zarr.open_array(self._path, mode="r+")
+                self._array = open_for_writing(self._path)
             except (OSError, ValueError) as error:
                 raise CheckpointError(
                     f"{self._path}: W cannot be written here ({error}); every worker must see the store's path"
@@ -121,6 +119,13 @@ def create_rows_array(path: str, shape: tuple[int, int], chunk_rows: int, dtype:
         raise CheckpointError(f"{path}: an array for W cannot be made here ({error})") from error
 
 
+def open_for_writing(path: str) -> Any:
+    """Return the array at `path`, set to write chunks of zeros too: the setting is not stored with the array."""
+    import zarr
+
+    return zarr.open_array(path, mode="r+").with_config({"write_empty_chunks": True})
+
+
 def rescale_rows(raw: str, path: str, scale: np.ndarray, start: int, stop: int) -> int:
     """Copy rows `start:stop` of the array at `raw` to the one at `path`, its columns divided by `scale`.
 
@@ -133,7 +138,7 @@ def rescale_rows(raw: str, path: str, scale: np.ndarray, start: int, stop: int) 
     """
     import zarr
 
-    source, target = zarr.open_array(raw, mode="r"), zarr.open_array(path, mode="r+")
+    source, target = zarr.open_array(raw, mode="r"), open_for_writing(path)
     height = target.chunks[0]
     for low in range(start, stop, height):
         high = min(low + height, stop)

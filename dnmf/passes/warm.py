@@ -1,4 +1,4 @@
-"""Loads every compiled kernel a pass uses, so that a measurement of memory or time starts after it."""
+"""Loads everything a pass uses, so that a measurement of memory or time starts after it."""
 
 import numpy as np
 
@@ -9,10 +9,11 @@ from dnmf.sources.memory import MemorySource
 
 
 def load_kernels(dtypes: tuple[str, ...] = ("float32", "float64")) -> None:
-    """Run a tiny dense and a tiny sparse panel in each dtype of the computation."""
+    """Read a tiny Zarr array, and run a tiny dense and a tiny sparse panel in each dtype of the computation."""
     import scipy.sparse
+    import zarr
 
-    values = np.eye(3)
+    values = zarr.create_array({}, data=np.eye(3))[:]
     for dtype in dtypes:
         work = Work((make_problem(np.full((2, 3), 0.5, dtype)),), dtype, check=True)
         for matrix in (values.astype(dtype), scipy.sparse.csr_array(values.astype(dtype))):

@@ -7,6 +7,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.scan import indices_in_range
+from dnmf.sources.forward import ForwardReader
 from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_shape, even_cuts
 from dnmf.sources.stored import StoredArray, annotation_names
 
@@ -52,6 +53,7 @@ class CompressedSource(Source):
             StoredArray(path, prefix + name, missing_chunks) for name in ("data", "indices", "indptr")
         )
         self._span: tuple[int, int] | None = None
+        self._readers: tuple[ForwardReader, ForwardReader] | None = None
         self._offsets: np.ndarray | None = None
         self._layout: Layout | None = None
         self.dtype = self._data.dtype
@@ -75,7 +77,7 @@ class CompressedSource(Source):
             raise InputError(f"{self.address}: indptr ends at {last}, but {self._data.shape[0]} values are stored")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_layout": None}
+        return {**self.__dict__, "_layout": None, "_readers": None}
 
     @property
     def _lines(self) -> tuple[str, str]:
@@ -122,8 +124,14 @@ class CompressedSource(Source):
     def for_rows(self, start: int, stop: int) -> "CompressedSource":
         """A copy that reads its offsets for `start:stop` once, when first asked for rows."""
         part = copy.copy(self)
-        part._span, part._offsets = (start, stop), None
+        part._span, part._offsets, part._readers = (start, stop), None, None
         return part
+
+    def _forward(self) -> tuple[ForwardReader, ForwardReader]:
+        """Readers of values and indices; a part for some rows keeps its own from panel to panel."""
+        if self._readers is None or self._span is None:
+            self._readers = ForwardReader(self._data), ForwardReader(self._indices)
+        return self._readers
 
     def _offsets_of(self, start: int, stop: int) -> np.ndarray:
         if self._span is None:
@@ -139,7 +147,7 @@ class CompressedSource(Source):
         low, high = int(offsets[0]), int(offsets[-1])
         if not 0 <= low <= high <= self.nonzeros:
             raise InputError(f"{self.address}: indptr of rows {start}:{stop} leads outside the {self.nonzeros} values")
-        data, indices = self._data.read(low, high), self._indices.read(low, high)
+        data, indices = (reader.read(low, high) for reader in self._forward())
         if not indices_in_range(indices, self.shape[1]):
             line, other = self._lines
             raise InputError(
@@ -151,11 +159,10 @@ class CompressedSource(Source):
     def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
         """Bytes of the chunks (or shards) of values and indices that hold the rows, and of their offsets."""
         low = int(self._offsets_of(start, start)[0])
-        entries = 0
-        for array in (self._data, self._indices):
-            step = array.object_shape[0]
-            high = min(-(-(low + len(rows.data)) // step) * step, self.nonzeros)  # type: ignore[union-attr]
-            entries += max(0, high - low // step * step) * array.dtype.itemsize
+        high = low + len(rows.data)  # type: ignore[union-attr]
+        follows = self._span is not None and start > self._span[0]
+        arrays = zip((self._data, self._indices), self._forward(), strict=True)
+        entries = sum(reader.decoded(low, high, follows) * array.dtype.itemsize for array, reader in arrays)
         return entries + 8 * (stop - start)
 
     def fingerprint(self) -> dict[str, Any]:
