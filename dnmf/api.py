@@ -143,7 +143,7 @@ def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_
         refuse_changed(record, opened, force)
         resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
         run = stack.enter_context(Run(opened, options, resources, stored=True, cuts=record.plan))
-        return run.go_on(run.restore(lock, record, generation.arrays))
+        return run.go_on(run.restore(lock, record, generation))
 
 
 def _stored_address(record: RunRecord, store: Path) -> str:

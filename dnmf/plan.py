@@ -26,6 +26,7 @@ MOST_W_CHUNK_BYTES = 16 * 2**20
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 BLOCK_BYTES = 2 * 2**20
+ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _least_panel(layout: Layout) -> int:
 
 
 def _border_bytes(layout: Layout) -> int:
-    """What is decoded besides a panel that begins and ends inside stored objects: half of the first, half of the last."""
+    """What is decoded besides a panel that begins and ends inside stored objects: parts of the first and the last."""
     return layout.object_bytes if _least_panel(layout) < layout.object_bytes else 0
 
 
@@ -253,7 +254,7 @@ def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_grou
     return MemoryNeed(
         base=machine.base_bytes,
         panels=PANEL_COPIES * threads * panel,
-        workspace=threads * (block + 2 * shape.itemsize * w_rows * k),
+        workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
     )

@@ -85,6 +85,7 @@ class Run:
         self.engine = self._plan(source, resources, stored, cuts)
         self.store: checkpoint.Store | None = None
         self._fingerprint: dict[str, Any] = {}
+        self._first_number = 0
 
     def __enter__(self) -> "Run":
         self._held = ExitStack()
@@ -133,7 +134,7 @@ class Run:
         return W, H
 
     def begin_store(self, store: checkpoint.Store) -> None:
-        """Commit to `store` from now on.
+        """Commit to `store` from now on; a run there that never finished its first pass is begun anew.
 
         Raises
         ------
@@ -141,16 +142,19 @@ class Run:
             It holds a run already; the message lists the options that differ.
         """
         if checkpoint.exists(store.path):
-            before = FitOptions.from_json(checkpoint.read_latest(store.path).record["options"])
-            changed = "; ".join(before.differences(self.options))
-            raise CheckpointError(
-                f"{store.path}: holds a run already{f' with other options ({changed})' if changed else ''}. Go on with "
-                f"dnmf resume {store.path}, or choose another store"
-            )
+            latest = checkpoint.read_latest(store.path)
+            record = RunRecord.from_json(latest.record)
+            if record.status == "done" or record.state["passes"]:
+                changed = "; ".join(record.options.differences(self.options))
+                raise CheckpointError(
+                    f"{store.path}: holds a run already{f' with other options ({changed})' if changed else ''}. Go on "
+                    f"with dnmf resume {store.path}, or choose another store"
+                )
+            self._first_number = latest.number + 1
         self.store, self._fingerprint = store, self.engine.source.fingerprint()
 
     def start(self, W: Any, H: Any) -> State:
-        """Return the state before the first pass; it is first committed after a pass that has checked the data."""
+        """Return the state before the first pass, committed."""
         options, source = self.inner, self.engine.source
         bytes_read, squares = 0, -1.0
         if H is not None:
@@ -163,13 +167,15 @@ class Run:
         else:
             first, bytes_read = start_from_sample(source, self.engine.layout, options)
         state = first_state(first, options, bytes_read, squares)
+        self.commit(state)
         emit(self.callbacks, Started(options.init, bytes_read / self.engine.source_bytes))
         return state
 
-    def restore(self, store: checkpoint.Store, record: RunRecord, arrays: dict[str, np.ndarray]) -> State:
+    def restore(self, store: checkpoint.Store, record: RunRecord, generation: checkpoint.Generation) -> State:
         """Return the state of a committed pass, to go on with."""
         self.store, self._fingerprint = store, record.fingerprint
-        state = reconsider(State.restore(record.state, arrays), self.inner)
+        state = reconsider(State.restore(record.state, generation.arrays), self.inner)
+        self._first_number = generation.number - state.passes
         reads = state.bytes_read / self.engine.source_bytes
         emit(self.callbacks, Started(self.options.init, reads, state.passes))
         return state
@@ -185,7 +191,7 @@ class Run:
             transposed=source.transposed, plan=self.engine.plan.cuts_json(), versions=versions(),
             state=state.scalars(),
         )  # fmt: skip
-        self.store.commit(state.passes, record.to_json(), state.arrays())
+        self.store.commit(self._first_number + state.passes, record.to_json(), state.arrays())
 
     def go_on(self, state: State) -> Model:
         """Return the model, after the passes that are left."""
@@ -194,7 +200,7 @@ class Run:
         state, factors = last_pass(self.engine, state, self.inner, place)
         model = self._model(state, factors, place)
         if self.store is not None:
-            self.store.commit(state.passes, model.record(), model.arrays())
+            self.store.commit(self._first_number + state.passes, model.record(), model.arrays())
             remove_other_arrays(self.store.path, model.W_name)
             model = Model.restore(checkpoint.read_latest(self.store.path), self.store.path)
         emit(self.callbacks, PassDone(state.history[-1], self.store is not None))

@@ -52,7 +52,8 @@ def one_pass(engine: Engine, state: State, options: FitOptions, target: str | No
         Where the rows of W go; see :func:`dnmf.passes.executor.run_pass`.
     """
     began = time.perf_counter()
-    work = Work((make_problem(state.H, *options.penalty.on_W),), options.dtype, check=state.squares < 0)
+    problem = make_problem(state.H, *options.penalty.on_W)
+    work = Work((problem,), options.dtype, check=state.squares < 0, residual=target is not None)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target)
     clock = Clock(time.perf_counter() - began, engine.source_bytes)
     return advance(state, statistics, options, clock), statistics

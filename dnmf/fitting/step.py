@@ -61,7 +61,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     """
     squares = statistics.squares if state.squares < 0 else state.squares
     sums = statistics.models[0]
-    measured = measure(sums, state.H, squares, options.penalty)
+    measured = measure(sums, state.H, squares, options.penalty, statistics.residual)
     accepted = not (state.extrapolated and measured.objective >= state.objective)
     record = _record(replace(state, squares=squares), statistics, measured, accepted, clock)
     moved = replace(

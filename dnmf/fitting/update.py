@@ -45,12 +45,14 @@ def normalize_rows(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (H / _safe(sums)[:, None]).astype(H.dtype), sums
 
 
-def measure(sums: ModelSums, H: np.ndarray, squares: float, penalty: Penalty) -> Measured:
+def measure(
+    sums: ModelSums, H: np.ndarray, squares: float, penalty: Penalty, residual: float | None = None
+) -> Measured:
     """Return loss, objective and projected gradient of (W, H) from the sums alone, in float64.
 
     ``½‖A‖² − ⟨P, H⟩ + ½⟨G, HHᵀ⟩`` is exact up to the rounding of its terms, about 1e-8 of ``½‖A‖²`` when the
-    products of a dense matrix were formed in float32 (those of a sparse one are float64): a loss is known to 1e-5 of
-    itself down to relative errors of about 0.03.
+    products of a dense matrix were formed in float32 (those of a sparse one are float64). The last pass over a
+    dense matrix therefore brings the residual itself.
 
     Parameters
     ----------
@@ -62,10 +64,13 @@ def measure(sums: ModelSums, H: np.ndarray, squares: float, penalty: Penalty) ->
         ``‖A‖²``.
     penalty : Penalty
         Only ``scale="objective"`` is part of the objective.
+    residual : float, optional
+        ``‖A − WH‖²``, where the pass computed it.
     """
     wide = H.astype(np.float64)
     P = sums.P.T
     loss = max(0.0, 0.5 * squares - float(np.vdot(P, wide)) + 0.5 * float(np.vdot(sums.G, wide @ wide.T)))
+    loss = loss if residual is None else 0.5 * residual
     slope = sums.G @ wide - P
     objective = loss
     if penalty.scale == "objective":

@@ -92,6 +92,8 @@ class Work:
         Whether the values are checked (finite, not negative, each entry once) and squared: on the first pass.
     rank : int
         Of the model whose W is given, when it is.
+    residual : bool
+        Whether the residual of dense rows is computed too: on the last pass, whose objective is reported.
     scale : ndarray (k,), optional
         What the columns of W are divided by where they are written out; the sums are those of W before.
     """
@@ -100,6 +102,7 @@ class Work:
     dtype: str
     check: bool = False
     rank: int = 0
+    residual: bool = False
     scale: np.ndarray | None = None
 
     @property

@@ -45,6 +45,8 @@ class Statistics:
         How many rows were visited: carried along so that a lost or doubled panel cannot go unnoticed.
     squares : float
         ``‖A‖²`` of the rows; 0 unless the pass checks the values.
+    residual : float or None
+        ``‖A − WH‖²`` of the rows of a dense source, where the pass computes it; else None.
     bytes_read : int
         Decoded bytes.
     read_s, compute_s : float
@@ -56,6 +58,7 @@ class Statistics:
     models: list[ModelSums]
     rows: int = 0
     squares: float = 0.0
+    residual: float | None = None
     bytes_read: int = 0
     read_s: float = 0.0
     compute_s: float = 0.0
@@ -66,6 +69,7 @@ class Statistics:
             [a + b for a, b in zip(self.models, other.models, strict=True)],
             self.rows + other.rows,
             self.squares + other.squares,
+            None if self.residual is None or other.residual is None else self.residual + other.residual,
             self.bytes_read + other.bytes_read,
             self.read_s + other.read_s,
             self.compute_s + other.compute_s,

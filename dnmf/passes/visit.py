@@ -51,6 +51,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     """
     out = open_rows_out(target, group.start, group.stop)
     total = Statistics([ModelSums.zeros(rank, source.shape[1]) for rank in work.ranks])
+    total.residual = 0.0 if work.residual and not source.sparse else None
     with one_blas_thread():
         for (start, stop), rows, waited_s in _read_ahead(source, group.panels):
             began = time.perf_counter()
@@ -115,6 +116,8 @@ def _visit_block(block: Rows, work: Work, total: Statistics, out: RowsOut | None
     for number, problem in enumerate(work.problems):
         W = solve_block(block, problem)
         _fold(block, W, total.models[number])
+        if total.residual is not None and number == 0:
+            total.residual += _residual(np.asarray(block), W, problem)
         if out is not None and number == 0:
             out.write(at, W if work.scale is None else normalize_columns(W, work.scale))
 
@@ -152,6 +155,12 @@ def _fold(block: Rows, W: np.ndarray, sums: ModelSums) -> None:
             sums.P += block[low : low + ROWS_IN_SUM].T @ W[low : low + ROWS_IN_SUM]
     else:
         fold_csr(block.data, block.indices, block.indptr, W, sums.P)
+
+
+def _residual(block: np.ndarray, W: np.ndarray, problem: Problem) -> float:
+    """``‖A − WH‖²`` of a dense block, right to the rounding of the residual however small that is."""
+    difference = block - W @ problem.HT.T
+    return float(np.square(difference, dtype=np.float64).sum())
 
 
 def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:

@@ -13,7 +13,7 @@ def load_kernels(dtypes: tuple[str, ...] = ("float32", "float64")) -> None:
     import scipy.sparse
     import zarr
 
-    values = zarr.create_array({}, data=np.eye(3))[:]
+    values = np.asarray(zarr.create_array({}, data=np.eye(3))[:])
     for dtype in dtypes:
         work = Work((make_problem(np.full((2, 3), 0.5, dtype)),), dtype, check=True)
         for matrix in (values.astype(dtype), scipy.sparse.csr_array(values.astype(dtype))):
