@@ -124,6 +124,11 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _plain(value: Any) -> Any:
+    """A numpy scalar as the Python number it is, so that options compare and go to JSON alike."""
+    return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """Everything that decides the result of a fit besides the data and the plan.
@@ -146,6 +151,8 @@ class FitOptions:
     extrapolate: bool = True
 
     def __post_init__(self):
+        for each in fields(self):
+            object.__setattr__(self, each.name, _plain(getattr(self, each.name)))
         _check(_whole(self.rank) and self.rank >= 1, f"rank={self.rank!r}: a whole number, at least 1")
         _check(self.init in ("sample", "random", "given"), f"init={self.init!r}: use 'sample' or 'random'")
         _check(self.solver == "cd", f"solver={self.solver!r}: 'cd' is the one available")
@@ -153,8 +160,10 @@ class FitOptions:
         _check(isinstance(self.penalty, Penalty), "penalty: give a dnmf.Penalty(l1=…, l2=…, scale=…)")
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")
         _check(_whole(self.seed) and self.seed >= 0, f"seed={self.seed!r}: a whole number, not negative")
-        _check(self.tol >= 0 and math.isfinite(self.tol), f"tol={self.tol!r}: a finite number, not negative")
+        tol = self.tol if isinstance(self.tol, (int, float)) and not isinstance(self.tol, bool) else -1.0
+        _check(tol >= 0 and math.isfinite(tol), f"tol={self.tol!r}: a finite number, not negative")
         _check(_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={self.max_passes!r}: at least 1")
+        _check(isinstance(self.extrapolate, bool), f"extrapolate={self.extrapolate!r}: True or False")
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values."""

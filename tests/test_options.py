@@ -51,6 +51,7 @@ def test_the_relative_scale_says_that_it_is_not_there_yet():
     [
         {"rank": 0}, {"rank": 2.5}, {"rank": True}, {"init": "nndsvd"}, {"solver": "mu"}, {"loss": "kl"},
         {"dtype": "float16"}, {"seed": -1}, {"tol": -1.0}, {"tol": float("nan")}, {"max_passes": 0}, {"penalty": 0.1},
+        {"tol": "a"}, {"tol": None}, {"extrapolate": "x"}, {"seed": 1.5},
     ],
     ids=str,
 )  # fmt: skip
@@ -72,3 +73,11 @@ def test_options_survive_json(rank, seed, tol, l1, dtype, extrapolate):
 
 def test_differences_are_listed_by_name():
     assert FitOptions(3).differences(FitOptions(4, seed=1)) == ["rank: 3 → 4", "seed: 0 → 1"]
+
+
+def test_numpy_scalars_count_as_the_numbers_they_are():
+    import numpy as np
+
+    options = FitOptions(np.int64(3), seed=np.uint32(1), tol=np.float32(0.5), extrapolate=np.bool_(False))
+    assert options == FitOptions(3, seed=1, tol=0.5, extrapolate=False)
+    assert json.loads(json.dumps(options.to_json()))["rank"] == 3

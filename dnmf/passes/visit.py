@@ -49,6 +49,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     InputError
         A row cannot be read or, when the pass checks, holds a NaN, an infinity or a negative value.
     """
+    source = source.for_rows(group.start, group.stop)  # what it keeps from panel to panel goes with this task
     out = open_rows_out(target, group.start, group.stop)
     total = Statistics([ModelSums.zeros(rank, source.shape[1]) for rank in work.ranks])
     total.residual = 0.0 if work.residual and not source.sparse else None
