@@ -8,7 +8,10 @@ import dnmf
 SEEDS = range(5)
 
 
-@pytest.mark.parametrize(("name", "rank", "bound"), [("pbmc3k", 20, 0.3480), ("hawaiibirds", 10, 0.4380)])
+@pytest.mark.parametrize(
+    ("name", "rank", "bound"),
+    [pytest.param("pbmc3k", 20, 0.3480, marks=pytest.mark.slow), ("hawaiibirds", 10, 0.4380)],
+)
 def test_five_reads_are_enough(name, rank, bound, request):
     A = request.getfixturevalue(name)
     models = [dnmf.fit(A, rank, seed=seed, max_passes=4) for seed in SEEDS]

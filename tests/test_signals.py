@@ -85,6 +85,7 @@ def test_a_signal_ends_the_fit_after_its_pass_and_resume_has_the_same_bits(tmp_p
     assert_resumes_to(store, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_resumes_with_the_same_bits(tmp_path, data, uninterrupted):
     store = tmp_path / "b.dnmf"
     process = start_fit(data, store)
@@ -95,6 +96,7 @@ def test_a_killed_driver_resumes_with_the_same_bits(tmp_path, data, uninterrupte
     assert_resumes_to(store, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once_and_what_is_committed_is_kept(tmp_path, data):
     store = tmp_path / "b.dnmf"
     process = start_fit(data, store)
@@ -106,6 +108,7 @@ def test_a_second_signal_stops_at_once_and_what_is_committed_is_kept(tmp_path, d
     assert run_status(store)["status"] == "stopped"
 
 
+@pytest.mark.slow
 def test_exit_codes_of_signals_pass_through_dask(tmp_path, data):
     store = tmp_path / "b.dnmf"
     command = [sys.executable, "-m", "dask", "nmf", "fit", data, *OPTIONS, "--store", str(store), "--json"]
@@ -115,6 +118,7 @@ def test_exit_codes_of_signals_pass_through_dask(tmp_path, data):
     assert end(process)[0] == 75
 
 
+@pytest.mark.slow
 def test_the_interruption_is_an_object_in_json(tmp_path, data):
     process = start_fit(data, tmp_path / "b.dnmf")
     wait_for_pass(process, 1)

@@ -92,6 +92,8 @@ def start_from_sample(source: Source, layout: Layout, options: FitOptions) -> tu
     for stage in stages:
         engine = _in_memory(_rows_of(parts, runs, stage.rows, source), inner, stage.alive)
         starts = _race(engine, starts[: stage.alive], inner, stage)
+        if stage is not stages[-1]:
+            del engine  # its rows make room for those of the next stage
     return _balanced(starts[0], engine, options, source.shape[0]), bytes_read
 
 

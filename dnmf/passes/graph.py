@@ -151,7 +151,7 @@ class OnCluster(Executor):
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return what `function` returns on every worker; one that dies meanwhile is asked again when it is back."""
-        trouble: Any = "no worker"
+        trouble: Exception = ConnectionError("it has no worker")
         for attempt in range(ASK_TRIES):
             if attempt:
                 time.sleep(ASK_PAUSE_S)
@@ -199,8 +199,9 @@ class OnCluster(Executor):
                 place = _place_of(error.task, jobs)
                 if place in blamed or len(blamed) + 1 == PASS_TRIES:
                     raise ClusterError(
-                        f"{self.name}: workers died again and again while they worked on {place} ({error}). Look at "
-                        "the workers' logs and their memory, then resume from the last checkpoint"
+                        f"{self.name}: workers died again and again while they worked on {place}, or on what they were "
+                        f"given with it ({error}). Look at the workers' logs and their memory, then resume from the "
+                        "last checkpoint"
                     ) from error
                 blamed.add(place)
                 log.warning("%s: workers died while they worked on %s; running the pass again", self.name, place)

@@ -15,7 +15,6 @@ import zarr
 import dnmf.plan
 
 GROUP_BYTES, PANEL_BYTES = 2**18, 2**16
-FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 
 
 def _matrix(n_rows, n_columns, density, seed):
@@ -36,7 +35,7 @@ def write_csr(path, matrix):
     group = zarr.open_group(path, mode="w").create_group("X")
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(matrix.shape)})
     for name in ("data", "indices", "indptr"):
-        group.create_array(name, data=getattr(matrix, name), chunks=(20_000,), config={"write_empty_chunks": True})
+        group.create_array(name, data=getattr(matrix, name), chunks=(8_000,), config={"write_empty_chunks": True})
     return path
 
 
@@ -102,7 +101,7 @@ def _slow_reads(seconds):
 
 
 @contextmanager
-def slowed(client, seconds=0.04, *, for_ever=False):
+def slowed(client, seconds=0.02, *, for_ever=False):
     """Make passes last long enough to be disturbed."""
     client.run(_slow_reads(seconds))
     try:

@@ -49,6 +49,9 @@ dnmf.fit(source, rank=4, init="random", seed=3, tol=0.0, max_passes=5, store=sto
 """
 
 pytestmark = pytest.mark.usefixtures("many_groups")
+csr_too_when_there_is_time = pytest.mark.parametrize(
+    "source", ["dense", pytest.param("csr", marks=pytest.mark.slow)], indirect=True
+)
 
 
 @pytest.fixture(scope="module", params=["dense", "csr"])
@@ -86,7 +89,7 @@ def test_threads_of_this_process(source, undisturbed, bits, threads, monkeypatch
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_worker_whose_BLAS_may_use_every_processor(source, undisturbed, bits, threads):
     with (
-        LocalCluster(n_workers=1, threads_per_worker=threads, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=threads, processes=False, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         assert bits(dnmf.fit(source, **FIT, client=client)) == undisturbed
@@ -96,7 +99,8 @@ def test_three_workers(source, undisturbed, bits, client, tmp_path):
     assert bits(dnmf.fit(source, **FIT, client=client, store=tmp_path / "run.dnmf")) == undisturbed
 
 
-@pytest.mark.parametrize("after_pass", [1, 4])
+@csr_too_when_there_is_time
+@pytest.mark.parametrize("after_pass", [1, 4], ids=["in a pass", "while W is written"])
 def test_a_worker_killed_in_mid_pass(source, undisturbed, bits, client, kill_workers, slow, after_pass, tmp_path):
     client.wait_for_workers(3)
     killer = kill_workers(client, after_pass)
@@ -106,6 +110,7 @@ def test_a_worker_killed_in_mid_pass(source, undisturbed, bits, client, kill_wor
     assert bits(model) == undisturbed
 
 
+@pytest.mark.slow
 def test_all_workers_killed_at_once(source, undisturbed, bits, client, kill_workers, slow, tmp_path):
     client.wait_for_workers(3)
     killer = kill_workers(client, after_pass=2, everyone=True)
@@ -115,6 +120,7 @@ def test_all_workers_killed_at_once(source, undisturbed, bits, client, kill_work
     assert bits(model) == undisturbed
 
 
+@csr_too_when_there_is_time
 @pytest.mark.parametrize("moment", ["in mid-pass", "while W is written"])
 def test_the_driver_killed_and_resumed_in_process(source, undisturbed, bits, moment, tmp_path):
     store = tmp_path / "run.dnmf"
@@ -127,6 +133,7 @@ def test_the_driver_killed_and_resumed_in_process(source, undisturbed, bits, mom
     assert [path.name for path in store.glob("*.zarr")] == [model.W_name]
 
 
+@csr_too_when_there_is_time
 def test_the_driver_killed_and_resumed_on_a_cluster(source, undisturbed, bits, client, slow, tmp_path):
     store = tmp_path / "run.dnmf"
     client.wait_for_workers(3)

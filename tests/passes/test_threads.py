@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.sparse
+import zarr
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import dnmf
 import dnmf.passes.visit
 from dnmf.passes.blas import OneBlasThread, one_blas_thread
 from dnmf.passes.executor import Job, run_pass
@@ -149,3 +152,16 @@ def test_rows_kept_in_memory_are_all_there_and_in_order(source, work):
     W = np.concatenate([parts.kept[at] for at in sorted(parts.kept)])
     assert len(parts.kept) == 7
     np.testing.assert_allclose(W, np.concatenate([whole.kept[at] for at in sorted(whole.kept)]), rtol=1e-9)
+
+
+def test_what_a_source_keeps_from_panel_to_panel_goes_with_its_task(planted, work, tmp_path):
+    """The jobs of a pass live as long as the pass: kept ends of chunks would add up over its groups."""
+    matrix = scipy.sparse.csr_array(planted)
+    group = zarr.open_group(tmp_path / "csr.zarr", mode="w")
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(matrix.shape)})
+    for name in ("data", "indices", "indptr"):
+        group.create_array(name, data=getattr(matrix, name), chunks=(1000,), config={"write_empty_chunks": True})
+    jobs = _jobs(dnmf.open_source(tmp_path / "csr.zarr"), 5)
+    before = [dict(vars(job.source)) for job in jobs]
+    InProcess(2).add_up(jobs, work, None)
+    assert [vars(job.source) for job in jobs] == before

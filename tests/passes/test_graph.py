@@ -1,0 +1,197 @@
+"""Passes on a cluster: the shape of the graph, its sums, and what is made of the troubles of workers."""
+
+import itertools
+import shutil
+
+import dask.array
+import numpy as np
+import pytest
+import zarr
+from dask.utils import key_split
+from distributed.comm import CommClosedError
+
+import dnmf
+from dnmf.passes import graph
+from dnmf.passes.executor import Executor, Job, run_pass
+from dnmf.passes.graph import OnCluster
+from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.threads import InProcess
+from dnmf.plan import Group, Machine, Shape, make_plan
+from dnmf.sources.memory import MemorySource
+
+
+@pytest.fixture
+def work(planted):
+    H = np.random.default_rng(0).random((5, planted.shape[1]))
+    return Work((make_problem(H),), "float64", check=True)
+
+
+def _jobs(source, count):
+    borders = np.linspace(0, source.shape[0], count + 1).astype(int).tolist()
+    groups = [Group(low, high, ((low, high),)) for low, high in itertools.pairwise(borders)]
+    return [Job(source.for_rows(group.start, group.stop), group) for group in groups]
+
+
+def _dependencies(root):
+    dsk = dict(root.__dask_graph__())
+    from dask._task_spec import convert_legacy_graph
+
+    return {key: set(task.dependencies) for key, task in convert_legacy_graph(dsk).items()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, work, count):
+    needs = _dependencies(graph._pass_graph(_jobs(MemorySource(planted), count), work, None))
+    kinds = {kind: [key for key in needs if key_split(key) == kind] for kind in ("dnmf-work", "dnmf-visit", "dnmf-add")}
+    assert [len(keys) for keys in kinds.values()] == [1, count, count - 1]
+    assert len(needs) == 2 * count
+    for visit in kinds["dnmf-visit"]:
+        assert needs[visit] == set(kinds["dnmf-work"])
+    for plus in kinds["dnmf-add"]:
+        assert len(needs[plus]) == 2
+        assert all(key_split(key) in ("dnmf-add", "dnmf-visit") for key in needs[plus])
+
+
+def test_no_two_passes_share_a_task(planted, work):
+    first, second = (graph._pass_graph(_jobs(MemorySource(planted), 3), work, None) for _ in range(2))
+    assert not set(_dependencies(first)) & set(_dependencies(second))
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 7])
+def test_the_sums_are_those_of_one_thread_to_the_last_bit(planted, work, client, count):
+    jobs = _jobs(MemorySource(planted), count)
+    here, there = InProcess(1).add_up(jobs, work, None), OnCluster(client).add_up(jobs, work, None)
+    for name in ("G", "P", "s"):
+        np.testing.assert_array_equal(getattr(there.models[0], name), getattr(here.models[0], name))
+    assert (there.rows, there.squares, there.bytes_read) == (here.rows, here.squares, here.bytes_read)
+
+
+def test_blocks_of_a_dask_array_are_computed_where_they_are_used(planted, work, client):
+    source = dnmf.open_source(dask.array.from_array(planted, chunks=(50, 30)))
+    plan = make_plan(source.layout(), Shape(source.shape[1], 5, 8), Machine(1, 2**31, 0))
+    here, there = (run_pass(where, source, plan, work) for where in (InProcess(1), OnCluster(client)))
+    np.testing.assert_array_equal(there.models[0].P, here.models[0].P)
+
+
+def test_calls_return_in_order(client):
+    assert OnCluster(client).call_each(pow, [(i, 2) for i in range(7)]) == [i**2 for i in range(7)]
+
+
+def test_a_block_that_fails_twice_is_tried_again(planted, work, client, tmp_path):
+    def fail_twice(block, block_info=None):
+        marks = len(list(tmp_path.iterdir()))
+        if block_info[0]["chunk-location"] == (1, 0) and marks < 2:
+            (tmp_path / str(marks)).touch()
+            raise OSError("the storage is away for a moment")
+        return block
+
+    blocks = dask.array.from_array(planted, chunks=(200, 80)).map_blocks(fail_twice, dtype=planted.dtype, meta=planted)
+    source = dnmf.open_source(blocks)
+    plan = make_plan(source.layout(), Shape(source.shape[1], 5, 8), Machine(1, 2**31, 0))
+    assert run_pass(OnCluster(client), source, plan, work).rows == 600
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_bad_data_is_an_InputError_with_its_place(planted, client):
+    values = planted.copy()
+    values[321, 7] = np.nan
+    with pytest.raises(dnmf.InputError, match="NaN at row 321, column 7"):
+        dnmf.fit(dask.array.from_array(values, chunks=(100, 80)), 3, init="random", client=client)
+
+
+class Loses(Executor):
+    """An executor that forgets a panel."""
+
+    name = "forgetful"
+
+    def machine(self, memory_bytes):
+        raise NotImplementedError
+
+    def call_each(self, function, arguments):
+        raise NotImplementedError
+
+    def preflight(self, source):
+        raise NotImplementedError
+
+    def add_up(self, jobs, work, target):
+        return Statistics([ModelSums.zeros(5, 80)], rows=500)
+
+
+def test_a_panel_that_is_lost_or_counted_twice_is_noticed(planted, work):
+    source = MemorySource(planted)
+    plan = make_plan(source.layout(), Shape(80, 5, 8), Machine(1, 2**31, 0))
+    with pytest.raises(dnmf.ClusterError, match=r"600 rows of .* added up 500: a panel was lost or counted twice"):
+        run_pass(Loses(), source, plan, work)
+
+
+class Restless:
+    """A client whose workers are away for the first requests."""
+
+    scheduler = None
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def wait_for_workers(self, n_workers, timeout):
+        pass
+
+    def run(self, function, *arguments):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(graph, "ASK_PAUSE_S", 0.0)
+
+
+def _facts(**changed):
+    return {"version": dnmf.__version__, "threads": 1, "memory": 2**30, "base": 2**27, **changed}
+
+
+def test_a_worker_that_dies_while_it_is_asked_is_asked_again():
+    client = Restless(CommClosedError("gone"), {}, {"tcp://a": _facts(), "tcp://b": _facts(memory=2**29)})
+    assert OnCluster(client).machine(None) == Machine(1, 2**29, 2**27, 2)
+
+
+def test_workers_that_never_answer_are_a_ClusterError():
+    with pytest.raises(dnmf.ClusterError, match="does not answer.*gone"):
+        OnCluster(Restless(*[CommClosedError("gone")] * graph.ASK_TRIES)).machine(None)
+
+
+def test_a_worker_with_another_version_is_named():
+    client = Restless({"tcp://a": _facts(), "tcp://b": _facts(version="0.0.1")})
+    with pytest.raises(dnmf.ClusterError, match=r"tcp://b has dnmf 0\.0\.1"):
+        OnCluster(client).machine(None)
+
+
+def test_a_worker_without_dnmf_is_told_to_install_it():
+    client = Restless(ModuleNotFoundError("No module named 'dnmf'", name="dnmf"))
+    with pytest.raises(dnmf.ClusterError, match="cannot import dnmf; install"):
+        OnCluster(client).machine(None)
+
+
+def test_a_limit_given_by_the_caller_lowers_that_of_the_workers_but_never_raises_it():
+    answers = [{"tcp://a": _facts()}] * 2
+    assert OnCluster(Restless(*answers)).machine(2**28).memory_bytes == 2**28
+    assert OnCluster(Restless(*answers)).machine(2**40).memory_bytes == 2**30
+
+
+def test_a_path_that_workers_cannot_see_is_refused_with_the_worker_and_the_path(planted, client, tmp_path):
+    path = tmp_path / "data.zarr"
+    zarr.create_array(path, data=planted, chunks=(100, 80))
+    source = dnmf.open_source(path)
+    shutil.rmtree(path)
+    with pytest.raises(dnmf.ClusterError, match=r"worker tcp://.* cannot read the data: .*data\.zarr"):
+        OnCluster(client).preflight(source)
+
+
+def test_a_task_is_named_by_the_rows_it_works_on(planted):
+    jobs = _jobs(MemorySource(planted, address="cells.zarr"), 6)
+    assert graph._place_of("dnmf-visit-2-0123abcd", jobs) == "rows 200:300 of cells.zarr"
+    assert graph._place_of("dnmf-add-0-1-0123abcd", jobs) == "the task dnmf-add-0-1-0123abcd"
+    assert graph._place_of(("random-0123", 0, 1), jobs) == "the task ('random-0123', 0, 1)"
+    assert graph._place_of("dnmf-call-1-0123abcd", ()) == "the task dnmf-call-1-0123abcd"
