@@ -26,6 +26,9 @@ MOST_W_CHUNK_BYTES = 16 * 2**20
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 BLOCK_BYTES = 2 * 2**20
+MOST_SAMPLE_BYTES = 128 * 2**20
+SAMPLE_SHARE = 16  # the sample of a start takes at most so small a part of a worker's memory
+START_COPIES = 3  # the sample, a stage's part of it, and the sums of the starts
 ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
 
 
@@ -43,12 +46,15 @@ class Machine:
         What the process takes before it has read anything, measured with everything imported.
     workers : int
         How many there are; for messages only, nothing in a plan depends on it.
+    starts : bool
+        Whether the start is computed in the same process as the passes.
     """
 
     threads: int
     memory_bytes: int
     base_bytes: int
     workers: int = 1
+    starts: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,17 +103,18 @@ class MemoryNeed:
     workspace: int
     statistics: int
     factors: int
+    start: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.base + self.panels + self.workspace + self.statistics + self.factors
+        return self.base + self.panels + self.workspace + self.statistics + self.factors + self.start
 
     def __str__(self) -> str:
         return (
             f"{format_bytes(self.total)} = {format_bytes(self.base)} process + {format_bytes(self.panels)} panels"
             f" + {format_bytes(self.workspace)} workspace + {format_bytes(self.statistics)} statistics"
-            f" + {format_bytes(self.factors)} factors"
+            f" + {format_bytes(self.factors)} factors" + (f" + {format_bytes(self.start)} start" if self.start else "")
         )
 
 
@@ -127,6 +134,8 @@ class Plan:
         Rows of a chunk of W; every group begins at a multiple of it, so a chunk has one writer.
     need : MemoryNeed
         Projected peak of a worker.
+    sample_bytes : int
+        How large the sample of a start may be.
     """
 
     n_rows: int
@@ -136,6 +145,7 @@ class Plan:
     group_bytes: int
     w_rows: int
     need: MemoryNeed = field(compare=False)
+    sample_bytes: int = field(compare=False, default=MOST_SAMPLE_BYTES)
 
     @property
     def n_panels(self) -> int:
@@ -182,7 +192,7 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
     largest = max(_bytes_between(layout, *panel) for group in groups for panel in group.panels)
     need = _memory_need(shape, machine, largest + _border_bytes(layout), w_rows, len(groups))
-    plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need)
+    plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
     _refuse_if_too_large(plan, layout, machine, largest)
     return plan
 
@@ -257,7 +267,13 @@ def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_grou
         workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
+        start=START_COPIES * sample_bytes(machine) if machine.starts else 0,
     )
+
+
+def sample_bytes(machine: Machine) -> int:
+    """How large the sample of a start may be, and again everything that is computed from it."""
+    return min(MOST_SAMPLE_BYTES, machine.memory_bytes // SAMPLE_SHARE)
 
 
 def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:

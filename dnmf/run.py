@@ -20,6 +20,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
+from dnmf.passes.executor import Executor
 from dnmf.plan import Shape, make_plan
 from dnmf.record import RunRecord, differences, versions
 from dnmf.sources import Source
@@ -99,6 +100,15 @@ class Run:
 
     def _plan(self, source: Source, resources: Resources, stored: bool, cuts: dict[str, Any] | None) -> Engine:
         executor = choose_executor(resources.client, source)
+        try:
+            return self._planned(executor, source, resources, stored, cuts)
+        except BaseException:
+            executor.close()
+            raise
+
+    def _planned(
+        self, executor: Executor, source: Source, resources: Resources, stored: bool, cuts: dict[str, Any] | None
+    ) -> Engine:
         itemsize = np.dtype(self.options.dtype).itemsize
         size_of_W = source.shape[0] * self.options.rank * itemsize
         if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
@@ -163,9 +173,9 @@ class Run:
             first, statistics = start_from_W(self.engine, W, options)
             bytes_read, squares = statistics.bytes_read, statistics.squares
         elif options.init == "random":
-            first, bytes_read = start_at_random(source, self.engine.layout, options)
+            first, bytes_read = start_at_random(source, self.engine.layout, options, self.engine.plan.sample_bytes)
         else:
-            first, bytes_read = start_from_sample(source, self.engine.layout, options)
+            first, bytes_read = start_from_sample(source, self.engine.layout, options, self.engine.plan.sample_bytes)
         state = first_state(first, options, bytes_read, squares)
         self.commit(state)
         emit(self.callbacks, Started(options.init, bytes_read / self.engine.source_bytes))

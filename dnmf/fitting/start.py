@@ -30,7 +30,7 @@ ROWS_PER_COMPONENT = 100
 FEWEST_ROWS_PER_COMPONENT = 25
 FIRST_VALUES = 2**19  # values looked at by the first stage
 MOST_COLUMNS_COUNTED = 800  # wide rows are taken for sparse: not fewer rows than this allows
-MOST_SAMPLE_BYTES = 128 * 2**20
+BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
 REGION_BYTES = 32 * 2**20
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 SAMPLE_STREAM, START_STREAM = 0, 1
@@ -60,7 +60,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> tuple[np
     return update_H(statistics.models[0], nothing, options.penalty, scaled=False), statistics
 
 
-def start_at_random(source: Source, layout: Layout, options: FitOptions) -> tuple[np.ndarray, int]:
+def start_at_random(source: Source, layout: Layout, options: FitOptions, sample_bytes: int) -> tuple[np.ndarray, int]:
     """Return H (k, n) uniform in [0, 1), and the bytes read for it: none where scale is free.
 
     With a penalty in the objective the scale of H decides what survives; it is balanced against that of W on a
@@ -70,19 +70,22 @@ def start_at_random(source: Source, layout: Layout, options: FitOptions) -> tupl
     if options.penalty.scale != "objective":
         return start_from_H(H, options), 0
     runs = sample_order(source.shape[0], options.seed)
-    rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, source.shape[0], max(1, _affordable_rows(layout)))
+    rows = min(
+        FEWEST_ROWS_PER_COMPONENT * options.rank, source.shape[0], max(1, _affordable_rows(layout, sample_bytes))
+    )
     parts, bytes_read = _read_runs(source, layout, _taken(runs, rows))
     engine = _in_memory(_rows_of(parts, runs, rows, source), options, 1)
     return _balanced(start_from_H(H, options), engine, options, source.shape[0]), bytes_read
 
 
-def start_from_sample(source: Source, layout: Layout, options: FitOptions) -> tuple[np.ndarray, int]:
+def start_from_sample(source: Source, layout: Layout, options: FitOptions, sample_bytes: int) -> tuple[np.ndarray, int]:
     """Return the H of a factorization of some rows, and the bytes that were read for it.
 
     The rows are contiguous runs (single rows of compressed chunks would read everything), drawn from the seed
     and the number of rows alone: not from the plan, the chunks or the cluster. The penalty plays no part yet.
     """
-    stages = race_stages(source.shape, options.rank, _affordable_rows(layout))
+    crowd = max(1, sample_bytes // (BYTES_OF_START * options.rank * source.shape[1]))
+    stages = race_stages(source.shape, options.rank, _affordable_rows(layout, sample_bytes), crowd)
     runs = sample_order(source.shape[0], options.seed)
     parts, bytes_read = _read_runs(source, layout, _taken(runs, stages[-1].rows))
     inner = replace(options, penalty=Penalty(), max_passes=10**6, tol=0.0)
@@ -97,8 +100,8 @@ def start_from_sample(source: Source, layout: Layout, options: FitOptions) -> tu
     return _balanced(starts[0], engine, options, source.shape[0]), bytes_read
 
 
-def race_stages(shape: tuple[int, int], rank: int, affordable: int) -> list[Stage]:
-    """Return the rounds of the race for a matrix of a shape; `affordable` rows fit in memory.
+def race_stages(shape: tuple[int, int], rank: int, affordable: int, crowd: int = 32) -> list[Stage]:
+    """Return the rounds of the race for a matrix of a shape; `affordable` rows and `crowd` starts fit in memory.
 
     Examples
     --------
@@ -111,9 +114,11 @@ def race_stages(shape: tuple[int, int], rank: int, affordable: int) -> list[Stag
     fewest = max(FEWEST_ROWS_PER_COMPONENT * rank, FIRST_VALUES // min(n_columns, MOST_COLUMNS_COUNTED))
     fewest = min(fewest, most)
     if fewest == most:
-        return [Stage(most, 32, 5, 1e-2), Stage(most, 12, 10, 1e-2), Stage(most, 4, 20, 1e-3)]
+        stages = [Stage(most, 32, 5, 1e-2), Stage(most, 12, 10, 1e-2), Stage(most, 4, 20, 1e-3)]
+        return [stage._replace(alive=min(stage.alive, crowd)) for stage in stages]
     middle = int((fewest * most) ** 0.5)
-    return [Stage(middle, 8, 5, 1e-2), Stage(most, 3, 10, 1e-2), Stage(most, 1, 10, 1e-3)]
+    stages = [Stage(middle, 8, 5, 1e-2), Stage(most, 3, 10, 1e-2), Stage(most, 1, 10, 1e-3)]
+    return [stage._replace(alive=min(stage.alive, crowd)) for stage in stages]
 
 
 def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
@@ -129,9 +134,9 @@ def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
     return [(int(i) * run, min((int(i) + 1) * run, n_rows)) for i in order]
 
 
-def _affordable_rows(layout: Layout) -> int:
+def _affordable_rows(layout: Layout, sample_bytes: int) -> int:
     row_bytes = max(1.0, layout.total_bytes / layout.n_rows)
-    return int(MOST_SAMPLE_BYTES / row_bytes)
+    return int(sample_bytes / row_bytes)
 
 
 def _taken(runs: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:

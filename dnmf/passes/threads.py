@@ -54,7 +54,7 @@ class InProcess(Executor):
             load_kernels()
         base = psutil.Process().memory_info().rss + _kept_when_freed()
         limit = memory_bytes or base + psutil.virtual_memory().available
-        return Machine(self.threads, limit, base)
+        return Machine(self.threads, limit, base, starts=True)
 
     def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
         """Return the sum over all jobs."""

@@ -36,8 +36,8 @@ def test_every_round_of_the_race_has_fewer_starts_and_no_fewer_rows(rows, column
 )
 def test_the_start_does_not_depend_on_how_the_matrix_is_held(planted, wrap):
     source, other = open_source(planted), open_source(wrap(planted))
-    H, _ = start_from_sample(source, source.layout(), OPTIONS)
-    same, _ = start_from_sample(other, other.layout(), OPTIONS)
+    H, _ = start_from_sample(source, source.layout(), OPTIONS, 2**27)
+    same, _ = start_from_sample(other, other.layout(), OPTIONS, 2**27)
     np.testing.assert_allclose(H, same, rtol=1e-6, atol=1e-9)
 
 
@@ -48,7 +48,7 @@ def test_the_start_does_not_depend_on_chunks_but_its_cost_does(planted, tmp_path
         path = tmp_path / f"{rows}.zarr"
         zarr.create_array(path, data=tall, chunks=(rows, 80), config={"write_empty_chunks": True})
         source = open_source(str(path))
-        starts.append(start_from_sample(source, source.layout(), OPTIONS))
+        starts.append(start_from_sample(source, source.layout(), OPTIONS, 2**27))
     (first, small), (second, large) = starts
     assert first.tobytes() == second.tobytes()
     assert small < large <= tall.nbytes
@@ -63,8 +63,8 @@ def test_a_start_is_better_than_a_random_one(planted):
 
 def test_a_random_start_reads_nothing_unless_scale_matters(planted):
     source = open_source(planted)
-    assert start_at_random(source, source.layout(), OPTIONS)[1] == 0
+    assert start_at_random(source, source.layout(), OPTIONS, 2**27)[1] == 0
     penalized = FitOptions(5, penalty=Penalty(l1=0.1, scale="objective"))
-    H, bytes_read = start_at_random(source, source.layout(), penalized)
+    H, bytes_read = start_at_random(source, source.layout(), penalized, 2**27)
     assert 0 < bytes_read < planted.nbytes
     assert np.isfinite(H).all()

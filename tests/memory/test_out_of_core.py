@@ -116,7 +116,7 @@ IN_PROCESS = """
 import sys
 import dnmf
 planned = []
-dnmf.fit(sys.argv[1], 10, init="random", max_passes=2, tol=0.0, memory_limit=sys.argv[2], store=sys.argv[1] + ".dnmf",
+dnmf.fit(sys.argv[1], 10, max_passes=2, tol=0.0, memory_limit=sys.argv[2], store=sys.argv[1] + ".dnmf",
          callbacks=(planned.append,))
 peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(planned[0].projected_bytes, peak)
