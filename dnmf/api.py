@@ -108,9 +108,10 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
 def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_limit: str | int | None = None,
            max_passes: int | None = None, tol: float | None = None, force: bool = False,
            callbacks: Sequence[Callback] = ()) -> Model:  # fmt: skip
-    """Go on with a fit from its last committed pass and return the model; a finished one is just loaded.
+    """Go on with a fit from its last committed pass and return the model.
 
-    The result equals that of an uninterrupted fit bit for bit.
+    The result equals that of an uninterrupted fit bit for bit. A finished fit is just loaded, unless new limits
+    let it go on; it then goes on from before its last pass, as if it had never ended.
 
     Parameters
     ----------
@@ -134,16 +135,20 @@ def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_
     with ExitStack() as stack:
         lock = stack.enter_context(checkpoint.Store(_existing(store)))
         generation = checkpoint.read_latest(store)
-        record = RunRecord.from_json(generation.record)
-        if record.status == "done":
-            return _finished(generation, store, max_passes, tol)
+        unchanged = max_passes is None and tol is None
+        if generation.record["status"] == "done" and (unchanged or "run" not in generation.record):
+            return Model.restore(generation, store)
+        record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(max_passes, tol)
         address = _stored_address(record, store) if source is None else source
         opened = open_source(address, missing_chunks=record.missing_chunks)
-        refuse_changed(record, opened, force)
+        changed = refuse_changed(record, opened, force)
         resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
         run = stack.enter_context(Run(opened, options, resources, stored=True, cuts=record.plan))
-        return run.go_on(run.restore(lock, record, generation))
+        state = run.restore(lock, generation, record, changed)
+        if generation.record["status"] == "done" and state.reason:
+            return Model.restore(generation, store)  # the new limits end it where it ended
+        return run.go_on(state)
 
 
 def _stored_address(record: RunRecord, store: Path) -> str:
@@ -153,12 +158,6 @@ def _stored_address(record: RunRecord, store: Path) -> str:
             f"dnmf.resume({str(store)!r}, source=…)"
         )
     return record.address
-
-
-def _finished(generation: checkpoint.Generation, store: Path, max_passes: int | None, tol: float | None) -> Model:
-    if max_passes is not None or tol is not None:
-        raise CheckpointError(f"{store}: this fit is finished; start another one from its H with fit(…, H=model.H)")
-    return Model.restore(generation, store)
 
 
 def load(path: str | Path) -> Model:
@@ -180,6 +179,8 @@ def load(path: str | Path) -> Model:
 
 
 def _existing(store: Path) -> Path:
+    if not store.exists():
+        raise CheckpointError(f"{store}: there is nothing at this path")
     if not checkpoint.exists(store):
         raise CheckpointError(f"{store}: no pass was committed here; begin with dnmf fit")
     return store

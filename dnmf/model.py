@@ -14,7 +14,7 @@ from dnmf.fitting.apply import by_rows, solve_other_rows
 from dnmf.fitting.events import PassRecord
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
-from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing, remove_array
+from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
 from dnmf.sources import Source, open_source
 
 W_CHUNK_ROWS = 65536
@@ -131,21 +131,18 @@ class Model:
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
         source = open_source(data)
         self._check_columns(source)
+        if "://" in str(out):
+            raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
         if out is not None and Path(out).exists():
             raise CheckpointError(f"{out}: exists already; choose another place for the result")
         source = by_rows(source)
         factor, scale = self.h_scale[:, None] * self.H.astype(np.float64), self._scale_of_W()
         place = None if out is None else str(Path(out).absolute())
-        try:
-            with closing(choose_executor(client, source)) as executor:
-                return solve_other_rows(
-                    source, executor, self.options, factor=factor, scale=scale, out=place,
-                    memory_bytes=parse_bytes(memory_limit),
-                )  # fmt: skip
-        except BaseException:
-            if place is not None:  # what is there would read as zeros where rows were not written
-                remove_array(place)
-            raise
+        with closing(choose_executor(client, source)) as executor:
+            return solve_other_rows(
+                source, executor, self.options, factor=factor, scale=scale, out=place,
+                memory_bytes=parse_bytes(memory_limit),
+            )  # fmt: skip
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -201,7 +198,9 @@ class Model:
 
     @property
     def W_name(self) -> str:
-        """Name of the array of W in the model's store."""
+        """Name of the array of W in the model's store; empty while W is in memory."""
+        if isinstance(self.stored_W, np.ndarray):
+            return ""
         return Path(self.stored_W.store.root).name
 
     def record(self) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
+
 from dnmf.errors import InputError
 
 SCALES = ("relative", "objective", "absolute")
@@ -124,9 +126,14 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _dtype_name(value: Any) -> str:
+    """The name of a numpy dtype or scalar type; text stays as it is."""
+    return value if isinstance(value, str) else getattr(value, "name", getattr(value, "__name__", repr(value)))
+
+
 def _plain(value: Any) -> Any:
     """A numpy scalar as the Python number it is, so that options compare and go to JSON alike."""
-    return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,7 @@ class FitOptions:
     def __post_init__(self):
         for each in fields(self):
             object.__setattr__(self, each.name, _plain(getattr(self, each.name)))
+        object.__setattr__(self, "dtype", _dtype_name(self.dtype))
         _check(_whole(self.rank) and self.rank >= 1, f"rank={self.rank!r}: a whole number, at least 1")
         _check(self.init in ("sample", "random", "given"), f"init={self.init!r}: use 'sample' or 'random'")
         _check(self.solver == "cd", f"solver={self.solver!r}: 'cd' is the one available")

@@ -27,7 +27,7 @@ PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes,
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 BLOCK_BYTES = 2 * 2**20
 MOST_SAMPLE_BYTES = 128 * 2**20
-SAMPLE_SHARE = 16  # the sample of a start takes at most so small a part of a worker's memory
+SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
 START_COPIES = 3  # the sample, a stage's part of it, and the sums of the starts
 ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
 
@@ -177,9 +177,7 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
         It cannot fit; the message has the numbers and what to try.
     """
     if cuts is None:
-        group_bytes = max(
-            _group_bytes(layout.total_bytes, shape.statistics_bytes), OBJECTS_IN_GROUP * layout.object_bytes
-        )
+        group_bytes = _group_bytes(layout, shape.statistics_bytes)
         w_rows = _w_rows(layout, group_bytes, shape)
         panel_bytes = min(MOST_PANEL_BYTES, group_bytes)
     else:
@@ -188,18 +186,27 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     least = _least_panel(layout)
     affordable = max(0, spare) // (PANEL_COPIES * machine.threads)
     if cuts is None:
-        panel_bytes = max(min(panel_bytes, affordable), min(least, panel_bytes))
+        panel_bytes = max(_rounded_down(min(panel_bytes, affordable)), min(least, panel_bytes))
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
-    largest = max(_bytes_between(layout, *panel) for group in groups for panel in group.panels)
+    pieces = ((g.start, g.stop) for g in groups) if layout.panel_is_whole else (p for g in groups for p in g.panels)
+    largest = max(_bytes_between(layout, *piece) for piece in pieces)
     need = _memory_need(shape, machine, largest + _border_bytes(layout), w_rows, len(groups))
     plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
     _refuse_if_too_large(plan, layout, machine, largest)
     return plan
 
 
-def _group_bytes(total: int, statistics: int) -> int:
+def _group_bytes(layout: Layout, statistics: int) -> int:
+    total = layout.total_bytes
+    if layout.panel_is_whole:  # all blocks of a task are in memory together: no more of them than must be
+        return max(LEAST_GROUP_BYTES, total // MOST_GROUPS)
     wished = min(max(total // GROUPS_WISHED, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
-    return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics)
+    return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics, OBJECTS_IN_GROUP * _border_bytes(layout))
+
+
+def _rounded_down(count: int) -> int:
+    """The power of two below: cuts shall not follow every megabyte that a process happens to take."""
+    return 2 ** (count.bit_length() - 1) if count > 0 else 0
 
 
 def _w_rows(layout: Layout, group_bytes: int, shape: Shape) -> int:
@@ -260,7 +267,7 @@ def _cut_group(layout: Layout, first: int, last: int, panel_bytes: int) -> Group
 def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_groups: int) -> MemoryNeed:
     threads, k, n = machine.threads, shape.rank, shape.n_columns
     sets = 2 * threads + math.ceil(math.log2(max(2, n_groups)))
-    block = 3 * BLOCK_BYTES + shape.itemsize * n * k
+    block = 4 * max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k
     return MemoryNeed(
         base=machine.base_bytes,
         panels=PANEL_COPIES * threads * panel,
@@ -292,6 +299,15 @@ def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: 
         f"a worker would need {plan.need}; {format_bytes(usable)} are usable of its limit of "
         f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "
         f"and cannot be cut below {smallest}. Try a memory limit of "
-        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}, fewer threads per worker, a lower rank, or "
-        "smaller chunks (dnmf convert). A matrix with more columns than rows is better factorized as its transpose"
+        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}{_advice(plan.need)}"
     )
+
+
+def _advice(need: MemoryNeed) -> str:
+    """What else would help, by the part of the sum that is largest."""
+    parts = {"base": need.base, "panels": need.panels, "sums": need.statistics + need.factors}
+    return {
+        "base": ": most of it is the process itself",
+        "panels": ", fewer threads per worker, or smaller chunks (dnmf convert)",
+        "sums": ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose",
+    }[max(parts, key=lambda part: parts[part])]

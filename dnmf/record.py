@@ -20,6 +20,8 @@ class RunRecord:
         How to open the data again.
     fingerprint : dict
         Of the data when the fit began.
+    shape : (int, int)
+        Of the data as the engine sees it.
     transposed : bool
         Whether rows and columns were exchanged.
     plan : dict
@@ -35,6 +37,7 @@ class RunRecord:
     address: str
     missing_chunks: str
     fingerprint: dict[str, Any]
+    shape: tuple[int, int]
     transposed: bool
     plan: dict[str, Any]
     versions: dict[str, str]
@@ -52,7 +55,7 @@ class RunRecord:
 
 
 _DEFAULTS: dict[str, Any] = {
-    "status": "running", "options": None, "address": "", "missing_chunks": "error", "fingerprint": {},
+    "status": "running", "options": None, "address": "", "missing_chunks": "error", "fingerprint": {}, "shape": (0, 0),
     "transposed": False, "plan": {}, "versions": {}, "state": {},
 }  # fmt: skip
 

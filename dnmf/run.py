@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
-from dnmf.errors import BudgetError, CheckpointError, InputError
+from dnmf.errors import BudgetError, CheckpointError, ClusterError, InputError
 from dnmf.fitting.events import Callback, Finished, PassDone, Planned, Started, emit
 from dnmf.fitting.finish import Factors, last_pass, remove_other_arrays
 from dnmf.fitting.loop import Engine, run_until_last
@@ -27,6 +27,7 @@ from dnmf.sources import Source
 
 log = logging.getLogger("dnmf")
 MOST_GATHERED_BYTES = 256 * 2**20
+STATE_PREFIX = "state_"  # of the arrays of the state before the last pass, in the generation of a finished run
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Run:
         if options.rank > min(source.shape):
             raise InputError(
                 f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}"
+            )
+        if source.transposed and options.penalty.scale == "absolute":
+            raise InputError(
+                f"{source.address}: a CSC matrix is factorized as its transpose, for which scale='absolute' means "
+                "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
             )
         self.options, self.callbacks = options, resources.callbacks
         self.inner = replace(options, penalty=options.penalty.swapped()) if source.transposed else options
@@ -165,7 +171,7 @@ class Run:
 
     def start(self, W: Any, H: Any) -> State:
         """Return the state before the first pass, committed."""
-        options, source = self.inner, self.engine.source
+        options = self.inner
         bytes_read, squares = 0, -1.0
         if H is not None:
             first = start_from_H(H, options)
@@ -173,18 +179,24 @@ class Run:
             first, statistics = start_from_W(self.engine, W, options)
             bytes_read, squares = statistics.bytes_read, statistics.squares
         elif options.init == "random":
-            first, bytes_read = start_at_random(source, self.engine.layout, options, self.engine.plan.sample_bytes)
+            first, bytes_read = start_at_random(self.engine, options)
         else:
-            first, bytes_read = start_from_sample(source, self.engine.layout, options, self.engine.plan.sample_bytes)
+            first, bytes_read = start_from_sample(self.engine, options)
         state = first_state(first, options, bytes_read, squares)
         self.commit(state)
         emit(self.callbacks, Started(options.init, bytes_read / self.engine.source_bytes))
         return state
 
-    def restore(self, store: checkpoint.Store, record: RunRecord, generation: checkpoint.Generation) -> State:
-        """Return the state of a committed pass, to go on with."""
+    def restore(
+        self, store: checkpoint.Store, generation: checkpoint.Generation, record: RunRecord, changed: bool
+    ) -> State:
+        """Return the state of a committed pass, to go on with; `changed` data is checked and measured anew."""
+        prefix = STATE_PREFIX if generation.record["status"] == "done" else ""
+        arrays = {name.removeprefix(prefix): values for name, values in generation.arrays.items() if prefix in name}
         self.store, self._fingerprint = store, record.fingerprint
-        state = reconsider(State.restore(record.state, generation.arrays), self.inner)
+        state = reconsider(State.restore(record.state, arrays), self.inner)
+        if changed:  # what was measured on the other data means nothing here
+            state = replace(state, squares=-1.0, objective=float("inf"))
         self._first_number = generation.number - state.passes
         reads = state.bytes_read / self.engine.source_bytes
         emit(self.callbacks, Started(self.options.init, reads, state.passes))
@@ -192,27 +204,51 @@ class Run:
 
     def commit(self, state: State) -> None:
         """Put the state on disk, where there is a store."""
-        if self.store is None:
-            return
+        if self.store is not None:
+            self.store.commit(self._first_number + state.passes, self._record(state).to_json(), state.arrays())
+
+    def _record(self, state: State) -> RunRecord:
         source = self.engine.source
-        record = RunRecord(
+        return RunRecord(
             status="running", options=self.options, address=source.address,
-            missing_chunks=getattr(source, "missing_chunks", "error"), fingerprint=self._fingerprint,
-            transposed=source.transposed, plan=self.engine.plan.cuts_json(), versions=versions(),
+            missing_chunks=source.missing_chunks, fingerprint=self._fingerprint,
+            shape=source.shape, transposed=source.transposed, plan=self.engine.plan.cuts_json(), versions=versions(),
             state=state.scalars(),
         )  # fmt: skip
-        self.store.commit(self._first_number + state.passes, record.to_json(), state.arrays())
+
+    def _commit_model(self, model: Model, before: State, passes: int) -> Model:
+        """Commit the model, and beside it the state before the last pass: with new limits the run can go on."""
+        if self.store is None:
+            return model
+        record = {**model.record(), "run": self._record(before).to_json()}
+        arrays = {f"{STATE_PREFIX}{name}": values for name, values in before.arrays().items()}
+        self.store.commit(self._first_number + passes, record, {**model.arrays(), **arrays})
+        remove_other_arrays(self.store.path, model.W_name)
+        return Model.restore(checkpoint.read_latest(self.store.path), self.store.path)
 
     def go_on(self, state: State) -> Model:
-        """Return the model, after the passes that are left."""
+        """Return the model, after the passes that are left.
+
+        Raises
+        ------
+        ClusterError
+            The workers or the scheduler were lost; the message says how to go on.
+        """
+        try:
+            return self._go_on(state)
+        except ClusterError as error:
+            if self.store is None:
+                raise
+            raise ClusterError(f"{error}; go on with: dnmf resume {self.store.path}") from error
+
+    def _go_on(self, state: State) -> Model:
         state = run_until_last(self.engine, state, self.inner, self._after_pass)
         place = None if self.store is None else self.store.path
-        state, factors = last_pass(self.engine, state, self.inner, place)
-        model = self._model(state, factors, place)
-        if self.store is not None:
-            self.store.commit(self._first_number + state.passes, model.record(), model.arrays())
-            remove_other_arrays(self.store.path, model.W_name)
-            model = Model.restore(checkpoint.read_latest(self.store.path), self.store.path)
+        before = state
+        state, factors = last_pass(self.engine, before, self.inner, place)
+        if not state.history[-1].accepted:  # the plain update rose after all: its solver was not exact enough
+            state, factors = last_pass(self.engine, replace(state, plain=before.best), self.inner, place)
+        model = self._commit_model(self._model(state, factors, place), before, state.passes)
         emit(self.callbacks, PassDone(state.history[-1], self.store is not None))
         emit(self.callbacks, Finished(model.stop_reason, state.passes, model.reads, model.relative_error))
         return model
@@ -236,6 +272,8 @@ def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarra
     if values is None:
         return None
     array = np.asarray(values)
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.shape != shape:
         raise InputError(f"{name} has shape {array.shape}, expected {shape}")
     if not np.isfinite(array).all() or (array < 0).any():
@@ -243,19 +281,21 @@ def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarra
     return array
 
 
-def refuse_changed(record: RunRecord, source: Source, force: bool) -> None:
-    """Make sure that `source` is what the run began with.
+def refuse_changed(record: RunRecord, source: Source, force: bool) -> bool:
+    """Return whether `source` has changed since the run began, which only `force` allows; its shape never may.
 
     Raises
     ------
     CheckpointError
-        It is not, and `force` is off; the message lists the differences.
+        It has; the message lists the differences.
     """
     found = differences(record.fingerprint, source.fingerprint())
-    if found and not force:
+    same_shape = list(source.shape) == list(record.shape) and source.transposed == record.transposed
+    if not same_shape or (found and not force):
+        advice = "or use force (--force) if you know it is the same" if same_shape else "for data of this shape"
         raise CheckpointError(
-            f"{source.address}: the data is not what the fit began with ({'; '.join(found)}). Begin a new fit, or use "
-            "force (--force) if you know it is the same"
+            f"{source.address}: the data is not what the fit began with ({'; '.join(found)}). Begin a new fit, {advice}"
         )
     for line in differences(record.versions, versions()):
         log.warning("resuming with another version than the fit began with (%s): the bits may differ", line)
+    return bool(found)

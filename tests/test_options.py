@@ -81,3 +81,4 @@ def test_numpy_scalars_count_as_the_numbers_they_are():
     options = FitOptions(np.int64(3), seed=np.uint32(1), tol=np.float32(0.5), extrapolate=np.bool_(False))
     assert options == FitOptions(3, seed=1, tol=0.5, extrapolate=False)
     assert json.loads(json.dumps(options.to_json()))["rank"] == 3
+    assert FitOptions(3, dtype=np.float64) == FitOptions(3, dtype=np.dtype("float64")) == FitOptions(3, dtype="float64")

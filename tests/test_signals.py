@@ -163,7 +163,7 @@ def test_a_signal_to_the_whole_job_does_not_cost_the_workers_their_pass(tmp_path
 
 def small_fit(store, callbacks, max_passes=6):
     values = np.random.default_rng(0).random((60, 8))
-    return dnmf.fit(values, rank=2, tol=0, max_passes=max_passes, store=store, callbacks=callbacks)
+    return dnmf.fit(values, rank=2, init="random", tol=0, max_passes=max_passes, store=store, callbacks=callbacks)
 
 
 def test_without_a_signal_a_fit_goes_on(tmp_path):

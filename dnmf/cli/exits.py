@@ -115,5 +115,6 @@ class _OneLine(logging.Handler):
 
 def silence_other_loggers() -> None:
     """Let dask say nothing of its own: what matters to the user becomes an error of dnmf."""
-    for name in NOISY_LOGGERS:
+    children = [name for name in logging.root.manager.loggerDict if name.startswith(NOISY_LOGGERS)]
+    for name in {*NOISY_LOGGERS, *children}:  # dask gives some of the children levels of their own
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -49,13 +49,19 @@ def status(run: str) -> None:
 @click.command(short_help="Write a matrix file as Zarr.")
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
-@click.option("--dtype", type=click.Choice(DTYPES), help="Of the values.  [default: the narrowest that holds them]")
+@click.option(
+    "--dtype", type=click.Choice(DTYPES), help="Of the values.  [default: as stored; for .mtx what holds them]"
+)
 @click.option("--transpose", is_flag=True, help="Write columns as rows (10x .mtx files are genes × cells).")
 @click.option("--zarr-format", type=click.Choice(["3", "2"]), default="3", show_default=True, help="Of the target.")
 @click.option(
     "--chunk-size", "chunk_bytes", type=MEMORY, default="16MiB", show_default=True, help="Of a decoded chunk."
 )
 @click.option("--memory-limit", "memory_bytes", type=MEMORY, default="1GiB", show_default=True, help="Of the work.")
+@click.option(
+    "--missing-chunks", type=click.Choice(["error", "zeros"]), default="error", show_default=True,
+    help="What an absent chunk of a Zarr array means.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a Zarr store at OUT, once the new one is complete.")
 @output_options
 def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None:

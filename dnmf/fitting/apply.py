@@ -7,9 +7,10 @@ import scipy.sparse
 
 from dnmf.errors import InputError
 from dnmf.options import FitOptions, format_bytes
+from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Work, make_problem
-from dnmf.passes.rows_out import create_rows_array
+from dnmf.passes.rows_out import create_rows_array, remove_array
 from dnmf.plan import Shape, make_plan
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Source
@@ -46,11 +47,17 @@ def solve_other_rows(
     shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=0 if out else n_rows)
     plan = make_plan(source.layout(), shape, executor.machine(memory_bytes))
     executor.preflight(source)
-    problem = make_problem(factor.astype(options.dtype), *options.penalty.on_W)
+    with one_blas_thread():
+        problem = make_problem(factor.astype(options.dtype), *options.penalty.on_W)
     work = Work((problem,), options.dtype, check=True, scale=scale)
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
-    statistics = run_pass(executor, source, plan, work, target=out or "")
+    try:
+        statistics = run_pass(executor, source, plan, work, target=out or "")
+    except BaseException:
+        if out is not None:  # rows that were not written would read as zeros
+            remove_array(out)
+        raise
     if out is not None:
         return zarr.open_array(out, mode="r")
     return np.concatenate([statistics.kept[at] for at in sorted(statistics.kept)])

@@ -14,6 +14,7 @@ from dnmf.fitting.state import State
 from dnmf.fitting.update import normalize_rows
 from dnmf.options import FitOptions
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
+from dnmf.passes.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -50,25 +51,39 @@ def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | N
     CheckpointError
         W cannot be written, or is not complete.
     """
-    import zarr
-
-    solved_with = state.H
+    solved_with = state.factor
     if store is None:
         state, statistics = one_pass(engine, state, options, target="")
-        scale, kept = statistics.models[0].s, statistics.kept
-        W: Any = normalize_columns(np.concatenate([kept[at] for at in sorted(kept)]), scale)
+        W, scale = _collected(statistics), statistics.models[0].s
     else:
-        mark = uuid.uuid4().hex[:12]
-        raw, path = str(store / f"raw-{mark}.zarr"), str(store / f"W-{mark}.zarr")
-        shape = (engine.plan.n_rows, options.rank)
-        for place in (raw, path):
-            create_rows_array(place, shape, engine.plan.w_rows, options.dtype)
-        state, statistics = one_pass(engine, state, options, target=raw)
-        scale = statistics.models[0].s
-        _copy_scaled(engine, raw, path, scale)
-        W = zarr.open_array(path, mode="r")
+        state, W, scale = _written(engine, state, options, store)
     H, h_scale = normalize_rows(solved_with)
     return state, Factors(W, scale * h_scale, H, h_scale)
+
+
+def _collected(statistics: Statistics) -> np.ndarray:
+    """W from the rows that were kept, each part let go of as soon as it is in its place."""
+    kept, scale = statistics.kept, statistics.models[0].s
+    first = next(iter(kept.values()))
+    W = np.empty((statistics.rows, first.shape[1]), first.dtype)
+    for start in sorted(kept):
+        part = kept.pop(start)
+        W[start : start + len(part)] = normalize_columns(part, scale)
+    return W
+
+
+def _written(engine: Engine, state: State, options: FitOptions, store: Path) -> tuple[State, Any, np.ndarray]:
+    import zarr
+
+    remove_other_arrays(store, keep="")
+    mark = uuid.uuid4().hex[:12]
+    raw, path = str(store / f"raw-{mark}.zarr"), str(store / f"W-{mark}.zarr")
+    for place in (raw, path):
+        create_rows_array(place, (engine.plan.n_rows, options.rank), engine.plan.w_rows, options.dtype)
+    state, statistics = one_pass(engine, state, options, target=raw)
+    scale = statistics.models[0].s
+    _copy_scaled(engine, raw, path, scale)
+    return state, zarr.open_array(path, mode="r"), scale
 
 
 def _copy_scaled(engine: Engine, raw: str, path: str, scale: np.ndarray) -> None:

@@ -42,7 +42,7 @@ def run_until_last(engine: Engine, state: State, options: FitOptions, after_pass
 
 
 def one_pass(engine: Engine, state: State, options: FitOptions, target: str | None) -> tuple[State, Statistics]:
-    """Return the state after one pass with ``state.H``, and what the pass folded.
+    """Return the state after one pass with ``state.factor``, and what the pass folded.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def one_pass(engine: Engine, state: State, options: FitOptions, target: str | No
         Where the rows of W go; see :func:`dnmf.passes.executor.run_pass`.
     """
     began = time.perf_counter()
-    problem = make_problem(state.H, *options.penalty.on_W)
+    problem = make_problem(state.factor, *options.penalty.on_W)
     work = Work((problem,), options.dtype, check=state.squares < 0, residual=target is not None)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target)
     clock = Clock(time.perf_counter() - began, engine.source_bytes)

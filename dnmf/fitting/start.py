@@ -22,7 +22,7 @@ from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import check_rows
 from dnmf.plan import Machine, Shape, make_plan
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
-from dnmf.sources.source import CsrRows, Layout, Rows, Source
+from dnmf.sources.source import CsrRows, Layout, Rows
 
 SAMPLE_SHARE = 0.4  # of the rows; restarts on fewer rows settle in worse minima
 WHOLE_SHARE = 0.8  # a sample that would be larger than this is the whole matrix
@@ -60,44 +60,42 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> tuple[np
     return update_H(statistics.models[0], nothing, options.penalty, scaled=False), statistics
 
 
-def start_at_random(source: Source, layout: Layout, options: FitOptions, sample_bytes: int) -> tuple[np.ndarray, int]:
+def start_at_random(engine: Engine, options: FitOptions) -> tuple[np.ndarray, int]:
     """Return H (k, n) uniform in [0, 1), and the bytes read for it: none where scale is free.
 
     With a penalty in the objective the scale of H decides what survives; it is balanced against that of W on a
     small sample of rows.
     """
-    H = np.random.default_rng(options.seed).random((options.rank, source.shape[1]))
+    n_rows, n_columns = engine.source.shape
+    H = start_from_H(np.random.default_rng(options.seed).random((options.rank, n_columns)), options)
     if options.penalty.scale != "objective":
-        return start_from_H(H, options), 0
-    runs = sample_order(source.shape[0], options.seed)
-    rows = min(
-        FEWEST_ROWS_PER_COMPONENT * options.rank, source.shape[0], max(1, _affordable_rows(layout, sample_bytes))
-    )
-    parts, bytes_read = _read_runs(source, layout, _taken(runs, rows))
-    engine = _in_memory(_rows_of(parts, runs, rows, source), options, 1)
-    return _balanced(start_from_H(H, options), engine, options, source.shape[0]), bytes_read
+        return H, 0
+    runs = sample_order(n_rows, options.seed)
+    rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, n_rows, _affordable_rows(engine))
+    parts, bytes_read = _read_runs(engine, _taken(runs, rows))
+    return _balanced(H, _in_memory(_rows_of(parts, runs, rows), options, 1), options, n_rows), bytes_read
 
 
-def start_from_sample(source: Source, layout: Layout, options: FitOptions, sample_bytes: int) -> tuple[np.ndarray, int]:
+def start_from_sample(engine: Engine, options: FitOptions) -> tuple[np.ndarray, int]:
     """Return the H of a factorization of some rows, and the bytes that were read for it.
 
     The rows are contiguous runs (single rows of compressed chunks would read everything), drawn from the seed
     and the number of rows alone: not from the plan, the chunks or the cluster. The penalty plays no part yet.
     """
-    crowd = max(1, sample_bytes // (BYTES_OF_START * options.rank * source.shape[1]))
-    stages = race_stages(source.shape, options.rank, _affordable_rows(layout, sample_bytes), crowd)
-    runs = sample_order(source.shape[0], options.seed)
-    parts, bytes_read = _read_runs(source, layout, _taken(runs, stages[-1].rows))
+    n_rows, n_columns = engine.source.shape
+    crowd = max(1, engine.plan.sample_bytes // (BYTES_OF_START * options.rank * n_columns))
+    stages = race_stages(engine.source.shape, options.rank, _affordable_rows(engine), crowd)
+    runs = sample_order(n_rows, options.seed)
+    parts, bytes_read = _read_runs(engine, _taken(runs, stages[-1].rows))
     inner = replace(options, penalty=Penalty(), max_passes=10**6, tol=0.0)
     rng = np.random.default_rng([options.seed, START_STREAM])
-    shape = (options.rank, source.shape[1])
-    starts = [start_from_H(rng.random(shape), inner) for _ in range(stages[0].alive)]
+    starts = [start_from_H(rng.random((options.rank, n_columns)), inner) for _ in range(stages[0].alive)]
     for stage in stages:
-        engine = _in_memory(_rows_of(parts, runs, stage.rows, source), inner, stage.alive)
-        starts = _race(engine, starts[: stage.alive], inner, stage)
+        sample = _in_memory(_rows_of(parts, runs, stage.rows), inner, stage.alive)
+        starts = _race(sample, starts[: stage.alive], inner, stage)
         if stage is not stages[-1]:
-            del engine  # its rows make room for those of the next stage
-    return _balanced(starts[0], engine, options, source.shape[0]), bytes_read
+            del sample  # its rows make room for those of the next stage
+    return _balanced(starts[0], sample, options, n_rows), bytes_read
 
 
 def race_stages(shape: tuple[int, int], rank: int, affordable: int, crowd: int = 32) -> list[Stage]:
@@ -110,7 +108,7 @@ def race_stages(shape: tuple[int, int], rank: int, affordable: int, crowd: int =
     """
     n_rows, n_columns = shape
     most = max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
-    most = min(n_rows if most > WHOLE_SHARE * n_rows else most, max(1, affordable))
+    most = min(n_rows if most > WHOLE_SHARE * n_rows else most, affordable)
     fewest = max(FEWEST_ROWS_PER_COMPONENT * rank, FIRST_VALUES // min(n_columns, MOST_COLUMNS_COUNTED))
     fewest = min(fewest, most)
     if fewest == most:
@@ -134,9 +132,9 @@ def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
     return [(int(i) * run, min((int(i) + 1) * run, n_rows)) for i in order]
 
 
-def _affordable_rows(layout: Layout, sample_bytes: int) -> int:
-    row_bytes = max(1.0, layout.total_bytes / layout.n_rows)
-    return int(sample_bytes / row_bytes)
+def _affordable_rows(engine: Engine) -> int:
+    row_bytes = max(1.0, engine.layout.total_bytes / engine.layout.n_rows)
+    return max(1, int(engine.plan.sample_bytes / row_bytes))
 
 
 def _taken(runs: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
@@ -150,15 +148,17 @@ def _taken(runs: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
     return sorted(taken)
 
 
-def _read_runs(source: Source, layout: Layout, runs: list[tuple[int, int]]) -> tuple[dict[int, MemorySource], int]:
+def _read_runs(engine: Engine, runs: list[tuple[int, int]]) -> tuple[dict[int, MemorySource], int]:
     """Return the runs of a sample by their first row, and the bytes that were decoded for them.
 
     Runs that lie so near to each other that they share stored objects are read in one go, so that no chunk is
     decoded more often than it must be.
     """
+    source, regions = engine.source, _regions(engine.layout, runs)
     parts, bytes_read = {}, 0
-    for low, high in _regions(layout, runs):
-        values = source.for_rows(low, high).read(low, high)
+    for low, high in regions:
+        part = source.for_rows(low, high)
+        values = engine.executor.read([(part, low, high)])[0]
         check_rows(source, low, values)
         bytes_read += source.touched_bytes(low, high, values)
         for first, last in _joined([run for run in runs if low <= run[0] and run[1] <= high]):
@@ -197,14 +197,15 @@ def _copied(rows: Rows) -> Rows:
     return rows.copy() if isinstance(rows, np.ndarray) else CsrRows(*(part.copy() for part in rows))
 
 
-def _rows_of(parts: dict[int, MemorySource], runs: list[tuple[int, int]], rows: int, source: Source) -> MemorySource:
+def _rows_of(parts: dict[int, MemorySource], runs: list[tuple[int, int]], rows: int) -> MemorySource:
     """The smaller sample of an earlier stage, taken from what was read for the last one."""
     firsts = np.array(sorted(parts))
     pieces = []
     for low, high in _taken(runs, rows):
         first = int(firsts[np.searchsorted(firsts, low, side="right") - 1])
         pieces.append(parts[first].read(low - first, high - first))
-    return MemorySource.of_rows(stack_rows(pieces), source.shape[1], source.address)
+    some = parts[int(firsts[0])]
+    return MemorySource.of_rows(stack_rows(pieces), some.shape[1], some.address)
 
 
 def _in_memory(sample: MemorySource, options: FitOptions, models: int) -> Engine:

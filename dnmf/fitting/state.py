@@ -18,6 +18,8 @@ class State:
         The fixed factor of the next pass, in the dtype of the computation.
     plain : ndarray (k, n)
         The update without extrapolation: taken when the objective of an extrapolated pass rises.
+    best : ndarray (k, n)
+        What the last accepted pass was made with: where a fit whose objective no longer falls goes back to.
     beta, most_beta : float
         Strength of the extrapolation, and its present upper bound.
     extrapolated : bool
@@ -36,6 +38,7 @@ class State:
 
     H: np.ndarray
     plain: np.ndarray
+    best: np.ndarray
     beta: float
     most_beta: float
     extrapolated: bool = False
@@ -45,6 +48,16 @@ class State:
     bytes_read: int = 0
     reason: str = ""
     history: tuple[PassRecord, ...] = field(default=())
+
+    @property
+    def factor(self) -> np.ndarray:
+        """What the next pass is made with: the last one takes the plain update, whose objective cannot rise."""
+        return self.plain if self.reason else self.H
+
+    @property
+    def tries(self) -> bool:
+        """Whether the next pass tries an extrapolated H, and may be taken back."""
+        return self.extrapolated and not self.reason
 
     def scalars(self) -> dict[str, Any]:
         """Everything but the arrays, as JSON values."""
@@ -62,7 +75,7 @@ class State:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name."""
-        return {"H": self.H, "plain": self.plain}
+        return {"H": self.H, "plain": self.plain, "best": self.best}
 
     @classmethod
     def restore(cls, scalars: dict[str, Any], arrays: dict[str, np.ndarray]) -> "State":
@@ -70,4 +83,4 @@ class State:
         values = dict(scalars)
         values["history"] = tuple(PassRecord.from_json(record) for record in values["history"])
         values["objective"] = float("inf") if values["objective"] is None else values["objective"]
-        return cls(H=arrays["H"], plain=arrays["plain"], **values)
+        return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], **values)

@@ -14,6 +14,7 @@ FIRST_BETA = 0.7
 BETA_GROWTH = 1.1
 MOST_BETA_GROWTH = 1.05
 BETA_SHRINK = 2.0
+RESOLUTION = {"float32": 1e-7, "float64": 1e-14}  # of ½‖A‖²: a smaller rise of the objective is rounding
 GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
 
 
@@ -36,7 +37,7 @@ class Clock:
 def first_state(H: np.ndarray, options: FitOptions, bytes_read: int = 0, squares: float = -1.0) -> State:
     """Return the state before the first pass."""
     reason = "max_passes" if options.max_passes == 1 else ""
-    return State(H, H, FIRST_BETA, 1.0, squares=squares, bytes_read=bytes_read, reason=reason)
+    return State(H, H, H, FIRST_BETA, 1.0, squares=squares, bytes_read=bytes_read, reason=reason)
 
 
 def advance(state: State, statistics: Statistics, options: FitOptions, clock: Clock,
@@ -60,30 +61,38 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
         Of the update of H; by default that of the dtype.
     """
     squares = statistics.squares if state.squares < 0 else state.squares
-    sums = statistics.models[0]
-    measured = measure(sums, state.H, squares, options.penalty, statistics.residual)
-    accepted = not (state.extrapolated and measured.objective >= state.objective)
-    record = _record(replace(state, squares=squares), statistics, measured, accepted, clock)
+    sums, known = statistics.models[0], replace(state, squares=squares)
+    measured = measure(sums, state.factor, squares, options.penalty, statistics.residual)
+    accepted = _is_accepted(known, measured, options)
+    record = _record(known, statistics, measured, accepted, clock)
     moved = replace(
-        state,
-        squares=squares,
-        passes=state.passes + 1,
-        bytes_read=record.bytes_read,
-        history=(*state.history, record),
-    )
+        known, passes=state.passes + 1, bytes_read=record.bytes_read, history=(*state.history, record)
+    )  # fmt: skip
     if state.reason:
-        return replace(moved, objective=measured.objective)
+        return replace(moved, objective=min(measured.objective, state.objective))
     if not accepted:
-        return _with_end(_take_back(moved), options, record)
-    plain = update_H(sums, state.H, options.penalty, tolerance=tolerance)
-    return _with_end(_extrapolate(moved, plain, measured.objective, options), options, record)
+        return _with_end(_take_back(moved), options)
+    plain = update_H(sums, state.factor, options.penalty, tolerance=tolerance)
+    moved = replace(moved, best=state.factor, objective=measured.objective)
+    return _with_end(_extrapolate(moved, plain, options), options)
+
+
+def _is_accepted(state: State, measured: Measured, options: FitOptions) -> bool:
+    """Whether the objective fell, or where nothing was tried at least did not rise beyond rounding.
+
+    The absolute penalty has no objective that falls; every step of it is taken.
+    """
+    if state.tries:
+        return measured.objective < state.objective
+    slack = RESOLUTION[options.dtype] * 0.5 * state.squares
+    return options.penalty.scale == "absolute" or not measured.objective > state.objective + slack
 
 
 def reconsider(state: State, options: FitOptions) -> State:
     """Return a restored state under limits (`tol`, `max_passes`) that may have changed since it was committed."""
     if not state.history:
         return replace(state, reason="max_passes" if options.max_passes == 1 else "")
-    return _with_end(replace(state, reason=""), options, state.history[-1])
+    return _with_end(replace(state, reason=""), options)
 
 
 def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, clock: Clock) -> PassRecord:
@@ -97,7 +106,7 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         decrease=(state.objective - measured.objective) / state.objective if known else float("inf"),
         gradient=measured.gradient,
         accepted=accepted,
-        extrapolated=state.extrapolated,
+        extrapolated=state.tries,
         alive=measured.alive,
         bytes_read=bytes_read,
         reads=bytes_read / clock.source_bytes,
@@ -108,23 +117,20 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
 
 
 def _take_back(state: State) -> State:
-    return replace(
-        state,
-        H=state.plain,
-        extrapolated=False,
-        beta=state.beta / BETA_SHRINK,
-        most_beta=state.beta,
-    )
+    """Go back: from an extrapolated H to the plain one, from a plain one to the last that was accepted."""
+    if not state.tries:
+        return replace(state, H=state.best, plain=state.best)
+    return replace(state, H=state.plain, extrapolated=False, beta=state.beta / BETA_SHRINK, most_beta=state.beta)
 
 
-def _extrapolate(state: State, plain: np.ndarray, objective: float, options: FitOptions) -> State:
+def _extrapolate(state: State, plain: np.ndarray, options: FitOptions) -> State:
     """Move on to the plain update and, beyond it, along the last change: ``max(0, H + β (H − H_before))``.
 
     β grows by a tenth with every accepted step, up to a bound that a step taken back lowers to the β it failed
     with and that recovers slowly (Ang & Gillis 2019, doi:10.1162/neco_a_01157). The first update is not
     extrapolated: the way from the start to it points nowhere yet.
     """
-    moved = replace(state, H=plain, plain=plain, objective=objective, extrapolated=False)
+    moved = replace(state, H=plain, plain=plain, extrapolated=False)
     if not options.extrapolate or options.penalty.scale == "absolute" or state.passes == 1:
         return moved
     H = np.maximum(plain + state.beta * (plain - state.plain), 0).astype(plain.dtype)
@@ -137,15 +143,15 @@ def _extrapolate(state: State, plain: np.ndarray, objective: float, options: Fit
     )
 
 
-def _with_end(state: State, options: FitOptions, record: PassRecord) -> State:
-    """Mark the next pass as the last one when it is time: it then uses the plain update, which cannot rise."""
-    reason = ""
+def _with_end(state: State, options: FitOptions) -> State:
+    """Mark the next pass as the last one when it is time."""
+    record, reason = state.history[-1], ""
     if state.passes + 1 >= options.max_passes:
         reason = "max_passes"
+    elif not record.accepted and not record.extrapolated:
+        reason = "the objective no longer falls"
     elif record.accepted and record.decrease <= options.tol:
         reason = "tol: the objective hardly falls"
     elif record.accepted and record.gradient <= GRADIENT_SHARE * options.tol:
         reason = "tol: the projected gradient is small"
-    if not reason:
-        return state
-    return replace(state, H=state.plain, extrapolated=False, reason=reason)
+    return replace(state, reason=reason)

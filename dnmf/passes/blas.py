@@ -1,7 +1,6 @@
 """BLAS on one thread: its sums then have one order, whatever the machine and whoever else computes."""
 
 import threading
-from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -44,7 +43,9 @@ def _take_control(libraries: ThreadpoolController) -> None:
             library.clear_controlling_thread(force=True)
 
 
-@cache
+_LIMIT = OneBlasThread()
+
+
 def one_blas_thread() -> OneBlasThread:
     """Return the limit of this process, to be used as a context manager."""
-    return OneBlasThread()
+    return _LIMIT

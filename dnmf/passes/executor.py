@@ -11,7 +11,7 @@ from dnmf.errors import ClusterError, InputError
 from dnmf.passes.problem import SQUARES, Work
 from dnmf.passes.statistics import Statistics
 from dnmf.plan import Group, Machine, Plan
-from dnmf.sources.source import Source
+from dnmf.sources.source import Rows, Source
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Executor(ABC):
     @abstractmethod
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, in order."""
+
+    def read(self, parts: Sequence[tuple[Source, int, int]]) -> list[Rows]:
+        """Return the rows `start:stop` of each (source, start, stop) in this process."""
+        return [source.read(start, stop) for source, start, stop in parts]
 
     def close(self) -> None:  # noqa: B027  most have nothing to let go of
         """Let go of what the executor opened itself."""
@@ -107,7 +111,7 @@ def run_pass(
             f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "
             "counted twice. The last checkpoint is not affected"
         )
-    if work.check and work.problems and work.scale is None and 0 < statistics.squares < SQUARES[work.dtype][0]:
+    if work.check and work.scale is None and 0 < statistics.squares < SQUARES[work.dtype][0]:
         raise InputError(
             f"{source.address}: the squares of its values add up to {statistics.squares:.3g}, so small that products "
             f"in {work.dtype} vanish; rescale the values"

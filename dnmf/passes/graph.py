@@ -20,7 +20,7 @@ from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, add, tree_levels
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group, Machine
-from dnmf.sources.source import Source
+from dnmf.sources.source import Rows, Source
 
 log = logging.getLogger("dnmf")
 CONNECT_TIMEOUT_S = 30
@@ -88,6 +88,11 @@ def _opening_trouble(source: Source) -> str:
     return ""
 
 
+def read_on_worker(source: Source, blocks: list[Any], start: int, stop: int) -> Rows:
+    """Return rows `start:stop` of the dask blocks the scheduler computed."""
+    return source.with_blocks(blocks).read(start, stop)  # type: ignore[attr-defined]
+
+
 class OnCluster(Executor):
     """The workers of a dask client.
 
@@ -109,7 +114,11 @@ class OnCluster(Executor):
         self._owned = owned
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
-        self._wait_for_a_worker()
+        try:
+            self._wait_for_a_worker()
+        except BaseException:
+            self.close()
+            raise
 
     def machine(self, memory_bytes: int | None) -> Machine:
         """The least any worker offers.
@@ -138,6 +147,15 @@ class OnCluster(Executor):
         """Close the client, if it was opened for this executor."""
         if self._owned:
             self.client.close()
+
+    def read(self, parts: Sequence[tuple[Source, int, int]]) -> list[Rows]:
+        """Return rows in this process; blocks of a dask array are computed, or already are, on the workers."""
+        if not any(source.blocks_are_tasks for source, _, _ in parts):
+            return super().read(parts)
+        return self.call_each(
+            read_on_worker,
+            [(source.with_blocks([]), source.blocks(), *span) for source, *span in parts],  # type: ignore[attr-defined]
+        )
 
     def preflight(self, source: Source) -> None:
         """Let every worker open the source by its path."""
@@ -215,8 +233,8 @@ class OnCluster(Executor):
             return future.result()
         except LOST as error:
             raise ClusterError(
-                f"{self.name} was lost during a pass ({type(error).__name__}: {error}). Start it again and resume "
-                "from the last checkpoint"
+                f"{self.name} was lost during a pass ({type(error).__name__}); start it again. What was committed to a "
+                "store is not affected"
             ) from error
         finally:
             if future is not None:

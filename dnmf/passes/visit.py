@@ -17,7 +17,7 @@ from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.plan import BLOCK_BYTES, Group
 from dnmf.sources.source import CsrRows, Rows, Source
 
-ROWS_IN_STEP = 64  # a block of dense rows has a multiple of these: enough for the products to be efficient
+ROWS_IN_STEP = 64  # a block of many dense rows has a multiple of these
 MOST_BLOCK_ROWS = 2048
 ROWS_IN_SUM = 128  # dense rows whose products are added in the dtype of the computation before float64 takes over
 WIDENED = {"?": np.uint8, "e": np.float32}  # bool and float16, which the kernel does not know
@@ -101,16 +101,20 @@ def _blocks(rows: Rows, n_columns: int, dtype: str) -> Iterator[tuple[int, Rows]
     """Yield cache-sized blocks of a panel in the dtype of the computation, with their first row in it."""
     wanted = np.dtype(dtype)
     if isinstance(rows, np.ndarray):
-        fitting = BLOCK_BYTES // (n_columns * wanted.itemsize) // ROWS_IN_STEP * ROWS_IN_STEP
-        step = min(max(ROWS_IN_STEP, fitting), MOST_BLOCK_ROWS)
+        step = min(max(1, BLOCK_BYTES // (n_columns * wanted.itemsize)), MOST_BLOCK_ROWS)
+        step -= step % ROWS_IN_STEP if step > ROWS_IN_STEP else 0
         for low in range(0, len(rows), step):
             yield low, np.ascontiguousarray(rows[low : low + step], dtype=wanted)
         return
     indices = rows.indices if rows.indices.dtype in (np.int32, np.int64) else rows.indices.astype(np.int64)
-    for low in range(0, rows.n_rows, MOST_BLOCK_ROWS):
-        offsets = rows.indptr[low : low + MOST_BLOCK_ROWS + 1].astype(np.int64)
+    low, most = 0, BLOCK_BYTES // wanted.itemsize
+    while low < rows.n_rows:
+        fitting = int(np.searchsorted(rows.indptr, rows.indptr[low] + most, side="right")) - 1
+        high = min(max(low + 1, fitting), low + MOST_BLOCK_ROWS, rows.n_rows)
+        offsets = rows.indptr[low : high + 1].astype(np.int64)
         first, last = int(offsets[0]), int(offsets[-1])
         yield low, CsrRows(rows.data[first:last].astype(wanted, copy=False), indices[first:last], offsets - first)
+        low = high
 
 
 def _visit_block(block: Rows, work: Work, total: Statistics, out: RowsOut | None, at: int) -> None:
@@ -160,8 +164,9 @@ def _fold(block: Rows, W: np.ndarray, sums: ModelSums) -> None:
 
 def _residual(block: np.ndarray, W: np.ndarray, problem: Problem) -> float:
     """``‖A − WH‖²`` of a dense block, right to the rounding of the residual however small that is."""
-    difference = block - W @ problem.HT.T
-    return float(np.square(difference, dtype=np.float64).sum())
+    difference = W @ problem.HT.T
+    difference -= block
+    return float(scan_values(np.abs(difference).reshape(-1))[0])
 
 
 def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:

@@ -138,6 +138,8 @@ class DaskSource(Source):
 class DaskRows(Source):
     """The blocks of some rows: computed here when read in process, or handed over computed by the scheduler."""
 
+    blocks_are_tasks = True
+
     def __init__(self, source: DaskSource, blocks: list[list[Any]], bands: range):
         self.address, self.shape, self.dtype, self.sparse = source.address, source.shape, source.dtype, source.sparse
         self._blocks, self._first, self._computed = blocks, source.first_row(bands[0]), False
@@ -174,15 +176,21 @@ class DaskRows(Source):
         return part
 
     def read(self, start: int, stop: int) -> Rows:
-        """Return rows `start:stop` of the blocks."""
-        bands = self._blocks if self._computed else self._compute(start, stop)
-        _check_blocks(bands, self._chunks, self.address)
-        rows = _assemble(bands, self.sparse, self.address)
-        return slice_rows(rows, start - self._first, stop - self._first)
+        """Return rows `start:stop`, from the blocks that hold them and no others."""
+        heights, widths = self._chunks
+        starts = self._first + np.concatenate([[0], np.cumsum(heights)])
+        low = int(np.searchsorted(starts, start, side="right")) - 1
+        high = int(np.searchsorted(starts, stop, side="left"))
+        bands = self._blocks[low:high]
+        if not self._computed:
+            bands = self._compute(bands, start, stop)
+        _check_blocks(bands, (heights[low:high], widths), self.address)
+        first = int(starts[low])
+        return slice_rows(_assemble(bands, self.sparse, self.address), start - first, stop - first)
 
-    def _compute(self, start: int, stop: int) -> list[list[Any]]:
+    def _compute(self, bands: list[list[Any]], start: int, stop: int) -> list[list[Any]]:
         try:
-            return list(dask.compute(*self._blocks, scheduler="synchronous"))
+            return list(dask.compute(*bands, scheduler="synchronous"))
         except DnmfError:
             raise
         except Exception as error:

@@ -41,7 +41,7 @@ def _of_directory(folder: Path) -> dict[str, Any]:
     return {
         "objects": len(entries),
         "bytes": sum(size for _, size, _ in entries),
-        "listing": crc32c_of(listing.encode()),
+        "names, sizes and times of files": crc32c_of(listing.encode()),
     }
 
 

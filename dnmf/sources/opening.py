@@ -58,7 +58,7 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "data"):
         return _open_array(data.data, *_coordinates(data))
     if hasattr(data, "iloc") and hasattr(data, "to_numpy"):
-        return _open_array(_frame_values(data), names_of(data.index), names_of(data.columns))
+        return _open_array(_frame_values(data), _index_names(data.index), _index_names(data.columns))
     if hasattr(data, "group") and hasattr(data, "backend"):  # a sparse matrix of AnnData that stays on disk
         data = data.group
     if type(data).__module__.startswith("h5py"):
@@ -194,3 +194,8 @@ def _frames(root: Any, inner: str) -> tuple[str | None, str | None]:
         name = "/".join([*shared, frame or ""])
         found.append(name if frame and name in root else None)
     return found[0], found[1]
+
+
+def _index_names(index: Any) -> np.ndarray | None:
+    """Names of a DataFrame's axis; a plain count from 0 names nothing."""
+    return None if type(index).__name__ == "RangeIndex" else names_of(index)

@@ -212,7 +212,7 @@ class StoredArray:
             raise InputError(
                 f"{self.address}: chunk {absent} (elements {start}:{stop} of the first axis) is missing or empty. "
                 "It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
-                "written, open it with missing_chunks='zeros'"
+                "written, say missing_chunks='zeros' (--missing-chunks zeros)"
             )
         values = handle[start:stop]
         if values.shape != (stop - start, *self.shape[1:]):

@@ -187,3 +187,64 @@ def test_a_chunk_of_zeros_in_W_is_written_like_any_other(tmp_path):
     assert model.stored_W.nchunks > 1
     assert (model.W[5000:].compute() == 0).all()
     assert dnmf.load(tmp_path / "run.dnmf").save(tmp_path / "copy.dnmf").shape == A.shape
+
+
+def test_blocks_of_a_dask_array_are_computed_once_a_pass(planted):
+    import dask.array as da
+
+    seen = []
+
+    def counted(block):
+        seen.append(block.shape)
+        return block
+
+    lazy = da.from_array(planted, chunks=(20, 80)).map_blocks(counted, dtype=float, meta=np.empty((0, 0)))
+    dnmf.fit(lazy, 5, init="random", max_passes=2, tol=0)
+    assert seen.count((20, 80)) == 2 * 30
+
+
+def test_a_persisted_dask_array_is_factorized_where_its_blocks_are(planted, client):
+    import dask.array as da
+
+    lazy = da.from_array(planted, chunks=(100, 80))
+    persisted = client.persist(lazy)
+    model = dnmf.fit(persisted, 5, max_passes=3, client=client)
+    assert model.relative_error == pytest.approx(dnmf.fit(planted, 5, max_passes=3).relative_error, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(40, 48))
+def test_the_objective_never_rises_with_more_components_than_there_are(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.random((200, 4)) @ rng.random((4, 8)) + 1e-3 * rng.random((200, 8))
+    model = dnmf.fit(A, 8, dtype="float64", init="random", seed=seed, tol=0, max_passes=40)
+    objectives = [record.objective for record in model.history if record.accepted]
+    slack = 1e-14 * 0.5 * (A**2).sum()
+    assert all(later <= earlier + slack for earlier, later in itertools.pairwise(objectives))
+    assert model.history[-1].accepted
+
+
+def test_an_absolute_penalty_on_a_csc_store_is_refused(planted, tmp_path):
+    anndata = pytest.importorskip("anndata")
+    anndata.AnnData(scipy.sparse.csc_matrix(planted)).write_h5ad(tmp_path / "a.h5ad")
+    with pytest.raises(dnmf.InputError, match="convert the matrix to CSR"):
+        dnmf.fit(tmp_path / "a.h5ad", 5, penalty=PENALTIES["absolute"])
+
+
+def test_a_finished_fit_goes_on_under_new_limits_as_if_it_had_never_ended(planted, tmp_path):
+    whole = dnmf.fit(planted, 5, init="random", tol=0, max_passes=9)
+    dnmf.fit(planted, 5, init="random", tol=0, max_passes=4, store=tmp_path / "run.dnmf")
+    longer = dnmf.resume(tmp_path / "run.dnmf", source=planted, max_passes=9)
+    assert longer.read_W().tobytes() == whole.read_W().tobytes()
+    assert [r.objective for r in longer.history] == [r.objective for r in whole.history]
+    assert len(list((tmp_path / "run.dnmf").glob("W-*.zarr"))) == 1
+
+
+def test_another_shape_is_refused_even_by_force(planted, tmp_path):
+    def stop(event):
+        if isinstance(event, PassDone):
+            raise dnmf.Interrupted(15, "stop")
+
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.fit(planted, 5, tol=0, store=tmp_path / "run.dnmf", callbacks=[stop])
+    with pytest.raises(dnmf.CheckpointError, match="shape"):
+        dnmf.resume(tmp_path / "run.dnmf", source=planted[:, :70], force=True)

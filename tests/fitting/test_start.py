@@ -9,9 +9,20 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnmf.fitting.loop import Engine
 from dnmf.fitting.start import race_stages, sample_order, start_at_random, start_from_sample
 from dnmf.options import FitOptions, Penalty
+from dnmf.passes.threads import InProcess
+from dnmf.plan import Machine, Shape, make_plan
 from dnmf.sources import open_source
+
+
+def engine_on(matrix):
+    source = open_source(matrix)
+    layout = source.layout()
+    plan = make_plan(layout, Shape(source.shape[1], 5, 8), Machine(1, 2**34, 0))
+    return Engine(InProcess(1), source, plan, layout)
+
 
 OPTIONS = FitOptions(5, dtype="float64", seed=3)
 
@@ -35,9 +46,8 @@ def test_every_round_of_the_race_has_fewer_starts_and_no_fewer_rows(rows, column
     "wrap", [np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array]
 )
 def test_the_start_does_not_depend_on_how_the_matrix_is_held(planted, wrap):
-    source, other = open_source(planted), open_source(wrap(planted))
-    H, _ = start_from_sample(source, source.layout(), OPTIONS, 2**27)
-    same, _ = start_from_sample(other, other.layout(), OPTIONS, 2**27)
+    H, _ = start_from_sample(engine_on(planted), OPTIONS)
+    same, _ = start_from_sample(engine_on(wrap(planted)), OPTIONS)
     np.testing.assert_allclose(H, same, rtol=1e-6, atol=1e-9)
 
 
@@ -47,8 +57,7 @@ def test_the_start_does_not_depend_on_chunks_but_its_cost_does(planted, tmp_path
     for rows in (50, 1500):
         path = tmp_path / f"{rows}.zarr"
         zarr.create_array(path, data=tall, chunks=(rows, 80), config={"write_empty_chunks": True})
-        source = open_source(str(path))
-        starts.append(start_from_sample(source, source.layout(), OPTIONS, 2**27))
+        starts.append(start_from_sample(engine_on(str(path)), OPTIONS))
     (first, small), (second, large) = starts
     assert first.tobytes() == second.tobytes()
     assert small < large <= tall.nbytes
@@ -62,9 +71,9 @@ def test_a_start_is_better_than_a_random_one(planted):
 
 
 def test_a_random_start_reads_nothing_unless_scale_matters(planted):
-    source = open_source(planted)
-    assert start_at_random(source, source.layout(), OPTIONS, 2**27)[1] == 0
+    engine = engine_on(planted)
+    assert start_at_random(engine, OPTIONS)[1] == 0
     penalized = FitOptions(5, penalty=Penalty(l1=0.1, scale="objective"))
-    H, bytes_read = start_at_random(source, source.layout(), penalized, 2**27)
+    H, bytes_read = start_at_random(engine, penalized)
     assert 0 < bytes_read < planted.nbytes
     assert np.isfinite(H).all()

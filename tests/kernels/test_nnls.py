@@ -47,9 +47,7 @@ def test_solution_equals_scipy(dtype, seed, rows, k):
     expected = naive.nnls(Q, B)
     assert X.dtype == dtype
     assert violation <= FINE[dtype]
-    assert (
-        np.abs(X - expected).max() <= CLOSE[dtype] * max(1, np.abs(expected).max()) * np.linalg.cond(Q) ** 0.5
-    )
+    assert np.abs(X - expected).max() <= CLOSE[dtype] * max(1, np.abs(expected).max()) * np.linalg.cond(Q) ** 0.5
 
 
 @unhurried
@@ -119,9 +117,7 @@ def test_row_is_the_same_to_the_last_bit_in_any_company(dtype, k):
 def test_solution_does_not_depend_on_the_start_beyond_the_tolerance(dtype):
     Q, B = make_problem(4, 100, 6, dtype)
     rng = np.random.default_rng(1)
-    solutions = [
-        solve(Q, B, start)[0] for start in (None, truncated(Q, B), 100 * rng.random(B.shape).astype(dtype))
-    ]
+    solutions = [solve(Q, B, start)[0] for start in (None, truncated(Q, B), 100 * rng.random(B.shape).astype(dtype))]
     for other in solutions[1:]:
         assert np.abs(other - solutions[0]).max() <= CLOSE[dtype]
 

@@ -96,9 +96,7 @@ def test_rows_of_distinct_columns_are_valid(index_dtype, seed, rows, in_order):
     rng = np.random.default_rng(seed)
     columns = [rng.permutation(12)[: rng.integers(0, 13)] for _ in range(rows)]
     indptr = np.cumsum([0] + [len(row) for row in columns])
-    indices = np.concatenate([np.sort(row) if in_order else row for row in columns] + [[]]).astype(
-        index_dtype
-    )
+    indices = np.concatenate([np.sort(row) if in_order else row for row in columns] + [[]]).astype(index_dtype)
     assert scan_csr(indices, indptr, 12) == (-1, VALID)
 
 
