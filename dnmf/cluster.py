@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from dnmf.errors import ClusterError
 from dnmf.options import parse_bytes
 
-CONNECT_TIMEOUT_S = 30
 SAFE_DEFAULTS = {
     "distributed.scheduler.allowed-failures": 10,
     "distributed.scheduler.worker-ttl": "60s",
@@ -60,22 +57,7 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
             ):  # fmt: skip
                 yield client
             return
-        with running_scheduler(scheduler) as client:
+        from dnmf.passes.graph import client_at
+
+        with client_at(scheduler) as client:
             yield client
-
-
-def running_scheduler(scheduler: str) -> Any:
-    """Return a client of the scheduler at an address or named by a scheduler file.
-
-    Raises
-    ------
-    ClusterError
-        No scheduler answers.
-    """
-    from distributed import Client
-
-    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
-    try:
-        return Client(**where, timeout=CONNECT_TIMEOUT_S)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ClusterError(f"no scheduler answers at {scheduler} ({error}); start one with: dask scheduler") from error

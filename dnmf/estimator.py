@@ -287,21 +287,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)
         self.n_components_ = len(self.components_)
         self.n_iter_ = len(model.history)
-        loss = model.history[-1].objective - self._penalty_value(model)
-        self.reconstruction_err_ = float(np.sqrt(2 * max(0.0, loss)))
-
-    def _penalty_value(self, model: Model) -> float:
-        """Return what the penalties add to the objective of the last pass."""
-        penalty = model.options.penalty
-        if penalty.scale != "objective":
-            return 0.0
-        (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
-        H, squares = self.components_.astype(np.float64), 0.0
-        if l2_w:
-            W = self._scaled(model.W)
-            squares = float((W.astype(np.float64) ** 2).sum().compute(scheduler="threads"))
-        on_W = l1_w * float(self._scale_of_W.sum()) + 0.5 * l2_w * squares  # columns of model.W sum to one
-        return on_W + l1_h * float(H.sum()) + 0.5 * l2_h * float(np.vdot(H, H))
+        self.reconstruction_err_ = float(np.sqrt(2 * model.history[-1].loss))
 
     def _scaled(self, W: Any) -> Any:
         return W * self._scale_of_W.astype(W.dtype)

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -34,15 +35,16 @@ LOST = (CancelledError, CommClosedError, TimeoutError, ConnectionError)
 
 
 def client_at(address: str) -> Client:
-    """Return a client of the scheduler at `address`.
+    """Return a client of the scheduler at `address`, which may be the path of a scheduler file.
 
     Raises
     ------
     ClusterError
         No scheduler answers there.
     """
+    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
-        return Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+        return Client(**where, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(f"no scheduler answers at {address} ({error}); start one with: dask scheduler") from error
 
