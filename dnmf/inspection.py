@@ -94,6 +94,7 @@ def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str
         "panels": plan.n_panels,
         "panel_bytes": plan.panel_bytes,
         "projected_bytes": plan.need.total,
+        "projection": str(plan.need),
         "refused": None,
     }
 

@@ -6,7 +6,7 @@ numbers in the same order.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 BLOCK_BYTES = 2 * 2**20
 MOST_SAMPLE_BYTES = 128 * 2**20
 SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
-START_COPIES = 3  # the sample, a stage's part of it, and the sums of the starts
+MOST_STARTS = 32
+BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
 ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
 
 
@@ -191,6 +192,7 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     pieces = ((g.start, g.stop) for g in groups) if layout.panel_is_whole else (p for g in groups for p in g.panels)
     largest = max(_bytes_between(layout, *piece) for piece in pieces)
     need = _memory_need(shape, machine, largest + _border_bytes(layout), w_rows, len(groups))
+    need = replace(need, start=_start_bytes(layout, shape, machine))
     plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
     _refuse_if_too_large(plan, layout, machine, largest)
     return plan
@@ -274,8 +276,16 @@ def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_grou
         workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
-        start=START_COPIES * sample_bytes(machine) if machine.starts else 0,
     )
+
+
+def _start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:
+    """The sample twice (as read, and a stage's part of it), and what is computed from it for every start alive."""
+    if not machine.starts:
+        return 0
+    most = sample_bytes(machine)
+    sums = MOST_STARTS * BYTES_OF_START * shape.rank * shape.n_columns
+    return 2 * min(most, layout.total_bytes) + min(most, sums)
 
 
 def sample_bytes(machine: Machine) -> int:
@@ -287,7 +297,7 @@ def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, gr
     """What is left for panels when everything else has its place."""
     n_groups = layout.total_bytes // max(1, group_bytes) + 1
     fixed = _memory_need(shape, machine, _border_bytes(layout), w_rows, n_groups)
-    return int(USABLE_SHARE * machine.memory_bytes) - fixed.total
+    return int(USABLE_SHARE * machine.memory_bytes) - fixed.total - _start_bytes(layout, shape, machine)
 
 
 def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: int) -> None:

@@ -1,5 +1,6 @@
 """What a person, or a program, sees of a fit while it runs: a line for a pass, a live line on a terminal."""
 
+import logging
 import math
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any, Self, TextIO
 from dnmf.fitting.events import Event, Finished, PassDone, PassRecord, Planned, Started
 from dnmf.options import format_bytes
 
+log = logging.getLogger("dnmf")
 EVERY_S = 2.0
 LABEL_WIDTH = 9
 ORIGINS = {
@@ -191,6 +193,25 @@ class PartDone:
             self._tell({"type": "progress", "done": done, "total": total})
             if not self._live:
                 self._lines.print(line)
+
+
+def log_events(event: Event) -> None:
+    """Write every event of a fit to the logger ``dnmf``, one line each, at level INFO: a callback.
+
+    Examples
+    --------
+    >>> import dnmf, numpy as np
+    >>> model = dnmf.fit(np.eye(4), rank=2, max_passes=1, callbacks=[log_events])
+    """
+    if isinstance(event, Planned):
+        for line in planned_lines(event):
+            log.info("%s", line)
+    elif isinstance(event, Started):
+        log.info("%s", started_line(event))
+    elif isinstance(event, PassDone):
+        log.info("%s", pass_line(event.record))
+    else:
+        log.info("%s", labelled("done", f"{event.reason}, relative error {event.relative_error:.4f}"))
 
 
 def planned_lines(event: Planned) -> list[str]:

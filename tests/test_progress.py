@@ -8,6 +8,7 @@ import sys
 import pytest
 from example_events import PLANNED, a_pass, the_end
 
+import dnmf
 from dnmf.fitting.events import Started
 from dnmf.progress import PartDone, Progress, event_record, format_seconds, pass_line
 
@@ -160,3 +161,15 @@ def test_part_done_of_nothing_is_no_error():
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 ms"), (0.0994, "99 ms"), (0.0996, "0.1 s"), (5399, "90.0 min")])
 def test_durations_have_a_unit_that_suits_them(seconds, text):
     assert format_seconds(seconds) == text
+
+
+def test_events_can_go_to_the_log(caplog):
+    import numpy as np
+
+    from dnmf.progress import log_events
+
+    with caplog.at_level("INFO", logger="dnmf"):
+        model = dnmf.fit(np.eye(6), rank=2, max_passes=2, tol=0, callbacks=[log_events])
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum(line.startswith("pass") for line in lines) == len(model.history)
+    assert any("relative error" in line for line in lines)

@@ -63,6 +63,7 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
             f"{format_bytes(plan['projected_bytes'])} of {format_bytes(plan['limit_bytes'])} in this process "
             f"with {counted(plan['threads'], 'thread')}",
         ),
+        labelled("", plan["projection"]),
     ]
 
 

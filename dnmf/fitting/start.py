@@ -20,7 +20,7 @@ from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import check_rows
-from dnmf.plan import Machine, Shape, make_plan
+from dnmf.plan import BYTES_OF_START, MOST_STARTS, Machine, Shape, make_plan
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
 from dnmf.sources.source import CsrRows, Layout, Rows
 
@@ -30,7 +30,6 @@ ROWS_PER_COMPONENT = 100
 FEWEST_ROWS_PER_COMPONENT = 25
 FIRST_VALUES = 2**19  # values looked at by the first stage
 MOST_COLUMNS_COUNTED = 800  # wide rows are taken for sparse: not fewer rows than this allows
-BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
 REGION_BYTES = 32 * 2**20
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 SAMPLE_STREAM, START_STREAM = 0, 1
@@ -98,7 +97,7 @@ def start_from_sample(engine: Engine, options: FitOptions) -> tuple[np.ndarray, 
     return _balanced(starts[0], sample, options, n_rows), bytes_read
 
 
-def race_stages(shape: tuple[int, int], rank: int, affordable: int, crowd: int = 32) -> list[Stage]:
+def race_stages(shape: tuple[int, int], rank: int, affordable: int, crowd: int = MOST_STARTS) -> list[Stage]:
     """Return the rounds of the race for a matrix of a shape; `affordable` rows and `crowd` starts fit in memory.
 
     Examples
@@ -112,7 +111,7 @@ def race_stages(shape: tuple[int, int], rank: int, affordable: int, crowd: int =
     fewest = max(FEWEST_ROWS_PER_COMPONENT * rank, FIRST_VALUES // min(n_columns, MOST_COLUMNS_COUNTED))
     fewest = min(fewest, most)
     if fewest == most:
-        stages = [Stage(most, 32, 5, 1e-2), Stage(most, 12, 10, 1e-2), Stage(most, 4, 20, 1e-3)]
+        stages = [Stage(most, MOST_STARTS, 5, 1e-2), Stage(most, 12, 10, 1e-2), Stage(most, 4, 20, 1e-3)]
         return [stage._replace(alive=min(stage.alive, crowd)) for stage in stages]
     middle = int((fewest * most) ** 0.5)
     stages = [Stage(middle, 8, 5, 1e-2), Stage(most, 3, 10, 1e-2), Stage(most, 1, 10, 1e-3)]
