@@ -3,12 +3,28 @@
 import json
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from dnmf.checkpoint.files import Files
 from dnmf.errors import CheckpointError
+
+LOOKS_S = (0.02, 0.05)
+
+
+def _lock_soon(lock: IO[str]) -> None:
+    """Lock the file; one who only looks whether it is locked holds it for a moment, and is waited for."""
+    import fcntl  # not on every platform, and reading a store goes without it
+
+    for wait_s in LOOKS_S:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(wait_s)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def take_lock(path: Path, guarded: Path, files: Files) -> IO[str]:
@@ -33,11 +49,9 @@ def take_lock(path: Path, guarded: Path, files: Files) -> IO[str]:
     OSError
         When the file system refuses, or knows no locks.
     """
-    import fcntl  # not on every platform, and reading a store goes without it
-
     lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - stays open for as long as the lock is held
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock_soon(lock)
         _note_holder(lock, files)
     except BlockingIOError as error:
         lock.close()
