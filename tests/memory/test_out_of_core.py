@@ -17,15 +17,20 @@ MIB = 2**20
 LIMIT = 512 * MIB
 
 
-def _peak_bytes():
-    """The most this process ever had in memory."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+def questions():
+    """Two functions to ask a worker: the most its process ever had in memory, and the bytes it spilled.
 
+    Defined in here they travel by value: the workers cannot import a test.
+    """
 
-def _spilled(dask_worker):
-    data = dask_worker.data
-    return getattr(data, "spilled_total", (0, 0))[0]
+    def peak_bytes():
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+    def spilled(dask_worker):
+        return dask_worker.data.spilled_total[0]
+
+    return peak_bytes, spilled
 
 
 def write_dense(path, shape, chunk_rows, rank, seed=0):
@@ -80,8 +85,9 @@ def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT):
         pids = client.run(os.getpid)
         model = dnmf.fit(source, rank, max_passes=2, tol=0.0, store=store, client=client, callbacks=(planned.append,))
         assert client.run(os.getpid) == pids, "the worker was restarted"
-        peak = max(client.run(_peak_bytes).values())
-        assert max(client.run(_spilled).values()) == 0
+        peak_bytes, spilled = questions()
+        peak = max(client.run(peak_bytes).values())
+        assert max(client.run(spilled).values()) == 0
     plan = next(event for event in planned if isinstance(event, Planned))
     print(f"\nprojected {plan.projected_bytes / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB, {plan.tasks} tasks, "
           f"{plan.panels} panels, passes of {[round(record.seconds, 1) for record in model.history]} s")  # fmt: skip
