@@ -69,9 +69,9 @@ def _worker_facts(dask_worker: Any = None) -> dict[str, Any]:
     import psutil
 
     from dnmf import __version__
-    from dnmf.passes.warm import load_kernels
+    from dnmf.passes.warm import load_compiled_kernels
 
-    load_kernels()
+    load_compiled_kernels()
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
     return {
         "version": __version__,

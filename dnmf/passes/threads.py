@@ -13,7 +13,7 @@ from dnmf.passes.executor import Executor, Job
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
-from dnmf.passes.warm import load_kernels
+from dnmf.passes.warm import load_compiled_kernels
 from dnmf.plan import Machine
 from dnmf.sources.source import Source
 
@@ -51,7 +51,7 @@ class InProcess(Executor):
         the work may not need would only cost time.
         """
         if memory_bytes:
-            load_kernels()
+            load_compiled_kernels()
         base = psutil.Process().memory_info().rss + _kept_when_freed()
         limit = memory_bytes or base + psutil.virtual_memory().available
         return Machine(self.threads, limit, base, starts=True)
