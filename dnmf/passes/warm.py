@@ -1,5 +1,6 @@
 """Loads every compiled kernel a pass uses, so that a measurement of memory or time starts after it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,11 @@ def load_compiled_kernels() -> None:
     """
     if not _on_disk():
         command = "from dnmf.passes.warm import load_kernels; load_kernels()"
-        subprocess.run([sys.executable, "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True)
+        same_package = {"PYTHONPATH": os.pathsep.join([str(Path(nnls.__file__).parents[2]), *filter(None, sys.path)])}
+        subprocess.run(
+            [sys.executable, "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True,
+            env={**os.environ, **same_package},
+        )  # fmt: skip
     load_kernels()
 
 
