@@ -38,7 +38,7 @@ def load_compiled_kernels() -> None:
         command = "from dnmf.passes.warm import load_kernels; load_kernels()"
         same_package = {"PYTHONPATH": os.pathsep.join([str(Path(nnls.__file__).parents[2]), *filter(None, sys.path)])}
         subprocess.run(
-            [sys.executable, "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True,
+            [sys.executable, "-P", "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True,
             env={**os.environ, **same_package},
         )  # fmt: skip
     load_kernels()
