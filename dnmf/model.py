@@ -186,9 +186,8 @@ class Model:
     def transposed(self) -> "Model":
         """The model of the transposed matrix: W and H exchanged, both in memory."""
         H = np.ascontiguousarray(self.read_W().T)
-        scale = np.ones(self.rank) if self.options.penalty.scale == "absolute" else self._scale_of_W()
         return replace(
-            self, stored_W=np.ascontiguousarray(self.H.T), H=H, h_scale=scale, row_names=self.column_names,
+            self, stored_W=np.ascontiguousarray(self.H.T), H=H, h_scale=self._scale_of_W(), row_names=self.column_names,
             column_names=self.row_names,
         )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """How a source is cut into panels and groups under a memory budget: pure arithmetic, no dask.
 
 A *panel* is what is in memory at once, a *group* of neighbouring panels is one task. Both follow from the data,
-the rank and the memory of one worker, never from the number of workers, so that any cluster adds the same
-numbers in the same order.
+the rank and, where that is tight, the memory and the threads of one worker, never from the number of workers: any
+cluster adds the same numbers in the same order.
 """
 
 import math
@@ -45,8 +45,6 @@ class Machine:
         Its memory limit.
     base_bytes : int
         What the process takes before it has read anything, measured with everything imported.
-    workers : int
-        How many there are; for messages only, nothing in a plan depends on it.
     starts : bool
         Whether the start is computed in the same process as the passes.
     """
@@ -54,7 +52,6 @@ class Machine:
     threads: int
     memory_bytes: int
     base_bytes: int
-    workers: int = 1
     starts: bool = False
 
 

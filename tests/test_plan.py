@@ -19,8 +19,8 @@ def dense_layout(rows: int, row_bytes: int, step: int = 1) -> Layout:
     return Layout(cuts, cuts * row_bytes, step)
 
 
-def machine(memory: int = 2**34, threads: int = 1, base: int = 100 * MIB, workers: int = 1) -> Machine:
-    return Machine(threads, memory, base, workers)
+def machine(memory: int = 2**34, threads: int = 1, base: int = 100 * MIB) -> Machine:
+    return Machine(threads, memory, base)
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,12 +45,6 @@ def test_groups_begin_at_chunks_of_w_and_panels_at_chunks_of_the_data(rows, step
     assert plan.w_rows % step == 0
     assert all(group.start % plan.w_rows == 0 for group in plan.groups)
     assert all(low % step == 0 for group in plan.groups for low, _ in group.panels)
-
-
-def test_nothing_depends_on_the_number_of_workers():
-    layout = dense_layout(100_000, 8000)
-    plans = [make_plan(layout, Shape(2000, 20, 4), machine(workers=n)) for n in (1, 3, 1000)]
-    assert plans[0] == plans[1] == plans[2]
 
 
 def test_panels_are_weighed_by_non_zeros_not_by_rows():

@@ -224,7 +224,7 @@ def _race(engine: Engine, starts: list[np.ndarray], options: FitOptions, stage: 
 
 
 def _pass_for_all(engine: Engine, states: list[State], options: FitOptions, tolerance: float) -> list[State]:
-    problems = tuple(make_problem(state.H, tolerance=tolerance) for state in states)
+    problems = tuple(make_problem(state.factor, tolerance=tolerance) for state in states)
     work = Work(problems, options.dtype, check=states[0].squares < 0)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     clock = Clock(0.0, engine.source_bytes)

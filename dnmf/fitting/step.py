@@ -42,7 +42,7 @@ def first_state(H: np.ndarray, options: FitOptions, bytes_read: int = 0, squares
 
 def advance(state: State, statistics: Statistics, options: FitOptions, clock: Clock,
             tolerance: float | None = None) -> State:  # fmt: skip
-    """Return the state after a pass made with ``state.H``; its last history entry describes the pass.
+    """Return the state after a pass made with ``state.factor``; its last history entry describes the pass.
 
     An extrapolated pass whose objective rose is taken back: the next pass uses the plain update of the last
     accepted one, whose objective cannot rise (it minimizes over H, then over W).

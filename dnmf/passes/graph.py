@@ -142,7 +142,6 @@ class OnCluster(Executor):
             threads=max(fact["threads"] for fact in values),
             memory_bytes=min(memory, memory_bytes) if memory_bytes else memory,
             base_bytes=max(fact["base"] for fact in values),
-            workers=len(values),
         )
 
     def close(self) -> None:

@@ -196,6 +196,8 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -
                 f"{source.address}: {line} {start + bad_row} holds {CSR_PROBLEMS[code].format(other)}; the store is "
                 "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
             )
+    if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
+        squares = scan_values(flat.astype(dtype))[0]  # of the values the products are made of
     return float(squares)
 
 
