@@ -81,8 +81,9 @@ def _first(names: np.ndarray | None) -> str | None:
 def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
     from dnmf.passes.threads import InProcess
+    from dnmf.passes.warm import Kernels
 
-    machine = InProcess().machine(parse_bytes(memory_limit))
+    machine = InProcess().machine(parse_bytes(memory_limit), Kernels.of(source, rank, "float32"))
     known = {"rank": rank, "threads": machine.threads, "limit_bytes": machine.memory_bytes}
     try:
         plan = make_plan(source.layout(), Shape(source.shape[1], rank, 4), machine)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
+from dnmf.kernels.lanes import padded
 from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
 
@@ -28,7 +29,7 @@ USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 BLOCK_BYTES = 2 * 2**20
 MOST_SAMPLE_BYTES = 128 * 2**20
 SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
-MOST_STARTS = 32
+MOST_STARTS = 12
 BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
 ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
 
@@ -85,6 +86,11 @@ class Shape:
     itemsize: int
     models: int = 1
     kept_rows: int = 0
+
+    @property
+    def running_bytes(self) -> int:
+        """Of the sums of a task while rows come in: padded, in the dtype of the computation and in float64."""
+        return (8 + self.itemsize) * self.models * padded(self.rank) * self.n_columns
 
     @property
     def statistics_bytes(self) -> int:
@@ -270,7 +276,7 @@ def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_grou
     return MemoryNeed(
         base=machine.base_bytes,
         panels=PANEL_COPIES * threads * panel,
-        workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k),
+        workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k + shape.running_bytes),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
     )

@@ -21,6 +21,7 @@ from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
+from dnmf.passes.warm import Kernels
 from dnmf.plan import Shape, make_plan
 from dnmf.record import RunRecord, differences, versions
 from dnmf.sources import Source
@@ -124,7 +125,8 @@ class Run:
             )
         kept_rows = 0 if stored else source.shape[0]
         shape = Shape(source.shape[1], self.options.rank, itemsize, kept_rows=kept_rows)
-        layout, machine = source.layout(), executor.machine(resources.memory_bytes)
+        kernels = Kernels.of(source, self.options.rank, self.options.dtype)
+        layout, machine = source.layout(), executor.machine(resources.memory_bytes, kernels)
         plan = make_plan(layout, shape, machine, cuts)
         executor.preflight(source)
         emit(

@@ -11,6 +11,7 @@ from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.rows_out import create_rows_array, remove_array
+from dnmf.passes.warm import Kernels
 from dnmf.plan import Shape, make_plan
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Source
@@ -45,7 +46,8 @@ def solve_other_rows(
 
     n_rows, n_columns = source.shape
     shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=0 if out else n_rows)
-    plan = make_plan(source.layout(), shape, executor.machine(memory_bytes))
+    machine = executor.machine(memory_bytes, Kernels.of(source, options.rank, options.dtype))
+    plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     with one_blas_thread():
         problem = make_problem(factor.astype(options.dtype), *options.penalty.on_W)

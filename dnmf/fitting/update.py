@@ -67,21 +67,21 @@ def measure(
     residual : float, optional
         ``‖A − WH‖²``, where the pass computed it.
     """
-    wide = H.astype(np.float64)
-    P = sums.P.T
-    loss = max(0.0, 0.5 * squares - float(np.vdot(P, wide)) + 0.5 * float(np.vdot(sums.G, wide @ wide.T)))
+    HT = np.ascontiguousarray(H.T, dtype=np.float64)  # as P lies: products of the two then run over memory in order
+    slope = HT @ sums.G
+    loss = max(0.0, 0.5 * squares - float(np.vdot(sums.P, HT)) + 0.5 * float(np.vdot(slope, HT)))
     loss = loss if residual is None else 0.5 * residual
-    slope = sums.G @ wide - P
+    slope -= sums.P
     objective = loss
     if penalty.scale == "objective":
         (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
         objective += l1_w * float(sums.s.sum()) + 0.5 * l2_w * float(np.trace(sums.G))
-        objective += l1_h * float(wide.sum()) + 0.5 * l2_h * float(np.vdot(wide, wide))
-        slope = slope + l1_h + l2_h * wide
-    projected = np.where(wide > 0, slope, np.minimum(slope, 0.0))
-    size = float(np.linalg.norm(P))
-    alive = int(np.count_nonzero((sums.s > 0) & (wide.sum(axis=1) > 0)))
-    return Measured(loss, objective, float(np.linalg.norm(projected)) / size if size else 0.0, alive)
+        objective += l1_h * float(HT.sum()) + 0.5 * l2_h * float(np.vdot(HT, HT))
+        slope += l1_h + l2_h * HT
+    slope[(HT == 0) & (slope > 0)] = 0
+    size = float(np.linalg.norm(sums.P))
+    alive = int(np.count_nonzero((sums.s > 0) & HT.any(axis=0)))
+    return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
 
 
 def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool = True,

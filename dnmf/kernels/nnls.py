@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnmf.kernels.jit import compiled, read_only
+from dnmf.kernels.lanes import larger, load, minus, number, plus, plus_times, store, strips, zeros
 
 Array = NDArray[Any]
 
 LANES = 64
 """Rows in work at once: some vector registers wide, while x and b of all of them (k, LANES) stay in cache."""
 
+STRIP = strips(LANES // 2)[0]
 IDLE = -1
 
 
@@ -72,7 +74,7 @@ def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: 
     rows, k = B.shape
     coupling, inverse = _split_gram(Q)
     x, b = np.zeros((k, LANES), B.dtype), np.zeros((k, LANES), B.dtype)
-    rest, change = np.zeros(LANES, B.dtype), np.zeros(LANES, B.dtype)
+    change = np.zeros(LANES, B.dtype)
     size, swept, row_of = np.ones(LANES), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     row_of[:] = IDLE
     upcoming, sweeps, worst = 0, 0, 0.0
@@ -99,7 +101,7 @@ def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: 
                 upcoming += 1
         if busy == 0:
             return worst, sweeps
-        _sweep(Q, coupling, inverse, b, x, rest, change)
+        _sweep(Q, coupling, inverse, b, x, change)
 
 
 @compiled
@@ -141,31 +143,36 @@ def _unload(x: Array, lane: int, solution: Array) -> None:
 
 
 @compiled
-def _sweep(Q: Array, coupling: Array, inverse: Array, b: Array, x: Array, rest: Array, change: Array) -> None:
+def _sweep(Q: Array, coupling: Array, inverse: Array, b: Array, x: Array, change: Array) -> None:
     """Visit every coordinate of every lane once; `change` receives ``max_j |Q_jj dx_j|`` of each lane.
 
     What is left of b is summed afresh for each coordinate: as fast as carrying the gradient along, and
-    without its drift. The fixed trip count over lanes is what makes the inner loops vector code.
+    without its drift. Two halves and two sums each, since an addition waits for the one before it.
     """
-    k, zero = len(x), rest.dtype.type(0)
-    for lane in range(LANES):
-        change[lane] = 0
+    k, half = len(x), LANES // 2
+    change0, change1, nothing = zeros(x, STRIP), zeros(x, STRIP), zeros(x, STRIP)
     for j in range(k):
-        for lane in range(LANES):
-            rest[lane] = b[j, lane]
-        for i in range(0, k - 3, 4):
-            q0, q1, q2, q3 = coupling[j, i], coupling[j, i + 1], coupling[j, i + 2], coupling[j, i + 3]
-            for lane in range(LANES):
-                first_two = q0 * x[i, lane] + q1 * x[i + 1, lane]
-                rest[lane] -= first_two + (q2 * x[i + 2, lane] + q3 * x[i + 3, lane])
-        for i in range(k - k % 4, k):
-            q0 = coupling[j, i]
-            for lane in range(LANES):
-                rest[lane] -= q0 * x[i, lane]
-        scale, diagonal = inverse[j], Q[j, j]
-        for lane in range(LANES):
-            value = rest[lane] * scale
-            value = value if value > zero else zero
-            step = abs(value - x[j, lane]) * diagonal
-            change[lane] = step if step > change[lane] else change[lane]
-            x[j, lane] = value
+        row = k * j
+        rest0, rest1 = load(b, LANES * j, STRIP), load(b, LANES * j + half, STRIP)
+        more0, more1 = zeros(x, STRIP), zeros(x, STRIP)
+        for i in range(0, k - 1, 2):
+            q, at = -number(x, coupling, row + i), LANES * i
+            rest0 = plus_times(rest0, q, load(x, at, STRIP))
+            rest1 = plus_times(rest1, q, load(x, at + half, STRIP))
+            q = -number(x, coupling, row + i + 1)
+            more0 = plus_times(more0, q, load(x, at + LANES, STRIP))
+            more1 = plus_times(more1, q, load(x, at + LANES + half, STRIP))
+        if k % 2 == 1:
+            q, at = -number(x, coupling, row + k - 1), LANES * (k - 1)
+            rest0 = plus_times(rest0, q, load(x, at, STRIP))
+            rest1 = plus_times(rest1, q, load(x, at + half, STRIP))
+        scale, diagonal, at = inverse[j], Q[j, j], LANES * j
+        new0 = larger(plus_times(nothing, scale, plus(rest0, more0)), nothing)
+        new1 = larger(plus_times(nothing, scale, plus(rest1, more1)), nothing)
+        step0, step1 = minus(new0, load(x, at, STRIP)), minus(new1, load(x, at + half, STRIP))
+        change0 = larger(larger(plus_times(nothing, diagonal, step0), plus_times(nothing, -diagonal, step0)), change0)
+        change1 = larger(larger(plus_times(nothing, diagonal, step1), plus_times(nothing, -diagonal, step1)), change1)
+        store(x, at, new0)
+        store(x, at + half, new1)
+    store(change, 0, change0)
+    store(change, half, change1)

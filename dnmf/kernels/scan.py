@@ -64,8 +64,8 @@ def indices_in_range(indices: Array, n_columns: int) -> bool:
 
 
 def _signed(indices: Array) -> Array:
-    """Return indices as int32 or int64; one too large for int64 becomes negative, so it stays invalid."""
-    return read_only(indices if indices.dtype in (np.int32, np.int64) else indices.astype(np.int64))
+    """Return indices as they are, but for uint64: one too large for int64 becomes negative, so it stays invalid."""
+    return read_only(indices.astype(np.int64) if indices.dtype == np.uint64 else indices)
 
 
 @compiled

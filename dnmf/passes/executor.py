@@ -10,6 +10,7 @@ import numpy as np
 from dnmf.errors import ClusterError, InputError
 from dnmf.passes.problem import SQUARES, Work
 from dnmf.passes.statistics import Statistics
+from dnmf.passes.warm import Kernels
 from dnmf.plan import Group, Machine, Plan
 from dnmf.sources.source import Rows, Source
 
@@ -38,13 +39,15 @@ class Executor(ABC):
     remote: bool = False
 
     @abstractmethod
-    def machine(self, memory_bytes: int | None) -> Machine:
+    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
         """What one worker offers, with the process' base memory measured.
 
         Parameters
         ----------
         memory_bytes : int or None
             A limit that replaces the worker's own.
+        kernels : Kernels
+            What is loaded before the measurement.
         """
 
     @abstractmethod

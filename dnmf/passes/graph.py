@@ -20,6 +20,7 @@ from dnmf.passes.executor import Executor, Job
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, add, tree_levels
 from dnmf.passes.visit import visit_group
+from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.plan import Group, Machine
 from dnmf.sources.source import Rows, Source
 
@@ -64,14 +65,13 @@ def visit_on_worker(source: Source, blocks: list[Any], group: Group, work: Work,
     return visit_group(source, group, work, **where)
 
 
-def _worker_facts(dask_worker: Any = None) -> dict[str, Any]:
+def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
     """What one worker says of itself, after everything a task needs has been imported."""
     import psutil
 
     from dnmf import __version__
-    from dnmf.passes.warm import load_compiled_kernels
 
-    load_compiled_kernels()
+    load_compiled_kernels(kernels)
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
     return {
         "version": __version__,
@@ -122,7 +122,7 @@ class OnCluster(Executor):
             self.close()
             raise
 
-    def machine(self, memory_bytes: int | None) -> Machine:
+    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
         """The least any worker offers.
 
         Raises
@@ -130,7 +130,7 @@ class OnCluster(Executor):
         ClusterError
             The workers cannot import dnmf, or have another version of it.
         """
-        facts = self._ask(_worker_facts)
+        facts = self._ask(_worker_facts, kernels)
         for address, fact in facts.items():
             if fact["version"] != dnmf.__version__:
                 raise ClusterError(

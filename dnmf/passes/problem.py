@@ -1,10 +1,11 @@
 """What a pass is asked to do: for each model, the factor that is fixed and how the other one is found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.kernels.lanes import aligned, pad_columns
 
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
@@ -21,8 +22,8 @@ class Problem:
 
     Attributes
     ----------
-    HT : ndarray (n, k)
-        The fixed factor, transposed.
+    HT : ndarray (n, padded k)
+        The fixed factor, transposed; rows end with zeros (:func:`dnmf.kernels.lanes.padded`).
     Q : ndarray (k, k)
         ``diag(unit) (H Hᵀ + l2 I) diag(unit)``.
     inverse : ndarray (k, k)
@@ -45,7 +46,12 @@ class Problem:
     @property
     def rank(self) -> int:
         """k."""
-        return self.HT.shape[1]
+        return len(self.Q)
+
+    @property
+    def H(self) -> np.ndarray:
+        """The fixed factor (k, n)."""
+        return np.ascontiguousarray(self.HT[:, : self.rank].T)
 
 
 def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: float | None = None) -> Problem:
@@ -65,7 +71,7 @@ def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: flo
     inverse = np.linalg.inv(Q + RIDGE_SHARE[str(H.dtype)] * np.eye(len(Q)) + np.diag(unit == 0))
     dtype = H.dtype
     return Problem(
-        np.ascontiguousarray(H.T), Q.astype(dtype), inverse.astype(dtype), unit.astype(dtype), float(l1),
+        pad_columns(H.T), Q.astype(dtype), inverse.astype(dtype), unit.astype(dtype), float(l1),
         TOLERANCE[str(dtype)] if tolerance is None else tolerance,
     )  # fmt: skip
 
@@ -104,6 +110,10 @@ class Work:
     rank: int = 0
     residual: bool = False
     scale: np.ndarray | None = None
+
+    def aligned(self) -> "Work":
+        """The same with fixed factors that lie as the kernels read them best: for the worker they came to."""
+        return replace(self, problems=tuple(replace(p, HT=aligned(p.HT)) for p in self.problems))
 
     @property
     def ranks(self) -> list[int]:

@@ -13,7 +13,7 @@ from dnmf.passes.executor import Executor, Job
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
-from dnmf.passes.warm import load_compiled_kernels
+from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.plan import Machine
 from dnmf.sources.source import Source
 
@@ -44,14 +44,14 @@ class InProcess(Executor):
     def __init__(self, threads: int | None = None):
         self.threads = threads or _processors()
 
-    def machine(self, memory_bytes: int | None) -> Machine:
+    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
         """This process: what it takes now, and what the machine has left.
 
         A limit is held against what the process takes with everything loaded; where none is given, loading what
         the work may not need would only cost time.
         """
         if memory_bytes:
-            load_compiled_kernels()
+            load_compiled_kernels(kernels)
         base = psutil.Process().memory_info().rss + _kept_when_freed()
         limit = memory_bytes or base + psutil.virtual_memory().available
         return Machine(self.threads, limit, base, starts=True)

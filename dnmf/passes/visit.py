@@ -7,20 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.kernels.lanes import aligned_zeros
 from dnmf.kernels.nnls import solve_rows
-from dnmf.kernels.products import cross_csr, fold_csr
+from dnmf.kernels.products import cross_csr, cross_dense, residual_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
+from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
 from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Problem, Work
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
-from dnmf.passes.statistics import ModelSums, Statistics
-from dnmf.plan import BLOCK_BYTES, Group
-from dnmf.sources.source import CsrRows, Rows, Source
+from dnmf.passes.statistics import Statistics
+from dnmf.passes.sums import RunningSums, given_rows
+from dnmf.plan import Group
+from dnmf.sources.source import Rows, Source
 
-ROWS_IN_STEP = 64  # a block of many dense rows has a multiple of these
-MOST_BLOCK_ROWS = 2048
-ROWS_IN_SUM = 128  # dense rows whose products are added in the dtype of the computation before float64 takes over
-WIDENED = {"?": np.uint8, "e": np.float32}  # bool and float16, which the kernel does not know
 CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
 
 
@@ -51,31 +50,32 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     """
     source = source.for_rows(group.start, group.stop)  # what it keeps from panel to panel goes with this task
     out = open_rows_out(target, group.start, group.stop)
-    total = Statistics([ModelSums.zeros(rank, source.shape[1]) for rank in work.ranks])
+    # The last pass is the one whose objective is reported: sparse products are then exact, dense ones bring a residual.
+    dtype = "float64" if work.residual and source.sparse else work.dtype
+    work = work.aligned()
+    sums = [RunningSums(rank, source.shape[1], dtype) for rank in work.ranks]
+    total = Statistics([])
     total.residual = 0.0 if work.residual and not source.sparse else None
-    with one_blas_thread():
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # an overflow is found by the solver
         for (start, stop), rows, waited_s in _read_ahead(source, group.panels):
             began = time.perf_counter()
             if work.check:
                 total.squares += check_rows(source, start, rows, work.dtype)
-            for low, block in _blocks(rows, source.shape[1], work.dtype):
+            for low, block in cut_blocks(rows):
                 at = start + low
                 if given is not None:
-                    _fold(block, _given_rows(given, at - group.start, block, work.dtype), total.models[0])
+                    first = at - group.start
+                    sums[0].add(block, given_rows(given[first : first + count_rows(block)], work.dtype))
                 else:
-                    _visit_block(block, work, total, out, at)
+                    total.residual = _visit_block(block, work, sums, total.residual, out=out, at=at)
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
             total.read_s += waited_s
             total.compute_s += time.perf_counter() - began
+    total.models = [some.finish() for some in sums]
     if out is not None:
         total.kept = out.finish()
     return total
-
-
-def _given_rows(given: np.ndarray, first: int, block: Rows, dtype: str) -> np.ndarray:
-    count = len(block) if isinstance(block, np.ndarray) else block.n_rows
-    return np.ascontiguousarray(given[first : first + count], dtype=dtype)
 
 
 def _read_ahead(source: Source, panels: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], Rows, float]]:
@@ -97,76 +97,40 @@ def _read_ahead(source: Source, panels: tuple[tuple[int, int], ...]) -> Iterator
             del rows
 
 
-def _blocks(rows: Rows, n_columns: int, dtype: str) -> Iterator[tuple[int, Rows]]:
-    """Yield cache-sized blocks of a panel in the dtype of the computation, with their first row in it."""
-    wanted = np.dtype(dtype)
-    if isinstance(rows, np.ndarray):
-        step = min(max(1, BLOCK_BYTES // (n_columns * wanted.itemsize)), MOST_BLOCK_ROWS)
-        step -= step % ROWS_IN_STEP if step > ROWS_IN_STEP else 0
-        for low in range(0, len(rows), step):
-            yield low, np.ascontiguousarray(rows[low : low + step], dtype=wanted)
-        return
-    indices = rows.indices if rows.indices.dtype in (np.int32, np.int64) else rows.indices.astype(np.int64)
-    low, most = 0, BLOCK_BYTES // wanted.itemsize
-    while low < rows.n_rows:
-        fitting = int(np.searchsorted(rows.indptr, rows.indptr[low] + most, side="right")) - 1
-        high = min(max(low + 1, fitting), low + MOST_BLOCK_ROWS, rows.n_rows)
-        offsets = rows.indptr[low : high + 1].astype(np.int64)
-        first, last = int(offsets[0]), int(offsets[-1])
-        yield low, CsrRows(rows.data[first:last].astype(wanted, copy=False), indices[first:last], offsets - first)
-        low = high
-
-
-def _visit_block(block: Rows, work: Work, total: Statistics, out: RowsOut | None, at: int) -> None:
+def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: float | None, *, out: RowsOut | None,
+                 at: int) -> float | None:  # fmt: skip
+    """Solve the rows of a block for every model and add them to its sums; return the residual with theirs."""
     for number, problem in enumerate(work.problems):
         W = solve_block(block, problem)
-        _fold(block, W, total.models[number])
-        if total.residual is not None and number == 0:
-            total.residual += _residual(np.asarray(block), W, problem)
-        if out is not None and number == 0:
-            out.write(at, W if work.scale is None else normalize_columns(W, work.scale))
+        sums[number].add(block, W)
+        if number == 0 and residual is not None:
+            residual += residual_dense(np.asarray(block), W[:, : problem.rank].copy(), problem.H)
+        if number == 0 and out is not None:
+            rows = W[:, : problem.rank].copy()
+            out.write(at, rows if work.scale is None else normalize_columns(rows, work.scale))
+    return residual
 
 
 def solve_block(block: Rows, problem: Problem) -> np.ndarray:
-    """Return the rows of W (rows, k) for the rows of A in `block`, both in the dtype of the problem.
+    """Return the rows of W (rows, padded rank) for the rows of A in `block`, in the dtype of the problem.
 
     Raises
     ------
     InputError
         A product is too large for the dtype.
     """
+    B = aligned_zeros((count_rows(block), problem.HT.shape[1]), problem.HT.dtype)
     if isinstance(block, np.ndarray):
-        B = block @ problem.HT
+        cross_dense(block, problem.HT, B)
     else:
-        B = np.empty((block.n_rows, problem.rank), problem.HT.dtype)
         cross_csr(block.data, block.indices, block.indptr, problem.HT, B)
-    if problem.l1:
-        B -= B.dtype.type(problem.l1)
-    B *= problem.unit
-    start = np.maximum(B @ problem.inverse, 0)
-    W, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS)
+    right = (B[:, : problem.rank] - B.dtype.type(problem.l1)) * problem.unit
+    start = np.maximum(right @ problem.inverse, 0)
+    X, violation, _ = solve_rows(problem.Q, right, start, problem.tolerance, MOST_SWEEPS)
     if not np.isfinite(violation):
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
-    W *= problem.unit
-    return W
-
-
-def _fold(block: Rows, W: np.ndarray, sums: ModelSums) -> None:
-    wide = W.astype(np.float64)
-    sums.G += wide.T @ wide
-    sums.s += wide.sum(axis=0)
-    if isinstance(block, np.ndarray):
-        for low in range(0, len(W), ROWS_IN_SUM):
-            sums.P += block[low : low + ROWS_IN_SUM].T @ W[low : low + ROWS_IN_SUM]
-    else:
-        fold_csr(block.data, block.indices, block.indptr, W, sums.P)
-
-
-def _residual(block: np.ndarray, W: np.ndarray, problem: Problem) -> float:
-    """``‖A − WH‖²`` of a dense block, right to the rounding of the residual however small that is."""
-    difference = W @ problem.HT.T
-    difference -= block
-    return float(scan_values(np.abs(difference).reshape(-1))[0])
+    np.multiply(X, problem.unit, out=B[:, : problem.rank])
+    return B
 
 
 def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:
@@ -180,7 +144,7 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
     flat = np.ascontiguousarray(values).reshape(-1)
-    squares, first_bad, bad = scan_values(flat.astype(WIDENED[flat.dtype.char]) if flat.dtype.char in WIDENED else flat)
+    squares, first_bad, bad = scan_values(as_kernels_read(flat))
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
     if squares > SQUARES[dtype][1] or (squares == 0 and flat.any()):

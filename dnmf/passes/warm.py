@@ -3,48 +3,90 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+import dnmf
+from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
+from dnmf.sources.source import CsrRows, Rows, Source
 
 COMPILE_TIMEOUT_S = 300
 
 
-def load_kernels(dtypes: tuple[str, ...] = ("float32", "float64")) -> None:
-    """Read a tiny Zarr array, and run a tiny dense and a tiny sparse panel in each dtype of the computation."""
-    import scipy.sparse
+@dataclass(frozen=True)
+class Kernels:
+    """What decides which kernels a fit needs: compiled code is made for dtypes and for the width of the factors.
+
+    Attributes
+    ----------
+    rank : int
+        k.
+    dtype : str
+        Of the computation.
+    values, indices : str
+        Dtypes of the values and, for a sparse source, of the columns as they are read; ``""`` for a dense one.
+    """
+
+    rank: int
+    dtype: str
+    values: str = "float32"
+    indices: str = ""
+
+    @classmethod
+    def of(cls, source: Source, rank: int, dtype: str) -> "Kernels":
+        """The kernels that a fit of `source` needs."""
+        return cls(rank, dtype, str(source.dtype), str(source.index_dtype) if source.sparse else "")
+
+
+def load_kernels(kernels: Kernels) -> None:
+    """Read a tiny Zarr array, and visit three rows as a pass does and as the last pass does."""
     import zarr
 
-    values = np.asarray(zarr.create_array({}, data=np.eye(3))[:])
-    for dtype in dtypes:
-        work = Work((make_problem(np.full((2, 3), 0.5, dtype)),), dtype, check=True)
-        for matrix in (values.astype(dtype), scipy.sparse.csr_array(values.astype(dtype))):
-            visit_group(MemorySource(matrix), Group(0, 3, ((0, 3),)), work)
+    np.asarray(zarr.create_array({}, data=np.eye(3))[:])
+    problem = make_problem(np.full((kernels.rank, 3), 0.5, kernels.dtype))
+    source, group = MemorySource.of_rows(_three_rows(kernels), 3, "three rows"), Group(0, 3, ((0, 3),))
+    for last in (False, True):
+        visit_group(source, group, Work((problem,), kernels.dtype, check=True, residual=last))
+    # The update of H is solved in float64, whatever the dtype.
+    nnls.solve_rows(np.eye(2), np.ones((1, 2)), np.ones((1, 2)), 1e-6, 1)
 
 
-def load_compiled_kernels() -> None:
+def _three_rows(kernels: Kernels) -> Rows:
+    values = np.eye(3, dtype=kernels.values)
+    if not kernels.indices:
+        return values
+    return CsrRows(values.diagonal().copy(), np.arange(3, dtype=kernels.indices), np.arange(4))
+
+
+def load_compiled_kernels(kernels: Kernels) -> None:
     """Load the kernels; where they were never compiled, a child process does that first.
 
     The compiler would leave some 70 MiB behind in this process, and a plan that measures what the process takes
     would have them missing for its panels ever after.
     """
-    if not _on_disk():
-        command = "from dnmf.passes.warm import load_kernels; load_kernels()"
+    marker = _marker(kernels)
+    if not marker.exists():
+        command = f"from dnmf.passes.warm import *; load_kernels({kernels!r})"
         same_package = {"PYTHONPATH": os.pathsep.join([str(Path(nnls.__file__).parents[2]), *filter(None, sys.path)])}
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-P", "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True,
             env={**os.environ, **same_package},
         )  # fmt: skip
-    load_kernels()
+        if done.returncode == 0 and marker.parent.is_dir():
+            marker.touch()
+    load_kernels(kernels)
 
 
-def _on_disk() -> bool:
-    """Whether the last kernel that a pass compiles has left its result in numba's cache."""
-    cache = Path(nnls._solve_rows._cache.cache_path)  # type: ignore[attr-defined]
-    return any(cache.glob("nnls._solve_rows-*.nbi"))
+def _marker(kernels: Kernels) -> Path:
+    """A file beside numba's own cache that says: these were compiled, from sources of this age."""
+    folder = Path(nnls._solve_rows._cache.cache_path)  # type: ignore[attr-defined]
+    sources = sorted(Path(nnls.__file__).parent.glob("*.py"))
+    ages = [str(path.stat().st_mtime_ns) for path in sources]
+    return folder / f"dnmf-{crc32c_of(' '.join([dnmf.__version__, repr(kernels), *ages]).encode()):08x}.compiled"

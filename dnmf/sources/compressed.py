@@ -60,6 +60,7 @@ class CompressedSource(Source):
         self._check_parts()
 
     def _check_parts(self) -> None:
+        self.index_dtype = self._indices.dtype
         for part in (self._data, self._indices, self._indptr):
             if len(part.shape) != 1:
                 raise InputError(f"{part.address}: has shape {part.shape}, a compressed matrix has vectors")

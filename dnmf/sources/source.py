@@ -109,6 +109,8 @@ class Source(ABC):
         True where the rows of the engine are the columns of the user's matrix (CSC storage).
     missing_chunks : {"error", "zeros"}
         What an absent chunk means, where there are stored chunks.
+    index_dtype : numpy dtype
+        Of the columns of :class:`CsrRows`, as far as it is known beforehand.
     """
 
     shape: tuple[int, int]
@@ -119,6 +121,7 @@ class Source(ABC):
     blocks_are_tasks: bool = False
     transposed: bool = False
     missing_chunks: str = "error"
+    index_dtype: np.dtype = np.dtype(np.int32)
 
     @abstractmethod
     def layout(self) -> Layout:

@@ -20,11 +20,14 @@ from dnmf.fitting.events import PassDone
 from dnmf.passes.executor import run_pass
 from dnmf.passes.graph import OnCluster
 from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.warm import Kernels
 from dnmf.plan import Machine, Shape, make_plan
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 
 pytestmark = pytest.mark.usefixtures("many_groups")
+
+KERNELS = Kernels(2, "float32")
 
 
 @contextmanager
@@ -51,7 +54,7 @@ def processes(tmp_path):
             time.sleep(0.05)
         client = Client(scheduler_file=file, set_as_default=False, timeout=30)
         client.wait_for_workers(1)
-        OnCluster(client).machine(None)  # the worker has imported all it needs
+        OnCluster(client).machine(None, KERNELS)  # the worker has imported all it needs
         yield scheduler, worker, client
         client.close(timeout=0.5)
 

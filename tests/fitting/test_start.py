@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.start import race_stages, sample_order, start_at_random, start_from_sample
+from dnmf.fitting.race import race_stages, sample_rows, work_of_alternation
+from dnmf.fitting.sample import sample_order
+from dnmf.fitting.start import start_at_random, start_from_sample
 from dnmf.options import FitOptions, Penalty
 from dnmf.passes.threads import InProcess
 from dnmf.plan import Machine, Shape, make_plan
@@ -35,11 +37,22 @@ def test_the_runs_of_a_sample_order_are_all_rows_once(rows, seed):
     assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
 
 
-@given(st.integers(1, 10**7), st.integers(1, 10**5), st.integers(1, 100), st.integers(1, 10**6))
-def test_every_round_of_the_race_has_fewer_starts_and_no_fewer_rows(rows, columns, rank, affordable):
-    stages = race_stages((rows, columns), rank, affordable)
-    assert all(1 <= stage.rows <= min(rows, affordable) for stage in stages)
+@given(st.integers(1, 10**7), st.integers(1, 100), st.integers(1, 10**6), st.integers(1, 12))
+def test_every_round_of_the_race_has_no_more_starts_and_no_fewer_rows(n_rows, rank, affordable, starts):
+    rows = sample_rows(n_rows, rank, affordable)
+    stages = race_stages(rows, n_rows, rank, starts)
+    assert all(1 <= stage.rows <= min(n_rows, affordable) for stage in stages)
     assert all(a.rows <= b.rows and a.alive >= b.alive for a, b in itertools.pairwise(stages))
+    assert (stages[0].alive, stages[-1].alive, stages[-1].rows) == (starts, 1, rows)
+
+
+def test_the_work_of_an_alternation_is_that_of_the_matrix_however_it_is_held(planted):
+    thin = planted * (np.random.default_rng(0).random(planted.shape) < 0.05)
+    with_zeros = scipy.sparse.csr_array(planted)
+    with_zeros.data *= np.random.default_rng(0).random(planted.shape).reshape(-1)[: with_zeros.nnz] < 0.5
+    for matrix in (planted, thin, with_zeros.toarray()):
+        held = open_source(scipy.sparse.csr_array(matrix)).read(0, len(matrix))
+        assert work_of_alternation(held, matrix.shape[1]) == work_of_alternation(matrix, matrix.shape[1])
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,11 @@ from dnmf.passes.graph import OnCluster
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.threads import InProcess
+from dnmf.passes.warm import Kernels
 from dnmf.plan import Group, Machine, Shape, make_plan
 from dnmf.sources.memory import MemorySource
+
+KERNELS = Kernels(2, "float32")
 
 
 @pytest.fixture
@@ -154,30 +157,30 @@ def _facts(**changed):
 
 def test_a_worker_that_dies_while_it_is_asked_is_asked_again():
     client = Restless(CommClosedError("gone"), {}, {"tcp://a": _facts(), "tcp://b": _facts(memory=2**29)})
-    assert OnCluster(client).machine(None) == Machine(1, 2**29, 2**27)
+    assert OnCluster(client).machine(None, KERNELS) == Machine(1, 2**29, 2**27)
 
 
 def test_workers_that_never_answer_are_a_ClusterError():
     with pytest.raises(dnmf.ClusterError, match="does not answer.*gone"):
-        OnCluster(Restless(*[CommClosedError("gone")] * graph.ASK_TRIES)).machine(None)
+        OnCluster(Restless(*[CommClosedError("gone")] * graph.ASK_TRIES)).machine(None, KERNELS)
 
 
 def test_a_worker_with_another_version_is_named():
     client = Restless({"tcp://a": _facts(), "tcp://b": _facts(version="0.0.1")})
     with pytest.raises(dnmf.ClusterError, match=r"tcp://b has dnmf 0\.0\.1"):
-        OnCluster(client).machine(None)
+        OnCluster(client).machine(None, KERNELS)
 
 
 def test_a_worker_without_dnmf_is_told_to_install_it():
     client = Restless(ModuleNotFoundError("No module named 'dnmf'", name="dnmf"))
     with pytest.raises(dnmf.ClusterError, match="cannot import dnmf; install"):
-        OnCluster(client).machine(None)
+        OnCluster(client).machine(None, KERNELS)
 
 
 def test_a_limit_given_by_the_caller_lowers_that_of_the_workers_but_never_raises_it():
     answers = [{"tcp://a": _facts()}] * 2
-    assert OnCluster(Restless(*answers)).machine(2**28).memory_bytes == 2**28
-    assert OnCluster(Restless(*answers)).machine(2**40).memory_bytes == 2**30
+    assert OnCluster(Restless(*answers)).machine(2**28, KERNELS).memory_bytes == 2**28
+    assert OnCluster(Restless(*answers)).machine(2**40, KERNELS).memory_bytes == 2**30
 
 
 def test_a_path_that_workers_cannot_see_is_refused_with_the_worker_and_the_path(planted, client, tmp_path):

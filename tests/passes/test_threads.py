@@ -19,8 +19,11 @@ from dnmf.passes.executor import Job, run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import visit_group
+from dnmf.passes.warm import Kernels
 from dnmf.plan import Group, Machine, Shape, make_plan
 from dnmf.sources.memory import MemorySource
+
+KERNELS = Kernels(2, "float32")
 
 
 def _blas_threads():
@@ -140,7 +143,7 @@ def test_the_limit_is_one_for_the_whole_process():
 
 
 def test_a_machine_is_described_by_its_limit_or_by_what_is_free():
-    free, limited = InProcess(3).machine(None), InProcess(3).machine(10**9)
+    free, limited = InProcess(3).machine(None, KERNELS), InProcess(3).machine(10**9, KERNELS)
     assert (limited.threads, limited.memory_bytes) == (3, 10**9)
     assert free.memory_bytes > free.base_bytes > 0
 

@@ -1,0 +1,164 @@
+"""Many starts on a sample in memory: each is alternated a little, the best go on, until one is left.
+
+How many starts, how many rows and how many alternations: docs/decisions.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from dnmf.fitting.loop import Engine
+from dnmf.fitting.sample import Sample
+from dnmf.fitting.state import State
+from dnmf.fitting.step import Clock, advance, first_state
+from dnmf.fitting.update import normalize_rows
+from dnmf.options import FitOptions
+from dnmf.passes.blocks import count_rows
+from dnmf.passes.executor import run_pass
+from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.threads import InProcess
+from dnmf.plan import MOST_STARTS, Machine, Shape, make_plan
+from dnmf.sources.memory import MemorySource
+from dnmf.sources.source import Rows
+
+SAMPLE_SHARE = 0.15  # of the rows
+WHOLE_SHARE = 0.8  # a sample that would be larger than this is the whole matrix
+ROWS_PER_COMPONENT = 100
+FEWEST_ROWS_PER_COMPONENT = 25
+CHEAP_WORK = 2**25  # products of a non-zero with a k-vector that a race may always spend: a tenth of a second
+PASSES_WORTH = 4  # or so many times the work of a pass over all rows
+ALTERNATIONS = 20  # of a start that is alone
+DENSE_COST = 0.2  # of a value in a dense product, where that of a non-zero in a sparse one is 1
+UPDATE_COST = 100  # of a column of H
+TOLERANCE = 1e-3  # of the solver: looser ones are hardly cheaper, and slow the descent
+START_STREAM = 1
+ROWS_IN_MEAN = 5
+
+
+class Stage(NamedTuple):
+    """A round of the race: so many rows, starts alive, alternations."""
+
+    rows: int
+    alive: int
+    passes: int
+
+
+def sample_rows(n_rows: int, rank: int, affordable: int) -> int:
+    """Return how many rows a sample has: a share of them, enough for the rank, all where that is most of them.
+
+    Examples
+    --------
+    >>> sample_rows(20000, 20, affordable=20000), sample_rows(2000, 20, affordable=20000)
+    (3000, 2000)
+    """
+    rows = max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
+    return min(n_rows if rows > WHOLE_SHARE * n_rows else rows, affordable)
+
+
+def work_of_alternation(rows: Rows, n_columns: int) -> float:
+    """Return what an alternation costs, in products of a non-zero with a k-vector; the same however A is held."""
+    values = rows if isinstance(rows, np.ndarray) else rows.data
+    of_values = min(float(np.count_nonzero(values)), DENSE_COST * count_rows(rows) * n_columns)
+    return of_values + UPDATE_COST * n_columns
+
+
+def race_stages(rows: int, n_rows: int, rank: int, starts: int) -> list[Stage]:
+    """Return the rounds of a race that begins with so many starts, on at most `rows` of `n_rows` rows.
+
+    Examples
+    --------
+    >>> [tuple(stage) for stage in race_stages(5000, 20000, 20, starts=1)]
+    [(1250, 1, 8), (5000, 1, 12)]
+    >>> [tuple(stage) for stage in race_stages(600, 600, 10, starts=12)]
+    [(600, 12, 6), (600, 4, 8), (600, 1, 20)]
+    """
+    few = rows if rows == n_rows else min(rows, max(rows // 4, ROWS_PER_COMPONENT * rank // 2))
+    if starts == 1:
+        return [Stage(few, 1, 8), Stage(rows, 1, 12)]
+    return [Stage(few, starts, 6), Stage(rows, -(-starts // 3), 8), Stage(rows, 1, 20)]
+
+
+def race(sample: Sample, rows: int, options: FitOptions, crowd: int) -> tuple[np.ndarray, Engine]:
+    """Return the H (k, n) that won, and the engine of the largest sample.
+
+    Parameters
+    ----------
+    sample : Sample
+        Of at least `rows` rows.
+    options : FitOptions
+        Without a penalty, and with limits that end no race.
+    crowd : int
+        How many starts fit in memory at once.
+    """
+    largest = sample.first(rows)
+    values = largest.read(0, largest.shape[0])
+    work = work_of_alternation(values, largest.shape[1])
+    affordable = max(CHEAP_WORK / work, PASSES_WORTH * sample.n_rows / rows) / ALTERNATIONS
+    starts = int(min(max(affordable, 1), MOST_STARTS, crowd))
+    states: list[State] = []
+    n_rows = sample.n_rows
+    for stage in race_stages(rows, n_rows, options.rank, starts):
+        held = largest if stage.rows == rows else sample.first(stage.rows)
+        engine = engine_in_memory(held, options, stage.alive)
+        states = states[: stage.alive] or _first_states(held, options, stage.alive)
+        states = _alternated(engine, [_on_other_rows(state) for state in states], options, stage.passes)
+    return states[0].plain, engine
+
+
+def engine_in_memory(held: MemorySource, options: FitOptions, models: int = 1) -> Engine:
+    """Return an engine over rows in memory, in this process."""
+    layout = held.layout()
+    shape = Shape(held.shape[1], options.rank, np.dtype(options.dtype).itemsize, models)
+    return Engine(InProcess(), held, make_plan(layout, shape, Machine(1, 2**62, 0)), layout)
+
+
+def _first_states(held: MemorySource, options: FitOptions, count: int) -> list[State]:
+    """Every other start is made of rows of the data, and near to some; the others are uniform: near to all."""
+    rng = np.random.default_rng([options.seed, START_STREAM])
+    rows = held.read(0, held.shape[0])
+    makers = [_means_of_rows, _uniform]
+    starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
+    return [first_state(normalize_rows(H.astype(options.dtype))[0], options) for H in starts]
+
+
+def _uniform(rows: Rows, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+    return rng.random(shape)
+
+
+def _means_of_rows(rows: Rows, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Means of a few rows each, and a little noise that tells apart what would otherwise be the same."""
+    count = count_rows(rows)
+    H = np.zeros(shape)
+    for q in range(len(H)):
+        for i in rng.choice(count, min(ROWS_IN_MEAN, count), replace=False):
+            if isinstance(rows, np.ndarray):
+                H[q] += rows[i]
+            else:
+                here = slice(rows.indptr[i], rows.indptr[i + 1])
+                H[q, rows.indices[here]] += rows.data[here]  # a column is there once
+    return H + (0.01 * H.mean() or 1.0) * rng.random(shape)
+
+
+def _on_other_rows(state: State) -> State:
+    """The same, but for what was measured on the rows before."""
+    return replace(state, squares=-1.0, objective=float("inf"), history=())
+
+
+def _alternated(engine: Engine, states: list[State], options: FitOptions, passes: int) -> list[State]:
+    """Alternate every start on the sample, all in one read each time; return them best first."""
+    for _ in range(passes):
+        states = _pass_for_all(engine, states, options)
+    order = np.argsort([state.objective for state in states], kind="stable")
+    return [states[i] for i in order]
+
+
+def _pass_for_all(engine: Engine, states: list[State], options: FitOptions) -> list[State]:
+    problems = tuple(make_problem(state.factor, tolerance=TOLERANCE) for state in states)
+    work = Work(problems, options.dtype, check=states[0].squares < 0)
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work)
+    clock = Clock(0.0, engine.source_bytes)
+    return [
+        advance(state, replace(statistics, models=[sums]), options, clock, TOLERANCE)
+        for state, sums in zip(states, statistics.models, strict=True)
+    ]

@@ -1,0 +1,130 @@
+"""Rows of a source in memory: contiguous runs drawn from the seed, each stored object decoded once."""
+
+import numpy as np
+
+from dnmf.fitting.loop import Engine
+from dnmf.passes.visit import check_rows
+from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
+from dnmf.sources.source import CsrRows, Layout, Rows
+
+REGION_BYTES = 32 * 2**20
+MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
+SAMPLE_STREAM = 0
+
+
+class Sample:
+    """Some rows of a source, read once; smaller samples are parts of larger ones.
+
+    The rows are contiguous runs (single rows of compressed chunks would read everything), drawn from the seed
+    and the number of rows alone: not from the plan, the chunks or the cluster.
+
+    Parameters
+    ----------
+    engine : Engine
+        Over the source.
+    rows : int
+        How many to read; whole runs are taken.
+    seed : int
+        Of the fit.
+
+    Attributes
+    ----------
+    n_rows : int
+        Of the source.
+    bytes_read : int
+        Decoded bytes it took.
+    """
+
+    def __init__(self, engine: Engine, rows: int, seed: int):
+        self.n_rows = engine.source.shape[0]
+        self._runs = sample_order(self.n_rows, seed)
+        self._parts, self.bytes_read = _read_runs(engine, _taken(self._runs, rows))
+
+    def first(self, rows: int) -> MemorySource:
+        """Return the first `rows` of the sample (whole runs), in the order of the source."""
+        firsts = np.array(sorted(self._parts))
+        pieces = []
+        for low, high in _taken(self._runs, rows):
+            first = int(firsts[np.searchsorted(firsts, low, side="right") - 1])
+            pieces.append(self._parts[first].read(low - first, high - first))
+        some = self._parts[int(firsts[0])]
+        return MemorySource.of_rows(stack_rows(pieces), some.shape[1], some.address)
+
+
+def affordable_rows(engine: Engine) -> int:
+    """Return how many rows of average size a sample may have."""
+    row_bytes = max(1.0, engine.layout.total_bytes / engine.layout.n_rows)
+    return max(1, int(engine.plan.sample_bytes / row_bytes))
+
+
+def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
+    """Return all runs of rows in a random order: a sample is a beginning of it, so samples are nested.
+
+    Examples
+    --------
+    >>> sorted(sample_order(40, seed=0))
+    [(0, 16), (16, 32), (32, 40)]
+    """
+    run = min(max(n_rows // MOST_RUNS, LEAST_RUN), MOST_RUN)
+    order = np.random.default_rng([seed, SAMPLE_STREAM, n_rows]).permutation(-(-n_rows // run))
+    return [(int(i) * run, min((int(i) + 1) * run, n_rows)) for i in order]
+
+
+def _taken(runs: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
+    """The first runs that hold `rows` rows, in the order of rows."""
+    taken, count = [], 0
+    for low, high in runs:
+        if count >= rows:
+            break
+        taken.append((low, high))
+        count += high - low
+    return sorted(taken)
+
+
+def _read_runs(engine: Engine, runs: list[tuple[int, int]]) -> tuple[dict[int, MemorySource], int]:
+    """Return the runs of a sample by their first row, and the bytes that were decoded for them.
+
+    Runs that lie so near to each other that they share stored objects are read in one go, so that no chunk is
+    decoded more often than it must be.
+    """
+    source, regions = engine.source, _regions(engine.layout, runs)
+    parts, bytes_read = {}, 0
+    for low, high in regions:
+        part = source.for_rows(low, high)
+        values = engine.executor.read([(part, low, high)])[0]
+        check_rows(source, low, values)
+        bytes_read += source.touched_bytes(low, high, values)
+        for first, last in _joined([run for run in runs if low <= run[0] and run[1] <= high]):
+            rows = _copied(slice_rows(values, first - low, last - low)) if last - first < high - low else values
+            parts[first] = MemorySource.of_rows(rows, source.shape[1], source.address)
+    return parts, bytes_read
+
+
+def _regions(layout: Layout, runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join runs whose gap is smaller than a stored object, up to regions of REGION_BYTES."""
+    before = np.interp(np.array(runs).ravel(), layout.cuts, layout.bytes_before).reshape(-1, 2)
+    regions = [runs[0]]
+    first_byte = before[0, 0]
+    for (low, high), (low_byte, high_byte), (_, last_byte) in zip(runs[1:], before[1:], before, strict=False):
+        near = low == regions[-1][1] or low_byte - last_byte < layout.object_bytes
+        if near and high_byte - first_byte <= max(REGION_BYTES, 2 * layout.object_bytes):
+            regions[-1] = (regions[-1][0], high)
+        else:
+            regions.append((low, high))
+            first_byte = low_byte
+    return regions
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for low, high in spans:
+        if joined and joined[-1][1] == low:
+            joined[-1] = (joined[-1][0], high)
+        else:
+            joined.append((low, high))
+    return joined
+
+
+def _copied(rows: Rows) -> Rows:
+    """A copy, so that a few rows do not keep a whole region in memory."""
+    return rows.copy() if isinstance(rows, np.ndarray) else CsrRows(*(part.copy() for part in rows))

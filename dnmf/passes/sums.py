@@ -1,0 +1,70 @@
+"""What a task adds up while rows come in: products in the dtype of the computation, totals in float64."""
+
+import numpy as np
+
+from dnmf.kernels.lanes import aligned_zeros, pad_columns, padded
+from dnmf.kernels.products import fold_csr, fold_dense
+from dnmf.passes.statistics import ModelSums
+from dnmf.sources.source import Rows
+
+TERMS_IN_SUM = 1024  # of a column, on average, that are added in the dtype of the computation
+ROWS_IN_SUM = 8192  # and at most, for a column that has a value in every row
+
+
+class RunningSums:
+    """The sums of one model over the rows given so far.
+
+    A product of a few hundred rows is formed in the dtype of the computation, then added to a total in float64:
+    fast, and nearly as exact as float64 throughout. How rows are given is part of the result's last bits.
+
+    Parameters
+    ----------
+    rank, n_columns : int
+        k and n.
+    dtype : str
+        Of the products.
+    """
+
+    def __init__(self, rank: int, n_columns: int, dtype: str):
+        self._rank, self._n_columns = rank, n_columns
+        self._G, self._s = np.zeros((rank, rank)), np.zeros(rank)
+        self._total = aligned_zeros((n_columns, padded(rank)), np.float64)
+        narrow = np.dtype(dtype) != self._total.dtype
+        self._recent = aligned_zeros(self._total.shape, dtype) if narrow else self._total
+        self._terms = self._rows = 0
+
+    def add(self, block: Rows, W: np.ndarray) -> None:
+        """Add rows of A and their rows of W (rows, padded rank)."""
+        wide = W[:, : self._rank].astype(np.float64)
+        self._G += wide.T @ wide
+        self._s += wide.sum(axis=0)
+        W = W.astype(self._recent.dtype, copy=False)
+        if not isinstance(block, np.ndarray):
+            fold_csr(block.data, block.indices, block.indptr, W, self._recent)
+            self._note(len(W), len(block.data))
+            return
+        for low in range(0, len(W), TERMS_IN_SUM):
+            some = W[low : low + TERMS_IN_SUM]
+            fold_dense(block[low : low + TERMS_IN_SUM], some, self._recent)
+            self._note(len(some), len(some) * self._n_columns)
+
+    def _note(self, rows: int, terms: int) -> None:
+        self._rows, self._terms = self._rows + rows, self._terms + terms
+        if self._rows >= ROWS_IN_SUM or self._terms >= TERMS_IN_SUM * self._n_columns:
+            self._carry()
+
+    def _carry(self) -> None:
+        if self._recent is not self._total:
+            self._total += self._recent
+            self._recent[:] = 0
+        self._rows = self._terms = 0
+
+    def finish(self) -> ModelSums:
+        """Return the sums; nothing can be added any more."""
+        self._carry()
+        return ModelSums(self._G, np.ascontiguousarray(self._total[:, : self._rank]), self._s)
+
+
+def given_rows(W: np.ndarray, dtype: str) -> np.ndarray:
+    """Return rows of W that were given, as :meth:`RunningSums.add` takes them."""
+    return pad_columns(np.asarray(W, dtype=dtype))
