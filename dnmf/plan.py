@@ -27,6 +27,8 @@ MOST_W_CHUNK_BYTES = 16 * 2**20
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 BLOCK_BYTES = 2 * 2**20
+MOST_BLOCK_ROWS = 2048
+ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
 MOST_SAMPLE_BYTES = 128 * 2**20
 SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
 MOST_STARTS = 12
@@ -272,7 +274,8 @@ def _cut_group(layout: Layout, first: int, last: int, panel_bytes: int) -> Group
 def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_groups: int) -> MemoryNeed:
     threads, k, n = machine.threads, shape.rank, shape.n_columns
     sets = 2 * threads + math.ceil(math.log2(max(2, n_groups)))
-    block = 4 * max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k
+    block = 2 * max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k
+    block += ROWS_OF_FACTORS * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
     return MemoryNeed(
         base=machine.base_bytes,
         panels=PANEL_COPIES * threads * panel,

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dnmf.plan import BLOCK_BYTES
+from dnmf.plan import BLOCK_BYTES, MOST_BLOCK_ROWS
 from dnmf.sources.source import CsrRows, Rows
 
 ROWS_IN_STEP = 64  # a block of many dense rows has a multiple of these
-MOST_BLOCK_ROWS = 2048
-KNOWN = "biuf"  # kinds of values the kernels take as they are, but for half precision
 
 
 def cut_blocks(rows: Rows) -> Iterator[tuple[int, Rows]]:
