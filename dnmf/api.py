@@ -33,6 +33,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     store: str | Path | None = None,
     client: Any = None,
     memory_limit: str | int | None = None,
+    keep: str = "auto",
     callbacks: Sequence[Callback] = (),
 ) -> Model:
     """Return the factorization ``A ≈ W · diag(d) · H`` of a non-negative matrix, with ``W, H ≥ 0``.
@@ -72,6 +73,10 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         A dask client or the address of a scheduler. By default the current client, else threads in process.
     memory_limit : str or int, optional
         Of one worker, for example ``"2GB"``; by default what the worker says, or what is free in process.
+    keep : {"auto", "memory", "stream"}
+        Whether stored data stays in the workers' memory after the first pass, as it was read. ``"auto"``: where it
+        fits beside everything else; ``"memory"``: or else the fit is refused; ``"stream"``: never. The result is
+        the same; ``history`` says what share of each pass came from memory.
     callbacks : sequence of callables
         Each is handed every event (:mod:`dnmf.fitting.events`).
 
@@ -96,7 +101,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     opened = open_source(source)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate)
-    resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
+    resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
     with ExitStack() as stack:
         run = stack.enter_context(Run(opened, options, resources, stored=store is not None))
         start = run.checked_start(W, H)
@@ -105,9 +110,18 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         return run.go_on(run.start(*start))
 
 
-def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_limit: str | int | None = None,
-           max_passes: int | None = None, tol: float | None = None, force: bool = False,
-           callbacks: Sequence[Callback] = ()) -> Model:  # fmt: skip
+def resume(  # noqa: PLR0913  what may differ from the fit, by name
+    store: str | Path,
+    *,
+    source: Any = None,
+    client: Any = None,
+    memory_limit: str | int | None = None,
+    keep: str = "auto",
+    max_passes: int | None = None,
+    tol: float | None = None,
+    force: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Model:
     """Go on with a fit from its last committed pass and return the model.
 
     The result equals that of an uninterrupted fit bit for bit. A finished fit is just loaded, unless new limits
@@ -119,7 +133,7 @@ def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_
         What ``fit`` was given.
     source : optional
         The data, where it is not found under the path it was fitted from (or was an array in memory).
-    client, memory_limit, callbacks
+    client, memory_limit, keep, callbacks
         As in :func:`fit`; they may differ from those of the fit.
     max_passes, tol : optional
         New limits: they decide when to stop, not what a pass does.
@@ -143,7 +157,7 @@ def resume(store: str | Path, *, source: Any = None, client: Any = None, memory_
         address = _stored_address(record, store) if source is None else source
         opened = open_source(address, missing_chunks=record.missing_chunks)
         changed = refuse_changed(record, opened, force)
-        resources = Resources(client, parse_bytes(memory_limit), tuple(callbacks))
+        resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
         run = stack.enter_context(Run(opened, options, resources, stored=True, cuts=record.plan))
         state = run.restore(lock, generation, record, changed)
         if generation.record["status"] == "done" and state.reason:

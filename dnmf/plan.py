@@ -25,6 +25,8 @@ STATISTICS_SHARE = 4  # a group reads at least this many times what its statisti
 OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
+ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
+UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 BLOCK_BYTES = 2 * 2**20
 MOST_BLOCK_ROWS = 2048
@@ -110,17 +112,20 @@ class MemoryNeed:
     statistics: int
     factors: int
     start: int = 0
+    kept: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.base + self.panels + self.workspace + self.statistics + self.factors + self.start
+        return self.base + self.panels + self.workspace + self.statistics + self.factors + self.start + self.kept
 
     def __str__(self) -> str:
         return (
             f"{format_bytes(self.total)} = {format_bytes(self.base)} process + {format_bytes(self.panels)} panels"
             f" + {format_bytes(self.workspace)} workspace + {format_bytes(self.statistics)} statistics"
-            f" + {format_bytes(self.factors)} factors" + (f" + {format_bytes(self.start)} start" if self.start else "")
+            f" + {format_bytes(self.factors)} factors"
+            + (f" + {format_bytes(self.start)} start" if self.start else "")
+            + (f" + {format_bytes(self.kept)} kept data" if self.kept else "")
         )
 
 
@@ -292,6 +297,20 @@ def _start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:
     most = sample_bytes(machine)
     sums = MOST_STARTS * BYTES_OF_START * shape.rank * shape.n_columns
     return 2 * min(most, layout.total_bytes) + min(most, sums)
+
+
+def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tuple[Plan, int]:
+    """Return the plan with the data kept in memory between passes, and how many bytes of it each process may keep.
+
+    Nothing (0) where the data does not fit in what the plan leaves of the memory of all processes, which take
+    unequal parts of it.
+    """
+    spare = int(USABLE_SHARE * machine.memory_bytes) - plan.need.total
+    room = ROOM_OF_OFFSETS if processes == 1 else UNEQUAL_PARTS
+    part = int(room * layout.total_bytes / processes)
+    if part > spare:
+        return plan, 0
+    return replace(plan, need=replace(plan.need, kept=part)), part
 
 
 def sample_bytes(machine: Machine) -> int:

@@ -223,7 +223,8 @@ def planned_lines(event: Planned) -> list[str]:
         labelled(
             "plan",
             f"{counted(event.tasks, 'task')}, {counted(event.panels, 'panel')} in a pass; a worker needs "
-            f"{format_bytes(event.projected_bytes)} of its {format_bytes(event.limit_bytes)}",
+            f"{format_bytes(event.projected_bytes)} of its {format_bytes(event.limit_bytes)}"
+            + (", the data kept after the first pass among it" if event.keeps else ""),
         ),
     ]
 

@@ -1,6 +1,7 @@
 """A fit from beginning to end: plan, start, pass after pass, commit, finish."""
 
 import logging
+import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,12 +23,14 @@ from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
 from dnmf.passes.warm import Kernels
-from dnmf.plan import Shape, make_plan
+from dnmf.plan import Machine, Plan, Shape, keeping, make_plan
 from dnmf.record import RunRecord, differences, versions
 from dnmf.sources import Source
+from dnmf.sources.kept import Keep
 
 log = logging.getLogger("dnmf")
 MOST_GATHERED_BYTES = 256 * 2**20
+KEEP_POLICIES = ("auto", "memory", "stream")
 STATE_PREFIX = "state_"  # of the arrays of the state before the last pass, in the generation of a finished run
 
 
@@ -41,12 +44,15 @@ class Resources:
         See :func:`dnmf.fit`.
     memory_bytes : int or None
         Limit of one worker.
+    keep : {"auto", "memory", "stream"}
+        Whether data is kept in memory between passes; see :func:`dnmf.fit`.
     callbacks : tuple
         Each is handed every event.
     """
 
     client: Any = None
     memory_bytes: int | None = None
+    keep: str = "auto"
     callbacks: tuple[Callback, ...] = ()
 
 
@@ -98,6 +104,8 @@ class Run:
     def __enter__(self) -> "Run":
         self._held = ExitStack()
         self._held.callback(self.engine.executor.close)
+        if self.engine.keep is not None:
+            self._held.callback(self.engine.executor.forget, self.engine.keep.mark)
         # Held for the whole run: setting the limit takes longer than a pass over a small sample.
         self._held.enter_context(one_blas_thread())
         return self
@@ -128,13 +136,14 @@ class Run:
         kernels = Kernels.of(source, self.options.rank, self.options.dtype)
         layout, machine = source.layout(), executor.machine(resources.memory_bytes, kernels)
         plan = make_plan(layout, shape, machine, cuts)
+        plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
         executor.preflight(source)
         emit(
             self.callbacks,
             Planned(executor.name, source.address, source.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
-                    plan.need.total, machine.memory_bytes),
+                    plan.need.total, machine.memory_bytes, keep is not None),
         )  # fmt: skip
-        return Engine(executor, source, plan, layout)
+        return Engine(executor, source, plan, layout, keep)
 
     def checked_start(self, W: Any, H: Any) -> tuple[Any, Any]:
         """Return a given start in the engine's orientation.
@@ -268,6 +277,32 @@ class Run:
         if not source.transposed:
             return model
         return model.transposed() if place is None else model.transposed().with_W_in(place)
+
+
+def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, processes: int) -> tuple[Plan, Keep | None]:
+    """Return the plan and the permission to keep data in memory between passes, None where every pass reads it.
+
+    Raises
+    ------
+    InputError
+        There is no such policy, or dask blocks shall be kept, which is for dask.
+    BudgetError
+        The data shall be kept and does not fit.
+    """
+    if policy not in KEEP_POLICIES:
+        raise InputError(f"keep={policy!r}: use one of {', '.join(KEEP_POLICIES)}")
+    if source.blocks_are_tasks and policy == "memory":
+        raise InputError(f"{source.address}: blocks of a dask array are kept by dask: array.persist(), and keep='auto'")
+    if policy == "stream" or source.in_memory or source.blocks_are_tasks:
+        return plan, None
+    kept_plan, of_process = keeping(plan, source.layout(), machine, processes)
+    if of_process == 0 and policy == "memory":
+        raise BudgetError(
+            f"{source.address}: {format_bytes(source.layout().total_bytes)} do not fit in the memory of "
+            f"{processes} process(es) with a limit of {format_bytes(machine.memory_bytes)}, of which a pass itself "
+            f"takes {format_bytes(plan.need.total)}; use keep='stream', more workers or more memory"
+        )
+    return kept_plan, Keep(uuid.uuid4().hex, of_process) if of_process else None
 
 
 def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarray | None:

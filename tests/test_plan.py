@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import BudgetError
-from dnmf.plan import Machine, Shape, make_plan
+from dnmf.plan import USABLE_SHARE, Machine, Shape, keeping, make_plan
 from dnmf.sources.source import Layout
 
 MIB = 2**20
@@ -96,3 +96,17 @@ def test_the_projection_is_the_sum_of_its_parts():
     need = make_plan(dense_layout(5000, 4000), Shape(1000, 10, 4), machine()).need
     assert need.total == need.base + need.panels + need.workspace + need.statistics + need.factors
     assert "process" in str(need)
+
+
+@pytest.mark.parametrize("processes", [1, 4])
+def test_data_is_kept_where_every_process_has_room_for_its_part_and_the_sum_says_so(processes):
+    layout = dense_layout(100_000, 10_000)
+    for memory_mib in range(500, 4000, 250):
+        offered = machine(memory_mib * MIB)
+        plan = make_plan(layout, Shape(300, 5, 4), offered)
+        kept, of_process = keeping(plan, layout, offered, processes)
+        assert kept.groups == plan.groups
+        assert kept.need.total == plan.need.total + of_process <= USABLE_SHARE * offered.memory_bytes
+        assert of_process == 0 or of_process * processes >= layout.total_bytes
+        assert ("kept data" in str(kept.need)) == (of_process > 0)
+    assert of_process > 0

@@ -24,6 +24,15 @@ MISSING = click.option(
 )
 
 
+KEEP = click.option(
+    "--keep",
+    type=click.Choice(["auto", "memory", "stream"]),
+    default="auto",
+    show_default=True,
+    help="Whether data stays in the workers' memory after the first pass.",
+)
+
+
 def absolute(source: str) -> str:
     """Return the address of data as workers and a later resume find it: local paths from the root."""
     if "://" in source:
@@ -60,6 +69,7 @@ def watched(
 @click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 penalty on both factors, or on W,H.")
 @click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 penalty on both factors, or on W,H.")
 @click.option("--penalty-scale", type=click.Choice(["objective", "absolute"]), help="Units of the penalties.")
+@KEEP
 @MISSING
 @work_options
 @output_options
@@ -106,6 +116,7 @@ def say_model(command: str, store: str, output: Output) -> None:
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
 @click.option("--source", help="Where the data is now, if it was moved.")
 @click.option("--force", is_flag=True, help="Go on although the data has changed.")
+@KEEP
 @work_options
 @output_options
 def resume(run: str, source: str | None, where: Where, **given: Any) -> None:

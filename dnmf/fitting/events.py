@@ -37,6 +37,8 @@ class PassRecord:
         Wall time of the pass.
     read_s, compute_s : float
         Seconds the tasks waited for data and computed, summed over tasks.
+    from_memory : float
+        Share of the data of this pass that an earlier pass had left in the workers' memory.
     """
 
     number: int
@@ -53,6 +55,7 @@ class PassRecord:
     seconds: float
     read_s: float
     compute_s: float
+    from_memory: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values (an infinite decrease becomes None)."""
@@ -85,6 +88,8 @@ class Planned:
         Tasks and panels of a pass.
     projected_bytes, limit_bytes : int
         Projected peak of a worker and its memory limit.
+    keeps : bool
+        Whether the data stays in memory after the first pass; else every pass reads it again.
     """
 
     where: str
@@ -95,6 +100,7 @@ class Planned:
     panels: int
     projected_bytes: int
     limit_bytes: int
+    keeps: bool = False
 
 
 @dataclass(frozen=True)

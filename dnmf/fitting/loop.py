@@ -11,17 +11,19 @@ from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.plan import Plan
+from dnmf.sources.kept import Keep
 from dnmf.sources.source import Layout, Source
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What a pass runs on: where, over what, and cut how."""
+    """What a pass runs on: where, over what, cut how, and whether the data is kept between passes."""
 
     executor: Executor
     source: Source
     plan: Plan
     layout: Layout
+    keep: Keep | None = None
 
     @property
     def source_bytes(self) -> int:
@@ -54,6 +56,6 @@ def one_pass(engine: Engine, state: State, options: FitOptions, target: str | No
     began = time.perf_counter()
     problem = make_problem(state.factor, *options.penalty.on_W)
     work = Work((problem,), options.dtype, check=state.squares < 0, residual=target is not None)
-    statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target)
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target, keep=engine.keep)
     clock = Clock(time.perf_counter() - began, engine.source_bytes)
     return advance(state, statistics, options, clock), statistics

@@ -113,6 +113,7 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         seconds=clock.seconds,
         read_s=statistics.read_s,
         compute_s=statistics.compute_s,
+        from_memory=statistics.bytes_from_memory / max(1, statistics.bytes_read),
     )
 
 

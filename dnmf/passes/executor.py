@@ -12,6 +12,7 @@ from dnmf.passes.problem import SQUARES, Work
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
 from dnmf.plan import Group, Machine, Plan
+from dnmf.sources.kept import KEPT, Keep, KeptSource
 from dnmf.sources.source import Rows, Source
 
 
@@ -62,6 +63,14 @@ class Executor(ABC):
         """Return the rows `start:stop` of each (source, start, stop) in this process."""
         return [source.read(start, stop) for source, start, stop in parts]
 
+    def count_processes(self) -> int:
+        """How many processes share the work, each with a memory of its own."""
+        return 1
+
+    def forget(self, mark: str) -> None:
+        """Let every process let go of the rows it keeps under a mark."""
+        KEPT.forget(mark)
+
     def close(self) -> None:  # noqa: B027  most have nothing to let go of
         """Let go of what the executor opened itself."""
 
@@ -78,7 +87,7 @@ class Executor(ABC):
 
 def run_pass(
     executor: Executor, source: Source, plan: Plan, work: Work, *, given: np.ndarray | None = None,
-    target: str | None = None,
+    target: str | None = None, keep: Keep | None = None,
 ) -> Statistics:  # fmt: skip
     """Visit every panel of `source` once and return the sums over all rows.
 
@@ -96,6 +105,8 @@ def run_pass(
         Rows of W to use as they are.
     target : str, optional
         Where rows of W go: the path of a Zarr array, or ``""`` for memory.
+    keep : Keep, optional
+        Lets the processes keep the rows they read, and take them from there in the next pass.
 
     Raises
     ------
@@ -104,10 +115,7 @@ def run_pass(
     ClusterError
         The workers were lost, or the rows that came back are not the rows that were sent for.
     """
-    jobs = [
-        Job(source.for_rows(g.start, g.stop), g, None if given is None else given[g.start : g.stop])
-        for g in plan.groups
-    ]
+    jobs = [Job(_part(source, g, keep), g, None if given is None else given[g.start : g.stop]) for g in plan.groups]
     statistics = executor.add_up(jobs, work, target)
     if statistics.rows != plan.n_rows:
         raise ClusterError(
@@ -120,3 +128,8 @@ def run_pass(
             f"in {work.dtype} vanish; rescale the values"
         )
     return statistics
+
+
+def _part(source: Source, group: Group, keep: Keep | None) -> Source:
+    part = source.for_rows(group.start, group.stop)
+    return part if keep is None else KeptSource(part, keep)

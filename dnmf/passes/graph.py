@@ -1,5 +1,6 @@
 """Passes on a dask cluster: a task for each group of panels, a fixed binary tree above them."""
 
+import contextlib
 import logging
 import time
 import uuid
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, default_client, wait
+from distributed import Client, KilledWorker, default_client, get_worker, wait
 from distributed.client import Future
 from distributed.comm import CommClosedError
 
@@ -22,6 +23,7 @@ from dnmf.passes.statistics import Statistics, add, tree_levels
 from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.plan import Group, Machine
+from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.source import Rows, Source
 
 log = logging.getLogger("dnmf")
@@ -62,7 +64,14 @@ def visit_on_worker(source: Source, blocks: list[Any], group: Group, work: Work,
     """Return the statistics of a group; `blocks` are the dask blocks the scheduler computed for it, if any."""
     if blocks:
         source = source.with_blocks(blocks)  # type: ignore[attr-defined]
-    return visit_group(source, group, work, **where)
+    statistics = visit_group(source, group, work, **where)
+    if isinstance(source, KeptSource):
+        statistics.holders = {group.start: get_worker().address}
+    return statistics
+
+
+def _forget_rows(mark: str) -> None:
+    KEPT.forget(mark)
 
 
 def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
@@ -72,6 +81,7 @@ def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
     from dnmf import __version__
 
     load_compiled_kernels(kernels)
+    KEPT.forget_abandoned()
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
     return {
         "version": __version__,
@@ -114,6 +124,7 @@ class OnCluster(Executor):
 
     def __init__(self, client: Client, *, wait_s: float = 60.0, stall_timeout_s: float = 120.0, owned: bool = False):
         self._owned = owned
+        self._holders: dict[int, str] = {}
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
@@ -143,6 +154,17 @@ class OnCluster(Executor):
             memory_bytes=min(memory, memory_bytes) if memory_bytes else memory,
             base_bytes=max(fact["base"] for fact in values),
         )
+
+    def count_processes(self) -> int:
+        """The workers there are now."""
+        return max(1, len(self._workers()))
+
+    def forget(self, mark: str) -> None:
+        """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
+        self._holders = {}
+        if self.client.status == "running":  # else it would wait for a scheduler that may be gone
+            with contextlib.suppress(OSError, *LOST):
+                self.client.run(_forget_rows, mark)
 
     def close(self) -> None:
         """Close the client, if it was opened for this executor."""
@@ -197,7 +219,9 @@ class OnCluster(Executor):
 
     def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again."""
-        return self._compute(lambda: _pass_graph(jobs, work, target), jobs)
+        statistics = self._compute(lambda: _pass_graph(jobs, work, target, self._holders), jobs)
+        self._holders = statistics.holders
+        return statistics
 
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
@@ -241,6 +265,10 @@ class OnCluster(Executor):
             if future is not None:
                 future.release()
 
+    def _workers(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.scheduler_info(n_workers=-1).get("workers", {})
+        return found
+
     def _wait(self, future: Future) -> None:
         """Return when `future` is done; raise when no worker could have moved it for too long."""
         standing_since = None
@@ -254,7 +282,7 @@ class OnCluster(Executor):
                 standing_since = self._standing_since(standing_since)
 
     def _standing_since(self, since: float | None) -> float | None:
-        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
+        workers = self._workers()
         if any(worker.get("status") == "running" for worker in workers.values()):
             return None
         now = time.monotonic()
@@ -271,8 +299,10 @@ class OnCluster(Executor):
         return now if since is None else since
 
 
-def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
+def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None, holders: dict[int, str] | None = None) -> Any:
     """Return the delayed sum over `jobs`. The fixed factors are one node: they travel to each worker once.
+
+    A job whose data a worker keeps (`holders`, by first row) is wished to that worker; any other may still take it.
 
     The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
     a large group than it can run, which spreads them evenly and exposes few of them to its death.
@@ -285,7 +315,8 @@ def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
         where = {"given": job.given, "target": target, "dask_key_name": f"{VISIT}-{number}-{mark}"}
-        nodes.append(visit(source, blocks, job.group, shared, **where))
+        with _wished(holders.get(job.group.start) if holders else None):
+            nodes.append(visit(source, blocks, job.group, shared, **where))
     for depth, level in enumerate(tree_levels(len(nodes))):
         nodes = [
             nodes[pair[0]] if len(pair) == 1
@@ -293,6 +324,12 @@ def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
             for place, pair in enumerate(level)
         ]  # fmt: skip
     return nodes[0]
+
+
+def _wished(address: str | None) -> Any:
+    if address is None:
+        return contextlib.nullcontext()
+    return dask.annotate(workers=[address], allow_other_workers=True)
 
 
 def _calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Any:

@@ -49,10 +49,14 @@ class Statistics:
         ``‖A − WH‖²`` of the rows of a dense source, where the pass computes it; else None.
     bytes_read : int
         Decoded bytes.
+    bytes_from_memory : int
+        Those of them that an earlier pass had left in the workers' memory.
     read_s, compute_s : float
         Seconds of the tasks, waiting for data and computing.
     kept : dict
         Rows of W that were asked to be kept in memory, by their first row.
+    holders : dict
+        Which worker keeps the data of a group, by the group's first row.
     """
 
     models: list[ModelSums]
@@ -60,9 +64,11 @@ class Statistics:
     squares: float = 0.0
     residual: float | None = None
     bytes_read: int = 0
+    bytes_from_memory: int = 0
     read_s: float = 0.0
     compute_s: float = 0.0
     kept: dict[int, np.ndarray] = field(default_factory=dict)
+    holders: dict[int, str] = field(default_factory=dict)
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(
@@ -71,9 +77,11 @@ class Statistics:
             self.squares + other.squares,
             None if self.residual is None or other.residual is None else self.residual + other.residual,
             self.bytes_read + other.bytes_read,
+            self.bytes_from_memory + other.bytes_from_memory,
             self.read_s + other.read_s,
             self.compute_s + other.compute_s,
             {**self.kept, **other.kept},
+            {**self.holders, **other.holders},
         )
 
 

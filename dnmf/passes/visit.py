@@ -70,6 +70,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
                     total.residual = _visit_block(block, work, sums, total.residual, out=out, at=at)
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
+            total.bytes_from_memory += source.bytes_from_memory(start, stop, rows)
             total.read_s += waited_s
             total.compute_s += time.perf_counter() - began
     total.models = [some.finish() for some in sums]

@@ -50,6 +50,9 @@ class Layout:
         True where a panel comes as it is (a block of a dask array) and its bytes are an estimate.
     object_bytes : int
         Decoded bytes of the largest stored object (chunk or shard) that has to be decoded to read any row.
+    in_place : bool
+        True where stored objects are decoded straight into the panel: beside it a read then holds two of them at
+        the most. Otherwise their bytes and decoded values may lie in memory for all of the panel at once.
     """
 
     cuts: np.ndarray
@@ -57,6 +60,7 @@ class Layout:
     row_step: int = 1
     panel_is_whole: bool = False
     object_bytes: int = 0
+    in_place: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -140,6 +144,10 @@ class Source(ABC):
     def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
         """Decoded bytes it took to read `rows`, which are rows `start:stop`: whole stored objects count."""
         return rows.nbytes
+
+    def bytes_from_memory(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+        """What of :meth:`touched_bytes` an earlier pass had left in memory; see :mod:`dnmf.sources.kept`."""
+        return 0
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:

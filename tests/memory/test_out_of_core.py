@@ -73,7 +73,7 @@ def place(tmp_path):
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT):
+def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT, passes=2):
     """Return the model, the plan that was announced and the peak of the one worker, which never restarts."""
     planned = []
     with (
@@ -83,7 +83,9 @@ def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT):
         Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip
         pids = client.run(os.getpid)
-        model = dnmf.fit(source, rank, max_passes=2, tol=0.0, store=store, client=client, callbacks=(planned.append,))
+        model = dnmf.fit(
+            source, rank, max_passes=passes, tol=0.0, store=store, client=client, callbacks=(planned.append,)
+        )
         assert client.run(os.getpid) == pids, "the worker was restarted"
         peak_bytes, spilled = questions()
         peak = max(client.run(peak_bytes).values())
@@ -104,6 +106,20 @@ def test_a_dense_matrix_four_times_the_limit_stays_under_the_projected_peak(plac
     assert len(model.history) == 2
     assert model.read_W().shape == (64_000, 10)
     assert model.relative_error < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+def test_data_that_fits_is_kept_and_stays_under_the_projected_peak(place, kind):
+    if kind == "dense":
+        write_dense(place / "data.zarr", (40_000, 2_000), 1_000, rank=10)
+    else:
+        write_csr(place / "data.zarr", (200_000, 2_000), 150, chunk=2**20)
+    model, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", 10, limit=1024 * MIB, passes=4)
+    assert plan.keeps
+    assert [record.from_memory for record in model.history] == [0.0, 1.0, 1.0, 1.0]
+    assert peak <= plan.projected_bytes <= 1024 * MIB
 
 
 @pytest.mark.slow

@@ -1,0 +1,129 @@
+"""Rows that stay in a worker's memory between passes, as they were read."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnmf.sources.source import CsrRows, Layout, Rows, Source
+
+FORGOTTEN_AFTER_S = 600  # without a visit: whoever began the fit is gone, or would have come again
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Whose rows are kept, and how many bytes of them in each process."""
+
+    mark: str
+    bytes_of_process: int
+
+
+class KeptRows:
+    """The rows this process keeps: a dictionary that knows its size. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, dict[tuple[int, int], Rows]] = {}
+        self._bytes: dict[str, int] = {}
+        self._visited: dict[str, float] = {}
+
+    def find(self, keep: Keep, start: int, stop: int) -> Rows | None:
+        """Return rows `start:stop` if they are here."""
+        with self._lock:
+            self._visited[keep.mark] = time.monotonic()
+            return self._rows.get(keep.mark, {}).get((start, stop))
+
+    def offer(self, keep: Keep, start: int, stop: int, rows: Rows) -> bool:
+        """Keep rows `start:stop`, read-only, if there is room for them; return whether they are kept."""
+        with self._lock:
+            used = self._bytes.get(keep.mark, 0)
+            if used + rows.nbytes > keep.bytes_of_process:
+                return False
+            self._rows.setdefault(keep.mark, {})[start, stop] = _compact(rows)
+            self._bytes[keep.mark] = used + rows.nbytes
+            return True
+
+    def forget(self, mark: str) -> None:
+        """Let go of what is kept under a mark."""
+        with self._lock:
+            for part in (self._rows, self._bytes, self._visited):
+                part.pop(mark, None)
+
+    def forget_abandoned(self) -> None:
+        """Let go of what nobody came for any more: its driver was killed."""
+        now = time.monotonic()
+        for mark in [mark for mark, at in list(self._visited.items()) if now - at > FORGOTTEN_AFTER_S]:
+            self.forget(mark)
+
+    def bytes_kept(self, mark: str) -> int:
+        """Return how many bytes are kept under a mark."""
+        return self._bytes.get(mark, 0)
+
+
+def _compact(rows: Rows) -> Rows:
+    """The rows without anything that only lies around them in memory."""
+    if isinstance(rows, np.ndarray):
+        return _own(rows)
+    return CsrRows(*(_own(part) for part in rows))
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    own = array if array.base is None or getattr(array.base, "nbytes", 0) <= array.nbytes else array.copy()
+    own = own.view()
+    own.flags.writeable = False
+    return own
+
+
+KEPT = KeptRows()
+"""Of this process: one, because memory is the process', whichever task reads."""
+
+
+class KeptSource(Source):
+    """A part of a source whose rows are taken from memory where they are there, and kept there where there is room.
+
+    Parameters
+    ----------
+    inner : Source
+        Where the rows come from the first time.
+    keep : Keep
+        Whose they are, and how many may be kept.
+    """
+
+    def __init__(self, inner: Source, keep: Keep):
+        self.inner, self.keep = inner, keep
+        self.shape, self.dtype, self.sparse, self.address = inner.shape, inner.dtype, inner.sparse, inner.address
+        self.index_dtype, self.transposed = inner.index_dtype, inner.transposed
+        self.missing_chunks = inner.missing_chunks
+        self._found: set[tuple[int, int]] = set()
+
+    def layout(self) -> Layout:
+        """That of the source itself."""
+        return self.inner.layout()
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Return rows `start:stop`, read-only once they are kept."""
+        rows = KEPT.find(self.keep, start, stop)
+        if rows is None:
+            rows = self.inner.read(start, stop)
+            KEPT.offer(self.keep, start, stop, rows)
+        else:
+            self._found.add((start, stop))
+        return rows
+
+    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
+        """Decoded bytes of the objects the rows come from, whether they came from there this time or from memory."""
+        return self.inner.touched_bytes(start, stop, rows)
+
+    def bytes_from_memory(self, start: int, stop: int, rows: Rows) -> int:
+        """The same for rows that were found in memory, 0 for others."""
+        return self.touched_bytes(start, stop, rows) if (start, stop) in self._found else 0
+
+    def fingerprint(self) -> dict[str, Any]:
+        """That of the source itself."""
+        return self.inner.fingerprint()
+
+    def for_rows(self, start: int, stop: int) -> "KeptSource":
+        """The same for a part of the rows."""
+        return KeptSource(self.inner.for_rows(start, stop), self.keep)

@@ -1,0 +1,91 @@
+"""Data kept in memory between passes changes what is read, and nothing else."""
+
+import numpy as np
+import pytest
+import zarr
+
+import dnmf
+from dnmf.fitting.events import Planned
+from dnmf.run import choose_keep
+from dnmf.sources.kept import KEPT
+
+
+@pytest.fixture
+def stored(planted, tmp_path):
+    path = tmp_path / "data.zarr"
+    zarr.create_array(path, data=np.vstack([planted] * 3), chunks=(64, 80))
+    return path
+
+
+def fitted(path, keep, **options):
+    events = []
+    model = dnmf.fit(path, 4, max_passes=4, tol=0, keep=keep, callbacks=[events.append], **options)
+    planned = next(event for event in events if isinstance(event, Planned))
+    return model, planned
+
+
+def assert_same_bits(a, b):
+    assert a.H.tobytes() == b.H.tobytes()
+    assert a.d.tobytes() == b.d.tobytes()
+    assert a.read_W().tobytes() == b.read_W().tobytes()
+
+
+def test_kept_data_gives_the_same_bits_and_the_history_says_where_it_came_from(stored):
+    (kept, planned), (streamed, plain) = fitted(stored, "auto"), fitted(stored, "stream")
+    assert_same_bits(kept, streamed)
+    assert [record.from_memory for record in kept.history] == [0.0, 1.0, 1.0, 1.0]
+    assert [record.from_memory for record in streamed.history] == [0.0] * 4
+    assert [record.reads for record in kept.history] == [record.reads for record in streamed.history]
+    assert (planned.keeps, plain.keeps) == (True, False)
+
+
+def test_nothing_is_kept_after_a_fit_even_one_that_failed(stored):
+    fitted(stored, "memory")
+
+    def fails(event):
+        if isinstance(event, dnmf.fitting.events.PassDone):
+            raise RuntimeError("a callback of the user's")
+
+    with pytest.raises(RuntimeError, match="of the user's"):
+        dnmf.fit(stored, 4, keep="memory", callbacks=[fails])
+    assert KEPT._rows == {}
+
+
+def test_workers_keep_their_part_and_get_it_again(stored, client, monkeypatch):
+    monkeypatch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**14)
+    monkeypatch.setattr("dnmf.plan.OBJECTS_IN_GROUP", 1)
+    model, planned = fitted(stored, "auto", client=client)
+    streamed, _ = fitted(stored, "stream")
+    assert planned.tasks > 3
+    assert_same_bits(model, streamed)
+    assert model.history[-1].from_memory > 0.9
+
+    def marks():
+        from dnmf.sources.kept import KEPT
+
+        return len(KEPT._rows)
+
+    assert set(client.run(marks).values()) == {0}
+
+
+def test_data_that_does_not_fit_is_streamed_or_refused_by_wish(stored, monkeypatch):
+    monkeypatch.setattr("dnmf.run.keeping", lambda plan, *_: (plan, 0))
+    model, planned = fitted(stored, "auto")
+    assert not planned.keeps
+    assert model.history[-1].from_memory == 0
+    with pytest.raises(dnmf.BudgetError, match="do not fit in the memory of 1 process.*keep='stream'"):
+        fitted(stored, "memory")
+
+
+def test_an_unknown_policy_is_refused_and_so_is_keeping_blocks_of_dask(stored, planted):
+    import dask.array
+
+    with pytest.raises(dnmf.InputError, match="keep='never': use one of auto, memory, stream"):
+        fitted(stored, "never")
+    with pytest.raises(dnmf.InputError, match=r"array\.persist"):
+        fitted(dask.array.from_array(planted, chunks=(100, 80)), "memory")
+
+
+def test_data_in_memory_is_not_kept_twice(planted):
+    plan, keep = choose_keep("auto", dnmf.open_source(planted), None, None, 1)
+    assert (plan, keep) == (None, None)
