@@ -17,7 +17,7 @@ from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
 
 MOST_PANEL_BYTES = 64 * 2**20
-LEAST_GROUP_BYTES = 4 * 2**20
+LEAST_GROUP_BYTES = 8 * 2**20
 MOST_GROUP_BYTES = 256 * 2**20  # at a few hundred MB/s about a second, a thousand times what a task costs
 GROUPS_WISHED = 32
 MOST_GROUPS = 20_000
@@ -28,7 +28,7 @@ PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes,
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
-BLOCK_BYTES = 2 * 2**20
+BLOCK_BYTES = 4 * 2**20
 MOST_BLOCK_ROWS = 2048
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
 MOST_SAMPLE_BYTES = 128 * 2**20

@@ -78,7 +78,7 @@ def measure(
         objective += l1_w * float(sums.s.sum()) + 0.5 * l2_w * float(np.trace(sums.G))
         objective += l1_h * float(HT.sum()) + 0.5 * l2_h * float(np.vdot(HT, HT))
         slope += l1_h + l2_h * HT
-    slope[(HT == 0) & (slope > 0)] = 0
+    np.minimum(slope, 0, out=slope, where=HT == 0)
     size = float(np.linalg.norm(sums.P))
     alive = int(np.count_nonzero((sums.s > 0) & HT.any(axis=0)))
     return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
@@ -112,12 +112,11 @@ def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool =
     G = sums.G / np.outer(scale, scale)
     G[np.diag_indices_from(G)] += l2
     Q, unit = unit_diagonal(G)
-    B = (sums.P / scale - l1) * unit
-    start = H.T.astype(np.float64) * (scale / np.where(unit > 0, unit, 1.0))
+    B = (sums.P * (unit / scale) - l1 * unit).astype(H.dtype)
+    start = np.ascontiguousarray(H.T * (scale / np.where(unit > 0, unit, 1.0)), dtype=H.dtype)
     tolerance = UPDATE_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-    X, _, _ = solve_rows(Q, B, np.ascontiguousarray(start), tolerance, UPDATE_SWEEPS)
-    X *= unit
-    updated = np.ascontiguousarray(X.T)
+    X, _, _ = solve_rows(Q.astype(H.dtype), B, start, tolerance, UPDATE_SWEEPS)
+    updated = np.ascontiguousarray((X * unit).T)
     if not in_objective:
         updated, _ = normalize_rows(updated)
     return updated.astype(H.dtype)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnmf.kernels.jit import compiled, read_only
-from dnmf.kernels.lanes import larger, load, minus, number, plus, plus_times, store, strips, zeros
+from dnmf.kernels.lanes import aligned_zeros, larger, load, minus, number, plus, plus_times, store, strips, zeros
 
 Array = NDArray[Any]
 
@@ -30,10 +30,11 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
     Q : array (k, k)
         Symmetric, positive semidefinite; float32 or float64, like `B` and `start`. A coordinate whose
         ``Q_jj`` is not above 0 (or too small to have an inverse) gets the value 0.
-    B : array (rows, k)
-        Right-hand sides. One without a positive entry has the solution 0, whatever its start.
-    start : array (rows, k)
-        Where to begin; what is negative or not finite in it counts as 0.
+    B : array (rows, k or more)
+        Right-hand sides; columns beyond k are padding. One without a positive entry has the solution 0, whatever
+        its start.
+    start : array (rows, k or more)
+        Where to begin, as wide as `B`; what is negative or not finite in it counts as 0.
     tolerance : float
         Near the rounding of the dtype (1e-6 in float32, 1e-14 in float64) it may never be met.
     max_sweeps : int
@@ -41,8 +42,8 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
 
     Returns
     -------
-    X : array (rows, k)
-        The solutions. A row whose problem is not finite, in `B` or in `Q`, is NaN.
+    X : array (rows, k or more)
+        The solutions, as wide as `B`, padding 0. A row whose problem is not finite, in `B` or in `Q`, is NaN.
     violation : float
         The worst with which a row ended: 0 without rows, infinite if a problem or a solution was not finite.
     sweeps : int
@@ -53,10 +54,14 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
     ValueError
         If shapes or dtypes do not agree, which compiled code would not notice.
     """
-    _check_operand("Q", Q, (B.shape[1], B.shape[1]), B.dtype)
+    k = len(Q)
+    if k > B.shape[1]:
+        raise ValueError(f"B has {B.shape[1]} columns for a Q of {k} rows")
+    _check_operand("Q", Q, (k, k), B.dtype)
     _check_operand("start", start, B.shape, B.dtype)
-    X = np.full(B.shape, np.nan, B.dtype)
+    X = aligned_zeros(B.shape, B.dtype)
     if not np.isfinite(Q).all():
+        X[:, :k] = np.nan
         return X, np.inf if len(B) else 0.0, 0
     operands = read_only(Q), read_only(B), read_only(start)
     violation, sweeps = _solve_rows(*operands, float(tolerance), int(max_sweeps), X)
@@ -71,7 +76,7 @@ def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dt
 @compiled
 def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int, X: Array) -> tuple[float, int]:
     """Keep every lane busy: one that is done takes the next row, so that none waits for a slow neighbour."""
-    rows, k = B.shape
+    rows, k = len(B), len(Q)
     coupling, inverse = _split_gram(Q)
     x, b = np.zeros((k, LANES), B.dtype), np.zeros((k, LANES), B.dtype)
     change = np.zeros(LANES, B.dtype)
@@ -97,6 +102,7 @@ def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: 
                     row_of[lane], swept[lane] = upcoming, 1
                     busy += 1
                 else:
+                    X[upcoming, :k] = np.nan
                     worst = np.inf
                 upcoming += 1
         if busy == 0:
@@ -121,14 +127,14 @@ def _load(right: Array, start: Array, inverse: Array, lane: int, b: Array, x: Ar
     """Put a row into a lane and return its max|b|, 1 where that is 0, infinite if the row is not finite."""
     zero = right.dtype.type(0)
     largest, finite, some_positive = zero, True, False
-    for j in range(len(right)):
+    for j in range(len(inverse)):
         value = right[j]
         b[j, lane] = value
         finite &= abs(value) < np.inf
         some_positive |= value > zero
         largest = max(largest, abs(value))
     limit = right.dtype.type(np.inf if some_positive else 0.0)
-    for j in range(len(start)):
+    for j in range(len(inverse)):
         value = start[j] if zero < start[j] < limit else zero
         x[j, lane] = value if inverse[j] > zero else zero
     if not finite:
@@ -138,7 +144,7 @@ def _load(right: Array, start: Array, inverse: Array, lane: int, b: Array, x: Ar
 
 @compiled
 def _unload(x: Array, lane: int, solution: Array) -> None:
-    for j in range(len(solution)):
+    for j in range(len(x)):
         solution[j] = x[j, lane]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.kernels.lanes import aligned, pad_columns
+from dnmf.kernels.lanes import aligned, pad_columns, padded
 
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
@@ -23,12 +23,12 @@ class Problem:
     Attributes
     ----------
     HT : ndarray (n, padded k)
-        The fixed factor, transposed; rows end with zeros (:func:`dnmf.kernels.lanes.padded`).
+        ``(diag(unit) H)ᵀ``; rows end with zeros (:func:`dnmf.kernels.lanes.padded`), as do the next two.
     Q : ndarray (k, k)
         ``diag(unit) (H Hᵀ + l2 I) diag(unit)``.
-    inverse : ndarray (k, k)
+    inverse : ndarray (padded k, padded k)
         Of Q, lightly regularized: ``max(0, Q⁻¹ diag(unit) (Ha − l1))`` is where the solver starts.
-    unit : ndarray (k,)
+    unit : ndarray (padded k,)
         One over the root of the diagonal of ``HHᵀ + l2 I``; zero for a dead component.
     l1 : float
         Subtracted from the right-hand sides.
@@ -48,11 +48,6 @@ class Problem:
         """k."""
         return len(self.Q)
 
-    @property
-    def H(self) -> np.ndarray:
-        """The fixed factor (k, n)."""
-        return np.ascontiguousarray(self.HT[:, : self.rank].T)
-
 
 def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: float | None = None) -> Problem:
     """Return the problem of the rows of A for a fixed `H` (k, n); its dtype is that of the computation.
@@ -69,11 +64,18 @@ def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: flo
     Q[np.diag_indices_from(Q)] += l2
     Q, unit = unit_diagonal(Q)
     inverse = np.linalg.inv(Q + RIDGE_SHARE[str(H.dtype)] * np.eye(len(Q)) + np.diag(unit == 0))
-    dtype = H.dtype
+    dtype, width = H.dtype, padded(len(H))
     return Problem(
-        pad_columns(H.T), Q.astype(dtype), inverse.astype(dtype), unit.astype(dtype), float(l1),
+        pad_columns(H.T * unit.astype(dtype)), Q.astype(dtype), _padded_with_zeros(inverse, (width, width)).astype(dtype),
+        _padded_with_zeros(unit, (width,)).astype(dtype), float(l1),
         TOLERANCE[str(dtype)] if tolerance is None else tolerance,
     )  # fmt: skip
+
+
+def _padded_with_zeros(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    whole = np.zeros(shape)
+    whole[tuple(slice(0, size) for size in array.shape)] = array
+    return whole
 
 
 def unit_diagonal(Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,15 +27,16 @@ class RunningSums:
 
     def __init__(self, rank: int, n_columns: int, dtype: str):
         self._rank, self._n_columns = rank, n_columns
-        self._G, self._s = np.zeros((rank, rank)), np.zeros(rank)
-        self._total = aligned_zeros((n_columns, padded(rank)), np.float64)
+        width = padded(rank)
+        self._G, self._s = np.zeros((width, width)), np.zeros(width)
+        self._total = aligned_zeros((n_columns, width), np.float64)
         narrow = np.dtype(dtype) != self._total.dtype
         self._recent = aligned_zeros(self._total.shape, dtype) if narrow else self._total
         self._terms = self._rows = 0
 
     def add(self, block: Rows, W: np.ndarray) -> None:
         """Add rows of A and their rows of W (rows, padded rank)."""
-        wide = W[:, : self._rank].astype(np.float64)
+        wide = W.astype(np.float64)
         self._G += wide.T @ wide
         self._s += wide.sum(axis=0)
         W = W.astype(self._recent.dtype, copy=False)
@@ -62,7 +63,8 @@ class RunningSums:
     def finish(self) -> ModelSums:
         """Return the sums; nothing can be added any more."""
         self._carry()
-        return ModelSums(self._G, np.ascontiguousarray(self._total[:, : self._rank]), self._s)
+        k = self._rank
+        return ModelSums(self._G[:k, :k].copy(), np.ascontiguousarray(self._total[:, :k]), self._s[:k].copy())
 
 
 def given_rows(W: np.ndarray, dtype: str) -> np.ndarray:

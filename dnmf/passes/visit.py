@@ -103,9 +103,10 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
     """Solve the rows of a block for every model and add them to its sums; return the residual with theirs."""
     for number, problem in enumerate(work.problems):
         W = solve_block(block, problem)
-        sums[number].add(block, W)
         if number == 0 and residual is not None:
-            residual += residual_dense(np.asarray(block), W[:, : problem.rank].copy(), problem.H)
+            residual += residual_dense(np.asarray(block), W, problem.HT.T)
+        W *= problem.unit
+        sums[number].add(block, W)
         if number == 0 and out is not None:
             rows = W[:, : problem.rank].copy()
             out.write(at, rows if work.scale is None else normalize_columns(rows, work.scale))
@@ -113,7 +114,7 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
 
 
 def solve_block(block: Rows, problem: Problem) -> np.ndarray:
-    """Return the rows of W (rows, padded rank) for the rows of A in `block`, in the dtype of the problem.
+    """Return ``w / unit`` (rows, padded rank) for the rows of A in `block`, in the dtype of the problem.
 
     Raises
     ------
@@ -125,13 +126,13 @@ def solve_block(block: Rows, problem: Problem) -> np.ndarray:
         cross_dense(block, problem.HT, B)
     else:
         cross_csr(block.data, block.indices, block.indptr, problem.HT, B)
-    right = (B[:, : problem.rank] - B.dtype.type(problem.l1)) * problem.unit
-    start = np.maximum(right @ problem.inverse, 0)
-    X, violation, _ = solve_rows(problem.Q, right, start, problem.tolerance, MOST_SWEEPS)
+    if problem.l1:
+        B -= B.dtype.type(problem.l1) * problem.unit
+    start = B @ problem.inverse
+    X, violation, _ = solve_rows(problem.Q, B, np.maximum(start, 0, out=start), problem.tolerance, MOST_SWEEPS)
     if not np.isfinite(violation):
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
-    np.multiply(X, problem.unit, out=B[:, : problem.rank])
-    return B
+    return X
 
 
 def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:

@@ -223,9 +223,22 @@ def test_inputs_are_not_written_and_may_be_read_only_or_strided(dtype):
 
 def test_operands_that_do_not_agree_are_refused():
     Q, B = make_problem(12, 6, 4, np.float64)
-    with pytest.raises(ValueError, match=r"Q is float64 \(3, 3\)"):
-        solve(Q[:3, :3], B)
+    with pytest.raises(ValueError, match=r"Q is float64 \(4, 3\)"):
+        solve(Q[:, :3], B)
+    with pytest.raises(ValueError, match="B has 3 columns for a Q of 4 rows"):
+        solve(Q, B[:, :3])
     with pytest.raises(ValueError, match=r"start is float64 \(5, 4\)"):
         solve(Q, B, B[:5])
     with pytest.raises(ValueError, match="Q is float32"):
         solve(Q.astype(np.float32), B)
+
+
+def test_padding_is_left_out_and_comes_back_as_zeros():
+    Q, B = make_problem(13, 60, 5, np.float64)
+    wide = np.full((60, 8), np.nan)
+    wide[:, :5] = B
+    alone = solve_rows(Q, B, B, 1e-12, 500)
+    padded = solve_rows(Q, wide, wide, 1e-12, 500)
+    assert padded[0][:, :5].tobytes() == alone[0].tobytes()
+    assert (padded[0][:, 5:] == 0).all()
+    assert padded[1:] == alone[1:]
