@@ -78,7 +78,7 @@ def measure(
         objective += l1_w * float(sums.s.sum()) + 0.5 * l2_w * float(np.trace(sums.G))
         objective += l1_h * float(HT.sum()) + 0.5 * l2_h * float(np.vdot(HT, HT))
         slope += l1_h + l2_h * HT
-    np.minimum(slope, 0, out=slope, where=HT == 0)
+    slope[(HT == 0) & (slope > 0)] = 0
     size = float(np.linalg.norm(sums.P))
     alive = int(np.count_nonzero((sums.s > 0) & HT.any(axis=0)))
     return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
