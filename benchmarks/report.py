@@ -1,62 +1,211 @@
-"""Measurements as a Markdown page for people and as JSON for programs."""
+"""The records of the suite as a Markdown page for people; ``results.json`` beside it is for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
+from math import floor, isinf, log10
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.suite import Measurement
+from benchmarks.reached import Reached, Spread, reached
 
-HEAD = "| | reads | relative error, median | worst | CPU s, median | wall s, median |\n|---|---|---|---|---|---|"
+HEAD = """# Results
+
+Written by `python -m benchmarks`; do not edit. How fast dnmf and other programs are on the same matrices, each figure
+beside the error it belongs to.
+
+* **Where.** Each program runs on each matrix in a process of its own that stays on one processor, BLAS on one thread,
+  one after the other. Matrices are float32 (RcppML computes in float64). Only ratios within one run travel to other
+  machines.
+* **When.** Each has run on a piece of the matrix and once on all of it before anything is timed: imports and
+  compilation do not count (they are below).
+* **An iteration** (of dnmf: a pass, with its exact non-negative solve of every row) is the difference of two runs of
+  different length from a random start, divided; the median of up to 3.
+* **To a quality** is from matrix to factors, start included: the shortest run of a grid (every number of iterations
+  up to 10, then steps of 15 %) whose error, recomputed from its factors in float64, is within that share of the best
+  error known (errors are taken to fall along the grid). Median over the seeds, and the worst seed in brackets. No
+  tolerance stops a run. A run foreseen to take longer than the CPU seconds said above a table is not tried; where none
+  came to the quality, the table says how far the longest came.
+* **Reads** of dnmf are counted by itself, those of its start included. For the others an iteration reads twice
+  (MiniBatchNMF: once), and what their starts read is not counted.
+* **Memory** is the peak of the process (of RcppML: of R) during a fit less what it took before, matrix loaded.
+* scikit-learn, nmf-torch and torchnmf start as they do by default. nmf-torch, torchnmf and RcppML end by themselves
+  where nothing changes any more or the error rises. A program that makes more than 2 GB of a sparse matrix (dense, or a
+  number for each value and component) is not run on it.
+"""
+Record = dict[str, Any]
 
 
-def _groups(measurements: Iterable[Measurement]) -> dict[str, dict[str, list[Measurement]]]:
-    groups: dict[str, dict[str, list[Measurement]]] = {}
-    for one in measurements:
-        groups.setdefault(one.problem, {}).setdefault(one.peer, []).append(one)
-    return groups
+def markdown(results: Record) -> str:
+    """Return the page of all records there are."""
+    parts = [HEAD]
+    problems = results.get("problems", {})
+    if problems:
+        parts.append(_overview(problems))
+    if "first call" in results:
+        parts.append(_first_call(results["first call"]))
+    parts += [_problem(name, record) for name, record in problems.items()]
+    return "\n".join(parts)
 
 
-def _row(peer: str, some: Sequence[Measurement]) -> str:
-    errors = [one.error for one in some]
-    reads, cpu, wall = (median(getattr(one, name) for one in some) for name in ("reads", "cpu_s", "wall_s"))
-    return f"| {peer} | {reads:.1f} | {median(errors):.5f} | {max(errors):.5f} | {cpu:.2f} | {wall:.2f} |"
+def _overview(problems: dict[str, Record]) -> str:
+    names = list(dict.fromkeys(name for record in problems.values() for name in record["peers"]))
+    lines = ["## CPU seconds to within 0.2 % of the best error known", "", _row(["", *names]), _rule(len(names))]
+    for problem, record in problems.items():
+        lines.append(_row([problem, *(_overview_cell(record, name) for name in names)]))
+    return "\n".join([*lines, "", "A dash: not run, or not that near; the tables below say which.", ""])
 
 
-def _size(one: Measurement) -> str:
-    rows, columns = one.shape
-    entries = "dense" if one.nonzeros is None else f"{one.nonzeros:,} non-zeros"
-    return f"{rows:,} × {columns:,}, {entries}, rank {one.rank}"
+def _overview_cell(record: Record, peer: str) -> str:
+    section = record["peers"].get(peer, {"skipped": ""})
+    if "skipped" in section or 0.002 not in record["within"]:
+        return "–"
+    found = reached(section["runs"], record["best"]["error"] * 1.002)
+    return _spread(found.spread("cpu_s"), _seconds) if found.by_most else "–"
 
 
-def markdown(measurements: Sequence[Measurement], environment: dict[str, Any]) -> str:
-    """Return the page: how it was measured, then a table for each problem."""
-    packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items())
-    seeds = len({one.seed for one in measurements})
-    lines = [
-        "# Results",
-        "",
-        "Written by `python -m benchmarks`; do not edit. Every program runs in one process in the same run, float32,",
-        f"BLAS on one thread, {seeds} seeds. dnmf uses the threads of its process beside that; compare CPU seconds.",
-        "The error is recomputed from the factors in float64, the same way for all. Reads of dnmf include its start;",
-        "scikit-learn's (from its default start, tol=0) are two an iteration, those of its start not counted. Only",
-        "ratios within one run travel to other machines.",
-        "",
-        f"{environment['date']} · Python {environment['python']} · {packages} · {environment['processors']} processors "
-        f"({environment['architecture']})",
+def _first_call(record: Record) -> str:
+    cold, cached = record["cold"], record["cached"]
+    told = [
+        ("`import dnmf` and its `fit`", cached["import"]),
+        ("first fit on a machine: compiles", cold["first"]),
+        ("first fit in a process: loads what was compiled", cached["first"]),
+        ("second fit", cached["second"]),
     ]
-    for problem, by_peer in _groups(measurements).items():
-        first = next(iter(by_peer.values()))[0]
-        lines += ["", f"## {problem}", "", _size(first), "", HEAD]
-        lines += [_row(peer, some) for peer, some in by_peer.items()]
-    return "\n".join(lines) + "\n"
+    lines = [
+        "## The first call",
+        "",
+        "A tiny dense and a tiny sparse matrix, float32; compiled code is kept on disk.",
+        "",
+    ]
+    lines += [_row(["", "CPU s", "wall s"]), _rule(2)]
+    lines += [_row([name, f"{one['cpu_s']:.2f}", f"{one['wall_s']:.2f}"]) for name, one in told]
+    return "\n".join([*lines, "", _environment(record["environment"]), ""])
 
 
-def write(folder: Path, measurements: Sequence[Measurement], environment: dict[str, Any]) -> None:
-    """Write ``RESULTS.md`` and ``results.json`` into `folder`."""
+def _problem(name: str, record: Record) -> str:
+    best = record["best"]
+    told = [record["what"], _size(record), f"best error known {best['error']:.5f} ({_how(best)})"]
+    lines = [f"## {name}", "", " · ".join([*told, f"runs of up to {record['longest_s']:g} CPU s"]), ""]
+    heads = ["", "CPU ms, an iteration", "wall ms"]
+    for share in record["within"]:
+        heads += [f"to {best['error'] * (1 + share):.5f} ({100 * share:g} %): CPU s", "reads"]
+    lines += [_row([*heads, "memory", "seeds"]), _rule(len(heads) + 1)]
+    lines += [_row([peer, *_cells(section, record)]) for peer, section in record["peers"].items()]
+    notes = [*_bytes_read(record), *_lower(record), *_environments(record)]
+    return "\n".join([*lines, "", *notes, ""])
+
+
+def _cells(section: Record, record: Record) -> list[str]:
+    if "skipped" in section:
+        return [f"not run: {section['skipped']}", *[""] * (3 + 2 * len(record["within"]))]
+    cells = [_milliseconds(section["step"][name]) for name in ("cpu_s", "wall_s")]
+    for share in record["within"]:
+        cells += _quality(reached(section["runs"], record["best"]["error"] * (1 + share)))
+    added = section["added_bytes"]
+    seeds = len({run["seed"] for run in section["runs"]})
+    return [*cells, "–" if added is None else _megabytes(added), str(seeds)]
+
+
+def _quality(found: Reached) -> list[str]:
+    """The two cells of a quality: CPU seconds and reads; or how far the longest runs came."""
+    if found.by_most:
+        return [_spread(found.spread("cpu_s"), _seconds), _spread(found.spread("reads"), _reads)]
+    error, done, cpu_s = (median(run[name] for run in found.longest) for name in ("error", "done", "cpu_s"))
+    some = f" ({len(found.shortest)} of {len(found.shortest) + len(found.longest)} seeds did)" if found.shortest else ""
+    return [f"no{some}: {error:.5f} in {_seconds(cpu_s)} s", f"{done:.0f} iterations"]
+
+
+def _spread(spread: Spread | None, show: Callable[[float], str]) -> str:
+    """Median and, where the seeds differ, the worst."""
+    if spread is None:
+        return "–"
+    middle, worst = show(spread.median), "never" if isinf(spread.worst) else show(spread.worst)
+    return middle if middle == worst else f"{middle} ({worst})"
+
+
+def _seconds(seconds: float) -> str:
+    """Two digits that say something."""
+    return f"{seconds:.{max(0, 1 - floor(log10(max(seconds, 1e-4))))}f}"
+
+
+def _reads(reads: float) -> str:
+    return f"{reads:.1f}".removesuffix(".0")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g}" if seconds < 0.1 else f"{1e3 * seconds:,.0f}"
+
+
+def _megabytes(amount: float) -> str:
+    return f"{amount / 1e6:,.{int(amount < 1e7)}f} MB"
+
+
+def _bytes_read(record: Record) -> list[str]:
+    """A line about the peers that count the bytes they read."""
+    told = []
+    for peer, section in record["peers"].items():
+        found = reached(section.get("runs", []), record["best"]["error"] * (1 + min(record["within"])))
+        spread = found.spread("bytes_read")
+        if spread and found.by_most:
+            most = "" if isinf(spread.worst) else f" (at most {_megabytes(spread.worst)})"
+            share = f"{100 * min(record['within']):g} %"
+            told.append(f"{peer} read {_megabytes(spread.median)}{most} on the way to within {share}.")
+    return told
+
+
+def _lower(record: Record) -> list[str]:
+    lowest = min((run["error"] for one in record["peers"].values() for run in one.get("runs", [])), default=1.0)
+    if lowest >= record["best"]["error"] * (1 - 1e-5):
+        return []
+    return [f"A run here came to {lowest:.6f}, below the best error known before: find that anew."]
+
+
+def _environments(record: Record) -> list[str]:
+    """When and on what it was measured; more than one line where peers were measured apart."""
+    by_text: dict[str, list[str]] = {}
+    for peer, section in record["peers"].items():
+        by_text.setdefault(_environment(section["environment"]), []).append(peer)
+    if len(by_text) == 1:
+        return list(by_text)
+    return [f"{', '.join(some)}: {text}  " for text, some in by_text.items()]
+
+
+def _environment(told: Record) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
+    machine = f"{told['processors']} processors, {told['architecture']} {told['vectors']}".rstrip()
+    return f"{told['date']} · Python {told['python']}, {versions} · {machine}"
+
+
+def _size(record: Record) -> str:
+    rows, columns = record["shape"]
+    filled = "dense"
+    if record["nonzeros"] is not None:
+        filled = f"{record['nonzeros']:,} non-zeros ({100 * record['nonzeros'] / (rows * columns):.1f} %)"
+    return f"{rows:,} × {columns:,}, {filled}, rank {record['rank']}"
+
+
+def _how(best: Record) -> str:
+    tried = best["tried"]
+    return f"of {tried['fits']} dnmf fits of {tried['passes']} passes, from random and from sampled starts"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(numbers: int) -> str:
+    return "|---|" + "---|" * numbers
+
+
+def read(folder: Path) -> Record:
+    """Return what ``results.json`` in `folder` says; nothing where there is none."""
+    place = folder / "results.json"
+    return json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+
+
+def write(folder: Path, results: Record) -> None:
+    """Write ``results.json`` and the page ``RESULTS.md`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"environment": environment, "measurements": [asdict(one) for one in measurements]}
-    (folder / "results.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (folder / "RESULTS.md").write_text(markdown(measurements, environment), encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (folder / "RESULTS.md").write_text(markdown(results), encoding="utf-8")

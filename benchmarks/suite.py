@@ -1,110 +1,123 @@
-"""One run of the suite: every peer on every problem with every seed, in one process, BLAS on one thread."""
+"""The suite: every peer on every problem, each pair in a process of its own, one after the other."""
 
+import json
 import os
 import platform
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import scipy.sparse
-from threadpoolctl import threadpool_limits
 
-from benchmarks.peers import Found, Peer
+from benchmarks import rcppml
+from benchmarks.measure import Job, save_matrix
+from benchmarks.peers import Peer
 from benchmarks.problems import Problem
+from benchmarks.process import ONE_THREAD, processors
 
-PACKAGES = ("dnmf", "numpy", "scipy", "numba", "scikit-learn", "dask", "zarr")
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("dnmf", "numpy", "scipy", "numba", "scikit-learn", "torch", "nmf-torch", "torchnmf")
+TIMEOUT_S = 3600
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One peer on one problem with one seed.
+def measure_problem(
+    problem: Problem, best: dict[str, Any], peers: Sequence[Peer], seeds: int, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return the record of a problem: what it is, the qualities, and a section for each peer.
 
-    Attributes
-    ----------
-    problem, peer : str
-        Names.
-    shape, nonzeros, rank
-        Of the problem; `nonzeros` is None for a dense matrix.
-    seed : int
-        Of the run.
-    error : float
-        ``‖A − WH‖ / ‖A‖``, recomputed here in float64 from the factors, the same way for every peer.
-    reads : float
-        Reads of the data.
-    iterations : int
-        Passes or iterations.
-    cpu_s, wall_s : float
-        Of the process.
+    `best` says the best error known and how it was found; `seeds` is the most of any peer.
     """
-
-    problem: str
-    peer: str
-    shape: tuple[int, int]
-    nonzeros: int | None
-    rank: int
-    seed: int
-    error: float
-    reads: float
-    iterations: int
-    cpu_s: float
-    wall_s: float
-
-
-def relative_error(A: Any, W: np.ndarray, H: np.ndarray) -> float:
-    """Return ``‖A − WH‖ / ‖A‖`` in float64, without forming ``WH`` for a sparse A."""
-    A = A.astype(np.float64)
-    W, H = W.astype(np.float64), H.astype(np.float64)
-    if not scipy.sparse.issparse(A):
-        return float(np.linalg.norm(A - W @ H) / np.linalg.norm(A))
-    squares = float(A.data @ A.data)
-    cross = float(np.vdot((A.T @ W).T, H))
-    rest = squares - 2 * cross + float(np.vdot(W.T @ W, H @ H.T))
-    return float(np.sqrt(max(0.0, rest) / squares))
+    matrix = problem.load()
+    record = {**describe(problem, matrix), "best": best, "peers": {}}
+    with tempfile.TemporaryDirectory() as name:
+        save_matrix(matrix, Path(name))
+        reasons = {peer.name: peer.why_not(matrix, problem.rank) for peer in peers}
+        del matrix
+        for peer in peers:
+            job = Job(
+                name, peer.name, problem.rank, best["error"], list(problem.within), seeds, problem.longest_s,
+                2 * problem.longest_s,
+            )  # fmt: skip
+            section = {"skipped": reasons[peer.name]} if reasons[peer.name] else _in_its_process(job, peer)
+            record["peers"][peer.name] = {**section, "environment": environment()}
+            say(f"{problem.name}, {peer.name}: {_in_short(section)}")
+    return record
 
 
-def measure(problem: Problem, matrix: Any, peer: Peer, seed: int) -> Measurement:
-    """Return what one run of a peer took and reached."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    found: Found = peer.run(matrix, problem.rank, seed)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return Measurement(
-        problem.name, peer.name, tuple(matrix.shape), matrix.nnz if scipy.sparse.issparse(matrix) else None,
-        problem.rank, seed, relative_error(matrix, found.W, found.H), found.reads, found.iterations, cpu, wall,
-    )  # fmt: skip
+def describe(problem: Problem, matrix: Any) -> dict[str, Any]:
+    """Return what a problem is, as JSON values; `nonzeros` is None for a dense matrix."""
+    return {
+        "what": problem.what,
+        "rank": problem.rank,
+        "shape": list(matrix.shape),
+        "nonzeros": int(matrix.nnz) if scipy.sparse.issparse(matrix) else None,
+        "within": list(problem.within),
+        "longest_s": problem.longest_s,
+    }
 
 
-def run(
-    problems: Iterable[Problem], peers: Sequence[Peer], seeds: int, say: Callable[[str], None]
-) -> list[Measurement]:
-    """Return every measurement; peers take turns for each seed, so that a busy moment hits them all.
+def merged(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """Return the new record with the peers that were measured before on the same matrix against the same errors."""
+    same = ("shape", "nonzeros", "rank", "within", "longest_s")
+    if old is None or any(old[name] != new[name] for name in same) or old["best"]["error"] != new["best"]["error"]:
+        return new
+    return {**new, "peers": {**old["peers"], **new["peers"]}}
 
-    Each peer runs once beforehand: imports and compilation are not measured.
-    """
-    measurements = []
-    with threadpool_limits(limits=1, user_api="blas"):
-        for problem in problems:
-            matrix = problem.load()
-            for peer in peers:
-                peer.run(matrix[: 4 * problem.rank], problem.rank, 0)
-            for seed in range(seeds):
-                for peer in peers:
-                    found = measure(problem, matrix, peer, seed)
-                    say(f"{problem.name}, {peer.name}, seed {seed}: error {found.error:.5f}, {found.cpu_s:.2f} CPU s")
-                    measurements.append(found)
-    return measurements
+
+def _in_its_process(job: Job, peer: Peer) -> dict[str, Any]:
+    """The section that a process of its own measures; an optional peer that fails there does not end the suite."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "job.json"
+        path.write_text(json.dumps(asdict(job)))
+        command = [sys.executable, "-m", "benchmarks.measure", str(path)]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **ONE_THREAD}, timeout=TIMEOUT_S, check=False,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if not done.returncode:
+            return json.loads(path.with_name("result.json").read_text())
+        if not peer.optional:
+            raise RuntimeError(f"{job.peer} failed:\n{done.stderr[-3000:]}")
+        return {"skipped": f"failed, {(done.stderr.strip().splitlines() or [f'exit {done.returncode}'])[-1]}"}
+
+
+def _in_short(section: dict[str, Any]) -> str:
+    if "skipped" in section:
+        return section["skipped"]
+    runs, step = section["runs"], section["step"]
+    seeds = len({run["seed"] for run in runs})
+    return f"{step['cpu_s'] * 1e3:.1f} CPU ms an iteration, {len(runs)} runs, {seeds} seeds"
 
 
 def environment() -> dict[str, Any]:
-    """Return when and on what the measurements were taken; nothing that names the machine."""
+    """Return when and on what it was measured; nothing that names the machine."""
+    versions = {name: _version(name) for name in PACKAGES} | {"RcppML": rcppml.version()}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "versions": {name: number for name, number in versions.items() if number},
+        "processors": processors(),
         "architecture": platform.machine(),
-        "blas_threads": 1,
+        "vectors": _vectors(),
     }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _vectors() -> str:
+    """The widest vector instructions that numba's compiler sees on this processor."""
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    return next((name for name in ("avx512f", "avx2", "avx", "sve", "neon") if features.get(name)), "")

@@ -1,4 +1,4 @@
-"""The benchmarks still run, and what they write can be read."""
+"""The benchmarks still run, what they write can be read, and their arithmetic is right."""
 
 import json
 import subprocess
@@ -6,48 +6,174 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
+
+from benchmarks import best_known, report, suite  # noqa: E402
+from benchmarks.measure import Bench, Job, load_matrix, save_matrix  # noqa: E402
+from benchmarks.objective import relative_error  # noqa: E402
+from benchmarks.peers import Found, Peer, peers  # noqa: E402
+from benchmarks.problems import planted_sparse, poisson_sparse  # noqa: E402
+from benchmarks.process import timed  # noqa: E402
+from benchmarks.reached import reached  # noqa: E402
+from benchmarks.search import first_reaching  # noqa: E402
 
 
-def test_the_quick_suite_runs_and_writes_its_tables(tmp_path):
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--seeds", "1", "--out", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=200)
+def test_the_quick_suite_runs_and_writes_a_page_and_records(tmp_path):
+    command = ["-m", "benchmarks", "--quick", "--only", "small sparse", "--out", str(tmp_path)]
+    command += ["--peer", "dnmf", "--peer", "scikit-learn cd"]
+    subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True, timeout=200)
 
-    found = json.loads((tmp_path / "results.json").read_text())
-    page = (tmp_path / "RESULTS.md").read_text()
-    by_problem = {}
-    for one in found["measurements"]:
-        by_problem.setdefault(one["problem"], {})[one["peer"]] = one
-    assert set(by_problem) == {"digits", "planted dense", "planted sparse"}
-    for problem, peers in by_problem.items():
-        assert f"## {problem}" in page
-        ours, theirs = peers["dnmf, 4 passes"], peers["scikit-learn cd, 10 iterations"]
-        assert ours["error"] <= theirs["error"] * 1.001
-        assert ours["reads"] < theirs["reads"]
+    page, found = (tmp_path / "RESULTS.md").read_text(), report.read(tmp_path)
+    record = found["problems"]["small sparse"]
+    assert page == report.markdown(found)
+    assert "## small sparse" in page
+    assert "| dnmf |" in page
+    for peer in ("dnmf", "scikit-learn cd"):
+        section = record["peers"][peer]
+        assert section["step"]["cpu_s"] > 0
+        assert min(run["error"] for run in section["runs"]) < record["best"]["error"] * 1.01
+    assert record["peers"]["dnmf"]["runs"][0]["bytes_read"] > 0
 
 
-def test_the_error_of_sparse_data_equals_that_of_the_same_data_dense(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks.suite import relative_error
+def test_the_committed_page_is_that_of_the_committed_records():
+    results = report.read(ROOT / "benchmarks")
 
+    assert (ROOT / "benchmarks" / "RESULTS.md").read_text() == report.markdown(results)
+
+
+def test_the_committed_records_were_measured_against_the_best_errors_known():
+    best = best_known.known()
+    results = report.read(ROOT / "benchmarks")
+
+    for name, record in results["problems"].items():
+        assert record["best"]["error"] == pytest.approx(best[name]["error"], rel=1e-4), name
+
+
+@pytest.mark.parametrize("peer", [pytest.param(peer, id=peer.name) for peer in peers()])
+def test_every_peer_returns_factors_of_the_matrix(peer):
+    if peer.missing():
+        pytest.skip(f"{peer.name}: {peer.missing()}")
+    rng = np.random.default_rng(0)
+    A = (rng.random((60, 3)) @ rng.random((3, 20)) * (rng.random((60, 20)) < 0.7)).astype(np.float32)
+
+    for matrix in (A, scipy.sparse.csr_array(A)):
+        few, many = (peer.run(matrix, 3, 0, n) for n in (2, 40))
+        assert many.W.shape == (60, 3)
+        assert many.W.min() >= 0 <= many.H.min()
+        assert few.iterations <= 2
+        errors = [relative_error(A, found.W, found.H) for found in (few, many)]
+        assert errors[1] < min(0.5, errors[0] * 1.001)
+
+
+def test_the_error_is_that_of_the_residual_however_the_data_is_stored():
     rng = np.random.default_rng(0)
     A = rng.random((30, 20)) * (rng.random((30, 20)) < 0.3)
     W, H = rng.random((30, 4)), rng.random((4, 20))
+    expected = np.linalg.norm(A - W @ H) / np.linalg.norm(A)
 
-    assert np.isclose(relative_error(scipy.sparse.csr_array(A), W, H), relative_error(A, W, H), rtol=1e-12)
+    assert np.isclose(relative_error(A, W, H), expected, rtol=1e-12)
+    assert np.isclose(relative_error(scipy.sparse.csr_array(A), W, H), expected, rtol=1e-12)
 
 
-def test_the_committed_results_belong_to_the_problems_and_peers_there_are(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks.peers import peers
-    from benchmarks.report import markdown
-    from benchmarks.suite import Measurement
+@given(
+    falls=st.lists(st.floats(1.0, 3.0), min_size=1, max_size=40), share=st.floats(1e-6, 1.0), guess=st.integers(0, 40)
+)
+def test_the_search_finds_the_first_entry_that_a_scan_finds(falls, share, guess):
+    excess = 1.0 / np.cumprod(falls)
+    scan = next((entry for entry, value in enumerate(excess) if value <= share), None)
 
-    folder = ROOT / "benchmarks"
-    found = json.loads((folder / "results.json").read_text())
-    measurements = [Measurement(**{**one, "shape": tuple(one["shape"])}) for one in found["measurements"]]
+    assert first_reaching(excess.__getitem__, range(1, len(excess) + 1), share, guess) == scan
 
-    assert {one.peer for one in measurements} == {peer.name for peer in peers()}
-    assert (folder / "RESULTS.md").read_text() == markdown(measurements, found["environment"])
+
+def test_the_search_needs_few_runs_where_the_error_falls_as_a_power():
+    tried = []
+
+    def excess(entry):
+        tried.append(entry)
+        return (entry + 1.0) ** -1.5
+
+    assert first_reaching(excess, range(1, 1001), 1e-3) == 99
+    assert len(tried) <= 12
+
+
+def test_a_bench_makes_the_shortest_run_that_is_good_enough_and_the_longest_that_is_not():
+    W, H = np.ones((50, 1)), np.ones((1, 8))
+
+    def halve(matrix, rank, seed, iterations):
+        return Found(W * (1 - 0.5**iterations), H, iterations, float(iterations))
+
+    job = Job("", "", rank=1, best=0.01, within=[0.2], seeds=2, longest_s=1.0, enough_s=1.0)
+    section = Bench(Peer("halve", halve, halve, tuple(range(1, 20))), W @ H, job).measure()
+
+    found = reached(section["runs"], 0.012)
+    assert [run["asked"] for run in found.shortest] == [7, 7]  # 2⁻⁶ = 0.0156, 2⁻⁷ = 0.0078
+    assert {(run["seed"], run["asked"]) for run in section["runs"]} >= {(0, 6), (1, 6)}
+
+
+def test_a_seed_that_never_came_to_a_quality_counts_as_infinitely_slow():
+    runs = [
+        {"seed": 0, "asked": 5, "error": 0.5, "cpu_s": 1.0},
+        {"seed": 0, "asked": 9, "error": 0.1, "cpu_s": 2.0},
+        {"seed": 0, "asked": 12, "error": 0.1, "cpu_s": 3.0},
+        {"seed": 1, "asked": 9, "error": 0.1, "cpu_s": 4.0},
+        {"seed": 2, "asked": 9, "error": 0.3, "cpu_s": 2.5},
+    ]
+    found = reached(runs, 0.2)
+
+    assert found.by_most
+    assert found.spread("cpu_s") == (4.0, float("inf"))
+    assert [run["asked"] for run in found.longest] == [9]
+    assert not reached(runs, 0.01).by_most
+
+
+def test_records_are_merged_only_where_they_speak_of_the_same():
+    def record(error, **sections):
+        return {"shape": [3, 2], "nonzeros": None, "rank": 1, "within": [0.1], "longest_s": 1, "best": {"error": error},
+                "peers": sections}  # fmt: skip
+
+    old, new = record(0.5, a="old", b="old"), record(0.5, b="new")
+    assert suite.merged(old, new)["peers"] == {"a": "old", "b": "new"}
+    assert suite.merged(record(0.4, a="old"), new)["peers"] == {"b": "new"}
+    assert suite.merged(None, new) == new
+
+
+def test_the_best_error_known_of_a_matrix_never_rises():
+    def record(error, rank=2, fits=1):
+        return {"error": error, "found": f"at {error}", "tried": fits, "matrix": {"rank": rank}}
+
+    assert best_known.lower(record(0.2), record(0.1, fits=9)) == record(0.1, fits=9)
+    assert best_known.lower(record(0.1), record(0.2, fits=9)) == {**record(0.1), "tried": 9}
+    assert best_known.lower(record(0.1, rank=3), record(0.2)) == record(0.2)
+
+
+@pytest.mark.parametrize("draw", [poisson_sparse, planted_sparse])
+def test_a_planted_matrix_is_that_of_its_seed_and_can_be_stored(draw, tmp_path):
+    matrix = draw(500, 100, 5)
+    save_matrix(matrix, tmp_path)
+    back = load_matrix(tmp_path)
+
+    assert matrix.dtype == back.dtype == np.float32
+    assert 0 < matrix.nnz < 0.2 * 500 * 100
+    assert (back != matrix).nnz == (draw(500, 100, 5) != matrix).nnz == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a process's peak")
+def test_memory_is_the_peak_during_the_work():
+    np.ones(2 * 10**7)  # 160 MB that are gone again before
+
+    _, taken = timed(lambda: np.ones(10**7).sum())
+
+    assert 75e6 < taken.added_bytes < 110e6
+
+
+def test_what_is_not_run_says_why():
+    torch = next(peer for peer in peers() if peer.name == "nmf-torch halsvar")
+    huge = scipy.sparse.csr_array((10**6, 10**5), dtype=np.float32)
+
+    assert json.dumps(torch.why_not(huge, 3)) in ('"not installed"', '"would make 400.0 GB of this sparse matrix"')
