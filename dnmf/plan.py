@@ -21,9 +21,11 @@ LEAST_GROUP_BYTES = 8 * 2**20
 MOST_GROUP_BYTES = 256 * 2**20  # at a few hundred MB/s about a second, a thousand times what a task costs
 GROUPS_WISHED = 32
 MOST_GROUPS = 20_000
-STATISTICS_SHARE = 4  # a group reads at least this many times what its statistics take
+STATISTICS_SHARE = 16  # a group reads at least this many times what its statistics take
 OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
+PANELS_IN_GROUP = 8  # the first is not read ahead, nor anything while the last is in work
+IN_PLACE_COPIES = 2  # the panel in work and the one read ahead, where chunks are decoded straight into it
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
@@ -80,7 +82,7 @@ class Shape:
     itemsize : int
         Bytes of a number in the computation, 4 or 8.
     models : int
-        How many models one pass serves.
+        How many models one pass serves; a projection counts as so many as it has directions for a component.
     kept_rows : int
         Rows of W that stay in this process' memory at the end; 0 when W goes to disk.
     """
@@ -145,8 +147,8 @@ class Plan:
         Rows of a chunk of W; every group begins at a multiple of it, so a chunk has one writer.
     need : MemoryNeed
         Projected peak of a worker.
-    sample_bytes : int
-        How large the sample of a start may be.
+    sample_bytes, projected_rows : int
+        How large the sample of a start may be, and how many rows it may keep of a projection (0: it makes none).
     """
 
     n_rows: int
@@ -157,6 +159,7 @@ class Plan:
     w_rows: int
     need: MemoryNeed = field(compare=False)
     sample_bytes: int = field(compare=False, default=MOST_SAMPLE_BYTES)
+    projected_rows: int = field(compare=False, default=0)
 
     @property
     def n_panels(self) -> int:
@@ -190,18 +193,19 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     if cuts is None:
         group_bytes = _group_bytes(layout, shape.statistics_bytes)
         w_rows = _w_rows(layout, group_bytes, shape)
-        panel_bytes = min(MOST_PANEL_BYTES, group_bytes)
+        panel_bytes = min(MOST_PANEL_BYTES, max(group_bytes // PANELS_IN_GROUP, min(BLOCK_BYTES, group_bytes)))
     else:
         panel_bytes, group_bytes, w_rows = cuts["panel_bytes"], cuts["group_bytes"], cuts["w_rows"]
     spare = _spare_bytes(layout, shape, machine, w_rows, group_bytes)
     least = _least_panel(layout)
-    affordable = max(0, spare) // (PANEL_COPIES * machine.threads)
+    copies = IN_PLACE_COPIES if layout.in_place else PANEL_COPIES
+    affordable = max(0, spare) // (copies * machine.threads)
     if cuts is None:
         panel_bytes = max(_rounded_down(min(panel_bytes, affordable)), min(least, panel_bytes))
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
     pieces = ((g.start, g.stop) for g in groups) if layout.panel_is_whole else (p for g in groups for p in g.panels)
     largest = max(_bytes_between(layout, *piece) for piece in pieces)
-    need = _memory_need(shape, machine, largest + _border_bytes(layout), w_rows, len(groups))
+    need = _memory_need(shape, machine, _reading_bytes(layout, largest), w_rows, len(groups))
     need = replace(need, start=_start_bytes(layout, shape, machine))
     plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
     _refuse_if_too_large(plan, layout, machine, largest)
@@ -249,6 +253,13 @@ def _border_bytes(layout: Layout) -> int:
     return layout.object_bytes if _least_panel(layout) < layout.object_bytes else 0
 
 
+def _reading_bytes(layout: Layout, panel: int) -> int:
+    """What a thread holds of the data where its largest panel has so many bytes."""
+    if layout.in_place:
+        return IN_PLACE_COPIES * panel + layout.beside_bytes
+    return PANEL_COPIES * (panel + _border_bytes(layout))
+
+
 def _advance(layout: Layout, at: int, target: int, last: int) -> int:
     """Index of the furthest cut whose rows from cut `at` on stay within `target` bytes, at least one step."""
     reach = int(np.searchsorted(layout.bytes_before, layout.bytes_before[at] + target, side="right")) - 1
@@ -276,14 +287,14 @@ def _cut_group(layout: Layout, first: int, last: int, panel_bytes: int) -> Group
     return Group(panels[0][0], panels[-1][1], tuple(panels))
 
 
-def _memory_need(shape: Shape, machine: Machine, panel: int, w_rows: int, n_groups: int) -> MemoryNeed:
+def _memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_groups: int) -> MemoryNeed:
     threads, k, n = machine.threads, shape.rank, shape.n_columns
     sets = 2 * threads + math.ceil(math.log2(max(2, n_groups)))
-    block = 2 * max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k
-    block += ROWS_OF_FACTORS * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
+    block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
+    block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
     return MemoryNeed(
         base=machine.base_bytes,
-        panels=PANEL_COPIES * threads * panel,
+        panels=threads * reading,
         workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k + shape.running_bytes),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
@@ -321,7 +332,7 @@ def sample_bytes(machine: Machine) -> int:
 def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
     """What is left for panels when everything else has its place."""
     n_groups = layout.total_bytes // max(1, group_bytes) + 1
-    fixed = _memory_need(shape, machine, _border_bytes(layout), w_rows, n_groups)
+    fixed = _memory_need(shape, machine, _reading_bytes(layout, 0), w_rows, n_groups)
     return int(USABLE_SHARE * machine.memory_bytes) - fixed.total - _start_bytes(layout, shape, machine)
 
 

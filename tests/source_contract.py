@@ -11,6 +11,8 @@ import dask
 import naive
 import numpy as np
 import pytest
+import scipy.sparse
+import zarr
 
 from dnmf import open_source
 from dnmf.sources import CsrRows
@@ -40,6 +42,42 @@ def read(source: Any, start: int, stop: int) -> np.ndarray:
     return as_dense(source.read(start, stop), source.shape[1])
 
 
+READ_AS = {"f2": np.dtype("f4"), "f16": np.dtype("f8")}  # what compiled code does not know
+
+
+def dtypes_of(data: Any) -> tuple[np.dtype, np.dtype | None]:
+    """The dtypes of the values and of the column numbers (None if there are none) of what is to be opened."""
+    if isinstance(data, (str, Path)):
+        return _dtypes_of_node(_node_at(str(data)))
+    data = getattr(data, "X", data)  # an AnnData
+    if hasattr(data, "group"):  # its sparse matrix, on disk
+        return _dtypes_of_node(data.group)
+    if hasattr(data, "iloc"):
+        dtype = data.dtypes.iloc[0]
+        return (dtype if isinstance(dtype, np.dtype) else np.dtype("f8")), None  # where values may be missing
+    data = data.data if hasattr(data, "dims") else data
+    block = data.blocks[0, 0].compute(scheduler="synchronous") if hasattr(data, "dask") else data
+    indices = block.indices if scipy.sparse.issparse(block) and block.format in ("csr", "csc") else None
+    return np.dtype(data.dtype), getattr(indices, "dtype", None)
+
+
+def _dtypes_of_node(node: Any) -> tuple[np.dtype, np.dtype | None]:
+    return (node.dtype, None) if hasattr(node, "dtype") else (node["data"].dtype, node["indices"].dtype)
+
+
+def _node_at(path: str) -> Any:
+    path, _, inner = path.partition("::")
+    if Path(path).is_file():
+        import h5py
+
+        node = h5py.File(path, "r")
+    else:
+        node = zarr.open(path, mode="r")
+    if hasattr(node, "shape"):
+        return node
+    return node[inner.strip("/") or ("X" if "X" in node else "counts")]
+
+
 class SourceContract:
     """Inherit it and set CASES: a name for each case, and what makes the object to open from a matrix and a folder."""
 
@@ -52,8 +90,15 @@ class SourceContract:
     def A(self):
         return small_matrix()
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def data(cls, case, tmp_path_factory):
+        """Made once for a case: what a test only reads."""
+        return cls.CASES[case](small_matrix(), tmp_path_factory.mktemp("shared"))
+
     @pytest.fixture
-    def data(self, case, A, tmp_path):
+    def own_data(self, case, A, tmp_path):
+        """For a test that changes it."""
         return self.CASES[case](A.copy(), tmp_path)
 
     @pytest.fixture
@@ -73,6 +118,14 @@ class SourceContract:
         values = rows.data if source.sparse else rows
         assert values.dtype == source.dtype == np.dtype(self.DTYPE or source.dtype)
         assert values.dtype.isnative
+
+    def test_values_and_column_numbers_have_the_dtypes_they_are_stored_in(self, source, data):
+        rows = source.read(0, 9)
+        values, indices = dtypes_of(data)
+        assert source.dtype == READ_AS.get(values.str[1:], values.newbyteorder("="))
+        assert (rows.data if source.sparse else rows).dtype == source.dtype
+        if indices is not None:
+            assert rows.indices.dtype == indices.newbyteorder("=")
 
     def test_every_span_of_rows_equals_the_matrix(self, source, expected):
         m = len(expected)
@@ -169,14 +222,14 @@ class StoredContract(SourceContract):
         source.read(0, 3)
         assert len(pickle.dumps(source)) < 4000
 
-    def test_the_fingerprint_tells_changed_data(self, data):
-        before = open_source(data).fingerprint()  # not kept open: HDF5 lets nobody write then
-        self.change(str(data))
-        assert open_source(data).fingerprint() != before
+    def test_the_fingerprint_tells_changed_data(self, own_data):
+        before = open_source(own_data).fingerprint()  # not kept open: HDF5 lets nobody write then
+        self.change(str(own_data))
+        assert open_source(own_data).fingerprint() != before
 
-    def test_the_fingerprint_does_not_depend_on_where_the_data_lies(self, source, data, tmp_path):
-        before = source.fingerprint()
-        path, separator, inner = str(data).partition("::")
+    def test_the_fingerprint_does_not_depend_on_where_the_data_lies(self, own_data):
+        before = open_source(own_data).fingerprint()
+        path, separator, inner = str(own_data).partition("::")
         moved = Path(path).rename(Path(path).with_name("moved" + Path(path).suffix))
         assert open_source(f"{moved}{separator}{inner}").fingerprint() == before
 

@@ -1,6 +1,7 @@
 """The plan: every row once, within the budget, the same for any number of workers."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,9 +61,26 @@ def test_panels_are_weighed_by_non_zeros_not_by_rows():
 def test_a_tight_limit_makes_smaller_panels():
     layout = dense_layout(100_000, 80_000)
     wide = make_plan(layout, Shape(20_000, 10, 4), machine(16 * 2**30))
-    tight = make_plan(layout, Shape(20_000, 10, 4), machine(512 * MIB))
+    tight = make_plan(layout, Shape(20_000, 10, 4), machine(280 * MIB))
     assert tight.panel_bytes < wide.panel_bytes
-    assert tight.need.total <= 0.7 * 512 * MIB
+    assert tight.need.total <= 0.7 * 280 * MIB
+
+
+def test_a_large_task_has_many_panels_so_that_most_of_them_are_read_ahead():
+    plan = make_plan(dense_layout(100_000, 80_000), Shape(20_000, 10, 4), machine(16 * 2**30))
+    assert min(len(group.panels) for group in plan.groups[:-1]) >= 8
+
+
+def test_decoding_in_place_takes_less_room_for_the_same_panels():
+    layout = dense_layout(100_000, 80_000, step=100)
+    in_place = replace(layout, in_place=True, beside_bytes=16 * MIB)
+    plans = [make_plan(one, Shape(20_000, 10, 4), machine(16 * 2**30)) for one in (layout, in_place)]
+    assert plans[0].groups == plans[1].groups
+    assert (
+        plans[1].need.panels
+        == 2 * max(80_000 * (high - low) for g in plans[1].groups for low, high in g.panels) + 16 * MIB
+    )
+    assert plans[1].need.panels < plans[0].need.panels
 
 
 def test_a_chunk_that_does_not_fit_is_refused_with_the_numbers():

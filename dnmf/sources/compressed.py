@@ -111,7 +111,13 @@ class CompressedSource(Source):
             before = np.append(before, self.nonzeros)
         entry = self.dtype.itemsize + self._indices.dtype.itemsize
         largest = self._data.object_bytes + self._indices.object_bytes
-        return Layout(cuts, before * entry + cuts * 8, step, object_bytes=largest)
+        parts = (self._data, self._indices)
+        return Layout(
+            cuts, before * entry + cuts * 8, step, object_bytes=largest,
+            in_place=all(part.in_place for part in parts),
+            # The panel in work and the reader may each hold an object of both, while another is decoded.
+            beside_bytes=2 * largest + max(part.decoding_bytes for part in parts),
+        )  # fmt: skip
 
     def _read_offsets(self, start: int, stop: int) -> np.ndarray:
         """Entries `start` to `stop`, both included, of indptr."""

@@ -6,7 +6,7 @@ from dnmf.sources.stored import StoredArray
 
 
 class ForwardReader:
-    """Keeps what is left of the last chunk (or shard) for the span that comes next.
+    """Keeps the last chunk (or shard), which the span that comes next begins with.
 
     Rows of a sparse matrix end anywhere inside a chunk of its values; without this the chunk at every border
     would be read and decoded for both neighbours.
@@ -26,12 +26,16 @@ class ForwardReader:
         held = self._held_from(start)
         if len(held) >= stop - start:
             return held[: stop - start]
-        first = start + len(held)
-        last = self.object_end(stop)
-        fresh = self._array.read(first, last)
-        self._at, self._left = stop, fresh[stop - first :].copy()
-        wanted = fresh[: stop - first]
-        return np.concatenate([held, wanted]) if len(held) else wanted
+        values = np.empty(stop - start, self._array.dtype)
+        values[: len(held)] = held
+        first, last = start + len(held), self.object_end(stop)
+        self._left = held = held[:0].copy()  # lets go of the object before more is read
+        whole = max(first, stop - stop % self._step) if stop < last else stop
+        self._array.read_into(values[first - start : whole - start], first)
+        if whole < stop:
+            self._at, self._left = whole, self._array.read(whole, last)
+            values[whole - start :] = self._left[: stop - whole]
+        return values
 
     def object_end(self, stop: int) -> int:
         """The end of the stored object that holds element ``stop - 1``."""

@@ -51,8 +51,10 @@ class Layout:
     object_bytes : int
         Decoded bytes of the largest stored object (chunk or shard) that has to be decoded to read any row.
     in_place : bool
-        True where stored objects are decoded straight into the panel: beside it a read then holds two of them at
-        the most. Otherwise their bytes and decoded values may lie in memory for all of the panel at once.
+        True where stored objects are decoded straight into the panel. Otherwise, while it is read, their bytes and
+        their decoded values may lie in memory for all of it at once.
+    beside_bytes : int
+        Where `in_place`: what a thread holds at most beside the panel in work and the one that is being read.
     """
 
     cuts: np.ndarray
@@ -61,6 +63,7 @@ class Layout:
     panel_is_whole: bool = False
     object_bytes: int = 0
     in_place: bool = False
+    beside_bytes: int = 0
 
     @property
     def n_rows(self) -> int:

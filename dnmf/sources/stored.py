@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.presence import absent_object, is_hdf5, object_shape
 from dnmf.sources.source import NUMERIC_KINDS, check_dtype, names_of
@@ -147,6 +148,13 @@ class StoredArray:
         What an absent chunk means. Zarr reads one as zeros without a word, and by default writes none for a
         chunk of zeros, so absence is ambiguous; the safe reading is that the chunk was lost.
 
+    Attributes
+    ----------
+    in_place : bool
+        Whether chunks are decoded straight into what is returned.
+    decoding_bytes : int
+        What the stored bytes of chunks take beside, while they are decoded.
+
     Raises
     ------
     InputError
@@ -156,11 +164,14 @@ class StoredArray:
     def __init__(self, path: str, inner: str, missing_chunks: str = "error"):
         self.path, self.inner, self.missing_chunks = str(path), inner, missing_chunks
         self._handle: Any = None
+        self._files: ChunkFiles | None = None
         handle = self._open()
         if not is_array(handle):
             raise InputError(f"{self.address}: not an array; it holds {listing(handle)}")
         self.shape = tuple(int(n) for n in handle.shape)
         self.dtype = check_dtype(self.address, handle.dtype)
+        self.in_place = self._files is not None and handle.dtype == self.dtype
+        self.decoding_bytes = self._files.decoding_bytes if self._files is not None else 0
 
     @property
     def address(self) -> str:
@@ -180,10 +191,11 @@ class StoredArray:
     def _open(self) -> Any:
         if self._handle is None:
             self._handle = open_node(self.path, self.inner)
+            self._files = chunk_files_of(self._handle) if is_array(self._handle) else None
         return self._handle
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None}
+        return {**self.__dict__, "_handle": None, "_files": None}
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return ``array[start:stop]``, trying again when the storage fails for a moment.
@@ -195,29 +207,57 @@ class StoredArray:
         """
         if stop <= start:
             return np.empty((0, *self.shape[1:]), self.dtype)
+        return self._tried(start, stop, lambda: self._read_once(start, stop))
+
+    def read_into(self, target: np.ndarray, start: int) -> None:
+        """Fill `target`, contiguous and of this dtype, with as many elements from `start` on; like :meth:`read`."""
+        if len(target):
+            self._tried(start, start + len(target), lambda: self._fill(target, start))
+
+    def _tried(self, start: int, stop: int, action: Callable[[], Any]) -> Any:
         try:
-            return with_retries(lambda: self._read_once(start, stop), f"{self.address}: reading {start}:{stop}")
+            return with_retries(action, f"{self.address}: reading {start}:{stop}")
         except InputError:
             raise
+        except AbsentObject as error:
+            raise self._absent(str(error.args[0]), start, stop) from error
         except Exception as error:
             raise InputError(
                 f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
                 f"({type(error).__name__}: {error}); a chunk is damaged, truncated or not permitted"
             ) from error
 
+    def _absent(self, name: str, start: int, stop: int) -> InputError:
+        return InputError(
+            f"{self.address}: chunk {name} (elements {start}:{stop} of the first axis) is missing or empty. "
+            "It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
+            "written, say missing_chunks='zeros' (--missing-chunks zeros)"
+        )
+
+    def _fill(self, target: np.ndarray, start: int) -> None:
+        handle = self._open()
+        if self._files is None or handle.dtype != target.dtype:
+            target[...] = self._read_once(start, start + len(target))
+            return
+        self._check_shape(handle, start + len(target))
+        self._files.read(target, start, absent_is_fill=self.missing_chunks == "zeros")
+
     def _read_once(self, start: int, stop: int) -> np.ndarray:
         handle = self._open()
-        absent = None if self.missing_chunks == "zeros" else absent_object(handle, start, stop)
-        if absent is not None:
-            raise InputError(
-                f"{self.address}: chunk {absent} (elements {start}:{stop} of the first axis) is missing or empty. "
-                "It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
-                "written, say missing_chunks='zeros' (--missing-chunks zeros)"
-            )
-        values = handle[start:stop]
-        if values.shape != (stop - start, *self.shape[1:]):
-            raise InputError(f"{self.address}: elements {start}:{stop} came as shape {values.shape}; did it change?")
+        self._check_shape(handle, stop)
+        if self._files is not None:
+            values = np.empty((stop - start, *self.shape[1:]), handle.dtype)
+            self._files.read(values, start, absent_is_fill=self.missing_chunks == "zeros")
+        else:
+            absent = None if self.missing_chunks == "zeros" else absent_object(handle, start, stop)
+            if absent is not None:
+                raise AbsentObject(absent)
+            values = handle[start:stop]
         return values.astype(self.dtype, copy=False)
+
+    def _check_shape(self, handle: Any, stop: int) -> None:
+        if handle.shape[0] < stop or tuple(handle.shape[1:]) != self.shape[1:]:
+            raise InputError(f"{self.address}: its shape was {self.shape} and is {tuple(handle.shape)} now")
 
     def fingerprint(self) -> dict[str, Any]:
         """JSON values that change when the data changes; see :mod:`dnmf.sources.fingerprints`."""

@@ -8,4 +8,4 @@ pytest.register_assert_rewrite("source_contract")
 def pytest_generate_tests(metafunc):
     cases = getattr(metafunc.cls, "CASES", None)
     if cases is not None and "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", list(cases))
+        metafunc.parametrize("case", list(cases), scope="class")

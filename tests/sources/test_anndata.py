@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+import zarr
 from source_contract import COLUMN_NAMES, COLUMNS, ROW_NAMES, ROWS, SourceContract, StoredContract, read, small_matrix
 
 from dnmf import open_source
@@ -47,6 +48,20 @@ def formats(name, convert):
 csr, csc = scipy.sparse.csr_matrix, scipy.sparse.csc_matrix
 
 
+def with_indices(matrix, dtype):
+    matrix.indices, matrix.indptr = matrix.indices.astype(dtype), matrix.indptr.astype(dtype)
+    return matrix
+
+
+def short_columns(A, folder):
+    """Column numbers of 16 bits, which scipy does not have but a store can."""
+    path = written(annotated(csr(A)), folder, "v3.zarr")
+    group = zarr.open_group(path, mode="r+")["X"]
+    group.create_array("indices", data=group["indices"][:].astype(np.uint16), overwrite=True)
+    zarr.consolidate_metadata(path)
+    return path
+
+
 class AnnDataContract(StoredContract):
     NAMED = True
 
@@ -71,6 +86,8 @@ class TestStoredCsr(AnnDataContract):
         "layer .h5ad": store(csr, ".h5ad", "::layers/counts", layer=True),
         "by name": store(csr, "v3.zarr", "::X"),
         "CSR array, integers": store(lambda A: scipy.sparse.csr_array(A.astype(np.uint16)), "v3.zarr"),
+        "long columns": store(lambda A: with_indices(csr(A), np.int64), "v3.zarr"),
+        "short columns": short_columns,
     }
 
 

@@ -51,10 +51,10 @@ class MemoryContract(SourceContract):
         for (_, old), part in zip(before, self.parts(data), strict=True):
             np.testing.assert_array_equal(old, part)
 
-    def test_read_only_input_is_read(self, data, A, case):
-        for part in self.parts(data):
+    def test_read_only_input_is_read(self, own_data, A):
+        for part in self.parts(own_data):
             part.flags.writeable = False
-        np.testing.assert_array_equal(read(open_source(data), 0, len(A)), A)
+        np.testing.assert_array_equal(read(open_source(own_data), 0, len(A)), A)
 
     def test_it_lies_in_this_process(self, source):
         assert source.in_memory

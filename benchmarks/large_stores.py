@@ -1,0 +1,66 @@
+"""Stores larger than memory, written block by block: a dense and a CSR matrix, laid out as ``dnmf convert`` does."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CHUNK_BYTES = 16 * 2**20
+GROUPS = 20  # of rows that are alike
+DENSE_COLUMNS = 4096
+SPARSE_COLUMNS, PER_ROW = 5_120, 256
+STRIDE = SPARSE_COLUMNS // PER_ROW  # a row has one entry in each so many columns
+
+
+def _create(folder: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: str) -> Any:
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    compressors = [BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec()]
+    return folder.create_array(
+        name, shape=shape, chunks=chunks, dtype=dtype, compressors=compressors, config={"write_empty_chunks": True}
+    )
+
+
+def write_dense(path: Path, decoded_bytes: int, seed: int = 0) -> None:
+    """Write about so many bytes of float32: rank 20 and noise, in steps of 1/16 so that they compress."""
+    import zarr
+
+    rng = np.random.default_rng(seed)
+    height = CHUNK_BYTES // (4 * DENSE_COLUMNS)
+    n_blocks = max(1, decoded_bytes // CHUNK_BYTES)
+    H = rng.gamma(0.5, 1.0, (GROUPS, DENSE_COLUMNS)).astype(np.float32)
+    array = _create(
+        zarr.open_group(path, mode="w"), "X", (n_blocks * height, DENSE_COLUMNS), (height, DENSE_COLUMNS), "f4"
+    )
+    for low in range(0, n_blocks * height, height):
+        W = rng.gamma(0.5, 1.0, (height, GROUPS)).astype(np.float32)
+        noise = rng.random((height, DENSE_COLUMNS), dtype=np.float32)
+        array[low : low + height] = np.round(16 * (W @ H + noise)) / 16
+
+
+def write_csr(path: Path, decoded_bytes: int, seed: int = 0) -> None:
+    """Write about so many bytes of values (float32, small counts) and columns (int32), 256 to a row."""
+    import zarr
+
+    rng = np.random.default_rng(seed)
+    chunk = CHUNK_BYTES // 4
+    height = chunk // PER_ROW
+    n_blocks = max(1, decoded_bytes // (2 * CHUNK_BYTES))
+    shape = (n_blocks * height, SPARSE_COLUMNS)
+    group = zarr.open_group(path, mode="w").create_group("X")
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(shape)})
+    _create(group, "indptr", (shape[0] + 1,), (chunk // 2,), "i8")[:] = np.arange(shape[0] + 1) * PER_ROW
+    data, indices = (_create(group, name, (n_blocks * chunk,), (chunk,), kind)
+                     for name, kind in (("data", "f4"), ("indices", "i4")))  # fmt: skip
+    levels = rng.integers(1, 9, (GROUPS, PER_ROW), dtype=np.uint8)
+    first = np.arange(PER_ROW, dtype=np.int32) * STRIDE
+    for low in range(0, n_blocks * chunk, chunk):
+        noise = rng.integers(0, 3, (height, PER_ROW), dtype=np.uint8)
+        within = np.minimum(*rng.integers(0, STRIDE, (2, height, PER_ROW), dtype=np.uint8))  # some columns are frequent
+        data[low : low + chunk] = (levels[rng.integers(0, GROUPS, height)] + noise).astype(np.float32).reshape(-1)
+        indices[low : low + chunk] = (first + within).reshape(-1)
+
+
+STORES: dict[str, Callable[[Path, int], None]] = {"dense": write_dense, "csr": write_csr}
+"""What writes each kind of store: a path and about how many decoded bytes."""
