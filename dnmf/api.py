@@ -21,7 +21,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     *,
     W: Any = None,
     H: Any = None,
-    init: str = "sample",
+    init: str = "auto",
     solver: str = "cd",
     loss: str = "frobenius",
     penalty: Penalty | None = None,
@@ -50,8 +50,11 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     W, H : array, optional
         A start: W (m, k) costs one read, H (k, n) none. H alone decides when both are given, because W is a
         function of H.
-    init : {"sample", "random"}
-        Where H starts when none is given.
+    init : {"auto", "sample", "surrogate", "random"}
+        Where H starts when none is given: from a factorization of a sample of the rows; from one of a surrogate, a
+        small stand-in for all rows that takes one read more and is better where the sample has few rows; or at
+        random. ``"auto"``: from a surrogate where the memory of a worker holds a sample of fewer than 50 rows for
+        each component, else from a sample. Every read is counted in ``model.reads``, those of the start included.
     solver, loss : str
         ``"cd"`` and ``"frobenius"``.
     penalty : Penalty, optional

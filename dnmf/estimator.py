@@ -47,9 +47,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     n_components : int, "auto" or None
         Components, at most ``min(n_samples, n_features)``. ``"auto"``: those of a custom W or H, else, as for
         None, n_features.
-    init : {None, "sample", "random", "custom"}
-        Where the fit starts: from a factorization of a sample of rows (None is the same), at random, or from
-        the W or H given to :meth:`fit_transform`.
+    init : {None, "sample", "surrogate", "random", "custom"}
+        Where the fit starts: from a factorization of a sample of rows or of a surrogate of all rows (None chooses,
+        as ``init="auto"`` of :func:`dnmf.fit` does), at random, or from the W or H given to :meth:`fit_transform`.
     solver : {"cd"}
         Coordinate descent.
     beta_loss : {"frobenius", 2}
@@ -258,7 +258,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         shape = _shape(source)
         model = fit(
             source, choose_rank(self.n_components, shape, W, H), W=W, H=H,
-            init="random" if self.init == "random" else "sample",
+            init="auto" if self.init in (None, "custom") else self.init,
             penalty=make_penalty(self.alpha_W, self.alpha_H, self.l1_ratio, shape),
             dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
             seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter), store=self.store,

@@ -49,9 +49,9 @@ def _of_type(*types: type) -> Rule:
 PARAMETERS: dict[str, tuple[Rule, str]] = {
     "n_components": (_either(_whole(1), _one_of("auto", None)), "a whole number, at least 1, 'auto' or None"),
     "init": (
-        _one_of(None, "sample", "random", "custom"),
-        "None, 'sample', 'random' or 'custom' (NNDSVD would need a singular value decomposition of data that "
-        "need not fit in memory; the default, a sample of rows, takes its place)",
+        _one_of(None, "sample", "surrogate", "random", "custom"),
+        "None, 'sample', 'surrogate', 'random' or 'custom' (NNDSVD would need a singular value decomposition of data "
+        "that need not fit in memory; a sample of rows, or a surrogate of all, takes its place)",
     ),
     "solver": (_one_of("cd"), "'cd', the one available"),
     "beta_loss": (_one_of("frobenius", 2, 2.0), "'frobenius' (or 2), the one available"),

@@ -9,8 +9,7 @@ import numpy as np
 from dnmf import checkpoint
 from dnmf.checkpoint.locks import noted_holder
 from dnmf.errors import BudgetError, InputError
-from dnmf.options import parse_bytes
-from dnmf.plan import Shape, make_plan
+from dnmf.options import FitOptions, parse_bytes
 from dnmf.sources import Source
 
 DEFAULT_RANK = 20
@@ -80,13 +79,15 @@ def _first(names: np.ndarray | None) -> str | None:
 
 def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
+    from dnmf.fitting.choose import plan_with_start
     from dnmf.passes.threads import InProcess
     from dnmf.passes.warm import Kernels
 
-    machine = InProcess().machine(parse_bytes(memory_limit), Kernels.of(source, rank, "float32"))
+    memory, executor = parse_bytes(memory_limit), InProcess()
+    machine = executor.machine(memory, Kernels.of(source, rank, "float32"))
     known = {"rank": rank, "threads": machine.threads, "limit_bytes": machine.memory_bytes}
     try:
-        plan = make_plan(source.layout(), Shape(source.shape[1], rank, 4), machine)
+        plan, _ = plan_with_start(executor, source, FitOptions(rank), kept_rows=0, memory_bytes=memory)
     except BudgetError as error:
         return {**known, "refused": str(error)}
     return {

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 
+INITS = ("auto", "sample", "surrogate", "random", "given")
 SCALES = ("relative", "objective", "absolute")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
           "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}  # fmt: skip
@@ -147,7 +148,7 @@ class FitOptions:
     """
 
     rank: int
-    init: str = "sample"
+    init: str = "auto"
     solver: str = "cd"
     loss: str = "frobenius"
     penalty: Penalty = field(default_factory=Penalty)
@@ -162,7 +163,7 @@ class FitOptions:
             object.__setattr__(self, each.name, _plain(getattr(self, each.name)))
         object.__setattr__(self, "dtype", _dtype_name(self.dtype))
         _check(_whole(self.rank) and self.rank >= 1, f"rank={self.rank!r}: a whole number, at least 1")
-        _check(self.init in ("sample", "random", "given"), f"init={self.init!r}: use 'sample' or 'random'")
+        _check(self.init in INITS, f"init={self.init!r}: use one of {', '.join(INITS[:-1])}")
         _check(self.solver == "cd", f"solver={self.solver!r}: 'cd' is the one available")
         _check(self.loss == "frobenius", f"loss={self.loss!r}: 'frobenius' is the one available")
         _check(isinstance(self.penalty, Penalty), "penalty: give a dnmf.Penalty(l1=…, l2=…, scale=…)")

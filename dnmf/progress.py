@@ -17,6 +17,7 @@ EVERY_S = 2.0
 LABEL_WIDTH = 9
 ORIGINS = {
     "sample": "from a sample of rows",
+    "surrogate": "from a surrogate of all rows",
     "random": "at random",
     "given": "from given factors",
 }

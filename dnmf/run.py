@@ -11,19 +11,20 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.errors import BudgetError, CheckpointError, ClusterError, InputError
+from dnmf.fitting.choose import plan_with_start, start_of
 from dnmf.fitting.events import Callback, Finished, PassDone, Planned, Started, emit
 from dnmf.fitting.finish import Factors, last_pass, remove_other_arrays
 from dnmf.fitting.loop import Engine, run_until_last
 from dnmf.fitting.start import start_at_random, start_from_H, start_from_sample, start_from_W
 from dnmf.fitting.state import State
 from dnmf.fitting.step import first_state, reconsider
+from dnmf.fitting.surrogate import start_from_surrogate
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
-from dnmf.passes.warm import Kernels
-from dnmf.plan import Machine, Plan, Shape, keeping, make_plan
+from dnmf.plan import Machine, Plan, keeping
 from dnmf.record import RunRecord, differences, versions
 from dnmf.sources import Source
 from dnmf.sources.kept import Keep
@@ -124,18 +125,17 @@ class Run:
     def _planned(
         self, executor: Executor, source: Source, resources: Resources, stored: bool, cuts: dict[str, Any] | None
     ) -> Engine:
-        itemsize = np.dtype(self.options.dtype).itemsize
-        size_of_W = source.shape[0] * self.options.rank * itemsize
+        size_of_W = source.shape[0] * self.options.rank * np.dtype(self.options.dtype).itemsize
         if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
             raise BudgetError(
                 f"W would take {format_bytes(size_of_W)} in this process; give store='NAME.dnmf' and the workers "
                 "write it there"
             )
         kept_rows = 0 if stored else source.shape[0]
-        shape = Shape(source.shape[1], self.options.rank, itemsize, kept_rows=kept_rows)
-        kernels = Kernels.of(source, self.options.rank, self.options.dtype)
-        layout, machine = source.layout(), executor.machine(resources.memory_bytes, kernels)
-        plan = make_plan(layout, shape, machine, cuts)
+        plan, machine = plan_with_start(
+            executor, source, self.options, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts
+        )
+        layout = source.layout()
         plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
         executor.preflight(source)
         emit(
@@ -191,11 +191,14 @@ class Run:
             bytes_read, squares = statistics.bytes_read, statistics.squares
         elif options.init == "random":
             first, bytes_read = start_at_random(self.engine, options)
+        elif self.engine.plan.projected_rows:
+            first, bytes_read, squares = start_from_surrogate(self.engine, options)
         else:
             first, bytes_read = start_from_sample(self.engine, options)
         state = first_state(first, options, bytes_read, squares)
         self.commit(state)
-        emit(self.callbacks, Started(options.init, bytes_read / self.engine.source_bytes))
+        how = start_of(options, self.engine.plan)
+        emit(self.callbacks, Started(how, bytes_read / self.engine.source_bytes))
         return state
 
     def restore(

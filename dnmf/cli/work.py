@@ -58,7 +58,8 @@ def watched(
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory NAME.dnmf for checkpoints and W.")
-@click.option("--init", type=click.Choice(["sample", "random"]), default="sample", show_default=True, help="First H.")
+@click.option("--init", type=click.Choice(["auto", "sample", "surrogate", "random"]), default="auto",
+              show_default=True, help="First H.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
               help="Of the computation.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")

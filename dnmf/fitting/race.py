@@ -3,6 +3,7 @@
 How many starts, how many rows and how many alternations: docs/decisions.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,11 +17,12 @@ from dnmf.fitting.update import normalize_rows
 from dnmf.options import FitOptions
 from dnmf.passes.blocks import count_rows
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import Problem, Work, make_problem
+from dnmf.passes.statistics import ModelSums
 from dnmf.passes.threads import InProcess
 from dnmf.plan import MOST_STARTS, Machine, Shape, make_plan
 from dnmf.sources.memory import MemorySource
-from dnmf.sources.source import Rows
+from dnmf.sources.source import Rows, Source
 
 SAMPLE_SHARE = 0.15  # of the rows
 WHOLE_SHARE = 0.8  # a sample that would be larger than this is the whole matrix
@@ -79,6 +81,29 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int) -> list[Stage]:
     return [Stage(few, starts, 6), Stage(rows, -(-starts // 3), 8), Stage(rows, 1, 20)]
 
 
+class Course:
+    """Rows in memory that starts are alternated on.
+
+    Parameters
+    ----------
+    engine : Engine
+        Over the rows.
+    squares : float, optional
+        ``‖A‖²`` of the rows; by default the first pass measures it.
+    """
+
+    def __init__(self, engine: Engine, squares: float | None = None):
+        self.engine, self.squares = engine, squares
+
+    def problem(self, H: np.ndarray) -> Problem:
+        """What the rows are solved for, with H (k, n) fixed."""
+        return make_problem(H, tolerance=TOLERANCE)
+
+    def sums(self, sums: ModelSums) -> ModelSums:
+        """The sums of A from those of the rows."""
+        return sums
+
+
 def race(sample: Sample, rows: int, options: FitOptions, crowd: int) -> tuple[np.ndarray, Engine]:
     """Return the H (k, n) that won, and the engine of the largest sample.
 
@@ -93,17 +118,42 @@ def race(sample: Sample, rows: int, options: FitOptions, crowd: int) -> tuple[np
     """
     largest = sample.first(rows)
     values = largest.read(0, largest.shape[0])
-    work = work_of_alternation(values, largest.shape[1])
-    affordable = max(CHEAP_WORK / work, PASSES_WORTH * sample.n_rows / rows) / ALTERNATIONS
-    starts = int(min(max(affordable, 1), MOST_STARTS, crowd))
-    states: list[State] = []
-    n_rows = sample.n_rows
-    for stage in race_stages(rows, n_rows, options.rank, starts):
-        held = largest if stage.rows == rows else sample.first(stage.rows)
-        engine = engine_in_memory(held, options, stage.alive)
-        states = states[: stage.alive] or _first_states(held, options, stage.alive)
-        states = _alternated(engine, [_on_other_rows(state) for state in states], options, stage.passes)
-    return states[0].plain, engine
+    work, n_rows = work_of_alternation(values, largest.shape[1]), sample.n_rows
+    starts = affordable_starts(work, work * n_rows / rows, crowd)
+    stages = race_stages(rows, n_rows, options.rank, starts)
+    held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
+    courses = [
+        Course(engine_in_memory(part, options, stage.alive)) for part, stage in zip(held, stages, strict=True)
+    ]  # fmt: skip
+    states = first_states(held[0], options, starts, START_STREAM)
+    return run_stages(courses, stages, states, options), courses[-1].engine
+
+
+def affordable_starts(work: float, work_of_pass: float, crowd: int) -> int:
+    """Return how many starts a race may begin with.
+
+    Parameters
+    ----------
+    work, work_of_pass : float
+        What an alternation costs on the rows of the race, and on all rows of the data.
+    crowd : int
+        How many starts fit in memory at once.
+    """
+    affordable = max(CHEAP_WORK, PASSES_WORTH * work_of_pass) / work / ALTERNATIONS
+    return int(min(max(affordable, 1), MOST_STARTS, crowd))
+
+
+def run_stages(
+    courses: Sequence[Course], stages: Sequence[Stage], states: list[State], options: FitOptions
+) -> np.ndarray:
+    """Return the H (k, n) that is left of `states` after all rounds, each on its course."""
+    for course, stage in zip(courses, stages, strict=True):
+        states = [_on_other_rows(state) for state in states[: stage.alive]]
+        for _ in range(stage.passes):
+            states = _pass_for_all(course, states, options)
+        order = np.argsort([state.objective for state in states], kind="stable")
+        states = [states[i] for i in order]
+    return states[0].plain
 
 
 def engine_in_memory(held: MemorySource, options: FitOptions, models: int = 1) -> Engine:
@@ -113,9 +163,12 @@ def engine_in_memory(held: MemorySource, options: FitOptions, models: int = 1) -
     return Engine(InProcess(), held, make_plan(layout, shape, Machine(1, 2**62, 0)), layout)
 
 
-def _first_states(held: MemorySource, options: FitOptions, count: int) -> list[State]:
-    """Every other start is made of rows of the data, and near to some; the others are uniform: near to all."""
-    rng = np.random.default_rng([options.seed, START_STREAM])
+def first_states(held: Source, options: FitOptions, count: int, stream: int) -> list[State]:
+    """Return starts drawn from the seed and the stream.
+
+    Every other one is made of rows of the data, and near to some; the others are uniform: near to all.
+    """
+    rng = np.random.default_rng([options.seed, stream])
     rows = held.read(0, held.shape[0])
     makers = [_means_of_rows, _uniform]
     starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
@@ -145,20 +198,14 @@ def _on_other_rows(state: State) -> State:
     return replace(state, squares=-1.0, objective=float("inf"), history=())
 
 
-def _alternated(engine: Engine, states: list[State], options: FitOptions, passes: int) -> list[State]:
-    """Alternate every start on the sample, all in one read each time; return them best first."""
-    for _ in range(passes):
-        states = _pass_for_all(engine, states, options)
-    order = np.argsort([state.objective for state in states], kind="stable")
-    return [states[i] for i in order]
-
-
-def _pass_for_all(engine: Engine, states: list[State], options: FitOptions) -> list[State]:
-    problems = tuple(make_problem(state.factor, tolerance=TOLERANCE) for state in states)
-    work = Work(problems, options.dtype, check=states[0].squares < 0)
+def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> list[State]:
+    """Alternate every start once, all in one read."""
+    problems, engine = tuple(course.problem(state.factor) for state in states), course.engine
+    work = Work(problems, options.dtype, check=course.squares is None and states[0].squares < 0)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
+    squares = statistics.squares if course.squares is None else course.squares
     clock = Clock(0.0, engine.source_bytes)
     return [
-        advance(state, replace(statistics, models=[sums]), options, clock, TOLERANCE)
+        advance(state, replace(statistics, models=[course.sums(sums)], squares=squares), options, clock, TOLERANCE)
         for state, sums in zip(states, statistics.models, strict=True)
     ]

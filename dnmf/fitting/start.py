@@ -1,6 +1,7 @@
 """The first H: from a sample of rows factorized in memory, at random, or from factors that are given."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def start_at_random(engine: Engine, options: FitOptions) -> tuple[np.ndarray, in
         return H, 0
     rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, n_rows, affordable_rows(engine))
     sample = Sample(engine, rows, options.seed)
-    return _balanced(H, engine_in_memory(sample.first(rows), options), options, n_rows), sample.bytes_read
+    return balanced(H, engine_in_memory(sample.first(rows), options), options, n_rows), sample.bytes_read
 
 
 def start_from_sample(engine: Engine, options: FitOptions) -> tuple[np.ndarray, int]:
@@ -51,17 +52,50 @@ def start_from_sample(engine: Engine, options: FitOptions) -> tuple[np.ndarray, 
 
     The penalty plays no part yet, but for the scale.
     """
-    n_rows, n_columns = engine.source.shape
-    rows = sample_rows(n_rows, options.rank, affordable_rows(engine))
-    crowd = max(1, engine.plan.sample_bytes // (BYTES_OF_START * options.rank * n_columns))
+    raced = race_on_sample(engine, options)
+    return balanced(raced.H, raced.engine, options, engine.source.shape[0]), raced.bytes_read
+
+
+class Raced(NamedTuple):
+    """The H (k, n) that won on a sample, the engine of the sample, and the bytes that were read for it."""
+
+    H: np.ndarray
+    engine: Engine
+    bytes_read: int
+
+
+def race_on_sample(engine: Engine, options: FitOptions) -> Raced:
+    """Return what a race on a sample of the rows found."""
+    rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine))
     sample = Sample(engine, rows, options.seed)
-    free = replace(options, penalty=Penalty(), max_passes=10**6, tol=0.0)
-    H, last = race(sample, rows, free, crowd)
-    return _balanced(H, last, options, n_rows), sample.bytes_read
+    H, last = race(sample, rows, unhindered(options), most_starts(engine, options))
+    return Raced(H, last, sample.bytes_read)
 
 
-def _balanced(H: np.ndarray, engine: Engine, options: FitOptions, n_rows: int) -> np.ndarray:
-    """Return H, for a penalty in the objective with the norms of its rows balanced against those of W."""
+def unhindered(options: FitOptions) -> FitOptions:
+    """Return the options without a penalty, and with limits that end no race."""
+    return replace(options, penalty=Penalty(), max_passes=10**6, tol=0.0)
+
+
+def most_starts(engine: Engine, options: FitOptions) -> int:
+    """Return how many starts fit in the memory that is meant for them, at least 1."""
+    return max(1, engine.plan.sample_bytes // (BYTES_OF_START * options.rank * engine.source.shape[1]))
+
+
+def balanced(H: np.ndarray, engine: Engine, options: FitOptions, n_rows: int) -> np.ndarray:
+    """Return H, for a penalty in the objective with the norms of its rows balanced against those of W.
+
+    Parameters
+    ----------
+    H : ndarray (k, n)
+        Of a start.
+    engine : Engine
+        Over a sample of the rows.
+    options : FitOptions
+        Of the fit.
+    n_rows : int
+        Of the data.
+    """
     if options.penalty.scale != "objective":
         return H
     work = Work((make_problem(H),), options.dtype)

@@ -42,7 +42,7 @@ def _safe(scale: np.ndarray) -> np.ndarray:
 def normalize_rows(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return `H` with rows that sum to one (or zero), and the sums it was divided by."""
     sums = H.sum(axis=1, dtype=np.float64)
-    return H * (1 / _safe(sums)).astype(H.dtype)[:, None], sums
+    return H / _safe(sums).astype(H.dtype)[:, None], sums
 
 
 def measure(

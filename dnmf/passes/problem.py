@@ -66,8 +66,9 @@ def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: flo
     inverse = np.linalg.inv(Q + RIDGE_SHARE[str(H.dtype)] * np.eye(len(Q)) + np.diag(unit == 0))
     dtype, width = H.dtype, padded(len(H))
     return Problem(
-        pad_columns(H.T * unit.astype(dtype)), Q.astype(dtype), _padded_with_zeros(inverse, (width, width)).astype(dtype),
-        _padded_with_zeros(unit, (width,)).astype(dtype), float(l1),
+        pad_columns(H.T * unit.astype(dtype)), Q.astype(dtype),
+        _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
+        float(l1),
         TOLERANCE[str(dtype)] if tolerance is None else tolerance,
     )  # fmt: skip
 
@@ -87,13 +88,50 @@ def unit_diagonal(Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """Directions that every row is projected on, ``Y = A V``, where no W is solved for.
+
+    Attributes
+    ----------
+    V : ndarray (n, padded r)
+        The directions, of any sign; rows end with zeros.
+    rank : int
+        r.
+    one_in : int
+        Of so many neighbouring rows of Y one is written out, drawn from the seed: the same ones however the rows
+        are cut into blocks and tasks, and no period of the data can hide from them.
+    seed : int
+        Of the fit.
+    """
+
+    V: np.ndarray
+    rank: int
+    one_in: int = 1
+    seed: int = 0
+
+    def drawn_rows(self, first: int, count: int) -> np.ndarray:
+        """Return which of the rows `first` to `first + count` are written out, counted from `first`."""
+        parts = np.arange(first // self.one_in, (first + count - 1) // self.one_in + 1, dtype=np.uint64)
+        rows = (parts * np.uint64(self.one_in) + _scattered(parts, self.seed) % np.uint64(self.one_in)).astype(np.int64)
+        return rows[(rows >= first) & (rows < first + count)] - first
+
+
+def _scattered(numbers: np.ndarray, seed: int) -> np.ndarray:
+    """Each number mixed with the seed to 64 random bits (splitmix64, doi:10.1145/2660193.2660195)."""
+    mixed = numbers + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+@dataclass(frozen=True)
 class Work:
     """One pass: the models it serves and what else is done on the way. Sent to each worker once.
 
     Attributes
     ----------
     problems : tuple of Problem
-        One for each model; empty when rows of W are given instead.
+        One for each model; empty when rows of W are given, or projected, instead.
     dtype : str
         Of the computation.
     check : bool
@@ -104,6 +142,8 @@ class Work:
         Whether the residual of dense rows is computed too: on the last pass, whose objective is reported.
     scale : ndarray (k,), optional
         What the columns of W are divided by where they are written out; the sums are those of W before.
+    projection : Projection, optional
+        What takes the place of the models: its Y is folded and written out as W would be.
     """
 
     problems: tuple[Problem, ...]
@@ -112,12 +152,18 @@ class Work:
     rank: int = 0
     residual: bool = False
     scale: np.ndarray | None = None
+    projection: Projection | None = None
 
     def aligned(self) -> "Work":
         """The same with fixed factors that lie as the kernels read them best: for the worker they came to."""
-        return replace(self, problems=tuple(replace(p, HT=aligned(p.HT)) for p in self.problems))
+        return replace(
+            self, problems=tuple(replace(p, HT=aligned(p.HT)) for p in self.problems),
+            projection=self.projection and replace(self.projection, V=aligned(self.projection.V)),
+        )  # fmt: skip
 
     @property
     def ranks(self) -> list[int]:
         """The rank of each model's sums."""
+        if self.projection is not None:
+            return [self.projection.rank]
         return [problem.rank for problem in self.problems] or [self.rank]

@@ -13,7 +13,7 @@ from dnmf.kernels.products import cross_csr, cross_dense, residual_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
-from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Problem, Work
+from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Problem, Projection, Work
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums, given_rows
@@ -41,7 +41,8 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     given : ndarray (rows of the group, k), optional
         Rows of W to use as they are, instead of solving for them.
     target : str, optional
-        Where the rows of W (of the first model) go: a path of a Zarr array, or ``""`` for the statistics' `kept`.
+        Where the rows of W (of the first model) or those drawn from a projection go: a path of a Zarr array, or
+        ``""`` for the statistics' `kept`.
 
     Raises
     ------
@@ -101,6 +102,8 @@ def _read_ahead(source: Source, panels: tuple[tuple[int, int], ...]) -> Iterator
 def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: float | None, *, out: RowsOut | None,
                  at: int) -> float | None:  # fmt: skip
     """Solve the rows of a block for every model and add them to its sums; return the residual with theirs."""
+    if work.projection is not None:
+        _project_block(block, work.projection, sums[0], out, at)
     for number, problem in enumerate(work.problems):
         W = solve_block(block, problem)
         if number == 0 and residual is not None:
@@ -113,6 +116,14 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
     return residual
 
 
+def _project_block(block: Rows, projection: Projection, sums: RunningSums, out: RowsOut | None, at: int) -> None:
+    """Add the rows of a block and their projection to the sums; the rows that are drawn are written out."""
+    Y = _cross(block, projection.V)
+    sums.add(block, Y)
+    if out is not None:
+        out.write(at, Y[projection.drawn_rows(at, len(Y)), : projection.rank])
+
+
 def solve_block(block: Rows, problem: Problem) -> np.ndarray:
     """Return ``w / unit`` (rows, padded rank) for the rows of A in `block`, in the dtype of the problem.
 
@@ -121,11 +132,7 @@ def solve_block(block: Rows, problem: Problem) -> np.ndarray:
     InputError
         A product is too large for the dtype.
     """
-    B = aligned_zeros((count_rows(block), problem.HT.shape[1]), problem.HT.dtype)
-    if isinstance(block, np.ndarray):
-        cross_dense(block, problem.HT, B)
-    else:
-        cross_csr(block.data, block.indices, block.indptr, problem.HT, B)
+    B = _cross(block, problem.HT)
     if problem.l1:
         B -= B.dtype.type(problem.l1) * problem.unit
     start = B @ problem.inverse
@@ -133,6 +140,15 @@ def solve_block(block: Rows, problem: Problem) -> np.ndarray:
     if not np.isfinite(violation):
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
     return X
+
+
+def _cross(block: Rows, HT: np.ndarray) -> np.ndarray:
+    B = aligned_zeros((count_rows(block), HT.shape[1]), HT.dtype)
+    if isinstance(block, np.ndarray):
+        cross_dense(block, HT, B)
+    else:
+        cross_csr(block.data, block.indices, block.indptr, HT, B)
+    return B
 
 
 def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:

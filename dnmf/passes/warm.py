@@ -11,7 +11,8 @@ import numpy as np
 import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
-from dnmf.passes.problem import Work, make_problem
+from dnmf.kernels.lanes import pad_columns
+from dnmf.passes.problem import Projection, Work, make_problem
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
@@ -32,12 +33,15 @@ class Kernels:
         Of the computation.
     values, indices : str
         Dtypes of the values and, for a sparse source, of the columns as they are read; ``""`` for a dense one.
+    directions : int
+        On which the data is projected for a start; 0 where it is not.
     """
 
     rank: int
     dtype: str
     values: str = "float32"
     indices: str = ""
+    directions: int = 0
 
     @classmethod
     def of(cls, source: Source, rank: int, dtype: str) -> "Kernels":
@@ -54,6 +58,10 @@ def load_kernels(kernels: Kernels) -> None:
     source, group = MemorySource.of_rows(_three_rows(kernels), 3, "three rows"), Group(0, 3, ((0, 3),))
     for last in (False, True):
         visit_group(source, group, Work((problem,), kernels.dtype, check=True, residual=last))
+    if kernels.directions:
+        V = pad_columns(np.ones((3, kernels.directions), kernels.dtype))
+        visit_group(source, group, Work((), kernels.dtype, projection=Projection(V, kernels.directions)))
+        visit_group(MemorySource(np.eye(3, dtype=kernels.dtype)), group, Work((problem,), kernels.dtype))
     # The update of H is solved in float64, whatever the dtype.
     nnls.solve_rows(np.eye(2), np.ones((1, 2)), np.ones((1, 2)), 1e-6, 1)
 

@@ -1,0 +1,112 @@
+"""Which start a fit gets, and the plan that has room for it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import BudgetError
+from dnmf.options import FitOptions
+from dnmf.passes.executor import Executor
+from dnmf.passes.warm import Kernels
+from dnmf.plan import Machine, Plan, Shape, make_plan, sample_bytes
+from dnmf.sources.source import Layout, Source
+
+DIRECTIONS_PER_COMPONENT = 4
+FEW_ROWS_PER_COMPONENT = 50  # of a sample: with fewer, one read more for a surrogate pays (docs/decisions)
+LEAST_PROJECTED_BYTES = 2**20
+
+
+def plan_with_start(
+    executor: Executor, source: Source, options: FitOptions, *, kept_rows: int, memory_bytes: int | None,
+    cuts: dict[str, Any] | None = None,
+) -> tuple[Plan, Machine]:  # fmt: skip
+    """Return the plan of a fit and the machine it is made for; its `projected_rows` say whether a surrogate is made.
+
+    The choice follows from the data, the rank and the memory of a worker, never from the number of workers.
+
+    Parameters
+    ----------
+    executor, source, options
+        Where, what and how.
+    kept_rows : int
+        Rows of W that stay in this process.
+    memory_bytes : int or None
+        A worker's limit, if not its own.
+    cuts : dict, optional
+        Of the plan of a run that has its start already.
+
+    Raises
+    ------
+    BudgetError
+        It does not fit.
+    """
+    layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype)
+    shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize, kept_rows=kept_rows)
+    machine = executor.machine(memory_bytes, kernels)
+    if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
+        return make_plan(layout, shape, machine, cuts), machine
+    directions = count_directions(options.rank, source.shape)
+    with_projection = executor.machine(memory_bytes, replace(kernels, directions=directions))
+    try:
+        return plan_with_projection(layout, shape, with_projection), with_projection
+    except BudgetError as error:
+        if options.init == "surrogate":
+            raise BudgetError(f"{error}; init='sample' needs less") from error
+        return make_plan(layout, shape, machine), machine
+
+
+def start_of(options: FitOptions, plan: Plan) -> str:
+    """Return where a fit begins, ``"auto"`` resolved."""
+    if options.init != "auto":
+        return options.init
+    return "surrogate" if plan.projected_rows else "sample"
+
+
+def makes_surrogate(options: FitOptions, layout: Layout, shape: Shape, sample: int) -> bool:
+    """Whether a fit begins with a surrogate: if it is asked for, or the sample has too few rows and memory is there.
+
+    Parameters
+    ----------
+    options : FitOptions
+        Of the fit.
+    layout : Layout
+        Of the data.
+    shape : Shape
+        Sizes of the problem.
+    sample : int
+        Bytes a sample may have.
+    """
+    if options.init != "auto":
+        return options.init == "surrogate"
+    rows = sample * layout.n_rows / max(1, layout.total_bytes)
+    sums = 8 * DIRECTIONS_PER_COMPONENT * shape.rank * shape.n_columns
+    return rows < min(FEW_ROWS_PER_COMPONENT * shape.rank, layout.n_rows) and sums <= sample
+
+
+def count_directions(rank: int, shape: tuple[int, int]) -> int:
+    """Return on how many directions a matrix is projected.
+
+    Examples
+    --------
+    >>> count_directions(20, (3000, 500)), count_directions(20, (3000, 60))
+    (80, 60)
+    """
+    return min(DIRECTIONS_PER_COMPONENT * rank, *shape)
+
+
+def plan_with_projection(layout: Layout, shape: Shape, machine: Machine) -> Plan:
+    """Return a plan with room for a pass that projects, and for some rows of the projection in this process.
+
+    Raises
+    ------
+    BudgetError
+        It does not fit.
+    """
+    directions = count_directions(shape.rank, (layout.n_rows, shape.n_columns))
+    room = min(sample_bytes(machine), max(layout.total_bytes, 2 * LEAST_PROJECTED_BYTES)) // 2
+    rows = min(layout.n_rows, max(directions, room // (directions * shape.itemsize)))
+    wider = replace(
+        shape, models=DIRECTIONS_PER_COMPONENT, kept_rows=max(shape.kept_rows, DIRECTIONS_PER_COMPONENT * rows)
+    )
+    return replace(make_plan(layout, wider, machine), projected_rows=rows)

@@ -1,0 +1,207 @@
+"""The start from a surrogate: one read of the data makes a stand-in for all of it, to be alternated in memory.
+
+The rows are projected on a few directions V (n, r) that are large in a sample, ``Y = A V``. The same read folds
+``AᵀY``, from which ``C = (YᵀY)⁻¹ (AᵀY)ᵀ``: then ``Y C`` is A projected on what Y spans, a randomized range (Halko et
+al. 2011, doi:10.1137/090771806). With it the right-hand side ``H a`` of a row is ``(H Cᵀ) y`` and the fold ``WᵀA`` is
+``(WᵀY) C`` (Tepper & Sapiro 2016, doi:10.1109/TSP.2016.2516971). H has all its columns and is not negative; a row
+costs r numbers, and some of the rows of Y are enough. Which data gains from it: docs/decisions.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from dnmf.fitting.choose import count_directions
+from dnmf.fitting.loop import Engine
+from dnmf.fitting.race import (
+    DENSE_COST,
+    TOLERANCE,
+    UPDATE_COST,
+    Course,
+    affordable_starts,
+    engine_in_memory,
+    first_states,
+    race_stages,
+    run_stages,
+    work_of_alternation,
+)
+from dnmf.fitting.start import Raced, balanced, most_starts, race_on_sample, unhindered
+from dnmf.fitting.step import first_state
+from dnmf.kernels.lanes import pad_columns
+from dnmf.options import FitOptions
+from dnmf.passes.executor import run_pass
+from dnmf.passes.problem import Problem, Projection, Work, make_problem
+from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.sources.memory import MemorySource
+
+ROWS_PER_DIRECTION = 2  # of a sample: more directions than that say more of its rows than of the data
+SAMPLE_TURNS = 2  # of the subspace iteration on the sample
+LEAST_EIGENVALUE = {"float32": 1e-6, "float64": 1e-13}  # of YᵀY, relative to the largest: what is below is rounding
+ROWS_AT_ONCE = 2**16
+DIRECTIONS_STREAM, RESTARTS_STREAM = 2, 3
+
+
+class Begun(NamedTuple):
+    """The first H (k, n), the bytes that were read for it, and ``‖A‖²``."""
+
+    H: np.ndarray
+    bytes_read: int
+    squares: float
+
+
+def start_from_surrogate(engine: Engine, options: FitOptions) -> Begun:
+    """Return the H of a factorization of the surrogate; it takes a sample and one read of all rows.
+
+    The reads of the surrogate itself are not counted: it lies in this process. The penalty plays no part yet, but
+    for the scale.
+
+    Parameters
+    ----------
+    engine : Engine
+        Over the source; its plan says how many rows of Y may be kept.
+    options : FitOptions
+        Of the fit.
+    """
+    n_rows = engine.source.shape[0]
+    raced = race_on_sample(engine, options)
+    V, one_in = directions(raced, options, n_rows), -(-n_rows // engine.plan.projected_rows)
+    statistics = project(engine, V, options, one_in=one_in)
+    bytes_read = raced.bytes_read + statistics.bytes_read
+    if statistics.squares == 0:
+        return Begun(raced.H, bytes_read, 0.0)
+    C = coefficients(statistics.models[0], LEAST_EIGENVALUE[options.dtype])
+    Y = np.concatenate([statistics.kept.pop(start) for start in sorted(statistics.kept)])
+    H = _alternated(Y, C, raced, engine, options)
+    H = np.where(H.any(axis=1, keepdims=True), H, raced.H)  # a component that died here may live on all of A
+    return Begun(balanced(H, raced.engine, options, n_rows), bytes_read, statistics.squares)
+
+
+def directions(raced: Raced, options: FitOptions, n_rows: int) -> np.ndarray:
+    """Return orthonormal directions V (n, r): the H found on a sample, and what else is large in the sample.
+
+    With H among them its right-hand sides are exact: the surrogate does not lead away from it without reason. Where
+    the sample has too few rows to tell, the rest is random.
+
+    Parameters
+    ----------
+    raced : Raced
+        Of the sample.
+    options : FitOptions
+        Of the fit.
+    n_rows : int
+        Of the data.
+    """
+    rows, n_columns = raced.engine.source.shape
+    count = count_directions(options.rank, (n_rows, n_columns)) - options.rank
+    if count == 0:
+        return _orthonormal(_unit_columns(raced.H.T))
+    V = np.random.default_rng([options.seed, DIRECTIONS_STREAM]).standard_normal((n_columns, count))
+    known = max(1, min(count, rows // ROWS_PER_DIRECTION))
+    for _ in range(SAMPLE_TURNS):
+        V[:, :known] = _orthonormal(project(raced.engine, V[:, :known], options, one_in=0).models[0].P)
+    return _orthonormal(_unit_columns(np.hstack([raced.H.T, V])))
+
+
+def _unit_columns(columns: np.ndarray) -> np.ndarray:
+    sizes = np.linalg.norm(columns.astype(np.float64), axis=0)
+    return columns / np.where(sizes > 0, sizes, 1.0)
+
+
+def _orthonormal(columns: np.ndarray) -> np.ndarray:
+    return np.linalg.qr(columns)[0]
+
+
+def project(engine: Engine, V: np.ndarray, options: FitOptions, *, one_in: int) -> Statistics:
+    """Return what a pass folds of ``Y = A V``: ``G = YᵀY``, ``P = AᵀY``, some rows of Y and with them ``‖A‖²``.
+
+    Parameters
+    ----------
+    engine : Engine
+        Over the rows of A.
+    V : ndarray (n, r)
+        Of any sign.
+    options : FitOptions
+        Of the fit.
+    one_in : int
+        Of so many rows of Y one is kept; 0 keeps none, and the values are not checked.
+    """
+    projection = Projection(pad_columns(V.astype(options.dtype)), V.shape[1], max(1, one_in), options.seed)
+    work = Work((), options.dtype, check=one_in > 0, projection=projection)
+    target = "" if one_in else None
+    return run_pass(engine.executor, engine.source, engine.plan, work, target=target, keep=engine.keep)
+
+
+def coefficients(sums: ModelSums, least: float) -> np.ndarray:
+    """Return C (r, n) for which ``Y C`` is A projected on what Y spans, from the sums of a projection.
+
+    Parameters
+    ----------
+    sums : ModelSums
+        ``G = YᵀY`` and ``P = AᵀY``.
+    least : float
+        Eigenvalues of G below so much of the largest are taken for zero.
+    """
+    values, vectors = np.linalg.eigh(sums.G)
+    large = values > least * values[-1]
+    return (vectors[:, large] / values[large]) @ (sums.P @ vectors[:, large]).T
+
+
+class SurrogateCourse(Course):
+    """Rows of Y to alternate on as if they were the rows ``Y C``.
+
+    Parameters
+    ----------
+    Y : ndarray (rows, r)
+        In the dtype of the computation.
+    C : ndarray (r, n)
+        In float64.
+    options : FitOptions
+        Of the fit.
+    models : int
+        How many starts share a read.
+    """
+
+    def __init__(self, Y: np.ndarray, C: np.ndarray, options: FitOptions, models: int):
+        held = MemorySource(Y, address="the projected data")
+        super().__init__(engine_in_memory(held, options, models), float(np.vdot(_gram(Y), C @ C.T)))
+        self.C = C
+
+    def problem(self, H: np.ndarray) -> Problem:
+        """That of ``Y C``: its Gram matrix is that of H, its right-hand sides come from Y."""
+        problem = make_problem(H, tolerance=TOLERANCE)
+        return replace(problem, HT=pad_columns((self.C @ problem.HT[:, : problem.rank]).astype(H.dtype)))
+
+    def sums(self, sums: ModelSums) -> ModelSums:
+        """With ``P = Cᵀ (YᵀW)``."""
+        return ModelSums(sums.G, self.C.T @ sums.P, sums.s)
+
+
+def _gram(Y: np.ndarray) -> np.ndarray:
+    G = np.zeros((Y.shape[1], Y.shape[1]))
+    for low in range(0, len(Y), ROWS_AT_ONCE):
+        wide = Y[low : low + ROWS_AT_ONCE].astype(np.float64)
+        G += wide.T @ wide
+    return G
+
+
+def _alternated(Y: np.ndarray, C: np.ndarray, raced: Raced, engine: Engine, options: FitOptions) -> np.ndarray:
+    """Return the best H of a race on the surrogate: the one from the sample, and others where they cost little."""
+    starts = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
+    stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts)
+    free = unhindered(options)
+    courses = [SurrogateCourse(_thinned(Y, stage.rows), C, free, stage.alive) for stage in stages]
+    others = first_states(raced.engine.source, free, starts - 1, RESTARTS_STREAM)
+    return run_stages(courses, stages, [first_state(raced.H, free), *others], free)
+
+
+def _affordable(Y: np.ndarray, C: np.ndarray, sample: Engine, engine: Engine, crowd: int) -> int:
+    rows, n_columns = sample.source.shape
+    of_sample = work_of_alternation(sample.source.read(0, rows), n_columns)
+    of_surrogate = DENSE_COST * (Y.size + 2 * C.size) + UPDATE_COST * n_columns
+    return affordable_starts(of_surrogate, of_sample * engine.source.shape[0] / rows, crowd)
+
+
+def _thinned(Y: np.ndarray, rows: int) -> np.ndarray:
+    """About so many rows, evenly from all."""
+    return np.ascontiguousarray(Y[:: max(1, len(Y) // rows)])
