@@ -35,7 +35,7 @@ MOST_BLOCK_ROWS = 2048
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
 MOST_SAMPLE_BYTES = 128 * 2**20
 SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
-MOST_STARTS = 12
+MOST_STARTS = 8
 BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
 ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
 

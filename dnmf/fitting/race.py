@@ -25,7 +25,7 @@ from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Rows, Source
 
 SAMPLE_SHARE = 0.15  # of the rows
-WHOLE_SHARE = 0.8  # a sample that would be larger than this is the whole matrix
+WHOLE_SHARE = 0.5  # a sample that would be larger than this is the whole matrix
 ROWS_PER_COMPONENT = 100
 FEWEST_ROWS_PER_COMPONENT = 25
 CHEAP_WORK = 2**25  # products of a non-zero with a k-vector that a race may always spend: a tenth of a second
@@ -72,13 +72,13 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int) -> list[Stage]:
     --------
     >>> [tuple(stage) for stage in race_stages(5000, 20000, 20, starts=1)]
     [(1250, 1, 8), (5000, 1, 12)]
-    >>> [tuple(stage) for stage in race_stages(600, 600, 10, starts=12)]
-    [(600, 12, 6), (600, 4, 8), (600, 1, 20)]
+    >>> [tuple(stage) for stage in race_stages(600, 600, 10, starts=8)]
+    [(600, 8, 12), (600, 3, 15), (600, 1, 15)]
     """
     few = rows if rows == n_rows else min(rows, max(rows // 4, ROWS_PER_COMPONENT * rank // 2))
     if starts == 1:
         return [Stage(few, 1, 8), Stage(rows, 1, 12)]
-    return [Stage(few, starts, 6), Stage(rows, -(-starts // 3), 8), Stage(rows, 1, 20)]
+    return [Stage(few, starts, 12), Stage(rows, -(-starts // 3), 15), Stage(rows, 1, 15)]
 
 
 class Course:

@@ -135,7 +135,8 @@ def solve_block(block: Rows, problem: Problem) -> np.ndarray:
     B = _cross(block, problem.HT)
     if problem.l1:
         B -= B.dtype.type(problem.l1) * problem.unit
-    start = B @ problem.inverse
+    start = aligned_zeros(B.shape, B.dtype)
+    cross_dense(B, problem.inverse, start)  # BLAS would let a row's last bits depend on how many rows there are
     X, violation, _ = solve_rows(problem.Q, B, np.maximum(start, 0, out=start), problem.tolerance, MOST_SWEEPS)
     if not np.isfinite(violation):
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")

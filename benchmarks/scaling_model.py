@@ -1,0 +1,310 @@
+"""A model of what a pass costs on many nodes; the number of tasks is that of :func:`dnmf.plan.make_plan`.
+
+    T = start + max(storage, cpu, scheduler, exchange) + spread + tail + update
+
+``docs/scaling.md`` says what the terms are.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from dnmf.plan import Machine, Plan, Shape, make_plan
+from dnmf.sources.source import Layout, even_cuts
+
+GB = 1e9
+WORKER = Machine(threads=16, memory_bytes=64 * 2**30, base_bytes=200 * 2**20)
+CHUNK_BYTES = 16 * 2**20  # what dnmf convert writes
+COPIES_AT_A_TIME = 10  # distributed.worker.connections.incoming: a worker serves so many others at once
+ASK_AGAIN_S = 0.15  # a worker that was refused waits so long (distributed.Worker.retry_busy_worker_later)
+EVEN_FROM = 2  # visits for each thread, above which dask hands them out evenly (Scheduler.is_rootish)
+OVERLAPPING = ("storage", "cpu", "scheduler", "exchange")
+ONE_AFTER_ANOTHER = ("start", "spread", "tail", "update")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Data of a size nobody has to have.
+
+    Attributes
+    ----------
+    name : str
+        For the tables.
+    rows, columns : int
+        Of the matrix.
+    row_bytes : int
+        Decoded.
+    kind : {"dense", "sparse"}
+        Which measured constants apply.
+    codec : {"raw", "lz4", "zstd"}
+        How it is stored.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    row_bytes: int
+    kind: str
+    codec: str = "lz4"
+
+    @property
+    def total_gb(self) -> float:
+        """Decoded."""
+        return self.rows * self.row_bytes / GB
+
+    def layout(self) -> Layout:
+        """Where it may be cut: at its chunks if dense, at every row (or every 2^j-th) if sparse."""
+        unit = max(1, CHUNK_BYTES // self.row_bytes) if self.kind == "dense" else 1
+        cuts, step = even_cuts(self.rows, unit)
+        stored = step * self.row_bytes if self.kind == "dense" else 2 * CHUNK_BYTES
+        return Layout(cuts, cuts * self.row_bytes, step, object_bytes=stored)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Nodes that are alike, one worker each. Nothing of this was measured: put in yours.
+
+    Attributes
+    ----------
+    nodes : int
+        Workers.
+    cores : int
+        Threads of each.
+    store_gb_s : float
+        What one node reads from where the data lies, compressed bytes.
+    network_gb_s : float
+        What one node sends, and at the same time receives.
+    shared_gb_s : float
+        What the store gives all nodes together.
+    """
+
+    nodes: int
+    cores: int = 16
+    store_gb_s: float = 1.0
+    network_gb_s: float = 1.25
+    shared_gb_s: float = math.inf
+
+    @property
+    def slots(self) -> int:
+        """Threads in all."""
+        return self.nodes * self.cores
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What was measured, in CPU seconds.
+
+    Attributes
+    ----------
+    decode : dict
+        Seconds a decoded GB, by kind and codec.
+    stored : dict
+        Stored bytes a decoded byte, by kind and codec.
+    compute : dict
+        Seconds a decoded GB, by kind and rank.
+    start_s : float
+        Of a task, before the first visit begins: client and scheduler.
+    run_s, run_s_per_worker : float
+        Of a task, while visits run: scheduler, and what is added for each worker there is.
+    level_s : float
+        Of a level of the tree when nothing else runs: an end is heard of, the next addition begins.
+    add_s : float
+        To add a GB of statistics to another.
+    wire_s : float
+        To send and receive a GB between workers.
+    update_s : float
+        Of the update of H, for each of n·k².
+    """
+
+    decode: dict[str, dict[str, float]]
+    stored: dict[str, dict[str, float]]
+    compute: dict[str, dict[str, float]]
+    start_s: float
+    run_s: float
+    run_s_per_worker: float
+    level_s: float
+    add_s: float
+    wire_s: float
+    update_s: float
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Constants":
+        """The constants in a record that may hold more."""
+        return cls(**{each.name: record[each.name] for each in fields(cls)})
+
+    def compute_s(self, kind: str, rank: int) -> float:
+        """Seconds a decoded GB: a line through the measured ranks, or its ends."""
+        ranks = sorted(int(measured) for measured in self.compute[kind])
+        return float(np.interp(rank, ranks, [self.compute[kind][str(measured)] for measured in ranks]))
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """The terms of a pass in seconds, and what follows from them.
+
+    Attributes
+    ----------
+    groups : int
+        Visits.
+    group_gb : float
+        Decoded size of one, on average.
+    storage, cpu, scheduler, exchange : float
+        What goes on at the same time: reading, computing, handing out tasks, sending statistics to be added.
+    start, spread, tail, update : float
+        What comes one after another: the graph, H on its way to the workers, the last additions, the next H.
+    crowded : bool
+        Whether visits are so few for so many threads that dask does not hand them out evenly.
+    """
+
+    groups: int
+    group_gb: float
+    storage: float
+    cpu: float
+    scheduler: float
+    exchange: float
+    start: float
+    spread: float
+    tail: float
+    update: float
+    crowded: bool
+
+    @property
+    def seconds(self) -> float:
+        """Of the pass."""
+        return max(getattr(self, name) for name in OVERLAPPING) + sum(getattr(self, name) for name in ONE_AFTER_ANOTHER)
+
+    @property
+    def decided_by(self) -> str:
+        """The largest term."""
+        return max(OVERLAPPING + ONE_AFTER_ANOTHER, key=lambda name: getattr(self, name))
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What the engine does not do, to see what it would give.
+
+    Attributes
+    ----------
+    group_bytes : int or None
+        Groups of this size instead of the plan's.
+    sums_stay : bool
+        Each worker adds up its own visits; one set of sums leaves it. (The bits would depend on who visited what.)
+    graph_ahead : bool
+        The graph is built, sent and taken in while the pass before it runs.
+    """
+
+    group_bytes: int | None = None
+    sums_stay: bool = False
+    graph_ahead: bool = False
+
+
+AS_IT_IS = Changed()
+
+
+@lru_cache
+def plan_of(matrix: Matrix, rank: int, group_bytes: int | None = None) -> Plan:
+    """Return the engine's own plan, or the one it makes when told how large a group shall be."""
+    shape = Shape(matrix.columns, rank, 4)
+    plan = make_plan(matrix.layout(), shape, WORKER)
+    if group_bytes is None:
+        return plan
+    return make_plan(matrix.layout(), shape, WORKER, {**plan.cuts_json(), "group_bytes": group_bytes})
+
+
+def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
+              changed: Changed = AS_IT_IS) -> PassCost:  # fmt: skip
+    """Return what one pass over a matrix costs.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        The data.
+    rank : int
+        Components.
+    cluster : Cluster
+        Where it runs.
+    constants : Constants
+        What was measured.
+    changed : Changed
+        What would be different.
+    """
+    groups, nodes = len(plan_of(matrix, rank, changed.group_bytes).groups), cluster.nodes
+    group_gb = matrix.total_gb / groups
+    travelling = min(nodes, groups) if changed.sums_stay else groups  # sets of sums that leave a worker
+    tasks = groups + travelling - 1
+    sums_gb, h_gb = 8 * matrix.columns * rank / GB, 4 * matrix.columns * rank / GB
+    return PassCost(
+        groups, group_gb,
+        storage=_storage(groups, group_gb * constants.stored[matrix.kind][matrix.codec], cluster),
+        cpu=_cpu(groups, group_gb, sums_gb, cluster, _CpuOf.a_gb(matrix, rank, constants)),
+        scheduler=(constants.run_s + constants.run_s_per_worker * nodes) * tasks,
+        exchange=(travelling - 1) * sums_gb / (nodes * cluster.network_gb_s) if nodes > 1 else 0.0,
+        start=0.0 if changed.graph_ahead else constants.start_s * tasks,
+        spread=_spread(h_gb, cluster),
+        tail=math.log2(travelling) * (constants.level_s + sums_gb * (1 / cluster.network_gb_s + constants.add_s))
+        + 2 * sums_gb / cluster.network_gb_s,  # by way of the scheduler
+        update=constants.update_s * matrix.columns * rank**2,
+        crowded=groups <= EVEN_FROM * cluster.slots,
+    )  # fmt: skip
+
+
+def _storage(groups: int, group_gb: float, cluster: Cluster) -> float:
+    """The busiest node's reading, or what the store gives all of them."""
+    busiest = math.ceil(groups / cluster.nodes) * group_gb / cluster.store_gb_s
+    return max(busiest, groups * group_gb / cluster.shared_gb_s)
+
+
+@dataclass(frozen=True)
+class _CpuOf:
+    """CPU seconds of a GB: decoding and computing of data, adding and sending of statistics."""
+
+    decode: float
+    compute: float
+    add: float
+
+    @classmethod
+    def a_gb(cls, matrix: Matrix, rank: int, constants: Constants) -> "_CpuOf":
+        """For this matrix."""
+        return cls(constants.decode[matrix.kind][matrix.codec], constants.compute_s(matrix.kind, rank),
+                   constants.add_s + constants.wire_s)  # fmt: skip
+
+
+def _cpu(groups: int, group_gb: float, sums_gb: float, cluster: Cluster, of: _CpuOf) -> float:
+    """All the work on all the cores, or, where cores are many, the longest chain of visits on one thread.
+
+    A visit reads ahead: with cores to spare it takes the longer of decoding and computing, not their sum.
+    """
+    work = groups * (group_gb * (of.decode + of.compute) + sums_gb * of.add)
+    return max(work / cluster.slots, rounds(groups, cluster.slots) * group_gb * max(of.decode, of.compute))
+
+
+def rounds(visits: int, slots: int) -> int:
+    """Return how many visits the busiest thread works through.
+
+    Dask gives a worker a tenth more tasks than it has threads, so that the last ones wait while others have none.
+    """
+    return 1 if visits <= slots else math.ceil(visits / slots) + 1
+
+
+def _spread(h_gb: float, cluster: Cluster) -> float:
+    """H from the client to the scheduler and the first worker, then from those that have it to those that ask."""
+    first = 2 * h_gb / cluster.network_gb_s
+    if cluster.nodes == 1:
+        return first
+    rounds = math.ceil(math.log(cluster.nodes, 1 + COPIES_AT_A_TIME))
+    copies = min(COPIES_AT_A_TIME, cluster.nodes - 1)
+    return first + rounds * copies * h_gb / cluster.network_gb_s + (rounds - 1) * ASK_AGAIN_S
+
+
+def bend(matrix: Matrix, rank: int, constants: Constants, most: int = 4096) -> tuple[int, PassCost]:
+    """Return the first number of nodes (a power of two) that twice as many do not speed up 1.5 times, and its cost."""
+    nodes = 1
+    while nodes < most:
+        one, two = (pass_cost(matrix, rank, Cluster(n), constants) for n in (nodes, 2 * nodes))
+        if one.seconds < 1.5 * two.seconds:
+            break
+        nodes *= 2
+    return nodes, pass_cost(matrix, rank, Cluster(nodes), constants)
