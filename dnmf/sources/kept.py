@@ -28,6 +28,7 @@ class KeptRows:
         self._rows: dict[str, dict[tuple[int, int], Rows]] = {}
         self._bytes: dict[str, int] = {}
         self._visited: dict[str, float] = {}
+        self._forgotten: set[str] = set()
 
     def find(self, keep: Keep, start: int, stop: int) -> Rows | None:
         """Return rows `start:stop` if they are here."""
@@ -39,15 +40,16 @@ class KeptRows:
         """Keep rows `start:stop`, read-only, if there is room for them; return whether they are kept."""
         with self._lock:
             used = self._bytes.get(keep.mark, 0)
-            if used + rows.nbytes > keep.bytes_of_process:
+            if keep.mark in self._forgotten or used + rows.nbytes > keep.bytes_of_process:
                 return False
             self._rows.setdefault(keep.mark, {})[start, stop] = _compact(rows)
             self._bytes[keep.mark] = used + rows.nbytes
             return True
 
     def forget(self, mark: str) -> None:
-        """Let go of what is kept under a mark."""
+        """Let go of what is kept under a mark, for good: a task that is late brings nothing back."""
         with self._lock:
+            self._forgotten.add(mark)
             for part in (self._rows, self._bytes, self._visited):
                 part.pop(mark, None)
 

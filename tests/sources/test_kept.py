@@ -1,6 +1,7 @@
 """Rows kept between passes: the same rows, no more of them than allowed, and gone when they are no longer wanted."""
 
 import pickle
+import uuid
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ class Counting:
 
 @pytest.fixture
 def keep():
-    keep = Keep("a fit", 10**6)
+    keep = Keep(uuid.uuid4().hex, 10**6)
     yield keep
     KEPT.forget(keep.mark)
 
@@ -75,6 +76,13 @@ def test_what_nobody_came_for_is_let_go(planted, monkeypatch):
     monkeypatch.setattr(kept, "FORGOTTEN_AFTER_S", -1)
     store.forget_abandoned()
     assert store.bytes_kept("left") == store.bytes_kept("in use") == 0
+
+
+def test_a_task_that_is_late_brings_nothing_back(planted):
+    store, keep = KeptRows(), Keep("over", 10**6)
+    store.forget("over")
+    assert not store.offer(keep, 0, 5, planted[:5])
+    assert store.find(keep, 0, 5) is None
 
 
 def test_a_kept_source_travels_without_what_it_keeps(planted, keep, tmp_path):
