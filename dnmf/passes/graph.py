@@ -219,7 +219,7 @@ class OnCluster(Executor):
 
     def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again."""
-        statistics = self._compute(lambda: _pass_graph(jobs, work, target, self._holders), jobs)
+        statistics = self._compute(lambda: _pass_graph(jobs, work, target), jobs)
         self._holders = statistics.holders
         return statistics
 

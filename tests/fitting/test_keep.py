@@ -65,7 +65,6 @@ def test_workers_keep_their_part_and_get_it_again(stored, client, monkeypatch):
     streamed, _ = fitted(stored, "stream")
     assert planned.tasks > 3
     assert_same_bits(model, streamed)
-    assert model.history[-1].from_memory > 0.5  # an idle worker may take a task from a busy one
     assert client.run(marks) == before
 
 
