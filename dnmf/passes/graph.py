@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, default_client, get_worker, wait
+from distributed import Client, KilledWorker, default_client, wait
 from distributed.client import Future
 from distributed.comm import CommClosedError
 
@@ -23,7 +23,7 @@ from dnmf.passes.statistics import Statistics, add, tree_levels
 from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.plan import Group, Machine
-from dnmf.sources.kept import KEPT, KeptSource
+from dnmf.sources.kept import KEPT
 from dnmf.sources.source import Rows, Source
 
 log = logging.getLogger("dnmf")
@@ -64,10 +64,7 @@ def visit_on_worker(source: Source, blocks: list[Any], group: Group, work: Work,
     """Return the statistics of a group; `blocks` are the dask blocks the scheduler computed for it, if any."""
     if blocks:
         source = source.with_blocks(blocks)  # type: ignore[attr-defined]
-    statistics = visit_group(source, group, work, **where)
-    if isinstance(source, KeptSource):
-        statistics.holders = {group.start: get_worker().address}
-    return statistics
+    return visit_group(source, group, work, **where)
 
 
 def _forget_rows(mark: str) -> None:
@@ -124,7 +121,6 @@ class OnCluster(Executor):
 
     def __init__(self, client: Client, *, wait_s: float = 60.0, stall_timeout_s: float = 120.0, owned: bool = False):
         self._owned = owned
-        self._holders: dict[int, str] = {}
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
@@ -161,7 +157,6 @@ class OnCluster(Executor):
 
     def forget(self, mark: str) -> None:
         """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
-        self._holders = {}
         if self.client.status == "running":  # else it would wait for a scheduler that may be gone
             with contextlib.suppress(OSError, *LOST):
                 self.client.run(_forget_rows, mark)
@@ -219,9 +214,7 @@ class OnCluster(Executor):
 
     def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again."""
-        statistics = self._compute(lambda: _pass_graph(jobs, work, target), jobs)
-        self._holders = statistics.holders
-        return statistics
+        return self._compute(lambda: _pass_graph(jobs, work, target), jobs)
 
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
@@ -299,10 +292,8 @@ class OnCluster(Executor):
         return now if since is None else since
 
 
-def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None, holders: dict[int, str] | None = None) -> Any:
+def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
     """Return the delayed sum over `jobs`. The fixed factors are one node: they travel to each worker once.
-
-    A job whose data a worker keeps (`holders`, by first row) is wished to that worker; any other may still take it.
 
     The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
     a large group than it can run, which spreads them evenly and exposes few of them to its death.
@@ -315,8 +306,7 @@ def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None, holders: di
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
         where = {"given": job.given, "target": target, "dask_key_name": f"{VISIT}-{number}-{mark}"}
-        with _wished(holders.get(job.group.start) if holders else None):
-            nodes.append(visit(source, blocks, job.group, shared, **where))
+        nodes.append(visit(source, blocks, job.group, shared, **where))
     for depth, level in enumerate(tree_levels(len(nodes))):
         nodes = [
             nodes[pair[0]] if len(pair) == 1
@@ -324,12 +314,6 @@ def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None, holders: di
             for place, pair in enumerate(level)
         ]  # fmt: skip
     return nodes[0]
-
-
-def _wished(address: str | None) -> Any:
-    if address is None:
-        return contextlib.nullcontext()
-    return dask.annotate(workers=[address], allow_other_workers=True)
 
 
 def _calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Any:

@@ -55,8 +55,6 @@ class Statistics:
         Seconds of the tasks, waiting for data and computing.
     kept : dict
         Rows of W that were asked to be kept in memory, by their first row.
-    holders : dict
-        Which worker keeps the data of a group, by the group's first row.
     """
 
     models: list[ModelSums]
@@ -68,7 +66,6 @@ class Statistics:
     read_s: float = 0.0
     compute_s: float = 0.0
     kept: dict[int, np.ndarray] = field(default_factory=dict)
-    holders: dict[int, str] = field(default_factory=dict)
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(
@@ -81,7 +78,6 @@ class Statistics:
             self.read_s + other.read_s,
             self.compute_s + other.compute_s,
             {**self.kept, **other.kept},
-            {**self.holders, **other.holders},
         )
 
 
