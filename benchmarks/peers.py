@@ -76,7 +76,7 @@ class Peer:
     run : callable
         From its usual start; this is what a quality costs.
     plain : callable
-        From a start that costs next to nothing; this is what an iteration costs.
+        From a start that costs the same each time: the difference of two runs is what their iterations cost.
     grid : tuple of int
         Numbers of iterations that are tried, ascending.
     seeds, fewest_seeds : int
@@ -106,7 +106,7 @@ class Peer:
         return self.missing() or too_much
 
 
-def run_dnmf(matrix: Any, rank: int, seed: int, iterations: int, *, init: str = "sample") -> Found:
+def run_dnmf(matrix: Any, rank: int, seed: int, iterations: int, *, init: str = "auto") -> Found:
     """Factorize with dnmf in this process; it counts its reads itself, those of the start included."""
     import dnmf
 
@@ -220,7 +220,7 @@ def peers() -> list[Peer]:
     """Return what is compared, whether it is installed or not; the first is the one that the others are set beside."""
     torch_missing, torchnmf_missing = partial(_not_installed, "nmf-torch"), partial(_not_installed, "torchnmf")
     return [
-        Peer("dnmf", run_dnmf, partial(run_dnmf, init="random"), iteration_grid(1, 100), 9, 9, optional=False),
+        Peer("dnmf", run_dnmf, run_dnmf, iteration_grid(1, 100), 9, 9, optional=False),
         Peer("scikit-learn cd", run_sklearn, partial(run_sklearn, init="random"), iteration_grid(1),
              fewest_seeds=3, optional=False),
         Peer("scikit-learn MiniBatchNMF", run_minibatch, partial(run_minibatch, init="random"), iteration_grid(1),

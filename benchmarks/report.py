@@ -20,7 +20,8 @@ beside the error it belongs to.
 * **When.** Each has run on a piece of the matrix and once on all of it before anything is timed: imports and
   compilation do not count (they are below).
 * **An iteration** (of dnmf: a pass, with its exact non-negative solve of every row) is the difference of two runs of
-  different length from a random start, divided; the median of up to 3.
+  different length, divided (the peers' from a random start, dnmf's from its own, which costs the same in both); the
+  median of up to 3.
 * **To a quality** is from matrix to factors, start included: the shortest run of a grid (every number of iterations
   up to 10, then steps of 15 %) whose error, recomputed from its factors in float64, is within that share of the best
   error known (errors are taken to fall along the grid). Median over the seeds, and the worst seed in brackets. No

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
-from dnmf.kernels.lanes import padded
+from dnmf.kernels.padding import padded
 from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
 

@@ -28,7 +28,7 @@ from dnmf.fitting.race import (
 )
 from dnmf.fitting.start import Raced, balanced, most_starts, race_on_sample, unhindered
 from dnmf.fitting.step import first_state
-from dnmf.kernels.lanes import pad_columns
+from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Problem, Projection, Work, make_problem

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnmf.kernels.nnls import solve_rows
+from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.options import Penalty
 from dnmf.passes.problem import unit_diagonal
 from dnmf.passes.statistics import ModelSums
@@ -80,7 +81,7 @@ def measure(
         slope += l1_h + l2_h * HT
     slope[(HT == 0) & (slope > 0)] = 0
     size = float(np.linalg.norm(sums.P))
-    alive = int(np.count_nonzero((sums.s > 0) & HT.any(axis=0)))
+    alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
     return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
 
 
@@ -112,11 +113,19 @@ def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool =
     G = sums.G / np.outer(scale, scale)
     G[np.diag_indices_from(G)] += l2
     Q, unit = unit_diagonal(G)
-    B = (sums.P * (unit / scale) - l1 * unit).astype(H.dtype)
-    start = np.ascontiguousarray(H.T * (scale / np.where(unit > 0, unit, 1.0)), dtype=H.dtype)
+    B = _scaled(sums.P, unit / scale, H.dtype)
+    if l1:
+        B[:, : len(H)] -= (l1 * unit).astype(H.dtype)
+    start = _scaled(H.T, scale / np.where(unit > 0, unit, 1.0), H.dtype)
     tolerance = UPDATE_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
     X, _, _ = solve_rows(Q.astype(H.dtype), B, start, tolerance, UPDATE_SWEEPS)
-    updated = np.ascontiguousarray((X * unit).T)
-    if not in_objective:
-        updated, _ = normalize_rows(updated)
-    return updated.astype(H.dtype)
+    updated = np.empty_like(H)
+    np.multiply(X[:, : len(H)].T, unit.astype(H.dtype)[:, None], out=updated)
+    return updated if in_objective else normalize_rows(updated)[0]
+
+
+def _scaled(rows: np.ndarray, factors: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return ``rows * factors``, computed in float64, with padding for the solver."""
+    wide = aligned_zeros((len(rows), padded(len(factors))), dtype)
+    np.multiply(rows, factors, out=wide[:, : len(factors)], casting="same_kind")
+    return wide

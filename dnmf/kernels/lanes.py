@@ -7,31 +7,18 @@ How many numbers a vector has is a matter of types, and so of compilation: it is
 the tuple of columns a kernel works on. Four kinds of strips (8, 16, 24, 32 numbers) serve every rank.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import models, register_model
 
-LANES = 8
-"""Numbers that go together at least: rows of factors are padded with zeros to a multiple of it."""
+from dnmf.kernels.padding import LANES
 
 MOST_STRIP = 4  # times LANES: two accumulators of it leave registers for everything else
 REGISTER_BITS = 512  # machines with narrower registers split these without loss
-ALIGNMENT = 64  # bytes: of a cache line
-
-
-def padded(rank: int) -> int:
-    """Return the width of a row of `rank` numbers with its padding.
-
-    Examples
-    --------
-    >>> [padded(rank) for rank in (1, 8, 20)]
-    [8, 8, 24]
-    """
-    return -(-rank // LANES) * LANES
 
 
 def strips(width: int) -> list[tuple[int, ...]]:
@@ -180,6 +167,61 @@ def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
 
 
 @intrinsic
+def store_column(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write a vector down a column of a matrix, from ``array.flat[at]`` on.
+
+    The same loop over numbers would be compiled to scatter instructions, which cost several stores each.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        parts = _parts(builder, vector, arguments[2])
+        for part, lane, place in _down(context, builder, vector, array, arguments[0], arguments[1]):
+            builder.store(builder.extract_element(parts[part], lane), place)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector), generate
+
+
+@intrinsic
+def load_column(typing: Any, array: Any, at: Any, strip: Any) -> Any:
+    """Return the numbers of a column of a matrix, from ``array.flat[at]`` on; see :func:`store_column`."""
+    lanes = Lanes(array.dtype, LANES * len(strip), False)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        parts = [ir.Constant(register, ir.Undefined) for register in lanes.registers()]
+        for part, lane, place in _down(context, builder, lanes, array, arguments[0], arguments[1]):
+            parts[part] = builder.insert_element(parts[part], builder.load(place), lane)
+        return _whole(builder, lanes, parts)
+
+    return lanes(array, types.int64, strip), generate
+
+
+@intrinsic
+def not_above(typing: Any, vector: Any, limit: Any) -> Any:
+    """Return an int64 with a bit for each number that is not above the one of `limit` (a NaN is not)."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, offset, whole = ir.Constant(ir.IntType(64), 0), 0, ir.IntType(64)
+        for x, y in zip(*(_parts(builder, vector, argument) for argument in arguments), strict=True):
+            found = builder.bitcast(builder.fcmp_unordered("<=", x, y), ir.IntType(x.type.count))
+            bits = builder.or_(bits, builder.shl(builder.zext(found, whole), ir.Constant(whole, offset)))
+            offset += x.type.count
+        return bits
+
+    return types.int64(vector, limit), generate
+
+
+@intrinsic
+def lowest_bit(typing: Any, bits: Any) -> Any:
+    """Return the place of the lowest bit of an int64 that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
 def plus_times(typing: Any, total: Any, factor: Any, vector: Any) -> Any:
     """Return ``total + factor * vector``, rounded once where the processor can."""
 
@@ -253,6 +295,16 @@ def _places(lanes: Lanes, builder: Any, data: Any, at: Any) -> list[Any]:
     return places
 
 
+def _down(context: Any, builder: Any, lanes: Lanes, array: types.Array, value: Any, at: Any) -> Iterator[Any]:
+    """For each number of a vector down a column: its register, its lane there and its place in memory."""
+    matrix = cgutils.create_struct_proxy(array)(context, builder, value=value)
+    place, step = builder.gep(matrix.data, [at]), builder.extract_value(matrix.shape, 1)
+    for part, register in enumerate(lanes.registers()):
+        for lane in range(register.count):
+            yield part, ir.Constant(ir.IntType(32), lane), place
+            place = builder.gep(place, [step])
+
+
 def _parts(builder: Any, lanes: Lanes, vector: Any) -> list[Any]:
     return [builder.extract_value(vector, i) for i in range(len(lanes.registers()))]
 
@@ -274,28 +326,3 @@ def _everywhere(builder: Any, value: Any, register: ir.VectorType) -> Any:
     nothing, index = ir.Constant(register, ir.Undefined), ir.IntType(32)
     one = builder.insert_element(nothing, value, ir.Constant(index, 0))
     return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(index, register.count), None))
-
-
-def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return an array of zeros that begins with a cache line."""
-    dtype = np.dtype(dtype)
-    count = int(np.prod(shape))
-    spare = np.zeros(count + ALIGNMENT // dtype.itemsize, dtype)
-    first = -spare.ctypes.data % ALIGNMENT // dtype.itemsize
-    return spare[first : first + count].reshape(shape)
-
-
-def aligned(array: np.ndarray) -> np.ndarray:
-    """Return `array` if it begins with a cache line, else a copy that does: travelling, arrays lose it."""
-    if array.ctypes.data % ALIGNMENT == 0:
-        return array
-    copy = aligned_zeros(array.shape, array.dtype)
-    copy[:] = array
-    return copy
-
-
-def pad_columns(rows: np.ndarray) -> np.ndarray:
-    """Return an aligned copy of `rows` (m, k) with zeros up to :func:`padded` columns."""
-    wide = aligned_zeros((rows.shape[0], padded(rows.shape[1])), rows.dtype)
-    wide[:, : rows.shape[1]] = rows
-    return wide

@@ -1,20 +1,60 @@
 """Non-negative least squares from a Gram matrix: many right-hand sides at once, each as if it were alone."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnmf.kernels.jit import compiled, read_only
-from dnmf.kernels.lanes import aligned_zeros, larger, load, minus, number, plus, plus_times, store, strips, zeros
+from dnmf.kernels.lanes import (
+    larger,
+    load,
+    load_column,
+    lowest_bit,
+    minus,
+    not_above,
+    number,
+    plus,
+    plus_times,
+    store,
+    store_column,
+    strips,
+    zeros,
+)
+from dnmf.kernels.padding import LANES, aligned_zeros, pad_columns
 
 Array = NDArray[Any]
 
-LANES = 64
-"""Rows in work at once: some vector registers wide, while x and b of all of them (k, LANES) stay in cache."""
+ROWS = 64
+"""Rows in work at once, one for each bit of an int64: some vector registers wide, while x and b of all of them
+(k, ROWS) stay in cache."""
 
-STRIP = strips(LANES // 2)[0]
-IDLE = -1
+HALF = strips(ROWS // 2)[0]
+STEP = strips(LANES)[0]
+COUNTABLE = 2**24  # in float32
+
+
+class _Gram(NamedTuple):
+    """Q as a sweep reads it, for an even number of coordinates (the one more, where there is one, stays at 0).
+
+    ``-Q`` without its diagonal and, in odd rows, without the entry before it; those entries; the diagonal; and its
+    inverse (0: the coordinate stays at 0).
+    """
+
+    others: Array
+    before: Array
+    diagonal: Array
+    inverse: Array
+
+
+class _Batch(NamedTuple):
+    """The rows in work: their x and b (k, ROWS) and, of each, the sweeps left, the last change and max|b|."""
+
+    x: Array
+    b: Array
+    left: Array
+    change: Array
+    size: Array
 
 
 def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int) -> tuple[Array, float, int]:
@@ -54,18 +94,20 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
     ValueError
         If shapes or dtypes do not agree, which compiled code would not notice.
     """
-    k = len(Q)
-    if k > B.shape[1]:
-        raise ValueError(f"B has {B.shape[1]} columns for a Q of {k} rows")
+    k, width = len(Q), B.shape[1]
+    if k > width:
+        raise ValueError(f"B has {width} columns for a Q of {k} rows")
     _check_operand("Q", Q, (k, k), B.dtype)
     _check_operand("start", start, B.shape, B.dtype)
+    if width % LANES:
+        B, start = pad_columns(B), pad_columns(start)
     X = aligned_zeros(B.shape, B.dtype)
     if not np.isfinite(Q).all():
         X[:, :k] = np.nan
-        return X, np.inf if len(B) else 0.0, 0
+        return X[:, :width], np.inf if len(B) else 0.0, 0
     operands = read_only(Q), read_only(B), read_only(start)
-    violation, sweeps = _solve_rows(*operands, float(tolerance), int(max_sweeps), X)
-    return X, float(violation), int(sweeps)
+    violation, sweeps = _solve_rows(*operands, float(tolerance), min(max(1, int(max_sweeps)), COUNTABLE), X)
+    return X[:, :width], float(violation), int(sweeps)
 
 
 def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -75,110 +117,151 @@ def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dt
 
 @compiled
 def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int, X: Array) -> tuple[float, int]:
-    """Keep every lane busy: one that is done takes the next row, so that none waits for a slow neighbour."""
-    rows, k = len(B), len(Q)
-    coupling, inverse = _split_gram(Q)
-    x, b = np.zeros((k, LANES), B.dtype), np.zeros((k, LANES), B.dtype)
-    change = np.zeros(LANES, B.dtype)
-    size, swept, row_of = np.ones(LANES), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    row_of[:] = IDLE
-    upcoming, sweeps, worst = 0, 0, 0.0
+    """Keep every place of the batch busy: a row that is done makes room for the next, so none waits for another.
+
+    X holds the starts of the rows to come and the solutions of those that are done.
+    """
+    _clean_starts(B, start, len(Q), X)
+    gram = _split_gram(Q)
+    batch = _new_batch(B)
+    row_of = np.zeros(ROWS, np.int64)
+    busy, upcoming, sweeps, worst = 0, 0, 0, 0.0
     while True:
-        busy = 0
-        for lane in range(LANES):
-            if row_of[lane] != IDLE:
-                violation = change[lane] / size[lane]
-                if violation > tolerance and swept[lane] < max_sweeps:
-                    swept[lane] += 1
-                    busy += 1
-                    continue
-                _unload(x, lane, X[row_of[lane]])
-                worst = max(worst, violation)
-                sweeps += swept[lane]
-                row_of[lane] = IDLE
-            while upcoming < rows and row_of[lane] == IDLE:
-                size[lane] = _load(B[upcoming], start[upcoming], inverse, lane, b, x)
-                if size[lane] < np.inf:
-                    row_of[lane], swept[lane] = upcoming, 1
-                    busy += 1
-                else:
-                    X[upcoming, :k] = np.nan
-                    worst = np.inf
-                upcoming += 1
+        free = ~busy
+        while free != 0 and upcoming < len(B):
+            place = lowest_bit(free)
+            _load_row(B, X, upcoming, batch, place, len(Q))
+            batch.left[place], row_of[place] = max_sweeps, upcoming
+            busy |= 1 << place
+            free &= free - 1
+            upcoming += 1
         if busy == 0:
             return worst, sweeps
-        _sweep(Q, coupling, inverse, b, x, change)
+        done = _sweep(gram, batch, B.dtype.type(tolerance)) & busy
+        busy ^= done
+        while done != 0:
+            place = lowest_bit(done)
+            worst = max(worst, _unload_row(batch, place, len(Q), X, row_of[place]))
+            sweeps += max_sweeps - int(batch.left[place])
+            done &= done - 1
 
 
 @compiled
-def _split_gram(Q: Array) -> tuple[Array, Array]:
-    """Q with a zero diagonal, and the inverse of its diagonal (0: the coordinate stays at 0)."""
-    coupling, inverse = Q.copy(), np.zeros(len(Q), Q.dtype)
+def _clean_starts(B: Array, start: Array, k: int, X: Array) -> None:
+    """Write the starts to `X`: 0 for what is negative or not finite, and for rows whose solution is 0."""
+    zero, infinity = B.dtype.type(0), B.dtype.type(np.inf)
+    for i in range(len(X)):
+        some_positive = False
+        for j in range(k):
+            some_positive |= not B[i, j] <= zero
+        limit = infinity if some_positive else zero
+        for j in range(k):
+            value = start[i, j]
+            X[i, j] = value if zero < value < limit else zero
+
+
+@compiled
+def _split_gram(Q: Array) -> _Gram:
+    k = len(Q) + len(Q) % 2
+    others, before = np.zeros((k, k), Q.dtype), np.zeros(k, Q.dtype)
+    diagonal, inverse = np.zeros(k, Q.dtype), np.zeros(k, Q.dtype)
     for j in range(len(Q)):
-        coupling[j, j] = 0
+        others[j, : len(Q)] = -Q[j]
+        others[j, j], diagonal[j] = 0, Q[j, j]
+        if j % 2 == 1:
+            others[j, j - 1], before[j] = 0, -Q[j, j - 1]
         if Q[j, j] > 0:
             inverse[j] = 1 / Q[j, j]
             inverse[j] = inverse[j] if inverse[j] < np.inf else 0
-    return coupling, inverse
+    return _Gram(others, before, diagonal, inverse)
 
 
 @compiled
-def _load(right: Array, start: Array, inverse: Array, lane: int, b: Array, x: Array) -> float:
-    """Put a row into a lane and return its max|b|, 1 where that is 0, infinite if the row is not finite."""
-    zero = right.dtype.type(0)
-    largest, finite, some_positive = zero, True, False
-    for j in range(len(inverse)):
-        value = right[j]
-        b[j, lane] = value
-        finite &= abs(value) < np.inf
-        some_positive |= value > zero
-        largest = max(largest, abs(value))
-    limit = right.dtype.type(np.inf if some_positive else 0.0)
-    for j in range(len(inverse)):
-        value = start[j] if zero < start[j] < limit else zero
-        x[j, lane] = value if inverse[j] > zero else zero
-    if not finite:
+def _new_batch(B: Array) -> _Batch:
+    shape, of_each = (B.shape[1], ROWS), np.zeros((3, ROWS), B.dtype)
+    return _Batch(np.zeros(shape, B.dtype), np.zeros(shape, B.dtype), of_each[0], of_each[1], of_each[2])
+
+
+@compiled
+def _load_row(B: Array, X: Array, row: int, batch: _Batch, place: int, k: int) -> None:
+    width = B.shape[1]
+    for j in range(0, width, LANES):
+        store_column(batch.b, ROWS * j + place, load(B, width * row + j, STEP))
+        store_column(batch.x, ROWS * j + place, load(X, width * row + j, STEP))
+    batch.b[k:, place] = 0
+
+
+@compiled
+def _unload_row(batch: _Batch, place: int, k: int, X: Array, row: int) -> float:
+    """Write a solution to X and return its violation; a row that is not finite becomes NaN, its violation infinite."""
+    width = X.shape[1]
+    for j in range(0, width, LANES):
+        store(X, width * row + j, load_column(batch.x, ROWS * j + place, STEP))
+    change, size = np.float64(batch.change[place]), np.float64(batch.size[place])
+    if np.isnan(size):
+        X[row, :k] = np.nan
         return np.inf
-    return np.float64(largest) if largest > zero else 1.0
+    return change / size if size > 0 else change
 
 
 @compiled
-def _unload(x: Array, lane: int, solution: Array) -> None:
-    for j in range(len(x)):
-        solution[j] = x[j, lane]
+def _sweep(gram: _Gram, batch: _Batch, tolerance: float) -> int:
+    """Visit every coordinate of every row once and return a bit for each row that is done, or not finite.
 
-
-@compiled
-def _sweep(Q: Array, coupling: Array, inverse: Array, b: Array, x: Array, change: Array) -> None:
-    """Visit every coordinate of every lane once; `change` receives ``max_j |Q_jj dx_j|`` of each lane.
-
-    What is left of b is summed afresh for each coordinate: as fast as carrying the gradient along, and
-    without its drift. Two halves and two sums each, since an addition waits for the one before it.
+    What is left of b is summed afresh for each coordinate: as fast as carrying the gradient along, and without
+    its drift. Two coordinates, u and v, are summed together, since each x is then loaded once for both; only then
+    does the second take in what the first became. Rows are in two halves, since an addition waits for the one
+    before it.
     """
-    k, half = len(x), LANES // 2
-    change0, change1, nothing = zeros(x, STRIP), zeros(x, STRIP), zeros(x, STRIP)
-    for j in range(k):
-        row = k * j
-        rest0, rest1 = load(b, LANES * j, STRIP), load(b, LANES * j + half, STRIP)
-        more0, more1 = zeros(x, STRIP), zeros(x, STRIP)
-        for i in range(0, k - 1, 2):
-            q, at = -number(x, coupling, row + i), LANES * i
-            rest0 = plus_times(rest0, q, load(x, at, STRIP))
-            rest1 = plus_times(rest1, q, load(x, at + half, STRIP))
-            q = -number(x, coupling, row + i + 1)
-            more0 = plus_times(more0, q, load(x, at + LANES, STRIP))
-            more1 = plus_times(more1, q, load(x, at + LANES + half, STRIP))
-        if k % 2 == 1:
-            q, at = -number(x, coupling, row + k - 1), LANES * (k - 1)
-            rest0 = plus_times(rest0, q, load(x, at, STRIP))
-            rest1 = plus_times(rest1, q, load(x, at + half, STRIP))
-        scale, diagonal, at = inverse[j], Q[j, j], LANES * j
-        new0 = larger(plus_times(nothing, scale, plus(rest0, more0)), nothing)
-        new1 = larger(plus_times(nothing, scale, plus(rest1, more1)), nothing)
-        step0, step1 = minus(new0, load(x, at, STRIP)), minus(new1, load(x, at + half, STRIP))
-        change0 = larger(larger(plus_times(nothing, diagonal, step0), plus_times(nothing, -diagonal, step0)), change0)
-        change1 = larger(larger(plus_times(nothing, diagonal, step1), plus_times(nothing, -diagonal, step1)), change1)
-        store(x, at, new0)
-        store(x, at + half, new1)
-    store(change, 0, change0)
-    store(change, half, change1)
+    x, b, k, half = batch.x, batch.b, len(gram.inverse), ROWS // 2
+    nothing = zeros(x, HALF)
+    change0, change1 = nothing, nothing
+    for j in range(0, k, 2):
+        at, row = ROWS * j, k * j
+        u0, u1 = load(b, at, HALF), load(b, at + half, HALF)
+        v0, v1 = load(b, at + ROWS, HALF), load(b, at + ROWS + half, HALF)
+        for i in range(k):
+            x0, x1 = load(x, ROWS * i, HALF), load(x, ROWS * i + half, HALF)
+            p, q = number(x, gram.others, row + i), number(x, gram.others, row + k + i)
+            u0, u1 = plus_times(u0, p, x0), plus_times(u1, p, x1)
+            v0, v1 = plus_times(v0, q, x0), plus_times(v1, q, x1)
+        u0, u1 = _positive(u0, gram.inverse[j], nothing), _positive(u1, gram.inverse[j], nothing)
+        v0, v1 = plus_times(v0, gram.before[j + 1], u0), plus_times(v1, gram.before[j + 1], u1)
+        v0, v1 = _positive(v0, gram.inverse[j + 1], nothing), _positive(v1, gram.inverse[j + 1], nothing)
+        change0 = _replace(x, at, u0, gram.diagonal[j], change0)
+        change1 = _replace(x, at + half, u1, gram.diagonal[j], change1)
+        change0 = _replace(x, at + ROWS, v0, gram.diagonal[j + 1], change0)
+        change1 = _replace(x, at + ROWS + half, v1, gram.diagonal[j + 1], change1)
+    return _note_sweep(batch, 0, change0, tolerance) | _note_sweep(batch, half, change1, tolerance) << half
+
+
+@compiled
+def _positive(rest: Any, inverse: float, nothing: Any) -> Any:
+    """What a coordinate becomes: ``max(0, inverse * rest)``."""
+    return larger(plus_times(nothing, inverse, rest), nothing)
+
+
+@compiled
+def _replace(x: Array, at: int, new: Any, diagonal: float, change: Any) -> Any:
+    """Write a coordinate and return the largest change so far, that of this one included."""
+    nothing = zeros(x, HALF)
+    step = plus_times(nothing, diagonal, minus(new, load(x, at, HALF)))
+    store(x, at, new)
+    return larger(larger(step, minus(nothing, step)), change)
+
+
+@compiled
+def _note_sweep(batch: _Batch, at: int, change: Any, tolerance: float) -> int:
+    """Count a sweep of the rows from `at` on and return a bit for each that ends with it."""
+    nothing = zeros(batch.b, HALF)
+    size, spoilt = nothing, nothing
+    for j in range(len(batch.b)):
+        some = load(batch.b, ROWS * j + at, HALF)
+        size = larger(larger(some, minus(nothing, some)), size)
+        spoilt = plus_times(spoilt, batch.b.dtype.type(0), some)  # NaN once there is something infinite
+    size = plus(size, spoilt)
+    for place in range(at, at + ROWS // 2):
+        batch.left[place] -= 1
+    store(batch.change, at, change)
+    store(batch.size, at, size)
+    return not_above(change, plus_times(nothing, tolerance, size)) | not_above(load(batch.left, at, HALF), nothing)

@@ -2,7 +2,7 @@
 
 Values and columns are taken as they are stored, whatever integers or floats they are (bool and float16, which the
 compiler does not know, are for the caller to widen). Factors are C-contiguous, rows padded with zeros to a multiple
-of :data:`dnmf.kernels.lanes.LANES`. A block of CSR rows may be the whole ``data`` and ``indices`` of its panel and a
+of :data:`dnmf.kernels.padding.LANES`. A block of CSR rows may be the whole ``data`` and ``indices`` of its panel and a
 view of ``indptr``: ``indptr[0]`` may be above 0.
 Columns are checked once, by :mod:`dnmf.kernels.scan`, not here: one out of range would touch foreign memory.
 """
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from dnmf.kernels.jit import compiled, read_only
 from dnmf.kernels.lanes import (
-    LANES,
     MOST_STRIP,
     load,
     load_as,
@@ -28,6 +27,7 @@ from dnmf.kernels.lanes import (
     zeros,
     zeros_in_halves,
 )
+from dnmf.kernels.padding import LANES
 
 Array = NDArray[Any]
 
@@ -144,12 +144,9 @@ def _check_columns(A: Array, of_columns: Array) -> None:
 @compiled
 def _cross_csr(data: Array, indices: Array, indptr: Array, HT: Array, out: Array, strip: tuple[int, ...]) -> None:
     width, first = HT.shape[1], strip[0]
-    for i in range(out.shape[0]):  # two sums for each: one would wait for its own last addition
+    for i in range(out.shape[0]):
         p, end = indptr[i], indptr[i + 1]
-        even, odd = (
-            zeros_in_halves(HT, strip),
-            zeros_in_halves(HT, strip),
-        )  # two sums: one would wait for its own last addition
+        even, odd = zeros_in_halves(HT, strip), zeros_in_halves(HT, strip)  # an addition waits for the one before it
         while p + 2 <= end:
             h0 = load_in_halves(HT, width * np.int64(indices[p]) + first, strip)
             h1 = load_in_halves(HT, width * np.int64(indices[p + 1]) + first, strip)

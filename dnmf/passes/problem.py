@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.kernels.lanes import aligned, pad_columns, padded
+from dnmf.kernels.padding import aligned, pad_columns, padded
 
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
@@ -23,7 +23,7 @@ class Problem:
     Attributes
     ----------
     HT : ndarray (n, padded k)
-        ``(diag(unit) H)ᵀ``; rows end with zeros (:func:`dnmf.kernels.lanes.padded`), as do the next two.
+        ``(diag(unit) H)ᵀ``; rows end with zeros (:func:`dnmf.kernels.padding.padded`), as do the next two.
     Q : ndarray (k, k)
         ``diag(unit) (H Hᵀ + l2 I) diag(unit)``.
     inverse : ndarray (padded k, padded k)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnmf.kernels.lanes import aligned_zeros, pad_columns, padded
+from dnmf.kernels.padding import aligned_zeros, pad_columns, padded
 from dnmf.kernels.products import fold_csr, fold_dense
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.source import Rows

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.kernels.lanes import aligned_zeros
 from dnmf.kernels.nnls import solve_rows
+from dnmf.kernels.padding import aligned_zeros
 from dnmf.kernels.products import cross_csr, cross_dense, residual_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
@@ -137,7 +137,7 @@ def solve_block(block: Rows, problem: Problem) -> np.ndarray:
         B -= B.dtype.type(problem.l1) * problem.unit
     start = aligned_zeros(B.shape, B.dtype)
     cross_dense(B, problem.inverse, start)  # BLAS would let a row's last bits depend on how many rows there are
-    X, violation, _ = solve_rows(problem.Q, B, np.maximum(start, 0, out=start), problem.tolerance, MOST_SWEEPS)
+    X, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS)
     if not np.isfinite(violation):
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
     return X

@@ -11,7 +11,7 @@ import numpy as np
 import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
-from dnmf.kernels.lanes import pad_columns
+from dnmf.kernels.padding import pad_columns
 from dnmf.passes.problem import Projection, Work, make_problem
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group

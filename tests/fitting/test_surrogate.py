@@ -218,7 +218,7 @@ def test_a_penalty_plays_no_part_but_for_the_scale(planted, scale):
     penalty = dnmf.Penalty(l1=0.01, scale=scale)
     model = dnmf.fit(planted, 5, init="surrogate", penalty=penalty, max_passes=20)
     other = dnmf.fit(planted, 5, init="sample", penalty=penalty, max_passes=20)
-    assert model.history[-1].objective == pytest.approx(other.history[-1].objective, rel=0.01)
+    assert model.history[-1].objective == pytest.approx(other.history[-1].objective, rel=0.03)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.kernels import nnls
-from dnmf.kernels.nnls import LANES, solve_rows
+from dnmf.kernels.nnls import ROWS, solve_rows
 
 FINE = {np.float32: 2e-6, np.float64: 1e-13}
 CLOSE = {np.float32: 2e-4, np.float64: 1e-9}
@@ -99,7 +99,7 @@ def test_diagonal_too_small_to_invert_counts_as_zero():
 @dtypes
 @pytest.mark.parametrize("k", [1, 3, 4, 10, 20])
 def test_row_is_the_same_to_the_last_bit_in_any_company(dtype, k):
-    Q, B = make_problem(k, 3 * LANES + 7, k, dtype)
+    Q, B = make_problem(k, 3 * ROWS + 7, k, dtype)
     start = truncated(Q, B)
     options = {"tolerance": 1e-3, "max_sweeps": 100}
     X, _, _ = solve(Q, B, start, **options)
@@ -108,7 +108,7 @@ def test_row_is_the_same_to_the_last_bit_in_any_company(dtype, k):
     assert shuffled.tobytes() == X[order].tobytes()
     part, _, _ = solve(Q, B[5:90], start[5:90], **options)
     assert part.tobytes() == X[5:90].tobytes()
-    for row in (0, 1, LANES, len(B) - 1):
+    for row in (0, 1, ROWS, len(B) - 1):
         alone, _, _ = solve(Q, B[row : row + 1], start[row : row + 1], **options)
         assert alone.tobytes() == X[row].tobytes()
 
@@ -150,7 +150,7 @@ def test_row_without_a_positive_entry_is_zero_after_one_sweep(dtype):
 @dtypes
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_row_that_is_not_finite_is_nan_and_leaves_the_others_alone(dtype, bad):
-    Q, B = make_problem(7, 2 * LANES, 4, dtype)
+    Q, B = make_problem(7, 2 * ROWS, 4, dtype)
     clean, _, _ = solve(Q, B)
     spoilt = B.copy()
     spoilt[[3, 70, 127], [0, 1, 3]] = bad

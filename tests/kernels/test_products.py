@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.kernels import products
-from dnmf.kernels.lanes import LANES, MOST_STRIP, aligned_zeros, pad_columns, padded
+from dnmf.kernels.lanes import MOST_STRIP
+from dnmf.kernels.padding import LANES, aligned_zeros, pad_columns, padded
 from dnmf.kernels.products import cross_csr, cross_dense, fold_csr, fold_dense, residual_dense
 
 CLOSE = {np.float32: 1e-5, np.float64: 1e-13}

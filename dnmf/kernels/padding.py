@@ -1,0 +1,46 @@
+"""How the rows of factors lie in memory for the kernels: padded with zeros, from a cache line on."""
+
+from typing import Any
+
+import numpy as np
+
+LANES = 8
+"""Numbers that go together at least: rows of factors are padded with zeros to a multiple of it."""
+
+ALIGNMENT = 64  # bytes: of a cache line
+
+
+def padded(rank: int) -> int:
+    """Return the width of a row of `rank` numbers with its padding.
+
+    Examples
+    --------
+    >>> [padded(rank) for rank in (1, 8, 20)]
+    [8, 8, 24]
+    """
+    return -(-rank // LANES) * LANES
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return an array of zeros that begins with a cache line."""
+    dtype = np.dtype(dtype)
+    count = int(np.prod(shape))
+    spare = np.zeros(count + ALIGNMENT // dtype.itemsize, dtype)
+    first = -spare.ctypes.data % ALIGNMENT // dtype.itemsize
+    return spare[first : first + count].reshape(shape)
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """Return `array` if it begins with a cache line, else a copy that does: travelling, arrays lose it."""
+    if array.ctypes.data % ALIGNMENT == 0:
+        return array
+    copy = aligned_zeros(array.shape, array.dtype)
+    copy[:] = array
+    return copy
+
+
+def pad_columns(rows: np.ndarray) -> np.ndarray:
+    """Return an aligned copy of `rows` (m, k) with zeros up to :func:`padded` columns."""
+    wide = aligned_zeros((rows.shape[0], padded(rows.shape[1])), rows.dtype)
+    wide[:, : rows.shape[1]] = rows
+    return wide
