@@ -56,7 +56,7 @@ def test_singular_gram_reaches_the_least_objective(seed, k, known):
     rng = np.random.default_rng(seed)
     H = rng.random((k, min(known, k)))  # k components in a space of fewer dimensions
     Q, B = naive.gram(H.T), rng.standard_normal((20, H.shape[1])) @ H.T
-    X, violation, _ = solve(Q, B, tolerance=1e-10)
+    X, violation, _ = solve(Q, B, tolerance=1e-10, max_sweeps=100 * ENOUGH_SWEEPS)
     best = naive.quadratic(Q, B, naive.nnls_by_supports(Q, B))
     assert violation <= 1e-10
     assert (X >= 0).all()
