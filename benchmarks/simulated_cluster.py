@@ -205,7 +205,8 @@ def measure(client: Any, visits: int, sleep_s: float) -> Simulated:
     """
     from distributed import get_task_stream, wait
 
-    from dnmf.passes.graph import TASK_RETRIES, _pass_graph
+    from dnmf.passes.graph import pass_graph
+    from dnmf.passes.workers import TASK_RETRIES
 
     source = SleepingSource(visits, COLUMNS, sleep_s)
     jobs = [Job(source.for_rows(i, i + 1), Group(i, i + 1, ((i, i + 1),))) for i in range(visits)]
@@ -213,7 +214,7 @@ def measure(client: Any, visits: int, sleep_s: float) -> Simulated:
     threads = list(client.nthreads().values())
     with get_task_stream(client) as stream, CpuClock() as clock:
         began = time.time()
-        total = client.compute(_pass_graph(jobs, work, None), retries=TASK_RETRIES)
+        total = client.compute(pass_graph(jobs, work, None), retries=TASK_RETRIES)
         with client.as_current():
             wait(total, timeout=LONGEST_S)
         ended = time.time()

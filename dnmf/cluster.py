@@ -19,6 +19,8 @@ SAFE_DEFAULTS = {
     "distributed.nanny.pre-spawn-environ.OPENBLAS_NUM_THREADS": 1,
     "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
     "distributed.nanny.pre-spawn-environ.NUMBA_THREADING_LAYER": "omp",
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
 }
 """Dask settings a fit is safe under; deploy/dask.yaml says the same for clusters started elsewhere."""
 
@@ -57,7 +59,7 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
             ):  # fmt: skip
                 yield client
             return
-        from dnmf.passes.graph import client_at
+        from dnmf.passes.workers import client_at
 
         with client_at(scheduler) as client:
             yield client

@@ -30,6 +30,7 @@ PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes,
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
+KEPT_SHARE = 0.5  # at most for kept data: dask knows of it, and from 0.6 on would move results to disk to make room
 BLOCK_BYTES = 4 * 2**20
 MOST_BLOCK_ROWS = 2048
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
@@ -316,7 +317,7 @@ def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tup
     Nothing (0) where the data does not fit in what the plan leaves of the memory of all processes, which take
     unequal parts of it.
     """
-    spare = int(USABLE_SHARE * machine.memory_bytes) - plan.need.total
+    spare = min(int(USABLE_SHARE * machine.memory_bytes) - plan.need.total, int(KEPT_SHARE * machine.memory_bytes))
     room = ROOM_OF_OFFSETS if processes == 1 else UNEQUAL_PARTS
     part = int(room * layout.total_bytes / processes)
     if part > spare:

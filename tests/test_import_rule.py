@@ -22,7 +22,7 @@ LAYERS = [
     {"cli"},
 ]
 DASK_IS_MET_IN = {
-    "sources/dask_array.py", "passes/graph.py", "passes/choose.py", "cluster.py", "estimator.py", "cli/where.py",
+    "sources/dask_array.py", "passes/workers.py", "passes/choose.py", "cluster.py", "estimator.py", "cli/where.py",
 }  # fmt: skip
 
 

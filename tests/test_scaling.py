@@ -12,8 +12,8 @@ from distributed import Client, LocalCluster
 
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import run_pass
-from dnmf.passes.graph import OnCluster
 from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.workers import OnCluster
 from dnmf.plan import Machine, Shape, make_plan
 from dnmf.sources.memory import MemorySource
 

@@ -1,5 +1,6 @@
 """BLAS on one thread: its sums then have one order, whatever the machine and whoever else computes."""
 
+import sys
 import threading
 from types import TracebackType
 from typing import Any
@@ -16,12 +17,14 @@ class OneBlasThread:
 
     def __init__(self) -> None:
         self._lock, self._holders = threading.Lock(), 0
+        self._found: ThreadpoolController | None = None
+        self._modules = 0
         self._limits: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
             if self._holders == 0:
-                libraries = ThreadpoolController()  # anew: some may have been loaded since the last time
+                libraries = self._libraries()
                 _take_control(libraries)
                 self._limits = libraries.limit(limits=1, user_api="blas")
             self._holders += 1
@@ -32,8 +35,14 @@ class OneBlasThread:
         with self._lock:
             self._holders -= 1
             if self._holders == 0:
-                _take_control(ThreadpoolController())
+                _take_control(self._libraries())
                 self._limits.restore_original_limits()
+
+    def _libraries(self) -> ThreadpoolController:
+        """The libraries in this process, looked for again when something was imported: that takes milliseconds."""
+        if self._found is None or len(sys.modules) != self._modules:
+            self._modules, self._found = len(sys.modules), ThreadpoolController()
+        return self._found
 
 
 def _take_control(libraries: ThreadpoolController) -> None:

@@ -31,7 +31,7 @@ def choose_executor(client: Any, source: Source) -> Executor:
     """
     if client is None and ("distributed" not in sys.modules or source.in_memory):
         return InProcess()
-    from dnmf.passes.graph import OnCluster, client_at, current_client
+    from dnmf.passes.workers import OnCluster, client_at, current_client
 
     if client is None:
         found = current_client()

@@ -1,100 +1,75 @@
-"""Passes on a dask cluster: a task for each group of panels, a fixed binary tree above them."""
+"""The tasks of a pass and what they wait for: a visit for each group of panels, a fixed binary tree above them."""
 
-import contextlib
-import logging
-import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import CancelledError
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, default_client, wait
-from distributed.client import Future
-from distributed.comm import CommClosedError
 
-import dnmf
-from dnmf.errors import ClusterError, DnmfError
-from dnmf.options import format_bytes
-from dnmf.passes.executor import Executor, Job
+from dnmf.passes.executor import Job
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, add, tree_levels
 from dnmf.passes.visit import visit_group
-from dnmf.passes.warm import Kernels, load_compiled_kernels
-from dnmf.plan import Group, Machine
-from dnmf.sources.kept import KEPT
+from dnmf.plan import Group
+from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.source import Rows, Source
 
-log = logging.getLogger("dnmf")
-CONNECT_TIMEOUT_S = 30
-TASK_RETRIES = 2
-PASS_TRIES = 3
-ASK_TRIES = 3
-ASK_PAUSE_S = 1.0
-POLL_S = 2.0
 VISIT = "dnmf-visit"
-LOST = (CancelledError, CommClosedError, TimeoutError, ConnectionError)
 
 
-def client_at(address: str) -> Client:
-    """Return a client of the scheduler at `address`, which may be the path of a scheduler file.
+class Home:
+    """A mark of the rows of a group that a worker keeps: small where it travels, as large as the rows to dask.
 
-    Raises
-    ------
-    ClusterError
-        No scheduler answers there.
+    Whatever depends on it is sent to the worker that has it, unless that one is far busier than others.
     """
-    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
-    try:
-        return Client(**where, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ClusterError(f"no scheduler answers at {address} ({error}); start one with: dask scheduler") from error
+
+    def __init__(self, nbytes: int):
+        self.nbytes = nbytes
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes
 
 
-def current_client() -> Client | None:
-    """Return the client dask would use now, None where there is none."""
-    try:
-        return default_client()
-    except ValueError:
-        return None
+def pass_graph(jobs: Sequence[Job], work: Work, target: str | None, homes: Sequence[Any] = ()) -> Any:
+    """Return the delayed sum over `jobs`; each visit goes to its home, where these are given.
+
+    The fixed factors are one node: they travel to each worker once.
+    """
+    return _sum(_visits(jobs, work, target, homes))
+
+
+def first_pass_graph(jobs: Sequence[Job], work: Work) -> list[Any]:
+    """Return the delayed sum over `jobs` and the delayed home of each."""
+    visits, home = _visits(jobs, work, None, ()), dask.delayed(_home, pure=False)
+    mark = uuid.uuid4().hex
+    return [_sum(visits)] + [
+        home(visit, job.source, job.group, dask_key_name=f"dnmf-home-{number}-{mark}")
+        for number, (visit, job) in enumerate(zip(visits, jobs, strict=True))
+    ]
+
+
+def calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Any:
+    """Return the delayed list of the results of all calls."""
+    mark = uuid.uuid4().hex
+    call = dask.delayed(function, pure=False)
+    return dask.delayed(list)([call(*a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)])
+
+
+def place_of(key: Any, jobs: Sequence[Job]) -> str:
+    """Return what a task works on, in words: the rows of the data where its name tells."""
+    name, _, rest = str(key).rpartition(f"{VISIT}-")
+    if name or not rest.split("-")[0].isdigit() or not jobs:
+        return f"the task {key}"
+    job = jobs[int(rest.split("-")[0])]
+    return f"rows {job.group.start}:{job.group.stop} of {job.source.address}"
 
 
 def visit_on_worker(source: Source, blocks: list[Any], group: Group, work: Work, **where: Any) -> Statistics:
     """Return the statistics of a group; `blocks` are the dask blocks the scheduler computed for it, if any."""
+    where.pop("home", None)  # it has done its work by lying here
     if blocks:
         source = source.with_blocks(blocks)  # type: ignore[attr-defined]
     return visit_group(source, group, work, **where)
-
-
-def _forget_rows(mark: str) -> None:
-    KEPT.forget(mark)
-
-
-def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
-    """What one worker says of itself, after everything a task needs has been imported."""
-    import psutil
-
-    from dnmf import __version__
-
-    load_compiled_kernels(kernels)
-    KEPT.forget_abandoned()
-    limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
-    return {
-        "version": __version__,
-        "threads": dask_worker.state.nthreads,
-        "memory": int(limit),
-        "base": psutil.Process().memory_info().rss,
-    }
-
-
-def _opening_trouble(source: Source) -> str:
-    """Return why this worker cannot open the source, an empty text if it can."""
-    try:
-        source.read(0, 1)
-    except (DnmfError, OSError) as error:
-        return str(error)
-    return ""
 
 
 def read_on_worker(source: Source, blocks: list[Any], start: int, stop: int) -> Rows:
@@ -102,211 +77,47 @@ def read_on_worker(source: Source, blocks: list[Any], start: int, stop: int) -> 
     return source.with_blocks(blocks).read(start, stop)  # type: ignore[attr-defined]
 
 
-class OnCluster(Executor):
-    """The workers of a dask client.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        Connected to a scheduler.
-    wait_s : float
-        How long to wait for the first worker.
-    stall_timeout_s : float
-        For how long all workers may be paused or gone before the pass is given up.
-    owned : bool
-        Whether the client is closed with the executor.
-    """
-
-    remote = True
-
-    def __init__(self, client: Client, *, wait_s: float = 60.0, stall_timeout_s: float = 120.0, owned: bool = False):
-        self._owned = owned
-        self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
-        self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
-        try:
-            self._wait_for_a_worker()
-        except BaseException:
-            self.close()
-            raise
-
-    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
-        """The least any worker offers.
-
-        Raises
-        ------
-        ClusterError
-            The workers cannot import dnmf, or have another version of it.
-        """
-        facts = self._ask(_worker_facts, kernels)
-        for address, fact in facts.items():
-            if fact["version"] != dnmf.__version__:
-                raise ClusterError(
-                    f"worker {address} has dnmf {fact['version']}, this process {dnmf.__version__}; install the same"
-                )
-        values = list(facts.values())
-        memory = min(fact["memory"] for fact in values)
-        return Machine(
-            threads=max(fact["threads"] for fact in values),
-            memory_bytes=min(memory, memory_bytes) if memory_bytes else memory,
-            base_bytes=max(fact["base"] for fact in values),
-        )
-
-    def count_processes(self) -> int:
-        """The workers there are now."""
-        return max(1, len(self._workers()))
-
-    def forget(self, mark: str) -> None:
-        """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
-        if self.client.status == "running":  # else it would wait for a scheduler that may be gone
-            with contextlib.suppress(OSError, *LOST):
-                self.client.run(_forget_rows, mark)
-
-    def close(self) -> None:
-        """Close the client, if it was opened for this executor."""
-        if self._owned:
-            self.client.close()
-
-    def read(self, parts: Sequence[tuple[Source, int, int]]) -> list[Rows]:
-        """Return rows in this process; blocks of a dask array are computed, or already are, on the workers."""
-        if not any(source.blocks_are_tasks for source, _, _ in parts):
-            return super().read(parts)
-        return self.call_each(
-            read_on_worker,
-            [(source.with_blocks([]), source.blocks(), *span) for source, *span in parts],  # type: ignore[attr-defined]
-        )
-
-    def preflight(self, source: Source) -> None:
-        """Let every worker open the source by its path."""
-        if source.in_memory or source.blocks_are_tasks:
-            return
-        for address, trouble in self._ask(_opening_trouble, source).items():
-            if trouble:
-                raise ClusterError(
-                    f"worker {address} cannot read the data: {trouble}. Every worker needs the same path"
-                )
-
-    def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-        """Return what `function` returns on every worker; one that dies meanwhile is asked again when it is back."""
-        trouble: Exception = ConnectionError("it has no worker")
-        for attempt in range(ASK_TRIES):
-            if attempt:
-                time.sleep(ASK_PAUSE_S)
-            try:
-                answers: dict[str, Any] = self.client.run(function, *arguments)
-                if answers:
-                    return answers
-                self._wait_for_a_worker()
-            except ModuleNotFoundError as error:
-                raise ClusterError(
-                    f"{self.name}: a worker cannot import {error.name}; install dnmf on the workers"
-                ) from error
-            except LOST as error:
-                trouble = error
-        raise ClusterError(f"{self.name} does not answer ({type(trouble).__name__}: {trouble})")
-
-    def _wait_for_a_worker(self) -> None:
-        try:
-            self.client.wait_for_workers(1, timeout=self.wait_s)
-        except TimeoutError:
-            raise ClusterError(
-                f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
-            ) from None
-
-    def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
-        """Return the sum over all jobs; a pass that loses its workers is run again."""
-        return self._compute(lambda: _pass_graph(jobs, work, target), jobs)
-
-    def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Return ``function(*a)`` for each ``a``, as tasks."""
-        calls = list(arguments)
-        return self._compute(lambda: _calls_graph(function, calls), ())
-
-    def _compute(self, make_graph: Callable[[], Any], jobs: Sequence[Job]) -> Any:
-        """Return the result of a graph, run again when workers died over it.
-
-        Dask blames every task a dying worker had been given, so the one it names may be innocent; the one it names
-        twice is not.
-        """
-        blamed: set[str] = set()
-        while True:
-            try:
-                return self._result(make_graph())
-            except KilledWorker as error:
-                place = _place_of(error.task, jobs)
-                if place in blamed or len(blamed) + 1 == PASS_TRIES:
-                    raise ClusterError(
-                        f"{self.name}: workers died again and again while they worked on {place}, or on what they were "
-                        f"given with it ({error}). Look at the workers' logs and their memory, then resume from the "
-                        "last checkpoint"
-                    ) from error
-                blamed.add(place)
-                log.warning("%s: workers died while they worked on %s; running the pass again", self.name, place)
-
-    def _result(self, root: Any) -> Any:
-        future = None
-        try:
-            future = self.client.compute(root, retries=TASK_RETRIES)
-            with self.client.as_current():
-                self._wait(future)
-            return future.result()
-        except LOST as error:
-            raise ClusterError(
-                f"{self.name} was lost during a pass ({type(error).__name__}); start it again. What was committed to a "
-                "store is not affected"
-            ) from error
-        finally:
-            if future is not None:
-                future.release()
-
-    def _workers(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.client.scheduler_info(n_workers=-1).get("workers", {})
-        return found
-
-    def _wait(self, future: Future) -> None:
-        """Return when `future` is done; raise when no worker could have moved it for too long."""
-        standing_since = None
-        while True:
-            if self.client.status != "running":  # what is asked of it now would wait for its own, longer timeouts
-                raise ConnectionError(f"the connection to the scheduler is {self.client.status}")
-            try:
-                wait(future, timeout=POLL_S)
-                return
-            except TimeoutError:
-                standing_since = self._standing_since(standing_since)
-
-    def _standing_since(self, since: float | None) -> float | None:
-        workers = self._workers()
-        if any(worker.get("status") == "running" for worker in workers.values()):
-            return None
-        now = time.monotonic()
-        if since is not None and now - since > self.stall_timeout_s:
-            found = ", ".join(
-                f"{address}: {worker.get('status')}, {format_bytes(worker.get('metrics', {}).get('memory', 0))}"
-                for address, worker in workers.items()
-            )
-            raise ClusterError(
-                f"{self.name}: no worker has been running for {self.stall_timeout_s:g} s "
-                f"({found or 'none is left'}). Give the workers more memory or start new ones, then resume from the "
-                "last checkpoint"
-            )
-        return now if since is None else since
+def _home(_visited: Statistics, source: KeptSource, group: Group) -> Home:
+    """The home of a group: this worker, where it was visited just now."""
+    return Home(KEPT.bytes_kept(source.keep.mark, group.start, group.stop))
 
 
-def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
-    """Return the delayed sum over `jobs`. The fixed factors are one node: they travel to each worker once.
+def _visits(jobs: Sequence[Job], work: Work, target: str | None, homes: Sequence[Any]) -> list[Any]:
+    """The delayed statistics of each job.
 
     The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
     a large group than it can run, which spreads them evenly and exposes few of them to its death.
     """
     mark = uuid.uuid4().hex
     shared = dask.delayed(work, name=f"dnmf-work-0-{mark}", traverse=False)
-    visit, plus = dask.delayed(visit_on_worker, pure=False), dask.delayed(add, pure=False)
-    nodes = []
+    visit, visits = dask.delayed(visit_on_worker, pure=False), []
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
         where = {"given": job.given, "target": target, "dask_key_name": f"{VISIT}-{number}-{mark}"}
-        nodes.append(visit(source, blocks, job.group, shared, **where))
+        if homes:
+            where["home"] = homes[number]
+        visits.append(visit(source, blocks, job.group, shared, **where))
+        if not homes:
+            _spread(visits[-1])
+    return visits
+
+
+def _spread(visit: Any) -> None:
+    """Let dask spread a task like one that reads data, which it is, also where there are few of them.
+
+    Else it would send all of them to the worker that happens to have the fixed factors. There is no public way to
+    say so; where dask does not know this one, it goes by the number of tasks.
+    """
+    task = visit.dask[visit.key]
+    if hasattr(task, "_data_producer"):
+        task._data_producer = True
+
+
+def _sum(nodes: list[Any]) -> Any:
+    """The delayed sum of statistics, associated as a binary tree over their order."""
+    mark = uuid.uuid4().hex
+    plus = dask.delayed(add, pure=False)
     for depth, level in enumerate(tree_levels(len(nodes))):
         nodes = [
             nodes[pair[0]] if len(pair) == 1
@@ -314,19 +125,3 @@ def _pass_graph(jobs: Sequence[Job], work: Work, target: str | None) -> Any:
             for place, pair in enumerate(level)
         ]  # fmt: skip
     return nodes[0]
-
-
-def _calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Any:
-    """Return the delayed list of the results of all calls."""
-    mark = uuid.uuid4().hex
-    call = dask.delayed(function, pure=False)
-    return dask.delayed(list)([call(*a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)])
-
-
-def _place_of(key: Any, jobs: Sequence[Job]) -> str:
-    """What a task works on, in words: the rows of the data where its name tells."""
-    name, _, rest = str(key).rpartition(f"{VISIT}-")
-    if name or not rest.split("-")[0].isdigit() or not jobs:
-        return f"the task {key}"
-    job = jobs[int(rest.split("-")[0])]
-    return f"rows {job.group.start}:{job.group.stop} of {job.source.address}"

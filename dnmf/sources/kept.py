@@ -59,9 +59,11 @@ class KeptRows:
         for mark in [mark for mark, at in list(self._visited.items()) if now - at > FORGOTTEN_AFTER_S]:
             self.forget(mark)
 
-    def bytes_kept(self, mark: str) -> int:
-        """Return how many bytes are kept under a mark."""
-        return self._bytes.get(mark, 0)
+    def bytes_kept(self, mark: str, start: int, stop: int) -> int:
+        """Return how many bytes of rows `start:stop` are kept under a mark."""
+        with self._lock:
+            spans = self._rows.get(mark, {}).items()
+            return sum(rows.nbytes for span, rows in spans if start <= span[0] and span[1] <= stop)
 
 
 def _compact(rows: Rows) -> Rows:

@@ -18,9 +18,9 @@ from distributed import Client, LocalCluster
 import dnmf
 from dnmf.fitting.events import PassDone
 from dnmf.passes.executor import run_pass
-from dnmf.passes.graph import OnCluster
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.warm import Kernels
+from dnmf.passes.workers import OnCluster
 from dnmf.plan import Machine, Shape, make_plan
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}

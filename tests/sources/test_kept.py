@@ -57,7 +57,7 @@ def test_no_more_is_kept_than_there_is_room_for(planted):
     rows, store = planted[:10], KeptRows()
     keep = Keep("small", int(2.5 * rows.nbytes))
     assert [store.offer(keep, i, i + 10, rows) for i in range(4)] == [True, True, False, False]
-    assert store.bytes_kept("small") == 2 * rows.nbytes
+    assert store.bytes_kept("small", 0, 1000) == 2 * rows.nbytes
     assert store.find(keep, 2, 12) is None
 
 
@@ -75,7 +75,7 @@ def test_what_nobody_came_for_is_let_go(planted, monkeypatch):
         store.find(Keep(mark, 10**6), 0, 5)
     monkeypatch.setattr(kept, "FORGOTTEN_AFTER_S", -1)
     store.forget_abandoned()
-    assert store.bytes_kept("left") == store.bytes_kept("in use") == 0
+    assert store.bytes_kept("left", 0, 1000) == store.bytes_kept("in use", 0, 1000) == 0
 
 
 def test_a_task_that_is_late_brings_nothing_back(planted):

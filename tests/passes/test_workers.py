@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import time
 
 import dask.array
 import numpy as np
@@ -11,14 +12,15 @@ from dask.utils import key_split
 from distributed.comm import CommClosedError
 
 import dnmf
-from dnmf.passes import graph
+from dnmf.passes import graph, workers
 from dnmf.passes.executor import Executor, Job, run_pass
-from dnmf.passes.graph import OnCluster
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.threads import InProcess
 from dnmf.passes.warm import Kernels
+from dnmf.passes.workers import OnCluster
 from dnmf.plan import Group, Machine, Shape, make_plan
+from dnmf.sources.kept import Keep, KeptSource
 from dnmf.sources.memory import MemorySource
 
 KERNELS = Kernels(2, "float32")
@@ -43,9 +45,19 @@ def _dependencies(root):
     return {key: set(task.dependencies) for key, task in convert_legacy_graph(dsk).items()}
 
 
+class Slow(MemorySource):
+    """A matrix whose reading takes a moment, as it does from a disk."""
+
+    in_memory = False
+
+    def read(self, start, stop):
+        time.sleep(0.05)
+        return super().read(start, stop)
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 8])
 def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, work, count):
-    needs = _dependencies(graph._pass_graph(_jobs(MemorySource(planted), count), work, None))
+    needs = _dependencies(graph.pass_graph(_jobs(MemorySource(planted), count), work, None))
     kinds = {kind: [key for key in needs if key_split(key) == kind] for kind in ("dnmf-work", "dnmf-visit", "dnmf-add")}
     assert [len(keys) for keys in kinds.values()] == [1, count, count - 1]
     assert len(needs) == 2 * count
@@ -57,8 +69,40 @@ def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, wor
 
 
 def test_no_two_passes_share_a_task(planted, work):
-    first, second = (graph._pass_graph(_jobs(MemorySource(planted), 3), work, None) for _ in range(2))
+    first, second = (graph.pass_graph(_jobs(MemorySource(planted), 3), work, None) for _ in range(2))
     assert not set(_dependencies(first)) & set(_dependencies(second))
+
+
+def test_each_visit_of_a_later_pass_depends_on_the_home_of_its_rows(planted, work):
+    source = KeptSource(MemorySource(planted), Keep("here", 10**6))
+    jobs = _jobs(source, 4)
+    total, *homes = graph.first_pass_graph(jobs, work)
+    assert [key_split(key) for key in _dependencies(total)].count("dnmf-home") == 0
+    for number, home in enumerate(homes):
+        visits = [key for key in _dependencies(home)[home.key] if key_split(key) == "dnmf-visit"]
+        assert [key.split("-")[2] for key in visits] == [str(number)]
+    needs = _dependencies(graph.pass_graph(jobs, work, None, homes))
+    later = sorted(key for key in needs if any(key_split(need) == "dnmf-home" for need in needs[key]))
+    assert [key_split(key) for key in later] == ["dnmf-visit"] * 4
+    assert [needs[key] & {home.key for home in homes} for key in later] == [{home.key} for home in homes]
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_even_few_visits_are_spread_over_the_workers(planted, work, client, count):
+    before = client.run(lambda dask_worker: dask_worker.state.executed_count)
+    OnCluster(client).add_up(_jobs(Slow(planted), count), work, None)
+    after = client.run(lambda dask_worker: dask_worker.state.executed_count)
+    assert sum(after[worker] > before[worker] for worker in before) >= min(count, len(before)) - 1
+
+
+def test_rows_are_visited_where_they_are_kept(planted, work, client):
+    where, source = OnCluster(client), KeptSource(Slow(planted), Keep("one fit", 10**9))
+    jobs = [Job(source.for_rows(job.group.start, job.group.stop), job.group) for job in _jobs(source, 12)]
+    passes = [where.add_up(jobs, work, None) for _ in range(4)]
+    where.forget("one fit")
+    assert passes[0].bytes_from_memory == 0
+    assert passes[-1].bytes_from_memory > 0.5 * passes[-1].bytes_read
+    np.testing.assert_array_equal(passes[-1].models[0].P, passes[0].models[0].P)
 
 
 @pytest.mark.parametrize("count", [1, 3, 6, 7])
@@ -148,7 +192,7 @@ class Restless:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(graph, "ASK_PAUSE_S", 0.0)
+    monkeypatch.setattr(workers, "ASK_PAUSE_S", 0.0)
 
 
 def _facts(**changed):
@@ -162,7 +206,7 @@ def test_a_worker_that_dies_while_it_is_asked_is_asked_again():
 
 def test_workers_that_never_answer_are_a_ClusterError():
     with pytest.raises(dnmf.ClusterError, match="does not answer.*gone"):
-        OnCluster(Restless(*[CommClosedError("gone")] * graph.ASK_TRIES)).machine(None, KERNELS)
+        OnCluster(Restless(*[CommClosedError("gone")] * workers.ASK_TRIES)).machine(None, KERNELS)
 
 
 def test_a_worker_with_another_version_is_named():
@@ -194,7 +238,7 @@ def test_a_path_that_workers_cannot_see_is_refused_with_the_worker_and_the_path(
 
 def test_a_task_is_named_by_the_rows_it_works_on(planted):
     jobs = _jobs(MemorySource(planted, address="cells.zarr"), 6)
-    assert graph._place_of("dnmf-visit-2-0123abcd", jobs) == "rows 200:300 of cells.zarr"
-    assert graph._place_of("dnmf-add-0-1-0123abcd", jobs) == "the task dnmf-add-0-1-0123abcd"
-    assert graph._place_of(("random-0123", 0, 1), jobs) == "the task ('random-0123', 0, 1)"
-    assert graph._place_of("dnmf-call-1-0123abcd", ()) == "the task dnmf-call-1-0123abcd"
+    assert graph.place_of("dnmf-visit-2-0123abcd", jobs) == "rows 200:300 of cells.zarr"
+    assert graph.place_of("dnmf-add-0-1-0123abcd", jobs) == "the task dnmf-add-0-1-0123abcd"
+    assert graph.place_of(("random-0123", 0, 1), jobs) == "the task ('random-0123', 0, 1)"
+    assert graph.place_of("dnmf-call-1-0123abcd", ()) == "the task dnmf-call-1-0123abcd"

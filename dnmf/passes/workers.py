@@ -1,0 +1,293 @@
+"""Passes on the workers of a dask cluster."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, KilledWorker, default_client, wait
+from distributed.client import Future
+from distributed.comm import CommClosedError
+
+import dnmf
+from dnmf.errors import ClusterError, DnmfError
+from dnmf.options import format_bytes
+from dnmf.passes.executor import Executor, Job
+from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
+from dnmf.passes.problem import Work
+from dnmf.passes.statistics import Statistics
+from dnmf.passes.warm import Kernels, load_compiled_kernels
+from dnmf.plan import Machine
+from dnmf.sources.kept import KEPT, KeptSource
+from dnmf.sources.source import Rows, Source
+
+log = logging.getLogger("dnmf")
+CONNECT_TIMEOUT_S = 30
+TASK_RETRIES = 2
+PASS_TRIES = 3
+ASK_TRIES = 3
+ASK_PAUSE_S = 1.0
+POLL_S = 2.0
+LOST = (CancelledError, CommClosedError, TimeoutError, ConnectionError)
+
+
+def client_at(address: str) -> Client:
+    """Return a client of the scheduler at `address`, which may be the path of a scheduler file.
+
+    Raises
+    ------
+    ClusterError
+        No scheduler answers there.
+    """
+    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+    try:
+        return Client(**where, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(f"no scheduler answers at {address} ({error}); start one with: dask scheduler") from error
+
+
+def current_client() -> Client | None:
+    """Return the client dask would use now, None where there is none."""
+    try:
+        return default_client()
+    except ValueError:
+        return None
+
+
+def _forget_rows(mark: str) -> None:
+    KEPT.forget(mark)
+
+
+def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
+    """What one worker says of itself, after everything a task needs has been imported."""
+    import psutil
+
+    from dnmf import __version__
+
+    load_compiled_kernels(kernels)
+    KEPT.forget_abandoned()
+    limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
+    return {
+        "version": __version__,
+        "threads": dask_worker.state.nthreads,
+        "memory": int(limit),
+        "base": psutil.Process().memory_info().rss,
+    }
+
+
+def _opening_trouble(source: Source) -> str:
+    """Return why this worker cannot open the source, an empty text if it can."""
+    try:
+        source.read(0, 1)
+    except (DnmfError, OSError) as error:
+        return str(error)
+    return ""
+
+
+class OnCluster(Executor):
+    """The workers of a dask client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected to a scheduler.
+    wait_s : float
+        How long to wait for the first worker.
+    stall_timeout_s : float
+        For how long all workers may be paused or gone before the pass is given up.
+    owned : bool
+        Whether the client is closed with the executor.
+    """
+
+    remote = True
+
+    def __init__(self, client: Client, *, wait_s: float = 60.0, stall_timeout_s: float = 120.0, owned: bool = False):
+        self._owned = owned
+        self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
+        self._homes: dict[str, list[Future]] = {}
+        self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
+        try:
+            self._wait_for_a_worker()
+        except BaseException:
+            self.close()
+            raise
+
+    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
+        """The least any worker offers.
+
+        Raises
+        ------
+        ClusterError
+            The workers cannot import dnmf, or have another version of it.
+        """
+        facts = self._ask(_worker_facts, kernels)
+        for address, fact in facts.items():
+            if fact["version"] != dnmf.__version__:
+                raise ClusterError(
+                    f"worker {address} has dnmf {fact['version']}, this process {dnmf.__version__}; install the same"
+                )
+        values = list(facts.values())
+        memory = min(fact["memory"] for fact in values)
+        return Machine(
+            threads=max(fact["threads"] for fact in values),
+            memory_bytes=min(memory, memory_bytes) if memory_bytes else memory,
+            base_bytes=max(fact["base"] for fact in values),
+        )
+
+    def count_processes(self) -> int:
+        """The workers there are now."""
+        return max(1, len(self._workers()))
+
+    def forget(self, mark: str) -> None:
+        """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
+        for home in self._homes.pop(mark, []):
+            home.release()
+        if self.client.status == "running":  # else it would wait for a scheduler that may be gone
+            with contextlib.suppress(OSError, *LOST):
+                self.client.run(_forget_rows, mark)
+
+    def close(self) -> None:
+        """Close the client, if it was opened for this executor."""
+        if self._owned:
+            self.client.close()
+
+    def read(self, parts: Sequence[tuple[Source, int, int]]) -> list[Rows]:
+        """Return rows in this process; blocks of a dask array are computed, or already are, on the workers."""
+        if not any(source.blocks_are_tasks for source, _, _ in parts):
+            return super().read(parts)
+        return self.call_each(
+            read_on_worker,
+            [(source.with_blocks([]), source.blocks(), *span) for source, *span in parts],  # type: ignore[attr-defined]
+        )
+
+    def preflight(self, source: Source) -> None:
+        """Let every worker open the source by its path."""
+        if source.in_memory or source.blocks_are_tasks:
+            return
+        for address, trouble in self._ask(_opening_trouble, source).items():
+            if trouble:
+                raise ClusterError(
+                    f"worker {address} cannot read the data: {trouble}. Every worker needs the same path"
+                )
+
+    def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Return what `function` returns on every worker; one that dies meanwhile is asked again when it is back."""
+        trouble: Exception = ConnectionError("it has no worker")
+        for attempt in range(ASK_TRIES):
+            if attempt:
+                time.sleep(ASK_PAUSE_S)
+            try:
+                answers: dict[str, Any] = self.client.run(function, *arguments)
+                if answers:
+                    return answers
+                self._wait_for_a_worker()
+            except ModuleNotFoundError as error:
+                raise ClusterError(
+                    f"{self.name}: a worker cannot import {error.name}; install dnmf on the workers"
+                ) from error
+            except LOST as error:
+                trouble = error
+        raise ClusterError(f"{self.name} does not answer ({type(trouble).__name__}: {trouble})")
+
+    def _wait_for_a_worker(self) -> None:
+        try:
+            self.client.wait_for_workers(1, timeout=self.wait_s)
+        except TimeoutError:
+            raise ClusterError(
+                f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
+            ) from None
+
+    def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
+        """Return the sum over all jobs; a pass that loses its workers is run again.
+
+        The first pass that may keep rows leaves a mark of each group with the worker that has them; the passes after
+        it depend on these, so dask sends each visit to where its rows are. A mark that is lost with its worker is
+        made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
+        """
+        mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
+        homes = self._homes.get(mark, [])
+        if homes or not mark or target is not None:
+            return self._compute(lambda: [pass_graph(jobs, work, target, homes)], jobs)[0].result()
+        total, *homes = self._compute(lambda: first_pass_graph(jobs, work), jobs)
+        self._homes[mark] = homes
+        return total.result()
+
+    def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Return ``function(*a)`` for each ``a``, as tasks."""
+        calls = list(arguments)
+        return self._compute(lambda: [calls_graph(function, calls)], ())[0].result()
+
+    def _compute(self, make_graph: Callable[[], list[Any]], jobs: Sequence[Job]) -> list[Future]:
+        """Return the futures of a graph, the first of them done; it is run again when workers died over it.
+
+        Dask blames every task a dying worker had been given, so the one it names may be innocent; the one it names
+        twice is not.
+        """
+        blamed: set[str] = set()
+        while True:
+            try:
+                return self._result(make_graph())
+            except KilledWorker as error:
+                place = place_of(error.task, jobs)
+                if place in blamed or len(blamed) + 1 == PASS_TRIES:
+                    raise ClusterError(
+                        f"{self.name}: workers died again and again while they worked on {place}, or on what they were "
+                        f"given with it ({error}). Look at the workers' logs and their memory, then resume from the "
+                        "last checkpoint"
+                    ) from error
+                blamed.add(place)
+                log.warning("%s: workers died while they worked on %s; running the pass again", self.name, place)
+
+    def _result(self, roots: list[Any]) -> list[Future]:
+        futures: list[Future] = []
+        try:
+            futures = self.client.compute(roots, retries=TASK_RETRIES)
+            with self.client.as_current():
+                self._wait(futures[0])
+            futures[0].result()  # raises what the task raised
+            return futures
+        except BaseException as error:
+            for future in futures:
+                future.release()
+            if not isinstance(error, LOST):
+                raise
+            raise ClusterError(
+                f"{self.name} was lost during a pass ({type(error).__name__}); start it again. What was committed to a "
+                "store is not affected"
+            ) from error
+
+    def _workers(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.scheduler_info(n_workers=-1).get("workers", {})
+        return found
+
+    def _wait(self, future: Future) -> None:
+        """Return when `future` is done; raise when no worker could have moved it for too long."""
+        standing_since = None
+        while True:
+            if self.client.status != "running":  # what is asked of it now would wait for its own, longer timeouts
+                raise ConnectionError(f"the connection to the scheduler is {self.client.status}")
+            try:
+                wait(future, timeout=POLL_S)
+                return
+            except TimeoutError:
+                standing_since = self._standing_since(standing_since)
+
+    def _standing_since(self, since: float | None) -> float | None:
+        workers = self._workers()
+        if any(worker.get("status") == "running" for worker in workers.values()):
+            return None
+        now = time.monotonic()
+        if since is not None and now - since > self.stall_timeout_s:
+            found = ", ".join(
+                f"{address}: {worker.get('status')}, {format_bytes(worker.get('metrics', {}).get('memory', 0))}"
+                for address, worker in workers.items()
+            )
+            raise ClusterError(
+                f"{self.name}: no worker has been running for {self.stall_timeout_s:g} s "
+                f"({found or 'none is left'}). Give the workers more memory or start new ones, then resume from the "
+                "last checkpoint"
+            )
+        return now if since is None else since
