@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.plan import Machine, Plan, Shape, make_plan
+from dnmf.memory import Machine, Shape
+from dnmf.plan import Plan, make_plan
 from dnmf.sources.source import Layout, even_cuts
 
 GB = 1e9

@@ -227,12 +227,12 @@ def workers_table(record: Record) -> str:
         return "Not measured yet: `python -m benchmarks.workers`."
     rows = [
         [one["name"], "own core" if one["pinned"] else "free", f"{one['wall_1']:.2f}", f"{one['wall_2']:.2f}",
-         f"**{one['wall_1'] / one['wall_2']:.2f}**",
+         f"**{one['wall_1'] / one['wall_2']:.2f}**", f"{2 * one['wall_1'] / one['wall_apart']:.2f}",
          *(f"{one[name]:.2f}" for name in ("cpu_1", "cpu_2", "visits_1", "visits_2")),
          f"{one['objective']:.9g}" if one["same_bits"] else "**differs**"]
         for one in record["measurements"]
     ]  # fmt: skip
-    head = ("store", "workers run on", "one worker, s a pass", "two", "ratio", "CPU s, one", "two",
+    head = ("store", "workers run on", "one worker, s a pass", "two", "ratio", "two fits apart", "CPU s, one", "two",
             "s in visits, one", "two", "objective of both")  # fmt: skip
     size = f"Rank {record['rank']}, {record['measurements'][0]['decoded_gb']:.0f} GB decoded, seconds a pass (medians):"
     return f"{size}\n\n{table(head, rows)}"

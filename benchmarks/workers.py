@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,6 +47,9 @@ class Compared:
         That were timed with each number of workers.
     wall_1, wall_2 : float
         Seconds a pass with one worker and with two, medians.
+    wall_apart : float
+        Seconds a pass of two fits that share nothing but the machine, each with one worker, at the same time: twice
+        `wall_1` over this is what two workers could reach at best here.
     cpu_1, cpu_2 : float
         CPU seconds a pass of the workers.
     visits_1, visits_2 : float
@@ -63,6 +67,7 @@ class Compared:
     passes: int
     wall_1: float
     wall_2: float
+    wall_apart: float
     cpu_1: float
     cpu_2: float
     visits_1: float
@@ -158,15 +163,18 @@ def _stay_on(core: int) -> None:
 def compare(path: Path, name: str, decoded_gb: float, pinned: bool, how: argparse.Namespace) -> Compared:
     """Return what passes over a store take with one worker and with two, which take turns."""
     cores = sorted(os.sched_getaffinity(0)) if pinned else None
-    with workers(1, cores) as one, workers(2, cores) as two:
+    last = cores[::-1] if cores else None
+    with workers(1, cores) as one, workers(1, last) as other, workers(2, cores) as two, ThreadPoolExecutor(2) as pool:
         alone, both = Runs(one, how.rank), Runs(two, how.rank)
+        apart = Runs(one, how.rank), Runs(other, how.rank)
         for _ in range(how.turns):
             alone.fit(path, how.passes)
             both.fit(path, how.passes)
+            list(pool.map(lambda runs: runs.fit(path, how.passes), apart))
     return Compared(
-        name, decoded_gb, pinned, len(alone.walls), median(alone.walls), median(both.walls), median(alone.cpus),
-        median(both.cpus), median(alone.visits), median(both.visits), alone.objectives[-1],
-        alone.objectives == both.objectives,
+        name, decoded_gb, pinned, len(alone.walls), median(alone.walls), median(both.walls),
+        median(apart[0].walls + apart[1].walls), median(alone.cpus), median(both.cpus), median(alone.visits),
+        median(both.visits), alone.objectives[-1], alone.objectives == both.objectives,
     )  # fmt: skip
 
 
@@ -195,7 +203,8 @@ def main(arguments: list[str] | None = None) -> None:
             for pinned in (True, False):
                 one = compare(path, f"{kind} {codec}", size, pinned, how)
                 print(f"{one.name}, {size:.1f} GB, {'own cores' if pinned else 'free'}: {one.wall_1:.2f} / "
-                      f"{one.wall_2:.2f} s = {one.wall_1 / one.wall_2:.2f}; CPU {one.cpu_1:.2f}, {one.cpu_2:.2f} s; "
+                      f"{one.wall_2:.2f} s = {one.wall_1 / one.wall_2:.2f} (two fits apart: "
+                      f"{2 * one.wall_1 / one.wall_apart:.2f}); CPU {one.cpu_1:.2f}, {one.cpu_2:.2f} s; "
                       f"in visits {one.visits_1:.2f}, {one.visits_2:.2f} s; "
                       f"{'same bits' if one.same_bits else 'DIFFERENT BITS'}", flush=True)  # fmt: skip
                 found.append(asdict(one))

@@ -12,7 +12,26 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
-from dnmf.kernels.padding import padded
+from dnmf.memory import (
+    BLOCK_BYTES,
+    IN_PLACE_COPIES,
+    KEPT_SHARE,
+    MOST_SAMPLE_BYTES,
+    PANEL_COPIES,
+    ROOM_OF_OFFSETS,
+    UNEQUAL_PARTS,
+    USABLE_SHARE,
+    Machine,
+    MemoryNeed,
+    Shape,
+    advice,
+    border_bytes,
+    least_panel,
+    memory_need,
+    reading_bytes,
+    sample_bytes,
+    start_bytes,
+)
 from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
 
@@ -25,42 +44,6 @@ STATISTICS_SHARE = 16  # a group reads at least this many times what its statist
 OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
 PANELS_IN_GROUP = 8  # the first is not read ahead, nor anything while the last is in work
-IN_PLACE_COPIES = 2  # the panel in work and the one read ahead, where chunks are decoded straight into it
-PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
-ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
-UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
-USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
-KEPT_SHARE = 0.5  # at most for kept data: dask knows of it, and from 0.6 on would move results to disk to make room
-BLOCK_BYTES = 4 * 2**20
-MOST_BLOCK_ROWS = 2048
-ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
-MOST_SAMPLE_BYTES = 128 * 2**20
-SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
-MOST_STARTS = 8
-BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
-ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What one worker offers.
-
-    Attributes
-    ----------
-    threads : int
-        Tasks it runs at once.
-    memory_bytes : int
-        Its memory limit.
-    base_bytes : int
-        What the process takes before it has read anything, measured with everything imported.
-    starts : bool
-        Whether the start is computed in the same process as the passes.
-    """
-
-    threads: int
-    memory_bytes: int
-    base_bytes: int
-    starts: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,66 +53,6 @@ class Group:
     start: int
     stop: int
     panels: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes that decide how much a pass holds besides its panels.
-
-    Attributes
-    ----------
-    n_columns, rank : int
-        n and k.
-    itemsize : int
-        Bytes of a number in the computation, 4 or 8.
-    models : int
-        How many models one pass serves; a projection counts as so many as it has directions for a component.
-    kept_rows : int
-        Rows of W that stay in this process' memory at the end; 0 when W goes to disk.
-    """
-
-    n_columns: int
-    rank: int
-    itemsize: int
-    models: int = 1
-    kept_rows: int = 0
-
-    @property
-    def running_bytes(self) -> int:
-        """Of the sums of a task while rows come in: padded, in the dtype of the computation and in float64."""
-        return (8 + self.itemsize) * self.models * padded(self.rank) * self.n_columns
-
-    @property
-    def statistics_bytes(self) -> int:
-        """Of one set of sums: G, P and s in float64 for every model."""
-        return 8 * self.models * self.rank * (self.n_columns + self.rank + 1)
-
-
-@dataclass(frozen=True)
-class MemoryNeed:
-    """The projected peak of one worker, as a sum anyone can read (bytes)."""
-
-    base: int
-    panels: int
-    workspace: int
-    statistics: int
-    factors: int
-    start: int = 0
-    kept: int = 0
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.base + self.panels + self.workspace + self.statistics + self.factors + self.start + self.kept
-
-    def __str__(self) -> str:
-        return (
-            f"{format_bytes(self.total)} = {format_bytes(self.base)} process + {format_bytes(self.panels)} panels"
-            f" + {format_bytes(self.workspace)} workspace + {format_bytes(self.statistics)} statistics"
-            f" + {format_bytes(self.factors)} factors"
-            + (f" + {format_bytes(self.start)} start" if self.start else "")
-            + (f" + {format_bytes(self.kept)} kept data" if self.kept else "")
-        )
 
 
 @dataclass(frozen=True)
@@ -198,7 +121,7 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     else:
         panel_bytes, group_bytes, w_rows = cuts["panel_bytes"], cuts["group_bytes"], cuts["w_rows"]
     spare = _spare_bytes(layout, shape, machine, w_rows, group_bytes)
-    least = _least_panel(layout)
+    least = least_panel(layout)
     copies = IN_PLACE_COPIES if layout.in_place else PANEL_COPIES
     affordable = max(0, spare) // (copies * machine.threads)
     if cuts is None:
@@ -206,8 +129,8 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
     pieces = ((g.start, g.stop) for g in groups) if layout.panel_is_whole else (p for g in groups for p in g.panels)
     largest = max(_bytes_between(layout, *piece) for piece in pieces)
-    need = _memory_need(shape, machine, _reading_bytes(layout, largest), w_rows, len(groups))
-    need = replace(need, start=_start_bytes(layout, shape, machine))
+    need = memory_need(shape, machine, reading_bytes(layout, largest), w_rows, len(groups))
+    need = replace(need, start=start_bytes(layout, shape, machine))
     plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
     _refuse_if_too_large(plan, layout, machine, largest)
     return plan
@@ -218,7 +141,7 @@ def _group_bytes(layout: Layout, statistics: int) -> int:
     if layout.panel_is_whole:  # all blocks of a task are in memory together: no more of them than must be
         return max(LEAST_GROUP_BYTES, total // MOST_GROUPS)
     wished = min(max(total // GROUPS_WISHED, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
-    return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics, OBJECTS_IN_GROUP * _border_bytes(layout))
+    return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics, OBJECTS_IN_GROUP * border_bytes(layout))
 
 
 def _rounded_down(count: int) -> int:
@@ -242,23 +165,6 @@ def _w_rows(layout: Layout, group_bytes: int, shape: Shape) -> int:
 def _bytes_between(layout: Layout, start: int, stop: int) -> int:
     low, high = np.searchsorted(layout.cuts, [start, stop])
     return int(layout.bytes_before[high] - layout.bytes_before[low])
-
-
-def _least_panel(layout: Layout) -> int:
-    """Bytes of the largest piece that cannot be cut further."""
-    return int(np.max(np.diff(layout.bytes_before)))
-
-
-def _border_bytes(layout: Layout) -> int:
-    """What is decoded besides a panel that begins and ends inside stored objects: parts of the first and the last."""
-    return layout.object_bytes if _least_panel(layout) < layout.object_bytes else 0
-
-
-def _reading_bytes(layout: Layout, panel: int) -> int:
-    """What a thread holds of the data where its largest panel has so many bytes."""
-    if layout.in_place:
-        return IN_PLACE_COPIES * panel + layout.beside_bytes
-    return PANEL_COPIES * (panel + _border_bytes(layout))
 
 
 def _advance(layout: Layout, at: int, target: int, last: int) -> int:
@@ -288,29 +194,6 @@ def _cut_group(layout: Layout, first: int, last: int, panel_bytes: int) -> Group
     return Group(panels[0][0], panels[-1][1], tuple(panels))
 
 
-def _memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_groups: int) -> MemoryNeed:
-    threads, k, n = machine.threads, shape.rank, shape.n_columns
-    sets = 2 * threads + math.ceil(math.log2(max(2, n_groups)))
-    block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
-    block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
-    return MemoryNeed(
-        base=machine.base_bytes,
-        panels=threads * reading,
-        workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k + shape.running_bytes),
-        statistics=sets * shape.statistics_bytes,
-        factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
-    )
-
-
-def _start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:
-    """The sample twice (as read, and a stage's part of it), and what is computed from it for every start alive."""
-    if not machine.starts:
-        return 0
-    most = sample_bytes(machine)
-    sums = MOST_STARTS * BYTES_OF_START * shape.rank * shape.n_columns
-    return 2 * min(most, layout.total_bytes) + min(most, sums)
-
-
 def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tuple[Plan, int]:
     """Return the plan with the data kept in memory between passes, and how many bytes of it each process may keep.
 
@@ -325,16 +208,11 @@ def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tup
     return replace(plan, need=replace(plan.need, kept=part)), part
 
 
-def sample_bytes(machine: Machine) -> int:
-    """How large the sample of a start may be, and again everything that is computed from it."""
-    return min(MOST_SAMPLE_BYTES, machine.memory_bytes // SAMPLE_SHARE)
-
-
 def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
     """What is left for panels when everything else has its place."""
     n_groups = layout.total_bytes // max(1, group_bytes) + 1
-    fixed = _memory_need(shape, machine, _reading_bytes(layout, 0), w_rows, n_groups)
-    return int(USABLE_SHARE * machine.memory_bytes) - fixed.total - _start_bytes(layout, shape, machine)
+    fixed = memory_need(shape, machine, reading_bytes(layout, 0), w_rows, n_groups)
+    return int(USABLE_SHARE * machine.memory_bytes) - fixed.total - start_bytes(layout, shape, machine)
 
 
 def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: int) -> None:
@@ -346,15 +224,5 @@ def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: 
         f"a worker would need {plan.need}; {format_bytes(usable)} are usable of its limit of "
         f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "
         f"and cannot be cut below {smallest}. Try a memory limit of "
-        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}{_advice(plan.need)}"
+        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}{advice(plan.need)}"
     )
-
-
-def _advice(need: MemoryNeed) -> str:
-    """What else would help, by the part of the sum that is largest."""
-    parts = {"base": need.base, "panels": need.panels, "sums": need.statistics + need.factors}
-    return {
-        "base": ": most of it is the process itself",
-        "panels": ", fewer threads per worker, or smaller chunks (dnmf convert)",
-        "sums": ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose",
-    }[max(parts, key=lambda part: parts[part])]

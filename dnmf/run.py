@@ -19,12 +19,13 @@ from dnmf.fitting.start import start_at_random, start_from_H, start_from_sample,
 from dnmf.fitting.state import State
 from dnmf.fitting.step import first_state, reconsider
 from dnmf.fitting.surrogate import start_from_surrogate
+from dnmf.memory import Machine
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
-from dnmf.plan import Machine, Plan, keeping
+from dnmf.plan import Plan, keeping
 from dnmf.record import RunRecord, differences, versions
 from dnmf.sources import Source
 from dnmf.sources.kept import Keep

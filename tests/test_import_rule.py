@@ -12,7 +12,8 @@ LAYERS = [
     {"errors", "checksums"},
     {"options", "kernels"},
     {"sources"},
-    {"plan", "conversion"},
+    {"memory", "conversion"},
+    {"plan"},
     {"passes"},
     {"fitting", "checkpoint"},
     {"model", "record"},
@@ -22,7 +23,8 @@ LAYERS = [
     {"cli"},
 ]
 DASK_IS_MET_IN = {
-    "sources/dask_array.py", "passes/workers.py", "passes/choose.py", "cluster.py", "estimator.py", "cli/where.py",
+    "sources/dask_array.py", "passes/workers.py", "passes/graph.py", "passes/choose.py", "cluster.py",
+    "estimator.py", "cli/where.py",
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import BudgetError
-from dnmf.plan import USABLE_SHARE, Machine, Shape, keeping, make_plan
+from dnmf.memory import USABLE_SHARE, Machine, Shape
+from dnmf.plan import keeping, make_plan
 from dnmf.sources.source import Layout
 
 MIB = 2**20

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
+from dnmf.memory import Machine, Shape
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.workers import OnCluster
-from dnmf.plan import Machine, Shape, make_plan
+from dnmf.plan import make_plan
 from dnmf.sources.memory import MemorySource
 
 ROOT = Path(__file__).resolve().parents[1]

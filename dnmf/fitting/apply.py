@@ -6,13 +6,14 @@ import numpy as np
 import scipy.sparse
 
 from dnmf.errors import InputError
+from dnmf.memory import Shape
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.rows_out import create_rows_array, remove_array
 from dnmf.passes.warm import Kernels
-from dnmf.plan import Shape, make_plan
+from dnmf.plan import make_plan
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Source
 

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
+from dnmf.memory import Machine, Shape, sample_bytes
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor
 from dnmf.passes.warm import Kernels
-from dnmf.plan import Machine, Plan, Shape, make_plan, sample_bytes
+from dnmf.plan import Plan, make_plan
 from dnmf.sources.source import Layout, Source
 
 DIRECTIONS_PER_COMPONENT = 4

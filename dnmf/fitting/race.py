@@ -14,13 +14,14 @@ from dnmf.fitting.sample import Sample
 from dnmf.fitting.state import State
 from dnmf.fitting.step import Clock, advance, first_state
 from dnmf.fitting.update import normalize_rows
+from dnmf.memory import MOST_STARTS, Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.blocks import count_rows
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Problem, Work, make_problem
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.threads import InProcess
-from dnmf.plan import MOST_STARTS, Machine, Shape, make_plan
+from dnmf.plan import make_plan
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Rows, Source
 

@@ -10,11 +10,11 @@ from dnmf.fitting.loop import Engine
 from dnmf.fitting.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, race, sample_rows
 from dnmf.fitting.sample import Sample, affordable_rows
 from dnmf.fitting.update import normalize_rows, update_H
+from dnmf.memory import BYTES_OF_START
 from dnmf.options import FitOptions, Penalty
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import Statistics
-from dnmf.plan import BYTES_OF_START
 
 
 def start_from_H(H: np.ndarray, options: FitOptions) -> np.ndarray:

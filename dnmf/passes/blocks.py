@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dnmf.plan import BLOCK_BYTES, MOST_BLOCK_ROWS
+from dnmf.memory import BLOCK_BYTES, MOST_BLOCK_ROWS
 from dnmf.sources.source import CsrRows, Rows
 
 ROWS_IN_STEP = 64  # a block of many dense rows has a multiple of these

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import ClusterError, InputError
+from dnmf.memory import Machine
 from dnmf.passes.problem import SQUARES, Work
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
-from dnmf.plan import Group, Machine, Plan
+from dnmf.plan import Group, Plan
 from dnmf.sources.kept import KEPT, Keep, KeptSource
 from dnmf.sources.source import Rows, Source
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import psutil
 
+from dnmf.memory import Machine
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, Job
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Kernels, load_compiled_kernels
-from dnmf.plan import Machine
 from dnmf.sources.source import Source
 
 MOST_KEPT_BYTES = 64 * 2**20  # twice the largest array that glibc does not map by itself

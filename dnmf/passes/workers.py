@@ -14,13 +14,13 @@ from distributed.comm import CommClosedError
 
 import dnmf
 from dnmf.errors import ClusterError, DnmfError
+from dnmf.memory import Machine
 from dnmf.options import format_bytes
 from dnmf.passes.executor import Executor, Job
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels, load_compiled_kernels
-from dnmf.plan import Machine
 from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.source import Rows, Source
 

@@ -17,11 +17,12 @@ from distributed import Client, LocalCluster
 
 import dnmf
 from dnmf.fitting.events import PassDone
+from dnmf.memory import Machine, Shape
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.warm import Kernels
 from dnmf.passes.workers import OnCluster
-from dnmf.plan import Machine, Shape, make_plan
+from dnmf.plan import make_plan
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 

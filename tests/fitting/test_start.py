@@ -13,9 +13,10 @@ from dnmf.fitting.loop import Engine
 from dnmf.fitting.race import race_stages, sample_rows, work_of_alternation
 from dnmf.fitting.sample import sample_order
 from dnmf.fitting.start import start_at_random, start_from_sample
+from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions, Penalty
 from dnmf.passes.threads import InProcess
-from dnmf.plan import Machine, Shape, make_plan
+from dnmf.plan import make_plan
 from dnmf.sources import open_source
 
 

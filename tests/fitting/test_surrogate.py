@@ -17,11 +17,11 @@ from dnmf.fitting.loop import Engine
 from dnmf.fitting.race import Course, engine_in_memory
 from dnmf.fitting.start import race_on_sample
 from dnmf.fitting.surrogate import SurrogateCourse, coefficients, directions, project, start_from_surrogate
+from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Projection, Work
 from dnmf.passes.threads import InProcess
-from dnmf.plan import Machine, Shape
 from dnmf.sources import open_source
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Layout

@@ -14,13 +14,14 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import dnmf
 import dnmf.passes.visit
+from dnmf.memory import Machine, Shape
 from dnmf.passes.blas import OneBlasThread, one_blas_thread
 from dnmf.passes.executor import Job, run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Kernels
-from dnmf.plan import Group, Machine, Shape, make_plan
+from dnmf.plan import Group, make_plan
 from dnmf.sources.memory import MemorySource
 
 KERNELS = Kernels(2, "float32")

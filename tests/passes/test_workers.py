@@ -12,6 +12,7 @@ from dask.utils import key_split
 from distributed.comm import CommClosedError
 
 import dnmf
+from dnmf.memory import Machine, Shape
 from dnmf.passes import graph, workers
 from dnmf.passes.executor import Executor, Job, run_pass
 from dnmf.passes.problem import Work, make_problem
@@ -19,7 +20,7 @@ from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.threads import InProcess
 from dnmf.passes.warm import Kernels
 from dnmf.passes.workers import OnCluster
-from dnmf.plan import Group, Machine, Shape, make_plan
+from dnmf.plan import Group, make_plan
 from dnmf.sources.kept import Keep, KeptSource
 from dnmf.sources.memory import MemorySource
 

@@ -1,0 +1,175 @@
+"""How much memory a worker takes at its peak: a sum anyone can check, before anything is read."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnmf.kernels.padding import padded
+from dnmf.options import format_bytes
+from dnmf.sources.source import Layout
+
+IN_PLACE_COPIES = 2  # the panel in work and the one read ahead, where chunks are decoded straight into it
+PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
+ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
+UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
+USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
+KEPT_SHARE = 0.5  # at most for kept data: dask knows of it, and from 0.6 on would move results to disk to make room
+BLOCK_BYTES = 4 * 2**20
+MOST_BLOCK_ROWS = 2048
+ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
+MOST_SAMPLE_BYTES = 128 * 2**20
+SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
+MOST_STARTS = 8
+BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
+ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What one worker offers.
+
+    Attributes
+    ----------
+    threads : int
+        Tasks it runs at once.
+    memory_bytes : int
+        Its memory limit.
+    base_bytes : int
+        What the process takes before it has read anything, measured with everything imported.
+    starts : bool
+        Whether the start is computed in the same process as the passes.
+    """
+
+    threads: int
+    memory_bytes: int
+    base_bytes: int
+    starts: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that decide how much a pass holds besides its panels.
+
+    Attributes
+    ----------
+    n_columns, rank : int
+        n and k.
+    itemsize : int
+        Bytes of a number in the computation, 4 or 8.
+    models : int
+        How many models one pass serves; a projection counts as so many as it has directions for a component.
+    kept_rows : int
+        Rows of W that stay in this process' memory at the end; 0 when W goes to disk.
+    """
+
+    n_columns: int
+    rank: int
+    itemsize: int
+    models: int = 1
+    kept_rows: int = 0
+
+    @property
+    def running_bytes(self) -> int:
+        """Of the sums of a task while rows come in: padded, in the dtype of the computation and in float64."""
+        return (8 + self.itemsize) * self.models * padded(self.rank) * self.n_columns
+
+    @property
+    def statistics_bytes(self) -> int:
+        """Of one set of sums: G, P and s in float64 for every model."""
+        return 8 * self.models * self.rank * (self.n_columns + self.rank + 1)
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """The projected peak of one worker, as a sum anyone can read (bytes)."""
+
+    base: int
+    panels: int
+    workspace: int
+    statistics: int
+    factors: int
+    start: int = 0
+    kept: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.base + self.panels + self.workspace + self.statistics + self.factors + self.start + self.kept
+
+    def __str__(self) -> str:
+        return (
+            f"{format_bytes(self.total)} = {format_bytes(self.base)} process + {format_bytes(self.panels)} panels"
+            f" + {format_bytes(self.workspace)} workspace + {format_bytes(self.statistics)} statistics"
+            f" + {format_bytes(self.factors)} factors"
+            + (f" + {format_bytes(self.start)} start" if self.start else "")
+            + (f" + {format_bytes(self.kept)} kept data" if self.kept else "")
+        )
+
+
+def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_groups: int) -> MemoryNeed:
+    """Return what a pass takes of a worker, its start and kept data aside.
+
+    Parameters
+    ----------
+    shape, machine
+        The problem and the worker.
+    reading : int
+        Bytes a thread holds of the data (:func:`reading_bytes`).
+    w_rows : int
+        Rows of a chunk of W.
+    n_groups : int
+        Tasks of a pass.
+    """
+    threads, k, n = machine.threads, shape.rank, shape.n_columns
+    sets = 2 * threads + math.ceil(math.log2(max(2, n_groups)))
+    block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
+    block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
+    return MemoryNeed(
+        base=machine.base_bytes,
+        panels=threads * reading,
+        workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k + shape.running_bytes),
+        statistics=sets * shape.statistics_bytes,
+        factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
+    )
+
+
+def start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:
+    """Return what the start takes: the sample twice (as read, and a part of it), and what is computed from it."""
+    if not machine.starts:
+        return 0
+    most = sample_bytes(machine)
+    sums = MOST_STARTS * BYTES_OF_START * shape.rank * shape.n_columns
+    return 2 * min(most, layout.total_bytes) + min(most, sums)
+
+
+def sample_bytes(machine: Machine) -> int:
+    """Return how large the sample of a start may be, and again everything that is computed from it."""
+    return min(MOST_SAMPLE_BYTES, machine.memory_bytes // SAMPLE_SHARE)
+
+
+def reading_bytes(layout: Layout, panel: int) -> int:
+    """Return what a thread holds of the data where its largest panel has so many bytes."""
+    if layout.in_place:
+        return IN_PLACE_COPIES * panel + layout.beside_bytes
+    return PANEL_COPIES * (panel + border_bytes(layout))
+
+
+def least_panel(layout: Layout) -> int:
+    """Return the bytes of the largest piece that cannot be cut further."""
+    return int(np.max(np.diff(layout.bytes_before)))
+
+
+def border_bytes(layout: Layout) -> int:
+    """Return what is decoded besides a panel that begins and ends inside stored objects."""
+    return layout.object_bytes if least_panel(layout) < layout.object_bytes else 0
+
+
+def advice(need: MemoryNeed) -> str:
+    """Return what else would help, by the part of the sum that is largest."""
+    parts = {"base": need.base, "panels": need.panels, "sums": need.statistics + need.factors}
+    return {
+        "base": ": most of it is the process itself",
+        "panels": ", fewer threads per worker, or smaller chunks (dnmf convert)",
+        "sums": ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose",
+    }[max(parts, key=lambda part: parts[part])]
