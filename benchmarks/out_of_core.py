@@ -109,11 +109,11 @@ def one_worker(limit_bytes: int) -> Iterator[Any]:
 
 def read_alone(source: Any, groups: Sequence[Any]) -> tuple[float, float]:
     """Return the wall and CPU seconds it takes to read what the groups of a plan read, ahead as a pass does."""
-    from dnmf.passes.visit import _read_ahead
+    from dnmf.passes.visit import read_ahead
 
     wall, cpu = time.perf_counter(), time.process_time()
     for group in groups:
-        for _ in _read_ahead(source.for_rows(group.start, group.stop), group.panels):
+        for _ in read_ahead(source.for_rows(group.start, group.stop), group):
             pass
     return time.perf_counter() - wall, time.process_time() - cpu
 

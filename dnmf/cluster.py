@@ -21,6 +21,7 @@ SAFE_DEFAULTS = {
     "distributed.nanny.pre-spawn-environ.NUMBA_THREADING_LAYER": "omp",
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
 }
 """Dask settings a fit is safe under; deploy/dask.yaml says the same for clusters started elsewhere."""
 

@@ -9,7 +9,6 @@ from dnmf.kernels.padding import padded
 from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
 
-IN_PLACE_COPIES = 2  # the panel in work and the one read ahead, where chunks are decoded straight into it
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
@@ -148,10 +147,10 @@ def sample_bytes(machine: Machine) -> int:
     return min(MOST_SAMPLE_BYTES, machine.memory_bytes // SAMPLE_SHARE)
 
 
-def reading_bytes(layout: Layout, panel: int) -> int:
-    """Return what a thread holds of the data where its largest panel has so many bytes."""
+def reading_bytes(layout: Layout, panel: int, ahead: int = 1) -> int:
+    """Return what a thread holds of the data where its largest panel has so many bytes and so many are read ahead."""
     if layout.in_place:
-        return IN_PLACE_COPIES * panel + layout.beside_bytes
+        return (1 + ahead) * panel + layout.beside_bytes
     return PANEL_COPIES * (panel + border_bytes(layout))
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from dnmf.errors import BudgetError
 from dnmf.memory import (
     BLOCK_BYTES,
-    IN_PLACE_COPIES,
     KEPT_SHARE,
     MOST_SAMPLE_BYTES,
     PANEL_COPIES,
@@ -44,15 +43,18 @@ STATISTICS_SHARE = 16  # a group reads at least this many times what its statist
 OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
 PANELS_IN_GROUP = 8  # the first is not read ahead, nor anything while the last is in work
+MOST_AHEAD = 3  # panels: a chunk of sparse data may hold several of them
+AHEAD_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one task, and the panels it visits one after the other."""
+    """The rows of one task, the panels it visits one after the other, and how many of them it reads ahead."""
 
     start: int
     stop: int
     panels: tuple[tuple[int, int], ...]
+    ahead: int = field(compare=False, default=1)
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,16 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
         panel_bytes, group_bytes, w_rows = cuts["panel_bytes"], cuts["group_bytes"], cuts["w_rows"]
     spare = _spare_bytes(layout, shape, machine, w_rows, group_bytes)
     least = least_panel(layout)
-    copies = IN_PLACE_COPIES if layout.in_place else PANEL_COPIES
-    affordable = max(0, spare) // (copies * machine.threads)
+    of_thread = max(0, spare) // machine.threads
     if cuts is None:
+        affordable = of_thread // (2 if layout.in_place else PANEL_COPIES)
         panel_bytes = max(_rounded_down(min(panel_bytes, affordable)), min(least, panel_bytes))
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
     pieces = ((g.start, g.stop) for g in groups) if layout.panel_is_whole else (p for g in groups for p in g.panels)
     largest = max(_bytes_between(layout, *piece) for piece in pieces)
-    need = memory_need(shape, machine, reading_bytes(layout, largest), w_rows, len(groups))
+    ahead = _panels_ahead(layout, largest, of_thread)
+    groups = tuple(replace(group, ahead=ahead) for group in groups)
+    need = memory_need(shape, machine, reading_bytes(layout, largest, ahead), w_rows, len(groups))
     need = replace(need, start=start_bytes(layout, shape, machine))
     plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
     _refuse_if_too_large(plan, layout, machine, largest)
@@ -142,6 +146,13 @@ def _group_bytes(layout: Layout, statistics: int) -> int:
         return max(LEAST_GROUP_BYTES, total // MOST_GROUPS)
     wished = min(max(total // GROUPS_WISHED, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
     return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics, OBJECTS_IN_GROUP * border_bytes(layout))
+
+
+def _panels_ahead(layout: Layout, largest: int, affordable: int) -> int:
+    """How many panels a thread reads ahead of the one in work: more than one where they are small."""
+    if not layout.in_place:
+        return 1
+    return max(1, min(MOST_AHEAD, AHEAD_BYTES // largest, affordable // largest - 1))
 
 
 def _rounded_down(count: int) -> int:

@@ -79,9 +79,19 @@ def test_decoding_in_place_takes_less_room_for_the_same_panels():
     assert plans[0].groups == plans[1].groups
     assert (
         plans[1].need.panels
-        == 2 * max(80_000 * (high - low) for g in plans[1].groups for low, high in g.panels) + 16 * MIB
+        == 3 * max(80_000 * (high - low) for g in plans[1].groups for low, high in g.panels) + 16 * MIB
     )
     assert plans[1].need.panels < plans[0].need.panels
+
+
+def test_small_panels_are_read_ahead_several_at_a_time_where_there_is_room():
+    for rows in (10, 100, 2_000):
+        layout = replace(dense_layout(100_000, 80_000, step=rows), in_place=True, beside_bytes=0)
+        plan = make_plan(layout, Shape(20_000, 10, 4), machine(16 * 2**30))
+        largest = max(80_000 * (high - low) for group in plan.groups for low, high in group.panels)
+        ahead = {group.ahead for group in plan.groups}
+        assert ahead == {max(1, min(3, 32 * MIB // largest))}
+        assert plan.need.panels == (1 + ahead.pop()) * largest
 
 
 def test_a_chunk_that_does_not_fit_is_refused_with_the_numbers():

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 
 from dnmf.memory import Machine
+from dnmf.passes.allocator import kept_when_freed
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, Job
 from dnmf.passes.problem import Work
@@ -17,17 +18,10 @@ from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.sources.source import Source
 
-MOST_KEPT_BYTES = 64 * 2**20  # twice the largest array that glibc does not map by itself
-
 
 def _processors() -> int:
     """The processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _kept_when_freed() -> int:
-    """What the C library may keep of freed arrays; dask's nannies set the variable that makes it return all."""
-    return 0 if "MALLOC_TRIM_THRESHOLD_" in os.environ else MOST_KEPT_BYTES
 
 
 class InProcess(Executor):
@@ -52,7 +46,7 @@ class InProcess(Executor):
         """
         if memory_bytes:
             load_compiled_kernels(kernels)
-        base = psutil.Process().memory_info().rss + _kept_when_freed()
+        base = psutil.Process().memory_info().rss + kept_when_freed()
         limit = memory_bytes or base + psutil.virtual_memory().available
         return Machine(self.threads, limit, base, starts=True)
 

@@ -1,8 +1,10 @@
 """What one task does: visit its panels, solve the rows of W, fold the sums, let go of everything else."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
@@ -58,7 +60,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     total = Statistics([])
     total.residual = 0.0 if work.residual and not source.sparse else None
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # an overflow is found by the solver
-        for (start, stop), rows, waited_s in _read_ahead(source, group.panels):
+        for (start, stop), rows, waited_s in read_ahead(source, group):
             began = time.perf_counter()
             if work.check:
                 total.squares += check_rows(source, start, rows, work.dtype)
@@ -80,21 +82,21 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     return total
 
 
-def _read_ahead(source: Source, panels: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], Rows, float]]:
-    """Yield each panel with its rows and the seconds spent waiting, while the next one is being read."""
-    if len(panels) == 1 or source.in_memory:
-        for panel in panels:
+def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], Rows, float]]:
+    """Yield each panel of a group with its rows and the seconds spent waiting, while the next ones are being read."""
+    if len(group.panels) == 1 or source.in_memory:
+        for panel in group.panels:
             began = time.perf_counter()
             rows = source.read(*panel)
             yield panel, rows, time.perf_counter() - began
         return
     with ThreadPoolExecutor(1, thread_name_prefix="dnmf-read") as reader:
-        coming = reader.submit(source.read, *panels[0])
-        for number, panel in enumerate(panels):
+        upcoming = iter(group.panels)
+        coming = deque(reader.submit(source.read, *panel) for panel in islice(upcoming, group.ahead))
+        for panel in group.panels:
             began = time.perf_counter()
-            rows = coming.result()
-            if number + 1 < len(panels):
-                coming = reader.submit(source.read, *panels[number + 1])
+            rows = coming.popleft().result()
+            coming.extend(reader.submit(source.read, *panel) for panel in islice(upcoming, 1))
             yield panel, rows, time.perf_counter() - began
             del rows
 

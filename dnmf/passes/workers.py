@@ -16,6 +16,7 @@ import dnmf
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
 from dnmf.options import format_bytes
+from dnmf.passes.allocator import give_back_freed
 from dnmf.passes.executor import Executor, Job
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.problem import Work
@@ -69,6 +70,7 @@ def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
 
     load_compiled_kernels(kernels)
     KEPT.forget_abandoned()
+    give_back_freed()  # an earlier fit leaves some
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
     return {
         "version": __version__,
