@@ -72,7 +72,7 @@ def test_a_large_task_has_many_panels_so_that_most_of_them_are_read_ahead():
     assert min(len(group.panels) for group in plan.groups[:-1]) >= 8
 
 
-def test_decoding_in_place_takes_less_room_for_the_same_panels():
+def test_decoding_in_place_takes_the_panels_read_ahead_and_a_chunk():
     layout = dense_layout(100_000, 80_000, step=100)
     in_place = replace(layout, in_place=True, beside_bytes=16 * MIB)
     plans = [make_plan(one, Shape(20_000, 10, 4), machine(16 * 2**30)) for one in (layout, in_place)]
@@ -81,7 +81,6 @@ def test_decoding_in_place_takes_less_room_for_the_same_panels():
         plans[1].need.panels
         == 3 * max(80_000 * (high - low) for g in plans[1].groups for low, high in g.panels) + 16 * MIB
     )
-    assert plans[1].need.panels < plans[0].need.panels
 
 
 def test_small_panels_are_read_ahead_several_at_a_time_where_there_is_room():
