@@ -37,6 +37,8 @@ _PLACES = {
     "Interrupted": "dnmf.errors",
 }  # fmt: skip
 
+_ROOMS = {"cluster", "progress", "signals"}  # that the documentation names
+
 __all__ = [
     "NMF", "BudgetError", "CheckpointError", "ClusterError", "CorruptError", "DnmfError", "InputError",
     "Interrupted", "Model", "Penalty", "__version__", "convert", "fit", "load", "open_source", "resume",
@@ -45,6 +47,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that ``import dnmf`` stays quick."""
+    if name in _ROOMS:
+        return import_module(f"dnmf.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module 'dnmf' has no attribute {name!r}")
     value = getattr(import_module(_PLACES[name]), name)

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dnmf.options import parse_bytes
+from dnmf.errors import BudgetError
+from dnmf.options import format_bytes, parse_bytes
+
+LEAST_WORKER_BYTES = 256 * 2**20  # dask stops a worker at 0.95 of its limit
 
 SAFE_DEFAULTS = {
     "distributed.scheduler.allowed-failures": 10,
@@ -43,6 +46,8 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
     ------
     ClusterError
         No scheduler answers.
+    BudgetError
+        Workers of a local cluster could not even start.
     """
     if scheduler is None:
         yield None
@@ -53,6 +58,11 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
     with dask.config.set(SAFE_DEFAULTS):
         if scheduler == "local":
             limit = parse_bytes(memory_limit)
+            if limit and limit < LEAST_WORKER_BYTES:
+                raise BudgetError(
+                    f"a worker process takes about 200 MiB before it reads anything; with a memory limit of "
+                    f"{format_bytes(limit)} it would be stopped at once. Try 512MiB, or work in process"
+                )
             with (
                 LocalCluster(n_workers=workers, threads_per_worker=threads, memory_limit=limit or "auto",
                              dashboard_address=None) as cluster,

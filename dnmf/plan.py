@@ -45,6 +45,7 @@ MOST_W_CHUNK_BYTES = 16 * 2**20
 PANELS_IN_GROUP = 8  # the first is not read ahead, nor anything while the last is in work
 MOST_AHEAD = 3  # panels: a chunk of sparse data may hold several of them
 AHEAD_BYTES = 32 * 2**20
+ROOM_TO_GROW = 1.02  # of a limit that is proposed
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     need = memory_need(shape, machine, reading_bytes(layout, largest, ahead), w_rows, len(groups))
     need = replace(need, start=start_bytes(layout, shape, machine))
     plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
-    _refuse_if_too_large(plan, layout, machine, largest)
+    if need.total > int(USABLE_SHARE * machine.memory_bytes):
+        raise _too_large(plan, layout, machine, largest, shape)
     return plan
 
 
@@ -209,14 +211,14 @@ def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tup
     """Return the plan with the data kept in memory between passes, and how many bytes of it each process may keep.
 
     Nothing (0) where the data does not fit in what the plan leaves of the memory of all processes, which take
-    unequal parts of it.
+    unequal parts of it. Where it fits, a process may take all the room there is: others may die.
     """
     spare = min(int(USABLE_SHARE * machine.memory_bytes) - plan.need.total, int(KEPT_SHARE * machine.memory_bytes))
     room = ROOM_OF_OFFSETS if processes == 1 else UNEQUAL_PARTS
-    part = int(room * layout.total_bytes / processes)
-    if part > spare:
+    if int(room * layout.total_bytes / processes) > spare:
         return plan, 0
-    return replace(plan, need=replace(plan.need, kept=part)), part
+    most = min(spare, int(ROOM_OF_OFFSETS * layout.total_bytes))
+    return replace(plan, need=replace(plan.need, kept=most)), most
 
 
 def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
@@ -226,14 +228,25 @@ def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, gr
     return int(USABLE_SHARE * machine.memory_bytes) - fixed.total - start_bytes(layout, shape, machine)
 
 
-def _refuse_if_too_large(plan: Plan, layout: Layout, machine: Machine, largest: int) -> None:
+def _too_large(plan: Plan, layout: Layout, machine: Machine, largest: int, shape: Shape) -> BudgetError:
     usable = int(USABLE_SHARE * machine.memory_bytes)
-    if plan.need.total <= usable:
-        return
     smallest = "a row" if layout.row_step == 1 else f"{layout.row_step} rows (one chunk, all columns)"
-    raise BudgetError(
+    enough = _limit_that_is_enough(plan.need, layout, machine, shape)
+    return BudgetError(
         f"a worker would need {plan.need}; {format_bytes(usable)} are usable of its limit of "
         f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "
-        f"and cannot be cut below {smallest}. Try a memory limit of "
-        f"{format_bytes(math.ceil(plan.need.total / USABLE_SHARE))}{advice(plan.need)}"
+        f"and cannot be cut below {smallest}. Try a memory limit of {format_bytes(enough)}{advice(plan.need)}"
     )
+
+
+def _limit_that_is_enough(need: MemoryNeed, layout: Layout, machine: Machine, shape: Shape) -> int:
+    """The limit that leaves room for the same needs, for the larger sample that it allows, and for a process that
+    takes a little more the next time."""
+    limit = machine.memory_bytes
+    while True:
+        start = start_bytes(layout, shape, replace(machine, memory_bytes=limit))
+        enough = math.ceil(ROOM_TO_GROW * replace(need, start=start).total / USABLE_SHARE)
+        if enough <= limit:
+            step = 2**20 if limit < 2**30 else 2**30 / 10  # what is printed of it
+            return math.ceil(math.ceil(limit / step) * step)
+        limit = enough

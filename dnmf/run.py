@@ -139,9 +139,10 @@ class Run:
         layout = source.layout()
         plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
         executor.preflight(source)
+        shape = source.shape[::-1] if source.transposed else source.shape
         emit(
             self.callbacks,
-            Planned(executor.name, source.address, source.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
+            Planned(executor.name, source.address, shape, layout.total_bytes, len(plan.groups), plan.n_panels,
                     plan.need.total, machine.memory_bytes, keep is not None),
         )  # fmt: skip
         return Engine(executor, source, plan, layout, keep)
@@ -176,7 +177,7 @@ class Run:
                 changed = "; ".join(record.options.differences(self.options))
                 raise CheckpointError(
                     f"{store.path}: holds a run already{f' with other options ({changed})' if changed else ''}. Go on "
-                    f"with dnmf resume {store.path}, or choose another store"
+                    f"with dnmf resume {store.path} (new limits: --max-passes, --tol), or choose another store"
                 )
             self._first_number = latest.number + 1
         self.store, self._fingerprint = store, self.engine.source.fingerprint()

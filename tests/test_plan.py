@@ -1,6 +1,7 @@
 """The plan: every row once, within the budget, the same for any number of workers."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from dnmf.errors import BudgetError
 from dnmf.memory import USABLE_SHARE, Machine, Shape
+from dnmf.options import parse_bytes
 from dnmf.plan import keeping, make_plan
 from dnmf.sources.source import Layout
 
@@ -91,6 +93,19 @@ def test_small_panels_are_read_ahead_several_at_a_time_where_there_is_room():
         ahead = {group.ahead for group in plan.groups}
         assert ahead == {max(1, min(3, 32 * MIB // largest))}
         assert plan.need.panels == (1 + ahead.pop()) * largest
+
+
+@pytest.mark.parametrize("starts", [False, True])
+@pytest.mark.parametrize("limit", [20, 150, 300])
+def test_the_limit_that_a_refusal_proposes_is_enough(limit, starts):
+    layout, shape = dense_layout(100_000, 80_000, step=500), Shape(20_000, 10, 4)
+    refused = replace(machine(limit * MIB), starts=starts)
+    with pytest.raises(BudgetError) as refusal:
+        make_plan(layout, shape, refused)
+    proposed = parse_bytes(
+        re.search(r"Try a memory limit of ([\d.]+ [KMG]iB)", str(refusal.value)).group(1).replace(" ", "")
+    )
+    assert make_plan(layout, shape, replace(refused, memory_bytes=proposed)).need.total <= 0.7 * proposed
 
 
 def test_a_chunk_that_does_not_fit_is_refused_with_the_numbers():

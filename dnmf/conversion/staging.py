@@ -82,7 +82,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not os.path.lexists(target):
         return
     if not overwrite:
-        raise InputError(f"{target}: exists already; choose another name")
+        raise InputError(f"{target}: exists already; choose another name, or --overwrite")
     if target.is_symlink() or not any((target / name).is_file() for name in ZARR_METADATA):
         raise InputError(f"{target}: exists and is not a Zarr store, so it is not overwritten; remove it yourself")
 

@@ -152,7 +152,7 @@ def _with_end(state: State, options: FitOptions) -> State:
     elif not record.accepted and not record.extrapolated:
         reason = "the objective no longer falls"
     elif record.accepted and record.decrease <= options.tol:
-        reason = "tol: the objective hardly falls"
+        reason = "tol: the objective hardly falls" if options.tol > 0 else "the objective no longer falls"
     elif record.accepted and record.gradient <= GRADIENT_SHARE * options.tol:
         reason = "tol: the projected gradient is small"
     return replace(state, reason=reason)

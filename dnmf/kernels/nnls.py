@@ -83,7 +83,8 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
     Returns
     -------
     X : array (rows, k or more)
-        The solutions, as wide as `B`, padding 0. A row whose problem is not finite, in `B` or in `Q`, is NaN.
+        The solutions, as wide as `B`, padding 0. A row whose problem is not finite, in `B` or in `Q`, is NaN; one
+        whose solution overflows means nothing, and its violation is infinite.
     violation : float
         The worst with which a row ended: 0 without rows, infinite if a problem or a solution was not finite.
     sweeps : int

@@ -8,7 +8,8 @@ MOST_KEPT_BYTES = 64 * 2**20  # twice the largest array that glibc does not map 
 
 def kept_when_freed() -> int:
     """Return how many bytes of freed arrays the C library may keep; a variable can make it return (almost) all."""
-    return min(int(os.environ.get("MALLOC_TRIM_THRESHOLD_", MOST_KEPT_BYTES)), MOST_KEPT_BYTES)
+    setting = os.environ.get("MALLOC_TRIM_THRESHOLD_", "")
+    return min(int(setting), MOST_KEPT_BYTES) if setting.isdecimal() else MOST_KEPT_BYTES
 
 
 def give_back_freed() -> None:

@@ -62,6 +62,10 @@ def _forget_rows(mark: str) -> None:
     KEPT.forget(mark)
 
 
+def _drop_rows(mark: str) -> None:
+    KEPT.drop(mark)
+
+
 def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
     """What one worker says of itself, after everything a task needs has been imported."""
     import psutil
@@ -70,7 +74,7 @@ def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
 
     load_compiled_kernels(kernels)
     KEPT.forget_abandoned()
-    give_back_freed()  # an earlier fit leaves some
+    give_back_freed()  # an earlier fit leaves some; this one may keep what it frees, which it has at its peak anyway
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
     return {
         "version": __version__,
@@ -109,7 +113,7 @@ class OnCluster(Executor):
     def __init__(self, client: Client, *, wait_s: float = 60.0, stall_timeout_s: float = 120.0, owned: bool = False):
         self._owned = owned
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
-        self._homes: dict[str, list[Future]] = {}
+        self._homes: dict[str, tuple[frozenset[str], list[Future]]] = {}
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
             self._wait_for_a_worker()
@@ -145,11 +149,8 @@ class OnCluster(Executor):
 
     def forget(self, mark: str) -> None:
         """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
-        for home in self._homes.pop(mark, []):
-            home.release()
-        if self.client.status == "running":  # else it would wait for a scheduler that may be gone
-            with contextlib.suppress(OSError, *LOST):
-                self.client.run(_forget_rows, mark)
+        self._leave_homes(mark)
+        self._tell_workers(_forget_rows, mark)
 
     def close(self) -> None:
         """Close the client, if it was opened for this executor."""
@@ -210,12 +211,32 @@ class OnCluster(Executor):
         made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
-        homes = self._homes.get(mark, [])
+        homes = self._homes_of(mark)
         if homes or not mark or target is not None:
             return self._compute(lambda: [pass_graph(jobs, work, target, homes)], jobs)[0].result()
+        workers = frozenset(self._workers())
         total, *homes = self._compute(lambda: first_pass_graph(jobs, work), jobs)
-        self._homes[mark] = homes
+        self._homes[mark] = workers, homes
         return total.result()
+
+    def _homes_of(self, mark: str) -> list[Future]:
+        """The homes of kept rows; none when workers came or went: all rows are then shared out anew."""
+        workers, homes = self._homes.get(mark, (frozenset(), []))
+        if homes and workers != frozenset(self._workers()):
+            self._leave_homes(mark)
+            self._tell_workers(_drop_rows, mark)
+            return []
+        return homes
+
+    def _leave_homes(self, mark: str) -> None:
+        for home in self._homes.pop(mark, (frozenset(), []))[1]:
+            home.release()
+
+    def _tell_workers(self, function: Callable[[str], None], mark: str) -> None:
+        """Call a function on the workers that can be reached; what is lost needs no telling."""
+        if self.client.status == "running":  # else it would wait for a scheduler that may be gone
+            with contextlib.suppress(OSError, *LOST):
+                self.client.run(function, mark)
 
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""

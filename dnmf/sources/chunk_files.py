@@ -1,8 +1,8 @@
 """Chunks of a Zarr array on a file system, decoded straight into place.
 
 Zarr takes new memory for the stored bytes of each chunk, again for the decoded ones, and copies them from there. To
-touch memory that is new to a process costs more than decoding does, all the more on a worker, whose allocator is told
-to give back at once what is freed. Here stored bytes go through one buffer and are decoded where they belong.
+touch memory that is new to a process costs more than decoding does, all the more on a worker whose allocator gives
+back at once what is freed (dask's default). Here stored bytes go through one buffer and are decoded where they belong.
 """
 
 import os

@@ -14,7 +14,7 @@ FORGOTTEN_AFTER_S = 600  # without a visit: whoever began the fit is gone, or wo
 
 @dataclass(frozen=True)
 class Keep:
-    """Whose rows are kept, and how many bytes of them in each process."""
+    """Whose rows are kept, and how many bytes of rows a process may keep, those of other fits included."""
 
     mark: str
     bytes_of_process: int
@@ -39,17 +39,24 @@ class KeptRows:
     def offer(self, keep: Keep, start: int, stop: int, rows: Rows) -> bool:
         """Keep rows `start:stop`, read-only, if there is room for them; return whether they are kept."""
         with self._lock:
-            used = self._bytes.get(keep.mark, 0)
+            if (start, stop) in self._rows.get(keep.mark, {}):
+                return True
+            used = sum(self._bytes.values())  # of all fits: they share the memory of the process
             if keep.mark in self._forgotten or used + rows.nbytes > keep.bytes_of_process:
                 return False
             self._rows.setdefault(keep.mark, {})[start, stop] = _compact(rows)
-            self._bytes[keep.mark] = used + rows.nbytes
+            self._bytes[keep.mark] = self._bytes.get(keep.mark, 0) + rows.nbytes
             return True
 
     def forget(self, mark: str) -> None:
         """Let go of what is kept under a mark, for good: a task that is late brings nothing back."""
         with self._lock:
             self._forgotten.add(mark)
+        self.drop(mark)
+
+    def drop(self, mark: str) -> None:
+        """Let go of what is kept under a mark, and keep what comes from now on."""
+        with self._lock:
             for part in (self._rows, self._bytes, self._visited):
                 part.pop(mark, None)
 

@@ -1,5 +1,9 @@
 """Data kept in memory between passes changes what is read, and nothing else."""
 
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
 import zarr
@@ -65,7 +69,31 @@ def test_workers_keep_their_part_and_get_it_again(stored, client, monkeypatch):
     streamed, _ = fitted(stored, "stream")
     assert planned.tasks > 3
     assert_same_bits(model, streamed)
+    assert model.history[0].from_memory == 0
+    assert max(record.from_memory for record in model.history) > 0.5
     assert client.run(marks) == before
+
+
+def test_when_a_worker_dies_its_rows_are_kept_by_those_there_are(stored, monkeypatch):
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**14)
+    monkeypatch.setattr("dnmf.plan.OBJECTS_IN_GROUP", 1)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+
+        def kill_one(event):
+            if isinstance(event, dnmf.fitting.events.PassDone) and event.record.number == 2:
+                pids = client.run(os.getpid)
+                os.kill(min(pids.values()), signal.SIGKILL)
+                while len(now := set(client.scheduler_info(n_workers=-1)["workers"])) < 2 or now == set(pids):
+                    time.sleep(0.1)
+
+        options = {"keep": "memory", "max_passes": 8, "tol": 0.0}
+        model = dnmf.fit(stored, 4, client=client, callbacks=[kill_one], **options)
+    assert_same_bits(model, dnmf.fit(stored, 4, client=None, keep="stream", max_passes=8, tol=0.0))
+    shares = [record.from_memory for record in model.history]
+    assert shares[2] < 0.5
+    assert shares[-1] > 0.8
 
 
 def test_data_that_does_not_fit_is_streamed_or_refused_by_wish(stored, monkeypatch):

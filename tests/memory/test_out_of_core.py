@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 import zarr
-from distributed import Client, LocalCluster
 
 import dnmf
+from dnmf.cluster import connect
 from dnmf.fitting.events import Planned
 
 MIB = 2**20
@@ -76,12 +76,7 @@ def place(tmp_path):
 def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT, passes=2):
     """Return the model, the plan that was announced and the peak of the one worker, which never restarts."""
     planned = []
-    with (
-        LocalCluster(
-            n_workers=1, threads_per_worker=threads, memory_limit=limit, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):  # fmt: skip
+    with connect("local", workers=1, threads=threads, memory_limit=limit) as client:
         pids = client.run(os.getpid)
         model = dnmf.fit(
             source, rank, max_passes=passes, tol=0.0, store=store, client=client, callbacks=(planned.append,)
@@ -148,7 +143,7 @@ print(planned[0].projected_bytes, peak)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "csr"])
 def test_a_process_without_a_cluster_stays_under_its_projected_peak(place, kind):
-    """Its C library may keep more of what is freed than that of a worker, which dask tells to return it."""
+    """Its C library may keep what is freed in a heap for each thread, where a worker has one for all."""
     if kind == "dense":
         write_dense(place / "data.zarr", (16_000, 8_000), 1_000, rank=10)
     else:

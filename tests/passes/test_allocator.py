@@ -4,13 +4,21 @@ import numpy as np
 import psutil
 import pytest
 
-from dnmf.passes.allocator import MOST_KEPT_BYTES, give_back_freed, kept_when_freed
+from dnmf.passes.allocator import MOST_KEPT_BYTES as MOST
+from dnmf.passes.allocator import give_back_freed, kept_when_freed
 
 MIB = 2**20
 
 
 @pytest.mark.parametrize(
-    ("setting", "expected"), [(None, MOST_KEPT_BYTES), ("65536", 65536), (str(2**40), MOST_KEPT_BYTES)]
+    ("setting", "expected"),
+    [
+        (None, MOST),
+        ("65536", 65536),
+        (str(2**40), MOST),
+        ("", MOST),
+        ("no", MOST),
+    ],
 )
 def test_no_more_is_counted_than_the_variable_lets_the_library_keep(monkeypatch, setting, expected):
     if setting is None:

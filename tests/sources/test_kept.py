@@ -68,14 +68,41 @@ def test_a_few_rows_do_not_hold_the_array_they_were_cut_from(planted):
     assert held.base is None or held.base.nbytes == held.nbytes
 
 
+def test_the_fits_of_a_process_share_its_room(planted):
+    rows, store = planted[:10], KeptRows()
+    first, second = (Keep(mark, int(2.5 * rows.nbytes)) for mark in ("first", "second"))
+    assert store.offer(first, 0, 10, rows)
+    assert [store.offer(second, i, i + 10, rows) for i in (0, 10)] == [True, False]
+    store.forget("first")
+    assert store.offer(second, 10, 20, rows)
+
+
+def test_rows_that_are_offered_twice_count_once(planted):
+    rows, store = planted[:10], KeptRows()
+    keep = Keep("small", rows.nbytes)
+    assert [store.offer(keep, 0, 10, rows) for _ in range(2)] == [True, True]
+
+
+def test_what_is_dropped_may_come_again(planted):
+    rows, store = planted[:10], KeptRows()
+    keep = Keep("small", rows.nbytes)
+    store.offer(keep, 0, 10, rows)
+    store.drop("small")
+    assert store.find(keep, 0, 10) is None
+    assert store.offer(keep, 10, 20, rows)
+
+
 def test_what_nobody_came_for_is_let_go(planted, monkeypatch):
-    store = KeptRows()
+    store, now = KeptRows(), [0.0]
+    monkeypatch.setattr(kept.time, "monotonic", lambda: now[0])
     for mark in ("left", "in use"):
-        store.offer(Keep(mark, 10**6), 0, 5, planted[:5])
         store.find(Keep(mark, 10**6), 0, 5)
-    monkeypatch.setattr(kept, "FORGOTTEN_AFTER_S", -1)
+        store.offer(Keep(mark, 10**6), 0, 5, planted[:5])
+    now[0] = kept.FORGOTTEN_AFTER_S + 1.0
+    assert store.find(Keep("in use", 10**6), 0, 5) is not None
     store.forget_abandoned()
-    assert store.bytes_kept("left", 0, 1000) == store.bytes_kept("in use", 0, 1000) == 0
+    assert store.bytes_kept("left", 0, 1000) == 0
+    assert store.bytes_kept("in use", 0, 1000) > 0
 
 
 def test_a_task_that_is_late_brings_nothing_back(planted):
