@@ -201,5 +201,5 @@ def _existing(store: Path) -> Path:
     if not store.exists():
         raise CheckpointError(f"{store}: there is nothing at this path")
     if not checkpoint.exists(store):
-        raise CheckpointError(f"{store}: no pass was committed here; begin with dnmf fit")
+        raise CheckpointError(f"{store}: nothing of a fit was committed here; begin with dnmf fit")
     return store
