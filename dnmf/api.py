@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
-from dnmf.errors import CheckpointError, InputError
+from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
 from dnmf.options import FitOptions, Penalty, parse_bytes
@@ -101,8 +101,6 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     >>> model.H.round(3).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    if W is not None and H is not None:
-        raise InputError("W and H are both given; give one: the other one is computed from it and from the data")
     opened = open_source(source)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate)

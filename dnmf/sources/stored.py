@@ -223,15 +223,14 @@ class StoredArray:
             raise self._absent(str(error.args[0]), start, stop) from error
         except Exception as error:
             raise InputError(
-                f"{self.address}: cannot be read ({type(error).__name__}: {error}); a chunk that holds some of the "
-                f"elements {start}:{stop} of the first axis is damaged, truncated or not permitted"
+                f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
+                f"({type(error).__name__}: {error}); a chunk is damaged, truncated or not permitted"
             ) from error
 
     def _absent(self, name: str, start: int, stop: int) -> InputError:
         return InputError(
-            f"{self.address}: chunk {name}, which holds some of the elements {start}:{stop} of the first axis, is "
-            "missing or empty. "
-            "It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
+            f"{self.address}: chunk {name} (elements {start}:{stop} of the first axis were asked for) is missing or "
+            "empty. It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
             "written, say missing_chunks='zeros' (--missing-chunks zeros)"
         )
 
