@@ -15,6 +15,7 @@ from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.source import Rows, Source
 
 VISIT = "dnmf-visit"
+LEAST_HOME_BYTES = 8 * 2**20  # less would move for a worker that is free a moment sooner
 
 
 class Home:
@@ -79,7 +80,8 @@ def read_on_worker(source: Source, blocks: list[Any], start: int, stop: int) -> 
 
 def _home(_visited: Statistics, source: KeptSource, group: Group) -> Home:
     """The home of a group: this worker, where it was visited just now."""
-    return Home(KEPT.bytes_kept(source.keep.mark, group.start, group.stop))
+    kept = KEPT.bytes_kept(source.keep.mark, group.start, group.stop)
+    return Home(max(kept, LEAST_HOME_BYTES) if kept else 0)
 
 
 def _visits(jobs: Sequence[Job], work: Work, target: str | None, homes: Sequence[Any]) -> list[Any]:
