@@ -211,22 +211,23 @@ class OnCluster(Executor):
         made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
-        homes = self._homes_of(mark)
+        homes = self._homes.get(mark, (frozenset(), []))[1]
         if homes or not mark or target is not None:
-            return self._compute(lambda: [pass_graph(jobs, work, target, homes)], jobs)[0].result()
-        workers = frozenset(self._workers())
+            total = self._compute(lambda: [pass_graph(jobs, work, target, homes)], jobs)[0].result()
+            self._look_for_changes(mark)
+            return total
         total, *homes = self._compute(lambda: first_pass_graph(jobs, work), jobs)
-        self._homes[mark] = workers, homes
+        self._homes[mark] = frozenset(self._workers()), homes
         return total.result()
 
-    def _homes_of(self, mark: str) -> list[Future]:
-        """The homes of kept rows; none when workers came or went: all rows are then shared out anew."""
-        workers, homes = self._homes.get(mark, (frozenset(), []))
-        if homes and workers != frozenset(self._workers()):
+    def _look_for_changes(self, mark: str) -> None:
+        """Leave the homes of kept rows when workers came or went: the next pass shares out all rows anew.
+
+        After a pass, when the scheduler has just answered: one that is gone would be waited for.
+        """
+        if mark in self._homes and self._homes[mark][0] != frozenset(self._workers()):
             self._leave_homes(mark)
             self._tell_workers(_drop_rows, mark)
-            return []
-        return homes
 
     def _leave_homes(self, mark: str) -> None:
         for home in self._homes.pop(mark, (frozenset(), []))[1]:

@@ -92,7 +92,7 @@ def test_when_a_worker_dies_its_rows_are_kept_by_those_there_are(stored, monkeyp
         model = dnmf.fit(stored, 4, client=client, callbacks=[kill_one], **options)
     assert_same_bits(model, dnmf.fit(stored, 4, client=None, keep="stream", max_passes=8, tol=0.0))
     shares = [record.from_memory for record in model.history]
-    assert shares[2] == 0  # all are shared out anew
+    assert 0 in shares[2:5]  # all are shared out anew
     assert max(shares[4:]) > 0.5
 
 
