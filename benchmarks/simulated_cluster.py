@@ -158,15 +158,7 @@ def _scheduler(workers: int, threads: int) -> Iterator[Any]:
 def real_workers(workers: int, threads: int) -> Iterator[Any]:
     """Yield the client of a cluster of worker processes, which do visit rows without entries."""
     with _scheduler(workers, threads) as client:
-        client.run(_enter_one_blas_thread)
         yield client
-
-
-def _enter_one_blas_thread() -> None:
-    """Take the limit once for the life of a worker: looking for BLAS libraries is work, and would not sleep."""
-    from dnmf.passes.blas import one_blas_thread
-
-    one_blas_thread().__enter__()
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
             limit = parse_bytes(memory_limit)
             if limit and limit < LEAST_WORKER_BYTES:
                 raise BudgetError(
-                    f"a worker process takes about 200 MiB before it reads anything; with a memory limit of "
+                    "a worker process takes about 200 MiB before it reads anything; with a memory limit of "
                     f"{format_bytes(limit)} it would be stopped at once. Try 512MiB, or work in process"
                 )
             with (

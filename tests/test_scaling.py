@@ -11,7 +11,6 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dnmf.memory import Machine, Shape
-from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.workers import OnCluster
@@ -175,7 +174,6 @@ def test_the_scheduler_knows_as_many_tasks_after_200_passes_as_after_one(planted
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
-        one_blas_thread(),  # once: looking for BLAS libraries in every task would be most of the time
     ):
         executor = OnCluster(client)
         for number in range(1, 201):

@@ -97,13 +97,12 @@ def reconsider(state: State, options: FitOptions) -> State:
 
 def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, clock: Clock) -> PassRecord:
     bytes_read = state.bytes_read + statistics.bytes_read
-    known = np.isfinite(state.objective) and state.objective > 0
     return PassRecord(
         number=state.passes + 1,
         objective=measured.objective,
         loss=measured.loss,
         relative_error=float(np.sqrt(2 * measured.loss / state.squares)) if state.squares > 0 else 0.0,
-        decrease=(state.objective - measured.objective) / state.objective if known else float("inf"),
+        decrease=_decrease(state.objective, measured.objective),
         gradient=measured.gradient,
         accepted=accepted,
         extrapolated=state.tries,
@@ -115,6 +114,13 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         compute_s=statistics.compute_s,
         from_memory=statistics.bytes_from_memory / max(1, statistics.bytes_read),
     )
+
+
+def _decrease(before: float, after: float) -> float:
+    """Return the share by which the objective fell: inf where none was known, 0 where nothing is left to fall."""
+    if not np.isfinite(before):
+        return float("inf")
+    return (before - after) / before if before > 0 else 0.0
 
 
 def _take_back(state: State) -> State:

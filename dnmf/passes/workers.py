@@ -213,25 +213,32 @@ class OnCluster(Executor):
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
         homes = self._homes.get(mark, (frozenset(), []))[1]
         if homes or not mark or target is not None:
-            total = self._compute(lambda: [pass_graph(jobs, work, target, homes)], jobs)[0].result()
+            total, _ = self._compute(lambda: [pass_graph(jobs, work, target, homes)], jobs)
             self._look_for_changes(mark)
-            return total
-        total, *homes = self._compute(lambda: first_pass_graph(jobs, work), jobs)
-        self._homes[mark] = frozenset(self._workers()), homes
-        return total.result()
+        else:
+            total, homes = self._compute(lambda: first_pass_graph(jobs, work), jobs)
+            self._homes[mark] = self._addresses(), homes
+        return total  # type: ignore[no-any-return]
 
     def _look_for_changes(self, mark: str) -> None:
         """Leave the homes of kept rows when workers came or went: the next pass shares out all rows anew.
 
         After a pass, when the scheduler has just answered: one that is gone would be waited for.
         """
-        if mark in self._homes and self._homes[mark][0] != frozenset(self._workers()):
+        if mark in self._homes and self._homes[mark][0] != self._addresses():
             self._leave_homes(mark)
             self._tell_workers(_drop_rows, mark)
 
     def _leave_homes(self, mark: str) -> None:
         for home in self._homes.pop(mark, (frozenset(), []))[1]:
             home.release()
+
+    def _addresses(self) -> frozenset[str]:
+        """The workers there are; none where the scheduler is gone, which the next pass will say."""
+        if self.client.status == "running":
+            with contextlib.suppress(OSError, *LOST):
+                return frozenset(self.client.nthreads())
+        return frozenset()
 
     def _tell_workers(self, function: Callable[[str], None], mark: str) -> None:
         """Call a function on the workers that can be reached; what is lost needs no telling."""
@@ -242,10 +249,11 @@ class OnCluster(Executor):
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
         calls = list(arguments)
-        return self._compute(lambda: [calls_graph(function, calls)], ())[0].result()
+        results: list[Any] = self._compute(lambda: [calls_graph(function, calls)], ())[0]
+        return results
 
-    def _compute(self, make_graph: Callable[[], list[Any]], jobs: Sequence[Job]) -> list[Future]:
-        """Return the futures of a graph, the first of them done; it is run again when workers died over it.
+    def _compute(self, make_graph: Callable[[], list[Any]], jobs: Sequence[Job]) -> tuple[Any, list[Future]]:
+        """Return the result of a graph's first root and the futures of the others; run again when workers died over it.
 
         Dask blames every task a dying worker had been given, so the one it names may be innocent; the one it names
         twice is not.
@@ -265,14 +273,15 @@ class OnCluster(Executor):
                 blamed.add(place)
                 log.warning("%s: workers died while they worked on %s; running the pass again", self.name, place)
 
-    def _result(self, roots: list[Any]) -> list[Future]:
+    def _result(self, roots: list[Any]) -> tuple[Any, list[Future]]:
         futures: list[Future] = []
         try:
             futures = self.client.compute(roots, retries=TASK_RETRIES)
             with self.client.as_current():
                 self._wait(futures[0])
-            futures[0].result()  # raises what the task raised
-            return futures
+            result, first = futures[0].result(), futures.pop(0)
+            first.release()
+            return result, futures
         except BaseException as error:
             for future in futures:
                 future.release()

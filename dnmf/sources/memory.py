@@ -136,6 +136,10 @@ class MemorySource(Source):
         """Return views on rows `start:stop`."""
         return slice_rows(self._rows, start - self._first, stop - self._first)
 
+    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+        """The bytes of the rows; of their offsets the ends alone, so that all panels together are the matrix once."""
+        return rows.nbytes if isinstance(rows, np.ndarray) else rows.nbytes - rows.indptr.itemsize
+
     def fingerprint(self) -> dict[str, Any]:
         """A checksum of the values."""
         parts = (self._rows,) if isinstance(self._rows, np.ndarray) else self._rows

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.sparse
+import zarr
 
 import dnmf
 from dnmf.fitting.events import Finished, PassDone, Planned, Started
@@ -125,6 +126,23 @@ def test_events_come_in_order_and_say_what_happened(planted, tmp_path):
     assert [event.record for event in events[2:5]] == list(model.history)
     assert all(event.committed for event in events[2:5])
     assert events[-1].reason == "max_passes"
+
+
+def test_a_fit_that_gets_no_better_ends_also_without_a_tolerance():
+    exact = np.outer(np.arange(1.0, 41), np.arange(1.0, 13))
+    model = dnmf.fit(exact, 1, tol=0, dtype="float64", max_passes=50)
+    assert model.stop_reason == "the objective no longer falls"
+    assert len(model.history) < 50
+
+
+def test_a_stored_CSC_is_planned_under_the_shape_it_has_to_its_user(planted, tmp_path):
+    csc, attributes = scipy.sparse.csc_array(planted), {"encoding-type": "csc_matrix", "shape": list(planted.shape)}
+    group = zarr.open_group(tmp_path / "csc.zarr", mode="w", attributes=attributes)
+    for name in ("data", "indices", "indptr"):
+        group.create_array(name, data=getattr(csc, name))
+    events = []
+    dnmf.fit(str(tmp_path / "csc.zarr"), 3, max_passes=1, callbacks=[events.append])
+    assert events[0].shape == planted.shape
 
 
 def test_a_stored_fit_can_be_loaded_and_resuming_it_just_loads(planted, tmp_path):

@@ -1,0 +1,38 @@
+"""Clusters of the command line: what is started, and what is refused before anything is."""
+
+import subprocess
+import sys
+
+import pytest
+
+import dnmf
+from dnmf.cluster import connect
+
+
+def test_without_a_scheduler_there_is_no_client():
+    with connect(None) as client:
+        assert client is None
+
+
+def test_workers_too_small_to_start_are_refused_at_once_with_what_to_try():
+    with (
+        pytest.raises(dnmf.BudgetError, match=r"200 MiB before it reads.*limit of 100.0 MiB.*Try 512MiB"),
+        connect("local", workers=1, memory_limit="100MiB"),
+    ):
+        pytest.fail("a worker of 100 MiB was started")
+
+
+def test_a_scheduler_that_is_not_there_is_a_ClusterError(tmp_path, monkeypatch):
+    monkeypatch.setattr("dnmf.passes.workers.CONNECT_TIMEOUT_S", 1)
+    with (
+        pytest.raises(dnmf.ClusterError, match="no scheduler answers at tcp://127.0.0.1:9"),
+        connect("tcp://127.0.0.1:9"),
+    ):
+        pytest.fail("connected to nothing")
+
+
+@pytest.mark.parametrize("room", ["cluster", "progress", "signals"])
+def test_the_rooms_the_documentation_names_need_no_import_of_their_own(room):
+    code = f"import dnmf; print(dnmf.{room}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"dnmf.{room}"
