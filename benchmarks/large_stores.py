@@ -1,22 +1,29 @@
 """Stores larger than memory, written block by block: a dense and a CSR matrix, laid out as ``dnmf convert`` does."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 CHUNK_BYTES = 16 * 2**20
+OFFSETS_PER_CHUNK = 2**17
 GROUPS = 20  # of rows that are alike
 DENSE_COLUMNS = 4096
 SPARSE_COLUMNS, PER_ROW = 5_120, 256
 STRIDE = SPARSE_COLUMNS // PER_ROW  # a row has one entry in each so many columns
 
 
-def _create(folder: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: str) -> Any:
-    from zarr.codecs import BloscCodec, Crc32cCodec
+def _create(
+    folder: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: str, *, codec: str = "lz4"
+) -> Any:
+    from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-    compressors = [BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec()]
+    compressors = {
+        "lz4": [BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec()],
+        "zstd": [ZstdCodec(level=0)],  # what zarr writes in format 3 unless told otherwise, and so does anndata
+    }[codec]
     return folder.create_array(
         name, shape=shape, chunks=chunks, dtype=dtype, compressors=compressors, config={"write_empty_chunks": True}
     )
@@ -39,7 +46,7 @@ def write_dense(path: Path, decoded_bytes: int, seed: int = 0) -> None:
         array[low : low + height] = np.round(16 * (W @ H + noise)) / 16
 
 
-def write_csr(path: Path, decoded_bytes: int, seed: int = 0) -> None:
+def write_csr(path: Path, decoded_bytes: int, seed: int = 0, codec: str = "lz4") -> None:
     """Write about so many bytes of values (float32, small counts) and columns (int32), 256 to a row."""
     import zarr
 
@@ -50,8 +57,9 @@ def write_csr(path: Path, decoded_bytes: int, seed: int = 0) -> None:
     shape = (n_blocks * height, SPARSE_COLUMNS)
     group = zarr.open_group(path, mode="w").create_group("X")
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(shape)})
-    _create(group, "indptr", (shape[0] + 1,), (chunk // 2,), "i8")[:] = np.arange(shape[0] + 1) * PER_ROW
-    data, indices = (_create(group, name, (n_blocks * chunk,), (chunk,), kind)
+    offsets = _create(group, "indptr", (shape[0] + 1,), (min(chunk // 2, OFFSETS_PER_CHUNK),), "i8", codec=codec)
+    offsets[:] = np.arange(shape[0] + 1) * PER_ROW
+    data, indices = (_create(group, name, (n_blocks * chunk,), (chunk,), kind, codec=codec)
                      for name, kind in (("data", "f4"), ("indices", "i4")))  # fmt: skip
     levels = rng.integers(1, 9, (GROUPS, PER_ROW), dtype=np.uint8)
     first = np.arange(PER_ROW, dtype=np.int32) * STRIDE
@@ -62,5 +70,7 @@ def write_csr(path: Path, decoded_bytes: int, seed: int = 0) -> None:
         indices[low : low + chunk] = (first + within).reshape(-1)
 
 
-STORES: dict[str, Callable[[Path, int], None]] = {"dense": write_dense, "csr": write_csr}
+STORES: dict[str, Callable[[Path, int], None]] = {
+    "dense": write_dense, "csr": write_csr, "csr-zstd": partial(write_csr, codec="zstd"),
+}  # fmt: skip
 """What writes each kind of store: a path and about how many decoded bytes."""

@@ -201,10 +201,23 @@ def _cut_groups(layout: Layout, group_bytes: int, panel_bytes: int, w_rows: int)
 def _cut_group(layout: Layout, first: int, last: int, panel_bytes: int) -> Group:
     panels, at = [], first
     while at < last:
-        stop = at + 1 if layout.panel_is_whole else _advance(layout, at, panel_bytes, last)
+        stop = at + 1 if layout.panel_is_whole else _end_of_panel(layout, at, last, panel_bytes)
         panels.append((int(layout.cuts[at]), int(layout.cuts[stop])))
         at = stop
     return Group(panels[0][0], panels[-1][1], tuple(panels))
+
+
+def _end_of_panel(layout: Layout, at: int, last: int, panel_bytes: int) -> int:
+    """Index of the cut that ends the panel from cut `at` on, so that those up to `last` are few and alike.
+
+    A last one of a few rows would be over before anything is read while it is in work.
+    """
+    left = int(layout.bytes_before[last] - layout.bytes_before[at])
+    if left <= panel_bytes:
+        return last
+    alike = int(layout.bytes_before[at]) + -(-left // -(-left // panel_bytes))
+    reach = int(np.searchsorted(layout.bytes_before, alike, side="left"))
+    return max(at + 1, min(reach, _advance(layout, at, panel_bytes, last)))
 
 
 def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tuple[Plan, int]:

@@ -61,6 +61,21 @@ def test_panels_are_weighed_by_non_zeros_not_by_rows():
     assert plan.need.total <= 0.7 * 4 * 2**30
 
 
+@given(st.lists(st.integers(0, 200), min_size=40, max_size=400), st.sampled_from([64, 1024, 4096]))
+def test_the_panels_of_a_group_are_few_and_alike(nonzeros, panel_bytes):
+    before = np.concatenate([[0], np.cumsum(np.array(nonzeros) * 8)])
+    rows = len(nonzeros)
+    layout = Layout(np.arange(rows + 1, dtype=np.int64), before)
+    cuts = {"panel_bytes": panel_bytes, "group_bytes": int(before[-1]) + 1, "w_rows": rows}
+    (group,) = make_plan(layout, Shape(300, 3, 4), machine(4 * 2**30), cuts).groups
+    sizes = [int(before[high] - before[low]) for low, high in group.panels]
+    row = 8 * max(nonzeros)
+    assert max(sizes) <= max(panel_bytes, row)
+    if panel_bytes >= 2 * row:  # rows are small beside a panel
+        assert len(sizes) <= max(1, -(-int(before[-1]) // (panel_bytes - row)))
+        assert max(sizes) - min(sizes) <= 2 * row
+
+
 def test_a_tight_limit_makes_smaller_panels():
     layout = dense_layout(100_000, 80_000)
     wide = make_plan(layout, Shape(20_000, 10, 4), machine(16 * 2**30))

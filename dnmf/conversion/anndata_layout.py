@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dnmf.conversion.streams import MatrixStream, Names
 
 NAMES_PER_CHUNK = 16384
+OFFSETS_PER_CHUNK = 2**17  # at most: a task reads those of its rows, by whole chunks
 ENCODINGS = {
     "anndata": "0.1.0", "csr_matrix": "0.1.0", "array": "0.2.0",
     "dataframe": "0.2.0", "string-array": "0.2.0", "dict": "0.1.0",
@@ -145,7 +146,8 @@ class CsrWriter:
         chunk = max(chunk_bytes // max(index.itemsize, dtype.itemsize), 1)
         self._data = _Appended(group, "data", most, chunk, dtype)
         self._indices = _Appended(group, "indices", most, chunk, index)
-        self._indptr = _Appended(group, "indptr", shape[0] + 1, max(chunk_bytes // 8, 1), np.dtype("int64"))
+        offsets = min(max(chunk_bytes // 8, 1), OFFSETS_PER_CHUNK)
+        self._indptr = _Appended(group, "indptr", shape[0] + 1, offsets, np.dtype("int64"))
         self._indptr.append(np.zeros(1, "int64"))
         self._nonzeros = 0
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.fingerprints import fingerprint_of
+from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, is_hdf5, object_shape
 from dnmf.sources.source import NUMERIC_KINDS, check_dtype, names_of
 
@@ -136,7 +138,7 @@ def listing(node: Any) -> str:
 
 
 class StoredArray:
-    """One array of a Zarr store or an HDF5 file: opened when first used, pickled as its path.
+    """One array of a Zarr store or an HDF5 file: pickled as its path, opened when first used in a process.
 
     Parameters
     ----------
@@ -163,6 +165,7 @@ class StoredArray:
 
     def __init__(self, path: str, inner: str, missing_chunks: str = "error"):
         self.path, self.inner, self.missing_chunks = str(path), inner, missing_chunks
+        self._mark = uuid.uuid4().hex
         self._handle: Any = None
         self._files: ChunkFiles | None = None
         handle = self._open()
@@ -190,9 +193,14 @@ class StoredArray:
 
     def _open(self) -> Any:
         if self._handle is None:
-            self._handle = open_node(self.path, self.inner)
-            self._files = chunk_files_of(self._handle) if is_array(self._handle) else None
+            in_zarr = not self.path.lower().endswith(HDF5_SUFFIXES)  # an open HDF5 file would stay open with it
+            opened = OPENED.get(self._mark, self._opened) if in_zarr else self._opened()
+            self._handle, self._files = opened
         return self._handle
+
+    def _opened(self) -> tuple[Any, ChunkFiles | None]:
+        node = open_node(self.path, self.inner)
+        return node, chunk_files_of(node) if is_array(node) else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handle": None, "_files": None}

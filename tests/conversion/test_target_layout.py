@@ -59,6 +59,12 @@ def test_data_and_indices_have_the_same_whole_chunks(tmp_path, npz):
         assert len(chunk_files(tmp_path / "out.zarr" / "X" / name)) == -(-length // 50)
 
 
+def test_offsets_have_chunks_of_their_own_size_since_a_task_reads_few(tmp_path):
+    sparse.save_npz(tmp_path / "long.npz", sparse.csr_array((300_000, 3), dtype=np.float32))
+    convert(tmp_path / "long.npz", tmp_path / "out.zarr")
+    assert zarr.open_group(tmp_path / "out.zarr", mode="r")["X/indptr"].chunks == (2**17,)
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_chunks_of_zeros_are_written_too(tmp_path, npy, zarr_format):
     source, array = npy

@@ -16,6 +16,7 @@ from dnmf.errors import InputError
 from dnmf.sources.chunk_files import chunk_files_of
 from dnmf.sources.encodings import encoding_of_codecs, encoding_of_compressor
 from dnmf.sources.forward import ForwardReader
+from dnmf.sources.opened import OpenedArrays
 from dnmf.sources.stored import StoredArray
 
 V3 = {
@@ -148,12 +149,13 @@ def test_a_chunk_left_out_of_a_shard_is_read_as_zarr_does(tmp_path):
     np.testing.assert_array_equal(got, array[:])
 
 
-def test_an_array_that_became_another_is_refused(tmp_path):
+def test_an_array_that_became_another_is_refused(tmp_path, monkeypatch):
     stored(tmp_path / "a.zarr")
     known = StoredArray(tmp_path / "a.zarr", "")
     shutil.rmtree(tmp_path / "a.zarr")
     stored(tmp_path / "a.zarr", shape=(12, 6))
     known._handle = None  # as in another process
+    monkeypatch.setattr("dnmf.sources.stored.OPENED", OpenedArrays())
     with pytest.raises(InputError, match=r"its shape was \(23, 6\) and is \(12, 6\) now"):
         known.read(10, 20)
 
