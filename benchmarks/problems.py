@@ -10,7 +10,7 @@ import scipy.sparse
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BLOCK_ROWS = 2000  # a planted sparse matrix is drawn in blocks, so that it is never held dense
-NEAREST = (0.002, 0.0001)  # as near as a fit of dnmf comes with its start
+NEAREST = (0.002, 1e-6)  # as near as a fit of dnmf comes with its start
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """From one pass to the next: accept or take back, extrapolate, decide whether to stop. No data, no dask."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -60,20 +61,20 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     tolerance : float, optional
         Of the update of H; by default that of the dtype.
     """
-    squares = statistics.squares if state.squares < 0 else state.squares
-    sums, known = statistics.models[0], replace(state, squares=squares)
-    measured = measure(sums, state.factor, squares, options.penalty, statistics.residual)
+    known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
+    sums = statistics.models[0]
+    measured = measure(sums, state.factor, known.squares, options.penalty, statistics.residual)
     accepted = _is_accepted(known, measured, options)
     record = _record(known, statistics, measured, accepted, clock)
-    moved = replace(
-        known, passes=state.passes + 1, bytes_read=record.bytes_read, history=(*state.history, record)
-    )  # fmt: skip
+    passed: dict[str, Any] = {
+        "passes": state.passes + 1, "bytes_read": record.bytes_read, "history": (*state.history, record)
+    }  # fmt: skip
     if state.reason:
-        return replace(moved, objective=min(measured.objective, state.objective))
+        return replace(known, **passed, objective=min(measured.objective, state.objective))
     if not accepted:
-        return _with_end(_take_back(moved), options)
+        return _with_end(_take_back(replace(known, **passed)), options)
     plain = update_H(sums, state.factor, options.penalty, tolerance=tolerance)
-    moved = replace(moved, best=state.factor, objective=measured.objective)
+    moved = replace(known, **passed, best=state.factor, objective=measured.objective)
     return _with_end(_extrapolate(moved, plain, options), options)
 
 
@@ -137,12 +138,12 @@ def _extrapolate(state: State, plain: np.ndarray, options: FitOptions) -> State:
     with and that recovers slowly (Ang & Gillis 2019, doi:10.1162/neco_a_01157). The first update is not
     extrapolated: the way from the start to it points nowhere yet.
     """
-    moved = replace(state, H=plain, plain=plain, extrapolated=False)
     if not options.extrapolate or options.penalty.scale == "absolute" or state.passes == 1:
-        return moved
+        return replace(state, H=plain, plain=plain, extrapolated=False)
     H = np.maximum(plain + state.beta * (plain - state.plain), 0).astype(plain.dtype)
     return replace(
-        moved,
+        state,
+        plain=plain,
         H=H if options.penalty.scale == "objective" else normalize_rows(H)[0],
         extrapolated=True,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
@@ -161,4 +162,4 @@ def _with_end(state: State, options: FitOptions) -> State:
         reason = "tol: the objective hardly falls" if options.tol > 0 else "the objective no longer falls"
     elif record.accepted and record.gradient <= GRADIENT_SHARE * options.tol:
         reason = "tol: the projected gradient is small"
-    return replace(state, reason=reason)
+    return replace(state, reason=reason) if reason != state.reason else state

@@ -7,7 +7,7 @@ import numpy as np
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.options import Penalty
-from dnmf.passes.problem import unit_diagonal
+from dnmf.passes.problem import add_to_diagonal, unit_diagonal
 from dnmf.passes.statistics import ModelSums
 
 UPDATE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -110,9 +110,7 @@ def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool =
     l1, l2 = penalty.on_H
     in_objective = penalty.scale == "objective"
     scale = np.ones(len(sums.s)) if in_objective or not scaled else _safe(sums.s)
-    G = sums.G / np.outer(scale, scale)
-    G[np.diag_indices_from(G)] += l2
-    Q, unit = unit_diagonal(G)
+    Q, unit = unit_diagonal(add_to_diagonal(sums.G / (scale[:, None] * scale), l2))
     B = _scaled(sums.P, unit / scale, H.dtype)
     if l1:
         B[:, : len(H)] -= (l1 * unit).astype(H.dtype)

@@ -1,5 +1,6 @@
 """How the rows of factors lie in memory for the kernels: padded with zeros, from a cache line on."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,24 @@ def padded(rank: int) -> int:
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return an array of zeros that begins with a cache line."""
     dtype = np.dtype(dtype)
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     spare = np.zeros(count + ALIGNMENT // dtype.itemsize, dtype)
-    first = -spare.ctypes.data % ALIGNMENT // dtype.itemsize
+    first = -_address(spare) % ALIGNMENT // dtype.itemsize
     return spare[first : first + count].reshape(shape)
 
 
 def aligned(array: np.ndarray) -> np.ndarray:
     """Return `array` if it begins with a cache line, else a copy that does: travelling, arrays lose it."""
-    if array.ctypes.data % ALIGNMENT == 0:
+    if _address(array) % ALIGNMENT == 0:
         return array
     copy = aligned_zeros(array.shape, array.dtype)
     copy[:] = array
     return copy
+
+
+def _address(array: np.ndarray) -> int:
+    first: int = array.__array_interface__["data"][0]
+    return first
 
 
 def pad_columns(rows: np.ndarray) -> np.ndarray:

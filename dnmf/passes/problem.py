@@ -57,14 +57,12 @@ def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: flo
     InputError
         `H` is not finite or not non-negative.
     """
-    if not (np.isfinite(H).all() and (H >= 0).all()):
+    if not (H.min() >= 0 and H.max() < np.inf):  # neither holds where there is a NaN
         raise InputError("H holds a NaN, an infinity or a negative value")
     wide = H.astype(np.float64)
-    Q = wide @ wide.T
-    Q[np.diag_indices_from(Q)] += l2
-    Q, unit = unit_diagonal(Q)
-    inverse = np.linalg.inv(Q + RIDGE_SHARE[str(H.dtype)] * np.eye(len(Q)) + np.diag(unit == 0))
+    Q, unit = unit_diagonal(add_to_diagonal(wide @ wide.T, l2))
     dtype, width = H.dtype, padded(len(H))
+    inverse = np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
     return Problem(
         pad_columns(H.T * unit.astype(dtype)), Q.astype(dtype),
         _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
@@ -79,12 +77,19 @@ def _padded_with_zeros(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return whole
 
 
+def add_to_diagonal(Q: np.ndarray, values: float | np.ndarray) -> np.ndarray:
+    """Add `values` to the diagonal of the square matrix `Q`, in place, and return it."""
+    Q.reshape(-1)[:: len(Q) + 1] += values
+    return Q
+
+
 def unit_diagonal(Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return ``diag(u) Q diag(u)`` with ones on its diagonal, and u (zero where the diagonal of `Q` is)."""
     diagonal = np.diag(Q)
     alive = diagonal > np.finfo(np.float64).tiny
-    unit = np.where(alive, 1 / np.sqrt(np.where(alive, diagonal, 1.0)), 0.0)
-    return Q * np.outer(unit, unit), unit
+    unit = np.zeros(len(Q))
+    unit[alive] = 1 / np.sqrt(diagonal[alive])
+    return Q * (unit[:, None] * unit), unit
 
 
 @dataclass(frozen=True)
@@ -156,10 +161,14 @@ class Work:
 
     def aligned(self) -> "Work":
         """The same with fixed factors that lie as the kernels read them best: for the worker they came to."""
+        factors = [aligned(problem.HT) for problem in self.problems]
+        if self.projection is None and all(HT is p.HT for HT, p in zip(factors, self.problems, strict=True)):
+            return self
         return replace(
-            self, problems=tuple(replace(p, HT=aligned(p.HT)) for p in self.problems),
+            self,
+            problems=tuple(replace(p, HT=HT) for p, HT in zip(self.problems, factors, strict=True)),
             projection=self.projection and replace(self.projection, V=aligned(self.projection.V)),
-        )  # fmt: skip
+        )
 
     @property
     def ranks(self) -> list[int]:
