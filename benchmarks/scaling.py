@@ -5,7 +5,6 @@ Nothing else should run meanwhile: CPU seconds grow a little on a busy machine, 
 """
 
 import argparse
-import math
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -15,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scaling_model import Constants, plan_of, rounds
+from benchmarks.scaling_model import Constants, levels, plan_of, rounds
 from benchmarks.simulated_cluster import Simulated, describe, measure, simulated_workers
 
 ROWS = {"dense": 10 * 419, "sparse": 16_000}  # of the matrices that are measured: ten whole chunks, and 130 MB
 WARM_UP_VISITS = 100
 TO_FIT = ((16, 4, 200, 0.5), (32, 4, 400, 0.1), (128, 4, 1500, 0.1), (512, 2, 3000, 0.1), (1000, 1, 3000, 0.1))
 TO_CHECK = ((16, 8, 500, 0.5), (128, 8, 2500, 0.5), (1000, 4, 10_000, 0.5), (128, 8, 2500, 2.0))
-CROWDED = ((32, 8, 256, 1.0), (32, 8, 512, 1.0), (32, 8, 520, 1.0), (128, 8, 1024, 1.0))
+FEW = ((32, 8, 256, 1.0), (32, 8, 512, 1.0), (32, 8, 520, 1.0), (128, 8, 1024, 1.0))
 
 
 def fit_scheduler(passes: Sequence[Simulated]) -> dict[str, float]:
@@ -35,7 +34,7 @@ def fit_scheduler(passes: Sequence[Simulated]) -> dict[str, float]:
         "start_s": median(one.start_cpu_s / one.tasks for one in passes),
         "run_s": float(run_s),
         "run_s_per_worker": float(run_s_per_worker),
-        "level_s": min(one.tail_s / math.log2(one.visits) for one in passes),  # the rest had a queue before it
+        "level_s": min(one.tail_s / levels(one.visits) for one in passes),  # the rest had a queue before it
     }
 
 
@@ -44,7 +43,7 @@ def predict(one: Simulated, constants: Constants) -> tuple[float, float]:
     start = constants.start_s * one.tasks
     run = (constants.run_s + constants.run_s_per_worker * one.workers) * one.tasks
     sleeping = rounds(one.visits, one.slots) * one.sleep_s
-    return start + run, start + max(run, sleeping) + constants.level_s * math.log2(one.visits)
+    return start + run, start + max(run, sleeping) + constants.level_s * levels(one.visits)
 
 
 def simulate(cases: Sequence[tuple[int, int, int, float]]) -> Iterator[dict[str, Any]]:
@@ -80,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
         results["constants"] = scaling_constants.measure_constants(ROWS)
         results["plan"] = plan_cost()
     if chosen.only in (None, "simulated"):
-        for name, cases in (("scheduler", TO_FIT), ("checks", TO_CHECK), ("crowded", CROWDED)):
+        for name, cases in (("scheduler", TO_FIT), ("checks", TO_CHECK), ("few", FEW)):
             results[name] = list(simulate(cases))
     if chosen.only != "tables":
         results["environment"] = environment()

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.memory import Machine, Shape
+from dnmf.memory import FAN_IN, Machine, Shape
+from dnmf.passes.statistics import tree_levels
 from dnmf.plan import Plan, make_plan
 from dnmf.sources.source import Layout, even_cuts
 
@@ -21,7 +22,6 @@ WORKER = Machine(threads=16, memory_bytes=64 * 2**30, base_bytes=200 * 2**20)
 CHUNK_BYTES = 16 * 2**20  # what dnmf convert writes
 COPIES_AT_A_TIME = 10  # distributed.worker.connections.incoming: a worker serves so many others at once
 ASK_AGAIN_S = 0.15  # a worker that was refused waits so long (distributed.Worker.retry_busy_worker_later)
-EVEN_FROM = 2  # visits for each thread, above which dask hands them out evenly (Scheduler.is_rootish)
 OVERLAPPING = ("storage", "cpu", "scheduler", "exchange")
 ONE_AFTER_ANOTHER = ("start", "spread", "tail", "update")
 
@@ -156,8 +156,6 @@ class PassCost:
         What goes on at the same time: reading, computing, handing out tasks, sending statistics to be added.
     start, spread, tail, update : float
         What comes one after another: the graph, H on its way to the workers, the last additions, the next H.
-    crowded : bool
-        Whether visits are so few for so many threads that dask does not hand them out evenly.
     """
 
     groups: int
@@ -170,7 +168,6 @@ class PassCost:
     spread: float
     tail: float
     update: float
-    crowded: bool
 
     @property
     def seconds(self) -> float:
@@ -235,7 +232,7 @@ def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
     groups, nodes = len(plan_of(matrix, rank, changed.group_bytes).groups), cluster.nodes
     group_gb = matrix.total_gb / groups
     travelling = min(nodes, groups) if changed.sums_stay else groups  # sets of sums that leave a worker
-    tasks = groups + travelling - 1
+    tasks = groups + additions(travelling)
     sums_gb, h_gb = 8 * matrix.columns * rank / GB, 4 * matrix.columns * rank / GB
     return PassCost(
         groups, group_gb,
@@ -245,11 +242,21 @@ def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
         exchange=(travelling - 1) * sums_gb / (nodes * cluster.network_gb_s) if nodes > 1 else 0.0,
         start=0.0 if changed.graph_ahead else constants.start_s * tasks,
         spread=_spread(h_gb, cluster),
-        tail=math.log2(travelling) * (constants.level_s + sums_gb * (1 / cluster.network_gb_s + constants.add_s))
+        tail=levels(travelling)
+        * (constants.level_s + (FAN_IN - 1) * sums_gb * (1 / cluster.network_gb_s + constants.add_s))
         + 2 * sums_gb / cluster.network_gb_s,  # by way of the scheduler
         update=constants.update_s * matrix.columns * rank**2,
-        crowded=groups <= EVEN_FROM * cluster.slots,
     )  # fmt: skip
+
+
+def additions(visits: int) -> int:
+    """Return the tasks of a pass that add."""
+    return sum(len(node) > 1 for level in tree_levels(visits) for node in level)
+
+
+def levels(visits: int) -> int:
+    """Return how many additions the sums of a visit go through."""
+    return len(list(tree_levels(visits)))
 
 
 def _storage(groups: int, group_gb: float, cluster: Cluster) -> float:

@@ -72,7 +72,7 @@ def with_tables(page: str, results: Record, workers: Record) -> str:
     """Return the page with the text between its markers written anew."""
     tables = {
         "constants": constants_table, "passes": passes_table, "terms": terms_table, "bends": bends_table,
-        "changes": changes_table, "checks": checks_table, "crowded": crowded_table, "environment": environment_line,
+        "changes": changes_table, "checks": checks_table, "few": few_table, "environment": environment_line,
         "plan": plan_line, "feeding": feeding_line,
     }  # fmt: skip
     made: dict[str, str] = {}
@@ -150,7 +150,7 @@ def constants_table(results: Record) -> str:
 
 
 def _cell(cost: PassCost) -> str:
-    return f"{seconds(cost.seconds)} {cost.decided_by}{'†' if cost.crowded else ''}"
+    return f"{seconds(cost.seconds)} {cost.decided_by}"
 
 
 def passes_table(results: Record) -> str:
@@ -210,10 +210,10 @@ def checks_table(results: Record) -> str:
     return table(head, rows)
 
 
-def crowded_table(results: Record) -> str:
+def few_table(results: Record) -> str:
     """Few visits for many threads."""
     constants, rows = constants_of(results), []
-    for record in results["crowded"]:
+    for record in results["few"]:
         one = Simulated(**record)
         model = seconds(predict(one, constants)[1])
         rows.append([f"{one.workers} × {one.threads}", f"{one.visits:,}", f"{one.visits / one.slots:.2f}",
@@ -234,5 +234,5 @@ def workers_table(record: Record) -> str:
     ]  # fmt: skip
     head = ("store", "workers run on", "one worker, s a pass", "two", "ratio", "two fits apart", "CPU s, one", "two",
             "s in visits, one", "two", "objective of both")  # fmt: skip
-    size = f"Rank {record['rank']}, {record['measurements'][0]['decoded_gb']:.0f} GB decoded, seconds a pass (medians):"
+    size = f"Rank {record['rank']}, {record['measurements'][0]['decoded_gb']:.3g} GB decoded, seconds a pass (medians):"
     return f"{size}\n\n{table(head, rows)}"

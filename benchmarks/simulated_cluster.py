@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.scaling_model import additions
 from dnmf.passes.executor import Job
 from dnmf.passes.problem import Work, make_problem
 from dnmf.plan import Group
@@ -72,8 +73,8 @@ class Simulated:
     ----------
     workers, threads : int
         How many there were, and threads of each.
-    tasks : int
-        Visits and additions.
+    visits : int
+        Groups of the pass.
     sleep_s : float
         Of a visit.
     wall_s : float
@@ -88,7 +89,7 @@ class Simulated:
 
     workers: int
     threads: int
-    tasks: int
+    visits: int
     sleep_s: float
     wall_s: float
     start_s: float
@@ -97,9 +98,9 @@ class Simulated:
     tail_s: float
 
     @property
-    def visits(self) -> int:
-        """Groups of the pass."""
-        return (self.tasks + 1) // 2
+    def tasks(self) -> int:
+        """Visits and additions."""
+        return self.visits + additions(self.visits)
 
     @property
     def slots(self) -> int:
@@ -191,7 +192,7 @@ def measure(client: Any, visits: int, sleep_s: float) -> Simulated:
     client : distributed.Client
         From :func:`real_workers` or :func:`simulated_workers`.
     visits : int
-        Groups of the pass; with the additions twice as many tasks, less one.
+        Groups of the pass; there is an addition for about three of them.
     sleep_s : float
         Of a visit.
     """
@@ -217,7 +218,7 @@ def measure(client: Any, visits: int, sleep_s: float) -> Simulated:
     time.sleep(SETTLE_S)  # what was released is forgotten before the next pass begins
     first, last = _first_and_last(stream.data)
     return Simulated(
-        len(threads), max(threads), 2 * visits - 1, sleep_s, ended - began, first - began,
+        len(threads), max(threads), visits, sleep_s, ended - began, first - began,
         clock.between(began, first), clock.between(first, ended), ended - last,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from dnmf.kernels.padding import padded
 from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
 
+FAN_IN = 4  # sets of sums that one task adds up
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
@@ -121,7 +122,8 @@ def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_gro
         Tasks of a pass.
     """
     threads, k, n = machine.threads, shape.rank, shape.n_columns
-    sets = 2 * threads + math.ceil(math.log2(max(2, n_groups)))
+    # An addition holds the sums it adds and two more; on each level of the tree some wait for their neighbours.
+    sets = 2 * threads + (FAN_IN - 1) * math.ceil(math.log(max(2, n_groups), FAN_IN))
     block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
     block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
     return MemoryNeed(

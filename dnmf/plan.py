@@ -216,8 +216,10 @@ def _end_of_panel(layout: Layout, at: int, last: int, panel_bytes: int) -> int:
     if left <= panel_bytes:
         return last
     alike = int(layout.bytes_before[at]) + -(-left // -(-left // panel_bytes))
-    reach = int(np.searchsorted(layout.bytes_before, alike, side="left"))
-    return max(at + 1, min(reach, _advance(layout, at, panel_bytes, last)))
+    reach = int(np.searchsorted(layout.bytes_before, alike))
+    if layout.bytes_before[reach] > layout.bytes_before[at] + panel_bytes:
+        reach -= 1
+    return max(at + 1, reach)
 
 
 def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tuple[Plan, int]:

@@ -1,4 +1,4 @@
-"""The tasks of a pass and what they wait for: a visit for each group of panels, a fixed binary tree above them."""
+"""The tasks of a pass and what they wait for: a visit for each group of panels, a fixed tree of sums above them."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -122,8 +122,8 @@ def _sum(nodes: list[Any]) -> Any:
     plus = dask.delayed(add, pure=False)
     for depth, level in enumerate(tree_levels(len(nodes))):
         nodes = [
-            nodes[pair[0]] if len(pair) == 1
-            else plus(nodes[pair[0]], nodes[pair[1]], dask_key_name=f"dnmf-add-{depth}-{place}-{mark}")
-            for place, pair in enumerate(level)
+            nodes[some[0]] if len(some) == 1
+            else plus(*(nodes[i] for i in some), dask_key_name=f"dnmf-add-{depth}-{place}-{mark}")
+            for place, some in enumerate(level)
         ]  # fmt: skip
     return nodes[0]

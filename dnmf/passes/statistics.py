@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dnmf.memory import FAN_IN
+
 
 @dataclass
 class ModelSums:
@@ -81,27 +83,32 @@ class Statistics:
         )
 
 
-def add(left: Statistics, right: Statistics) -> Statistics:
-    """Return ``left + right``; neither is changed (a task's inputs belong to the scheduler)."""
-    return left + right
+def add(*parts: Statistics) -> Statistics:
+    """Return the sum of neighbours in the tree; none is changed (a task's inputs belong to the scheduler)."""
+    return sum_in_order(parts)
 
 
 def tree_levels(count: int) -> Iterator[list[tuple[int, ...]]]:
-    """Yield the levels of the fixed binary tree over `count` leaves: neighbours pair up, an odd one moves on.
+    """Yield the levels of the tree over `count` leaves, two of the fixed binary tree at once.
+
+    In the binary tree neighbours pair up and an odd one moves on; a node here is what :func:`sum_in_order` makes of
+    up to four neighbours, which is the same. Tasks are dear and additions cheap: there are a third as many.
 
     Examples
     --------
-    >>> list(tree_levels(5))
-    [[(0, 1), (2, 3), (4,)], [(0, 1), (2,)], [(0, 1)]]
+    >>> list(tree_levels(6))
+    [[(0, 1, 2, 3), (4, 5)], [(0, 1)]]
     """
     while count > 1:
-        level = [tuple(range(i, min(i + 2, count))) for i in range(0, count, 2)]
+        level = [tuple(range(i, min(i + FAN_IN, count))) for i in range(0, count, FAN_IN)]
         yield level
         count = len(level)
 
 
 def sum_in_order(parts: Iterable[Statistics]) -> Statistics:
-    """Return the sum of `parts` associated exactly as :func:`tree_levels` does, holding only log₂ of them.
+    """Return the sum of `parts` over the fixed binary tree, holding only log₂ of them.
+
+    Neighbours pair up and an odd one moves on, level after level: the same bits whoever adds what.
 
     Raises
     ------

@@ -19,18 +19,25 @@ def _random_parts(count: int) -> list[Statistics]:
     ]  # fmt: skip
 
 
-def _by_levels(parts: list[Statistics]) -> Statistics:
-    for level in tree_levels(len(parts)):
-        parts = [parts[pair[0]] if len(pair) == 1 else add(parts[pair[0]], parts[pair[1]]) for pair in level]
+def _by_pairs(parts: list[Statistics]) -> Statistics:
+    while len(parts) > 1:
+        parts = [sum(parts[i + 1 : i + 2], parts[i]) for i in range(0, len(parts), 2)]
     return parts[0]
 
 
-@given(st.integers(1, 70))
-def test_adding_as_they_come_is_the_tree_bit_for_bit(count):
-    streamed, tree = sum_in_order(iter(_random_parts(count))), _by_levels(_random_parts(count))
-    assert streamed.models[0].P.tobytes() == tree.models[0].P.tobytes()
-    assert streamed.models[0].G.tobytes() == tree.models[0].G.tobytes()
-    assert streamed.squares == tree.squares
+def _by_levels(parts: list[Statistics]) -> Statistics:
+    for level in tree_levels(len(parts)):
+        parts = [add(*(parts[i] for i in node)) for node in level]
+    return parts[0]
+
+
+@given(st.integers(1, 300))
+def test_adding_as_they_come_and_by_fours_is_the_binary_tree_bit_for_bit(count):
+    tree = _by_pairs(_random_parts(count))
+    for other in (sum_in_order(iter(_random_parts(count))), _by_levels(_random_parts(count))):
+        assert other.models[0].P.tobytes() == tree.models[0].P.tobytes()
+        assert other.models[0].G.tobytes() == tree.models[0].G.tobytes()
+        assert other.squares == tree.squares
 
 
 @given(st.integers(1, 40))

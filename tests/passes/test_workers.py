@@ -56,16 +56,16 @@ class Slow(MemorySource):
         return super().read(start, stop)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 8])
-def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, work, count):
+@pytest.mark.parametrize(("count", "sums"), [(1, 0), (2, 1), (4, 1), (5, 2), (8, 3), (18, 7)])
+def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, work, count, sums):
     needs = _dependencies(graph.pass_graph(_jobs(MemorySource(planted), count), work, None))
     kinds = {kind: [key for key in needs if key_split(key) == kind] for kind in ("dnmf-work", "dnmf-visit", "dnmf-add")}
-    assert [len(keys) for keys in kinds.values()] == [1, count, count - 1]
-    assert len(needs) == 2 * count
+    assert [len(keys) for keys in kinds.values()] == [1, count, sums]
+    assert len(needs) == 1 + count + sums
     for visit in kinds["dnmf-visit"]:
         assert needs[visit] == set(kinds["dnmf-work"])
     for plus in kinds["dnmf-add"]:
-        assert len(needs[plus]) == 2
+        assert 2 <= len(needs[plus]) <= 4
         assert all(key_split(key) in ("dnmf-add", "dnmf-visit") for key in needs[plus])
 
 
@@ -106,7 +106,7 @@ def test_rows_are_visited_where_they_are_kept(planted, work, client):
     np.testing.assert_array_equal(passes[-1].models[0].P, passes[0].models[0].P)
 
 
-@pytest.mark.parametrize("count", [1, 3, 6, 7])
+@pytest.mark.parametrize("count", [1, 3, 6, 18, 23])
 def test_the_sums_are_those_of_one_thread_to_the_last_bit(planted, work, client, count):
     jobs = _jobs(MemorySource(planted), count)
     here, there = InProcess(1).add_up(jobs, work, None), OnCluster(client).add_up(jobs, work, None)
