@@ -262,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
     from dnmf.options import parse_bytes
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.out_of_core", description=__doc__)
-    parser.add_argument("--limit", type=parse_bytes, default=512 * MIB, help="memory of the worker (512MiB)")
+    parser.add_argument("--limit", type=parse_bytes, default=1024 * MIB, help="memory of the worker (1GiB)")
     parser.add_argument("--times", type=int, default=8, help="how many times that the data is (8)")
     parser.add_argument("--rank", type=int, default=20)
     parser.add_argument("--passes", type=int, default=3)
