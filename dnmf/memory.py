@@ -122,8 +122,7 @@ def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_gro
         Tasks of a pass.
     """
     threads, k, n = machine.threads, shape.rank, shape.n_columns
-    # An addition holds the sums it adds and two more; on each level of the tree some wait for their neighbours.
-    sets = 2 * threads + (FAN_IN - 1) * math.ceil(math.log(max(2, n_groups), FAN_IN))
+    sets = 2 * threads + _waiting_sets(n_groups, in_process=machine.starts)
     block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
     block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
     return MemoryNeed(
@@ -133,6 +132,17 @@ def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_gro
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
     )
+
+
+def _waiting_sets(n_groups: int, *, in_process: bool) -> int:
+    """Return how many sets of sums wait to be added, at most, and what the addition itself takes.
+
+    In process sums are added in pairs as they come. On a worker they wait on each level of the tree until four
+    neighbours are there, whose addition makes three more.
+    """
+    if in_process:
+        return math.ceil(math.log2(max(2, n_groups)))
+    return (FAN_IN - 1) * math.ceil(math.log(max(2, n_groups), FAN_IN)) + 2
 
 
 def start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:

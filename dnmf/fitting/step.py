@@ -161,5 +161,5 @@ def _with_end(state: State, options: FitOptions) -> State:
     elif record.accepted and record.decrease <= options.tol:
         reason = "tol: the objective hardly falls" if options.tol > 0 else "the objective no longer falls"
     elif record.accepted and record.gradient <= GRADIENT_SHARE * options.tol:
-        reason = "tol: the projected gradient is small"
+        reason = "tol: the projected gradient is small" if options.tol > 0 else "the objective no longer falls"
     return replace(state, reason=reason) if reason != state.reason else state

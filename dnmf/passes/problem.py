@@ -79,7 +79,7 @@ def _padded_with_zeros(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def add_to_diagonal(Q: np.ndarray, values: float | np.ndarray) -> np.ndarray:
     """Add `values` to the diagonal of the square matrix `Q`, in place, and return it."""
-    Q.reshape(-1)[:: len(Q) + 1] += values
+    Q.flat[:: len(Q) + 1] += values
     return Q
 
 

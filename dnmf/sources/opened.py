@@ -31,6 +31,11 @@ class OpenedArrays:
                 self._opened.popitem(last=False)
         return opened
 
+    def forget(self, mark: str) -> None:
+        """Let go of what was opened under `mark`: reading it failed, and to open it anew may help."""
+        with self._lock:
+            self._opened.pop(mark, None)
+
 
 OPENED = OpenedArrays()
 """Those of this process."""

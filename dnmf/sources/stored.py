@@ -140,6 +140,9 @@ def listing(node: Any) -> str:
 class StoredArray:
     """One array of a Zarr store or an HDF5 file: pickled as its path, opened when first used in a process.
 
+    What it is (its shape, its chunks, their encoding) is what it was when it was opened, as long as it can be read:
+    to replace it under a fit is noticed by its chunks, at best.
+
     Parameters
     ----------
     path : str
@@ -195,12 +198,16 @@ class StoredArray:
         if self._handle is None:
             in_zarr = not self.path.lower().endswith(HDF5_SUFFIXES)  # an open HDF5 file would stay open with it
             opened = OPENED.get(self._mark, self._opened) if in_zarr else self._opened()
-            self._handle, self._files = opened
+            self._files, self._handle = opened[1], opened[0]  # other threads look at the handle first
         return self._handle
 
     def _opened(self) -> tuple[Any, ChunkFiles | None]:
         node = open_node(self.path, self.inner)
         return node, chunk_files_of(node) if is_array(node) else None
+
+    def _close(self) -> None:
+        OPENED.forget(self._mark)
+        self._handle = self._files = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handle": None, "_files": None}
@@ -226,10 +233,13 @@ class StoredArray:
         try:
             return with_retries(action, f"{self.address}: reading {start}:{stop}")
         except InputError:
+            self._close()
             raise
         except AbsentObject as error:
+            self._close()
             raise self._absent(str(error.args[0]), start, stop) from error
         except Exception as error:
+            self._close()
             raise InputError(
                 f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
                 f"({type(error).__name__}: {error}); a chunk is damaged, truncated or not permitted"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
+from dnmf.errors import InputError
 from dnmf.sources import stored
 from dnmf.sources.opened import OpenedArrays
 from dnmf.sources.stored import StoredArray
@@ -54,6 +55,33 @@ def test_an_HDF5_file_is_closed_with_the_task_that_opened_it(tmp_path, openings)
     for _ in range(3):
         assert (pickle.loads(pickle.dumps(array)).read(0, 6) == 1.0).all()
     assert len(openings) == 4
+
+
+def test_what_could_not_be_read_is_opened_anew(tmp_path, openings):
+    array = StoredArray(dense(tmp_path / "a.zarr", 1.0), "")
+    chunk = tmp_path / "a.zarr" / "c" / "1" / "0"
+    stored_bytes = chunk.read_bytes()
+    chunk.write_bytes(stored_bytes[:-3])
+    for _ in range(2):
+        with pytest.raises(InputError, match="cannot be read"):
+            pickle.loads(pickle.dumps(array)).read(0, 6)
+    chunk.write_bytes(stored_bytes)
+    assert (pickle.loads(pickle.dumps(array)).read(0, 6) == 1.0).all()
+    assert len(openings) == 3  # once by the user, once after each failure
+
+
+def test_an_opening_that_fails_is_tried_again():
+    opened, answers = OpenedArrays(), iter([OSError("away"), "here"])
+
+    def open_it():
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    with pytest.raises(OSError, match="away"):
+        opened.get("a", open_it)
+    assert opened.get("a", open_it) == opened.get("a", open_it) == "here"
 
 
 def test_what_was_not_used_for_longest_is_let_go_of_first():
