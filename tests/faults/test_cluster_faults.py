@@ -87,8 +87,9 @@ def test_a_lost_scheduler_is_a_ClusterError_and_the_fit_can_be_resumed(
 ):
     scheduler, _, client = processes
     killer, store = KillsTheScheduler(scheduler, delay_s), tmp_path / "run.dnmf"
+    streamed = {**FIT, "keep": "stream"}  # every pass reads, and takes a second
     with slow(client, for_ever=True), pytest.raises(dnmf.ClusterError, match="resume"):
-        dnmf.fit(dense_store, **FIT, store=store, client=client, callbacks=(killer,))
+        dnmf.fit(dense_store, **streamed, store=store, client=client, callbacks=(killer,))
     assert time.monotonic() - killer.at < 10
     assert bits(dnmf.resume(store)) == bits(dnmf.fit(dense_store, **FIT))
 
