@@ -135,14 +135,18 @@ def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_gro
 
 
 def _waiting_sets(n_groups: int, *, in_process: bool) -> int:
-    """Return how many sets of sums wait to be added, at most, and what the addition itself takes.
+    """Return how many sets of sums wait to be added, at most.
 
     In process sums are added in pairs as they come. On a worker they wait on each level of the tree until four
-    neighbours are there, whose addition makes three more.
+    neighbours are there; whoever adds these holds no panel, no products of a block and no running sums meanwhile.
     """
     if in_process:
         return math.ceil(math.log2(max(2, n_groups)))
-    return (FAN_IN - 1) * math.ceil(math.log(max(2, n_groups), FAN_IN)) + 2
+    waiting = 0
+    while n_groups > 1:
+        waiting += min(FAN_IN, n_groups) - 1
+        n_groups = math.ceil(n_groups / FAN_IN)
+    return waiting
 
 
 def start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:

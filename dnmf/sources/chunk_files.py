@@ -76,6 +76,11 @@ class ChunkFiles:
         """What a read takes beside its target for stored bytes; as much again if a chunk does not go there whole."""
         return _decoding_threads() * self._chunk_bytes
 
+    @property
+    def goes_whole(self) -> bool:
+        """Whether every chunk goes whole into rows that begin and end at chunks: none is narrower or at an edge."""
+        return self._chunk[1:] == self._shape[1:] and self._shape[0] % self._chunk[0] == 0
+
     def read(self, target: np.ndarray, start: int, *, absent_is_fill: bool = False) -> None:
         """Fill `target` (rows of the whole width, contiguous, as stored) with the rows from `start` on.
 

@@ -31,9 +31,10 @@ class DenseSource(Source):
     def layout(self) -> Layout:
         """Cuts at the borders of the stored objects, so that each is decoded once a pass."""
         cuts, step = even_cuts(self.shape[0], self.array.object_shape[0])
+        beside = 1 if self.array.goes_whole else 2  # stored bytes, and a chunk on its way to where it belongs
         return Layout(
             cuts, cuts * self.shape[1] * self.dtype.itemsize, step, object_bytes=self.array.object_bytes,
-            in_place=self.array.in_place, beside_bytes=2 * self.array.decoding_bytes,
+            in_place=self.array.in_place, beside_bytes=beside * self.array.decoding_bytes,
         )  # fmt: skip
 
     def read(self, start: int, stop: int) -> np.ndarray:

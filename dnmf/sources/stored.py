@@ -159,6 +159,8 @@ class StoredArray:
         Whether chunks are decoded straight into what is returned.
     decoding_bytes : int
         What the stored bytes of chunks take beside, while they are decoded.
+    goes_whole : bool
+        Whether chunks are decoded in place without room for a whole one beside, where rows are cut at chunks.
 
     Raises
     ------
@@ -178,6 +180,7 @@ class StoredArray:
         self.dtype = check_dtype(self.address, handle.dtype)
         self.in_place = self._files is not None and handle.dtype == self.dtype
         self.decoding_bytes = self._files.decoding_bytes if self._files is not None else 0
+        self.goes_whole = self._files is not None and self._files.goes_whole
 
     @property
     def address(self) -> str:

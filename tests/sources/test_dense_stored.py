@@ -189,3 +189,15 @@ def test_a_url_without_a_store_is_refused():
     pytest.importorskip("fsspec", reason="fsspec is not installed")
     with pytest.raises(InputError, match="memory://nothing/here.zarr: not a readable Zarr store"):
         open_source("memory://nothing/here.zarr")
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks", "rooms"),
+    [((40, 6), (10, 6), 1), ((41, 6), (10, 6), 2), ((40, 6), (10, 3), 2), ((40, 6), (40, 6), 1)],
+    ids=["whole", "ragged at the end", "narrow", "one"],
+)
+def test_room_for_a_chunk_beside_is_asked_for_only_where_one_does_not_go_whole(tmp_path, shape, chunks, rooms):
+    zarr.create_array(tmp_path / "a.zarr", data=np.ones(shape, np.float32), chunks=chunks)
+    layout = open_source(tmp_path / "a.zarr").layout()
+    assert layout.in_place
+    assert layout.beside_bytes == rooms * 4 * chunks[0] * chunks[1]
