@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.conversion.anndata_layout import OFFSETS_PER_CHUNK
+
 CHUNK_BYTES = 16 * 2**20
-OFFSETS_PER_CHUNK = 2**17
 GROUPS = 20  # of rows that are alike
 DENSE_COLUMNS = 4096
 SPARSE_COLUMNS, PER_ROW = 5_120, 256

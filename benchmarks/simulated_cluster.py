@@ -138,8 +138,8 @@ class CpuClock:
 
 
 @contextmanager
-def _scheduler(workers: int, threads: int) -> Iterator[Any]:
-    """Yield the client of a scheduler in this process that has so many real workers."""
+def real_workers(workers: int, threads: int) -> Iterator[Any]:
+    """Yield the client of a scheduler in this process with so many worker processes, which do visit empty rows."""
     import dask
     from distributed import Client, LocalCluster
 
@@ -156,19 +156,12 @@ def _scheduler(workers: int, threads: int) -> Iterator[Any]:
 
 
 @contextmanager
-def real_workers(workers: int, threads: int) -> Iterator[Any]:
-    """Yield the client of a cluster of worker processes, which do visit rows without entries."""
-    with _scheduler(workers, threads) as client:
-        yield client
-
-
-@contextmanager
 def simulated_workers(workers: int, threads: int) -> Iterator[Any]:
     """Yield the client of a scheduler whose workers live together in one other process and only sleep."""
     children: list[subprocess.Popen] = []
     with ExitStack() as last:
         last.callback(lambda: [_end(child) for child in children])  # when the scheduler has hung up
-        client = last.enter_context(_scheduler(0, 1))
+        client = last.enter_context(real_workers(0, 1))
         command = [sys.executable, "-m", "benchmarks.sleeping_workers", client.scheduler.address]
         folder = Path(__file__).resolve().parents[1]
         children.append(subprocess.Popen([*command, str(workers), str(threads)], cwd=folder))

@@ -36,7 +36,6 @@ def test_the_quick_suite_runs_and_writes_a_page_and_records(tmp_path):
     assert "| dnmf |" in page
     for peer in ("dnmf", "scikit-learn cd"):
         section = record["peers"][peer]
-        assert section["step"]["differences"] >= 1
         assert min(run["error"] for run in section["runs"]) < record["best"]["error"] * 1.01
     assert record["peers"]["dnmf"]["runs"][0]["bytes_read"] > 0
 

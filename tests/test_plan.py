@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import BudgetError
-from dnmf.memory import USABLE_SHARE, Machine, Shape
+from dnmf.memory import USABLE_SHARE, Machine, Shape, memory_need
 from dnmf.options import parse_bytes
+from dnmf.passes.statistics import tree_levels
 from dnmf.plan import keeping, make_plan
 from dnmf.sources.source import Layout
 
@@ -75,6 +76,13 @@ def test_the_panels_of_a_group_are_few_and_alike(nonzeros, panel_bytes):
     if panel_bytes >= 2 * row:  # rows are small beside a panel
         assert len(sizes) <= max(1, -(-int(before[-1]) // (panel_bytes - row)))
         assert max(sizes) - min(sizes) <= (3 + np.log(len(sizes))) * row  # each may go beyond its part by a row
+
+
+@given(st.integers(1, 5000), st.integers(1, 4))
+def test_on_a_worker_the_sums_that_wait_are_those_of_the_tree(groups, threads):
+    shape, waiting = Shape(300, 3, 4), sum(len(level[0]) - 1 for level in tree_levels(groups))
+    need = memory_need(shape, machine(threads=threads), reading=0, w_rows=1, n_groups=groups)
+    assert need.statistics == (2 * threads + waiting) * shape.statistics_bytes
 
 
 def test_a_tight_limit_makes_smaller_panels():

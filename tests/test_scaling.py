@@ -55,9 +55,12 @@ def test_the_number_of_tasks_is_that_of_the_plan(model, matrix, constants):
     cost = model.pass_cost(matrix, 20, model.Cluster(10), constants)
     assert cost.groups == groups
     assert cost.group_gb * groups == pytest.approx(100)
-    tasks = groups + sum(-(-groups // 4**depth) for depth in range(1, 6))  # a group alone at the end adds nothing
-    assert cost.start == pytest.approx(tasks * 1e-4, rel=0.02)
-    assert cost.scheduler == pytest.approx(tasks * (2e-4 + 10 * 1e-7), rel=0.02)
+    tasks, left = groups, groups
+    while left > 1:
+        tasks += left // 4 + (left % 4 > 1)  # one that is alone moves on
+        left = -(-left // 4)
+    assert cost.start == pytest.approx(tasks * 1e-4)
+    assert cost.scheduler == pytest.approx(tasks * (2e-4 + 10 * 1e-7))
 
 
 def test_one_node_reads_stored_bytes_at_its_own_rate(model, matrix, constants):

@@ -41,6 +41,7 @@ def aligned(array: np.ndarray) -> np.ndarray:
 
 
 def _address(array: np.ndarray) -> int:
+    # array.ctypes says the same, but is dear where blocks are small
     first: int = array.__array_interface__["data"][0]
     return first
 

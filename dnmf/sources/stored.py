@@ -171,16 +171,15 @@ class StoredArray:
     def __init__(self, path: str, inner: str, missing_chunks: str = "error"):
         self.path, self.inner, self.missing_chunks = str(path), inner, missing_chunks
         self._mark = uuid.uuid4().hex
-        self._handle: Any = None
-        self._files: ChunkFiles | None = None
-        handle = self._open()
+        self._opened: tuple[Any, ChunkFiles | None] | None = None
+        handle, files = self._open()
         if not is_array(handle):
             raise InputError(f"{self.address}: not an array; it holds {listing(handle)}")
         self.shape = tuple(int(n) for n in handle.shape)
         self.dtype = check_dtype(self.address, handle.dtype)
-        self.in_place = self._files is not None and handle.dtype == self.dtype
-        self.decoding_bytes = self._files.decoding_bytes if self._files is not None else 0
-        self.goes_whole = self._files is not None and self._files.goes_whole
+        self.in_place = files is not None and handle.dtype == self.dtype
+        self.decoding_bytes = files.decoding_bytes if files is not None else 0
+        self.goes_whole = files is not None and files.goes_whole
 
     @property
     def address(self) -> str:
@@ -190,30 +189,31 @@ class StoredArray:
     @property
     def object_shape(self) -> tuple[int, ...]:
         """Shape of what is stored as one object: a shard or a chunk."""
-        return object_shape(self._open())
+        return object_shape(self._open()[0])
 
     @property
     def object_bytes(self) -> int:
         """Decoded bytes of one stored object."""
         return int(np.prod(self.object_shape)) * self.dtype.itemsize
 
-    def _open(self) -> Any:
-        if self._handle is None:
+    def _open(self) -> tuple[Any, ChunkFiles | None]:
+        """The array and its chunk files, if it has such: taken together, since another thread may close them."""
+        opened = self._opened
+        if opened is None:
             in_zarr = not self.path.lower().endswith(HDF5_SUFFIXES)  # an open HDF5 file would stay open with it
-            opened = OPENED.get(self._mark, self._opened) if in_zarr else self._opened()
-            self._files, self._handle = opened[1], opened[0]  # other threads look at the handle first
-        return self._handle
+            opened = self._opened = OPENED.get(self._mark, self._open_anew) if in_zarr else self._open_anew()
+        return opened
 
-    def _opened(self) -> tuple[Any, ChunkFiles | None]:
+    def _open_anew(self) -> tuple[Any, ChunkFiles | None]:
         node = open_node(self.path, self.inner)
         return node, chunk_files_of(node) if is_array(node) else None
 
     def _close(self) -> None:
         OPENED.forget(self._mark)
-        self._handle = self._files = None
+        self._opened = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None, "_files": None}
+        return {**self.__dict__, "_opened": None}
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return ``array[start:stop]``, trying again when the storage fails for a moment.
@@ -235,14 +235,12 @@ class StoredArray:
     def _tried(self, start: int, stop: int, action: Callable[[], Any]) -> Any:
         try:
             return with_retries(action, f"{self.address}: reading {start}:{stop}")
-        except InputError:
-            self._close()
-            raise
-        except AbsentObject as error:
-            self._close()
-            raise self._absent(str(error.args[0]), start, stop) from error
         except Exception as error:
-            self._close()
+            self._close()  # who tries again may find it mended
+            if isinstance(error, InputError):
+                raise
+            if isinstance(error, AbsentObject):
+                raise self._absent(str(error.args[0]), start, stop) from error
             raise InputError(
                 f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
                 f"({type(error).__name__}: {error}); a chunk is damaged, truncated or not permitted"
@@ -256,19 +254,19 @@ class StoredArray:
         )
 
     def _fill(self, target: np.ndarray, start: int) -> None:
-        handle = self._open()
-        if self._files is None or handle.dtype != target.dtype:
+        handle, files = self._open()
+        if files is None or handle.dtype != target.dtype:
             target[...] = self._read_once(start, start + len(target))
             return
         self._check_shape(handle, start + len(target))
-        self._files.read(target, start, absent_is_fill=self.missing_chunks == "zeros")
+        files.read(target, start, absent_is_fill=self.missing_chunks == "zeros")
 
     def _read_once(self, start: int, stop: int) -> np.ndarray:
-        handle = self._open()
+        handle, files = self._open()
         self._check_shape(handle, stop)
-        if self._files is not None:
+        if files is not None:
             values = np.empty((stop - start, *self.shape[1:]), handle.dtype)
-            self._files.read(values, start, absent_is_fill=self.missing_chunks == "zeros")
+            files.read(values, start, absent_is_fill=self.missing_chunks == "zeros")
         else:
             absent = None if self.missing_chunks == "zeros" else absent_object(handle, start, stop)
             if absent is not None:
@@ -282,7 +280,7 @@ class StoredArray:
 
     def fingerprint(self) -> dict[str, Any]:
         """JSON values that change when the data changes; see :mod:`dnmf.sources.fingerprints`."""
-        return fingerprint_of(self._open(), self.path)
+        return fingerprint_of(self._open()[0], self.path)
 
 
 def annotation_names(path: str, frame: str, length: int | None = None) -> np.ndarray | None:

@@ -154,7 +154,7 @@ def test_an_array_that_became_another_is_refused(tmp_path, monkeypatch):
     known = StoredArray(tmp_path / "a.zarr", "")
     shutil.rmtree(tmp_path / "a.zarr")
     stored(tmp_path / "a.zarr", shape=(12, 6))
-    known._handle = None  # as in another process
+    known._opened = None  # as in another process
     monkeypatch.setattr("dnmf.sources.stored.OPENED", OpenedArrays())
     with pytest.raises(InputError, match=r"its shape was \(23, 6\) and is \(12, 6\) now"):
         known.read(10, 20)
@@ -268,14 +268,15 @@ def test_neighbouring_spans_decode_every_chunk_once(tmp_path, compressors):
     stored(tmp_path / "a.zarr", shape=(200,), chunks=(30,), compressors=V3[compressors])
     array = StoredArray(tmp_path / "a.zarr", "")
     reader, opened = ForwardReader(array), []
-    real = type(array._files)._read_object
+    files = type(array._open()[1])
+    real = files._read_object
 
     def counted(self, file, corner, panel):
         opened.append(corner[0])
         real(self, file, corner, panel)
 
     cuts = [7, 8, 29, 31, 100, 120, 150, 151, 200]
-    with mock.patch.object(type(array._files), "_read_object", counted):
+    with mock.patch.object(files, "_read_object", counted):
         parts = [reader.read(low, high) for low, high in itertools.pairwise(cuts)]
     np.testing.assert_array_equal(np.concatenate(parts), values_of((200,))[7:])
     assert opened == list(range(0, 200, 30))

@@ -38,7 +38,7 @@ def dense(folder, **how):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_it_decodes_and_the_values_are_the_same(tmp_path, layout):
     path = dense(tmp_path, **LAYOUTS[layout])
-    assert StoredArray(path, "")._files is None
+    assert StoredArray(path, "")._open()[1] is None
     np.testing.assert_array_equal(read(open_source(path), 3, 20), small_matrix()[3:20])
 
 
