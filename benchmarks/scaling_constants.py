@@ -17,11 +17,11 @@ import scipy.sparse
 
 import dnmf
 from dnmf.fitting.update import measure, update_H
-from dnmf.options import Penalty
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.statistics import ModelSums, Statistics, add
 from dnmf.passes.visit import visit_group
+from dnmf.penalty import Penalty
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
 

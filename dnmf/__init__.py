@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     )
     from dnmf.estimator import NMF
     from dnmf.model import Model
-    from dnmf.options import Penalty
+    from dnmf.penalty import Penalty
     from dnmf.sources import open_source
 
 _PLACES = {
     "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
-    "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.options",
+    "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.penalty",
     "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
     "Interrupted": "dnmf.errors",

@@ -9,7 +9,8 @@ from dnmf import checkpoint
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
-from dnmf.options import FitOptions, Penalty, parse_bytes
+from dnmf.options import FitOptions, parse_bytes
+from dnmf.penalty import Penalty
 from dnmf.record import RunRecord
 from dnmf.run import Resources, Run, refuse_changed
 from dnmf.sources import open_source

@@ -21,12 +21,12 @@ from dnmf.estimator_input import (
     check_start,
     choose_rank,
     is_stored,
-    make_penalty,
     solve_block,
     without_rows,
 )
 from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
+from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
 from dnmf.sources.memory import MemorySource, is_pydata_sparse
 from dnmf.sources.source import names_of
@@ -259,7 +259,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         model = fit(
             source, choose_rank(self.n_components, shape, W, H), W=W, H=H,
             init="auto" if self.init in (None, "custom") else self.init,
-            penalty=make_penalty(self.alpha_W, self.alpha_H, self.l1_ratio, shape),
+            penalty=Penalty.from_sklearn(self.alpha_W, self.alpha_H, self.l1_ratio, shape=shape),
             dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
             seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter), store=self.store,
             client=self.client, memory_limit=self.memory_limit,

@@ -13,7 +13,6 @@ from sklearn.utils import check_array
 
 from dnmf.errors import InputError
 from dnmf.model import Model
-from dnmf.options import Penalty
 from dnmf.sources import Source
 from dnmf.sources.memory import MemorySource
 
@@ -164,16 +163,6 @@ def choose_rank(n_components: Any, shape: tuple[int, int], W: Any, H: Any) -> in
             f"n_samples={shape[0]} and n_features={shape[1]}; give at most the smaller of the two"
         )
     return rank
-
-
-def make_penalty(alpha_W: float, alpha_H: float | str, l1_ratio: float, shape: tuple[int, int]) -> Penalty:
-    """Return scikit-learn's regularization for data of `shape` (n_samples, n_features) as a penalty."""
-    on_W = float(alpha_W) * shape[1]
-    on_H = float(alpha_W if isinstance(alpha_H, str) else alpha_H) * shape[0]
-    if on_W == 0 and on_H == 0:
-        return Penalty()
-    l1, l2 = float(l1_ratio), 1.0 - float(l1_ratio)
-    return Penalty(l1=(l1 * on_W, l1 * on_H), l2=(l2 * on_W, l2 * on_H), scale="objective")
 
 
 def without_rows(model: Model) -> Model:

@@ -14,6 +14,7 @@ from dnmf.fitting.apply import by_rows, solve_other_rows
 from dnmf.fitting.events import PassRecord
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
+from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
 from dnmf.sources import Source, open_source
 
@@ -31,6 +32,12 @@ class Model:
         The diagonal: the weight of each component, float64.
     H : ndarray (k, n)
         Rows sum to one (a dead component's is zero).
+    w_scale, h_scale : ndarray (k,)
+        ``W diag(w_scale)`` and ``diag(h_scale) H`` are the factors as the last pass solved for them; their product is
+        that with d, but where a relative penalty has d fitted on its own.
+    terms : (Terms, Terms)
+        What the penalty came to in numbers: subtracted from the right-hand sides and added to the Gram matrix of W,
+        and of H.
     history : tuple of PassRecord
         One for each pass.
     options : FitOptions
@@ -48,8 +55,10 @@ class Model:
     stored_W: Any
     d: np.ndarray
     H: np.ndarray
+    w_scale: np.ndarray
     h_scale: np.ndarray
     options: FitOptions
+    terms: tuple[Terms, Terms] = (Terms(), Terms())
     history: tuple[PassRecord, ...] = ()
     stop_reason: str = ""
     row_names: np.ndarray | None = None
@@ -136,11 +145,11 @@ class Model:
         if out is not None and Path(out).exists():
             raise CheckpointError(f"{out}: exists already; choose another place for the result")
         source = by_rows(source)
-        factor, scale = self.h_scale[:, None] * self.H.astype(np.float64), self._scale_of_W()
+        factor = self.h_scale[:, None] * self.H.astype(np.float64)
         place = None if out is None else str(Path(out).absolute())
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
-                source, executor, self.options, factor=factor, scale=scale, out=place,
+                source, executor, self.options, factor=factor, terms=self.terms[0], scale=self.w_scale, out=place,
                 memory_bytes=parse_bytes(memory_limit),
             )  # fmt: skip
 
@@ -187,13 +196,9 @@ class Model:
         """The model of the transposed matrix: W and H exchanged, both in memory."""
         H = np.ascontiguousarray(self.read_W().T)
         return replace(
-            self, stored_W=np.ascontiguousarray(self.H.T), H=H, h_scale=self._scale_of_W(), row_names=self.column_names,
-            column_names=self.row_names,
+            self, stored_W=np.ascontiguousarray(self.H.T), H=H, w_scale=self.h_scale, h_scale=self.w_scale,
+            terms=self.terms[::-1], row_names=self.column_names, column_names=self.row_names,
         )  # fmt: skip
-
-    def _scale_of_W(self) -> np.ndarray:
-        """By what the solution of a row is divided to become a row of W (0 for a dead component)."""
-        return np.where(self.h_scale > 0, self.d / np.where(self.h_scale > 0, self.h_scale, 1.0), 0.0)
 
     @property
     def W_name(self) -> str:
@@ -217,7 +222,8 @@ class Model:
         """The arrays of the model by name, W apart."""
         named = {"row_names": self.row_names, "column_names": self.column_names}
         kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
-        return {"d": self.d, "H": self.H, "h_scale": self.h_scale, **kept}
+        scales = {"w_scale": self.w_scale, "h_scale": self.h_scale, "terms": np.array(self.terms)}
+        return {"d": self.d, "H": self.H, **scales, **kept}
 
     @classmethod
     def restore(cls, generation: checkpoint.Generation, path: Path) -> "Model":
@@ -235,11 +241,16 @@ class Model:
         if not place.exists() or missing_chunks(str(place)):
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
-            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"],
-            FitOptions.from_json(record["options"]),
+            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["w_scale"], arrays["h_scale"],
+            FitOptions.from_json(record["options"]), _terms(arrays["terms"]),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
+
+
+def _terms(values: np.ndarray) -> tuple[Terms, Terms]:
+    of_W, of_H = (Terms(*map(float, side)) for side in values)
+    return of_W, of_H
 
 
 def _chunk_rows(values: Any) -> int:

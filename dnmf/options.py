@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.penalty import Penalty
 
 INITS = ("auto", "sample", "surrogate", "random", "given")
-SCALES = ("relative", "objective", "absolute")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
           "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}  # fmt: skip
 
@@ -49,73 +49,6 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
-
-
-def _as_pair(name: str, value: Any) -> tuple[float, float]:
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    try:
-        w, h = (float(x) for x in pair)
-    except (TypeError, ValueError):
-        raise InputError(f"penalty {name}={value!r}: give one number or a (W, H) pair") from None
-    if not (math.isfinite(w) and math.isfinite(h) and w >= 0 and h >= 0):
-        raise InputError(f"penalty {name}={value!r}: strengths are finite and not negative")
-    return w, h
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """How strongly the factors are held down, and in which units.
-
-    Parameters
-    ----------
-    l1, l2 : float or (float, float)
-        Strength for both factors, or a (W, H) pair.
-    scale : {"relative", "objective", "absolute"}
-        ``"objective"`` minimizes ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²`` (scikit-learn's
-        form; its ``alpha_W`` is multiplied by n_features and its ``alpha_H`` by n_samples before they are
-        used here). ``"absolute"`` is RcppML's rule on the diagonalized model: each half step solves
-        ``(G + l2 I) x = b − l1`` with the other factor's columns summing to one. ``"relative"``, strengths in
-        [0, 1] that mean the same on any data, is the default and is not available yet.
-
-    Raises
-    ------
-    InputError
-        A strength is negative or not finite, or the scale is unknown.
-
-    Examples
-    --------
-    >>> Penalty(l1=(0.1, 0.2), scale="absolute").l1
-    (0.1, 0.2)
-    """
-
-    l1: Any = 0.0
-    l2: Any = 0.0
-    scale: str = "relative"
-
-    def __post_init__(self):
-        object.__setattr__(self, "l1", _as_pair("l1", self.l1))
-        object.__setattr__(self, "l2", _as_pair("l2", self.l2))
-        if self.scale not in SCALES:
-            raise InputError(f"penalty scale {self.scale!r} is unknown; use one of {', '.join(SCALES)}")
-        if self.scale == "relative" and (any(self.l1) or any(self.l2)):
-            raise InputError(
-                "penalty scale 'relative' is not available yet; say scale='objective' (the strengths are part of "
-                "the objective, as in scikit-learn) or scale='absolute' (RcppML's rule)"
-            )
-
-    @property
-    def on_W(self) -> tuple[float, float]:
-        """The (l1, l2) that act on W."""
-        return self.l1[0], self.l2[0]
-
-    @property
-    def on_H(self) -> tuple[float, float]:
-        """The (l1, l2) that act on H."""
-        return self.l1[1], self.l2[1]
-
-    def swapped(self) -> "Penalty":
-        """The same penalty with the roles of W and H exchanged, for a matrix used as its transpose."""
-        return Penalty(self.l1[::-1], self.l2[::-1], self.scale)
 
 
 def _check(condition: bool, message: str) -> None:
@@ -176,10 +109,7 @@ class FitOptions:
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values."""
-        record = asdict(self)
-        record["penalty"]["l1"] = list(self.penalty.l1)
-        record["penalty"]["l2"] = list(self.penalty.l2)
-        return record
+        return {**asdict(self), "penalty": self.penalty.to_json()}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "FitOptions":

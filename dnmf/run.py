@@ -185,22 +185,20 @@ class Run:
     def start(self, W: Any, H: Any) -> State:
         """Return the state before the first pass, committed."""
         options = self.inner
-        bytes_read, squares = 0, -1.0
         if H is not None:
-            first = start_from_H(H, options)
+            begun = start_from_H(self.engine, H, options)
         elif W is not None:
-            first, statistics = start_from_W(self.engine, W, options)
-            bytes_read, squares = statistics.bytes_read, statistics.squares
+            begun = start_from_W(self.engine, W, options)
         elif options.init == "random":
-            first, bytes_read = start_at_random(self.engine, options)
+            begun = start_at_random(self.engine, options)
         elif self.engine.plan.projected_rows:
-            first, bytes_read, squares = start_from_surrogate(self.engine, options)
+            begun = start_from_surrogate(self.engine, options)
         else:
-            first, bytes_read = start_from_sample(self.engine, options)
-        state = first_state(first, options, bytes_read, squares)
+            begun = start_from_sample(self.engine, options)
+        state = first_state(begun.H, options, begun.bytes_read, begun.squares, begun.peak)
         self.commit(state)
         how = start_of(options, self.engine.plan)
-        emit(self.callbacks, Started(how, bytes_read / self.engine.source_bytes))
+        emit(self.callbacks, Started(how, begun.bytes_read / self.engine.source_bytes))
         return state
 
     def restore(
@@ -276,7 +274,8 @@ class Run:
     def _model(self, state: State, factors: Factors, place: Path | None) -> Model:
         source = self.engine.source
         model = Model(
-            factors.W, factors.d, factors.H, factors.h_scale, self.options, state.history, state.reason,
+            factors.W, factors.d, factors.H, factors.w_scale, factors.h_scale, self.options, factors.terms,
+            state.history, state.reason,
             source.row_names(), source.column_names(), place, source.address,
         )  # fmt: skip
         if not source.transposed:

@@ -10,6 +10,7 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums"},
+    {"penalty"},
     {"options", "kernels"},
     {"sources"},
     {"memory", "conversion"},

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnmf.errors import InputError
-from dnmf.options import FitOptions, Penalty, format_bytes, parse_bytes
+from dnmf.options import FitOptions, format_bytes, parse_bytes
+from dnmf.penalty import Penalty
 
 
 @pytest.mark.parametrize(

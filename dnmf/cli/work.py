@@ -93,7 +93,7 @@ def fit(source: str, store: str, where: Where, missing_chunks: str, no_extrapola
 
 
 def _penalty(l1: tuple[float, float], l2: tuple[float, float], scale: str | None) -> Any:
-    from dnmf.options import Penalty
+    from dnmf.penalty import Penalty
 
     if scale is None and (any(l1) or any(l2)):
         raise click.UsageError(

@@ -10,7 +10,7 @@ from dnmf.memory import Shape
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import Terms, Work, make_problem
 from dnmf.passes.rows_out import create_rows_array, remove_array
 from dnmf.passes.warm import Kernels
 from dnmf.plan import make_plan
@@ -21,8 +21,8 @@ MOST_TURNED_BYTES = 256 * 2**20
 
 
 def solve_other_rows(
-    source: Source, executor: Executor, options: FitOptions, *, factor: np.ndarray, scale: np.ndarray,
-    out: str | None, memory_bytes: int | None,
+    source: Source, executor: Executor, options: FitOptions, *, factor: np.ndarray, terms: Terms,
+    scale: np.ndarray, out: str | None, memory_bytes: int | None,
 ) -> Any:  # fmt: skip
     """Return the rows of W (rows, k) for every row of `source`: an ndarray, or the Zarr array at `out`.
 
@@ -32,10 +32,12 @@ def solve_other_rows(
         With the columns of the fit.
     factor : ndarray (k, n)
         The H that is solved with.
+    terms : Terms
+        What the penalty does to the normal equations.
     scale : ndarray (k,)
         What the solution is divided by to become W.
     options : FitOptions
-        Of the fit: its dtype and its penalty on W apply.
+        Of the fit: its dtype applies.
     executor : Executor
         Where to run.
     out : str or None
@@ -51,7 +53,7 @@ def solve_other_rows(
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     with one_blas_thread():
-        problem = make_problem(factor.astype(options.dtype), *options.penalty.on_W)
+        problem = make_problem(factor.astype(options.dtype), terms)
     work = Work((problem,), options.dtype, check=True, scale=scale)
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)

@@ -27,6 +27,9 @@ class PassRecord:
         False when H was extrapolated, the objective rose, and the step was taken back.
     extrapolated : bool
         Whether H was extrapolated before this pass.
+    change : float
+        One less the cosine between the H of this pass and its update: what ends a fit under a rule, which has no
+        objective that falls. Infinite for the last pass, and where the step was taken back.
     alive : int
         Components that are not zero.
     bytes_read : int
@@ -56,18 +59,17 @@ class PassRecord:
     read_s: float
     compute_s: float
     from_memory: float = 0.0
+    change: float = float("inf")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values (an infinite decrease becomes None)."""
-        record = asdict(self)
-        record["decrease"] = None if self.decrease == float("inf") else self.decrease
-        return record
+        """Plain JSON values (what is infinite becomes None)."""
+        return {name: None if value == float("inf") else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "PassRecord":
         """The record that :meth:`to_json` wrote."""
-        decrease = record["decrease"]
-        return cls(**{**record, "decrease": float("inf") if decrease is None else decrease})
+        values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in record.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,13 @@ import numpy as np
 from dnmf.errors import CheckpointError
 from dnmf.fitting.loop import Engine, one_pass
 from dnmf.fitting.state import State
-from dnmf.fitting.update import normalize_rows
+from dnmf.fitting.terms import terms_for_W
+from dnmf.fitting.update import column_scale, fit_diagonal, fits_diagonal, normalize_rows, terms_for_H
 from dnmf.options import FitOptions
+from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
-from dnmf.passes.statistics import Statistics
+from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.penalty import Penalty
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,19 @@ class Factors:
         The diagonal, float64.
     H : ndarray (k, n)
         Rows sum to one.
-    h_scale : ndarray (k,)
-        ``diag(h_scale) H`` is the factor the last pass was solved with (ones, unless the penalty is part of the
-        objective): what a transform of new rows must use.
+    w_scale, h_scale : ndarray (k,)
+        ``W diag(w_scale)`` and ``diag(h_scale) H`` are the factors as they were solved for: what a transform of new
+        rows must use.
+    terms : (Terms, Terms)
+        What the penalty did to the normal equations of W, and of H.
     """
 
     W: Any
     d: np.ndarray
     H: np.ndarray
+    w_scale: np.ndarray
     h_scale: np.ndarray
+    terms: tuple[Terms, Terms]
 
 
 def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | None) -> tuple[State, Factors]:
@@ -51,14 +58,22 @@ def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | N
     CheckpointError
         W cannot be written, or is not complete.
     """
-    solved_with = state.factor
+    before = state
     if store is None:
-        state, statistics = one_pass(engine, state, options, target="")
-        W, scale = _collected(statistics), statistics.models[0].s
+        state, statistics = one_pass(engine, before, options, target="")
+        W = _collected(statistics)
     else:
-        state, W, scale = _written(engine, state, options, store)
-    H, h_scale = normalize_rows(solved_with)
-    return state, Factors(W, scale * h_scale, H, h_scale)
+        state, W, statistics = _written(engine, before, options, store)
+    return state, _factors(W, statistics.models[0], before, options.penalty)
+
+
+def _factors(W: Any, sums: ModelSums, before: State, penalty: Penalty) -> Factors:
+    H, h_scale = normalize_rows(before.factor)
+    scale, d = column_scale(sums, penalty), sums.s * h_scale
+    if fits_diagonal(penalty):
+        d = d * fit_diagonal(sums, before.factor)[0]
+    terms = terms_for_W(penalty, before.factor, before.peak), terms_for_H(sums, penalty, scale)
+    return Factors(W, d, H, sums.s, h_scale, terms)
 
 
 def _collected(statistics: Statistics) -> np.ndarray:
@@ -72,7 +87,7 @@ def _collected(statistics: Statistics) -> np.ndarray:
     return W
 
 
-def _written(engine: Engine, state: State, options: FitOptions, store: Path) -> tuple[State, Any, np.ndarray]:
+def _written(engine: Engine, state: State, options: FitOptions, store: Path) -> tuple[State, Any, Statistics]:
     import zarr
 
     remove_other_arrays(store, keep="")
@@ -81,9 +96,8 @@ def _written(engine: Engine, state: State, options: FitOptions, store: Path) -> 
     for place in (raw, path):
         create_rows_array(place, (engine.plan.n_rows, options.rank), engine.plan.w_rows, options.dtype)
     state, statistics = one_pass(engine, state, options, target=raw)
-    scale = statistics.models[0].s
-    _copy_scaled(engine, raw, path, scale)
-    return state, zarr.open_array(path, mode="r"), scale
+    _copy_scaled(engine, raw, path, statistics.models[0].s)
+    return state, zarr.open_array(path, mode="r"), statistics
 
 
 def _copy_scaled(engine: Engine, raw: str, path: str, scale: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dnmf.fitting.state import State
 from dnmf.fitting.step import Clock, advance
+from dnmf.fitting.terms import terms_for_W
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Work, make_problem
@@ -54,7 +55,8 @@ def one_pass(engine: Engine, state: State, options: FitOptions, target: str | No
         Where the rows of W go; see :func:`dnmf.passes.executor.run_pass`.
     """
     began = time.perf_counter()
-    problem = make_problem(state.factor, *options.penalty.on_W)
+    terms = terms_for_W(options.penalty, state.factor, state.peak)
+    problem = make_problem(state.factor, terms, peaks=options.penalty.needs_peak)
     work = Work((problem,), options.dtype, check=state.squares < 0, residual=target is not None)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target, keep=engine.keep)
     clock = Clock(time.perf_counter() - began, engine.source_bytes)

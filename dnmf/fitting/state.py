@@ -28,6 +28,8 @@ class State:
         ``‖A‖²``; negative until a pass has checked the data.
     objective : float
         Of the last accepted pass.
+    peak : float
+        The largest right-hand side that the last pass noted; a relative penalty on W is measured by it.
     passes, bytes_read : int
         So far.
     reason : str
@@ -44,6 +46,7 @@ class State:
     extrapolated: bool = False
     squares: float = -1.0
     objective: float = float("inf")
+    peak: float = 0.0
     passes: int = 0
     bytes_read: int = 0
     reason: str = ""
@@ -67,6 +70,7 @@ class State:
             "extrapolated": self.extrapolated,
             "squares": self.squares,
             "objective": None if self.objective == float("inf") else self.objective,
+            "peak": self.peak,
             "passes": self.passes,
             "bytes_read": self.bytes_read,
             "reason": self.reason,

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.fitting.balance import balance, balances, sizes_of
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.state import State
 from dnmf.fitting.update import Measured, measure, normalize_rows, update_H
 from dnmf.options import FitOptions
-from dnmf.passes.statistics import Statistics
+from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.penalty import Penalty
 
 FIRST_BETA = 0.7
 BETA_GROWTH = 1.1
@@ -35,10 +37,12 @@ class Clock:
     source_bytes: int
 
 
-def first_state(H: np.ndarray, options: FitOptions, bytes_read: int = 0, squares: float = -1.0) -> State:
+def first_state(
+    H: np.ndarray, options: FitOptions, bytes_read: int = 0, squares: float = -1.0, peak: float = 0.0
+) -> State:
     """Return the state before the first pass."""
     reason = "max_passes" if options.max_passes == 1 else ""
-    return State(H, H, H, FIRST_BETA, 1.0, squares=squares, bytes_read=bytes_read, reason=reason)
+    return State(H, H, H, FIRST_BETA, 1.0, squares=squares, peak=peak, bytes_read=bytes_read, reason=reason)
 
 
 def advance(state: State, statistics: Statistics, options: FitOptions, clock: Clock,
@@ -66,27 +70,54 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     measured = measure(sums, state.factor, known.squares, options.penalty, statistics.residual)
     accepted = _is_accepted(known, measured, options)
     record = _record(known, statistics, measured, accepted, clock)
-    passed: dict[str, Any] = {
-        "passes": state.passes + 1, "bytes_read": record.bytes_read, "history": (*state.history, record)
-    }  # fmt: skip
     if state.reason:
-        return replace(known, **passed, objective=min(measured.objective, state.objective))
+        return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
-        return _with_end(_take_back(replace(known, **passed)), options)
-    plain = update_H(sums, state.factor, options.penalty, tolerance=tolerance)
-    moved = replace(known, **passed, best=state.factor, objective=measured.objective)
+        return _with_end(_take_back(_noted(known, record)), options)
+    updated = update_H(sums, state.factor, options.penalty, tolerance=tolerance)
+    plain, before = _balanced(updated, known.plain, sums, options.penalty)
+    record = replace(record, change=_change(state.factor, plain))
+    peak = float(sums.peaks.max(initial=0))
+    moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=peak)
     return _with_end(_extrapolate(moved, plain, options), options)
+
+
+def _noted(state: State, record: PassRecord, **changes: Any) -> State:
+    """The state with one more pass in its history, and what else has changed."""
+    history = (*state.history, record)
+    return replace(state, passes=record.number, bytes_read=record.bytes_read, history=history, **changes)
+
+
+def _balanced(
+    plain: np.ndarray, before: np.ndarray, sums: ModelSums, penalty: Penalty
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the update of H and the one before it, which momentum is taken from, on the scale of least penalty.
+
+    W needs no touch: the next pass solves for it. This removes the scaling swamp, in which alternating updates move
+    weight between the factors in ever smaller steps.
+    """
+    if not balances(penalty):
+        return plain, before
+    scale = (1 / balance(sizes_of(penalty, sums, plain)))[:, None]
+    return (plain * scale).astype(plain.dtype), (before * scale).astype(plain.dtype)
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    """Return one less the cosine between two H as a whole; 0 where both are zero."""
+    x, y = before.astype(np.float64).ravel(), after.astype(np.float64).ravel()
+    sizes = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return max(0.0, 1.0 - float(x @ y) / sizes) if sizes > 0 else float(x.any() or y.any())
 
 
 def _is_accepted(state: State, measured: Measured, options: FitOptions) -> bool:
     """Whether the objective fell, or where nothing was tried at least did not rise beyond rounding.
 
-    The absolute penalty has no objective that falls; every step of it is taken.
+    A rule has no objective that falls; every step of it is taken.
     """
     if state.tries:
         return measured.objective < state.objective
     slack = RESOLUTION[options.dtype] * 0.5 * state.squares
-    return options.penalty.scale == "absolute" or not measured.objective > state.objective + slack
+    return options.penalty.is_rule or not measured.objective > state.objective + slack
 
 
 def reconsider(state: State, options: FitOptions) -> State:
@@ -138,13 +169,13 @@ def _extrapolate(state: State, plain: np.ndarray, options: FitOptions) -> State:
     with and that recovers slowly (Ang & Gillis 2019, doi:10.1162/neco_a_01157). The first update is not
     extrapolated: the way from the start to it points nowhere yet.
     """
-    if not options.extrapolate or options.penalty.scale == "absolute" or state.passes == 1:
+    if not options.extrapolate or options.penalty.is_rule or state.passes == 1:
         return replace(state, H=plain, plain=plain, extrapolated=False)
     H = np.maximum(plain + state.beta * (plain - state.plain), 0).astype(plain.dtype)
     return replace(
         state,
         plain=plain,
-        H=H if options.penalty.scale == "objective" else normalize_rows(H)[0],
+        H=H if options.penalty.in_objective else normalize_rows(H)[0],
         extrapolated=True,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
         most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),
@@ -156,6 +187,9 @@ def _with_end(state: State, options: FitOptions) -> State:
     record, reason = state.history[-1], ""
     if state.passes + 1 >= options.max_passes:
         reason = "max_passes"
+    elif options.penalty.is_rule:
+        if record.change <= options.tol:
+            reason = "tol: H hardly changes" if options.tol > 0 else "H no longer changes"
     elif not record.accepted and not record.extrapolated:
         reason = "the objective no longer falls"
     elif record.accepted and record.decrease <= options.tol:

@@ -8,7 +8,6 @@ costs r numbers, and some of the rows of Y are enough. Which data gains from it:
 """
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from dnmf.fitting.race import (
     run_stages,
     work_of_alternation,
 )
-from dnmf.fitting.start import Raced, balanced, most_starts, race_on_sample, unhindered
+from dnmf.fitting.start import Begun, Raced, most_starts, race_on_sample, settled, unhindered
 from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
@@ -40,14 +39,6 @@ SAMPLE_TURNS = 2  # of the subspace iteration on the sample
 LEAST_EIGENVALUE = {"float32": 1e-6, "float64": 1e-13}  # of YᵀY, relative to the largest: what is below is rounding
 ROWS_AT_ONCE = 2**16
 DIRECTIONS_STREAM, RESTARTS_STREAM = 2, 3
-
-
-class Begun(NamedTuple):
-    """The first H (k, n), the bytes that were read for it, and ``‖A‖²``."""
-
-    H: np.ndarray
-    bytes_read: int
-    squares: float
 
 
 def start_from_surrogate(engine: Engine, options: FitOptions) -> Begun:
@@ -69,12 +60,13 @@ def start_from_surrogate(engine: Engine, options: FitOptions) -> Begun:
     statistics = project(engine, V, options, one_in=one_in)
     bytes_read = raced.bytes_read + statistics.bytes_read
     if statistics.squares == 0:
-        return Begun(raced.H, bytes_read, 0.0)
+        return Begun(raced.H, bytes_read, squares=0.0)
     C = coefficients(statistics.models[0], LEAST_EIGENVALUE[options.dtype])
     Y = np.concatenate([statistics.kept.pop(start) for start in sorted(statistics.kept)])
     H = _alternated(Y, C, raced, engine, options)
     H = np.where(H.any(axis=1, keepdims=True), H, raced.H)  # a component that died here may live on all of A
-    return Begun(balanced(H, raced.engine, options, n_rows), bytes_read, statistics.squares)
+    begun = settled(H, raced.engine, options, n_rows)
+    return begun._replace(bytes_read=bytes_read, squares=statistics.squares)
 
 
 def directions(raced: Raced, options: FitOptions, n_rows: int) -> np.ndarray:
@@ -174,7 +166,7 @@ class SurrogateCourse(Course):
 
     def sums(self, sums: ModelSums) -> ModelSums:
         """With ``P = Cᵀ (YᵀW)``."""
-        return ModelSums(sums.G, self.C.T @ sums.P, sums.s)
+        return replace(sums, P=self.C.T @ sums.P)
 
 
 def _gram(Y: np.ndarray) -> np.ndarray:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dnmf.fitting.balance import sizes_of
+from dnmf.fitting.terms import terms_of
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, padded
-from dnmf.options import Penalty
-from dnmf.passes.problem import add_to_diagonal, unit_diagonal
+from dnmf.passes.problem import Terms, unit_diagonal
 from dnmf.passes.statistics import ModelSums
+from dnmf.penalty import Penalty
 
 UPDATE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 UPDATE_SWEEPS = 2000
@@ -21,7 +23,7 @@ class Measured:
     Attributes
     ----------
     loss : float
-        ``½‖A − WH‖²``.
+        ``½‖A − WH‖²``, with the diagonal of the model where that is fitted on its own (scale ``"relative"``).
     objective : float
         The loss plus the penalties, where they are part of an objective.
     gradient : float
@@ -74,25 +76,61 @@ def measure(
     loss = loss if residual is None else 0.5 * residual
     slope -= sums.P
     objective = loss
-    if penalty.scale == "objective":
-        (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
-        objective += l1_w * float(sums.s.sum()) + 0.5 * l2_w * float(np.trace(sums.G))
-        objective += l1_h * float(HT.sum()) + 0.5 * l2_h * float(np.vdot(HT, HT))
+    if penalty.in_objective:
+        l1_h, l2_h = penalty.on_H
+        objective += sizes_of(penalty, sums, H).total
         slope += l1_h + l2_h * HT
+    elif fits_diagonal(penalty):
+        loss = objective = max(0.0, loss - fit_diagonal(sums, H)[1])
     slope[(HT == 0) & (slope > 0)] = 0
     size = float(np.linalg.norm(sums.P))
     alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
     return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
 
 
-def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool = True,
-             tolerance: float | None = None) -> np.ndarray:  # fmt: skip
-    """Return the next H (k, n) for the W behind `sums`: exact non-negative least squares, columns independent.
+def fits_diagonal(penalty: Penalty) -> bool:
+    """Whether the diagonal of the model is fitted on its own: a relative penalty shrinks it out of all meaning."""
+    return penalty.scale == "relative" and penalty.is_rule
 
-    Without a penalty in the objective the columns of W are first brought to sum one (``D`` from `s`:
-    ``G → D⁻¹GD⁻¹``, ``P → D⁻¹P``), the penalty of scale ``"absolute"`` acts on that problem, and the rows of the
-    result are brought to sum one: the diagonal, applied once per pass, touches no panel. With
-    ``scale="objective"`` the scale of the factors is part of the problem and is left alone.
+
+def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the e >= 0 (k,) for which ``½‖A − W diag(e) H‖²`` is least, and by how much that is below e = 1.
+
+    A small problem in its own right: its Gram matrix is ``G ∘ HHᵀ``, its right-hand side ``(P ∘ Hᵀ)`` summed over
+    columns. The solver begins at the best multiple of e = 1, so that components that are all alike share the weight
+    as they did.
+    """
+    wide = H.astype(np.float64)
+    Q, b = sums.G * (wide @ wide.T), np.einsum("ij,ji->j", sums.P, wide)
+    size = float(Q.sum())
+    ones = np.ones(len(b))
+    unit_Q, unit = unit_diagonal(Q.copy())
+    start = np.where(unit > 0, max(0.0, float(b.sum())) / size if size > 0 else 0.0, 0.0)
+    weights, _, _ = solve_rows(
+        unit_Q, (b * unit)[None, :], (start / _safe(unit))[None, :], UPDATE_TOLERANCE["float64"], UPDATE_SWEEPS
+    )
+    e = weights[0] * unit
+    step = ones - e
+    return e, float(0.5 * (ones + e) @ Q @ step - b @ step)
+
+
+def column_scale(sums: ModelSums, penalty: Penalty) -> np.ndarray:
+    """Return what the columns of W are divided by before H is solved for (k,): ones where scale is not free."""
+    return _safe(sums.s) if penalty.diagonal and not penalty.in_objective else np.ones(len(sums.s))
+
+
+def terms_for_H(sums: ModelSums, penalty: Penalty, scale: np.ndarray) -> Terms:
+    """Return the terms of the update of H for a W whose columns are divided by `scale` (k,)."""
+    peak = float((sums.P.max(axis=0, initial=0) / scale).max(initial=0))
+    return terms_of(penalty, "H", np.diag(sums.G) / scale**2, peak)
+
+
+def solve_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool = True,
+            tolerance: float | None = None) -> np.ndarray:  # fmt: skip
+    """Return the H (k, n) for the W behind `sums`: exact non-negative least squares, columns independent.
+
+    Where the scale of the factors is no part of the problem the columns of W are first brought to sum one (``D``
+    from `s`: ``G → D⁻¹GD⁻¹``, ``P → D⁻¹P``): the diagonal, applied once per pass, touches no panel.
 
     Parameters
     ----------
@@ -107,19 +145,27 @@ def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool =
     tolerance : float, optional
         Of the solver; by default that of the dtype.
     """
-    l1, l2 = penalty.on_H
-    in_objective = penalty.scale == "objective"
-    scale = np.ones(len(sums.s)) if in_objective or not scaled else _safe(sums.s)
-    Q, unit = unit_diagonal(add_to_diagonal(sums.G / (scale[:, None] * scale), l2))
+    scale = column_scale(sums, penalty) if scaled else np.ones(len(sums.s))
+    terms = terms_for_H(sums, penalty, scale)
+    if terms.kills:
+        return np.zeros_like(H)
+    Q, unit = unit_diagonal(terms.edit_gram(sums.G / (scale[:, None] * scale)))
     B = _scaled(sums.P, unit / scale, H.dtype)
-    if l1:
-        B[:, : len(H)] -= (l1 * unit).astype(H.dtype)
+    if terms.l1:
+        B[:, : len(H)] -= (terms.l1 * unit).astype(H.dtype)
     start = _scaled(H.T, scale / np.where(unit > 0, unit, 1.0), H.dtype)
     tolerance = UPDATE_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
     X, _, _ = solve_rows(Q.astype(H.dtype), B, start, tolerance, UPDATE_SWEEPS)
     updated = np.empty_like(H)
     np.multiply(X[:, : len(H)].T, unit.astype(H.dtype)[:, None], out=updated)
-    return updated if in_objective else normalize_rows(updated)[0]
+    return updated
+
+
+def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool = True,
+             tolerance: float | None = None) -> np.ndarray:  # fmt: skip
+    """Return the next H (k, n): that of :func:`solve_H`, its rows brought to sum one where scale is free."""
+    updated = solve_H(sums, H, penalty, scaled=scaled, tolerance=tolerance)
+    return normalize_rows(updated)[0] if penalty.diagonal and not penalty.in_objective else updated
 
 
 def _scaled(rows: np.ndarray, factors: np.ndarray, dtype: np.dtype) -> np.ndarray:

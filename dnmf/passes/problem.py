@@ -1,6 +1,7 @@
 """What a pass is asked to do: for each model, the factor that is fixed and how the other one is found."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,33 @@ RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
 MOST_SWEEPS = 1000
 SQUARES = {"float32": (1e-32, 1e34), "float64": (1e-150, 1e150)}  # ‖A‖² whose products neither vanish nor overflow
+
+
+class Terms(NamedTuple):
+    """What a penalty does to the normal equations ``Q x = b`` of one side: ``(Q + l2 I) x = b − l1``.
+
+    Attributes
+    ----------
+    l1 : float
+        Infinite: every solution is zero.
+    l2 : float
+        Infinite: Q is replaced by I, and the solution is b itself.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    @property
+    def kills(self) -> bool:
+        """Whether every solution is zero."""
+        return self.l1 == np.inf
+
+    def edit_gram(self, Q: np.ndarray) -> np.ndarray:
+        """Return `Q` with what the penalty adds; `Q` itself may be changed."""
+        return np.eye(len(Q)) if self.l2 == np.inf else add_to_diagonal(Q, self.l2)
+
+
+NO_TERMS = Terms()
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,8 @@ class Problem:
         Subtracted from the right-hand sides.
     tolerance : float
         The solver's stopping rule.
+    peaks : bool
+        Whether the pass notes the largest right-hand side ``Ha`` of each component.
     """
 
     HT: np.ndarray
@@ -42,6 +72,7 @@ class Problem:
     unit: np.ndarray
     l1: float
     tolerance: float
+    peaks: bool = False
 
     @property
     def rank(self) -> int:
@@ -49,7 +80,8 @@ class Problem:
         return len(self.Q)
 
 
-def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: float | None = None) -> Problem:
+def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None = None, *,
+                 peaks: bool = False) -> Problem:  # fmt: skip
     """Return the problem of the rows of A for a fixed `H` (k, n); its dtype is that of the computation.
 
     Raises
@@ -60,14 +92,15 @@ def make_problem(H: np.ndarray, l1: float = 0.0, l2: float = 0.0, tolerance: flo
     if not (H.min() >= 0 and H.max() < np.inf):  # neither holds where there is a NaN
         raise InputError("H holds a NaN, an infinity or a negative value")
     wide = H.astype(np.float64)
-    Q, unit = unit_diagonal(add_to_diagonal(wide @ wide.T, l2))
+    Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if terms.kills else terms.edit_gram(wide @ wide.T))
     dtype, width = H.dtype, padded(len(H))
     inverse = np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
     return Problem(
         pad_columns(H.T * unit.astype(dtype)), Q.astype(dtype),
         _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
-        float(l1),
+        0.0 if terms.kills else float(terms.l1),
         TOLERANCE[str(dtype)] if tolerance is None else tolerance,
+        peaks,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What a pass folds: a record that adds."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,19 +20,31 @@ class ModelSums:
         ``AᵀW``, the transpose of the cross product ``WᵀA``: the order in which it is folded and solved.
     s : ndarray (k,)
         Column sums of W.
+    peaks : ndarray (k,)
+        Largest right-hand side ``Ha`` of each component among the rows; zeros where the pass does not note them.
     """
 
     G: np.ndarray
     P: np.ndarray
     s: np.ndarray
+    peaks: np.ndarray
 
     @classmethod
     def zeros(cls, rank: int, n_columns: int) -> "ModelSums":
         """Sums over no rows."""
-        return cls(np.zeros((rank, rank)), np.zeros((n_columns, rank)), np.zeros(rank))
+        return cls(np.zeros((rank, rank)), np.zeros((n_columns, rank)), np.zeros(rank), np.zeros(rank))
+
+    def scaled(self, of_W: np.ndarray) -> "ModelSums":
+        """The sums of ``W diag(of_W)``."""
+        return replace(self, G=self.G * (of_W[:, None] * of_W), P=self.P * of_W, s=self.s * of_W)
+
+    def times(self, count: float) -> "ModelSums":
+        """The sums over so many times the rows."""
+        return replace(self, G=self.G * count, P=self.P * count, s=self.s * count)
 
     def __add__(self, other: "ModelSums") -> "ModelSums":
-        return ModelSums(self.G + other.G, self.P + other.P, self.s + other.s)
+        peaks = np.maximum(self.peaks, other.peaks)
+        return ModelSums(self.G + other.G, self.P + other.P, self.s + other.s, peaks)
 
 
 @dataclass

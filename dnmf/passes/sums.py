@@ -33,6 +33,12 @@ class RunningSums:
         narrow = np.dtype(dtype) != self._total.dtype
         self._recent = aligned_zeros(self._total.shape, dtype) if narrow else self._total
         self._terms = self._rows = 0
+        self._peaks = np.zeros(rank)
+
+    def note_peaks(self, B: np.ndarray, unit: np.ndarray) -> None:
+        """Note the largest right-hand sides among rows of B (rows, padded k), which were multiplied by `unit`."""
+        largest = B.max(axis=0)[: self._rank].astype(np.float64)  # 0 where unit is
+        self._peaks = np.maximum(self._peaks, largest / np.where(largest > 0, unit[: self._rank], 1.0))
 
     def add(self, block: Rows, W: np.ndarray) -> None:
         """Add rows of A and their rows of W (rows, padded rank)."""
@@ -64,7 +70,8 @@ class RunningSums:
         """Return the sums; nothing can be added any more."""
         self._carry()
         k = self._rank
-        return ModelSums(self._G[:k, :k].copy(), np.ascontiguousarray(self._total[:, :k]), self._s[:k].copy())
+        P = np.ascontiguousarray(self._total[:, :k])
+        return ModelSums(self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks)
 
 
 def given_rows(W: np.ndarray, dtype: str) -> np.ndarray:

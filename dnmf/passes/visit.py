@@ -107,7 +107,10 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
     if work.projection is not None:
         _project_block(block, work.projection, sums[0], out, at)
     for number, problem in enumerate(work.problems):
-        W = solve_block(block, problem)
+        B = _cross(block, problem.HT)
+        if problem.peaks:
+            sums[number].note_peaks(B, problem.unit)
+        W = solve_block(B, problem)
         if number == 0 and residual is not None:
             residual += residual_dense(np.asarray(block), W, problem.HT.T)
         W *= problem.unit
@@ -126,15 +129,14 @@ def _project_block(block: Rows, projection: Projection, sums: RunningSums, out: 
         out.write(at, Y[projection.drawn_rows(at, len(Y)), : projection.rank])
 
 
-def solve_block(block: Rows, problem: Problem) -> np.ndarray:
-    """Return ``w / unit`` (rows, padded rank) for the rows of A in `block`, in the dtype of the problem.
+def solve_block(B: np.ndarray, problem: Problem) -> np.ndarray:
+    """Return ``w / unit`` (rows, padded rank) for rows of right-hand sides ``B = A HT``, which are overwritten.
 
     Raises
     ------
     InputError
         A product is too large for the dtype.
     """
-    B = _cross(block, problem.HT)
     if problem.l1:
         B -= B.dtype.type(problem.l1) * problem.unit
     start = aligned_zeros(B.shape, B.dtype)

@@ -14,8 +14,9 @@ from dnmf.fitting.race import race_stages, sample_rows, work_of_alternation
 from dnmf.fitting.sample import sample_order
 from dnmf.fitting.start import start_at_random, start_from_sample
 from dnmf.memory import Machine, Shape
-from dnmf.options import FitOptions, Penalty
+from dnmf.options import FitOptions
 from dnmf.passes.threads import InProcess
+from dnmf.penalty import Penalty
 from dnmf.plan import make_plan
 from dnmf.sources import open_source
 
@@ -60,8 +61,8 @@ def test_the_work_of_an_alternation_is_that_of_the_matrix_however_it_is_held(pla
     "wrap", [np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array]
 )
 def test_the_start_does_not_depend_on_how_the_matrix_is_held(planted, wrap):
-    H, _ = start_from_sample(engine_on(planted), OPTIONS)
-    same, _ = start_from_sample(engine_on(wrap(planted)), OPTIONS)
+    H = start_from_sample(engine_on(planted), OPTIONS).H
+    same = start_from_sample(engine_on(wrap(planted)), OPTIONS).H
     np.testing.assert_allclose(H, same, rtol=1e-6, atol=1e-9)
 
 
@@ -72,9 +73,9 @@ def test_the_start_does_not_depend_on_chunks_but_its_cost_does(planted, tmp_path
         path = tmp_path / f"{rows}.zarr"
         zarr.create_array(path, data=tall, chunks=(rows, 80), config={"write_empty_chunks": True})
         starts.append(start_from_sample(engine_on(str(path)), OPTIONS))
-    (first, small), (second, large) = starts
-    assert first.tobytes() == second.tobytes()
-    assert small < large <= tall.nbytes
+    first, second = starts
+    assert first.H.tobytes() == second.H.tobytes()
+    assert first.bytes_read < second.bytes_read <= tall.nbytes
 
 
 def test_a_start_is_better_than_a_random_one(planted):
@@ -86,8 +87,8 @@ def test_a_start_is_better_than_a_random_one(planted):
 
 def test_a_random_start_reads_nothing_unless_scale_matters(planted):
     engine = engine_on(planted)
-    assert start_at_random(engine, OPTIONS)[1] == 0
-    penalized = FitOptions(5, penalty=Penalty(l1=0.1, scale="objective"))
-    H, bytes_read = start_at_random(engine, penalized)
-    assert 0 < bytes_read < planted.nbytes
-    assert np.isfinite(H).all()
+    assert start_at_random(engine, OPTIONS).bytes_read == 0
+    for penalty in (Penalty(l1=0.1, scale="objective"), Penalty(l1=0.1)):
+        begun = start_at_random(engine, FitOptions(5, penalty=penalty))
+        assert 0 < begun.bytes_read < planted.nbytes
+        assert np.isfinite(begun.H).all()

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dnmf.fitting.step import Clock, advance, first_state, reconsider
-from dnmf.options import FitOptions, Penalty
-from dnmf.passes.problem import Work, make_problem
+from dnmf.options import FitOptions
+from dnmf.passes.problem import Terms, Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.visit import visit_group
+from dnmf.penalty import Penalty
 from dnmf.plan import Group
 from dnmf.sources import open_source
 
@@ -19,7 +20,7 @@ A = np.random.default_rng(0).random((80, 20))
 
 
 def one_pass(state, options) -> Statistics:
-    work = Work((make_problem(state.H, *options.penalty.on_W),), options.dtype, check=state.squares < 0)
+    work = Work((make_problem(state.H, Terms(*options.penalty.on_W)),), options.dtype, check=state.squares < 0)
     return visit_group(open_source(A), Group(0, 80, ((0, 80),)), work)
 
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from dnmf.fitting.update import measure, normalize_rows, update_H
-from dnmf.options import Penalty
 from dnmf.passes.statistics import ModelSums
+from dnmf.penalty import Penalty
 
 rng = np.random.default_rng(0)
 A = rng.random((40, 15))
 W = rng.random((40, 4))
 H = rng.random((4, 15))
-SUMS = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0))
+SUMS = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(4))
 BOTH = Penalty(l1=(0.2, 0.3), l2=(0.4, 0.5), scale="objective")
 
 
@@ -52,7 +52,7 @@ def test_the_absolute_update_is_rcppmls_half_step():
 
 
 def test_the_projected_gradient_is_zero_at_the_update_and_not_before():
-    sums = ModelSums(SUMS.G, SUMS.P, np.ones(4))  # columns of W taken as they are
+    sums = ModelSums(SUMS.G, SUMS.P, np.ones(4), np.zeros(4))  # columns of W taken as they are
     penalty = Penalty(scale="objective")
     assert measure(sums, H, (A**2).sum(), penalty).gradient > 0.01
     assert measure(sums, update_H(sums, H, penalty), (A**2).sum(), penalty).gradient < 1e-9
@@ -61,7 +61,7 @@ def test_the_projected_gradient_is_zero_at_the_update_and_not_before():
 def test_a_column_of_zeros_in_W_gives_a_row_of_zeros_in_H():
     dead = W.copy()
     dead[:, 2] = 0
-    sums = ModelSums(dead.T @ dead, A.T @ dead, dead.sum(axis=0))
+    sums = ModelSums(dead.T @ dead, A.T @ dead, dead.sum(axis=0), np.zeros(4))
     updated = update_H(sums, H, Penalty())
     assert (updated[2] == 0).all()
     assert measure(sums, updated, (A**2).sum(), Penalty()).alive == 3

@@ -11,7 +11,7 @@ def _random_parts(count: int) -> list[Statistics]:
     rng = np.random.default_rng(count)
     return [
         Statistics(
-            [ModelSums(rng.normal(size=(3, 3)), rng.normal(size=(7, 3)), rng.normal(size=3))],
+            [ModelSums(rng.normal(size=(3, 3)), rng.normal(size=(7, 3)), rng.normal(size=3), rng.random(3))],
             rows=int(rng.integers(9)),
             squares=float(rng.normal()), bytes_read=int(rng.integers(100)),
         )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import InputError
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import Terms, Work, make_problem
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources import open_source
@@ -36,7 +36,7 @@ def test_sums_are_those_of_the_exact_rows(rows, columns, rank, pieces, sparse, l
     H = np.random.default_rng(2).random((rank, columns))
     source = open_source(scipy.sparse.csr_array(A) if sparse else A)
     statistics = visit_group(
-        source, _one_group(rows, pieces), Work((make_problem(H, l1, l2),), "float64", check=True), target=""
+        source, _one_group(rows, pieces), Work((make_problem(H, Terms(l1, l2)),), "float64", check=True), target=""
     )
     W = statistics.kept[0]
     if l2:  # without it the solution is not unique when the rank is larger than the matrix
@@ -79,7 +79,7 @@ def test_the_input_is_not_changed_and_may_be_read_only():
     A = _matrix(60, 10, 4)
     before = A.copy()
     A.flags.writeable = False
-    work = Work((make_problem(np.random.default_rng(1).random((3, 10)), 0.1, 0.1),), "float64", check=True)
+    work = Work((make_problem(np.random.default_rng(1).random((3, 10)), Terms(0.1, 0.1)),), "float64", check=True)
     twice = [visit_group(open_source(A), Group(0, 60, ((0, 60),)), work).models[0].P for _ in range(2)]
     assert twice[0].tobytes() == twice[1].tobytes()
     assert (before == A).all()

@@ -1,0 +1,158 @@
+"""How strongly the factors are held down, and in which units: what the caller says."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dnmf.errors import InputError
+
+SCALES = ("relative", "objective", "absolute")
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """How strongly the factors are held down, and in which units.
+
+    Parameters
+    ----------
+    l1, l2 : float or (float, float)
+        Strength for both factors, or a (W, H) pair. L1 makes factors sparse, L2 makes them dense and alike.
+    scale : {"relative", "objective", "absolute"}
+        ``"relative"``: strengths in [0, 1] that mean the same on any data. Each half step solves
+        ``(G + λ I) x = b − l1 max(b)`` with ``λ = l2 / (1 − l2) · mean(diag G)`` (``G`` becomes ``I`` at l2 = 1), the
+        other factor summing to one; d is fitted by least squares. At l1 = 1 every factor is zero, at l2 = 1 all
+        components are parallel to the first singular vector. ``"objective"`` minimizes
+        ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²``. ``"absolute"`` is RcppML's rule on the
+        diagonalized model: each half step solves ``(G + l2 I) x = b − l1`` with the other factor summing to one.
+    diagonal : bool
+        Whether the scale of the components is shared out after each half step: factors are brought to sum one, or,
+        for an objective, balanced so that its penalty is least. False shows what goes wrong without.
+
+    Raises
+    ------
+    InputError
+        A strength is negative, not finite or, on the relative scale, above 1; or the scale is unknown.
+
+    Examples
+    --------
+    >>> Penalty(l1=(0.1, 0.2)).on_H
+    (0.2, 0.0)
+    """
+
+    l1: Any = 0.0
+    l2: Any = 0.0
+    scale: str = "relative"
+    diagonal: bool = True
+
+    def __post_init__(self):
+        if self.scale not in SCALES:
+            raise InputError(f"penalty scale {self.scale!r} is unknown; use one of {', '.join(SCALES)}")
+        if not isinstance(self.diagonal, bool):
+            raise InputError(f"penalty diagonal={self.diagonal!r}: True or False")
+        for name in ("l1", "l2"):
+            object.__setattr__(self, name, _as_pair(name, getattr(self, name)))
+            if self.scale == "relative" and max(getattr(self, name)) > 1:
+                raise InputError(
+                    f"penalty {name}={getattr(self, name)!r}: strengths of scale 'relative' lie between 0 and 1; for "
+                    "those of an objective (as in scikit-learn) say scale='objective', for RcppML's scale='absolute'"
+                )
+
+    @classmethod
+    def from_sklearn(cls, alpha_W: float, alpha_H: float | str = "same", l1_ratio: float = 0.0, *,
+                     shape: tuple[int, int]) -> "Penalty":  # fmt: skip
+        """The penalty of ``sklearn.decomposition.NMF(alpha_W=…, alpha_H=…, l1_ratio=…)``.
+
+        scikit-learn multiplies ``alpha_W`` by n_features and ``alpha_H`` by n_samples.
+
+        Parameters
+        ----------
+        alpha_W, alpha_H, l1_ratio
+            As there.
+        shape : (int, int)
+            (n_samples, n_features) of the data.
+
+        Examples
+        --------
+        >>> Penalty.from_sklearn(0.01, l1_ratio=0.5, shape=(1000, 20)).l1
+        (0.1, 5.0)
+        """
+        on_W = float(alpha_W) * shape[1]
+        on_H = float(alpha_W if isinstance(alpha_H, str) else alpha_H) * shape[0]
+        if on_W == 0 and on_H == 0:
+            return cls()
+        l1, l2 = float(l1_ratio), 1.0 - float(l1_ratio)
+        return cls(l1=(l1 * on_W, l1 * on_H), l2=(l2 * on_W, l2 * on_H), scale="objective")
+
+    @classmethod
+    def from_tensorly(cls, sparsity: Any = 0.0, ridge: Any = 0.0) -> "Penalty":
+        """The penalty of TensorLy's ``sparsity_coefficients`` and ``ridge_coefficients``, one number or a (W, H) pair.
+
+        Its HALS minimizes ``½‖A − WH‖² + sparsity · ΣX + ridge · ‖X‖²``: the ridge is half of `l2`.
+
+        Examples
+        --------
+        >>> Penalty.from_tensorly(0.1, ridge=(0.5, 1.0)).l2
+        (1.0, 2.0)
+        """
+        return cls(l1=sparsity, l2=tuple(2 * x for x in _as_pair("ridge", ridge)), scale="objective")
+
+    @classmethod
+    def from_rcppml(cls, L1: Any = 0.0, L2: Any = 0.0, diag: bool = True) -> "Penalty":
+        """The penalty of ``RcppML::nmf(L1 = …, L2 = …, diag = …)`` (October 2021), one number or a (W, H) pair."""
+        return cls(l1=L1, l2=L2, scale="absolute", diagonal=bool(diag))
+
+    @property
+    def on_W(self) -> tuple[float, float]:
+        """The (l1, l2) that act on W."""
+        return self.l1[0], self.l2[0]
+
+    @property
+    def on_H(self) -> tuple[float, float]:
+        """The (l1, l2) that act on H."""
+        return self.l1[1], self.l2[1]
+
+    @property
+    def active(self) -> bool:
+        """Whether any strength is above zero."""
+        return any(self.l1) or any(self.l2)
+
+    @property
+    def in_objective(self) -> bool:
+        """Whether it is a part of the objective, and with it the scale between W and H."""
+        return self.scale == "objective"
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether it is a rule for an iteration: there is no objective that falls, and nothing to extrapolate."""
+        return self.scale == "absolute" or (self.scale == "relative" and (self.active or not self.diagonal))
+
+    @property
+    def needs_peak(self) -> bool:
+        """Whether the terms on W depend on the largest right-hand side of a pass."""
+        return self.scale == "relative" and 0 < self.l1[0] < 1
+
+    @property
+    def one_sided(self) -> str:
+        """The factor that alone is penalized in an objective, which is degenerate; empty where all is well."""
+        if not self.in_objective or any(self.on_W) == any(self.on_H):
+            return ""
+        return "W" if any(self.on_W) else "H"
+
+    def swapped(self) -> "Penalty":
+        """The same penalty with the roles of W and H exchanged, for a matrix used as its transpose."""
+        return Penalty(self.l1[::-1], self.l2[::-1], self.scale, self.diagonal)
+
+    def to_json(self) -> dict[str, Any]:
+        """The penalty as plain JSON values."""
+        return {**asdict(self), "l1": list(self.l1), "l2": list(self.l2)}
+
+
+def _as_pair(name: str, value: Any) -> tuple[float, float]:
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    try:
+        w, h = (float(x) for x in pair)
+    except (TypeError, ValueError):
+        raise InputError(f"penalty {name}={value!r}: give one number or a (W, H) pair") from None
+    if not (math.isfinite(w) and math.isfinite(h) and w >= 0 and h >= 0):
+        raise InputError(f"penalty {name}={value!r}: strengths are finite and not negative")
+    return w, h
