@@ -31,6 +31,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     tol: float = 1e-4,
     max_passes: int = 50,
     extrapolate: bool = True,
+    prune: str = "rule",
     store: str | Path | None = None,
     client: Any = None,
     memory_limit: str | int | None = None,
@@ -70,6 +71,11 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         Most reads after the start, the last one, which writes W, included.
     extrapolate : bool
         Whether H is carried along its last change between passes (taken back when the objective rises).
+    prune : {"rule", "refit", "off"}
+        What happens to components under a penalty in the objective, once the fit would end. ``"rule"``: one without
+        which the objective is lower is dropped, and the fit goes on. ``"refit"``: so is the weakest one, to see; it
+        comes back where the objective does not fall below that from before. ``"off"``: they stay, and may be worse
+        than nothing.
     store : path, optional
         A directory ``NAME.dnmf``: every pass is committed there and W is written there by the workers. Without
         it W is kept in memory.
@@ -104,7 +110,9 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     """
     opened = open_source(source)
     given = "given" if W is not None or H is not None else init
-    options = FitOptions(rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate)
+    options = FitOptions(
+        rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate, prune
+    )
     resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
     with ExitStack() as stack:
         run = stack.enter_context(Run(opened, options, resources, stored=store is not None))

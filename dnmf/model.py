@@ -14,7 +14,7 @@ from dnmf.fitting.apply import by_rows, solve_other_rows
 from dnmf.fitting.events import PassRecord
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
-from dnmf.passes.problem import Terms
+from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
 from dnmf.sources import Source, open_source
 
@@ -32,12 +32,12 @@ class Model:
         The diagonal: the weight of each component, float64.
     H : ndarray (k, n)
         Rows sum to one (a dead component's is zero).
-    w_scale, h_scale : ndarray (k,)
-        ``W diag(w_scale)`` and ``diag(h_scale) H`` are the factors as the last pass solved for them; their product is
-        that with d, but where a relative penalty has d fitted on its own.
-    terms : (Terms, Terms)
-        What the penalty came to in numbers: subtracted from the right-hand sides and added to the Gram matrix of W,
-        and of H.
+    h_scale : ndarray (k,)
+        Rows are solved with ``diag(h_scale) H``; for a penalty in the objective that is its factor H.
+    w_scale : ndarray (k,)
+        What the solution of a row is divided by to become a row of W.
+    terms : Terms
+        What the penalty on W came to in numbers: subtracted from the right-hand sides, and added to the Gram matrix.
     history : tuple of PassRecord
         One for each pass.
     options : FitOptions
@@ -55,10 +55,10 @@ class Model:
     stored_W: Any
     d: np.ndarray
     H: np.ndarray
-    w_scale: np.ndarray
     h_scale: np.ndarray
+    w_scale: np.ndarray
     options: FitOptions
-    terms: tuple[Terms, Terms] = (Terms(), Terms())
+    terms: Terms = NO_TERMS
     history: tuple[PassRecord, ...] = ()
     stop_reason: str = ""
     row_names: np.ndarray | None = None
@@ -149,7 +149,7 @@ class Model:
         place = None if out is None else str(Path(out).absolute())
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
-                source, executor, self.options, factor=factor, terms=self.terms[0], scale=self.w_scale, out=place,
+                source, executor, self.options, factor=factor, terms=self.terms, scale=self.w_scale, out=place,
                 memory_bytes=parse_bytes(memory_limit),
             )  # fmt: skip
 
@@ -193,12 +193,11 @@ class Model:
         return replace(self, stored_W=zarr.open_array(str(target), mode="r"))
 
     def transposed(self) -> "Model":
-        """The model of the transposed matrix: W and H exchanged, both in memory."""
+        """The model with W and H exchanged, both in memory; how rows are solved stays as it is."""
         H = np.ascontiguousarray(self.read_W().T)
         return replace(
-            self, stored_W=np.ascontiguousarray(self.H.T), H=H, w_scale=self.h_scale, h_scale=self.w_scale,
-            terms=self.terms[::-1], row_names=self.column_names, column_names=self.row_names,
-        )  # fmt: skip
+            self, stored_W=np.ascontiguousarray(self.H.T), H=H, row_names=self.column_names, column_names=self.row_names
+        )
 
     @property
     def W_name(self) -> str:
@@ -222,7 +221,7 @@ class Model:
         """The arrays of the model by name, W apart."""
         named = {"row_names": self.row_names, "column_names": self.column_names}
         kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
-        scales = {"w_scale": self.w_scale, "h_scale": self.h_scale, "terms": np.array(self.terms)}
+        scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms)}
         return {"d": self.d, "H": self.H, **scales, **kept}
 
     @classmethod
@@ -241,16 +240,11 @@ class Model:
         if not place.exists() or missing_chunks(str(place)):
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
-            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["w_scale"], arrays["h_scale"],
-            FitOptions.from_json(record["options"]), _terms(arrays["terms"]),
+            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
+            FitOptions.from_json(record["options"]), Terms(*map(float, arrays["terms"])),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
-
-
-def _terms(values: np.ndarray) -> tuple[Terms, Terms]:
-    of_W, of_H = (Terms(*map(float, side)) for side in values)
-    return of_W, of_H
 
 
 def _chunk_rows(values: Any) -> int:

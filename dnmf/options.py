@@ -10,6 +10,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.penalty import Penalty
 
+PRUNES = ("rule", "refit", "off")
 INITS = ("auto", "sample", "surrogate", "random", "given")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
           "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}  # fmt: skip
@@ -90,6 +91,7 @@ class FitOptions:
     tol: float = 1e-4
     max_passes: int = 50
     extrapolate: bool = True
+    prune: str = "rule"
 
     def __post_init__(self):
         for each in fields(self):
@@ -105,6 +107,7 @@ class FitOptions:
         tol = self.tol if isinstance(self.tol, (int, float)) and not isinstance(self.tol, bool) else -1.0
         _check(tol >= 0 and math.isfinite(tol), f"tol={self.tol!r}: a finite number, not negative")
         _check(_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={self.max_passes!r}: at least 1")
+        _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         _check(isinstance(self.extrapolate, bool), f"extrapolate={self.extrapolate!r}: True or False")
 
     def to_json(self) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """How strongly the factors are held down, and in which units: what the caller says."""
 
 import math
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from dnmf.errors import InputError
 
-SCALES = ("relative", "objective", "absolute")
+SCALES = ("relative", "objective", "fraction", "absolute")
+
+
+class PenaltyWarning(UserWarning):
+    """A penalty does not do what it seems to ask for."""
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,13 @@ class Penalty:
     ----------
     l1, l2 : float or (float, float)
         Strength for both factors, or a (W, H) pair. L1 makes factors sparse, L2 makes them dense and alike.
-    scale : {"relative", "objective", "absolute"}
+    scale : {"relative", "objective", "fraction", "absolute"}
         ``"relative"``: strengths in [0, 1] that mean the same on any data. Each half step solves
         ``(G + λ I) x = b − l1 max(b)`` with ``λ = l2 / (1 − l2) · mean(diag G)`` (``G`` becomes ``I`` at l2 = 1), the
         other factor summing to one; d is fitted by least squares. At l1 = 1 every factor is zero, at l2 = 1 all
         components are parallel to the first singular vector. ``"objective"`` minimizes
-        ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²``. ``"absolute"`` is RcppML's rule on the
+        ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²``; ``"fraction"`` does so with strengths as a
+        fraction of those that leave nothing, which takes two reads to find. ``"absolute"`` is RcppML's rule on the
         diagonalized model: each half step solves ``(G + l2 I) x = b − l1`` with the other factor summing to one.
     diagonal : bool
         Whether the scale of the components is shared out after each half step: factors are brought to sum one, or,
@@ -31,7 +37,8 @@ class Penalty:
     Raises
     ------
     InputError
-        A strength is negative, not finite or, on the relative scale, above 1; or the scale is unknown.
+        A strength is negative, not finite or, on the relative scale, above 1; a fraction is asked for of a penalty
+        on one factor; or the scale is unknown.
 
     Examples
     --------
@@ -56,6 +63,9 @@ class Penalty:
                     f"penalty {name}={getattr(self, name)!r}: strengths of scale 'relative' lie between 0 and 1; for "
                     "those of an objective (as in scikit-learn) say scale='objective', for RcppML's scale='absolute'"
                 )
+
+        if self.scale == "fraction" and self.active:
+            self.shapes()
 
     @classmethod
     def from_sklearn(cls, alpha_W: float, alpha_H: float | str = "same", l1_ratio: float = 0.0, *,
@@ -119,7 +129,7 @@ class Penalty:
     @property
     def in_objective(self) -> bool:
         """Whether it is a part of the objective, and with it the scale between W and H."""
-        return self.scale == "objective"
+        return self.scale in ("objective", "fraction")
 
     @property
     def is_rule(self) -> bool:
@@ -138,9 +148,47 @@ class Penalty:
             return ""
         return "W" if any(self.on_W) else "H"
 
+    def warn_if_one_sided(self) -> None:
+        """Warn of a penalty that an objective moves out of the way of."""
+        if not self.one_sided:
+            return
+        one, other = ("W", "H") if self.one_sided == "W" else ("H", "W")
+        warnings.warn(
+            f"a penalty on {one} alone means nothing in an objective: {one} shrinks, {other} grows, and the penalty "
+            f"goes to zero. Penalize {other} too (an l2 of any size will do), or use scale='relative'",
+            PenaltyWarning,
+            stacklevel=4,
+        )
+
     def swapped(self) -> "Penalty":
         """The same penalty with the roles of W and H exchanged, for a matrix used as its transpose."""
         return Penalty(self.l1[::-1], self.l2[::-1], self.scale, self.diagonal)
+
+    def times(self, strength: float | tuple[float, float]) -> "Penalty":
+        """The same penalty of an objective with its strengths (of L1, of L2) multiplied."""
+        of_l1, of_l2 = strength if isinstance(strength, tuple) else (strength, strength)
+        l1, l2 = tuple(of_l1 * x for x in self.l1), tuple(of_l2 * x for x in self.l2)
+        return Penalty(l1, l2, "objective", self.diagonal)
+
+    def shapes(self) -> list["Penalty"]:
+        """The penalties of strength one whose strongest are the units of a fraction.
+
+        Raises
+        ------
+        InputError
+            There is none: a penalty on one factor alone can be made weaker by moving weight to the other.
+        """
+        on = tuple(tuple(float(x > 0) for x in pair) for pair in (self.l1, self.l2))
+        if on in (((1, 0), (0, 1)), ((0, 1), (1, 0))):
+            return [Penalty(on[0], on[1], "objective")]
+        if any(sum(pair) == 1 for pair in on):
+            raise InputError(
+                f"penalty l1={self.l1}, l2={self.l2}: a fraction needs L1 on both factors, L2 on both, or L1 on one "
+                "and L2 on the other"
+            )
+        nothing = (0.0, 0.0)
+        pairs = [(on[0], nothing), (nothing, on[1])]
+        return [Penalty(l1, l2, "objective") for l1, l2 in pairs if any(l1) or any(l2)]
 
     def to_json(self) -> dict[str, Any]:
         """The penalty as plain JSON values."""

@@ -15,7 +15,7 @@ from dnmf.fitting.choose import plan_with_start, start_of
 from dnmf.fitting.events import Callback, Finished, PassDone, Planned, Started, emit
 from dnmf.fitting.finish import Factors, last_pass, remove_other_arrays
 from dnmf.fitting.loop import Engine, run_until_last
-from dnmf.fitting.start import start_at_random, start_from_H, start_from_sample, start_from_W
+from dnmf.fitting.start import in_units, start_at_random, start_from_H, start_from_sample, start_from_W
 from dnmf.fitting.state import State
 from dnmf.fitting.step import first_state, reconsider
 from dnmf.fitting.surrogate import start_from_surrogate
@@ -96,6 +96,7 @@ class Run:
                 f"{source.address}: a CSC matrix is factorized as its transpose, for which scale='absolute' means "
                 "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
             )
+        options.penalty.warn_if_one_sided()
         self.options, self.callbacks = options, resources.callbacks
         self.inner = replace(options, penalty=options.penalty.swapped()) if source.transposed else options
         self.engine = self._plan(source, resources, stored, cuts)
@@ -195,7 +196,8 @@ class Run:
             begun = start_from_surrogate(self.engine, options)
         else:
             begun = start_from_sample(self.engine, options)
-        state = first_state(begun.H, options, begun.bytes_read, begun.squares, begun.peak)
+        state = first_state(begun, options)
+        self.inner = in_units(options, begun.units)
         self.commit(state)
         how = start_of(options, self.engine.plan)
         emit(self.callbacks, Started(how, begun.bytes_read / self.engine.source_bytes))
@@ -208,7 +210,9 @@ class Run:
         prefix = STATE_PREFIX if generation.record["status"] == "done" else ""
         arrays = {name.removeprefix(prefix): values for name, values in generation.arrays.items() if prefix in name}
         self.store, self._fingerprint = store, record.fingerprint
-        state = reconsider(State.restore(record.state, arrays), self.inner)
+        state = State.restore(record.state, arrays)
+        self.inner = in_units(self.inner, state.units)
+        state = reconsider(state, self.inner)
         if changed:  # what was measured on the other data means nothing here
             state = replace(state, squares=-1.0, objective=float("inf"))
         self._first_number = generation.number - state.passes
@@ -274,7 +278,7 @@ class Run:
     def _model(self, state: State, factors: Factors, place: Path | None) -> Model:
         source = self.engine.source
         model = Model(
-            factors.W, factors.d, factors.H, factors.w_scale, factors.h_scale, self.options, factors.terms,
+            factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, self.options, factors.terms,
             state.history, state.reason,
             source.row_names(), source.column_names(), place, source.address,
         )  # fmt: skip

@@ -45,6 +45,14 @@ def pbmc3k(shared_data):
 
 
 @pytest.fixture(scope="session")
+def movielens(shared_data):
+    """Ratings, users × movies (610 × 3867), CSR."""
+    from scipy.io import mmread
+
+    return scipy.sparse.csr_array(mmread(shared_data / "movielens_ratings.mtx.gz").T)
+
+
+@pytest.fixture(scope="session")
 def planted():
     """A noisy planted matrix (600 × 80, rank 5), about half of it zeros, float64."""
     rng = np.random.default_rng(7)

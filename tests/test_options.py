@@ -30,29 +30,12 @@ def test_formatted_bytes_are_within_a_tenth_of_a_unit(count):
     assert parse_bytes(format_bytes(count)) == pytest.approx(count, rel=0.06)
 
 
-def test_a_penalty_takes_one_number_or_a_pair():
-    assert Penalty(l1=0.5, scale="objective").l1 == (0.5, 0.5)
-    assert Penalty(l2=(1, 2), scale="absolute").swapped().l2 == (2.0, 1.0)
-
-
-@pytest.mark.parametrize("bad", [{"l1": -1}, {"l2": float("nan")}, {"l1": (1, 2, 3)}, {"l1": "strong"}])
-def test_a_strength_that_makes_no_sense_is_refused(bad):
-    with pytest.raises(InputError, match=next(iter(bad))):
-        Penalty(**bad, scale="objective")
-
-
-def test_the_relative_scale_says_that_it_is_not_there_yet():
-    with pytest.raises(InputError, match="not available yet"):
-        Penalty(l1=0.1)
-    assert Penalty().scale == "relative"
-
-
 @pytest.mark.parametrize(
     "bad",
     [
         {"rank": 0}, {"rank": 2.5}, {"rank": True}, {"init": "nndsvd"}, {"solver": "mu"}, {"loss": "kl"},
         {"dtype": "float16"}, {"seed": -1}, {"tol": -1.0}, {"tol": float("nan")}, {"max_passes": 0}, {"penalty": 0.1},
-        {"tol": "a"}, {"tol": None}, {"extrapolate": "x"}, {"seed": 1.5},
+        {"tol": "a"}, {"tol": None}, {"extrapolate": "x"}, {"seed": 1.5}, {"prune": "yes"},
     ],
     ids=str,
 )  # fmt: skip

@@ -67,40 +67,34 @@ def watched(
               help="Stop when a pass lowers the objective by less than this share.")  # fmt: skip
 @click.option("--max-passes", type=click.IntRange(1), default=50, show_default=True, help="Most passes over the data.")
 @click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change.")
+@click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
+              help="What happens to components that a penalty in the objective makes worse than nothing.")  # fmt: skip
 @click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 penalty on both factors, or on W,H.")
 @click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 penalty on both factors, or on W,H.")
-@click.option("--penalty-scale", type=click.Choice(["objective", "absolute"]), help="Units of the penalties.")
+@click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute"]),
+              default="relative", show_default=True, help="Units of the penalties.")  # fmt: skip
+@click.option("--no-diagonal", is_flag=True, help="Leave the scale of components to itself: to see what goes wrong.")
 @KEEP
 @MISSING
 @work_options
 @output_options
-def fit(source: str, store: str, where: Where, missing_chunks: str, no_extrapolate: bool, **given: Any) -> None:
+def fit(source: str, store: str, where: Where, missing_chunks: str, **given: Any) -> None:
     """Factorize SOURCE, a Zarr array or AnnData (path::layers/NAME for a layer), into a store.
 
     Every pass is committed to the store: a fit that was stopped goes on with `dnmf resume`. SIGTERM and Ctrl-C stop
     it after the pass in hand.
     """
     from dnmf.api import fit as fit_model
+    from dnmf.penalty import Penalty
     from dnmf.sources import open_source
 
-    given["penalty"] = _penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"))
+    diagonal, given["extrapolate"] = not given.pop("no_diagonal"), not given.pop("no_extrapolate")
+    given["penalty"] = Penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"), diagonal)
     output = current_output()
     opened = open_source(absolute(source), missing_chunks=missing_chunks)
     with watched(store, where, output) as (client, callbacks):
-        fit_model(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks,
-                  extrapolate=not no_extrapolate, **given)  # fmt: skip
+        fit_model(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     say_model("fit", store, output)
-
-
-def _penalty(l1: tuple[float, float], l2: tuple[float, float], scale: str | None) -> Any:
-    from dnmf.penalty import Penalty
-
-    if scale is None and (any(l1) or any(l2)):
-        raise click.UsageError(
-            "a penalty needs --penalty-scale: 'objective' (the strengths are part of the objective, as in "
-            "scikit-learn) or 'absolute' (RcppML's rule)"
-        )
-    return Penalty(l1, l2, scale or "relative")
 
 
 def say_model(command: str, store: str, output: Output) -> None:

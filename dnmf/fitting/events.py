@@ -27,6 +27,9 @@ class PassRecord:
         False when H was extrapolated, the objective rose, and the step was taken back.
     extrapolated : bool
         Whether H was extrapolated before this pass.
+    trial : bool
+        Whether the pass was made to see if the objective is lower without the weakest component; it may then be higher
+        than before, and the component comes back where it stays so.
     change : float
         One less the cosine between the H of this pass and its update: what ends a fit under a rule, which has no
         objective that falls. Infinite for the last pass, and where the step was taken back.
@@ -60,6 +63,7 @@ class PassRecord:
     compute_s: float
     from_memory: float = 0.0
     change: float = float("inf")
+    trial: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values (what is infinite becomes None)."""

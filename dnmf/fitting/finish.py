@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from dnmf.errors import CheckpointError
 from dnmf.fitting.loop import Engine, one_pass
 from dnmf.fitting.state import State
 from dnmf.fitting.terms import terms_for_W
-from dnmf.fitting.update import column_scale, fit_diagonal, fits_diagonal, normalize_rows, terms_for_H
+from dnmf.fitting.update import column_scale, fit_diagonal, fits_diagonal, normalize_rows, solve_H, terms_for_H
 from dnmf.options import FitOptions
 from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
@@ -32,19 +32,20 @@ class Factors:
         The diagonal, float64.
     H : ndarray (k, n)
         Rows sum to one.
-    w_scale, h_scale : ndarray (k,)
-        ``W diag(w_scale)`` and ``diag(h_scale) H`` are the factors as they were solved for: what a transform of new
-        rows must use.
-    terms : (Terms, Terms)
-        What the penalty did to the normal equations of W, and of H.
+    h_scale : ndarray (k,)
+        Rows are solved with ``diag(h_scale) H``.
+    w_scale : ndarray (k,)
+        What a solution is divided by to become a row of W.
+    terms : Terms
+        What the penalty does to the normal equations of a row.
     """
 
     W: Any
     d: np.ndarray
     H: np.ndarray
-    w_scale: np.ndarray
     h_scale: np.ndarray
-    terms: tuple[Terms, Terms]
+    w_scale: np.ndarray
+    terms: Terms
 
 
 def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | None) -> tuple[State, Factors]:
@@ -64,16 +65,26 @@ def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | N
         W = _collected(statistics)
     else:
         state, W, statistics = _written(engine, before, options, store)
-    return state, _factors(W, statistics.models[0], before, options.penalty)
+    sums = statistics.models[0]
+    factors = _factors(W, sums, before, options.penalty)
+    if engine.source.transposed:
+        factors = _seen_from_H(factors, sums, before, options.penalty)
+    return state, factors
 
 
 def _factors(W: Any, sums: ModelSums, before: State, penalty: Penalty) -> Factors:
     H, h_scale = normalize_rows(before.factor)
-    scale, d = column_scale(sums, penalty), sums.s * h_scale
+    d = sums.s * h_scale
     if fits_diagonal(penalty):
         d = d * fit_diagonal(sums, before.factor)[0]
-    terms = terms_for_W(penalty, before.factor, before.peak), terms_for_H(sums, penalty, scale)
-    return Factors(W, d, H, sums.s, h_scale, terms)
+    return Factors(W, d, H, h_scale, sums.s, terms_for_W(penalty, before.factor, before.peak))
+
+
+def _seen_from_H(factors: Factors, sums: ModelSums, before: State, penalty: Penalty) -> Factors:
+    """The same factors for one whose rows are our columns: rows are solved as the update of H does it."""
+    scale = column_scale(sums, penalty)
+    of_rows = solve_H(sums, before.factor, penalty).sum(axis=1, dtype=np.float64)
+    return replace(factors, h_scale=sums.s / scale, w_scale=of_rows, terms=terms_for_H(sums, penalty, scale))
 
 
 def _collected(statistics: Statistics) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.sample import Sample
-from dnmf.fitting.state import State
+from dnmf.fitting.state import Begun, State
 from dnmf.fitting.step import Clock, advance, first_state
 from dnmf.fitting.update import normalize_rows
 from dnmf.memory import MOST_STARTS, Machine, Shape
@@ -173,7 +173,7 @@ def first_states(held: Source, options: FitOptions, count: int, stream: int) -> 
     rows = held.read(0, held.shape[0])
     makers = [_means_of_rows, _uniform]
     starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
-    return [first_state(normalize_rows(H.astype(options.dtype))[0], options) for H in starts]
+    return [first_state(Begun(normalize_rows(H.astype(options.dtype))[0]), options) for H in starts]
 
 
 def _uniform(rows: Rows, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001

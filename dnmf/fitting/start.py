@@ -10,6 +10,8 @@ from dnmf.fitting.balance import balances, start_scale
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, race, sample_rows
 from dnmf.fitting.sample import Sample, affordable_rows
+from dnmf.fitting.state import Begun
+from dnmf.fitting.strongest import strongest
 from dnmf.fitting.update import normalize_rows, update_H
 from dnmf.memory import BYTES_OF_START
 from dnmf.options import FitOptions
@@ -18,25 +20,16 @@ from dnmf.passes.problem import Work, make_problem
 from dnmf.penalty import Penalty
 
 
-class Begun(NamedTuple):
-    """What the first pass needs: the first H (k, n), the bytes read for it, and what is known of the data by then.
-
-    ``squares`` is ``‖A‖²``, negative where it is not known; ``peak`` the largest right-hand side, where the penalty is
-    measured by it.
-    """
-
-    H: np.ndarray
-    bytes_read: int = 0
-    squares: float = -1.0
-    peak: float = 0.0
-
-
 def start_from_H(engine: Engine, H: np.ndarray, options: FitOptions) -> Begun:
     """Return a given H (k, n), rows brought to sum one where scale is free, else balanced."""
     H = np.asarray(H, dtype=options.dtype)
-    penalty = options.penalty
-    free = penalty.diagonal and not penalty.in_objective
-    return _settled_on_sample(engine, normalize_rows(H)[0] if free else H, options)
+    if options.penalty.diagonal and not options.penalty.in_objective:
+        H = normalize_rows(H)[0]
+    if not needs_sample(options.penalty):
+        return Begun(H)
+    rows, bytes_read = _small_sample(engine, options)
+    begun = settled(H, rows, engine, options)
+    return begun._replace(bytes_read=bytes_read + begun.bytes_read)
 
 
 def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> Begun:
@@ -44,30 +37,36 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> Begun:
     W = np.ascontiguousarray(W, dtype=options.dtype)
     work = Work((), options.dtype, check=True, rank=options.rank)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W)
-    sums, penalty = statistics.models[0], options.penalty
-    H = np.zeros((options.rank, engine.source.shape[1]), options.dtype)
+    sums, bytes_read = statistics.models[0], statistics.bytes_read
+    H, begun = np.zeros((options.rank, engine.source.shape[1]), options.dtype), None
+    if needs_sample(options.penalty):
+        rows, of_sample = _small_sample(engine, options)
+        begun = settled(update_H(sums, H, Penalty()), rows, engine, options)
+        options, bytes_read = in_units(options, begun.units), bytes_read + of_sample + begun.bytes_read
+    penalty = options.penalty
     if balances(penalty):
         H = update_H(sums, H, Penalty(scale="objective"))
         of_W, of_H = start_scale(penalty, sums, H)
         sums, H = sums.scaled(of_W), (H * of_H[:, None]).astype(H.dtype)
     H = update_H(sums, H, penalty, scaled=penalty.scale != "absolute")
-    peak = _settled_on_sample(engine, H, options) if penalty.needs_peak else Begun(H)
-    return Begun(H, statistics.bytes_read + peak.bytes_read, statistics.squares, peak.peak)
+    known = Begun(H, bytes_read, statistics.squares)
+    return known if begun is None else known._replace(peak=begun.peak, units=begun.units)
 
 
 def start_at_random(engine: Engine, options: FitOptions) -> Begun:
-    """Return H (k, n) uniform in [0, 1), and the bytes read for it: none where scale is free."""
+    """Return H (k, n) uniform in [0, 1)."""
     H = np.random.default_rng(options.seed).random((options.rank, engine.source.shape[1]))
     return start_from_H(engine, H, options)
 
 
 def start_from_sample(engine: Engine, options: FitOptions) -> Begun:
-    """Return the H of a factorization of some rows, and the bytes that were read for it.
+    """Return the H of a factorization of some rows.
 
     The penalty plays no part yet, but for the scale.
     """
     raced = race_on_sample(engine, options)
-    return settled(raced.H, raced.engine, options, engine.source.shape[0])._replace(bytes_read=raced.bytes_read)
+    begun = settled(raced.H, raced.engine, engine, options)
+    return begun._replace(bytes_read=raced.bytes_read + begun.bytes_read)
 
 
 class Raced(NamedTuple):
@@ -96,41 +95,54 @@ def most_starts(engine: Engine, options: FitOptions) -> int:
     return max(1, engine.plan.sample_bytes // (BYTES_OF_START * options.rank * engine.source.shape[1]))
 
 
-def settled(H: np.ndarray, engine: Engine, options: FitOptions, n_rows: int) -> Begun:
-    """Return H on the scale that its penalty wants, or the peak that its penalty is measured by.
+def in_units(options: FitOptions, units: tuple[float, float]) -> FitOptions:
+    """Return the options with the strengths of their penalty as they are, where they were given as fractions."""
+    if options.penalty.scale != "fraction":
+        return options
+    return replace(options, penalty=options.penalty.times(units))
+
+
+def needs_sample(penalty: Penalty) -> bool:
+    """Whether a start has to know something of the data for the sake of the penalty."""
+    return balances(penalty) or penalty.needs_peak or penalty.scale == "fraction"
+
+
+def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions) -> Begun:
+    """Return H on the scale that its penalty wants, and what its penalty is measured by.
 
     Both follow from the W that belongs to H, estimated on a sample. A penalty in the objective decides what survives
-    by the scale of H; see :func:`dnmf.fitting.balance.start_scale`.
+    by the scale of H; see :func:`dnmf.fitting.balance.start_scale`. The bytes are those of the units of a fraction.
 
     Parameters
     ----------
     H : ndarray (k, n)
         Of a start.
-    engine : Engine
+    rows : Engine
         Over a sample of the rows.
+    engine : Engine
+        Over all rows.
     options : FitOptions
         Of the fit.
-    n_rows : int
-        Of the data.
     """
+    begun = Begun(H)
+    if options.penalty.scale == "fraction" and options.penalty.active:
+        units, bytes_read, squares = strongest(rows, engine, options)
+        begun, options = Begun(H, bytes_read, squares, units=units), in_units(options, units)
     penalty = options.penalty
     if not (balances(penalty) or penalty.needs_peak):
-        return Begun(H)
+        return begun
     work = Work((make_problem(H, peaks=penalty.needs_peak),), options.dtype)
-    sums = run_pass(engine.executor, engine.source, engine.plan, work).models[0]
+    sums = run_pass(rows.executor, rows.source, rows.plan, work).models[0]
     if penalty.needs_peak:
-        return Begun(H, peak=float(sums.peaks.max()))
-    _, of_H = start_scale(penalty, sums.times(n_rows / engine.source.shape[0]), H)
+        return begun._replace(peak=float(sums.peaks.max()))
+    _, of_H = start_scale(penalty, sums.times(engine.source.shape[0] / rows.source.shape[0]), H)
     if not np.isfinite(of_H).all():
         raise InputError(f"{engine.source.address}: the sample has no finite scale")
-    return Begun((H * of_H[:, None]).astype(H.dtype))
+    return begun._replace(H=(H * of_H[:, None]).astype(H.dtype))
 
 
-def _settled_on_sample(engine: Engine, H: np.ndarray, options: FitOptions) -> Begun:
-    if not (balances(options.penalty) or options.penalty.needs_peak):
-        return Begun(H)
-    n_rows = engine.source.shape[0]
-    rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, n_rows, affordable_rows(engine))
+def _small_sample(engine: Engine, options: FitOptions) -> tuple[Engine, int]:
+    """Return an engine over a few rows for each component, and the bytes that were read for them."""
+    rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
     sample = Sample(engine, rows, options.seed)
-    begun = settled(H, engine_in_memory(sample.first(rows), options), options, n_rows)
-    return begun._replace(bytes_read=sample.bytes_read)
+    return engine_in_memory(sample.first(rows), options), sample.bytes_read

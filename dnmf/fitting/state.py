@@ -1,11 +1,21 @@
 """Everything a fit remembers between passes: H and a few scalars."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dnmf.fitting.events import PassRecord
+
+
+class Begun(NamedTuple):
+    """What a start has found: the first H (k, n), and the scalars of :class:`State` that are known by then."""
+
+    H: np.ndarray
+    bytes_read: int = 0
+    squares: float = -1.0
+    peak: float = 0.0
+    units: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,16 @@ class State:
         Of the last accepted pass.
     peak : float
         The largest right-hand side that the last pass noted; a relative penalty on W is measured by it.
+    weakest : int
+        The component of the last accepted pass without which the objective would be lowest.
+    least_worth : float
+        By how much it would rise without it.
+    spare : ndarray (k, n), optional
+        The H from before the weakest component was dropped, until the objective is below `spare_objective`.
+    spare_objective : float
+        That of `spare`.
+    units : (float, float)
+        What strengths of L1 and of L2 given as fractions are fractions of.
     passes, bytes_read : int
         So far.
     reason : str
@@ -47,6 +67,11 @@ class State:
     squares: float = -1.0
     objective: float = float("inf")
     peak: float = 0.0
+    weakest: int = 0
+    least_worth: float = float("inf")
+    spare: np.ndarray | None = None
+    spare_objective: float = float("inf")
+    units: tuple[float, float] = (1.0, 1.0)
     passes: int = 0
     bytes_read: int = 0
     reason: str = ""
@@ -54,8 +79,13 @@ class State:
 
     @property
     def factor(self) -> np.ndarray:
-        """What the next pass is made with: the last one takes the plain update, whose objective cannot rise."""
-        return self.plain if self.reason else self.H
+        """What the next pass is made with.
+
+        The last one takes the plain update, whose objective cannot rise, or what was better than to drop a component.
+        """
+        if not self.reason:
+            return self.H
+        return self.plain if self.spare is None else self.spare
 
     @property
     def tries(self) -> bool:
@@ -69,8 +99,12 @@ class State:
             "most_beta": self.most_beta,
             "extrapolated": self.extrapolated,
             "squares": self.squares,
-            "objective": None if self.objective == float("inf") else self.objective,
+            "objective": _finite(self.objective),
             "peak": self.peak,
+            "weakest": self.weakest,
+            "least_worth": _finite(self.least_worth),
+            "spare_objective": _finite(self.spare_objective),
+            "units": list(self.units),
             "passes": self.passes,
             "bytes_read": self.bytes_read,
             "reason": self.reason,
@@ -79,12 +113,18 @@ class State:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name."""
-        return {"H": self.H, "plain": self.plain, "best": self.best}
+        spare = {} if self.spare is None else {"spare": self.spare}
+        return {"H": self.H, "plain": self.plain, "best": self.best, **spare}
 
     @classmethod
     def restore(cls, scalars: dict[str, Any], arrays: dict[str, np.ndarray]) -> "State":
         """The state that :meth:`scalars` and :meth:`arrays` described, bit for bit."""
-        values = dict(scalars)
+        values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in scalars.items()}
+        values["units"] = tuple(values["units"])
         values["history"] = tuple(PassRecord.from_json(record) for record in values["history"])
-        values["objective"] = float("inf") if values["objective"] is None else values["objective"]
-        return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], **values)
+        return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], spare=arrays.get("spare"), **values)
+
+
+def _finite(value: float) -> float | None:
+    """An infinity as JSON has it."""
+    return None if value == float("inf") else value

@@ -7,7 +7,8 @@ import numpy as np
 
 from dnmf.fitting.balance import balance, balances, sizes_of
 from dnmf.fitting.events import PassRecord
-from dnmf.fitting.state import State
+from dnmf.fitting.prune import consider_pruning, prunes, worth
+from dnmf.fitting.state import Begun, State
 from dnmf.fitting.update import Measured, measure, normalize_rows, update_H
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import ModelSums, Statistics
@@ -37,12 +38,13 @@ class Clock:
     source_bytes: int
 
 
-def first_state(
-    H: np.ndarray, options: FitOptions, bytes_read: int = 0, squares: float = -1.0, peak: float = 0.0
-) -> State:
+def first_state(begun: Begun, options: FitOptions) -> State:
     """Return the state before the first pass."""
+    H, bytes_read, squares, peak, units = begun
     reason = "max_passes" if options.max_passes == 1 else ""
-    return State(H, H, H, FIRST_BETA, 1.0, squares=squares, peak=peak, bytes_read=bytes_read, reason=reason)
+    return State(
+        H, H, H, FIRST_BETA, 1.0, squares=squares, peak=peak, units=units, bytes_read=bytes_read, reason=reason
+    )
 
 
 def advance(state: State, statistics: Statistics, options: FitOptions, clock: Clock,
@@ -73,13 +75,23 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     if state.reason:
         return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
-        return _with_end(_take_back(_noted(known, record)), options)
+        return consider_pruning(_with_end(_take_back(_noted(known, record)), options), options)
     updated = update_H(sums, state.factor, options.penalty, tolerance=tolerance)
     plain, before = _balanced(updated, known.plain, sums, options.penalty)
     record = replace(record, change=_change(state.factor, plain))
     peak = float(sums.peaks.max(initial=0))
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=peak)
-    return _with_end(_extrapolate(moved, plain, options), options)
+    judged = _judged(moved, worth(sums, state.factor, options.penalty)) if prunes(options) else moved
+    return consider_pruning(_with_end(_extrapolate(judged, plain, options), options), options)
+
+
+def _judged(state: State, value: np.ndarray) -> State:
+    """The state with its weakest component, and without the H of before a drop that has proved right."""
+    weakest = int(np.argmin(value))
+    state = replace(state, weakest=weakest, least_worth=float(value[weakest]))
+    if state.objective < state.spare_objective:
+        return replace(state, spare=None, spare_objective=float("inf"))
+    return state
 
 
 def _noted(state: State, record: PassRecord, **changes: Any) -> State:
@@ -138,6 +150,7 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         gradient=measured.gradient,
         accepted=accepted,
         extrapolated=state.tries,
+        trial=state.spare is not None and not state.reason,
         alive=measured.alive,
         bytes_read=bytes_read,
         reads=bytes_read / clock.source_bytes,

@@ -25,7 +25,8 @@ from dnmf.fitting.race import (
     run_stages,
     work_of_alternation,
 )
-from dnmf.fitting.start import Begun, Raced, most_starts, race_on_sample, settled, unhindered
+from dnmf.fitting.start import Raced, most_starts, race_on_sample, settled, unhindered
+from dnmf.fitting.state import Begun
 from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
@@ -65,8 +66,8 @@ def start_from_surrogate(engine: Engine, options: FitOptions) -> Begun:
     Y = np.concatenate([statistics.kept.pop(start) for start in sorted(statistics.kept)])
     H = _alternated(Y, C, raced, engine, options)
     H = np.where(H.any(axis=1, keepdims=True), H, raced.H)  # a component that died here may live on all of A
-    begun = settled(H, raced.engine, options, n_rows)
-    return begun._replace(bytes_read=bytes_read, squares=statistics.squares)
+    begun = settled(H, raced.engine, engine, options)
+    return begun._replace(bytes_read=bytes_read + begun.bytes_read, squares=statistics.squares)
 
 
 def directions(raced: Raced, options: FitOptions, n_rows: int) -> np.ndarray:
@@ -184,7 +185,7 @@ def _alternated(Y: np.ndarray, C: np.ndarray, raced: Raced, engine: Engine, opti
     free = unhindered(options)
     courses = [SurrogateCourse(_thinned(Y, stage.rows), C, free, stage.alive) for stage in stages]
     others = first_states(raced.engine.source, free, starts - 1, RESTARTS_STREAM)
-    return run_stages(courses, stages, [first_state(raced.H, free), *others], free)
+    return run_stages(courses, stages, [first_state(Begun(raced.H), free), *others], free)
 
 
 def _affordable(Y: np.ndarray, C: np.ndarray, sample: Engine, engine: Engine, crowd: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dnmf.fitting.state import Begun
 from dnmf.fitting.step import Clock, advance, first_state, reconsider
 from dnmf.options import FitOptions
 from dnmf.passes.problem import Terms, Work, make_problem
@@ -25,7 +26,7 @@ def one_pass(state, options) -> Statistics:
 
 
 def fitted(options, passes):
-    state = first_state(np.random.default_rng(1).random((4, 20)), options)
+    state = first_state(Begun(np.random.default_rng(1).random((4, 20))), options)
     for _ in range(passes):
         state = advance(state, one_pass(state, options), options, CLOCK)
     return state
@@ -86,7 +87,7 @@ def test_the_last_pass_is_known_one_pass_before():
     options = replace(OPTIONS, max_passes=3)
     assert fitted(options, 1).reason == ""
     assert fitted(options, 2).reason == "max_passes"
-    assert first_state(np.ones((4, 20)), replace(OPTIONS, max_passes=1)).reason == "max_passes"
+    assert first_state(Begun(np.ones((4, 20))), replace(OPTIONS, max_passes=1)).reason == "max_passes"
 
 
 def test_a_restored_state_obeys_new_limits():
@@ -117,6 +118,6 @@ def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
 
 
 def test_reads_count_the_start():
-    state = first_state(np.random.default_rng(1).random((4, 20)), OPTIONS, bytes_read=500)
+    state = first_state(Begun(np.random.default_rng(1).random((4, 20)), 500), OPTIONS)
     after = advance(state, one_pass(state, OPTIONS), OPTIONS, Clock(1.0, A.nbytes))
     assert after.history[0].reads == pytest.approx((500 + A.nbytes) / A.nbytes)
