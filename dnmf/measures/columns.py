@@ -121,7 +121,7 @@ def _inner_products(a: Columns, b: Columns) -> tuple[np.ndarray, np.ndarray, np.
         )
     products, of_a, of_b = np.zeros((a.rank, b.rank)), np.zeros(a.rank), np.zeros(b.rank)
     rows = max(a.rows_at_once, b.rows_at_once)  # of the smaller chunks only those at a border are read twice
-    with one_blas_thread():
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
         for low in range(0, a.length, rows):
             high = min(low + rows, a.length)
             of_rows = a.read(low, high).astype(np.float64)

@@ -42,7 +42,7 @@ def sparsity(model: Model) -> Sides:
 def _share_of_zeros(columns: Columns) -> float:
     cuts = range(0, columns.length, columns.rows_at_once)
     filled = sum(np.count_nonzero(columns.read(at, at + columns.rows_at_once)) for at in cuts)
-    return 1.0 - filled / (columns.length * columns.rank)
+    return 1.0 - int(filled) / (columns.length * columns.rank)
 
 
 def energy(model: Model) -> np.ndarray:

@@ -41,11 +41,11 @@ def kmeans_centres(
     source: Any, k: int, seed: int = 0, *, max_passes: int = 20, tol: float = 1e-4, client: Any = None,
     memory_limit: Any = None,
 ) -> np.ndarray:  # fmt: skip
-    """Return centres (k, n) of a k-means clustering of the rows, float64; rows are not normalized.
+    """Return centres (k, n) of a k-means clustering of the rows in float64, those of most rows first.
 
     Minimizes the inertia ``Σ_a min_q ‖a − c_q‖²`` over the rows a by Lloyd's iterations, each an exact one that reads
     the data once. They start from the best of a few k-means++ starts, themselves iterated, on a sample of the rows in
-    memory. A centre that loses all its rows stays where it is.
+    memory. A centre that loses all its rows stays where it is. Rows are taken as they are, not normalized.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def kmeans_centres(
     options = FitOptions(int(k), dtype=DTYPE, seed=seed, tol=tol, max_passes=max_passes)
     with _engine_over(opened, options, client, memory_limit) as engine:
         start = _centres_of_sample(engine, options)
-        return _iterate(engine, start, options.max_passes, options.tol).centres
+        found = _iterate(engine, start, options.max_passes, options.tol)
+    return found.centres[np.argsort(-found.counts, kind="stable")]
 
 
 @contextmanager
@@ -99,25 +100,26 @@ def _engine_over(source: Source, options: FitOptions, client: Any, memory_limit:
 
 
 class Clustered(NamedTuple):
-    """Centres (k, n), and the sum of squared distances of the rows to the one each was given before they moved."""
+    """Centres (k, n), how many rows were given to each (k,), and the sum of squared distances of the rows to theirs."""
 
     centres: np.ndarray
+    counts: np.ndarray
     inertia: float
 
 
 def _iterate(engine: Engine, centres: np.ndarray, max_passes: int, tol: float) -> Clustered:
-    """Return what Lloyd's iterations lead to from `centres`."""
-    squares, inertia = 0.0, np.inf
+    """Return what Lloyd's iterations lead to from `centres`; they have moved since the rows were given to them."""
+    squares, inertia, counts = 0.0, np.inf, np.zeros(len(centres))
     for number in range(max_passes):
         work = Work((), DTYPE, check=number == 0, centres=Centres.of(centres))
         statistics = run_pass(engine.executor, engine.source, engine.plan, work, keep=engine.keep)
         sums, before, at = statistics.models[0], inertia, centres
         squares = statistics.squares if number == 0 else squares
-        centres = _means(sums, at)
+        centres, counts = _means(sums, at), sums.s
         inertia = _inertia(sums, centres, squares)
         if before - inertia <= tol * inertia or np.array_equal(centres, at):
             break
-    return Clustered(centres, inertia)
+    return Clustered(centres, counts, inertia)
 
 
 def _means(sums: ModelSums, centres: np.ndarray) -> np.ndarray:
