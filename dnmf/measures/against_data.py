@@ -21,8 +21,8 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
     """Return ``‖A − W diag(d) H‖ / ‖A‖`` for other rows of data, W solved for them, in one read; 0 where A is zero.
 
     W is that of :meth:`dnmf.Model.transform`, with the penalty of the fit, but it is kept nowhere: a pass adds up what
-    is left of each row. For dense data it is right to the rounding of the fit's dtype (1e-7 with float32), however
-    small; for sparse data to about 1e-7 of itself where it is above 1e-4, and what is below 1e-8 is rounding.
+    is left of each row. Of dense data it is right to the rounding of the fit's dtype, however small; of sparse data it
+    is a difference of sums in float64, and what is below 1e-7 is rounding.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ def first_singular_vector(source: Any, client: Any = None, memory_limit: Any = N
 
     By Perron and Frobenius it is not negative, so it is the component of the best model of rank 1, which is fitted
     here in float64 from a start that is positive everywhere: alternating least squares are then power iterations. Where
-    the first two singular values are close, its direction hardly matters to the error, and converges slowly.
+    the first two singular values are close, its direction hardly matters to the error, and converges slowly. Of a
+    matrix of zeros it is zero.
 
     Parameters
     ----------
