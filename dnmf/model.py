@@ -10,7 +10,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.errors import CheckpointError, InputError
-from dnmf.fitting.apply import by_rows, solve_other_rows
+from dnmf.fitting.apply import Fixed, by_rows, solve_other_rows
 from dnmf.fitting.events import PassRecord
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
@@ -50,6 +50,8 @@ class Model:
         The store the model lives in.
     address : str
         Where the data was, or what it was called.
+    order : ndarray (k,) or None
+        The column of `stored_W` that is each component, where it is not in the same place (:meth:`reordered`).
     """
 
     stored_W: Any
@@ -65,6 +67,7 @@ class Model:
     column_names: np.ndarray | None = None
     path: Path | None = None
     address: str = ""
+    order: np.ndarray | None = None
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -88,11 +91,18 @@ class Model:
         """The row factor as a dask array (m, k); columns sum to one. Read from disk only when computed."""
         from dnmf.sources.dask_array import as_dask_array
 
-        return as_dask_array(self.stored_W, _chunk_rows(self.stored_W))
+        stored = as_dask_array(self.stored_W, self.chunk_rows)
+        return stored if self.order is None else stored[:, self.order]
 
-    def read_W(self) -> np.ndarray:
-        """The row factor (m, k) as one array in memory."""
-        return np.asarray(self.stored_W[:])
+    def read_W(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """The row factor (m, k), or its rows `start:stop`, as one array in memory."""
+        rows = np.asarray(self.stored_W[start:stop])
+        return rows if self.order is None else np.take(rows, self.order, axis=1)
+
+    @property
+    def chunk_rows(self) -> int:
+        """How many rows of W are best read at once: those of a stored chunk."""
+        return _chunk_rows(self.stored_W)
 
     @property
     def relative_error(self) -> float:
@@ -138,20 +148,41 @@ class Model:
     def solve(self, data: Any, *, out: str | Path | None = None, client: Any = None,
               memory_limit: Any = None) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
-        source = open_source(data)
-        self._check_columns(source)
         if "://" in str(out):
             raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
         if out is not None and Path(out).exists():
             raise CheckpointError(f"{out}: exists already; choose another place for the result")
-        source = by_rows(source)
-        factor = self.h_scale[:, None] * self.H.astype(np.float64)
+        source = self.open_rows(data)
         place = None if out is None else str(Path(out).absolute())
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
-                source, executor, self.options, factor=factor, terms=self.terms, scale=self.w_scale, out=place,
+                source, executor, self.options, fixed=self.fixed, out=place,
                 memory_bytes=parse_bytes(memory_limit),
             )  # fmt: skip
+
+    def open_rows(self, data: Any) -> Source:
+        """Return data that has the columns of the fit as a source of its rows.
+
+        Raises
+        ------
+        InputError
+            The columns are not those of the fit, the data cannot be used, or its rows cannot be read one by one.
+        """
+        source = open_source(data)
+        self._check_columns(source)
+        return by_rows(source)
+
+    @property
+    def fixed(self) -> Fixed:
+        """What other rows are solved with; a component that is dead in W takes no part."""
+        factor = np.where(self.w_scale > 0, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
+        return Fixed(factor, self.terms, self.w_scale)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """``d / (w_scale · h_scale)`` (k,): by how much the diagonal differs from that of the factors as solved."""
+        scale = self.w_scale * self.h_scale
+        return np.divide(self.d, scale, out=np.zeros_like(self.d), where=scale > 0)
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -185,24 +216,51 @@ class Model:
         import zarr
 
         target = folder / f"W-{uuid.uuid4().hex[:12]}.zarr"
-        create_rows_array(str(target), (self.shape[0], self.rank), _chunk_rows(self.stored_W), self.options.dtype)
+        create_rows_array(str(target), (self.shape[0], self.rank), self.chunk_rows, self.options.dtype)
         array = open_for_writing(str(target))
         for start in range(0, array.shape[0], array.chunks[0]):
             stop = min(start + array.chunks[0], array.shape[0])
-            array[start:stop] = self.stored_W[start:stop]
-        return replace(self, stored_W=zarr.open_array(str(target), mode="r"))
+            array[start:stop] = self.read_W(start, stop)
+        return replace(self, stored_W=zarr.open_array(str(target), mode="r"), order=None)
+
+    def reordered(self, order: Any) -> "Model":
+        """The same model with its components in another order; W is not read, its columns are taken as they come.
+
+        The result lives in no store (`path` is None) until it is saved.
+
+        Parameters
+        ----------
+        order : array of int (k,)
+            The component of this model for each of the new one: a permutation.
+
+        Raises
+        ------
+        InputError
+            `order` is not a permutation of all components.
+        """
+        order, own = np.asarray(order), np.arange(self.rank)
+        if order.dtype.kind not in "ui" or not np.array_equal(np.sort(order, axis=None), own) or order.ndim != 1:
+            raise InputError(f"order={order.tolist()}: give each component, 0 to {self.rank - 1}, once")
+        if np.array_equal(order, own):
+            return self
+        stored = order.astype(np.intp) if self.order is None else self.order[order]
+        return replace(
+            self, d=self.d[order], H=self.H[order], h_scale=self.h_scale[order], w_scale=self.w_scale[order], path=None,
+            order=None if np.array_equal(stored, own) else stored,
+        )  # fmt: skip
 
     def transposed(self) -> "Model":
         """The model with W and H exchanged, both in memory; how rows are solved stays as it is."""
         H = np.ascontiguousarray(self.read_W().T)
         return replace(
-            self, stored_W=np.ascontiguousarray(self.H.T), H=H, row_names=self.column_names, column_names=self.row_names
-        )
+            self, stored_W=np.ascontiguousarray(self.H.T), H=H, row_names=self.column_names,
+            column_names=self.row_names, order=None,
+        )  # fmt: skip
 
     @property
     def W_name(self) -> str:
-        """Name of the array of W in the model's store; empty while W is in memory."""
-        if isinstance(self.stored_W, np.ndarray):
+        """Name of the array of W in the model's store; empty while W is in memory, or stored in another order."""
+        if isinstance(self.stored_W, np.ndarray) or self.order is not None:
             return ""
         return Path(self.stored_W.store.root).name
 

@@ -1,6 +1,6 @@
 """Slow, obvious oracles in float64: what the fast code must equal."""
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import scipy.linalg
@@ -69,3 +69,37 @@ def kkt_violation(Q, B, X):
     Q, B, X = (np.asarray(array, np.float64) for array in (Q, B, X))
     gaps = np.abs(np.minimum(X * np.diag(Q), X @ Q - B))
     return gaps.max(axis=1, initial=0.0) / np.maximum(np.abs(B).max(axis=1, initial=0.0), 1e-300)
+
+
+def cosine(x, y):
+    """``⟨x, y⟩ / (‖x‖ ‖y‖)``, 0 where one of them is zero."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    size = np.sqrt(x @ x) * np.sqrt(y @ y)
+    return x @ y / size if size > 0 else 0.0
+
+
+def cosines(X, Y):
+    """The cosine of each column of X with each of Y."""
+    return np.array([[cosine(x, y) for y in np.asarray(Y).T] for x in np.asarray(X).T])
+
+
+def best_matching(similarity):
+    """The largest sum of a one-to-one matching of rows to columns, all of the shorter side matched: all are tried."""
+    S = np.asarray(similarity)
+    S = S if S.shape[0] <= S.shape[1] else S.T
+    return max(S[np.arange(len(S)), list(columns)].sum() for columns in permutations(range(S.shape[1]), len(S)))
+
+
+def squared_distances(A, C):
+    """``‖a − c‖²`` of each row of A to each of C, from the differences themselves."""
+    A, C = np.asarray(A, np.float64), np.asarray(C, np.float64)
+    return ((A[:, None, :] - C[None, :, :]) ** 2).sum(axis=2)
+
+
+def lloyd(A, C, iterations):
+    """The centres after so many iterations of k-means; one without rows stays."""
+    C = np.array(C, np.float64)
+    for _ in range(iterations):
+        nearest = squared_distances(A, C).argmin(axis=1)
+        C = np.array([A[nearest == q].mean(axis=0) if (nearest == q).any() else C[q] for q in range(len(C))])
+    return C

@@ -20,6 +20,7 @@ LAYERS = [
     {"model", "record"},
     {"run"},
     {"api"},
+    {"measures"},
     {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo"},
     {"cli"},
 ]

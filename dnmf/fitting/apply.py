@@ -1,28 +1,48 @@
-"""Rows of W for other data: one pass with H kept."""
+"""Rows of W for other data, and how well they fit: one pass with H kept."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
 from dnmf.errors import InputError
+from dnmf.fitting.update import gain_of_diagonal, measure
 from dnmf.memory import Shape
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
-from dnmf.passes.problem import Terms, Work, make_problem
+from dnmf.passes.problem import Problem, Terms, Work, make_problem
 from dnmf.passes.rows_out import create_rows_array, remove_array
 from dnmf.passes.warm import Kernels
-from dnmf.plan import make_plan
+from dnmf.penalty import Penalty
+from dnmf.plan import Plan, make_plan
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Source
 
 MOST_TURNED_BYTES = 256 * 2**20
 
 
+class Fixed(NamedTuple):
+    """What rows are solved with.
+
+    Attributes
+    ----------
+    factor : ndarray (k, n)
+        The H of their problem.
+    terms : Terms
+        What the penalty does to its normal equations.
+    scale : ndarray (k,)
+        What a solution is divided by to become a row of W.
+    """
+
+    factor: np.ndarray
+    terms: Terms
+    scale: np.ndarray
+
+
 def solve_other_rows(
-    source: Source, executor: Executor, options: FitOptions, *, factor: np.ndarray, terms: Terms,
-    scale: np.ndarray, out: str | None, memory_bytes: int | None,
+    source: Source, executor: Executor, options: FitOptions, *, fixed: Fixed, out: str | None,
+    memory_bytes: int | None,
 ) -> Any:  # fmt: skip
     """Return the rows of W (rows, k) for every row of `source`: an ndarray, or the Zarr array at `out`.
 
@@ -30,16 +50,12 @@ def solve_other_rows(
     ----------
     source : Source
         With the columns of the fit.
-    factor : ndarray (k, n)
-        The H that is solved with.
-    terms : Terms
-        What the penalty does to the normal equations.
-    scale : ndarray (k,)
-        What the solution is divided by to become W.
-    options : FitOptions
-        Of the fit: its dtype applies.
     executor : Executor
         Where to run.
+    options : FitOptions
+        Of the fit: its dtype applies.
+    fixed : Fixed
+        Of the model.
     out : str or None
         Path of a Zarr array to be made.
     memory_bytes : int or None
@@ -47,14 +63,8 @@ def solve_other_rows(
     """
     import zarr
 
-    n_rows, n_columns = source.shape
-    shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=0 if out else n_rows)
-    machine = executor.machine(memory_bytes, Kernels.of(source, options.rank, options.dtype))
-    plan = make_plan(source.layout(), shape, machine)
-    executor.preflight(source)
-    with one_blas_thread():
-        problem = make_problem(factor.astype(options.dtype), terms)
-    work = Work((problem,), options.dtype, check=True, scale=scale)
+    n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
+    work = Work((_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale)
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
     try:
@@ -66,6 +76,37 @@ def solve_other_rows(
     if out is not None:
         return zarr.open_array(out, mode="r")
     return np.concatenate([statistics.kept[at] for at in sorted(statistics.kept)])
+
+
+def measure_other_rows(
+    source: Source, executor: Executor, options: FitOptions, *, fixed: Fixed, weights: np.ndarray,
+    memory_bytes: int | None,
+) -> tuple[float, float]:  # fmt: skip
+    """Return ``‖A − X diag(weights) H‖²`` and ``‖A‖²`` of the rows of `source`, X solved for and let go of.
+
+    The residual of dense rows is right to its own rounding; that of sparse rows is a difference of sums in float64,
+    right to about 1e-15 of ``‖A‖²``. Arguments as above.
+    """
+    plan = _plan(source, executor, options, memory_bytes, kept=False)
+    work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True)
+    statistics = run_pass(executor, source, plan, work)
+    sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
+    loss = measure(sums, H, statistics.squares, Penalty(), statistics.residual).loss
+    return max(0.0, 2 * (loss - gain_of_diagonal(sums, H, weights))), statistics.squares
+
+
+def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes: int | None, *, kept: bool) -> Plan:
+    n_rows, n_columns = source.shape
+    shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=n_rows if kept else 0)
+    machine = executor.machine(memory_bytes, Kernels.of(source, options.rank, options.dtype))
+    plan = make_plan(source.layout(), shape, machine)
+    executor.preflight(source)
+    return plan
+
+
+def _problem(fixed: Fixed, options: FitOptions) -> Problem:
+    with one_blas_thread():
+        return make_problem(fixed.factor.astype(options.dtype), fixed.terms)
 
 
 def by_rows(source: Source) -> Source:

@@ -96,22 +96,30 @@ def fits_diagonal(penalty: Penalty) -> bool:
 def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the e >= 0 (k,) for which ``½‖A − W diag(e) H‖²`` is least, and by how much that is below e = 1.
 
-    A small problem in its own right: its Gram matrix is ``G ∘ HHᵀ``, its right-hand side ``(P ∘ Hᵀ)`` summed over
-    columns. The solver begins at the best multiple of e = 1, so that components that are all alike share the weight
-    as they did.
+    The solver begins at the best multiple of e = 1, so that components that are all alike share the weight as they
+    did.
     """
-    wide = H.astype(np.float64)
-    Q, b = sums.G * (wide @ wide.T), np.einsum("ij,ji->j", sums.P, wide)
+    Q, b = _diagonal_problem(sums, H)
     size = float(Q.sum())
-    ones = np.ones(len(b))
     unit_Q, unit = unit_diagonal(Q.copy())
     start = np.where(unit > 0, max(0.0, float(b.sum())) / size if size > 0 else 0.0, 0.0)
     weights, _, _ = solve_rows(
         unit_Q, (b * unit)[None, :], (start / _safe(unit))[None, :], UPDATE_TOLERANCE["float64"], UPDATE_SWEEPS
     )
     e = weights[0] * unit
-    step = ones - e
-    return e, float(0.5 * (ones + e) @ Q @ step - b @ step)
+    return e, gain_of_diagonal(sums, H, e)
+
+
+def gain_of_diagonal(sums: ModelSums, H: np.ndarray, e: np.ndarray) -> float:
+    """Return by how much ``½‖A − W diag(e) H‖²`` is below that of e = 1."""
+    Q, b = _diagonal_problem(sums, H)
+    return float((b - 0.5 * Q @ (1 + e)) @ (e - 1))
+
+
+def _diagonal_problem(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``G ∘ HHᵀ`` and ``P ∘ Hᵀ`` summed over columns: the Gram matrix and right-hand side of d."""
+    wide = H.astype(np.float64)
+    return sums.G * (wide @ wide.T), np.einsum("ij,ji->j", sums.P, wide)
 
 
 def column_scale(sums: ModelSums, penalty: Penalty) -> np.ndarray:

@@ -163,6 +163,35 @@ def _scattered(numbers: np.ndarray, seed: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Centres:
+    """Points of which each row is given the nearest, where no W is solved for: a step of k-means.
+
+    W has a one at the nearest centre (the first of several) and zeros elsewhere: ``WᵀA`` is then the sum of the
+    rows of each centre, and the column sums of W count them.
+
+    Attributes
+    ----------
+    CT : ndarray (n, padded k)
+        The centres, transposed; rows end with zeros.
+    half_squares : ndarray (k,)
+        ``½‖c‖²`` of each: the nearest centre has the largest ``⟨a, c⟩ − ½‖c‖²``.
+    """
+
+    CT: np.ndarray
+    half_squares: np.ndarray
+
+    @classmethod
+    def of(cls, centres: np.ndarray) -> "Centres":
+        """Of points (k, n), in their dtype."""
+        return cls(pad_columns(centres.T), 0.5 * np.einsum("qj,qj->q", centres, centres))
+
+    @property
+    def rank(self) -> int:
+        """k."""
+        return len(self.half_squares)
+
+
+@dataclass(frozen=True)
 class Work:
     """One pass: the models it serves and what else is done on the way. Sent to each worker once.
 
@@ -182,6 +211,8 @@ class Work:
         What the columns of W are divided by where they are written out; the sums are those of W before.
     projection : Projection, optional
         What takes the place of the models: its Y is folded and written out as W would be.
+    centres : Centres, optional
+        What takes the place of the models: the W that is folded says which centre is the nearest of each row.
     """
 
     problems: tuple[Problem, ...]
@@ -191,16 +222,19 @@ class Work:
     residual: bool = False
     scale: np.ndarray | None = None
     projection: Projection | None = None
+    centres: Centres | None = None
 
     def aligned(self) -> "Work":
         """The same with fixed factors that lie as the kernels read them best: for the worker they came to."""
         factors = [aligned(problem.HT) for problem in self.problems]
-        if self.projection is None and all(HT is p.HT for HT, p in zip(factors, self.problems, strict=True)):
+        alone = self.projection is None and self.centres is None
+        if alone and all(HT is p.HT for HT, p in zip(factors, self.problems, strict=True)):
             return self
         return replace(
             self,
             problems=tuple(replace(p, HT=HT) for p, HT in zip(self.problems, factors, strict=True)),
             projection=self.projection and replace(self.projection, V=aligned(self.projection.V)),
+            centres=self.centres and replace(self.centres, CT=aligned(self.centres.CT)),
         )
 
     @property
@@ -208,4 +242,6 @@ class Work:
         """The rank of each model's sums."""
         if self.projection is not None:
             return [self.projection.rank]
+        if self.centres is not None:
+            return [self.centres.rank]
         return [problem.rank for problem in self.problems] or [self.rank]

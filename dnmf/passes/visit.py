@@ -15,7 +15,7 @@ from dnmf.kernels.products import cross_csr, cross_dense, residual_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
-from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Problem, Projection, Work
+from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projection, Work
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums, given_rows
@@ -106,8 +106,10 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
     """Solve the rows of a block for every model and add them to its sums; return the residual with theirs."""
     if work.projection is not None:
         _project_block(block, work.projection, sums[0], out, at)
+    if work.centres is not None:
+        sums[0].add(block, _nearest(block, work.centres))
     for number, problem in enumerate(work.problems):
-        B = _cross(block, problem.HT)
+        B = cross(block, problem.HT)
         if problem.peaks:
             sums[number].note_peaks(B, problem.unit)
         W = solve_block(B, problem)
@@ -123,7 +125,7 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
 
 def _project_block(block: Rows, projection: Projection, sums: RunningSums, out: RowsOut | None, at: int) -> None:
     """Add the rows of a block and their projection to the sums; the rows that are drawn are written out."""
-    Y = _cross(block, projection.V)
+    Y = cross(block, projection.V)
     sums.add(block, Y)
     if out is not None:
         out.write(at, Y[projection.drawn_rows(at, len(Y)), : projection.rank])
@@ -147,7 +149,17 @@ def solve_block(B: np.ndarray, problem: Problem) -> np.ndarray:
     return X
 
 
-def _cross(block: Rows, HT: np.ndarray) -> np.ndarray:
+def _nearest(block: Rows, centres: Centres) -> np.ndarray:
+    """W (rows, padded k) with a one at the nearest centre of each row."""
+    W = cross(block, centres.CT)
+    nearest = np.argmax(W[:, : centres.rank] - centres.half_squares, axis=1)
+    W[:] = 0
+    W[np.arange(len(W)), nearest] = 1
+    return W
+
+
+def cross(block: Rows, HT: np.ndarray) -> np.ndarray:
+    """Return ``A Hᵀ`` (rows, padded k) of the rows of A in `block`, in the dtype of `HT` (n, padded k)."""
     B = aligned_zeros((count_rows(block), HT.shape[1]), HT.dtype)
     if isinstance(block, np.ndarray):
         cross_dense(block, HT, B)

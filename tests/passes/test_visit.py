@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import InputError
-from dnmf.passes.problem import Terms, Work, make_problem
+from dnmf.passes.problem import Centres, Terms, Work, make_problem
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources import open_source
@@ -47,6 +47,22 @@ def test_sums_are_those_of_the_exact_rows(rows, columns, rank, pieces, sparse, l
     np.testing.assert_allclose(sums.s, W.sum(axis=0), rtol=1e-10)
     assert statistics.rows == rows
     assert statistics.squares == pytest.approx((A**2).sum())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.integers(1, 150), columns=st.integers(1, 40), k=st.integers(1, 9), pieces=st.integers(1, 4),
+    sparse=st.booleans(),
+)  # fmt: skip
+def test_with_centres_the_sums_are_those_of_the_rows_nearest_to_each(rows, columns, k, pieces, sparse):
+    A, C = _matrix(rows, columns, 3), np.random.default_rng(4).random((k, columns))
+    source = open_source(scipy.sparse.csr_array(A) if sparse else A)
+    work = Work((), "float64", check=True, centres=Centres.of(C))
+    sums = visit_group(source, _one_group(rows, pieces), work).models[0]
+    nearest = naive.squared_distances(A, C).argmin(axis=1)
+    np.testing.assert_array_equal(sums.s, np.bincount(nearest, minlength=k))
+    np.testing.assert_array_equal(sums.G, np.diag(sums.s))
+    np.testing.assert_allclose(sums.P.T, [A[nearest == q].sum(axis=0) for q in range(k)], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+"""What can be said of a model beyond its error: how sparse it is, how alike its components are, whether others agree.
+
+Nothing here holds W as a whole: it is read by its stored chunks, and what is added up is added up in float64.
+"""
+
+from dnmf.measures.against_data import first_singular_vector, relative_error
+from dnmf.measures.components import Sides, alike, cosines, energy, mean_cosine, sparsity
+from dnmf.measures.kmeans import kmeans_centres
+from dnmf.measures.matching import Matching, align, match, robustness, similarity
+
+__all__ = [
+    "Matching",
+    "Sides",
+    "align",
+    "alike",
+    "cosines",
+    "energy",
+    "first_singular_vector",
+    "kmeans_centres",
+    "match",
+    "mean_cosine",
+    "relative_error",
+    "robustness",
+    "similarity",
+    "sparsity",
+]  # fmt: skip

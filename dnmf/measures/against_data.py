@@ -1,0 +1,83 @@
+"""What has to read data: how well a model explains other rows, and the first singular vector to compare with."""
+
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from dnmf.api import fit
+from dnmf.fitting.apply import measure_other_rows
+from dnmf.measures.columns import checked_side
+from dnmf.model import Model
+from dnmf.options import parse_bytes
+from dnmf.passes.choose import choose_executor
+from dnmf.sources import open_source
+
+MOST_PASSES = 200
+TOLERANCE = 1e-14  # of the objective, whose error is that of the vector squared
+
+
+def relative_error(model: Model, data: Any, client: Any = None, memory_limit: Any = None) -> float:
+    """Return ``‖A − W diag(d) H‖ / ‖A‖`` for other rows of data, W solved for them, in one read; 0 where A is zero.
+
+    W is that of :meth:`dnmf.Model.transform`, with the penalty of the fit, but it is kept nowhere: a pass adds up what
+    is left of each row. Of dense data it is right to the rounding of the fit's dtype, however small; of sparse data it
+    is a difference of sums in float64, and what is below 1e-7 is rounding.
+
+    Parameters
+    ----------
+    model : Model
+        With its H and d.
+    data : anything :func:`dnmf.open_source` takes
+        (rows, n) with the columns of the fit.
+    client, memory_limit
+        As in :func:`dnmf.fit`.
+
+    Raises
+    ------
+    InputError
+        The columns are not those of the fit, or the data cannot be used.
+    """
+    source = model.open_rows(data)
+    with closing(choose_executor(client, source)) as executor:
+        left, squares = measure_other_rows(
+            source,
+            executor,
+            model.options,
+            fixed=model.fixed,
+            weights=model.weights,
+            memory_bytes=parse_bytes(memory_limit),
+        )
+    return float(np.sqrt(left / squares)) if squares > 0 else 0.0
+
+
+def first_singular_vector(source: Any, client: Any = None, memory_limit: Any = None, side: str = "H") -> np.ndarray:
+    """Return the first singular vector of a non-negative matrix, of norm 1: right (n,), or left (m,) for ``"W"``.
+
+    By Perron and Frobenius it is not negative, so it is the component of the best model of rank 1, which is fitted
+    here in float64 from a start that is positive everywhere: alternating least squares are then power iterations. Where
+    the first two singular values are close, its direction hardly matters to the error, and converges slowly. Of a
+    matrix of zeros it is zero.
+
+    Parameters
+    ----------
+    source, client, memory_limit
+        As in :func:`dnmf.fit`.
+    side : {"H", "W"}
+        Which of the pair.
+
+    Raises
+    ------
+    InputError
+        The data cannot be used.
+    """
+    checked_side(side)
+    opened = open_source(source)
+    columns = opened.shape[0] if opened.transposed else opened.shape[1]
+    model = fit(
+        opened, 1, H=np.ones((1, columns)), dtype="float64", tol=TOLERANCE, max_passes=MOST_PASSES, client=client,
+        memory_limit=memory_limit,
+    )  # fmt: skip
+    vector = model.H[0] if side == "H" else model.read_W()[:, 0]
+    norm = float(np.linalg.norm(vector))
+    return vector / norm if norm else vector

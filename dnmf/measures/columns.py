@@ -1,0 +1,139 @@
+"""Components as columns, whatever holds them: a side of a model or an array, read some rows at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.model import W_CHUNK_ROWS, Model
+from dnmf.passes.blas import one_blas_thread
+from dnmf.sources.memory import is_sparse
+
+SIDES = ("W", "H")
+BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Components as the columns of a matrix (length, rank) that may be far larger than memory.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    length, rank : int
+        Rows and columns.
+    rows_at_once : int
+        How many rows are best read together.
+    read : callable
+        ``read(start, stop)`` returns these rows.
+    """
+
+    name: str
+    length: int
+    rank: int
+    rows_at_once: int
+    read: Callable[[int, int], np.ndarray]
+
+
+def checked_side(side: str, others: tuple[str, ...] = ()) -> str:
+    """Return `side` if it is ``"W"``, ``"H"`` or one of `others`.
+
+    Raises
+    ------
+    InputError
+        It is something else.
+    """
+    allowed = (*SIDES, *others)
+    if side not in allowed:
+        raise InputError(f"side={side!r}: use one of {', '.join(repr(one) for one in allowed)}")
+    return side
+
+
+def columns_of(holder: Any, side: str) -> Columns:
+    """Return the components of one side, ``"W"`` or ``"H"``, of a model, of a pair (W, H), or of an array.
+
+    Raises
+    ------
+    InputError
+        `holder` is no matrix of numbers.
+    """
+    if isinstance(holder, Model):
+        if side == "W":
+            return Columns("W of the model", holder.shape[0], holder.rank, holder.chunk_rows, holder.read_W)
+        return _in_memory("H of the model", holder.H.T)
+    if isinstance(holder, tuple) and len(holder) == len(SIDES):
+        holder = holder[SIDES.index(side)]
+    name = f"the array given for {side}"
+    values = holder if hasattr(holder, "shape") and hasattr(holder, "dtype") else np.asarray(holder)
+    if len(values.shape) != 2 or 0 in values.shape or np.dtype(values.dtype).kind not in "buif" or is_sparse(values):
+        expected = "(m, k)" if side == "W" else "(k, n)"
+        raise InputError(
+            f"{name} has shape {tuple(values.shape)} and dtype {values.dtype}, expected dense numbers {expected}"
+        )
+    if side == "H":
+        return _in_memory(name, np.asarray(values[:]).T)
+    length, rank = values.shape
+    return Columns(name, int(length), int(rank), _chunk_rows(values), lambda low, high: np.asarray(values[low:high]))
+
+
+def _in_memory(name: str, values: np.ndarray) -> Columns:
+    length, rank = values.shape
+    return Columns(name, length, rank, W_CHUNK_ROWS, lambda low, high: values[low:high])
+
+
+def _chunk_rows(values: Any) -> int:
+    of_rows = values.chunks[0] if getattr(values, "chunks", None) else W_CHUNK_ROWS
+    return int(max(of_rows) if isinstance(of_rows, tuple) else of_rows)
+
+
+def cosines_between(a: Columns, b: Columns) -> np.ndarray:
+    """Return the cosine (rank of a, rank of b) of each column with each, in one read; with a zero column it is 0.
+
+    Raises
+    ------
+    InputError
+        The columns are not equally long, or hold a NaN or an infinity.
+    """
+    products, squares_a, squares_b = _inner_products(a, b)
+    return np.clip(products * (_one_over_root(squares_a)[:, None] * _one_over_root(squares_b)), -1.0, 1.0)
+
+
+def squared_norms(columns: Columns) -> np.ndarray:
+    """Return the squared norm (rank,) of each column, in one read.
+
+    Raises
+    ------
+    InputError
+        They hold a NaN or an infinity.
+    """
+    return _inner_products(columns, columns)[1]
+
+
+def _inner_products(a: Columns, b: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``aᵀb`` (rank of a, rank of b) and the squared norms of both."""
+    if a.length != b.length:
+        raise InputError(
+            f"{a.name} has components of length {a.length}, {b.name} of length {b.length}; only components over the "
+            "same rows (side 'W') or columns (side 'H') can be compared"
+        )
+    products, of_a, of_b = np.zeros((a.rank, b.rank)), np.zeros(a.rank), np.zeros(b.rank)
+    rows = max(a.rows_at_once, b.rows_at_once)  # of the smaller chunks only those at a border are read twice
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        for low in range(0, a.length, rows):
+            high = min(low + rows, a.length)
+            of_rows = a.read(low, high).astype(np.float64)
+            others = of_rows if b is a else b.read(low, high).astype(np.float64)
+            products += of_rows.T @ others
+            of_a += np.einsum("iq,iq->q", of_rows, of_rows)
+            of_b += of_a if b is a else np.einsum("iq,iq->q", others, others)
+    for columns, squares in ((a, of_a), (b, of_b)):
+        if not np.isfinite(squares).all():
+            raise InputError(f"{columns.name} holds a NaN, an infinity or values whose squares overflow")
+    return products, of_a, of_a if b is a else of_b
+
+
+def _one_over_root(squares: np.ndarray) -> np.ndarray:
+    return np.where(squares > 0, 1 / np.sqrt(np.where(squares > 0, squares, 1.0)), 0.0)

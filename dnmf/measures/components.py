@@ -1,0 +1,147 @@
+"""What the components of one model are like: how sparse, how large, how alike."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.measures.columns import BOTH, SIDES, Columns, checked_side, columns_of, cosines_between, squared_norms
+from dnmf.model import Model
+
+
+class Sides(NamedTuple):
+    """A number for each side of a model.
+
+    Attributes
+    ----------
+    W, H : float
+        Of the row factor and of the column factor.
+    """
+
+    W: float
+    H: float
+
+
+def sparsity(model: Model) -> Sides:
+    """Return the share of exact zeros of W and of H, those of dead components included.
+
+    Parameters
+    ----------
+    model : Model
+        Its W is read once, chunk by chunk.
+
+    Examples
+    --------
+    >>> import dnmf, numpy as np
+    >>> dnmf.measures.sparsity(dnmf.fit(np.eye(2), 2))
+    Sides(W=0.5, H=0.5)
+    """
+    return Sides(*(_share_of_zeros(columns_of(model, side)) for side in SIDES))
+
+
+def _share_of_zeros(columns: Columns) -> float:
+    cuts = range(0, columns.length, columns.rows_at_once)
+    filled = sum(np.count_nonzero(columns.read(at, at + columns.rows_at_once)) for at in cuts)
+    return 1.0 - int(filled) / (columns.length * columns.rank)
+
+
+def energy(model: Model) -> np.ndarray:
+    """Return ``d_q² ‖w_q‖² ‖h_q‖²`` (k,) for each component: the squared norm of its own matrix ``d_q w_q h_q``.
+
+    Components overlap, so these do not add up to the whole: ``‖W diag(d) H‖² = Σ_pq √(e_p e_q) cos_W(p, q)
+    cos_H(p, q)``, which is at least ``Σ_q e_q``, with equality where no two components have an entry of A in common.
+
+    Parameters
+    ----------
+    model : Model
+        Its W is read once, chunk by chunk.
+    """
+    of_W, of_H = (squared_norms(columns_of(model, side)) for side in SIDES)
+    return model.d**2 * of_W * of_H
+
+
+def cosines(model: Model, side: str = "H") -> np.ndarray:
+    """Return the cosine (k, k) between any two components of a side; a zero component has cosine 0, with itself too.
+
+    Parameters
+    ----------
+    model : Model
+        For ``side="W"`` its W is read once, chunk by chunk.
+    side : {"W", "H", "both"}
+        ``"both"``: the cosine between the matrices ``w_q h_q``, which is the product of those of the two sides.
+
+    Raises
+    ------
+    InputError
+        There is no such side.
+    """
+    return compared(model, model, side)
+
+
+def compared(of_rows: Any, of_columns: Any, side: str) -> np.ndarray:
+    """Return the cosine (k, k') of each component of one holder with each of the other (:func:`columns_of`).
+
+    Raises
+    ------
+    InputError
+        There is no such side; a holder has not both sides where they are asked for; or they do not go together.
+    """
+    found = np.ones(())
+    for one in SIDES if checked_side(side, (BOTH,)) == BOTH else (side,):
+        for holder in (of_rows, of_columns):
+            if side == BOTH and not isinstance(holder, (Model, tuple)):
+                raise InputError("side='both' compares both factors: give a model or a pair (W, H), not one array")
+        first = columns_of(of_rows, one)
+        second = first if of_columns is of_rows else columns_of(of_columns, one)
+        found = found * cosines_between(first, second)
+    return found
+
+
+def mean_cosine(model: Model, side: str = "H", diagonal: bool = True) -> float:
+    """Return the mean of :func:`cosines`: over all k² entries, or over those off the diagonal.
+
+    A model of rank 1 has nothing off the diagonal, no two components that could be alike: then it is 0.
+
+    Parameters
+    ----------
+    model, side
+        As in :func:`cosines`.
+    diagonal : bool
+        Whether the cosine of each component with itself counts: 1, or 0 for a dead one.
+
+    Raises
+    ------
+    InputError
+        There is no such side.
+    """
+    found = cosines(model, side)
+    if diagonal:
+        return float(found.mean())
+    others = found[~np.eye(len(found), dtype=bool)]
+    return float(others.mean()) if len(others) else 0.0
+
+
+def alike(model: Model, direction: Any, side: str = "H") -> float:
+    """Return the mean cosine of the components to one vector; a zero component counts 0.
+
+    With :func:`dnmf.measures.first_singular_vector` it tells how far the components have collapsed to one.
+
+    Parameters
+    ----------
+    model : Model
+        Of its components.
+    direction : array (n,), or (m,) for the side of W
+        Of any length but 0.
+    side : {"W", "H"}
+        Which components.
+
+    Raises
+    ------
+    InputError
+        The vector is not as long as the components, or not a vector of numbers.
+    """
+    vector = np.asarray(direction)
+    if vector.size != max(vector.shape, default=0):
+        raise InputError(f"direction has shape {vector.shape}, expected one vector")
+    as_array = vector.reshape(-1, 1) if checked_side(side) == "W" else vector.reshape(1, -1)
+    return float(compared(as_array, model, side).mean())
