@@ -37,7 +37,7 @@ _PLACES = {
     "Interrupted": "dnmf.errors",
 }  # fmt: skip
 
-_ROOMS = {"cluster", "progress", "signals"}  # that the documentation names
+_ROOMS = {"cluster", "plots", "progress", "signals"}  # that the documentation names
 
 __all__ = [
     "NMF", "BudgetError", "CheckpointError", "ClusterError", "CorruptError", "DnmfError", "InputError",

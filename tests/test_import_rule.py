@@ -19,7 +19,7 @@ LAYERS = [
     {"model", "record"},
     {"run"},
     {"api"},
-    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo"},
+    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo", "plots"},
     {"cli"},
 ]
 DASK_IS_MET_IN = {
@@ -79,5 +79,5 @@ def test_importing_dnmf_imports_nothing_heavy():
     import subprocess
     import sys
 
-    code = "import dnmf, sys; print([m for m in ('numba', 'dask', 'sklearn', 'zarr', 'scipy') if m in sys.modules])"
+    code = "import dnmf, sys; print([m for m in ('numba', 'dask', 'sklearn', 'zarr', 'scipy', 'matplotlib') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
