@@ -7,7 +7,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.fitting.events import PassRecord
-from dnmf.plots.figures import axes_or_new, choice, style_of
+from dnmf.plots.figures import axes_or_new, choice, style_of, write_legend
 from dnmf.plots.labels import place_labels
 from dnmf.plots.sides import as_labelled
 
@@ -148,6 +148,6 @@ def _explain(axes: "Axes", courses: dict[str, _Course]) -> None:
         handles += axes.plot([], [], color="black", **TAKEN_BACK)
         labels += ["pass taken back"]
     if len(handles) > MOST_INSIDE:
-        axes.legend(handles, labels, frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        write_legend(axes, handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5))
     elif handles:
-        axes.legend(handles, labels, frameon=False, fontsize=9)
+        write_legend(axes, handles, labels)

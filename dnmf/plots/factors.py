@@ -90,15 +90,15 @@ def _title(model: Model, number: int) -> str:
     return f"{number} · {100 * share_of(model, number):.1f} %"
 
 
-def _explain_titles(axes: list["Axes"], model: Model, drawn: int) -> None:
+def _explain_titles(figure: Any, model: Model, drawn: int) -> None:
     """Say once, above all, what the titles mean and what is left out."""
     alive = int(np.count_nonzero(model.d > 0))
-    text = "component · its share of Σd" if axes[0].figure.get_size_inches()[0] > 3 else "· share of Σd"
+    text = "component · its share of Σd" if figure.get_size_inches()[0] > 3 else "· share of Σd"
     if drawn < alive:
         text += f" (the {drawn} strongest of {alive})"
     if alive < model.rank:
         text += f"; {model.rank - alive} of {model.rank} are zero"
-    axes[0].figure.suptitle(text, fontsize=TEXT_POINTS, color="0.35")
+    figure.suptitle(text, fontsize=TEXT_POINTS, color="0.35")
 
 
 def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes: Any) -> list["Axes"]:
@@ -116,7 +116,7 @@ def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes
     if own:
         drawn[-1].figure.supxlabel(side.axis_text, fontsize=10)
         drawn[-1].figure.supylabel("share of the component", fontsize=10)
-        _explain_titles(drawn, model, len(order))
+        _explain_titles(drawn[0].figure, model, len(order))
     for place, number in enumerate(order):
         _name_peaks(drawn[place], side, side.values[number], top)
     return drawn
@@ -145,7 +145,7 @@ def _images(model: Model, side: Side, order: np.ndarray, shape: tuple[int, int],
         ax.set(xticks=[], yticks=[])
         ax.set_title(_title(model, number), fontsize=TEXT_POINTS)
     if own:
-        _explain_titles(drawn, model, len(order))
+        _explain_titles(drawn[0].figure, model, len(order))
     return drawn
 
 
@@ -157,7 +157,7 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     values = side.values[np.ix_(order, shown)]
     image = ax.imshow(values, cmap="viridis", vmin=0, aspect="auto", interpolation="nearest")
     labels = [shortened(side.label(at)) for at in shown]
-    ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS)
+    ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS, parse_math=False)
     ax.set_yticks(range(len(order)), [_title(model, number) for number in order], fontsize=TEXT_POINTS)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -108,6 +108,15 @@ def choice(name: str, value: Any, known: Sequence[str]) -> str:
     return str(value)
 
 
+def write_legend(target: Any, handles: Sequence[Any], labels: Sequence[str], **place: Any) -> None:
+    """Add a legend to axes or a figure, its labels as they are: a dollar sign begins no formula."""
+    legend = target.legend(
+        handles, [shortened(label) for label in labels], frameon=False, fontsize=TEXT_POINTS, **place
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
 def shortened(text: str, most: int = 28) -> str:
     """Return a name that fits beside an axis.
 
@@ -116,6 +125,7 @@ def shortened(text: str, most: int = 28) -> str:
     >>> shortened("Black-crowned Night-Heron", 12)
     'Black-crown…'
     """
+    text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 

@@ -86,7 +86,7 @@ def _places(at: np.ndarray, text: str) -> list[_Place]:
             x, y = right * reach, up * reach
             left = x + (right - 1) * width / 2
             bottom = y + (up - 1) * height / 2
-            corner = at + (left, bottom)
+            corner = at + np.array([left, bottom])
             box = np.array([corner[0] - AIR, corner[1] - AIR, corner[0] + width + AIR, corner[1] + height + AIR])
             places.append(_Place((left, bottom), box, distance))
     return places
@@ -128,4 +128,5 @@ def _write(axes: "Axes", point: Any, text: str, place: _Place, color: str) -> "A
     return axes.annotate(
         text, tuple(point), xytext=place.offset, textcoords="offset points", fontsize=TEXT_POINTS, color=color,
         ha="left", va="bottom", arrowprops=leader if place.distance >= LEADER_FROM else None, zorder=5,
+        parse_math=False,
     )  # fmt: skip

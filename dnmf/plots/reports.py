@@ -1,1 +1,3 @@
+"""Stub."""
+
 report = None

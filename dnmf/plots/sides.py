@@ -76,8 +76,9 @@ def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Si
     """
     is_H = choice("side", side, SIDES) == "H"
     total = model.shape[1] if is_H else model.shape[0]
+    known: Any = names
     if names is None:
-        names = model.column_names if is_H else model.row_names
+        known = model.column_names if is_H else model.row_names
     elif len(names) != total:
         raise InputError(f"names: {len(names)} were given for {total} {'columns' if is_H else 'rows'} of {side}")
     if is_H:
@@ -86,7 +87,7 @@ def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Si
         runs = list(row_runs(total, model.rank, MOST_ENTRIES))
         numbers = np.concatenate([np.arange(start, stop) for start, stop in runs])
         values = np.concatenate([np.asarray(model.stored_W[start:stop], np.float64) for start, stop in runs]).T
-    kept = None if names is None else np.asarray(names)[numbers]
+    kept = None if known is None else np.asarray(known)[numbers]
     return Side(values, numbers, kept, total, "column" if is_H else "row")
 
 

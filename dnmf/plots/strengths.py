@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.plots.figures import TEXT_POINTS, axes_or_new, choice, new_figure, style_of, tidy
+from dnmf.plots.figures import TEXT_POINTS, axes_or_new, choice, new_figure, style_of, tidy, write_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,12 +113,14 @@ def path(
     if ax is None:
         _explain(axes, list(curves.values()), confidence, several=isinstance(table, dict))
     elif isinstance(table, dict):
-        axes.legend(frameon=False, fontsize=TEXT_POINTS)
+        write_legend(axes, *axes.get_legend_handles_labels())
     return axes
 
 
 def _tables(table: Any) -> dict[str, Sequence[Any]]:
-    tables = {str(label): list(rows) for label, rows in (table if isinstance(table, dict) else {"path": table}).items()}
+    tables: dict[str, Sequence[Any]] = {
+        str(label): list(rows) for label, rows in (table if isinstance(table, dict) else {"path": table}).items()
+    }
     if not any(tables.values()):
         raise InputError("this path has no rows: there is nothing to draw")
     return tables
@@ -169,7 +171,7 @@ def _count_by_wholes(axes: "Axes") -> None:
 def _explain(axes: "Axes", curves: list[Curve], confidence: float, *, several: bool) -> None:
     """Say what the lines and the band are."""
     if several:
-        axes.legend(frameon=False, fontsize=TEXT_POINTS)
+        write_legend(axes, *axes.get_legend_handles_labels())
     axes.set_title(_band_text(curves, confidence), fontsize=TEXT_POINTS, color="0.35", loc="left")
 
 
@@ -207,7 +209,8 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
         tidy(axes)
         if _is_measured(tables, measure):
             path(tables, measure, axes, confidence=confidence)
-            axes.get_legend().remove()
+            if axes.get_legend():
+                axes.get_legend().remove()
             axes.set_ylabel("")
         else:
             axes.set(xticks=[], yticks=[])
@@ -218,7 +221,7 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     curves = [summarize(rows, "relative_error", confidence) for rows in tables.values() if rows]
     figure.suptitle(_band_text(curves, confidence), fontsize=TEXT_POINTS, color="0.35")
     if isinstance(table, dict):
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+        write_legend(figure, *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
