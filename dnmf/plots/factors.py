@@ -118,14 +118,14 @@ def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes
         drawn[-1].figure.supylabel("share of the component", fontsize=10)
         _explain_titles(drawn[0].figure, model, len(order))
     for place, number in enumerate(order):
-        _name_peaks(drawn[place], side, side.values[number], top)
+        _name_peaks(drawn[place], side, side.values[number], top, settle=place == 0)
     return drawn
 
 
-def _name_peaks(ax: "Axes", side: Side, values: np.ndarray, top: int) -> None:
+def _name_peaks(ax: "Axes", side: Side, values: np.ndarray, top: int, *, settle: bool) -> None:
     strongest = [at for at in np.argsort(-values, kind="stable")[:top] if values[at] > 0]
     points = np.array([(at + 0.5, values[at]) for at in strongest]).reshape(-1, 2)
-    place_labels(ax, points, [shortened(side.label(at)) for at in strongest], obstacles=_bars(values))
+    place_labels(ax, points, [shortened(side.label(at)) for at in strongest], obstacles=_bars(values), settle=settle)
 
 
 def _bars(values: np.ndarray) -> np.ndarray:

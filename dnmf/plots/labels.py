@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (2, 1), (-2, 1), (1, 2), (-1, 2))
 DISTANCES = (6, 12, 20, 30, 42)
 LEADER_FROM = 12
 AIR = 2.5
@@ -35,6 +35,7 @@ def place_labels(
     *,
     colors: Sequence[str] | None = None,
     obstacles: np.ndarray | None = None,
+    settle: bool = True,
 ) -> list["Annotation"]:
     """Write each text beside its point and return what was written; a text without a free place is left out.
 
@@ -53,11 +54,14 @@ def place_labels(
         Of the texts.
     obstacles : ndarray (m, 2), optional
         Other points that had better stay visible.
+    settle : bool
+        Whether the figure may still have to be laid out; that takes as long as drawing it.
     """
     if not len(texts):
         return []
     canvas = axes.figure.canvas
-    canvas.figure.draw_without_rendering()  # the layout decides where the points are
+    if settle:
+        canvas.figure.draw_without_rendering()  # the layout decides where the points are
     to_points = 72.0 / canvas.figure.dpi
     at = axes.transData.transform(np.asarray(points, float)) * to_points
     others = at if obstacles is None else axes.transData.transform(np.asarray(obstacles, float)) * to_points
@@ -84,8 +88,8 @@ def _places(at: np.ndarray, text: str) -> list[_Place]:
         for right, up in DIRECTIONS:
             reach = distance / np.hypot(right, up)
             x, y = right * reach, up * reach
-            left = x + (right - 1) * width / 2
-            bottom = y + (up - 1) * height / 2
+            left = x + (np.sign(right) - 1) * width / 2
+            bottom = y + (np.sign(up) - 1) * height / 2
             corner = at + np.array([left, bottom])
             box = np.array([corner[0] - AIR, corner[1] - AIR, corner[0] + width + AIR, corner[1] + height + AIR])
             places.append(_Place((left, bottom), box, distance))
@@ -124,9 +128,13 @@ def _covered(box: np.ndarray, points: np.ndarray) -> int:
 
 
 def _write(axes: "Axes", point: Any, text: str, place: _Place, color: str) -> "Annotation":
+    from matplotlib.patheffects import withStroke
+
     leader = {"arrowstyle": "-", "linewidth": 0.6, "color": "0.6", "shrinkA": 0, "shrinkB": 3}
-    return axes.annotate(
+    written = axes.annotate(
         text, tuple(point), xytext=place.offset, textcoords="offset points", fontsize=TEXT_POINTS, color=color,
         ha="left", va="bottom", arrowprops=leader if place.distance >= LEADER_FROM else None, zorder=5,
-        parse_math=False,
+        parse_math=False, path_effects=[withStroke(linewidth=2, foreground="white")],
     )  # fmt: skip
+    written.set_in_layout(False)  # it lies inside the axes, whose place it was chosen for
+    return written

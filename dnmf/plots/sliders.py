@@ -137,7 +137,8 @@ def _sources(frames: Frames, first: int) -> tuple[dict[str, Any], ...]:
     profiles = {
         "x": np.tile((frames.edges[:-1] + frames.edges[1:]) / 2, k), "width": np.tile(np.diff(frames.edges), k),
         "bottom": bottom, "unit": unit, "top": bottom + unit * values, "value": values.astype(np.float32),
-        "component": [frames.numbers[row] for row in rows], "label": list(frames.labels) * k, "color": [_color(row) for row in rows],
+        "component": [frames.numbers[row] for row in rows], "label": list(frames.labels) * k,
+        "color": [_color(row) for row in rows.tolist()],
     }  # fmt: skip
     weights = {
         "y": k - 1.0 - np.arange(k) + FILL / 2, "d": frames.d[first],
@@ -174,7 +175,7 @@ def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
     made = _figure(
         width=720, height=90 + ROW_PX * k + (90 if bins <= MOST_NAMED_COLUMNS else 0), y_range=(0, k),
         x_range=(float(frames.edges[0]), float(frames.edges[-1])),
-        title="Components d · share; each row on its own scale, which the slider leaves as it is",
+        title="Components times their weight d; each row on its own scale, the same at all strengths",
     )  # fmt: skip
     bars = made.vbar(x="x", width="width", bottom="bottom", top="top", color="color", line_width=0, source=profiles)
     _add_hover(made, bars, [("component", "@component"), ("", "@label"), ("value", "@value{0.000e+0}")])
