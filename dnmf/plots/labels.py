@@ -12,7 +12,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (2, 1), (-2, 1), (1, 2), (-1, 2))
+DIRECTIONS = (
+    (1, 0),
+    (-1, 0),
+    (0, 1),
+    (0, -1),
+    (1, 1),
+    (-1, 1),
+    (1, -1),
+    (-1, -1),
+    (2, 1),
+    (-2, 1),
+    (1, 2),
+    (-1, 2),
+    (2, -1),
+    (1, -2),
+)
 DISTANCES = (6, 12, 20, 30, 42)
 LEADER_FROM = 12
 AIR = 2.5

@@ -205,6 +205,8 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     angle = "cosine_off" if _is_measured(tables, "cosine_off") else "cosine"
     measures = ("relative_error", "sparsity_H", "sparsity_W", angle, "robustness", "alive")
     figure = new_figure(10.5, 6.2)
+    layout: Any = figure.get_layout_engine()
+    layout.set(h_pad=0.1)
     for axes, measure in zip(figure.subplots(2, 3).ravel(), measures, strict=True):
         tidy(axes)
         if _is_measured(tables, measure):
