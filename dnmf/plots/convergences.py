@@ -26,6 +26,7 @@ VALUES = {
 }
 MOST_MARKERS = 60
 MOST_INSIDE = 8
+LEAST_SPAN = 0.01  # of the value: what falls by less looks as flat as it is
 TAKEN_BACK: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 6}
 
 
@@ -54,7 +55,8 @@ def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", v
     against : {"reads", "passes", "seconds"}
         The horizontal axis.
     value : {"objective", "relative_error", "gradient"}
-        The vertical axis; logarithmic where the values span more than a factor of ten.
+        The vertical axis; logarithmic where the values span more than a factor of ten. Of an objective or an
+        error it shows one percent at least.
 
     Raises
     ------
@@ -117,8 +119,17 @@ def _set_axes(axes: "Axes", courses: dict[str, _Course], against: str, value: st
     if against != "seconds":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(0.06, 0.1)
+    if axes.get_yscale() == "linear" and value != "gradient":
+        _show_no_less(axes, LEAST_SPAN * float(np.abs(values).max()))
     axes.set_xlabel(AGAINST[against])
     axes.set_ylabel(VALUES[value])
+
+
+def _show_no_less(axes: "Axes", span: float) -> None:
+    low, high = axes.get_ylim()
+    if high - low < span:
+        middle = (low + high) / 2
+        axes.set_ylim(middle - span / 2, middle + span / 2)
 
 
 def _write_alive(axes: "Axes", courses: dict[str, _Course]) -> None:

@@ -69,6 +69,12 @@ def test_values_over_a_factor_of_ten_are_on_a_logarithmic_axis():
     assert convergence(example_model(history=history([0.5, 0.004]))).get_yscale() == "log"
 
 
+def test_a_fit_that_hardly_moved_looks_flat():
+    low, high = convergence(example_model(history=history([0.500001, 0.5])), value="relative_error").get_ylim()
+    assert low < 0.5 < high
+    assert high - low >= 0.005
+
+
 def test_given_axes_are_drawn_on():
     from matplotlib.figure import Figure
 

@@ -8,7 +8,7 @@ from example_models import example_model
 from example_pages import parse
 
 from dnmf.errors import InputError
-from dnmf.plots import slider_page
+from dnmf.plots import report, slider_page
 from dnmf.plots.frames import take_frames
 from dnmf.plots.sliders import slider_layout
 
@@ -93,3 +93,16 @@ def test_models_that_make_no_path_are_refused(tmp_path, models, given, words):
     with pytest.raises(InputError, match=words):
         slider_page(models, tmp_path / "path.html", **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_cannot_leave_the_script_they_are_in(tmp_path):
+    evil = "</script><b>bold</b> & \"'"
+    models = {at: replace(example_model(seed=at), column_names=np.array([evil] * 12)) for at in range(2)}
+    for write in (slider_page, _report):
+        page = write(models, tmp_path / f"{write.__name__}.html").read_text()
+        parse(page)
+        assert "</script><b>" not in page
+
+
+def _report(models, out):
+    return report(models[0], out, models=models)
