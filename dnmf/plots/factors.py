@@ -108,7 +108,11 @@ def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes
     top = (TOP_OF_A_PROFILE if side.names is not None else 0) if top is None else top
     for place, number in enumerate(order):
         ax = tidy(drawn[place], "y") if own else drawn[place]
-        ax.stairs(values[place], edges, fill=True, color=PALETTE[0])
+        # With an outline: an area narrower than a pixel may not be drawn at all.
+        ax.stairs(
+            values[place], edges, fill=True, facecolor=PALETTE[0], edgecolor=PALETTE[0], linewidth=0.8,
+            joinstyle="bevel",
+        )  # fmt: skip
         ax.set_xlim(0, edges[-1])
         ax.set_ylim(0, 1.5 * values[place].max())
         ax.set_title(_title(model, number), fontsize=TEXT_POINTS, loc="left")
@@ -162,7 +166,8 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_ylabel("component · its share of Σd")
-    ax.set_xlabel(f"the {top} largest {side.what}s of each" + (f", {side.axis_text}" if side.sampled else ""))
+    largest = f"the {top} largest {side.what}s of each" if top > 1 else f"the largest {side.what} of each"
+    ax.set_xlabel(largest + (f", {side.axis_text}" if side.sampled else ""))
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
     bar.set_label("share of the component")
     bar.outline.set_visible(False)  # type: ignore[operator]

@@ -31,6 +31,7 @@ DIRECTIONS = (
 DISTANCES = (6, 12, 20, 30, 42)
 LEADER_FROM = 12
 AIR = 2.5
+NEARER = 8  # points of distance that are as bad as a covered point
 HINTING = 1.05  # a text is drawn a little wider than its outlines at some resolutions
 
 
@@ -82,16 +83,19 @@ def place_labels(
     others = at if obstacles is None else axes.transData.transform(np.asarray(obstacles, float)) * to_points
     frame = np.asarray(axes.get_window_extent().extents) * to_points
     taken: list[np.ndarray] = []
+    taboo = at  # labelled points, and the lines to them
     written = []
     for number, text in enumerate(texts):
         places = [
             place
             for place in _places(at[number], text)
-            if _is_free(place.box, frame, taken, at) and not _leads_through(place, at[number], taken)
+            if _is_free(place.box, frame, taken, taboo) and not _leads_through(place, at[number], taken)
         ]
         if places:
-            best = min(places, key=lambda place: _covered(place.box, others) + place.distance / 20)
+            best = min(places, key=lambda place: _covered(place.box, others) + place.distance / NEARER)
             taken.append(best.box)
+            if best.distance >= LEADER_FROM:
+                taboo = np.concatenate([taboo, _leader(best, at[number])])
             written.append(_write(axes, points[number], text, best, colors[number] if colors else "black"))
     return written
 
@@ -118,18 +122,22 @@ def text_size(text: str) -> tuple[float, float]:
     return float(HINTING * TextPath((0, 0), text or " ", size=TEXT_POINTS).get_extents().width), float(TEXT_POINTS)
 
 
-def _is_free(box: np.ndarray, frame: np.ndarray, taken: list[np.ndarray], labelled: np.ndarray) -> bool:
+def _is_free(box: np.ndarray, frame: np.ndarray, taken: list[np.ndarray], taboo: np.ndarray) -> bool:
     inside = box[0] >= frame[0] and box[1] >= frame[1] and box[2] <= frame[2] and box[3] <= frame[3]
-    return bool(inside and not any(overlap(box, other) for other in taken) and not _covered(box, labelled))
+    return bool(inside and not any(overlap(box, other) for other in taken) and not _covered(box, taboo))
 
 
 def _leads_through(place: _Place, at: np.ndarray, taken: list[np.ndarray]) -> bool:
     """Whether the line from a label back to its point would run through another label."""
     if place.distance < LEADER_FROM or not taken:
         return False
+    return any(_covered(box, _leader(place, at)) for box in taken)
+
+
+def _leader(place: _Place, at: np.ndarray) -> np.ndarray:
+    """Points on the line from a point to the middle of its label."""
     middle = (place.box[:2] + place.box[2:]) / 2
-    line = at + np.linspace(0, 1, 24)[:, None] * (middle - at)
-    return any(_covered(box, line) for box in taken)
+    return at + np.linspace(0, 1, 24)[:, None] * (middle - at)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> bool:

@@ -39,7 +39,8 @@ figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; display: 
 figcaption { color: var(--soft); font-size: .88rem; margin-top: .4rem; max-width: 46rem; }
 @media print { :root { --ink: #000; --soft: #444; --line: #ccc; --page: #fff; --card: #f6f7f9; --bar: #9cc9e6; }
   body { max-width: none; padding: 0; font-size: 11pt; } figure, .fact, tr { break-inside: avoid; }
-  h2 { break-after: avoid; } .white { border: 0; padding: 0; } .facts { grid-template-columns: repeat(4, 1fr); } }
+  h2 { break-after: avoid; } .white { border: 0; padding: 0; } .bar { display: none; }
+  td.share { min-width: 0; } .facts { grid-template-columns: repeat(3, 1fr); } }
 """
 
 

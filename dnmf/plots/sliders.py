@@ -213,6 +213,8 @@ def _weight_figure(frames: Frames, weights: Any, rows: Any) -> Any:
     _add_hover(made, bars, [("d", "@d{0.000e+0}")])
     made.yaxis.visible = made.ygrid.visible = False
     made.xaxis.ticker.desired_num_ticks = 3
+    if most >= 1e5:
+        made.xaxis.formatter.precision = 0
     return made
 
 

@@ -36,6 +36,7 @@ def test_a_long_profile_keeps_its_peaks():
     model.H[1, 12_345] = 0.5
     values = components(model)[1].patches[0].get_data().values
     assert len(values) == 500
+    assert components(model)[1].patches[0].get_linewidth() > 0  # an area thinner than a pixel is not drawn
     assert values.max() == 0.5
 
 
