@@ -64,7 +64,7 @@ def biplot(
     _set_axes(axes, x, y, equal=reference is not None)
     of = "" if reference is None else " of the reference"
     axes.set_xlabel(f"component {first} (share of each {mine.what})")
-    axes.set_ylabel(f"component {second}{of} (share of each {mine.what})")
+    axes.set_ylabel(f"component {second}{of}")
     cosine = float(cosines(x[None], y[None])[0, 0])
     sample = f", {len(x):,} of {mine.total:,} rows" if mine.sampled else ""
     axes.set_title(f"cosine {cosine:.3f}{sample}", fontsize=10)

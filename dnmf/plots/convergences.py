@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 AGAINST = {
     "reads": "reads of the data, the start included",
     "passes": "pass",
-    "seconds": "seconds in passes, the start not included",
+    "seconds": "seconds in passes, without the start",
 }
 VALUES = {
     "objective": "objective (lower is better)",
-    "relative_error": "relative error ‖A − WH‖ / ‖A‖ (lower is better)",
-    "gradient": "projected gradient relative to WᵀA (0: stationary)",
+    "relative_error": "relative error (lower is better)",
+    "gradient": "projected gradient in H (0: stationary)",
 }
 MOST_MARKERS = 60
 MOST_INSIDE = 8
@@ -55,8 +55,8 @@ def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", v
     against : {"reads", "passes", "seconds"}
         The horizontal axis.
     value : {"objective", "relative_error", "gradient"}
-        The vertical axis; logarithmic where the values span more than a factor of ten. Of an objective or an
-        error it shows one percent at least.
+        The vertical axis, as in ``model.history``; logarithmic where the values span more than a factor of ten. Of
+        an objective or an error it shows one percent at least.
 
     Raises
     ------

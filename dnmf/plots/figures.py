@@ -1,7 +1,7 @@
 """What all pictures share: the optional packages, colours and marks, new figures, and files that appear whole."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Sequence
 from importlib import import_module
 from io import BytesIO
@@ -177,20 +177,12 @@ def check_free(out: str | Path, overwrite: bool) -> Path:
 
 def write_whole(target: Path, content: bytes) -> Path:
     """Write a file that appears under its name only when it is complete, and return where it is."""
-    descriptor, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
-        with open(descriptor, "wb") as file:
+        with open(beside, "xb") as file:
             file.write(content)
-        os.chmod(beside, 0o666 & ~_umask())
         os.replace(beside, target)
     except BaseException:
-        os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise
     return target
-
-
-def _umask() -> int:
-    """What a file of mkstemp lacks: the permissions other new files have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

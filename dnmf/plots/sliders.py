@@ -173,7 +173,7 @@ def _figure(**options: Any) -> Any:
 def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
     k, bins = frames.d.shape[1], len(frames.labels)
     made = _figure(
-        width=720, height=90 + ROW_PX * k + (90 if bins <= MOST_NAMED_COLUMNS else 0), y_range=(0, k),
+        width=680, height=90 + ROW_PX * k + (90 if bins <= MOST_NAMED_COLUMNS else 0), y_range=(0, k),
         x_range=(float(frames.edges[0]), float(frames.edges[-1])),
         title="Components times their weight d; each row on its own scale, the same at all strengths",
     )  # fmt: skip
@@ -207,7 +207,7 @@ def _add_hover(made: Any, renderer: Any, tooltips: list[tuple[str, str]]) -> Non
 def _weight_figure(frames: Frames, weights: Any, rows: Any) -> Any:
     most = float(frames.d.max()) or 1.0
     made = _figure(
-        width=230, height=90 + ROW_PX * frames.d.shape[1], y_range=rows, x_range=(0, 1.05 * most), title="Weight d"
+        width=215, height=90 + ROW_PX * frames.d.shape[1], y_range=rows, x_range=(0, 1.05 * most), title="Weight d"
     )
     bars = made.hbar(y="y", right="d", height=0.5, color="color", source=weights)
     _add_hover(made, bars, [("d", "@d{0.000e+0}")])
@@ -221,7 +221,7 @@ def _weight_figure(frames: Frames, weights: Any, rows: Any) -> Any:
 def _course_figure(frames: Frames, course: Any, marker: Any, name: str) -> Any:
     titles = {"error": "Relative error (lower is better)", "alive": "Components alive"}
     highest = frames.error.max() * 1.08 if name == "error" else frames.d.shape[1] * 1.08
-    made = _figure(width=470, height=230, y_range=(0, float(highest)), title=titles[name])
+    made = _figure(width=447, height=230, y_range=(0, float(highest)), title=titles[name])
     made.line("x", name, source=course, color=PALETTE[0], line_width=2)
     made.scatter("x", name, source=course, color=PALETTE[0], size=6)
     made.scatter("x", name, source=marker, color=PALETTE[1], size=14, fill_alpha=0.3, line_width=2)
