@@ -37,7 +37,7 @@ _PLACES = {
     "Interrupted": "dnmf.errors",
 }  # fmt: skip
 
-_ROOMS = {"cluster", "measures", "progress", "signals"}  # that the documentation names
+_ROOMS = {"cluster", "measures", "plots", "progress", "signals"}  # that the documentation names
 
 __all__ = [
     "NMF", "BudgetError", "CheckpointError", "ClusterError", "CorruptError", "DnmfError", "InputError",

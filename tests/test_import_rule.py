@@ -21,7 +21,7 @@ LAYERS = [
     {"run"},
     {"api"},
     {"measures"},
-    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo"},
+    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo", "plots"},
     {"cli"},
 ]
 DASK_IS_MET_IN = {
@@ -81,5 +81,6 @@ def test_importing_dnmf_imports_nothing_heavy():
     import subprocess
     import sys
 
-    code = "import dnmf, sys; print([m for m in ('numba', 'dask', 'sklearn', 'zarr', 'scipy') if m in sys.modules])"
+    heavy = ("numba", "dask", "sklearn", "zarr", "scipy", "matplotlib", "bokeh")
+    code = f"import dnmf, sys; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

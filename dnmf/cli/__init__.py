@@ -5,6 +5,7 @@ import click
 from dnmf import __version__
 from dnmf.cli.exits import Commands
 from dnmf.cli.look import convert, inspect, status
+from dnmf.cli.pictures import plot, report
 from dnmf.cli.try_out import demo
 from dnmf.cli.work import fit, resume, transform
 
@@ -30,7 +31,7 @@ def commands() -> None:
     """
 
 
-for command in (demo, inspect, convert, fit, resume, status, transform):
+for command in (demo, inspect, convert, fit, resume, status, transform, plot, report):
     commands.add_command(command)
 
 

@@ -1,5 +1,6 @@
-"""Kinds of option values: amounts of memory, and one number or a pair for W and H."""
+"""Kinds of option values: amounts of memory, one number or a pair for W and H, and the shape of an image."""
 
+import re
 from typing import Any
 
 import click
@@ -46,4 +47,19 @@ class NumberOrPair(click.ParamType):
         return numbers[0], numbers[1]
 
 
-MEMORY, NUMBER_OR_PAIR = Memory(), NumberOrPair()
+class HeightByWidth(click.ParamType):
+    """Two whole numbers written like 28x28."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return height and width, or fail as a usage error."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", str(value).lower())
+        if not match:
+            self.fail(f"{value!r} is not a height and a width such as 28x28", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+MEMORY, NUMBER_OR_PAIR, HEIGHT_BY_WIDTH = Memory(), NumberOrPair(), HeightByWidth()

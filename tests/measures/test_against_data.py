@@ -112,9 +112,7 @@ def test_an_unknown_side_is_refused_before_anything_is_read():
         first_singular_vector("nothing.zarr", side="V")
 
 
-@pytest.mark.parametrize(
-    "penalty", [dnmf.Penalty(l1=0.1), dnmf.Penalty(l2=0.5), dnmf.Penalty(l1=0.1, scale="objective")]
-)
+@pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("wrap", [np.asarray, scipy.sparse.csr_array])
 def test_a_penalized_model_has_the_same_error_on_its_own_rows(planted, penalty, wrap):
     model = dnmf.fit(wrap(planted), 4, penalty=PENALTIES[penalty], dtype="float64", max_passes=20)

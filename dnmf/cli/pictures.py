@@ -1,0 +1,120 @@
+"""The commands that draw finished runs: plot, report."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dnmf.cli.amounts import HEIGHT_BY_WIDTH
+from dnmf.cli.output import current_output, output_options
+from dnmf.options import format_bytes
+from dnmf.progress import labelled
+
+if TYPE_CHECKING:
+    from dnmf.model import Model
+
+OF_COMPONENTS = ("profiles", "images", "heatmap")
+KINDS = ("convergence", *OF_COMPONENTS, "biplot")
+MOST_RUNS = {"profiles": 1, "images": 1, "heatmap": 1, "biplot": 2}
+TAKEN_BY = {
+    "side": (*OF_COMPONENTS, "biplot"),
+    "top": ("profiles", "heatmap", "biplot"),
+    "shape": ("images",),
+    "component": ("biplot",),
+    "against": ("convergence",),
+    "value": ("convergence",),
+}
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a file at --out.")
+SHAPE_HELP = "Height and width, where the entries of a component are pixels."
+
+
+@click.command(short_help="Draw a run as a picture.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--kind", type=click.Choice(KINDS), default="convergence", show_default=True, help="What to draw.")
+@click.option("--out", required=True, metavar="FILE", help="The picture to write: .png, .svg or .pdf.")
+@click.option("--side", type=click.Choice(["W", "H"]), help="Which factor's components.  [default: H]")
+@click.option("--top", type=click.IntRange(0), help="Entries to name: of a component, in all of a biplot.")
+@click.option("--shape", type=HEIGHT_BY_WIDTH, help=SHAPE_HELP)
+@click.option("--component", type=click.IntRange(0), help="Of a biplot.  [default: the strongest]")
+@click.option(
+    "--against", type=click.Choice(["reads", "passes", "seconds"]), help="Below a convergence.  [default: reads]"
+)
+@click.option("--value", type=click.Choice(["objective", "relative_error", "gradient"]),
+              help="Beside a convergence.  [default: objective]")  # fmt: skip
+@OVERWRITE
+@output_options
+def plot(runs: tuple[str, ...], kind: str, out: str, overwrite: bool, **given: Any) -> None:
+    """Draw a finished RUN: its convergence, its components, or two components against each other.
+
+    A convergence may show several runs. A biplot of two runs shows a component of the first against the one of the
+    second that it matches; of one run, two of its components.
+    """
+    from dnmf.plots.figures import check_free, picture, picture_kind, require, write_whole
+
+    wanted = {name: value for name, value in given.items() if value is not None}
+    _refuse_what_does_not_belong(kind, runs, wanted)
+    file_kind, target = picture_kind(out), check_free(out, overwrite)
+    require("matplotlib")
+    content = picture(_axes(kind, load_runs(runs), wanted).figure, file_kind)
+    _say("plot", write_whole(target, content), {"runs": list(runs), "kind": kind})
+
+
+def _refuse_what_does_not_belong(kind: str, runs: tuple[str, ...], wanted: dict[str, Any]) -> None:
+    for name in wanted:
+        if kind not in TAKEN_BY[name]:
+            raise click.UsageError(f"--{name} is for --kind {' or '.join(TAKEN_BY[name])}, not {kind}")
+    most = MOST_RUNS.get(kind, len(runs))
+    if len(runs) > most:
+        raise click.UsageError(f"--kind {kind} draws {'one run' if most == 1 else 'one or two runs'}, not {len(runs)}")
+
+
+def load_runs(runs: tuple[str, ...]) -> "dict[str, Model]":
+    """Return the models of finished runs by their shortest names that differ."""
+    from dnmf.api import load
+
+    names = [Path(run).stem for run in runs]
+    if len(set(names)) < len(names):
+        names = list(runs)
+    return {name: load(run) for name, run in zip(names, runs, strict=True)}
+
+
+def _axes(kind: str, models: "dict[str, Model]", wanted: dict[str, Any]) -> Any:
+    from dnmf import plots
+
+    if kind == "convergence":
+        return plots.convergence(models, **wanted)
+    first, *others = models.values()
+    if kind == "biplot":
+        return plots.biplot(first, *others, **wanted)
+    return plots.components(first, kind, **wanted)[0]
+
+
+def _say(command: str, target: Path, record: dict[str, Any]) -> None:
+    size = target.stat().st_size
+    current_output().result(
+        command,
+        {**record, "out": os.path.abspath(target), "bytes": size},
+        labelled("done", f"{target} ({format_bytes(size)})"),
+    )
+
+
+@click.command(short_help="Write a page about a run.")
+@click.argument("run")
+@click.option("--out", required=True, metavar="FILE.html", help="The page to write.")
+@click.option("--title", help="Of the page.  [default: the name of the store]")
+@click.option("--shape", type=HEIGHT_BY_WIDTH, help=SHAPE_HELP)
+@click.option("--top", type=click.IntRange(1), default=8, show_default=True, help="Columns to name of a component.")
+@OVERWRITE
+@output_options
+def report(run: str, out: str, overwrite: bool, **given: Any) -> None:
+    """Write a page about a finished RUN: what was factorized, how it went, what was found.
+
+    The page holds its pictures and opens from a file.
+    """
+    from dnmf.api import load
+    from dnmf.plots import report as write_report
+    from dnmf.plots.figures import check_free
+
+    check_free(out, overwrite)
+    _say("report", write_report(load(run), out, overwrite=overwrite, **given), {"run": run})

@@ -1,0 +1,184 @@
+"""The components of a model: as profiles, as images, or as a heatmap of their largest entries."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.model import Model
+from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, choice, given_axes, panels, shortened, tidy
+from dnmf.plots.labels import place_labels
+from dnmf.plots.sides import Side, by_weight, share_of, take_side, thinned
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KINDS = ("profiles", "images", "heatmap")
+MOST_COMPONENTS = 36
+MOST_BINS = 500
+MOST_NAMES = 60
+TOP_OF_A_PROFILE = 2
+
+
+def components(
+    model: Model, kind: str = "profiles", *, side: str = "H", shape: tuple[int, int] | None = None,
+    names: Sequence[str] | None = None, top: int | None = None, axes: Any = None,
+) -> list["Axes"]:  # fmt: skip
+    """Draw the components of a model, the strongest first, and return the axes: one for each, or one heatmap.
+
+    Components that are zero are left out; of more than 36 the strongest are drawn. The title of a component says
+    its number (its row of H) and its share of the sum of d.
+
+    Parameters
+    ----------
+    model : Model
+        Whose.
+    kind : {"profiles", "images", "heatmap"}
+        A profile shows the values along the columns (or rows), more than 500 of them as the largest of each run
+        of neighbours. An image shows them as pixels, each component on its own scale, dark is large. The heatmap
+        has a row for each component and the columns that are the largest of any.
+    side : {"W", "H"}
+        Which factor. Of a W of more than five million numbers 20,000 rows are read, and the axis says so.
+    shape : (int, int), optional
+        Height and width of an image, for ``kind="images"``.
+    names : sequence of str, optional
+        Of the columns (or rows); those of the model by default.
+    top : int, optional
+        How many entries of each component are named: by default 2 in a profile where there are names, and in a
+        heatmap as many as make at most 60 in all.
+    axes : matplotlib Axes, or a list or array of them, optional
+        Where to draw; a new figure by default.
+
+    Raises
+    ------
+    InputError
+        An option does not fit the model, all components are zero, or matplotlib is not installed.
+
+    Examples
+    --------
+    >>> axes = components(model, "heatmap", top=5)  # doctest: +SKIP
+    >>> axes[0].figure.savefig("components.png")  # doctest: +SKIP
+    """
+    choice("kind", kind, KINDS)
+    if top is not None and top < 0:
+        raise InputError(f"top={top}: a whole number, not negative")
+    drawn = take_side(model, side, names)
+    order = by_weight(model)
+    if kind == "heatmap":
+        return [_heatmap(model, drawn, order, top, axes)]
+    order = order[:MOST_COMPONENTS]
+    if kind == "images":
+        return _images(model, drawn, order, _checked_shape(drawn, shape, side), axes)
+    return _profiles(model, drawn, order, top, axes)
+
+
+def _checked_shape(side: Side, shape: tuple[int, int] | None, name: str) -> tuple[int, int]:
+    if side.sampled:
+        raise InputError(
+            f"{name} has {side.total:,} rows, of which only a sample is read; images need all: use kind='profiles'"
+        )
+    if shape is None:
+        raise InputError(f"images need shape=(height, width) with height × width = {side.total}")
+    height, width = shape
+    if height * width != side.total:
+        raise InputError(f"shape=({height}, {width}): {height * width} pixels, {name} has {side.total} {side.what}s")
+    return height, width
+
+
+def _title(model: Model, number: int) -> str:
+    return f"{number} · {100 * share_of(model, number):.1f} %"
+
+
+def _explain_titles(figure: Any, model: Model, drawn: int) -> None:
+    """Say once, above all, what the titles mean and what is left out."""
+    alive = int(np.count_nonzero(model.d > 0))
+    text = "component · its share of Σd" if figure.get_size_inches()[0] > 3 else "· share of Σd"
+    if drawn < alive:
+        text += f" (the {drawn} strongest of {alive})"
+    if alive < model.rank:
+        text += f"; {model.rank - alive} of {model.rank} are zero"
+    figure.suptitle(text, fontsize=TEXT_POINTS, color="0.35")
+
+
+def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes: Any) -> list["Axes"]:
+    own = axes is None
+    drawn = panels(len(order), 2, 4.2, 1.45, sharex=True) if own else given_axes(axes, len(order))
+    values, edges = thinned(side.values[order], MOST_BINS)
+    top = (TOP_OF_A_PROFILE if side.names is not None else 0) if top is None else top
+    for place, number in enumerate(order):
+        ax = tidy(drawn[place], "y") if own else drawn[place]
+        # With an outline: an area narrower than a pixel may not be drawn at all.
+        ax.stairs(
+            values[place], edges, fill=True, facecolor=PALETTE[0], edgecolor=PALETTE[0], linewidth=0.8,
+            joinstyle="bevel",
+        )  # fmt: skip
+        ax.set_xlim(0, edges[-1])
+        ax.set_ylim(0, 1.5 * values[place].max())
+        ax.set_title(_title(model, number), fontsize=TEXT_POINTS, loc="left")
+        ax.locator_params(axis="y", nbins=3)
+    if own:
+        drawn[-1].figure.supxlabel(side.axis_text, fontsize=10)
+        drawn[-1].figure.supylabel("share of the component", fontsize=10)
+        _explain_titles(drawn[0].figure, model, len(order))
+    for place, number in enumerate(order):
+        _name_peaks(drawn[place], side, side.values[number], top, settle=place == 0)
+    return drawn
+
+
+def _name_peaks(ax: "Axes", side: Side, values: np.ndarray, top: int, *, settle: bool) -> None:
+    strongest = [at for at in np.argsort(-values, kind="stable")[:top] if values[at] > 0]
+    points = np.array([(at + 0.5, values[at]) for at in strongest]).reshape(-1, 2)
+    place_labels(ax, points, [shortened(side.label(at)) for at in strongest], obstacles=_bars(values), settle=settle)
+
+
+def _bars(values: np.ndarray) -> np.ndarray:
+    """Points along the tallest bars of a profile, which names had better not cover."""
+    tall = np.argsort(-values, kind="stable")[:MOST_BINS]
+    heights = np.linspace(0, 1, 12)[:, None] * values[tall]
+    return np.column_stack([np.tile(tall + 0.5, len(heights)), heights.ravel()])
+
+
+def _images(model: Model, side: Side, order: np.ndarray, shape: tuple[int, int], axes: Any) -> list["Axes"]:
+    own = axes is None
+    ratio = min(2.0, max(0.5, shape[0] / shape[1]))
+    drawn = panels(len(order), 6, 1.35, 1.35 * ratio + 0.3) if own else given_axes(axes, len(order))
+    for place, number in enumerate(order):
+        ax = drawn[place]
+        ax.imshow(side.values[number].reshape(shape), cmap="gray_r", vmin=0, interpolation="nearest")
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(_title(model, number), fontsize=TEXT_POINTS)
+    if own:
+        _explain_titles(drawn[0].figure, model, len(order))
+    return drawn
+
+
+def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes: Any) -> "Axes":
+    top = max(1, min(5, MOST_NAMES // len(order))) if top is None else max(1, top)
+    shown = _largest(side.values[order], top)
+    ax = axes_or_new(None, 1.9 + 0.21 * len(shown), 2.2 + 0.24 * len(order)) if axes is None else given_axes(axes, 1)[0]
+    ax.grid(False)
+    values = side.values[np.ix_(order, shown)]
+    image = ax.imshow(values, cmap="viridis", vmin=0, aspect="auto", interpolation="nearest")
+    labels = [shortened(side.label(at)) for at in shown]
+    ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS, parse_math=False)
+    ax.set_yticks(range(len(order)), [_title(model, number) for number in order], fontsize=TEXT_POINTS)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_ylabel("component · its share of Σd")
+    largest = f"the {top} largest {side.what}s of each" if top > 1 else f"the largest {side.what} of each"
+    ax.set_xlabel(largest + (f", {side.axis_text}" if side.sampled else ""))
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
+    bar.set_label("share of the component")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    return ax
+
+
+def _largest(values: np.ndarray, top: int) -> np.ndarray:
+    """Return the entries that are among the largest of a component, each once, beside those of its component."""
+    found: dict[int, None] = {}
+    for row in values:
+        found.update((int(at), None) for at in np.argsort(-row, kind="stable")[:top] if row[at] > 0)
+    every = np.array(list(found))
+    home = np.argmax(values[:, every], axis=0)
+    return every[np.lexsort((-values[home, every], home))]

@@ -1,0 +1,188 @@
+"""What all pictures share: the optional packages, colours and marks, new figures, and files that appear whole."""
+
+import os
+import uuid
+from collections.abc import Sequence
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dnmf.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) without the yellow, which is too faint for lines on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)), (0, (2, 2)))
+TEXT_POINTS = 9
+FAINT = "#767676"
+PICTURE_KINDS = ("png", "svg", "pdf")
+PNG_DPI = 150
+
+
+def require(package: str) -> None:
+    """Return when an optional package can be imported.
+
+    Raises
+    ------
+    InputError
+        It cannot; the message says how to install it.
+    """
+    try:
+        import_module(package)
+    except ImportError as error:
+        raise InputError(f"pictures need {package}, which cannot be imported: pip install 'dnmf[plot]'") from error
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of so many inches that pyplot knows nothing of."""
+    require("matplotlib")
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def tidy(axes: "Axes", grid: str | None = "both") -> "Axes":
+    """Return axes without the lines that say nothing, their text at a size that can be read."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=TEXT_POINTS)
+    if grid:
+        axes.grid(True, axis=grid, color="0.9", linewidth=0.6)  # type: ignore[arg-type]
+        axes.set_axisbelow(True)
+    return axes
+
+
+def axes_or_new(ax: "Axes | None", width: float = 6.4, height: float = 4.2) -> "Axes":
+    """Return the axes that were given, as they are, or those of a new figure."""
+    return tidy(new_figure(width, height).add_subplot()) if ax is None else ax
+
+
+def panels(count: int, columns: int, width: float, height: float, **shared: Any) -> list["Axes"]:
+    """Return `count` axes of a new figure, row by row; `width` and `height` are those of one, in inches."""
+    columns = max(1, min(columns, count))
+    rows = -(-count // columns)
+    figure = new_figure(columns * width, rows * height)
+    grid = figure.subplots(rows, columns, squeeze=False, **shared).ravel()
+    for spare in grid[count:]:
+        spare.remove()
+    return list(grid[:count])
+
+
+def given_axes(axes: Any, count: int) -> list["Axes"]:
+    """Return the first `count` of the axes a caller gave: one, a list, or an array of them.
+
+    Raises
+    ------
+    InputError
+        There are fewer.
+    """
+    import numpy as np
+
+    flat = list(np.ravel(np.asarray(axes, dtype=object)))
+    if len(flat) < count:
+        raise InputError(f"axes: {len(flat)} were given for {count} pictures; give {count}, or none")
+    return flat[:count]
+
+
+def style_of(number: int) -> dict[str, Any]:
+    """Return colour, dashes and marker of one line among several: each alone tells seven lines apart, all 49."""
+    at, again = number % len(PALETTE), number // len(PALETTE)
+    other = (at + again) % len(PALETTE)
+    return {"color": PALETTE[at], "linestyle": DASHES[other], "marker": MARKERS[other]}
+
+
+def choice(name: str, value: Any, known: Sequence[str]) -> str:
+    """Return `value` when it is one of those that are known.
+
+    Raises
+    ------
+    InputError
+        It is not.
+    """
+    if value not in known:
+        raise InputError(f"{name}={value!r}: use one of {', '.join(known)}")
+    return str(value)
+
+
+def write_legend(target: Any, handles: Sequence[Any], labels: Sequence[str], **place: Any) -> None:
+    """Add a legend to axes or a figure, its labels as they are: a dollar sign begins no formula."""
+    legend = target.legend(
+        handles, [shortened(label) for label in labels], frameon=False, fontsize=TEXT_POINTS, **place
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def shortened(text: str, most: int = 28) -> str:
+    """Return a name that fits beside an axis.
+
+    Examples
+    --------
+    >>> shortened("Black-crowned Night-Heron", 12)
+    'Black-crown…'
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def picture(figure: "Figure", kind: str) -> bytes:
+    """Return a figure as the bytes of a PNG, SVG or PDF file, the same bytes each time."""
+    import matplotlib
+
+    dated = {"svg": "Date", "pdf": "CreationDate"}
+    metadata = {dated[kind]: None} if kind in dated else None
+    content = BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "dnmf"}):
+        figure.savefig(content, format=kind, dpi=PNG_DPI, facecolor="white", metadata=metadata)
+    return content.getvalue()
+
+
+def picture_kind(out: str | Path) -> str:
+    """Return which kind of picture the name of a file asks for: png, svg or pdf.
+
+    Raises
+    ------
+    InputError
+        None of them.
+    """
+    kind = Path(out).suffix.lower().removeprefix(".")
+    if kind not in PICTURE_KINDS:
+        raise InputError(f"{out}: the name of a picture ends in .png, .svg or .pdf")
+    return kind
+
+
+def check_free(out: str | Path, overwrite: bool) -> Path:
+    """Return where a file is to be written, when it may be.
+
+    Raises
+    ------
+    InputError
+        Something is there already and `overwrite` is false, or its directory does not exist.
+    """
+    target = Path(out)
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
+    if target.is_dir():
+        raise InputError(f"{target}: is a directory; choose another name")
+    if os.path.lexists(target) and not overwrite:
+        raise InputError(
+            f"{target}: exists already; choose another name, or overwrite it (overwrite=True, --overwrite)"
+        )
+    return target
+
+
+def write_whole(target: Path, content: bytes) -> Path:
+    """Write a file that appears under its name only when it is complete, and return where it is."""
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
+    try:
+        with open(beside, "xb") as file:
+            file.write(content)
+        os.replace(beside, target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return target

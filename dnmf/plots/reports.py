@@ -1,0 +1,279 @@
+"""A page about a run: what was factorized, how it went, and what was found."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.inspection import components as described
+from dnmf.model import Model
+from dnmf.options import Penalty, format_bytes
+from dnmf.plots import pages
+from dnmf.plots.convergences import convergence
+from dnmf.plots.factors import components
+from dnmf.plots.figures import check_free, new_figure, panels, require, tidy, write_whole
+from dnmf.plots.frames import take_frames
+from dnmf.plots.sliders import slider_layout
+from dnmf.plots.strengths import path_overview, summarize
+from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
+from dnmf.progress import counted, format_seconds
+
+TABLE_MEASURES = ("relative_error", "alive", "sparsity_W", "sparsity_H", "cosine_off", "robustness", "passes")
+TABLE_HEADS = ("relative error", "alive", "zeros in W", "zeros in H", "mean cosine", "robustness", "passes")
+
+
+def report(
+    model: Model, out: str | Path, *, path: Any = None, models: Any = None, title: str | None = None,
+    shape: tuple[int, int] | None = None, top: int = 8, overwrite: bool = False,
+) -> Path:  # fmt: skip
+    """Write a page about a finished run, and return where it is.
+
+    What was factorized and with which options; how the fit went; the components with their strongest columns,
+    weights, sparsity and angles; a regularization path, where one is given. The page holds all it needs.
+
+    Parameters
+    ----------
+    model : Model
+        What :func:`dnmf.fit` returned or :func:`dnmf.load` read.
+    out : path
+        The page to write, an ``.html`` file.
+    path : sequence of rows, or dict of label to such a sequence, optional
+        The table of a regularization path, as :func:`dnmf.plots.path` takes it.
+    models : dict of strength to Model, or sequence of (strength, Model), optional
+        The models of the path, for a slider as on :func:`dnmf.plots.slider_page`; this needs bokeh.
+    title : str, optional
+        Of the page; by default the name of the store or the address of the data.
+    shape : (int, int), optional
+        Height and width, where the rows of H are images.
+    top : int
+        Strongest columns to name for each component.
+    overwrite : bool
+        Whether a file at `out` may be replaced.
+
+    Raises
+    ------
+    InputError
+        There is something at `out`, an option does not fit the model, or matplotlib (or bokeh) is not installed.
+
+    Examples
+    --------
+    >>> report(dnmf.load("run.dnmf"), "run.html")  # doctest: +SKIP
+    """
+    target = check_free(out, overwrite)
+    require("matplotlib")
+    if top < 1:
+        raise InputError(f"top={top}: a whole number, at least 1")
+    sums = factor_sums(model)
+    name = title or (model.path.name if model.path else "") or model.address or "a matrix in memory"
+    body = [f"<header><h1>{escape(name)}</h1>", pages.paragraph(_summary(model), "soft"), "</header>"]
+    body += [pages.fact_cards(_facts(model))]
+    body += _data_section(model) + _course_section(model) + _components_section(model, sums, shape, top)
+    body += [] if path is None else _path_section(path)
+    head = ""
+    if models is not None:
+        head, section = _slider_section(models)
+        body += section
+    return write_whole(target, pages.page(name, body, head).encode())
+
+
+def _summary(model: Model) -> str:
+    rows, columns = model.shape
+    return f"Non-negative factorization A ≈ W · diag(d) · H of {rows:,} × {columns:,} values, by dnmf."
+
+
+def _facts(model: Model) -> list[tuple[str, str]]:
+    passes = counted(len(model.history), "pass").replace("passs", "passes")
+    alive = int(np.count_nonzero(model.d > 0))
+    return [
+        (f"{model.relative_error:.4f}", "relative error ‖A − WH‖ / ‖A‖, lower is better"),
+        (f"{100 * max(0.0, 1 - model.relative_error**2):.1f} %", "of ‖A‖² explained"),
+        (f"{alive} of {model.rank}", "components alive"),
+        (passes.split()[0], passes.split()[1]),
+        (f"{model.reads:.1f}", "reads of the data, the start included"),
+        (format_seconds(sum(record.seconds for record in model.history)), "in passes"),
+    ]
+
+
+def _data_section(model: Model) -> list[str]:
+    rows, columns = model.shape
+    options = model.options
+    named = [what for what, names in (("rows", model.row_names), ("columns", model.column_names)) if names is not None]
+    facts = [
+        ("Data", model.address or "in memory"),
+        ("Rows × columns", f"{rows:,} × {columns:,}"),
+        ("Names", " and ".join(named) or "none"),
+        ("Store", str(model.path) if model.path else "none, the model is in memory"),
+        ("Rank", str(model.rank)),
+        ("Penalty", penalty_text(options.penalty)),
+        ("Start", f"{options.init}, seed {options.seed}"),
+        (
+            "Limits",
+            f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass').replace('passs', 'passes')}",
+        ),
+        ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),
+    ]
+    return ["<h2>What was factorized</h2>", pages.facts_table(facts)]
+
+
+def penalty_text(penalty: Penalty) -> str:
+    """Return a penalty in words.
+
+    Examples
+    --------
+    >>> penalty_text(Penalty(l1=(0, 0.01), scale="absolute"))
+    'L1 0.01 on H, absolute scale'
+    """
+    parts = [
+        f"{kind} {strength:g} on {factor}"
+        for kind, pair in (("L1", penalty.l1), ("L2", penalty.l2))
+        for factor, strength in zip("WH", pair, strict=True)
+        if strength > 0
+    ]
+    if not parts:
+        return "none"
+    scale = "part of the objective" if penalty.scale == "objective" else f"{penalty.scale} scale"
+    return ", ".join([*parts, scale])
+
+
+def _course_section(model: Model) -> list[str]:
+    last = model.history[-1]
+    undone = sum(not record.accepted for record in model.history)
+    read_s, compute_s = (sum(getattr(r, name) for r in model.history) for name in ("read_s", "compute_s"))
+    facts = [
+        ("Ended", model.stop_reason or "not recorded"),
+        ("Objective", f"{last.objective:.6g} (½‖A − WH‖² alone: {last.loss:.6g})"),
+        ("Projected gradient", f"{last.gradient:.2e} relative to WᵀA; 0 at a stationary point"),
+        ("Passes taken back", f"{undone}, because the objective rose after an extrapolation" if undone else "none"),
+        ("Read", f"{format_bytes(last.bytes_read)} decoded, the start included"),
+        (
+            "Tasks",
+            f"{format_seconds(read_s)} waiting for data, {format_seconds(compute_s)} computing, summed over tasks",
+        ),
+    ]
+    left, right = (tidy(axes) for axes in panels(2, 2, 4.9, 3.4))
+    convergence(model, left, value="relative_error")
+    convergence(model, right, value="gradient")
+    for axes in (left, right):
+        axes.set_title(axes.get_ylabel(), fontsize=9.5, loc="left")
+        axes.set_ylabel("")
+    alternative = f"Relative error and gradient over the reads of the data, ending at {model.relative_error:.4f}"
+    return ["<h2>How it went</h2>", pages.facts_table(facts), pages.shown(left.figure, alternative)]  # type: ignore[arg-type]
+
+
+def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) -> list[str]:
+    body = ["<h2>Components</h2>"]
+    if not (model.d > 0).any():
+        return [*body, pages.paragraph("All components are zero: the penalty was too strong for this matrix.")]
+    body += [_component_table(model, sums, top), pages.paragraph(_table_note(model, sums), "soft")]
+    kind = "profiles" if shape is None else "images"
+    picture = components(model, kind, shape=shape)[0].figure
+    body.append(pages.shown(picture, f"The components of H as {kind}", _caption(kind)))  # type: ignore[arg-type]
+    if shape is None:
+        heat = components(model, "heatmap")[0].figure
+        body.append(pages.shown(heat, "The largest columns of each component", _caption("heatmap")))  # type: ignore[arg-type]
+    body += ["<h2>Angles between components</h2>", _angles(model, sums)]
+    return body
+
+
+def _caption(kind: str) -> str:
+    return {
+        "profiles": "Rows of H, the strongest component first; the height is the share of the component.",
+        "images": "Rows of H as images, the strongest component first; dark is large, each on its own scale.",
+        "heatmap": "The columns that are the largest of any component.",
+    }[kind]
+
+
+def _component_table(model: Model, sums: FactorSums, top: int) -> str:
+    energy = model.d**2 * np.diag(sums.gram_W) * np.diag(sums.gram_H)
+    energy /= energy.sum() or 1.0
+    rows: list[Sequence[str | float]] = []
+    for entry in described(model.d, model.H, model.column_names, top)[: int(np.count_nonzero(model.d > 0))]:
+        number = entry["number"]
+        names = ", ".join(f"{each['name']} ({100 * each['share']:.1f}\N{NO-BREAK SPACE}%)" for each in entry["top"])
+        zeros = (f"{100 * share[number]:.0f} %" for share in (sums.zeros_W, sums.zeros_H))
+        weight = _weight(entry["weight"])
+        rows.append([str(number), weight, entry["share"], float(energy[number]), *zeros, names])
+    heads = ("#", "weight d", "share of Σd", "energy", "zeros in W", "zeros in H", "strongest columns")
+    return pages.table(heads, rows, (True, True, False, False, True, True, False))
+
+
+def _weight(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= value < 1e9 else f"{value:.4g}"
+
+
+def _table_note(model: Model, sums: FactorSums) -> str:
+    alive = model.d > 0
+    note = (
+        "Energy is the component's share of Σ d² ‖w‖² ‖h‖². Zeros are exact: over the components alive "
+        f"{100 * sums.zeros_W[alive].mean():.1f} % of W and {100 * sums.zeros_H[alive].mean():.1f} % of H."
+    )
+    if not alive.all():
+        dead = ", ".join(str(number) for number in np.flatnonzero(~alive))
+        note += f" Zero as a whole, and not shown: {dead}."
+    if sums.rows_read < model.shape[0]:
+        note += f" What is said of W comes from {sums.rows_read:,} of its {model.shape[0]:,} rows."
+    return note
+
+
+def _angles(model: Model, sums: FactorSums) -> str:
+    alive = np.flatnonzero(model.d > 0)
+    side = 1.6 + 0.27 * min(len(alive), 40)
+    figure = new_figure(2 * side + 0.8, side)
+    grams = {"W": sums.gram_W, "H": sums.gram_H}
+    means = []
+    for axes, (name, gram) in zip(figure.subplots(1, 2), grams.items(), strict=True):
+        cosine = cosines_of(gram)[np.ix_(alive, alive)]
+        image = draw_cosines(axes, cosine, alive, "columns of W" if name == "W" else "rows of H")
+        k = len(alive)
+        means.append((cosine.sum() - np.trace(cosine)) / (k * (k - 1)) if k > 1 else math.nan)
+    bar = figure.colorbar(image, ax=figure.axes, pad=0.02)
+    bar.set_label("cosine (0: orthogonal)")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    text = "Cosines between components"
+    if len(alive) > 1:
+        text += f"; the mean of different ones is {means[0]:.3f} in W and {means[1]:.3f} in H."
+    return pages.shown(figure, "Cosines between the components of W and of H", text)
+
+
+def _path_section(path: Any) -> list[str]:
+    figure = path_overview(path)
+    body = ["<h2>Along the penalty</h2>", pages.shown(figure, "Measures along the regularization path")]
+    for label, rows in (path if isinstance(path, dict) else {"": path}).items():
+        if label:
+            body.append(f"<h3>{escape(str(label))}</h3>")
+        body.append(_path_table(list(rows)))
+    return body
+
+
+def _path_table(rows: list[Any]) -> str:
+    means = []
+    for measure in TABLE_MEASURES:
+        curve = summarize(rows, measure)
+        means.append(dict(zip(curve.strengths.tolist(), curve.mean.tolist(), strict=True)))
+    strengths = sorted({float(row.strength) for row in rows})
+    lines = [[f"{strength:g}", *(_number(mean.get(strength)) for mean in means)] for strength in strengths]
+    return pages.table(("strength", *TABLE_HEADS), lines, [True] * (1 + len(TABLE_HEADS)))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _slider_section(models: Any) -> tuple[str, list[str]]:
+    """Return what the head of the page needs for the slider, and its section."""
+    require("bokeh")
+    from bokeh.embed import components as embedded
+    from bokeh.resources import Resources
+
+    script, place = embedded(slider_layout(take_frames(models, "H")))
+    note = pages.paragraph("Move the slider from strength to strength; a component keeps its row.", "soft")
+    return Resources(mode="inline", components=["bokeh", "bokeh-widgets"]).render_js(), [
+        "<h2>Components at each strength</h2>",
+        note,
+        f'<div class="white">{place}</div>',
+        script,
+    ]

@@ -1,0 +1,181 @@
+"""The factor that is drawn, W or H: its components in order, names, and a sample of rows where W is long."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.model import Model
+from dnmf.plots.figures import choice
+
+MOST_ENTRIES = 5_000_000
+SAMPLE_ROWS = 20_000
+SAMPLE_RUNS = 20
+SIDES = ("W", "H")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One factor as it is drawn.
+
+    Attributes
+    ----------
+    values : ndarray (k, entries)
+        The components, each summing to one over all entries; float64.
+    numbers : ndarray (entries,)
+        Which rows (of W) or columns (of H) these are.
+    names : ndarray of str or None
+        What they are called.
+    total : int
+        How many there are in the model; more than are here when W was sampled.
+    what : str
+        ``"row"`` or ``"column"``.
+    """
+
+    values: np.ndarray
+    numbers: np.ndarray
+    names: np.ndarray | None
+    total: int
+    what: str
+
+    @property
+    def sampled(self) -> bool:
+        """Whether only some of the entries are here."""
+        return len(self.numbers) < self.total
+
+    @property
+    def axis_text(self) -> str:
+        """What stands below an axis along the entries."""
+        if self.sampled:
+            return f"{self.what} (a sample of {len(self.numbers):,} of {self.total:,})"
+        return f"{self.what} ({self.total:,})"
+
+    def label(self, at: int) -> str:
+        """Name of an entry, or what it is and its number."""
+        return f"{self.what} {self.numbers[at]}" if self.names is None else str(self.names[at])
+
+
+def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Side:
+    """Return one factor of a model; of a W with many rows a sample, so that it is never read as a whole.
+
+    Parameters
+    ----------
+    model : Model
+        Whose.
+    side : {"W", "H"}
+        Which factor.
+    names : sequence of str, optional
+        Of all rows or columns; the model's own by default.
+
+    Raises
+    ------
+    InputError
+        There is no such side, or there are not as many names as entries.
+    """
+    is_H = choice("side", side, SIDES) == "H"
+    total = model.shape[1] if is_H else model.shape[0]
+    known: Any = names
+    if names is None:
+        known = model.column_names if is_H else model.row_names
+    elif len(names) != total:
+        raise InputError(f"names: {len(names)} were given for {total} {'columns' if is_H else 'rows'} of {side}")
+    if is_H:
+        values, numbers = np.asarray(model.H, np.float64), np.arange(total)
+    else:
+        runs = list(row_runs(total, model.rank, MOST_ENTRIES))
+        numbers = np.concatenate([np.arange(start, stop) for start, stop in runs])
+        values = np.concatenate([model.read_W(start, stop).astype(np.float64) for start, stop in runs]).T
+    kept = None if known is None else np.asarray(known)[numbers]
+    return Side(values, numbers, kept, total, "column" if is_H else "row")
+
+
+def row_runs(rows: int, rank: int, most_entries: int) -> Iterator[tuple[int, int]]:
+    """Yield the runs of rows of W to read: all of it in blocks, or where it is longer evenly spaced runs.
+
+    Examples
+    --------
+    >>> list(row_runs(100, 10, 5_000_000))
+    [(0, 100)]
+    >>> runs = list(row_runs(10_000_000, 10, 5_000_000))
+    >>> len(runs), sum(stop - start for start, stop in runs), runs[-1]
+    (20, 20000, (9999000, 10000000))
+    """
+    if rows * rank <= most_entries:
+        block = max(1, MOST_ENTRIES // rank)
+        yield from ((start, min(start + block, rows)) for start in range(0, rows, block))
+        return
+    length = min(rows // SAMPLE_RUNS, SAMPLE_ROWS // SAMPLE_RUNS)
+    for start in np.linspace(0, rows - length, SAMPLE_RUNS).astype(int):
+        yield int(start), int(start) + length
+
+
+def by_weight(model: Model) -> np.ndarray:
+    """Numbers of the components that are not zero, by falling weight.
+
+    Raises
+    ------
+    InputError
+        All are zero.
+    """
+    order = np.argsort(-model.d, kind="stable")
+    alive = order[model.d[order] > 0]
+    if not len(alive):
+        raise InputError(
+            "all components of this model are zero, so there is nothing to draw; was the penalty too strong?"
+        )
+    return alive
+
+
+def share_of(model: Model, number: int) -> float:
+    """The share that a component has of the sum of d."""
+    return float(model.d[number] / model.d.sum())
+
+
+def thinned(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest value in each of at most `most` bins of neighbours, and the edges of the bins.
+
+    Examples
+    --------
+    >>> values, edges = thinned(np.array([[0.0, 5, 1, 2, 0, 3]]), 3)
+    >>> values.tolist(), edges.tolist()
+    ([[5.0, 2.0, 3.0]], [0, 2, 4, 6])
+    """
+    entries = values.shape[1]
+    edges = np.unique(np.linspace(0, entries, min(most, entries) + 1).astype(int))
+    return np.maximum.reduceat(values, edges[:-1], axis=1), edges
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cosine of every row of `a` with every row of `b`; that of a zero row is 0."""
+    return _unit_rows(a) @ _unit_rows(b).T
+
+
+def _unit_rows(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, np.float64)
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return values / np.where(lengths > 0, lengths, 1.0)
+
+
+def matches(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return for every row of `values` the row of `reference` it goes with, or -1: the matching of largest cosines."""
+    from scipy.optimize import linear_sum_assignment
+
+    mine, theirs = linear_sum_assignment(-cosines(values, reference))
+    found = np.full(len(values), -1)
+    found[mine] = theirs
+    return found
+
+
+def as_labelled(models: Any, kind: str) -> dict[str, Any]:
+    """Return one thing, a sequence or a dict of them as a dict of labels."""
+    if isinstance(models, dict):
+        named = {str(label): each for label, each in models.items()}
+    elif isinstance(models, (list, tuple)):
+        named = {f"{kind} {number}": each for number, each in enumerate(models, 1)}
+    else:
+        named = {kind: models}
+    if not named:
+        raise InputError(f"no {kind} was given: there is nothing to draw")
+    return named

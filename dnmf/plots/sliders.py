@@ -1,0 +1,233 @@
+"""A page with a slider over the strengths of a penalty: the components change under the hand."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.plots.figures import PALETTE, check_free, require, shortened, write_whole
+from dnmf.plots.frames import Frames, take_frames
+
+MOST_NAMED_COLUMNS = 60
+ROW_PX = 52
+FILL = 0.68  # of the height of a row
+
+MOVE = """
+const at = slider.value;
+const values = frames.data["values_" + at];
+const bars = profiles.data;
+const top = new Float64Array(values.length);
+for (let i = 0; i < values.length; i++) top[i] = bars.bottom[i] + bars.unit[i] * values[i];
+profiles.data = {...bars, top: top, value: values};
+weights.data = {...weights.data, d: weight_frames.data["d_" + at]};
+marker.data = {x: [at], error: [course.data.error[at]], alive: [course.data.alive[at]]};
+strongest.data = {...strongest.data, text: tops.data["tops_" + at]};
+caption.text = course.data.caption[at];
+"""
+
+
+def slider_page(
+    models: Any, out: str | Path, *, side: str = "H", title: str = "Components along a penalty",
+    names: Sequence[str] | None = None, start: float | None = None, overwrite: bool = False,
+) -> Path:  # fmt: skip
+    """Write a page whose slider moves along the strengths of a penalty, and return where it is.
+
+    It shows the components as profiles ``d · H``, the weights ``d``, the relative error and the number of
+    components alive. Axes stay as they are when the slider moves. A component keeps its place: each model is
+    matched to the one before. The page holds all it needs and opens from a file.
+
+    Parameters
+    ----------
+    models : dict of strength to Model, or sequence of (strength, Model)
+        Of the same columns (for ``side="W"``: rows), two at least.
+    out : path
+        The page to write, an ``.html`` file.
+    side : {"W", "H"}
+        Which factor. Long profiles are thinned to the largest value of each run of neighbours; of a long W a
+        sample of rows is read.
+    title : str
+        Of the page.
+    names : sequence of str, optional
+        Of the columns (or rows); those of the first model by default.
+    start : float, optional
+        The strength that is shown first; the weakest by default.
+    overwrite : bool
+        Whether a file at `out` may be replaced.
+
+    Raises
+    ------
+    InputError
+        The models do not fit together, there is something at `out`, or bokeh is not installed.
+
+    Examples
+    --------
+    >>> slider_page({0.0: plain, 0.01: weak, 0.1: strong}, "path.html")  # doctest: +SKIP
+    """
+    target = check_free(out, overwrite)
+    require("bokeh")
+    from bokeh.embed import file_html
+    from bokeh.layouts import column
+    from bokeh.models.widgets import Div
+    from bokeh.resources import INLINE
+
+    body = slider_layout(take_frames(models, side, names), start)
+    heading = Div(text=f"<h1>{escape(title)}</h1>", styles={"font-family": "system-ui, sans-serif"})
+    page = file_html(column(heading, body, margin=(0, 20, 20, 20)), resources=INLINE, title=title)
+    return write_whole(target, page.encode())
+
+
+def slider_layout(frames: Frames, start: float | None = None) -> Any:
+    """Return the slider and its figures as a bokeh layout.
+
+    Raises
+    ------
+    InputError
+        `start` is none of the strengths.
+    """
+    from bokeh.layouts import column, row
+    from bokeh.models import ColumnDataSource, CustomJS
+    from bokeh.models.widgets import Div, Slider
+
+    first = _index(frames, start)
+    profiles, weights, strongest, course, marker = (ColumnDataSource(data) for data in _sources(frames, first))
+    kept = {f"values_{i}": values.ravel().astype(np.float32) for i, values in enumerate(frames.values)}
+    slider = Slider(
+        start=0, end=len(frames.strengths) - 1, step=1, value=first, show_value=False, title=None, width=640,
+        name="strength",
+    )  # fmt: skip
+    caption = Div(text=_caption(frames, first), styles={"font": "15px system-ui, sans-serif"})
+    given = {
+        "slider": slider, "profiles": profiles, "weights": weights, "course": course, "marker": marker,
+        "caption": caption, "strongest": strongest,
+        "tops": ColumnDataSource({f"tops_{i}": tops for i, tops in enumerate(frames.tops)}),
+        "frames": ColumnDataSource(kept),
+        "weight_frames": ColumnDataSource({f"d_{i}": d for i, d in enumerate(frames.d)}),
+    }  # fmt: skip
+    slider.js_on_change("value", CustomJS(args=given, code=MOVE))
+    main = _profile_figure(frames, profiles, strongest)
+    below = (_course_figure(frames, course, marker, name) for name in ("error", "alive"))
+    return column(caption, slider, row(main, _weight_figure(frames, weights, main.y_range)), row(*below))
+
+
+def _index(frames: Frames, start: float | None) -> int:
+    if start is None:
+        return 0
+    if start not in frames.strengths:
+        raise InputError(f"start={start}: the strengths are {', '.join(f'{s:g}' for s in frames.strengths)}")
+    return frames.strengths.index(start)
+
+
+def _caption(frames: Frames, at: int) -> str:
+    return (
+        f"strength {frames.strengths[at]:g} · relative error {frames.error[at]:.4f} · "
+        f"{frames.alive[at]} of {frames.d.shape[1]} components alive"
+    )
+
+
+def _sources(frames: Frames, first: int) -> tuple[dict[str, Any], ...]:
+    """Return the data of the bars, the weights, the courses and the marker on them, at one strength."""
+    _, k, bins = frames.values.shape
+    rows = np.repeat(np.arange(k), bins)
+    highest = frames.values.max(axis=(0, 2))
+    unit = (FILL / np.where(highest > 0, highest, 1.0))[rows]
+    values, bottom = frames.values[first].ravel(), k - 1.0 - rows
+    profiles = {
+        "x": np.tile((frames.edges[:-1] + frames.edges[1:]) / 2, k), "width": np.tile(np.diff(frames.edges), k),
+        "bottom": bottom, "unit": unit, "top": bottom + unit * values, "value": values.astype(np.float32),
+        "component": [frames.numbers[row] for row in rows], "label": list(frames.labels) * k,
+        "color": [_color(row) for row in rows.tolist()],
+    }  # fmt: skip
+    weights = {
+        "y": k - 1.0 - np.arange(k) + FILL / 2, "d": frames.d[first],
+        "color": [_color(row) for row in range(k)],
+    }  # fmt: skip
+    strongest = {
+        "x": np.full(k, float(frames.edges[-1])), "y": k - 0.02 - np.arange(k), "text": frames.tops[first],
+    }  # fmt: skip
+    captions = [_caption(frames, at) for at in range(len(frames.strengths))]
+    course = {"x": np.arange(len(captions)), "error": frames.error, "alive": frames.alive, "caption": captions}
+    marker = {"x": [first], "error": [frames.error[first]], "alive": [frames.alive[first]]}
+    return profiles, weights, strongest, course, marker
+
+
+def _color(row: int) -> str:
+    return PALETTE[row % len(PALETTE)]
+
+
+def _figure(**options: Any) -> Any:
+    from bokeh.plotting import figure
+
+    made: Any = figure(toolbar_location=None, tools="", **options)
+    made.axis.axis_label_text_font_size = made.axis.major_label_text_font_size = "13px"
+    made.axis.axis_label_text_font_style = "normal"
+    made.axis.minor_tick_line_color = None
+    made.title.text_font_size = "14px"
+    made.outline_line_color = None
+    made.grid.grid_line_color = "#e5e5e5"
+    return made
+
+
+def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
+    k, bins = frames.d.shape[1], len(frames.labels)
+    made = _figure(
+        width=680, height=90 + ROW_PX * k + (90 if bins <= MOST_NAMED_COLUMNS else 0), y_range=(0, k),
+        x_range=(float(frames.edges[0]), float(frames.edges[-1])),
+        title="Components times their weight d; each row on its own scale, the same at all strengths",
+    )  # fmt: skip
+    bars = made.vbar(x="x", width="width", bottom="bottom", top="top", color="color", line_width=0, source=profiles)
+    _add_hover(made, bars, [("component", "@component"), ("", "@label"), ("value", "@value{0.000e+0}")])
+    made.text(
+        x="x", y="y", text="text", source=strongest, text_align="right", text_baseline="top", text_font_size="12px",
+        text_color="#555555", x_offset=-4,
+    )  # fmt: skip
+    made.ygrid.ticker = list(range(k))
+    made.yaxis.ticker = [k - 1 - row + FILL / 2 for row in range(k)]
+    made.yaxis.major_label_overrides = {k - 1 - row + FILL / 2: frames.numbers[row] for row in range(k)}
+    made.yaxis.axis_label = "component (number at the weakest penalty)"
+    made.xaxis.axis_label = frames.axis_text
+    if bins <= MOST_NAMED_COLUMNS:
+        middles = ((frames.edges[:-1] + frames.edges[1:]) / 2).tolist()
+        made.xaxis.ticker = middles
+        made.xaxis.major_label_overrides = dict(
+            zip(middles, [shortened(name, 16) for name in frames.labels], strict=True)
+        )
+        made.xaxis.major_label_orientation = 1.2
+    return made
+
+
+def _add_hover(made: Any, renderer: Any, tooltips: list[tuple[str, str]]) -> None:
+    from bokeh.models import HoverTool
+
+    made.add_tools(HoverTool(renderers=[renderer], tooltips=tooltips))
+
+
+def _weight_figure(frames: Frames, weights: Any, rows: Any) -> Any:
+    most = float(frames.d.max()) or 1.0
+    made = _figure(
+        width=215, height=90 + ROW_PX * frames.d.shape[1], y_range=rows, x_range=(0, 1.05 * most), title="Weight d"
+    )
+    bars = made.hbar(y="y", right="d", height=0.5, color="color", source=weights)
+    _add_hover(made, bars, [("d", "@d{0.000e+0}")])
+    made.yaxis.visible = made.ygrid.visible = False
+    made.xaxis.ticker.desired_num_ticks = 3
+    if most >= 1e5:
+        made.xaxis.formatter.precision = 0
+    return made
+
+
+def _course_figure(frames: Frames, course: Any, marker: Any, name: str) -> Any:
+    titles = {"error": "Relative error (lower is better)", "alive": "Components alive"}
+    highest = frames.error.max() * 1.08 if name == "error" else frames.d.shape[1] * 1.08
+    made = _figure(width=447, height=230, y_range=(0, float(highest)), title=titles[name])
+    made.line("x", name, source=course, color=PALETTE[0], line_width=2)
+    made.scatter("x", name, source=course, color=PALETTE[0], size=6)
+    made.scatter("x", name, source=marker, color=PALETTE[1], size=14, fill_alpha=0.3, line_width=2)
+    made.xaxis.axis_label = "strength"
+    step = -(-len(frames.strengths) // 10)
+    ticks = range(0, len(frames.strengths), step)
+    made.xaxis.ticker = list(ticks)
+    made.xaxis.major_label_overrides = {at: f"{frames.strengths[at]:g}" for at in ticks}
+    return made

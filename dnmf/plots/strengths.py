@@ -1,0 +1,231 @@
+"""What a regularization path says: a measure over the strengths, with its interval over the seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.plots.figures import TEXT_POINTS, axes_or_new, choice, new_figure, style_of, tidy, write_legend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MEASURES = {
+    "objective": "objective (lower is better)",
+    "relative_error": "relative error (lower is better)",
+    "alive": "components alive",
+    "sparsity_W": "sparsity of W (share of zeros)",
+    "sparsity_H": "sparsity of H (share of zeros)",
+    "robustness": "robustness (1: as without penalty)",
+    "cosine": "mean cosine of components, own included",
+    "cosine_off": "mean cosine of components (0: orthogonal)",
+    "kmeans": "similarity to k-means centres",
+    "singular": "similarity to first singular vector",
+    "passes": "passes",
+}
+SCALES = ("auto", "linear", "log", "symlog")
+COUNTS = ("alive", "passes")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A measure over the strengths: mean over the seeds, half width of the interval (NaN for one seed), seeds."""
+
+    strengths: np.ndarray
+    mean: np.ndarray
+    half_width: np.ndarray
+    seeds: np.ndarray
+
+
+def summarize(table: Sequence[Any], measure: str, confidence: float = 0.95) -> Curve:
+    """Return mean and interval (Student's t) of a measure at each strength; rows where it is NaN do not count.
+
+    Raises
+    ------
+    InputError
+        The measure or the confidence is none, or a row lacks an attribute.
+    """
+    from scipy.special import stdtrit
+
+    choice("measure", measure, tuple(MEASURES))
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence={confidence}: a number between 0 and 1, such as 0.95")
+    try:
+        found = np.array([(row.strength, getattr(row, measure)) for row in table], float).reshape(-1, 2)
+    except AttributeError as error:
+        raise InputError(f"the rows of a path need the attributes strength and {measure}: {error}") from error
+    found = found[np.isfinite(found).all(axis=1)]
+    strengths, at = np.unique(found[:, 0], return_inverse=True)
+    seeds = np.bincount(at, minlength=len(strengths))
+    mean = np.bincount(at, found[:, 1], len(strengths)) / np.maximum(seeds, 1)
+    squares = np.bincount(at, (found[:, 1] - mean[at]) ** 2, len(strengths))
+    free = np.maximum(seeds - 1, 1)
+    half = stdtrit(free, 0.5 + confidence / 2) * np.sqrt(squares / free / np.maximum(seeds, 1))
+    return Curve(strengths, mean, np.where(seeds > 1, half, np.nan), seeds)
+
+
+def path(
+    table: Any, measure: str = "sparsity_H", ax: "Axes | None" = None, *, confidence: float = 0.95, scale: str = "auto"
+) -> "Axes":
+    """Draw a measure along a regularization path and return the axes.
+
+    The line is the mean over the seeds; the band is its confidence interval, where there is more than one seed.
+
+    Parameters
+    ----------
+    table : sequence of rows, or dict of label to such a sequence
+        Each row with the attributes ``strength``, ``seed`` and the measure; several tables give a line each.
+    measure : str
+        ``"objective"``, ``"relative_error"``, ``"alive"``, ``"sparsity_W"``, ``"sparsity_H"``, ``"robustness"``,
+        ``"cosine"``, ``"cosine_off"``, ``"kmeans"``, ``"singular"`` or ``"passes"``.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+    confidence : float
+        Of the interval of the mean, by Student's t.
+    scale : {"auto", "linear", "log", "symlog"}
+        Of the strengths. ``"auto"`` is logarithmic where they span a factor of ten, in a way that shows 0 if
+        there is one, and linear otherwise.
+
+    Raises
+    ------
+    InputError
+        The measure is unknown or was not measured, or matplotlib is not installed.
+
+    Examples
+    --------
+    >>> axes = path({"L1": l1_rows, "L2": l2_rows}, "robustness")  # doctest: +SKIP
+    """
+    choice("scale", scale, SCALES)
+    curves = {label: summarize(rows, measure, confidence) for label, rows in _tables(table).items()}
+    curves = {label: curve for label, curve in curves.items() if len(curve.strengths)}
+    if not curves:
+        raise InputError(f"{measure} was not measured in any row of this path")
+    axes = axes_or_new(ax)
+    for number, (label, curve) in enumerate(curves.items()):
+        _draw(axes, curve, label, number)
+    _set_strengths(axes, np.concatenate([curve.strengths for curve in curves.values()]), scale)
+    axes.set_ylabel(MEASURES[measure])
+    if measure in COUNTS:
+        _count_by_wholes(axes)
+    if ax is None:
+        _explain(axes, list(curves.values()), confidence, several=isinstance(table, dict))
+    elif isinstance(table, dict):
+        write_legend(axes, *axes.get_legend_handles_labels())
+    return axes
+
+
+def _tables(table: Any) -> dict[str, Sequence[Any]]:
+    tables: dict[str, Sequence[Any]] = {
+        str(label): list(rows) for label, rows in (table if isinstance(table, dict) else {"path": table}).items()
+    }
+    if not any(tables.values()):
+        raise InputError("this path has no rows: there is nothing to draw")
+    return tables
+
+
+def _draw(axes: "Axes", curve: Curve, label: str, number: int) -> None:
+    style = style_of(number)
+    axes.plot(curve.strengths, curve.mean, label=label, markersize=4.5, linewidth=1.5, **style)
+    if np.isfinite(curve.half_width).any():
+        low, high = curve.mean - curve.half_width, curve.mean + curve.half_width
+        axes.fill_between(curve.strengths, low, high, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def _set_strengths(axes: "Axes", strengths: np.ndarray, scale: str) -> None:
+    positive = strengths[strengths > 0]
+    wide = len(positive) and positive.max() >= 10 * positive.min()
+    if scale == "auto":
+        scale = ("log" if len(positive) == len(strengths) else "symlog") if wide else "linear"
+    if scale == "symlog" and len(positive):
+        axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.5)
+    else:
+        axes.set_xscale("linear" if scale == "symlog" else scale)
+    if axes.get_xscale() != "linear":
+        _mark_decades(axes, positive, zero=scale == "symlog")
+    axes.set_xlabel("strength of the penalty")
+
+
+def _mark_decades(axes: "Axes", positive: np.ndarray, *, zero: bool) -> None:
+    """Mark powers of ten among the strengths (and 2 and 5 times them where they are few) as plain numbers."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
+    steps = (1,) if high - low > 3 else (1, 2, 5)
+    marks = [step * 10.0**power for power in np.arange(low, high + 1) for step in steps]
+    marks = [mark for mark in marks if positive.min() * 0.999 <= mark <= positive.max() * 1.001]
+    axes.xaxis.set_major_locator(FixedLocator(([0.0] if zero else []) + marks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda mark, _: f"{mark:g}"))
+
+
+def _count_by_wholes(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(bottom=0)
+
+
+def _explain(axes: "Axes", curves: list[Curve], confidence: float, *, several: bool) -> None:
+    """Say what the lines and the band are."""
+    if several:
+        write_legend(axes, *axes.get_legend_handles_labels())
+    axes.set_title(_band_text(curves, confidence), fontsize=TEXT_POINTS, color="0.35", loc="left")
+
+
+def _band_text(curves: list[Curve], confidence: float) -> str:
+    most = max(int(curve.seeds.max()) for curve in curves)
+    if most < 2:
+        return "one seed"
+    return f"mean of {most} seeds, band: its {100 * confidence:g} % interval"
+
+
+def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
+    """Return a figure of a regularization path: error, sparsity, angle, robustness, and components alive.
+
+    Parameters
+    ----------
+    table : sequence of rows, or dict of label to such a sequence
+        As for :func:`path`.
+    confidence : float
+        Of the intervals.
+
+    Raises
+    ------
+    InputError
+        There are no rows, or matplotlib is not installed.
+
+    Examples
+    --------
+    >>> path_overview(rows).savefig("path.pdf")  # doctest: +SKIP
+    """
+    tables = _tables(table)
+    angle = "cosine_off" if _is_measured(tables, "cosine_off") else "cosine"
+    measures = ("relative_error", "sparsity_H", "sparsity_W", angle, "robustness", "alive")
+    figure = new_figure(10.5, 6.2)
+    layout: Any = figure.get_layout_engine()
+    layout.set(h_pad=0.1)
+    for axes, measure in zip(figure.subplots(2, 3).ravel(), measures, strict=True):
+        tidy(axes)
+        if _is_measured(tables, measure):
+            path(tables, measure, axes, confidence=confidence)
+            if axes.get_legend():
+                axes.get_legend().remove()
+            axes.set_ylabel("")
+        else:
+            axes.set(xticks=[], yticks=[])
+            axes.text(0.5, 0.5, "not measured", ha="center", va="center", transform=axes.transAxes, color="0.35")
+        axes.set_title(MEASURES[measure], fontsize=10, loc="left")
+    for axes in figure.axes[:3]:
+        axes.set_xlabel("")
+    curves = [summarize(rows, "relative_error", confidence) for rows in tables.values() if rows]
+    figure.suptitle(_band_text(curves, confidence), fontsize=TEXT_POINTS, color="0.35")
+    if isinstance(table, dict):
+        write_legend(figure, *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _is_measured(tables: dict[str, Sequence[Any]], measure: str) -> bool:
+    return any(len(summarize(rows, measure).strengths) for rows in tables.values())

@@ -1,0 +1,79 @@
+"""The commands plot and report: what they write, and how they refuse."""
+
+import pytest
+from command_line import assert_one_clear_line, call, records
+
+pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+
+BEGINS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending", "options"),
+    [
+        ("convergence", "png", ["--value", "gradient", "--against", "passes"]),
+        ("profiles", "svg", ["--side", "W"]),
+        ("images", "png", ["--shape", "5x8"]),
+        ("heatmap", "pdf", ["--top", 2]),
+        ("biplot", "png", ["--component", 1]),
+    ],
+)
+def test_plot_writes_a_picture_of_the_kind_its_name_says(tmp_path, finished, kind, ending, options):
+    out = tmp_path / f"picture.{ending}"
+    result = call("plot", finished, "--kind", kind, "--out", out, *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert out.read_bytes().startswith(BEGINS[ending])
+    assert records(result)[-1] == {
+        "type": "result", "command": "plot", "runs": [finished], "kind": kind, "out": str(out),
+        "bytes": out.stat().st_size,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["convergence", "biplot"])
+def test_plot_compares_two_runs(tmp_path, finished, kind):
+    out = tmp_path / "two.svg"
+    assert call("plot", finished, finished, "--kind", kind, "--out", out).exit_code == 0
+    assert out.exists()
+
+
+def test_report_writes_a_page(tmp_path, finished):
+    out = tmp_path / "run.html"
+    result = call("report", finished, "--out", out, "--title", "Mine")
+    assert result.exit_code == 0, result.output
+    assert str(out) in result.stdout
+    assert "<title>Mine</title>" in out.read_text()
+
+
+def test_nothing_is_written_over_unless_asked_for(tmp_path, finished):
+    for command, name in (("plot", "a.png"), ("report", "a.html")):
+        out = tmp_path / name
+        out.write_text("mine")
+        assert_one_clear_line(call(command, finished, "--out", out), name, "--overwrite")
+        assert out.read_text() == "mine"
+        assert call(command, finished, "--out", out, "--overwrite").exit_code == 0
+        assert out.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("runs", "options", "words"),
+    [
+        (1, ["--kind", "heatmap", "--shape", "5x8"], "--shape is for --kind images"),
+        (1, ["--side", "W"], "--side is for --kind"),
+        (2, ["--kind", "profiles"], "one run"),
+        (3, ["--kind", "biplot"], "one or two runs"),
+        (1, ["--kind", "images", "--shape", "5"], "28x28"),
+    ],
+)
+def test_options_that_do_not_belong_together_are_a_usage_error(tmp_path, finished, runs, options, words):
+    result = call("plot", *[finished] * runs, "--out", tmp_path / "a.png", *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_what_cannot_be_drawn_is_one_clear_line(tmp_path, finished, half_way):
+    out = tmp_path / "a.png"
+    assert_one_clear_line(call("plot", half_way, "--out", out), "not finished", "dnmf resume")
+    assert_one_clear_line(call("plot", finished, "--kind", "images", "--out", out), "shape=")
+    assert_one_clear_line(call("plot", finished, "--out", tmp_path / "a.jpg"), ".png, .svg or .pdf")
+    assert_one_clear_line(call("report", tmp_path / "gone.dnmf", "--out", tmp_path / "a.html"), "gone.dnmf")
+    assert not out.exists()

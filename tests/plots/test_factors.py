@@ -1,0 +1,124 @@
+"""What the pictures of components show, and how much of W they read."""
+
+import numpy as np
+import pytest
+from example_pictures import RowsThatCount, example_model
+
+from dnmf.errors import InputError
+from dnmf.plots import components
+
+pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+
+
+def test_there_are_axes_for_each_component_the_strongest_first():
+    model = example_model()
+    axes = components(model)
+    shares = 100 * model.d / model.d.sum()
+    assert [ax.get_title(loc="left") for ax in axes] == [f"{i} · {shares[i]:.1f} %" for i in np.argsort(-model.d)]
+
+
+def test_a_profile_is_the_row_of_H_and_names_its_peaks():
+    model = example_model()
+    axes = components(model)[0]
+    (stairs,) = axes.patches
+    assert np.allclose(stairs.get_data().values, model.H[0])
+    strongest = np.argsort(-model.H[0])[:2]
+    assert {text.get_text() for text in axes.texts} == {f"column {at}" for at in strongest}
+
+
+def test_without_names_no_peak_is_named_unless_asked_for():
+    assert not components(example_model(names=False))[0].texts
+    assert len(components(example_model(names=False), top=1)[0].texts) == 1
+
+
+def test_a_long_profile_keeps_its_peaks():
+    model = example_model(columns=20_000, names=False)
+    model.H[1, 12_345] = 0.5
+    values = components(model)[1].patches[0].get_data().values
+    assert len(values) == 500
+    assert components(model)[1].patches[0].get_linewidth() > 0  # an area thinner than a pixel is not drawn
+    assert values.max() == 0.5
+
+
+def test_zero_components_are_left_out_and_counted():
+    axes = components(example_model(rank=5, dead=[1, 3]))
+    assert len(axes) == 3
+    assert "2 of 5 are zero" in axes[0].figure.get_suptitle()
+
+
+def test_a_model_of_zeros_is_refused():
+    with pytest.raises(InputError, match="penalty too strong"):
+        components(example_model(rank=2, dead=[0, 1]))
+
+
+def test_images_are_the_rows_of_H_in_the_given_shape():
+    model = example_model()
+    axes = components(model, "images", shape=(3, 4))
+    assert np.allclose(axes[1].images[0].get_array(), model.H[1].reshape(3, 4))
+
+
+@pytest.mark.parametrize(("shape", "words"), [(None, r"shape=\(height, width\)"), ((5, 5), "25 pixels")])
+def test_images_of_another_shape_are_refused(shape, words):
+    with pytest.raises(InputError, match=words):
+        components(example_model(), "images", shape=shape)
+
+
+def test_the_heatmap_has_the_largest_columns_of_each_component_under_their_names():
+    model = example_model()
+    (axes,) = components(model, "heatmap", top=2)
+    expected = {f"column {at}" for row in model.H for at in np.argsort(-row)[:2]}
+    assert {label.get_text() for label in axes.get_xticklabels()} == expected
+    shown = [int(label.get_text().split()[1]) for label in axes.get_xticklabels()]
+    assert np.allclose(axes.images[0].get_array(), model.H[:, shown])
+
+
+def test_names_can_be_given_and_have_to_be_all():
+    (axes,) = components(example_model(), "heatmap", names=[f"bird $ {at}" for at in range(12)])
+    axes.figure.draw_without_rendering()
+    assert axes.get_xticklabels()[0].get_text().startswith("bird $")
+    with pytest.raises(InputError, match="3 were given for 12 columns"):
+        components(example_model(), names=["a", "b", "c"])
+
+
+def test_W_is_drawn_too():
+    model = example_model()
+    assert np.allclose(components(model, side="W")[0].patches[0].get_data().values, model.stored_W[:, 0])
+
+
+def test_a_long_W_is_sampled_and_the_picture_says_so():
+    W = RowsThatCount(10_000_000, 3)
+    axes = components(_with_W(W), side="W")
+    assert W.read == 20_000
+    assert "a sample of 20,000 of 10,000,000" in axes[0].figure.get_supxlabel()
+
+
+def test_images_of_a_long_W_are_refused():
+    with pytest.raises(InputError, match="only a sample is read"):
+        components(_with_W(RowsThatCount(10_000_000, 3)), "images", side="W", shape=(10_000, 1000))
+
+
+def _with_W(W):
+    from dataclasses import replace
+
+    return replace(example_model(), stored_W=W)
+
+
+def test_given_axes_are_used_and_have_to_be_enough():
+    from matplotlib.figure import Figure
+
+    grid = Figure().subplots(2, 2)
+    assert components(example_model(), axes=grid)[2] is grid[1, 0]
+    with pytest.raises(InputError, match="1 were given for 3"):
+        components(example_model(), axes=grid[0, 0])
+
+
+def test_of_very_many_components_the_strongest_are_drawn():
+    axes = components(example_model(rank=40, columns=50, names=False))
+    assert len(axes) == 36
+    assert "36 strongest of 40" in axes[0].figure.get_suptitle()
+
+
+@pytest.mark.parametrize("given", [{"kind": "pie"}, {"side": "A"}, {"top": -1}])
+def test_unknown_options_are_refused(given):
+    with pytest.raises(InputError):
+        components(example_model(), **given)

@@ -1,0 +1,108 @@
+"""What the page with a slider holds: matched models, fixed axes, and all it needs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from example_pages import parse
+from example_pictures import example_model
+
+from dnmf.errors import InputError
+from dnmf.plots import report, slider_page
+from dnmf.plots.frames import take_frames
+from dnmf.plots.sliders import slider_layout
+
+pytest.importorskip("bokeh", reason="the page with a slider needs the extra 'plot'")
+
+
+def shuffled(model, order, scale=1.0):
+    return replace(model, H=model.H[order], d=scale * model.d[order], stored_W=model.stored_W[:, order])
+
+
+@pytest.fixture
+def along():
+    """Three models of which each goes on from the one before in another order; the last has lost a component."""
+    model = example_model()
+    last = shuffled(model, [1, 2, 0], 0.5)
+    last.d[0], last.H[0] = 0, 0
+    return {0.1: shuffled(model, [2, 0, 1], 0.8), 0.0: model, 1.0: last}
+
+
+def test_a_component_keeps_its_row_although_models_order_theirs_differently(along):
+    frames = take_frames(along, "H")
+    assert frames.strengths == (0.0, 0.1, 1.0)
+    d = along[0.0].d
+    assert np.allclose(frames.d, [d, 0.8 * d, [0.5 * d[0], 0, 0.5 * d[2]]])
+    assert np.allclose(frames.values[1], 0.8 * frames.values[0])
+    assert frames.alive.tolist() == [3, 3, 2]
+
+
+def test_profiles_are_d_times_H_and_named(along):
+    frames = take_frames(along, "H")
+    model = along[0.0]
+    assert np.allclose(frames.values[0], model.d[:, None] * model.H)
+    assert frames.labels == tuple(model.column_names)
+    assert frames.tops[0][0].split(", ")[0] == f"column {np.argmax(model.H[0])}"
+    assert frames.tops[2][1] == ""
+
+
+def test_long_profiles_are_thinned_so_that_the_page_stays_small():
+    models = {strength: example_model(columns=30_000, names=False, seed=strength) for strength in range(20)}
+    frames = take_frames(models, "H")
+    assert frames.values.size <= 20 * 3 * 400
+    assert np.isclose(frames.values[0].max(), max((m := models[0]).d[:, None].ravel() * m.H.max(axis=1)))
+    assert frames.labels[0] == "columns 0 to 74: the largest"
+
+
+def test_a_model_of_another_rank_gets_rows_of_its_own():
+    frames = take_frames({0: example_model(rank=2), 1: example_model(rank=4, seed=1)}, "H")
+    assert frames.d.shape == (2, 4)
+    assert frames.numbers == ("0", "1", "new", "new")
+    assert frames.alive.tolist() == [2, 4]
+
+
+def test_axes_stay_over_the_slider(along):
+    from bokeh.models import FactorRange, Plot
+
+    layout = slider_layout(take_frames(along, "H"), 1.0)
+    assert layout.select_one({"name": "strength"}).value == 2
+    for plot in layout.select({"type": Plot}):
+        assert not isinstance(plot.y_range, FactorRange)
+        assert plot.y_range.start is not None
+
+
+def test_the_page_is_whole_and_escaped(tmp_path, along):
+    page = slider_page(along, tmp_path / "path.html", title="<b>bold</b>", side="W")
+    found = parse(page.read_text())
+    assert found.title == "<b>bold</b>"
+    assert found.external == []
+    assert page.stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("models", "given", "words"),
+    [
+        ({0: example_model()}, {}, "two models or more"),
+        ([(1, example_model()), (1, example_model())], {}, "two models or more"),
+        ([example_model()], {}, "pairs"),
+        ({0: example_model(), 1: example_model(columns=9)}, {}, "12, 9"),
+        ({0: example_model(), 1: example_model()}, {"start": 0.5}, "0, 1"),
+    ],
+)
+def test_models_that_make_no_path_are_refused(tmp_path, models, given, words):
+    with pytest.raises(InputError, match=words):
+        slider_page(models, tmp_path / "path.html", **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_cannot_leave_the_script_they_are_in(tmp_path):
+    evil = "</script><b>bold</b> & \"'"
+    models = {at: replace(example_model(seed=at), column_names=np.array([evil] * 12)) for at in range(2)}
+    for write in (slider_page, _report):
+        page = write(models, tmp_path / f"{write.__name__}.html").read_text()
+        parse(page)
+        assert "</script><b>" not in page
+
+
+def _report(models, out):
+    return report(models[0], out, models=models)

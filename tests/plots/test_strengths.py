@@ -1,0 +1,105 @@
+"""What a picture of a regularization path shows: means, intervals, and strength 0."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from example_pictures import NAN, Row, example_path
+from scipy import stats
+
+from dnmf.errors import InputError
+from dnmf.plots import path, path_overview
+from dnmf.plots.strengths import summarize
+
+pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+
+
+def test_the_interval_is_that_of_students_t():
+    values = [0.1, 0.4, 0.25, 0.3]
+    curve = summarize([Row(1.0, seed, sparsity_H=value) for seed, value in enumerate(values)], "sparsity_H", 0.9)
+    low, high = stats.t.interval(0.9, 3, np.mean(values), stats.sem(values))
+    assert np.allclose([curve.mean[0] - curve.half_width[0], curve.mean[0] + curve.half_width[0]], [low, high])
+    assert curve.seeds.tolist() == [4]
+
+
+def test_rows_in_which_it_was_not_measured_do_not_count():
+    curve = summarize([Row(0, sparsity_H=NAN), Row(1, sparsity_H=0.5), Row(1, 1, sparsity_H=NAN)], "sparsity_H")
+    assert (curve.strengths.tolist(), curve.mean.tolist()) == ([1], [0.5])
+    assert np.isnan(curve.half_width).all()
+
+
+def test_the_line_is_the_mean_and_several_seeds_have_a_band():
+    axes = path(example_path())
+    assert np.allclose(axes.lines[0].get_ydata(), [0.21, 0.215, 0.26, 0.71])
+    assert len(axes.collections) == 1
+    assert "mean of 3 seeds" in axes.get_title(loc="left")
+
+
+def test_a_single_seed_is_a_line_without_a_band():
+    axes = path(example_path(seeds=1))
+    assert not axes.collections
+    assert axes.get_title(loc="left") == "one seed"
+
+
+@pytest.mark.parametrize(
+    ("strengths", "scale"),
+    [
+        ((0, 0.01, 0.1, 1), "symlog"),
+        ((0.01, 0.1, 1), "log"),
+        ((0, 1, 2), "linear"),
+        ((1, 2, 3), "linear"),
+        ((0,), "linear"),
+    ],
+)
+def test_the_axis_suits_the_strengths_and_shows_zero(strengths, scale):
+    axes = path(example_path(strengths, 1))
+    assert axes.get_xscale() == scale
+    left, right = axes.get_xlim()
+    assert left <= min(strengths) <= max(strengths) <= right
+    if scale == "symlog":
+        axes.figure.draw_without_rendering()
+        assert [label.get_text() for label in axes.get_xticklabels()] == [
+            "0",
+            "0.01",
+            "0.02",
+            "0.05",
+            "0.1",
+            "0.2",
+            "0.5",
+            "1",
+        ]
+
+
+def test_several_tables_are_lines_with_their_labels():
+    axes = path({"L1": example_path(), "L2": example_path((0.0, 2.0))})
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["L1", "L2"]
+    assert axes.lines[1].get_xdata().tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("table", "measure", "words"),
+    [
+        ([], "sparsity_H", "no rows"),
+        (example_path(), "beauty", "sparsity_H"),
+        (example_path(), "robustness", "not measured"),
+        ([object()], "sparsity_H", "attributes strength"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(table, measure, words):
+    with pytest.raises(InputError, match=words):
+        path(table, measure)
+
+
+def test_the_overview_has_a_panel_for_each_measure():
+    figure = path_overview({"L1": example_path(), "L2": [replace(row, robustness=0.9) for row in example_path()]})
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    for word in ("error", "sparsity of H", "sparsity of W", "cosine", "robustness", "alive"):
+        assert any(word in title for title in titles)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["L1", "L2"]
+
+
+def test_the_overview_says_what_was_not_measured():
+    figure = path_overview(example_path())
+    (axes,) = [axes for axes in figure.axes if axes.texts]
+    assert "robustness" in axes.get_title(loc="left")
+    assert axes.texts[0].get_text() == "not measured"
