@@ -14,6 +14,7 @@ except PackageNotFoundError:  # a checkout that was not installed
 
 if TYPE_CHECKING:
     from dnmf.api import fit, load, resume
+    from dnmf.constraints import Constraints
     from dnmf.conversion import convert
     from dnmf.errors import (
         BudgetError,
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
 _PLACES = {
     "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
     "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.penalty",
-    "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
-    "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
-    "Interrupted": "dnmf.errors",
+    "Constraints": "dnmf.constraints", "DnmfError": "dnmf.errors", "InputError": "dnmf.errors",
+    "BudgetError": "dnmf.errors", "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors",
+    "CorruptError": "dnmf.errors", "Interrupted": "dnmf.errors",
 }  # fmt: skip
 
 _ROOMS = {"cluster", "measures", "plots", "progress", "signals"}  # that the documentation names
 
 __all__ = [
-    "NMF", "BudgetError", "CheckpointError", "ClusterError", "CorruptError", "DnmfError", "InputError",
+    "NMF", "BudgetError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError", "InputError",
     "Interrupted", "Model", "Penalty", "__version__", "convert", "fit", "load", "open_source", "resume",
 ]  # fmt: skip
 

@@ -299,10 +299,15 @@ class Model:
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
             zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
-            FitOptions.from_json(record["options"]), Terms(*map(float, arrays["terms"])),
+            FitOptions.from_json(record["options"]), _terms(arrays["terms"]),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
+
+
+def _terms(values: np.ndarray) -> Terms:
+    l1, l2, angular, upper, free = values.tolist()
+    return Terms(l1, l2, angular, upper, bool(free))
 
 
 def _chunk_rows(values: Any) -> int:

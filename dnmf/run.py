@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
+from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, CheckpointError, ClusterError, InputError
 from dnmf.fitting.choose import plan_with_start, start_of
 from dnmf.fitting.events import Callback, Finished, PassDone, Planned, Started, emit
@@ -98,7 +99,7 @@ class Run:
             )
         options.penalty.warn_if_one_sided()
         self.options, self.callbacks = options, resources.callbacks
-        self.inner = replace(options, penalty=options.penalty.swapped()) if source.transposed else options
+        self.inner = options.swapped() if source.transposed else options
         self.engine = self._plan(source, resources, stored, cuts)
         self.store: checkpoint.Store | None = None
         self._fingerprint: dict[str, Any] = {}
@@ -156,12 +157,32 @@ class Run:
         InputError
             Wrong shape, or a NaN, an infinity or a negative value.
         """
-        source, rank = self.engine.source, self.options.rank
-        m, n = source.shape[::-1] if source.transposed else source.shape
-        W, H = _checked_factor("W", W, (m, rank)), _checked_factor("H", H, (rank, n))
+        source, rank, limits = self.engine.source, self.options.rank, self.options.limits
+        m, n = self.shape
+        W = _checked_factor("W", W, (m, rank), signed=limits.is_free("W"))
+        H = _checked_factor("H", H, (rank, n), signed=limits.is_free("H"))
         if source.transposed:
             return (None if H is None else H.T), (None if W is None else W.T)
         return W, H
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the data as the caller sees it."""
+        source = self.engine.source
+        return source.shape[::-1] if source.transposed else source.shape
+
+    def guides(self, constraints: Constraints) -> Guides:
+        """Return the arrays of the constraints in the engine's orientation.
+
+        Raises
+        ------
+        InputError
+            A shape does not fit, or what a penalty pulls to is not there.
+        """
+        options = self.options
+        options.penalty.check_guides(constraints.graph is not None, constraints.target_H is not None)
+        transposed = self.engine.source.transposed
+        return constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
 
     def begin_store(self, store: checkpoint.Store) -> None:
         """Commit to `store` from now on; a run there that never finished its first pass is begun anew.
@@ -183,20 +204,20 @@ class Run:
             self._first_number = latest.number + 1
         self.store, self._fingerprint = store, self.engine.source.fingerprint()
 
-    def start(self, W: Any, H: Any) -> State:
+    def start(self, W: Any, H: Any, guides: Guides) -> State:
         """Return the state before the first pass, committed."""
         options = self.inner
         if H is not None:
-            begun = start_from_H(self.engine, H, options)
+            begun = start_from_H(self.engine, H, options, guides)
         elif W is not None:
-            begun = start_from_W(self.engine, W, options)
+            begun = start_from_W(self.engine, W, options, guides)
         elif options.init == "random":
-            begun = start_at_random(self.engine, options)
+            begun = start_at_random(self.engine, options, guides)
         elif self.engine.plan.projected_rows:
-            begun = start_from_surrogate(self.engine, options)
+            begun = start_from_surrogate(self.engine, options, guides)
         else:
-            begun = start_from_sample(self.engine, options)
-        state = first_state(begun, options)
+            begun = start_from_sample(self.engine, options, guides)
+        state = first_state(begun, options, guides)
         self.inner = in_units(options, begun.units)
         self.commit(state)
         how = start_of(options, self.engine.plan)
@@ -313,7 +334,7 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
     return kept_plan, Keep(uuid.uuid4().hex, of_process) if of_process else None
 
 
-def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarray | None:
+def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
     if values is None:
         return None
     array = np.asarray(values)
@@ -321,8 +342,8 @@ def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarra
         raise InputError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.shape != shape:
         raise InputError(f"{name} has shape {array.shape}, expected {shape}")
-    if not np.isfinite(array).all() or (array < 0).any():
-        raise InputError(f"{name} holds a NaN, an infinity or a negative value")
+    if not np.isfinite(array).all() or ((array < 0).any() and not signed):
+        raise InputError(f"{name} holds a NaN, an infinity{'' if signed else ' or a negative value'}")
     return array
 
 

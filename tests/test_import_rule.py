@@ -10,7 +10,7 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums"},
-    {"penalty"},
+    {"penalty", "constraints"},
     {"options", "kernels"},
     {"sources"},
     {"memory", "conversion"},

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse
 
 from dnmf.errors import InputError
-from dnmf.fitting.update import gain_of_diagonal, measure
+from dnmf.fitting.diagonal import gain_of_diagonal
+from dnmf.fitting.update import measure
 from dnmf.memory import Shape
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
@@ -64,7 +65,9 @@ def solve_other_rows(
     import zarr
 
     n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
-    work = Work((_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale)
+    work = Work(
+        (_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale, signed=bool(options.limits.free)
+    )
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
     try:
@@ -88,7 +91,7 @@ def measure_other_rows(
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
-    work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True)
+    work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
     statistics = run_pass(executor, source, plan, work)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
     loss = measure(sums, H, statistics.squares, Penalty(), statistics.residual).loss
@@ -106,7 +109,7 @@ def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes:
 
 def _problem(fixed: Fixed, options: FitOptions) -> Problem:
     with one_blas_thread():
-        return make_problem(fixed.factor.astype(options.dtype), fixed.terms)
+        return make_problem(fixed.factor.astype(options.dtype), fixed.terms, signed=options.limits.is_free("H"))
 
 
 def by_rows(source: Source) -> Source:

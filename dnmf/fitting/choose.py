@@ -78,7 +78,7 @@ def makes_surrogate(options: FitOptions, layout: Layout, shape: Shape, sample: i
     sample : int
         Bytes a sample may have.
     """
-    if options.init != "auto":
+    if options.init != "auto" or options.limits.free:
         return options.init == "surrogate"
     rows = sample * layout.n_rows / max(1, layout.total_bytes)
     sums = 8 * DIRECTIONS_PER_COMPONENT * shape.rank * shape.n_columns

@@ -55,9 +55,13 @@ def one_pass(engine: Engine, state: State, options: FitOptions, target: str | No
         Where the rows of W go; see :func:`dnmf.passes.executor.run_pass`.
     """
     began = time.perf_counter()
-    terms = terms_for_W(options.penalty, state.factor, state.peak)
-    problem = make_problem(state.factor, terms, peaks=options.penalty.needs_peak)
-    work = Work((problem,), options.dtype, check=state.squares < 0, residual=target is not None)
+    terms = terms_for_W(options.penalty, state.factor, state.peak, options.limits)
+    signed = options.limits.is_free("H")
+    problem = make_problem(state.factor, terms, signed=signed, peaks=options.penalty.needs_peak)
+    work = Work(
+        (problem,), options.dtype, check=state.squares < 0, residual=target is not None,
+        signed=bool(options.limits.free),
+    )  # fmt: skip
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target, keep=engine.keep)
     clock = Clock(time.perf_counter() - began, engine.source_bytes)
     return advance(state, statistics, options, clock), statistics

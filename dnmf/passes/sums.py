@@ -40,11 +40,11 @@ class RunningSums:
         largest = B.max(axis=0)[: self._rank].astype(np.float64)  # 0 where unit is
         self._peaks = np.maximum(self._peaks, largest / np.where(largest > 0, unit[: self._rank], 1.0))
 
-    def add(self, block: Rows, W: np.ndarray) -> None:
-        """Add rows of A and their rows of W (rows, padded rank)."""
+    def add(self, block: Rows, W: np.ndarray, *, signed: bool = False) -> None:
+        """Add rows of A and their rows of W (rows, padded rank), which may be `signed`."""
         wide = W.astype(np.float64)
         self._G += wide.T @ wide
-        self._s += wide.sum(axis=0)
+        self._s += (np.abs(wide) if signed else wide).sum(axis=0)
         W = W.astype(self._recent.dtype, copy=False)
         if not isinstance(block, np.ndarray):
             fold_csr(block.data, block.indices, block.indptr, W, self._recent)

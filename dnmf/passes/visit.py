@@ -15,7 +15,7 @@ from dnmf.kernels.products import cross_csr, cross_dense, residual_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
-from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projection, Work
+from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projection, Work, keep_largest
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums, given_rows
@@ -63,7 +63,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         for (start, stop), rows, waited_s in read_ahead(source, group):
             began = time.perf_counter()
             if work.check:
-                total.squares += check_rows(source, start, rows, work.dtype)
+                total.squares += check_rows(source, start, rows, work.dtype, signed=work.signed)
             for low, block in cut_blocks(rows):
                 at = start + low
                 if given is not None:
@@ -116,7 +116,7 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
         if number == 0 and residual is not None:
             residual += residual_dense(np.asarray(block), W, problem.HT.T)
         W *= problem.unit
-        sums[number].add(block, W)
+        sums[number].add(block, W, signed=problem.free)
         if number == 0 and out is not None:
             rows = W[:, : problem.rank].copy()
             out.write(at, rows if work.scale is None else normalize_columns(rows, work.scale))
@@ -143,8 +143,13 @@ def solve_block(B: np.ndarray, problem: Problem) -> np.ndarray:
         B -= B.dtype.type(problem.l1) * problem.unit
     start = aligned_zeros(B.shape, B.dtype)
     cross_dense(B, problem.inverse, start)  # BLAS would let a row's last bits depend on how many rows there are
-    X, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS)
-    if not np.isfinite(violation):
+    if problem.free or problem.alone:
+        X = start if problem.free else keep_largest(B, problem.rank)
+        finite = bool(np.isfinite(X).all())
+    else:
+        X, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS, problem.upper)
+        finite = bool(np.isfinite(violation))
+    if not finite:
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
     return X
 
@@ -168,8 +173,10 @@ def cross(block: Rows, HT: np.ndarray) -> np.ndarray:
     return B
 
 
-def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:
+def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64", *, signed: bool = False) -> float:
     """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
+
+    Values that may be `signed` are not asked to be non-negative.
 
     Raises
     ------
@@ -179,12 +186,13 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
     flat = np.ascontiguousarray(values).reshape(-1)
-    squares, first_bad, bad = scan_values(as_kernels_read(flat))
+    sizes = np.abs(flat) if signed else flat
+    squares, first_bad, bad = scan_values(as_kernels_read(sizes))
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
-    if squares > SQUARES[dtype][1] or (squares == 0 and flat.any()):
+    if squares > SQUARES[dtype][1] or (squares == 0 and sizes.any()):
         raise InputError(
-            f"{source.address}: holds values up to {float(flat.max()):.3g}, whose products overflow or vanish in "
+            f"{source.address}: holds values up to {float(sizes.max()):.3g}, whose products overflow or vanish in "
             f"{dtype}; rescale the values{' or use dtype=float64' if dtype == 'float32' else ''}"
         )
     if not isinstance(rows, np.ndarray):
@@ -196,7 +204,7 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -
                 "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
             )
     if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
-        squares = scan_values(flat.astype(dtype))[0]  # of the values the products are made of
+        squares = scan_values(sizes.astype(dtype))[0]  # of the values the products are made of
     return float(squares)
 
 
