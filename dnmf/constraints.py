@@ -62,7 +62,9 @@ class Guides(NamedTuple):
     Attributes
     ----------
     W : ndarray (m, held) or None
-        The given columns of W.
+        The given columns of W, their absolute values summing to one: H carries their scale.
+    W_sums : ndarray (held,) or None
+        What they were divided by for that.
     H : ndarray (held, n) or None
         The given rows of H. They are in the first H, and stay.
     target : ndarray (k, n) or None
@@ -72,13 +74,14 @@ class Guides(NamedTuple):
     """
 
     W: np.ndarray | None = None
+    W_sums: np.ndarray | None = None
     H: np.ndarray | None = None
     target: np.ndarray | None = None
     laplacian: Any = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for a checkpoint."""
-        named = {"guide_W": self.W, "guide_H": self.H, "guide_target": self.target}
+        named = {"guide_W": self.W, "guide_W_sums": self.W_sums, "guide_H": self.H, "guide_target": self.target}
         if self.laplacian is not None:
             parts = self.laplacian.tocsr()
             named |= {"graph_data": parts.data, "graph_indices": parts.indices, "graph_indptr": parts.indptr}
@@ -92,7 +95,8 @@ class Guides(NamedTuple):
             n = len(arrays["graph_indptr"]) - 1
             parts = (arrays["graph_data"], arrays["graph_indices"], arrays["graph_indptr"])
             laplacian = scipy.sparse.csr_array(parts, shape=(n, n))
-        return cls(arrays.get("guide_W"), arrays.get("guide_H"), arrays.get("guide_target"), laplacian)
+        W, W_sums, H, target = (arrays.get(f"guide_{name}") for name in ("W", "W_sums", "H", "target"))
+        return cls(W, W_sums, H, target, laplacian)
 
 
 NO_LIMITS, NO_GUIDES = Limits(), Guides()
@@ -183,7 +187,16 @@ class Constraints:
         )
         if transposed:
             W, H = (None if values is None else np.ascontiguousarray(values.T) for values in (H, W))
-        return Guides(W, H, target, None if self.graph is None else _laplacian(self.graph))
+        W, W_sums = (None, None) if W is None else _with_columns_of_one(W)
+        return Guides(W, W_sums, H, target, None if self.graph is None else _laplacian(self.graph))
+
+
+def _with_columns_of_one(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`W` with columns whose absolute values sum to one, and the sums they were divided by."""
+    sums = np.abs(W).sum(axis=0, dtype=np.float64)
+    if not sums.all():
+        raise InputError("constraints: a given component is zero everywhere")
+    return (W / sums).astype(W.dtype), sums
 
 
 def _check_shape(name: str, values: Any, wanted: tuple[int, int], fewer: str = "") -> None:

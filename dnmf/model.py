@@ -114,7 +114,7 @@ class Model:
         """How often the data was read, in multiples of its size, the start included."""
         return self.history[-1].reads
 
-    def transform(self, data: Any, *, out: str | Path | None = None, client: Any = None,
+    def transform(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
                   memory_limit: Any = None) -> Any:  # fmt: skip
         """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
 
@@ -124,6 +124,8 @@ class Model:
         ----------
         data : anything :func:`dnmf.open_source` takes
             (rows, n) with the columns of the fit.
+        fixed_W : array (rows, f), optional
+            The first columns of W of these rows, where the fit was given those of its own (Constraints).
         out : path, optional
             Where the workers write the result as a Zarr array; in memory otherwise.
         client, memory_limit
@@ -142,10 +144,10 @@ class Model:
         """
         from dnmf.sources.dask_array import as_dask_array
 
-        values = self.solve(data, out=out, client=client, memory_limit=memory_limit)
+        values = self.solve(data, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit)
         return as_dask_array(values, _chunk_rows(values))
 
-    def solve(self, data: Any, *, out: str | Path | None = None, client: Any = None,
+    def solve(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
               memory_limit: Any = None) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
         if "://" in str(out):
@@ -156,7 +158,7 @@ class Model:
         place = None if out is None else str(Path(out).absolute())
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
-                source, executor, self.options, fixed=self.fixed, out=place,
+                source, executor, self.options, fixed=self.fixed(source, fixed_W), out=place,
                 memory_bytes=parse_bytes(memory_limit),
             )  # fmt: skip
 
@@ -172,17 +174,37 @@ class Model:
         self._check_columns(source)
         return by_rows(source)
 
-    @property
-    def fixed(self) -> Fixed:
-        """What other rows are solved with; a component that is dead in W takes no part."""
+    def fixed(self, source: Source, fixed_W: Any = None) -> Fixed:
+        """Return what the rows of `source` are solved with; a component that is dead in W takes no part.
+
+        Raises
+        ------
+        InputError
+            Columns of W that were given to the fit are not given here, or have the wrong shape.
+        """
+        held, given = self.options.limits.held[0], None
+        if held or fixed_W is not None:
+            wanted = (source.shape[0], held)
+            if fixed_W is None or np.shape(fixed_W) != wanted:
+                found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"
+                raise InputError(
+                    f"{source.address}: the fit was given the first {held} columns of W; for other rows give theirs, "
+                    f"fixed_W of shape {wanted} ({found})"
+                )
+            given = (np.asarray(fixed_W, np.float64) / self.w_scale[:held]).astype(self.options.dtype)
         factor = np.where(self.w_scale > 0, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
-        return Fixed(factor, self.terms, self.w_scale)
+        return Fixed(factor, self.terms, self._scale_of_rows(), given)
 
     @property
     def weights(self) -> np.ndarray:
-        """``d / (w_scale · h_scale)`` (k,): by how much the diagonal differs from that of the factors as solved."""
-        scale = self.w_scale * self.h_scale
+        """By how much the diagonal differs from that of the factors as rows are solved with them (k,)."""
+        scale = self._scale_of_rows() * self.h_scale
         return np.divide(self.d, scale, out=np.zeros_like(self.d), where=scale > 0)
+
+    def _scale_of_rows(self) -> np.ndarray:
+        """What a solution is divided by; the columns that are given have been divided before."""
+        given = np.arange(self.rank) < self.options.limits.held[0]
+        return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -243,6 +265,9 @@ class Model:
             raise InputError(f"order={order.tolist()}: give each component, 0 to {self.rank - 1}, once")
         if np.array_equal(order, own):
             return self
+        held = self.options.limits.held[0]
+        if not np.array_equal(order[:held], own[:held]):
+            raise InputError(f"order={order.tolist()}: the first {held} components have their W given and stay first")
         stored = order.astype(np.intp) if self.order is None else self.order[order]
         return replace(
             self, d=self.d[order], H=self.H[order], h_scale=self.h_scale[order], w_scale=self.w_scale[order], path=None,

@@ -181,8 +181,14 @@ class Run:
         """
         options = self.options
         options.penalty.check_guides(constraints.graph is not None, constraints.target_H is not None)
-        transposed = self.engine.source.transposed
-        return constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
+        source, executor = self.engine.source, self.engine.executor
+        guides = constraints.guides(self.shape, options.rank, transposed=source.transposed, dtype=options.dtype)
+        if executor.remote and guides.W is not None and guides.W.nbytes > MOST_GATHERED_BYTES:
+            raise BudgetError(
+                f"constraints: {format_bytes(guides.W.nbytes)} of given columns would travel to the workers in every "
+                f"pass (at most {format_bytes(MOST_GATHERED_BYTES)} may)"
+            )
+        return guides
 
     def begin_store(self, store: checkpoint.Store) -> None:
         """Commit to `store` from now on; a run there that never finished its first pass is begun anew.

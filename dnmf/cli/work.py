@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import NUMBER_OR_PAIR
 from dnmf.cli.output import Output, current_output, output_options
+from dnmf.cli.regularization import regularization_options
 from dnmf.cli.texts import model_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback
@@ -69,11 +69,7 @@ def watched(
 @click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change.")
 @click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
               help="What happens to components that a penalty in the objective makes worse than nothing.")  # fmt: skip
-@click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 penalty on both factors, or on W,H.")
-@click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 penalty on both factors, or on W,H.")
-@click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute"]),
-              default="relative", show_default=True, help="Units of the penalties.")  # fmt: skip
-@click.option("--no-diagonal", is_flag=True, help="Leave the scale of components to itself: to see what goes wrong.")
+@regularization_options
 @KEEP
 @MISSING
 @work_options
@@ -85,11 +81,9 @@ def fit(source: str, store: str, where: Where, missing_chunks: str, **given: Any
     it after the pass in hand.
     """
     from dnmf.api import fit as fit_model
-    from dnmf.penalty import Penalty
     from dnmf.sources import open_source
 
-    diagonal, given["extrapolate"] = not given.pop("no_diagonal"), not given.pop("no_extrapolate")
-    given["penalty"] = Penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"), diagonal)
+    given["extrapolate"] = not given.pop("no_extrapolate")
     output = current_output()
     opened = open_source(absolute(source), missing_chunks=missing_chunks)
     with watched(store, where, output) as (client, callbacks):

@@ -34,11 +34,14 @@ class Fixed(NamedTuple):
         What the penalty does to its normal equations.
     scale : ndarray (k,)
         What a solution is divided by to become a row of W.
+    given : ndarray (rows, f) or None
+        The first columns of W, where they are given.
     """
 
     factor: np.ndarray
     terms: Terms
     scale: np.ndarray
+    given: np.ndarray | None = None
 
 
 def solve_other_rows(
@@ -71,7 +74,7 @@ def solve_other_rows(
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
     try:
-        statistics = run_pass(executor, source, plan, work, target=out or "")
+        statistics = run_pass(executor, source, plan, work, given=fixed.given, target=out or "")
     except BaseException:
         if out is not None:  # rows that were not written would read as zeros
             remove_array(out)
@@ -92,7 +95,7 @@ def measure_other_rows(
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
     work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
-    statistics = run_pass(executor, source, plan, work)
+    statistics = run_pass(executor, source, plan, work, given=fixed.given)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
     loss = measure(sums, H, statistics.squares, Penalty(), statistics.residual).loss
     return max(0.0, 2 * (loss - gain_of_diagonal(sums, H, weights))), statistics.squares
@@ -109,7 +112,8 @@ def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes:
 
 def _problem(fixed: Fixed, options: FitOptions) -> Problem:
     with one_blas_thread():
-        return make_problem(fixed.factor.astype(options.dtype), fixed.terms, signed=options.limits.is_free("H"))
+        held, signed = 0 if fixed.given is None else fixed.given.shape[1], options.limits.is_free("H")
+        return make_problem(fixed.factor.astype(options.dtype), fixed.terms, signed=signed, held=held)
 
 
 def by_rows(source: Source) -> Source:

@@ -76,10 +76,11 @@ def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | N
 def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Factors:
     H, h_scale = normalize_rows(before.factor)
     d = sums.s * h_scale
+    w_scale = with_given(sums.s, before.guides.W_sums)
     if fits_diagonal(options.penalty):
         d = d * fit_diagonal(sums, before.factor)[0]
     terms = terms_for_W(options.penalty, before.factor, before.peak, options.limits)
-    return Factors(W, d, H, h_scale, sums.s, terms)
+    return Factors(W, d, H, h_scale, w_scale, terms)
 
 
 def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitOptions) -> Factors:
@@ -87,7 +88,16 @@ def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitO
     scale, limits = column_scale(sums, options.penalty), options.limits
     _, of_rows = normalize_rows(solve_H(sums, before.factor, options.penalty, limits=limits, guides=before.guides))
     terms = terms_for_H(sums, options.penalty, scale, limits)
-    return replace(factors, h_scale=sums.s / scale, w_scale=of_rows, terms=terms)
+    h_scale = sums.s / scale
+    if before.guides.H is not None:  # rows of the others come with their scale, those that are given without
+        of_rows = with_given(of_rows, np.abs(before.guides.H).sum(axis=1, dtype=np.float64))
+        h_scale = with_given(h_scale, sums.s[: limits.held[1]])
+    return replace(factors, h_scale=h_scale, w_scale=of_rows, terms=terms)
+
+
+def with_given(scale: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+    """Return a scale (k,) with that of the components that are given in its place."""
+    return scale if given is None else np.concatenate([given, scale[len(given) :]])
 
 
 def _collected(statistics: Statistics) -> np.ndarray:

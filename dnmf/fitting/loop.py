@@ -57,11 +57,14 @@ def one_pass(engine: Engine, state: State, options: FitOptions, target: str | No
     began = time.perf_counter()
     terms = terms_for_W(options.penalty, state.factor, state.peak, options.limits)
     signed = options.limits.is_free("H")
-    problem = make_problem(state.factor, terms, signed=signed, peaks=options.penalty.needs_peak)
+    held = options.limits.held[0]
+    problem = make_problem(state.factor, terms, signed=signed, held=held, peaks=options.penalty.needs_peak)
     work = Work(
         (problem,), options.dtype, check=state.squares < 0, residual=target is not None,
         signed=bool(options.limits.free),
     )  # fmt: skip
-    statistics = run_pass(engine.executor, engine.source, engine.plan, work, target=target, keep=engine.keep)
+    statistics = run_pass(
+        engine.executor, engine.source, engine.plan, work, given=state.guides.W, target=target, keep=engine.keep
+    )
     clock = Clock(time.perf_counter() - began, engine.source_bytes)
     return advance(state, statistics, options, clock), statistics

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, Guides, Limits, without_bounds
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits, without_bounds
 from dnmf.errors import InputError
 from dnmf.fitting.balance import balances, start_scale
+from dnmf.fitting.columns import solve_H
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, race, sample_rows, with_given_rows
 from dnmf.fitting.sample import Sample, affordable_rows
@@ -26,7 +27,7 @@ def start_from_H(engine: Engine, H: np.ndarray, options: FitOptions, guides: Gui
     """Return a given H (k, n), rows brought to sum one where scale is free, else balanced."""
     H = with_given_rows(np.asarray(H, dtype=options.dtype), guides)
     if options.penalty.diagonal and not options.penalty.in_objective:
-        H = normalize_rows(H)[0]
+        H = normalize_rows(H, options.limits.held[0])[0]
     if not needs_sample(options):
         return Begun(H)
     rows, bytes_read = _small_sample(engine, options)
@@ -36,7 +37,9 @@ def start_from_H(engine: Engine, H: np.ndarray, options: FitOptions, guides: Gui
 
 def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
     """Return the H that is best for a given W (m, k), which takes one read."""
-    W = np.ascontiguousarray(W, dtype=options.dtype)
+    W = np.array(W, dtype=options.dtype)
+    if guides.W is not None:
+        W[:, : guides.W.shape[1]] = guides.W
     work = Work((), options.dtype, check=True, rank=options.rank, signed=bool(options.limits.free))
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W)
     sums, bytes_read = statistics.models[0], statistics.bytes_read
@@ -59,7 +62,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
 def start_at_random(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
     """Return H (k, n) uniform in [0, 1)."""
     H = np.random.default_rng(options.seed).random((options.rank, engine.source.shape[1]))
-    return start_from_H(engine, H, options, guides)
+    return with_held_columns(start_from_H(engine, H, options, guides), engine, options, guides)
 
 
 def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
@@ -69,7 +72,21 @@ def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_G
     """
     raced = race_on_sample(engine, options, guides)
     begun = settled(raced.H, raced.engine, engine, options, guides)
-    return begun._replace(bytes_read=raced.bytes_read + begun.bytes_read)
+    return with_held_columns(begun._replace(bytes_read=raced.bytes_read + begun.bytes_read), engine, options, guides)
+
+
+def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides: Guides) -> Begun:
+    """Return a start whose first rows of H are the best for the columns of W that are given, which takes a read."""
+    if guides.W is None:
+        return begun
+    held = guides.W.shape[1]
+    work = Work((), options.dtype, check=begun.squares < 0, rank=held, signed=bool(options.limits.free))
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=guides.W)
+    limits = replace(NO_LIMITS, free=options.limits.free)
+    of_held = solve_H(statistics.models[0], begun.H[:held], Penalty(scale="objective"), limits=limits)
+    squares = statistics.squares if begun.squares < 0 else begun.squares
+    H = np.concatenate([of_held, begun.H[held:]])
+    return begun._replace(H=H, bytes_read=begun.bytes_read + statistics.bytes_read, squares=squares)
 
 
 class Raced(NamedTuple):
@@ -141,7 +158,7 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, gu
     problem = make_problem(H, Terms(free=limits.is_free("W")), signed=limits.is_free("H"), peaks=penalty.needs_peak)
     sums = run_pass(rows.executor, rows.source, rows.plan, Work((problem,), options.dtype)).models[0]
     if penalty.needs_peak:
-        return begun._replace(peak=float(sums.peaks.max()))
+        return begun._replace(peak=float(sums.peaks[limits.held[0] :].max(initial=0)))
     of_H = np.ones(len(H))
     if balances(penalty):
         _, of_H = start_scale(penalty, sums.times(engine.source.shape[0] / rows.source.shape[0]), H, guides)

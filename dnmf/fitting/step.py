@@ -122,6 +122,7 @@ def _balanced(plain: np.ndarray, state: State, sums: ModelSums, options: FitOpti
     if not balances(options.penalty):
         return plain, state.plain
     t = balance(sizes_of(options.penalty, sums, plain, state.guides))
+    t[: options.limits.held[0]] = 1.0
     of_W, of_H = options.limits.upper
     t = t if of_W == np.inf else np.minimum(t, 1.0)
     t = t if of_H == np.inf else np.maximum(t, plain.max(axis=1, initial=0) / of_H)
@@ -204,7 +205,7 @@ def _extrapolate(state: State, plain: np.ndarray, options: FitOptions) -> State:
     return replace(
         state,
         plain=plain,
-        H=H if options.penalty.in_objective else normalize_rows(H)[0],
+        H=H if options.penalty.in_objective else normalize_rows(H, options.limits.held[0])[0],
         extrapolated=True,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
         most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),

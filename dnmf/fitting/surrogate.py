@@ -26,7 +26,7 @@ from dnmf.fitting.race import (
     run_stages,
     work_of_alternation,
 )
-from dnmf.fitting.start import Raced, most_starts, race_on_sample, settled, unhindered
+from dnmf.fitting.start import Raced, most_starts, race_on_sample, settled, unhindered, with_held_columns
 from dnmf.fitting.state import Begun
 from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
@@ -70,7 +70,8 @@ def start_from_surrogate(engine: Engine, options: FitOptions, guides: Guides = N
     H = _alternated(Y, C, raced, engine, options, guides)
     H = np.where(H.any(axis=1, keepdims=True), H, raced.H)  # a component that died here may live on all of A
     begun = settled(H, raced.engine, engine, options, guides)
-    return begun._replace(bytes_read=bytes_read + begun.bytes_read, squares=statistics.squares)
+    begun = begun._replace(bytes_read=bytes_read + begun.bytes_read, squares=statistics.squares)
+    return with_held_columns(begun, engine, options, guides)
 
 
 def directions(raced: Raced, options: FitOptions, n_rows: int) -> np.ndarray:

@@ -45,7 +45,7 @@ def terms_of(penalty: Penalty, side: str, diagonal: np.ndarray, peak: float, lim
 
 def terms_for_W(penalty: Penalty, H: np.ndarray, peak: float, limits: Limits = NO_LIMITS) -> Terms:
     """Return the terms of the pass that is made with `H` (k, n); `peak` is what the pass before noted."""
-    wide = H.astype(np.float64, copy=False)
+    wide = H[limits.held[0] :].astype(np.float64, copy=False)  # nothing is solved for the others
     return terms_of(penalty, "W", np.einsum("ij,ij->i", wide, wide), peak, limits)
 
 

@@ -34,9 +34,13 @@ class Measured:
     alive: int
 
 
-def normalize_rows(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return `H` with rows whose absolute values sum to one (or zero), and the sums it was divided by."""
+def normalize_rows(H: np.ndarray, held: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return `H` with rows whose absolute values sum to one (or zero), and the sums it was divided by.
+
+    The first rows stay as they are where the columns of W that belong to them are `held`: they carry the scale.
+    """
     sums = np.abs(H).sum(axis=1, dtype=np.float64)
+    sums[:held] = 1.0
     return H / np.where(sums > 0, sums, 1.0).astype(H.dtype)[:, None], sums
 
 
@@ -112,4 +116,4 @@ def update_H(
 ) -> np.ndarray:  # fmt: skip
     """Return the next H (k, n): that of :func:`solve_H`, its rows brought to sum one where scale is free."""
     updated = solve_H(sums, H, penalty, limits=limits, guides=guides, scaled=scaled, tolerance=tolerance)
-    return normalize_rows(updated)[0] if penalty.diagonal and not penalty.in_objective else updated
+    return normalize_rows(updated, limits.held[0])[0] if penalty.diagonal and not penalty.in_objective else updated

@@ -87,6 +87,10 @@ class Problem:
         Whether w may be negative: the solution is then where the solver would start, and `inverse` is exact.
     alone : bool
         Whether each w has one entry, that of its largest right-hand side.
+    held : int
+        How many of the first components have their columns of W given.
+    rest : Problem or None
+        For the other components, where some are held; its right-hand sides come from this one's.
     peaks : bool
         Whether the pass notes the largest right-hand side ``Ha`` of each component.
     """
@@ -100,6 +104,8 @@ class Problem:
     upper: np.ndarray | None = None
     free: bool = False
     alone: bool = False
+    held: int = 0
+    rest: "Problem | None" = None
     peaks: bool = False
 
     @property
@@ -109,7 +115,7 @@ class Problem:
 
 
 def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None = None, *,
-                 signed: bool = False, peaks: bool = False) -> Problem:  # fmt: skip
+                 signed: bool = False, held: int = 0, peaks: bool = False) -> Problem:  # fmt: skip
     """Return the problem of the rows of A for a fixed `H` (k, n); its dtype is that of the computation.
 
     Raises
@@ -121,17 +127,26 @@ def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None
         raise InputError(f"H holds a NaN, an infinity{'' if signed else ' or a negative value'}")
     wide = H.astype(np.float64)
     Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if terms.kills else terms.edit_gram(wide @ wide.T))
-    dtype, width = H.dtype, padded(len(H))
+    HT = pad_columns(H.T * unit.astype(H.dtype))
+    tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
+    problem = replace(_problem_of(HT, Q, unit, terms, tolerance), held=held, peaks=peaks)
+    if not held:
+        return problem
+    rest = _problem_of(HT[:0, : padded(len(H) - held)], Q[held:, held:], unit[held:], terms, tolerance)
+    return replace(problem, rest=rest)
+
+
+def _problem_of(HT: np.ndarray, Q: np.ndarray, unit: np.ndarray, terms: Terms, tolerance: float) -> Problem:
+    dtype, width = HT.dtype, padded(len(Q))
     inverse = (
         np.linalg.pinv(Q, hermitian=True) if terms.free
         else np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
     )  # fmt: skip
     return Problem(
-        pad_columns(H.T * unit.astype(dtype)), Q.astype(dtype),
+        HT, Q.astype(dtype),
         _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
-        0.0 if terms.kills else float(terms.l1),
-        TOLERANCE[str(dtype)] if tolerance is None else tolerance,
-        in_units_of(terms.upper, unit, dtype), terms.free, terms.alone, peaks,
+        0.0 if terms.kills else float(terms.l1), tolerance,
+        in_units_of(terms.upper, unit, dtype), terms.free, terms.alone,
     )  # fmt: skip
 
 

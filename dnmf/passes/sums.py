@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnmf.kernels.padding import aligned_zeros, pad_columns, padded
+from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import fold_csr, fold_dense
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.source import Rows
@@ -35,9 +35,13 @@ class RunningSums:
         self._terms = self._rows = 0
         self._peaks = np.zeros(rank)
 
-    def note_peaks(self, B: np.ndarray, unit: np.ndarray) -> None:
-        """Note the largest right-hand sides among rows of B (rows, padded k), which were multiplied by `unit`."""
+    def note_peaks(self, B: np.ndarray, unit: np.ndarray, held: int) -> None:
+        """Note the largest right-hand sides among rows of B (rows, padded k), which were multiplied by `unit`.
+
+        Those of the first components do not count where these are `held`: nothing is solved for them.
+        """
         largest = B.max(axis=0)[: self._rank].astype(np.float64)  # 0 where unit is
+        largest[:held] = 0
         self._peaks = np.maximum(self._peaks, largest / np.where(largest > 0, unit[: self._rank], 1.0))
 
     def add(self, block: Rows, W: np.ndarray, *, signed: bool = False) -> None:
@@ -72,8 +76,3 @@ class RunningSums:
         k = self._rank
         P = np.ascontiguousarray(self._total[:, :k])
         return ModelSums(self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks)
-
-
-def given_rows(W: np.ndarray, dtype: str) -> np.ndarray:
-    """Return rows of W that were given, as :meth:`RunningSums.add` takes them."""
-    return pad_columns(np.asarray(W, dtype=dtype))

@@ -10,7 +10,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.nnls import solve_rows
-from dnmf.kernels.padding import aligned_zeros
+from dnmf.kernels.padding import aligned_zeros, pad_columns
 from dnmf.kernels.products import cross_csr, cross_dense, residual_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
@@ -18,7 +18,7 @@ from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
 from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projection, Work, keep_largest
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.sums import RunningSums, given_rows
+from dnmf.passes.sums import RunningSums
 from dnmf.plan import Group
 from dnmf.sources.source import Rows, Source
 
@@ -40,8 +40,8 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         The panels to visit.
     work : Work
         What to do with their rows.
-    given : ndarray (rows of the group, k), optional
-        Rows of W to use as they are, instead of solving for them.
+    given : ndarray (rows of the group, k or fewer), optional
+        Rows of W to use as they are, instead of solving for them; with problems, the columns that these hold.
     target : str, optional
         Where the rows of W (of the first model) or those drawn from a projection go: a path of a Zarr array, or
         ``""`` for the statistics' `kept`.
@@ -66,11 +66,12 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
                 total.squares += check_rows(source, start, rows, work.dtype, signed=work.signed)
             for low, block in cut_blocks(rows):
                 at = start + low
-                if given is not None:
-                    first = at - group.start
-                    sums[0].add(block, given_rows(given[first : first + count_rows(block)], work.dtype))
+                first = at - group.start
+                known = None if given is None else given[first : first + count_rows(block)].astype(work.dtype)
+                if known is not None and not work.problems:
+                    sums[0].add(block, pad_columns(known))
                 else:
-                    total.residual = _visit_block(block, work, sums, total.residual, out=out, at=at)
+                    total.residual = _visit_block(block, work, sums, total.residual, out=out, at=at, known=known)
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
             total.bytes_from_memory += source.bytes_from_memory(start, stop, rows)
@@ -102,7 +103,7 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
 
 
 def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: float | None, *, out: RowsOut | None,
-                 at: int) -> float | None:  # fmt: skip
+                 at: int, known: np.ndarray | None) -> float | None:  # fmt: skip
     """Solve the rows of a block for every model and add them to its sums; return the residual with theirs."""
     if work.projection is not None:
         _project_block(block, work.projection, sums[0], out, at)
@@ -111,11 +112,13 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: flo
     for number, problem in enumerate(work.problems):
         B = cross(block, problem.HT)
         if problem.peaks:
-            sums[number].note_peaks(B, problem.unit)
-        W = solve_block(B, problem)
+            sums[number].note_peaks(B, problem.unit, problem.held)
+        W = solve_block(B, problem) if known is None else _solve_rest(B, problem, known)
         if number == 0 and residual is not None:
             residual += residual_dense(np.asarray(block), W, problem.HT.T)
         W *= problem.unit
+        if known is not None:
+            W[:, : problem.held] = known
         sums[number].add(block, W, signed=problem.free)
         if number == 0 and out is not None:
             rows = W[:, : problem.rank].copy()
@@ -151,6 +154,19 @@ def solve_block(B: np.ndarray, problem: Problem) -> np.ndarray:
         finite = bool(np.isfinite(violation))
     if not finite:
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
+    return X
+
+
+def _solve_rest(B: np.ndarray, problem: Problem, known: np.ndarray) -> np.ndarray:
+    """Return what :func:`solve_block` does, where the first components of each row are known."""
+    held, rank, rest = problem.held, problem.rank, problem.rest
+    assert rest is not None, "rows of W were given for a problem that holds none"
+    X, R = aligned_zeros(B.shape, B.dtype), aligned_zeros((len(B), len(rest.unit)), B.dtype)
+    unit = problem.unit[:held]
+    X[:, :held] = np.divide(known, unit, out=np.zeros_like(known), where=unit > 0)
+    cross_dense(np.ascontiguousarray(X[:, :held]), pad_columns(problem.Q[:held, held:]), R)
+    np.subtract(B[:, held:rank], R[:, : rank - held], out=R[:, : rank - held])
+    X[:, held:rank] = solve_block(R, rest)[:, : rank - held]
     return X
 
 

@@ -19,6 +19,7 @@ RANK = 4
 rng = np.random.default_rng(5)
 CHAIN = scipy.sparse.diags_array([np.ones(79), np.ones(79)], offsets=[-1, 1])
 GIVEN_H = rng.random((2, 80)) * (rng.random((2, 80)) < 0.3)
+GIVEN_W = rng.random((600, 2)) * (rng.random((600, 2)) < 0.3)
 TARGET = np.where(np.arange(RANK)[:, None] == 1, np.nan, rng.random((RANK, 80)))
 
 
@@ -37,11 +38,15 @@ CASES = {
     "smooth": (objective(smooth=0.5, l2=(0.2, 0)), Constraints(graph=CHAIN)),
     "fixed-H": (Penalty(), Constraints(fixed_H=GIVEN_H)),
     "fixed-H-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_H=GIVEN_H)),
+    "fixed-W": (Penalty(), Constraints(fixed_W=GIVEN_W)),
+    "fixed-W-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_W=GIVEN_W)),
+    "fixed-both": (Penalty(), Constraints(fixed_W=GIVEN_W[:, :1], fixed_H=np.vstack([GIVEN_H, GIVEN_H[:1]]))),
     "target": (objective(target=0.5, l1=(0.05, 0)), Constraints(target_H=TARGET)),
     "relative-angular": (Penalty(angular=0.3), None),
     "relative-smooth": (Penalty(smooth=0.3), Constraints(graph=CHAIN)),
     "relative-target": (Penalty(target=0.3), Constraints(target_H=TARGET)),
     "relative-fixed": (Penalty(l1=0.05), Constraints(fixed_H=GIVEN_H)),
+    "relative-fixed-W": (Penalty(l1=0.05, l2=0.1), Constraints(fixed_W=GIVEN_W)),
     "relative-free-W": (Penalty(l2=0.3), Constraints(free="W")),
 }
 RULES = [name for name in CASES if name.startswith("relative")]
@@ -63,7 +68,9 @@ def fitted(A, name, **options):
 
 
 def factors_of(model):
-    return model.read_W() * model.w_scale, model.h_scale[:, None] * model.H
+    """Those of A ≈ WH; the scale of a component whose W was given is in H."""
+    given = np.arange(model.rank) < model.options.limits.held[0]
+    return model.read_W() * np.where(given, 1.0, model.w_scale), model.h_scale[:, None] * model.H
 
 
 def dense_objective(A, W, H, penalty, constraints):
@@ -112,6 +119,8 @@ def test_no_step_nearby_is_better(name, planted, signed):
             X = X if limits.is_free(side) else np.clip(X, 0, limits.upper["WH".index(side)])
             if side == "H":
                 X[: limits.held[1]] = H[: limits.held[1]]
+            else:
+                X[:, : limits.held[0]] = W[:, : limits.held[0]]
             moved[side] = X
             assert dense_objective(A, moved["W"], moved["H"], penalty, constraints) >= here * (1 - 1e-7)
 
@@ -120,7 +129,9 @@ def test_no_step_nearby_is_better(name, planted, signed):
 def test_rows_of_the_fit_are_transformed_to_W(name, planted, signed):
     A = data_of(name, planted, signed)
     model = fitted(A, name, max_passes=8)
-    np.testing.assert_allclose(model.transform(A).compute(), model.read_W(), atol=1e-9)
+    constraints = CASES[name][1] or Constraints()
+    again = model.transform(A, fixed_W=constraints.fixed_W).compute()
+    np.testing.assert_allclose(again, model.read_W(), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -207,6 +218,50 @@ def test_a_graph_makes_neighbours_alike(planted):
 def test_given_rows_of_H_stay(name, planted):
     model = fitted(planted, name, max_passes=20)
     np.testing.assert_allclose(model.H[:2], GIVEN_H / GIVEN_H.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["fixed-W", "fixed-W-penalized", "relative-fixed-W"])
+def test_given_columns_of_W_stay(name, planted):
+    model = fitted(planted, name, max_passes=20)
+    np.testing.assert_allclose(model.read_W()[:, :2], GIVEN_W / GIVEN_W.sum(axis=0), rtol=1e-12)
+    assert model.H[:2].any()
+
+
+def test_a_known_covariate_takes_its_part(planted):
+    """What a batch adds is found in its component, and the others are those of the data without it."""
+    batch = np.arange(600) % 2
+    profile = np.random.default_rng(9).random(80)
+    model = dnmf.fit(planted + np.outer(batch, profile), 6, constraints=Constraints(fixed_W=batch[:, None]),
+                     dtype="float64", tol=1e-9, max_passes=300)  # fmt: skip
+    found = model.H[0] * model.d[0] / batch.sum()
+    assert found @ profile / np.linalg.norm(found) / np.linalg.norm(profile) > 0.98
+
+
+def test_other_rows_need_the_columns_that_were_given(planted):
+    model = fitted(planted, "fixed-W", max_passes=4)
+    with pytest.raises(InputError, match=r"fixed_W of shape \(9, 2\)"):
+        model.transform(planted[:9])
+    with pytest.raises(InputError, match="stay first"):
+        model.reordered([1, 0, 2, 3])
+    np.testing.assert_allclose(
+        model.transform(planted[:9], fixed_W=GIVEN_W[:9]).compute(), model.read_W()[:9], atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", ["fixed-W", "fixed-H", "free-W", "relative-fixed-W", "bounded"])
+def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tmp_path):
+    import anndata
+
+    models = []
+    for kind in (scipy.sparse.csr_matrix, scipy.sparse.csc_matrix):
+        path = tmp_path / f"{kind.__name__}.h5ad"
+        anndata.AnnData(kind(data_of(name, planted, signed))).write_h5ad(path)
+        models.append(fitted(path, name, tol=0, max_passes=3000, H=np.random.default_rng(0).random((RANK, 80))))
+    csr, csc = models
+    assert csc.relative_error == pytest.approx(csr.relative_error, rel=1e-2)
+    given = CASES[name][1]
+    again = csc.transform(data_of(name, planted, signed), fixed_W=given.fixed_W).compute()
+    np.testing.assert_allclose(again, csc.read_W(), atol=1e-5)
 
 
 def test_known_programs_are_found_again(planted):
