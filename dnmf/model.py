@@ -12,10 +12,12 @@ from dnmf import checkpoint
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, solve_other_rows
 from dnmf.fitting.events import PassRecord
+from dnmf.implicit import Implicit, implicit_of
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
+from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
 
 W_CHUNK_ROWS = 65536
@@ -38,6 +40,8 @@ class Model:
         What the solution of a row is divided by to become a row of W.
     terms : Terms
         What the penalty on W came to in numbers: subtracted from the right-hand sides, and added to the Gram matrix.
+    units : (float, float)
+        The strengths of L1 and L2 that leave nothing, where the penalty was given as a fraction of them.
     history : tuple of PassRecord
         One for each pass.
     options : FitOptions
@@ -61,6 +65,7 @@ class Model:
     w_scale: np.ndarray
     options: FitOptions
     terms: Terms = NO_TERMS
+    units: tuple[float, float] = (1.0, 1.0)
     history: tuple[PassRecord, ...] = ()
     stop_reason: str = ""
     row_names: np.ndarray | None = None
@@ -80,6 +85,22 @@ class Model:
     def rank(self) -> int:
         """How many components, k."""
         return len(self.d)
+
+    @property
+    def penalty(self) -> Penalty:
+        """The penalty of the fit, a fraction as the strengths it came to."""
+        penalty = self.options.penalty
+        return penalty.times(self.units) if penalty.scale == "fraction" else penalty
+
+    @property
+    def implicit_penalty(self) -> Implicit | None:
+        """What the penalty amounts to for the rank-one terms, where it has a closed form; see :mod:`dnmf.implicit`."""
+        return implicit_of(self.penalty)
+
+    @property
+    def alive(self) -> int:
+        """How many components are not zero."""
+        return self.history[-1].alive
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -304,7 +325,8 @@ class Model:
         """The arrays of the model by name, W apart."""
         named = {"row_names": self.row_names, "column_names": self.column_names}
         kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
-        scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms)}
+        scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms),
+                  "units": np.array(self.units)}  # fmt: skip
         return {"d": self.d, "H": self.H, **scales, **kept}
 
     @classmethod
@@ -324,10 +346,15 @@ class Model:
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
             zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
-            FitOptions.from_json(record["options"]), _terms(arrays["terms"]),
+            FitOptions.from_json(record["options"]), _terms(arrays["terms"]), _units(arrays["units"]),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
+
+
+def _units(values: np.ndarray) -> tuple[float, float]:
+    of_l1, of_l2 = values.tolist()
+    return of_l1, of_l2
 
 
 def _terms(values: np.ndarray) -> Terms:

@@ -199,6 +199,21 @@ class Penalty:
                 missing = f"constraints={guide}=…" if strength else f"Penalty({name}=…)"
                 raise InputError(f"penalty {name}={strength}: it needs {missing}; the two go together")
 
+    def __str__(self) -> str:
+        """The strengths in words."""
+        parts = []
+        for name in PAIRS:
+            of_W, of_H = getattr(self, name)
+            label = {"l1": "L1", "l2": "L2"}.get(name, name)
+            if of_W == of_H != 0:
+                parts.append(f"{label} {of_W:g}")
+            else:
+                parts += [f"{label} {x:g} on {side}" for side, x in zip("WH", (of_W, of_H), strict=True) if x]
+        parts += [f"{name} {getattr(self, name):g} on H" for name in ON_H if getattr(self, name)]
+        if not parts:
+            return "none" if self.diagonal else "none, scale left alone"
+        return f"{', '.join(parts)} ({self.scale}{'' if self.diagonal else ', scale left alone'})"
+
     def swapped(self) -> "Penalty":
         """The same penalty with the roles of W and H exchanged, for a matrix used as its transpose."""
         return replace(self, **{name: getattr(self, name)[::-1] for name in PAIRS})

@@ -306,7 +306,7 @@ class Run:
         source = self.engine.source
         model = Model(
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, self.options, factors.terms,
-            state.history, state.reason,
+            state.units, state.history, state.reason,
             source.row_names(), source.column_names(), place, source.address,
         )  # fmt: skip
         if not source.transposed:

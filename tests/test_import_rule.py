@@ -11,7 +11,7 @@ ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums"},
     {"penalty", "constraints"},
-    {"options", "kernels"},
+    {"options", "kernels", "implicit"},
     {"sources"},
     {"memory", "conversion"},
     {"plan"},

@@ -104,7 +104,9 @@ def measure_other_rows(
 def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes: int | None, *, kept: bool) -> Plan:
     n_rows, n_columns = source.shape
     shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=n_rows if kept else 0)
-    machine = executor.machine(memory_bytes, Kernels.of(source, options.rank, options.dtype))
+    machine = executor.machine(
+        memory_bytes, Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
+    )
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     return plan

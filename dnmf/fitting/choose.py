@@ -42,7 +42,7 @@ def plan_with_start(
     BudgetError
         It does not fit.
     """
-    layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype)
+    layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
     shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize, kept_rows=kept_rows)
     machine = executor.machine(memory_bytes, kernels)
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
