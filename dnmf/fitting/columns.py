@@ -26,7 +26,8 @@ def column_scale(sums: ModelSums, penalty: Penalty) -> np.ndarray:
 
 def terms_for_H(sums: ModelSums, penalty: Penalty, scale: np.ndarray, limits: Limits = NO_LIMITS) -> Terms:
     """Return the terms of the update of H for a W whose columns are divided by `scale` (k,)."""
-    peak = float((sums.P.max(axis=0, initial=0) / scale).max(initial=0))
+    measured = penalty.scale == "relative" and penalty.l1[1] > 0
+    peak = float((sums.P.max(axis=0, initial=0) / scale).max(initial=0)) if measured else 0.0
     return terms_of(penalty, "H", np.diag(sums.G) / scale**2, peak, limits)
 
 

@@ -91,7 +91,8 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
         return consider_pruning(_with_end(_take_back(_noted(known, record)), options), options)
     updated = update_H(sums, state.factor, options.penalty, limits=limits, guides=guides, tolerance=tolerance)
     plain, before = _balanced(updated, known, sums, options)
-    record = replace(record, change=_change(state.factor, plain))
+    if options.penalty.is_rule:
+        record = replace(record, change=_change(state.factor, plain))
     peak = float(sums.peaks.max(initial=0))
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=peak)
     judged = _judged(moved, worth(sums, state.factor, options.penalty, guides)) if prunes(options) else moved

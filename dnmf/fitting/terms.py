@@ -37,7 +37,7 @@ def terms_of(penalty: Penalty, side: str, diagonal: np.ndarray, peak: float, lim
     """
     at = "WH".index(side)
     l1, l2, angular = penalty.l1[at], penalty.l2[at], penalty.angular[at]
-    if penalty.scale == "relative":
+    if penalty.scale == "relative" and penalty.active:
         mean = _mean_of_living(diagonal)
         l1, l2, angular = (l1 * peak if l1 < 1 else np.inf), _share(l2, mean), _share(angular, mean)
     return Terms(l1, l2, angular, limits.upper[at], limits.is_free(side))
