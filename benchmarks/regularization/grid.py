@@ -156,8 +156,13 @@ def measure(case: Case, model: dnmf.Model, plain: dnmf.Model) -> dict[str, Any]:
     }
 
 
+def to_the_end(_: tuple) -> dict[str, Any]:
+    """Return the options of a fit that runs until nothing changes any more."""
+    return END
+
+
 def study(case: Case, scale: str, fit: str, strengths: Sequence[float], *, kinds: Sequence[str] = KINDS,
-          diagonals: Sequence[bool] = (True,), limits: Callable[[tuple], dict[str, Any]] = lambda key: END,
+          diagonals: Sequence[bool] = (True,), limits: Callable[[tuple], dict[str, Any] | None] = to_the_end,
           ) -> list[Row]:  # fmt: skip
     """Return the rows of all fits; `strengths` begin with 0.
 

@@ -12,13 +12,14 @@ from benchmarks.regularization.reference import l1_path
 from benchmarks.toys import blocks, three_gaussians
 from dnmf.penalty import PenaltyWarning
 
-PATH = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.7, 0.75, 0.78, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 5.2, 6.0, 20.0)
+PATH = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.7, 0.75, 0.78, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 5.2,
+        6.0, 20.0)  # fmt: skip
 PRUNES = ("off", "rule", "refit")
 DEATHS = {"off": (0.735, 1.675, 4.210), "refit": (0.5057, 1.2676, 3.1558)}  # of the reference; where the optimum has
 BEFORE = {"off": (0.7, 1.6, 4.1), "rule": (0.7, 1.2, 3.1), "refit": (0.47, 1.23, 3.12)}  # a little below
 STEP = 0.001
 EXACT = {"dtype": "float64", "tol": 0.0, "max_passes": 5000}
-SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.9, 0.99, 1.0)
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.9, 0.99, 1.0, 1.02)
 MOVES: dict[str, Callable[[float], dict[str, Any]]] = {
     "L1 on both": lambda c: {"l1": (0.3 * c, 0.3 / c)},
     "L2 on both": lambda c: {"l2": (0.3 * c, 0.3 / c)},
@@ -158,14 +159,15 @@ def one_sided() -> list[dict[str, Any]]:
 
 
 def fractions(cases: Sequence[Case], shares: Sequence[float] = SHARES) -> list[dict[str, Any]]:
-    """Return the components alive at shares of the strongest penalty."""
+    """Return the components alive at shares of the strongest penalty, of one component and of those of the case."""
     rows = []
     for case in cases:
         for kind in ("l1", "l2"):
-            alive = []
-            for share in shares:
-                penalty = dnmf.Penalty(**{kind: share}, scale="fraction")
-                seed = next(iter(case.starts))
-                alive.append(case.fit(seed, penalty, tol=1e-6, max_passes=300).history[-1].alive)
-            rows.append({"data": case.name, "kind": kind, "shares": list(shares), "alive": alive})
+            for rank in (1, case.rank):
+                penalties = (dnmf.Penalty(**{kind: share}, scale="fraction") for share in shares)
+                alive = [
+                    dnmf.fit(case.A, rank, penalty=penalty, dtype="float64", tol=1e-6, max_passes=300).history[-1].alive
+                    for penalty in penalties
+                ]
+                rows.append({"data": case.name, "kind": kind, "rank": rank, "shares": list(shares), "alive": alive})
     return rows

@@ -1,6 +1,7 @@
 """The pictures of docs/regularization.md."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,8 @@ from dnmf.plots.figures import TEXT_POINTS, new_figure, picture, tidy, write_leg
 from dnmf.plots.strengths import MEASURES
 
 SHOWN = ("sparsity_W", "relative_error", "cosine_off", "robustness")
+COLOURS = 128
+TICKS = (0.0, 0.001, 0.01, 0.1, 1.0)
 TOY = (0.0, 0.3, 0.6, 0.75, 1.2, 2.0)
 
 
@@ -24,9 +27,19 @@ def draw(record: dict[str, Any], folder: Path) -> list[Path]:
         figures["regularization_absolute"] = along(with_and_without(loose))
     studies = {name: from_table(part["fits"]) for name, part in record["relative"].items() if "fits" in part}
     if studies:
-        figures["regularization_relative"] = along(by_data(studies))
+        figures["regularization_relative"] = on_all_data(studies)
     folder.mkdir(parents=True, exist_ok=True)
-    return [write_whole(folder / f"{name}.png", picture(figure, "png")) for name, figure in figures.items()]
+    return [write_whole(folder / f"{name}.png", few_colours(figure)) for name, figure in figures.items()]
+
+
+def few_colours(figure: Any) -> bytes:
+    """Return a figure as a small PNG: a palette is enough for lines and bands."""
+    from PIL import Image
+
+    content = BytesIO()
+    image = Image.open(BytesIO(picture(figure, "png"))).convert("RGB")
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(content, "png", optimize=True)
+    return content.getvalue()
 
 
 def with_and_without(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -38,13 +51,9 @@ def with_and_without(rows: Sequence[Row]) -> dict[str, list[Row]]:
     }
 
 
-def by_data(studies: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Return the tables of L1 and L2 of each data set, with the diagonal."""
-    return {
-        f"{kind.upper()}, {name}": chosen(rows, kind=kind, diagonal=True)
-        for kind in ("l1", "l2")
-        for name, rows in studies.items()
-    }
+def by_data(studies: dict[str, list[Row]], kind: str) -> dict[str, list[Row]]:
+    """Return the tables of a kind of penalty for each data set, with the diagonal."""
+    return {f"{kind.upper()}, {name}": chosen(rows, kind=kind, diagonal=True) for name, rows in studies.items()}
 
 
 def along(tables: dict[str, list[Row]]) -> Any:
@@ -54,6 +63,7 @@ def along(tables: dict[str, list[Row]]) -> Any:
         plots.path(tables, measure, tidy(axes))
         axes.get_legend().remove()
         axes.set_ylabel("")
+        axes.set_xticks(TICKS)
         axes.set_title(MEASURES[measure], fontsize=10, loc="left")
     for axes in figure.axes[:2]:
         axes.set_xlabel("")
@@ -63,6 +73,22 @@ def along(tables: dict[str, list[Row]]) -> Any:
         fontsize=TEXT_POINTS, color="0.35",
     )  # fmt: skip
     write_legend(figure, *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def on_all_data(studies: dict[str, list[Row]]) -> Any:
+    """Return a figure of four measures on all data, under L1 in the upper row and under L2 in the lower."""
+    figure = new_figure(12, 6.2)
+    for axes_of_row, kind in zip(figure.subplots(2, 4, sharex=True), ("l1", "l2"), strict=True):
+        for axes, measure in zip(axes_of_row, SHOWN, strict=True):
+            plots.path(by_data(studies, kind), measure, tidy(axes))
+            axes.get_legend().remove()
+            axes.set_ylabel("")
+            axes.set_xticks(TICKS)
+            axes.set_title(f"{kind.upper()}: {MEASURES[measure].partition(' (')[0]}", fontsize=10, loc="left")
+            axes.set_xlabel("strength of the penalty" if kind == "l2" else "")
+    handles, _ = figure.axes[0].get_legend_handles_labels()
+    write_legend(figure, handles, list(studies), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -66,7 +66,7 @@ def absolute(case: Case | None) -> dict[str, Any]:
     return {
         "fits": as_table([*loose, *tight, *end]),
         "compared": _as_table(compared),
-        "counted_once": list(_counted_once(case, models)),
+        "counted_once": list(counted_once(case, models)),
         "nearly_zero": max(model.nearly_zero - model.measures["sparsity_W"] for model in models),
         "clusterings": case.clusterings,
         "inertias": sorted(case.inertia(centres) for centres in case.clustered),
@@ -78,7 +78,7 @@ def _as_table(compared: Sequence[Compared]) -> dict[str, Any]:
     return {"columns": names, "rows": [[rounded(asdict(one)[name]) for name in names] for one in compared]}
 
 
-def _counted_once(case: Case, models: Sequence[Reference]) -> Iterator[dict[str, Any]]:
+def counted_once(case: Case, models: Sequence[Reference]) -> Iterator[dict[str, Any]]:
     """Yield for each fit in which components are identical the measures as they are, with those counted once, and
     those of the reference.
     """
@@ -107,15 +107,14 @@ def relative(case: Case | None, strengths: Sequence[float] = STRENGTHS, *, diago
     """Return the study of the relative scale on a matrix."""
     if case is None:
         return {"skipped": ABSENT}
-    rows = study(case, "relative", "end", strengths, kinds=KINDS, diagonals=diagonals, limits=lambda key: limits)
+    rows = study(case, "relative", "end", strengths, kinds=KINDS, diagonals=diagonals, limits=lambda _: limits)
     return {"shape": list(case.A.shape), "empty": case.empty, "fits": as_table(rows)}
 
 
 def relative_studies(cases: dict[str, Case | None]) -> dict[str, Any]:
     """Return the studies of the relative scale on all matrices, with the diagonal and, on hawaiibirds, without."""
     return {
-        name: relative(case, diagonals=(True, False), limits=END)
-        if name == "hawaiibirds"
-        else relative(case, FEWER)
-        for name, case in cases.items()
+        "hawaiibirds": relative(cases["hawaiibirds"], diagonals=(True, False), limits=END),
+        "pbmc3k": relative(cases["pbmc3k"], FEWER),
+        "movielens": relative(cases["movielens"], FEWER, limits=END),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class Line:
         """Return (strength, strength, size) of the steps of the mean that go the wrong way, the largest first."""
         found = list(means([row for row in rows if row.kind == self.kind], self.measure).items())
         steps = []
-        for (before, a), (after, b) in zip(found, found[1:], strict=False):
+        for (before, a), (after, b) in pairwise(found):
             step = self.sign * (b - a)
             wrong = step < -ROUNDING * max(abs(a), abs(b)) or (self.strict and step <= 0 < abs(a))
             if wrong:
