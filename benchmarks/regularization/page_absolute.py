@@ -93,8 +93,8 @@ def _is_undecided(one: Compared) -> bool:
 def _outside(compared: Sequence[Compared]) -> Iterator[str]:
     yield "### What is not within"
     yield ""
-    yield "The similarities to k-means centres differ because the centres do, by up to 1e-3, where all seeds of the"
-    yield "reference come to the same number. The reference's fits to 1e-6 have not come to rest: run to the end, those"
+    yield "The similarities to k-means centres differ, by up to 1e-3, because the centres do: the models are the same. It"
+    yield "shows where all seeds of the reference come to the same number. The reference's fits to 1e-6 have not come to rest: run to the end, those"
     yield "of dnmf go on to move by the last line of the table above, beyond a spread that is narrow by then. The rest"
     yield "is L1 = 0.5."
     yield ""
@@ -102,20 +102,24 @@ def _outside(compared: Sequence[Compared]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for one in compared:
         if not one.within and one.fit != "end":
-            low, high = shown(one.measure, one.low), shown(one.measure, one.high)
+            ours, theirs, low, high = (_closely(one, name) for name in ("ours", "theirs", "low", "high"))
             diagonal = "" if one.diagonal else ", no diagonal"
             yield (
                 f"| {one.fit} | {one.kind.upper()} = {one.strength:g}{diagonal} | {NAMES[one.measure]} | "
-                f"{shown(one.measure, one.ours)} | {shown(one.measure, one.theirs)} | {low} to {high} |"
+                f"{ours} | {theirs} | {low} to {high} |"
             )
     yield ""
+
+
+def _closely(one: Compared, name: str) -> str:
+    return format(getattr(one, name), FORMATS.get(one.measure, ".4f"))
 
 
 def _same_components(found: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "**L1 = 0.5.** Two or three columns of W come to hold the same single species. The Gram matrix of the next"
     yield "half step is then singular: how the weight is shared among them is left open, all have the same error. dnmf"
-    yield "shares it and keeps them all; the reference's coordinate descent gives it to one, and the others die."
-    yield "From there the paths part. With identical components counted once:"
+    yield "shares it and keeps them all; in the reference one has it, and the others die. From there the paths may part"
+    yield "(seed 456). With identical components counted once:"
     yield ""
     values = " | ".join(NAMES[measure] for measure in ONCE)
     yield f"| fits | seed | identical | alive: dnmf, counted once, reference | {values} |"

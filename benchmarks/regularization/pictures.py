@@ -6,8 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from benchmarks.regularization.grid import Row, from_table
-from benchmarks.regularization.objectives import PATH, PRUNES, warm_path
+from benchmarks.regularization.objectives import PATH, PRUNES, STEP, warm_path
 from benchmarks.regularization.verdicts import chosen
 from dnmf import plots
 from dnmf.plots.figures import TEXT_POINTS, new_figure, picture, tidy, write_legend, write_whole
@@ -15,13 +17,17 @@ from dnmf.plots.strengths import MEASURES
 
 SHOWN = ("sparsity_W", "relative_error", "cosine_off", "robustness")
 COLOURS = 128
+MOST_OF_TOY = 6.0
 TICKS = (0.0, 0.001, 0.01, 0.1, 1.0)
 TOY = (0.0, 0.3, 0.6, 0.75, 1.2, 2.0)
 
 
 def draw(record: dict[str, Any], folder: Path) -> list[Path]:
     """Write the pictures for which there are figures into `folder` and return where they are."""
-    figures = {"regularization_toy": toy_components(), "regularization_pruning": pruning(record["path"])}
+    figures = {
+        "regularization_toy": toy_components(),
+        "regularization_pruning": pruning(record["path"], record["deaths"]),
+    }
     if "fits" in record["absolute"]:
         loose = chosen(from_table(record["absolute"]["fits"]), fit="loose")
         figures["regularization_absolute"] = along(with_and_without(loose))
@@ -67,13 +73,16 @@ def along(tables: dict[str, list[Row]]) -> Any:
         axes.set_title(MEASURES[measure], fontsize=10, loc="left")
     for axes in figure.axes[:2]:
         axes.set_xlabel("")
-    seeds = {len({row.seed for row in rows}) for rows in tables.values()}
-    figure.suptitle(
-        f"mean of {min(seeds)} seeds, band: its 95 % interval" if min(seeds) > 1 else "one seed",
-        fontsize=TEXT_POINTS, color="0.35",
-    )  # fmt: skip
+    _explain(figure, tables)
     write_legend(figure, *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
+
+
+def _explain(figure: Any, tables: dict[str, list[Row]]) -> None:
+    """Say what lines and bands are."""
+    seeds = min(len({row.seed for row in rows}) for rows in tables.values())
+    text = f"mean of {seeds} seeds, band: its 95 % interval" if seeds > 1 else "one seed"
+    figure.suptitle(text, fontsize=TEXT_POINTS, color="0.35")
 
 
 def on_all_data(studies: dict[str, list[Row]]) -> Any:
@@ -87,23 +96,24 @@ def on_all_data(studies: dict[str, list[Row]]) -> Any:
             axes.set_xticks(TICKS)
             axes.set_title(f"{kind.upper()}: {MEASURES[measure].partition(' (')[0]}", fontsize=10, loc="left")
             axes.set_xlabel("strength of the penalty" if kind == "l2" else "")
+    _explain(figure, studies)
     handles, _ = figure.axes[0].get_legend_handles_labels()
     write_legend(figure, handles, list(studies), loc="outside lower center", ncols=3)
     return figure
 
 
-def pruning(path: Sequence[dict[str, Any]]) -> Any:
+def pruning(path: Sequence[dict[str, Any]], deaths: dict[str, list[float]]) -> Any:
     """Return a figure of the toy's components and objective along the path, for each way of pruning."""
-    tables = {
-        f'prune="{prune}"': [
-            SimpleNamespace(
-                strength=row["strength"], seed=0, alive=row[f"alive_{prune}"], objective=row[f"objective_{prune}"]
-            )
-            for row in path
-            if row["strength"] <= 6
+    tables = {}
+    for prune in PRUNES:
+        points = [(row["strength"], row[f"alive_{prune}"], row[f"objective_{prune}"]) for row in path]
+        for left, at in zip((2, 1, 0), deaths.get(prune, ()), strict=False):
+            points += [(at - STEP, left + 1, np.nan), (at, left, np.nan)]
+        tables[f'prune="{prune}"'] = [
+            SimpleNamespace(strength=strength, seed=0, alive=alive, objective=objective)
+            for strength, alive, objective in points
+            if strength <= MOST_OF_TOY
         ]
-        for prune in PRUNES
-    }
     figure = new_figure(8.6, 3.6)
     for axes, measure in zip(figure.subplots(1, 2), ("alive", "objective"), strict=True):
         plots.path(tables, measure, tidy(axes), scale="linear")
@@ -126,10 +136,12 @@ def toy_components() -> Any:
         alive = int((model.d > 0).sum())
         drawn = [tidy(axes, "y") for axes in grid[:alive, column]]
         plots.components(model, axes=drawn)
+        drawn[-1].tick_params(labelbottom=True)
         for axes in grid[alive:, column]:
             axes.set_axis_off()
         top = grid[0, column]
-        top.annotate(f"λ = {strength:g}", (0, 1.28), xycoords="axes fraction", fontsize=10)
+        top.annotate(f"λ = {strength:g}", (0, 1.38), xycoords="axes fraction", fontsize=10)
+    figure.suptitle('component · its share of Σd, prune="refit"', fontsize=TEXT_POINTS, color="0.35")
     figure.supxlabel("column of the image", fontsize=10)
     figure.supylabel("share of the component", fontsize=10)
     return figure
