@@ -15,7 +15,7 @@ from benchmarks.regularization import page, reference, studies  # noqa: E402
 from benchmarks.regularization.grid import END, Row, as_table, from_table, study  # noqa: E402
 from benchmarks.regularization.verdicts import ABSOLUTE_LINES, LINES, chosen, means  # noqa: E402
 
-STRENGTHS = (0.0, 0.01, 0.03, 0.05, 0.09, 0.1, 0.3, 0.5, 0.9, 0.9999, 1.0)
+STRENGTHS = (0.0, 0.01, 0.05, 0.09, 0.3, 0.9, 1.0)
 OPEN = studies.OPEN
 MEASURES = ("sparsity_W", "robustness", "mse", "cosine", "singular")
 # The mean over three seeds, as RcppML's models give it rounded to the digits written here. L1 = 0.5 is a test of its
@@ -140,7 +140,7 @@ def test_without_the_diagonal_neither_penalty_does_its_work(absolute):
     assert [l1[0.0], l1[0.9], l2[0.9]] == pytest.approx([0.711, 0.936, 0.696], abs=6e-4)
 
 
-RISES = "0.6983 to 0.7044 at most: the fit comes to other local minima, in which a few entries more are zero"
+RISES = "from 0.6989 at 0.05 to 0.7046 at 0.09: the fit comes to another minimum, with a few zeros more"
 
 
 @pytest.mark.parametrize(

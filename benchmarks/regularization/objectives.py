@@ -18,7 +18,7 @@ PRUNES = ("off", "rule", "refit")
 DEATHS = {"off": (0.735, 1.675, 4.210), "refit": (0.5057, 1.2676, 3.1558)}  # of the reference; where the optimum has
 BEFORE = {"off": (0.7, 1.6, 4.1), "rule": (0.7, 1.2, 3.1), "refit": (0.47, 1.23, 3.12)}  # a little below
 STEP = 0.001
-EXACT = {"dtype": "float64", "tol": 0.0, "max_passes": 5000}
+EXACT: dict[str, Any] = {"dtype": "float64", "tol": 0.0, "max_passes": 5000}
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.9, 0.99, 1.0, 1.02)
 MOVES: dict[str, Callable[[float], dict[str, Any]]] = {
     "L1 on both": lambda c: {"l1": (0.3 * c, 0.3 / c)},
@@ -77,7 +77,7 @@ def path(strengths: Sequence[float] = PATH) -> list[dict[str, Any]]:
 def deaths(prune: str, step: float = STEP) -> list[float]:
     """Return the strengths at which the toy loses its components, one after the other, on a warm path of fine steps."""
     A, _ = three_gaussians()
-    limits = {**EXACT, "tol": 1e-13, "prune": prune}
+    limits: dict[str, Any] = {**EXACT, "tol": 1e-13, "prune": prune}
     places, model = [], warm_path((0.1,), prune, EXACT)[0]
     for left, strength in zip((2, 1, 0), BEFORE[prune], strict=True):
         at = strength
@@ -164,7 +164,7 @@ def fractions(cases: Sequence[Case], shares: Sequence[float] = SHARES) -> list[d
     for case in cases:
         for kind in ("l1", "l2"):
             for rank in (1, case.rank):
-                penalties = (dnmf.Penalty(**{kind: share}, scale="fraction") for share in shares)
+                penalties = (dnmf.Penalty(scale="fraction", **{kind: share}) for share in shares)
                 alive = [
                     dnmf.fit(case.A, rank, penalty=penalty, dtype="float64", tol=1e-6, max_passes=300).history[-1].alive
                     for penalty in penalties

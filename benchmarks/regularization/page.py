@@ -69,13 +69,8 @@ def _table(name: str, part: dict[str, Any], kind: str, diagonal: bool, rows: Seq
     yield "| α | " + " | ".join(names[measure] for measure in RELATIVE) + " | alive | passes |"
     yield "|---" * (len(RELATIVE) + 3) + "|"
     found = {measure: means(rows, measure) for measure in (*RELATIVE, "alive", "passes")}
-    digits = {"mse": ".3g"}
     for strength in found["mse"]:
-        cells = [
-            format(found[measure][strength], digits[measure]) if measure in digits
-            else shown(measure, found[measure][strength])
-            for measure in RELATIVE
-        ]  # fmt: skip
+        cells = [shown(measure, found[measure][strength]) for measure in RELATIVE]
         counts = [f"{found['alive'][strength]:.1f}", f"{found['passes'][strength]:.0f}"]
         yield f"| {strength:g} | " + " | ".join(cells + counts) + " |"
     yield ""
@@ -138,9 +133,9 @@ def _path(rows: Sequence[dict[str, Any]], deaths: dict[str, list[float]]) -> Ite
         return
     yield from ("", "| first λ, in steps of 0.001, with | two left | one left | none left |", "|---|---|---|---|")
     for prune in PRUNES:
-        asked = DEATHS.get(prune)
-        cells = [f"{at:.3f}{f' ({asked[i]:g})' if asked else ''}" for i, at in enumerate(deaths[prune])]
-        yield f'| `prune="{prune}"`{" (asked)" if asked else ""} | ' + " | ".join(cells) + " |"
+        theirs = DEATHS.get(prune)
+        cells = [f"{at:.3f}{f' ({theirs[i]:g})' if theirs else ''}" for i, at in enumerate(deaths[prune])]
+        yield f'| `prune="{prune}"`{" (asked)" if theirs else ""} | ' + " | ".join(cells) + " |"
     yield from ("", "The asked deaths without pruning were found in steps of 0.005.", "")
 
 

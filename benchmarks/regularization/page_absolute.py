@@ -13,6 +13,7 @@ NAMES = {
     "cosine_off": "without own", "kmeans": "k-means centres", "singular": "first singular vector", "d_sum": "Σd",
 }  # fmt: skip
 ONCE = ("cosine", "singular", "d_sum", "mse")
+OVERFLOW = 1e6
 FORMATS = {"mse": ".5f", "d_sum": ".1f"}
 TITLES = {
     ("loose", True): "as many iterations as RcppML made until a cosine changed by less than 1e-4",
@@ -46,7 +47,7 @@ def from_compared(table: dict[str, Any]) -> list[Compared]:
 
 def shown(measure: str, value: float) -> str:
     """Return a number with the digits its measure deserves."""
-    return format(value, FORMATS.get(measure, ".3f"))
+    return "overflow" if value > OVERFLOW else format(value, FORMATS.get(measure, ".3f"))
 
 
 def _introduction(part: dict[str, Any]) -> Iterator[str]:
@@ -93,10 +94,10 @@ def _is_undecided(one: Compared) -> bool:
 def _outside(compared: Sequence[Compared]) -> Iterator[str]:
     yield "### What is not within"
     yield ""
-    yield "The similarities to k-means centres differ, by up to 1e-3, because the centres do: the models are the same. It"
-    yield "shows where all seeds of the reference come to the same number. The reference's fits to 1e-6 have not come to rest: run to the end, those"
-    yield "of dnmf go on to move by the last line of the table above, beyond a spread that is narrow by then. The rest"
-    yield "is L1 = 0.5."
+    yield "The similarities to k-means centres differ, by up to 1e-3, because the centres do: the models are the same."
+    yield "It shows where all seeds of the reference come to the same number. The reference's fits to 1e-6 have not"
+    yield "come to rest: run to the end, those of dnmf go on to move by the last line of the table above, beyond a"
+    yield "spread that is narrow by then. The rest is L1 = 0.5."
     yield ""
     yield "| fits | penalty | measure | dnmf | reference: mean | least to largest |"
     yield "|---|---|---|---|---|---|"
@@ -118,8 +119,8 @@ def _closely(one: Compared, name: str) -> str:
 def _same_components(found: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "**L1 = 0.5.** Two or three columns of W come to hold the same single species. The Gram matrix of the next"
     yield "half step is then singular: how the weight is shared among them is left open, all have the same error. dnmf"
-    yield "shares it and keeps them all; in the reference one has it, and the others die. From there the paths may part"
-    yield "(seed 456). With identical components counted once:"
+    yield "shares it and keeps them all; in the reference one has it and the others die (seed 789: counted once, all is"
+    yield "equal), and from there the paths may part (seed 456). With identical components counted once:"
     yield ""
     values = " | ".join(NAMES[measure] for measure in ONCE)
     yield f"| fits | seed | identical | alive: dnmf, counted once, reference | {values} |"

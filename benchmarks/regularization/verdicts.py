@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmarks.regularization.grid import Row
 from benchmarks.regularization.reference import COLUMNS, Reference
 
+T = TypeVar("T")
 MEASURES = tuple(COLUMNS)
 SLACK = 1e-4  # of the measure: what rounding may add to the spread of the reference
 ROUNDING = 1e-9  # of the measure: a smaller step the wrong way is none
@@ -139,6 +140,6 @@ ABSOLUTE_LINES = (
 )
 
 
-def chosen(rows: Sequence[Row], **wanted: Any) -> list[Row]:
+def chosen(rows: Sequence[T], **wanted: Any) -> list[T]:
     """Return the rows whose attributes are those wanted."""
     return [row for row in rows if all(getattr(row, name) == value for name, value in wanted.items())]
