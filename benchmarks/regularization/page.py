@@ -136,7 +136,7 @@ def _path(rows: Sequence[dict[str, Any]], deaths: dict[str, list[float]]) -> Ite
         theirs = DEATHS.get(prune)
         cells = [f"{at:.3f}{f' ({theirs[i]:g})' if theirs else ''}" for i, at in enumerate(deaths[prune])]
         yield f'| `prune="{prune}"`{" (asked)" if theirs else ""} | ' + " | ".join(cells) + " |"
-    yield from ("", "The asked deaths without pruning were found in steps of 0.005.", "")
+    yield from ("", "The asked deaths without pruning are multiples of 0.005: the first at or above those found.", "")
 
 
 def _asked(row: dict[str, Any], name: str) -> str:
