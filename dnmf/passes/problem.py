@@ -123,7 +123,9 @@ def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None
     InputError
         `H` is not finite, or negative although it is not `signed`.
     """
-    if not (H.min() >= (-np.inf if signed else 0) and max(H.max(), -H.min()) < np.inf):  # neither holds where there is a NaN
+    if not (
+        H.min() >= (-np.inf if signed else 0) and max(H.max(), -H.min()) < np.inf
+    ):  # neither holds where there is a NaN
         raise InputError(f"H holds a NaN, an infinity{'' if signed else ' or a negative value'}")
     wide = H.astype(np.float64)
     Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if terms.kills else terms.edit_gram(wide @ wide.T))
