@@ -21,9 +21,9 @@ from dnmf.passes.problem import NO_TERMS, Work, make_problem
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.penalty import Penalty
 
-READS = 2
+LEAST_READS, MOST_READS = 2, 10
 SAMPLE_TURNS = 100
-CLOSE = 1e-6
+CLOSE_ON_SAMPLE, CLOSE = 1e-6, 1e-4  # the strength has settled when a turn raises it by less than this share
 
 
 class Threshold(NamedTuple):
@@ -45,7 +45,8 @@ class Strongest(NamedTuple):
 def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
     """Return the units of the strengths of ``options.penalty``, of scale ``"fraction"``.
 
-    The pair of vectors is found on a sample, and then followed through two reads of all rows. Terms on both factors
+    The pair of vectors is found on a sample, and then followed through two reads of all rows, or a few more where the
+    strength still rises: it does so from turn to turn, and none is too large. Terms on both factors
     have a unit of their own for L1 and for L2; with L1 on one factor and L2 on the other both share one.
 
     Parameters
@@ -62,11 +63,14 @@ def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
     pairs = [Pair(shape, start) for shape in shapes]
     ratio = engine.source.shape[0] / rows.source.shape[0]
     for _ in range(SAMPLE_TURNS):
-        before = [pair.strength for pair in pairs]
-        _turn(pairs, rows, options, ratio)
-        if all(abs(pair.strength - old) <= CLOSE * pair.strength for pair, old in zip(pairs, before, strict=True)):
+        if _settled(pairs, rows, options, ratio, CLOSE_ON_SAMPLE)[0]:
             break
-    statistics = [_turn(pairs, engine, options, 1.0) for _ in range(READS)]
+    statistics = []
+    for number in range(MOST_READS):
+        still, found = _settled(pairs, engine, options, 1.0, CLOSE)
+        statistics.append(found)
+        if still and number + 1 >= LEAST_READS:
+            break
     units = [0.0, 0.0]
     for pair in pairs:
         for i, strengths in enumerate((pair.shape.l1, pair.shape.l2)):
@@ -100,6 +104,16 @@ class Pair:
             return
         found = threshold(self.shape, sums, h)
         self.h, self.strength = (h * found.of_H[:, None]).astype(h.dtype), found.strength
+
+
+def _settled(
+    pairs: list["Pair"], engine: Engine, options: FitOptions, ratio: float, close: float
+) -> tuple[bool, Statistics]:
+    """Let the pairs follow one more pass; return whether that raised no strength by much, and what the pass folded."""
+    before = [pair.strength for pair in pairs]
+    statistics = _turn(pairs, engine, options, ratio)
+    still = all(abs(p.strength - old) <= close * p.strength for p, old in zip(pairs, before, strict=True))
+    return still, statistics
 
 
 def _turn(pairs: list[Pair], engine: Engine, options: FitOptions, ratio: float) -> Statistics:

@@ -22,7 +22,7 @@ class Terms(NamedTuple):
     l1 : float
         Infinite: every solution is zero.
     l2 : float
-        Infinite: Q is replaced by I, and the solution is b itself.
+        Infinite: Q is replaced by a multiple of I, and the solution is one of b.
     angular : float
         Added to every entry of Q; infinite: it takes the place of Q, and each solution has one entry.
     upper : float
@@ -49,9 +49,11 @@ class Terms(NamedTuple):
 
     def edit_gram(self, Q: np.ndarray) -> np.ndarray:
         """Return `Q` with what the penalty adds; `Q` itself may be changed."""
-        limits = [float(strength == np.inf) for strength in (self.l2, self.angular)]
-        of_diagonal, of_all = limits if any(limits) else (self.l2, self.angular)
-        if any(limits):
+        infinite = np.array([strength == np.inf for strength in (self.l2, self.angular)])
+        of_diagonal, of_all = self.l2, self.angular
+        if infinite.any():  # on the scale of what they replace: nothing grows out of bounds where scale is not fixed
+            alive = np.diag(Q)[np.diag(Q) > 0]
+            of_diagonal, of_all = infinite * (alive.mean() if len(alive) else 1.0)
             Q = np.zeros_like(Q)
         Q = add_to_diagonal(Q, of_diagonal)
         return Q + of_all if of_all else Q

@@ -1,5 +1,6 @@
 """What a regularization path says: a measure over the strengths, with its interval over the seeds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ MEASURES = {
 }
 SCALES = ("auto", "linear", "log", "symlog")
 COUNTS = ("alive", "passes")
+INCHES_OF_MARK = 0.45
 
 
 @dataclass(frozen=True)
@@ -149,16 +151,31 @@ def _set_strengths(axes: "Axes", strengths: np.ndarray, scale: str) -> None:
 
 
 def _mark_decades(axes: "Axes", positive: np.ndarray, *, zero: bool) -> None:
-    """Mark powers of ten among the strengths (and 2 and 5 times them where they are few) as plain numbers."""
+    """Mark powers of ten among the strengths, and 2 and 5 times them where there is room, as plain numbers."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
-    steps = (1,) if high - low > 3 else (1, 2, 5)
-    marks = [step * 10.0**power for power in np.arange(low, high + 1) for step in steps]
-    marks = [mark for mark in marks if positive.min() * 0.999 <= mark <= positive.max() * 1.001]
+    width = axes.get_window_extent().width / axes.figure.dpi
+    marks = marks_that_fit(positive.min(), positive.max(), int(width / INCHES_OF_MARK) - zero)
     axes.xaxis.set_major_locator(FixedLocator(([0.0] if zero else []) + marks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda mark, _: f"{mark:g}"))
+
+
+def marks_that_fit(low: float, high: float, most: int) -> list[float]:
+    """Return round numbers between `low` and `high`, at most so many: 1, 2, 5 of each decade, 1 of each, or of some.
+
+    Examples
+    --------
+    >>> marks_that_fit(0.01, 0.5, most=6), marks_that_fit(0.001, 1.0, most=6)
+    ([0.01, 0.02, 0.05, 0.1, 0.2, 0.5], [0.001, 0.01, 0.1, 1.0])
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps, every in (((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 3)):
+        marks = [float(f"{step}e{power}") for power in range(first, last + 1, every) for step in steps]
+        marks = [mark for mark in marks if 0.999 * low <= mark <= 1.001 * high]
+        if len(marks) <= most:
+            break
+    return marks
 
 
 def _count_by_wholes(axes: "Axes") -> None:

@@ -179,3 +179,11 @@ def test_components_that_are_all_alike_share_the_weight():
     A = 6 * np.outer(w, h)
     e, _ = fit_diagonal(ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(3)), H)
     np.testing.assert_allclose(e, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_l2_of_one_stays_finite_where_no_scale_is_fixed(planted, dtype):
+    penalty = Penalty(l2=1.0, diagonal=False)
+    model = dnmf.fit(100 * planted, 3, init="random", penalty=penalty, dtype=dtype, tol=0, max_passes=100)
+    assert np.isfinite(model.d).all()
+    assert model.relative_error <= 1

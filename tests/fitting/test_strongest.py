@@ -86,3 +86,10 @@ def test_a_resumed_fit_goes_on_with_the_unit_it_began_with(planted, tmp_path):
 def test_a_fraction_of_a_penalty_that_has_no_unit_is_refused(lame):
     with pytest.raises(InputError, match="a fraction needs"):
         Penalty(**lame, scale="fraction")
+
+
+def test_a_unit_that_still_rises_is_followed(pbmc3k):
+    """With a few strong genes as rows the sample and two reads are not enough."""
+    A = pbmc3k.T.tocsr().astype(np.float64)
+    model = dnmf.fit(A, 1, penalty=Penalty(l1=1.0, scale="fraction"), dtype="float64", tol=1e-9, max_passes=300)
+    assert model.history[-1].objective >= 0.5 * (A.data**2).sum() * (1 - 1e-3)
