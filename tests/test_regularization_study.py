@@ -141,19 +141,13 @@ def test_without_the_diagonal_neither_penalty_does_its_work(absolute):
     assert [l1[0.0], l1[0.9], l2[0.9]] == pytest.approx([0.711, 0.936, 0.696], abs=6e-4)
 
 
-RISES = "from 0.6989 at 0.05 to 0.7046 at 0.09: the fit comes to another minimum, with a few zeros more"
+OTHER_MINIMUM = 0.01  # zeros under a weak relative L2 may rise a little: the fit comes to another minimum
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        pytest.param(line, id=line.what, marks=[pytest.mark.xfail(strict=True, reason=RISES)] if rises else [])
-        for line in LINES
-        for rises in [line.kind == "l2" and line.measure == "sparsity_W"]
-    ],
-)
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.what)
 def test_along_the_strengths_of_the_relative_scale(relative, line):
-    assert line.steps_against(relative) == []
+    allowed = OTHER_MINIMUM if (line.kind, line.measure) == ("l2", "sparsity_W") else 0.0
+    assert [step for step in line.steps_against(relative) if step[2] > allowed] == []
 
 
 def test_the_limits_of_the_relative_scale(relative, case):

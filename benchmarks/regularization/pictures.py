@@ -18,7 +18,6 @@ from dnmf.plots.strengths import MEASURES
 SHOWN = ("sparsity_W", "relative_error", "cosine_off", "robustness")
 COLOURS = 128
 MOST_OF_TOY = 6.0
-TICKS = (0.0, 0.001, 0.01, 0.1, 1.0)
 TOY = (0.0, 0.3, 0.6, 0.75, 1.2, 2.0)
 
 
@@ -69,7 +68,6 @@ def along(tables: dict[str, list[Row]]) -> Any:
         plots.path(tables, measure, tidy(axes))
         axes.get_legend().remove()
         axes.set_ylabel("")
-        axes.set_xticks(TICKS)
         axes.set_title(MEASURES[measure], fontsize=10, loc="left")
     for axes in figure.axes[:2]:
         axes.set_xlabel("")
@@ -93,7 +91,6 @@ def on_all_data(studies: dict[str, list[Row]]) -> Any:
             plots.path(by_data(studies, kind), measure, tidy(axes))
             axes.get_legend().remove()
             axes.set_ylabel("")
-            axes.set_xticks(TICKS)
             axes.set_title(f"{kind.upper()}: {MEASURES[measure].partition(' (')[0]}", fontsize=10, loc="left")
             axes.set_xlabel("strength of the penalty" if kind == "l2" else "")
     _explain(figure, studies)
