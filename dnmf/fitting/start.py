@@ -20,16 +20,26 @@ from dnmf.passes.problem import Work, make_problem
 from dnmf.penalty import Penalty
 
 
-def start_from_H(engine: Engine, H: np.ndarray, options: FitOptions) -> Begun:
-    """Return a given H (k, n), rows brought to sum one where scale is free, else balanced."""
+class FewRows(NamedTuple):
+    """An engine over a few rows for each component, and the bytes that were read for them."""
+
+    engine: Engine
+    bytes_read: int
+
+
+def start_from_H(engine: Engine, H: np.ndarray, options: FitOptions, rows: FewRows | None = None) -> Begun:
+    """Return a given H (k, n), rows brought to sum one where scale is free, else balanced.
+
+    The rows that this may take (:func:`needs_sample`) are those of :func:`few_rows`, read where they are not given.
+    """
     H = np.asarray(H, dtype=options.dtype)
     if options.penalty.diagonal and not options.penalty.in_objective:
         H = normalize_rows(H)[0]
     if not needs_sample(options.penalty):
         return Begun(H)
-    rows, bytes_read = _small_sample(engine, options)
-    begun = settled(H, rows, engine, options)
-    return begun._replace(bytes_read=bytes_read + begun.bytes_read)
+    rows = rows or few_rows(engine, options)
+    begun = settled(H, rows.engine, engine, options)
+    return begun._replace(bytes_read=rows.bytes_read + begun.bytes_read)
 
 
 def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> Begun:
@@ -40,7 +50,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> Begun:
     sums, bytes_read = statistics.models[0], statistics.bytes_read
     H, begun = np.zeros((options.rank, engine.source.shape[1]), options.dtype), None
     if needs_sample(options.penalty):
-        rows, of_sample = _small_sample(engine, options)
+        rows, of_sample = few_rows(engine, options)
         begun = settled(update_H(sums, H, Penalty()), rows, engine, options)
         options, bytes_read = in_units(options, begun.units), bytes_read + of_sample + begun.bytes_read
     penalty = options.penalty
@@ -141,8 +151,8 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions) ->
     return begun._replace(H=(H * of_H[:, None]).astype(H.dtype))
 
 
-def _small_sample(engine: Engine, options: FitOptions) -> tuple[Engine, int]:
-    """Return an engine over a few rows for each component, and the bytes that were read for them."""
+def few_rows(engine: Engine, options: FitOptions) -> FewRows:
+    """Return a small sample of the rows, which depends on the rank and the seed alone."""
     rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
     sample = Sample(engine, rows, options.seed)
-    return engine_in_memory(sample.first(rows), options), sample.bytes_read
+    return FewRows(engine_in_memory(sample.first(rows), options), sample.bytes_read)

@@ -69,7 +69,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     """
     known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
     sums = statistics.models[0]
-    measured = measure(sums, state.factor, known.squares, options.penalty, statistics.residual)
+    measured = measure(sums, state.factor, known.squares, options.penalty, sums.residual)
     accepted = _is_accepted(known, measured, options)
     record = _record(known, statistics, measured, accepted, clock)
     if state.reason:

@@ -36,9 +36,9 @@ def test_sums_are_those_of_the_exact_rows(rows, columns, rank, pieces, sparse, l
     H = np.random.default_rng(2).random((rank, columns))
     source = open_source(scipy.sparse.csr_array(A) if sparse else A)
     statistics = visit_group(
-        source, _one_group(rows, pieces), Work((make_problem(H, Terms(l1, l2)),), "float64", check=True), target=""
+        source, _one_group(rows, pieces), Work((make_problem(H, Terms(l1, l2)),), "float64", check=True), targets=("",)
     )
-    W = statistics.kept[0]
+    W = statistics.models[0].kept[0]
     if l2:  # without it the solution is not unique when the rank is larger than the matrix
         np.testing.assert_allclose(W, naive.nnls(H @ H.T + l2 * np.eye(rank), A @ H.T - l1), atol=1e-6)
     sums = statistics.models[0]
@@ -105,10 +105,10 @@ def test_a_dead_component_is_zero_and_harms_no_other():
     H = np.random.default_rng(1).random((3, 10))
     H[1] = 0
     statistics = visit_group(
-        open_source(_matrix(30, 10, 5)), Group(0, 30, ((0, 30),)), Work((make_problem(H),), "float64"), target=""
+        open_source(_matrix(30, 10, 5)), Group(0, 30, ((0, 30),)), Work((make_problem(H),), "float64"), targets=("",)
     )
-    assert (statistics.kept[0][:, 1] == 0).all()
-    assert np.isfinite(statistics.kept[0]).all()
+    assert (statistics.models[0].kept[0][:, 1] == 0).all()
+    assert np.isfinite(statistics.models[0].kept[0]).all()
 
 
 def test_an_overflow_is_an_error_and_never_a_number():
