@@ -190,7 +190,7 @@ def load(path: str | Path) -> Model:
     """
     path = existing(Path(path))
     generation = checkpoint.read_latest(path)
-    refuse_path(generation.record, path, f"load it with: dnmf.load_path({str(path)!r})")
+    refuse_path(generation.record, path, "load it with dnmf.load_path, or one of the models inside it")
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)
         raise CheckpointError(

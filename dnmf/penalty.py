@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dnmf.errors import InputError
@@ -169,6 +169,21 @@ class Penalty:
         of_l1, of_l2 = strength if isinstance(strength, tuple) else (strength, strength)
         l1, l2 = tuple(of_l1 * x for x in self.l1), tuple(of_l2 * x for x in self.l2)
         return Penalty(l1, l2, "objective", self.diagonal)
+
+    def at(self, strength: float) -> "Penalty":
+        """The same penalty in the same units with its strengths multiplied; at 0 there is none.
+
+        Raises
+        ------
+        InputError
+            A product is no strength of this scale.
+
+        Examples
+        --------
+        >>> Penalty(l1=1.0).at(0.25).l1, Penalty(l1=1.0).at(0) == Penalty()
+        ((0.25, 0.25), True)
+        """
+        return replace(self, l1=tuple(strength * x for x in self.l1), l2=tuple(strength * x for x in self.l2))
 
     def shapes(self) -> list["Penalty"]:
         """The penalties of strength one whose strongest are the units of a fraction.

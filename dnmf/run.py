@@ -1,7 +1,6 @@
 """A fit from beginning to end: start, pass after pass, commit, finish."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +79,17 @@ class Run:
         prefix = STATE_PREFIX if generation.record["status"] == "done" else ""
         arrays = {name.removeprefix(prefix): values for name, values in generation.arrays.items() if prefix in name}
         self.store, self._fingerprint = store, record.fingerprint
-        fit = restored(State.restore(record.state, arrays), self.place.seen_inside(self.options), changed=changed)
+        fit = self._restored(State.restore(record.state, arrays), record.options, changed)
         self._first_number = generation.number - fit.state.passes
         reads = fit.state.bytes_read / self.place.engine.source_bytes
         emit(self.place.callbacks, Started(self.options.init, reads, fit.state.passes))
         return fit
+
+    def _restored(self, state: State, before: FitOptions, changed: bool) -> Fit:
+        options = in_units(self.place.seen_inside(self.options), state.units)
+        if before != self.options:
+            state = reconsider(state, options)
+        return Fit(state.forgetting_data() if changed else state, options)
 
     def commit(self, state: State) -> None:
         """Put the state on disk, where there is a store."""
@@ -92,7 +97,7 @@ class Run:
             self.store.commit(self._first_number + state.passes, self._record(state).to_json(), state.arrays())
 
     def _record(self, state: State) -> RunRecord:
-        return self.place.record(self.options, state, self._fingerprint)
+        return self.place.record(self.options, state.scalars(), self._fingerprint)
 
     def go_on(self, fit: Fit) -> Model:
         """Return the model, after the passes that are left.
@@ -124,15 +129,6 @@ class Run:
         (fit,) = fits
         self.commit(fit.state)
         emit(self.place.callbacks, PassDone(fit.state.history[-1], self.store is not None))
-
-
-def restored(state: State, options: FitOptions, *, changed: bool = False) -> Fit:
-    """Return a fit that was committed, under limits and over data that may have changed since."""
-    options = in_units(options, state.units)
-    state = reconsider(state, options)
-    if changed:  # what was measured on the other data means nothing here
-        state = replace(state, squares=-1.0, objective=float("inf"))
-    return Fit(state, options)
 
 
 def commit_model(store: checkpoint.Store, number: int, model: Model, before: State, record: RunRecord) -> Model:

@@ -13,7 +13,6 @@ from dnmf.fitting.choose import plan_for_many
 from dnmf.fitting.events import Callback, Planned, emit
 from dnmf.fitting.finish import Ended
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.state import State
 from dnmf.memory import Machine
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
@@ -165,14 +164,14 @@ class Workplace:
             return (None if H is None else H.T), (None if W is None else W.T)
         return W, H
 
-    def record(self, options: FitOptions, state: State, fingerprint: dict[str, Any]) -> RunRecord:
-        """Return what a generation says of the run of one model, besides its arrays."""
+    def record(self, options: FitOptions, scalars: dict[str, Any], fingerprint: dict[str, Any]) -> RunRecord:
+        """Return what a generation says of a run in the state with these scalars."""
         source = self.source
         return RunRecord(
             status="running", options=options, address=source.address,
             missing_chunks=source.missing_chunks, fingerprint=fingerprint,
             shape=source.shape, transposed=source.transposed, plan=self.engine.plan.cuts_json(), versions=versions(),
-            state=state.scalars(),
+            state=scalars,
         )  # fmt: skip
 
     def model(self, options: FitOptions, end: Ended, folder: Path | None) -> Model:
