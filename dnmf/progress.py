@@ -76,9 +76,10 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, PassDone):
-            self._show_pass(event.record.number, pass_line(event.record))
+            self._show_pass(pass_line(event.record), f"pass {event.record.number + 1}")
         elif isinstance(event, PathPassDone):
-            self._show_pass(event.number, path_pass_line(event))
+            upcoming = f"pass {event.number + 1}" if event.done < event.total else "measuring the models"
+            self._show_pass(path_pass_line(event), upcoming)
         elif isinstance(event, (Finished, PathFinished)):
             self.close()
         else:
@@ -92,11 +93,11 @@ class Progress:
             self._print()
         self._lines.close()
 
-    def _show_pass(self, number: int, line: str) -> None:
+    def _show_pass(self, line: str, upcoming: str) -> None:
         self._waiting = line
         if self._clock() - self._printed_at >= self._every_s:
             self._print()
-        self._lines.doing(f"pass {number + 1}")
+        self._lines.doing(upcoming)
 
     def _print(self) -> None:
         self._lines.print(self._waiting)

@@ -1,7 +1,6 @@
 """A path from beginning to end: wave after wave of models that share every read."""
 
 import shutil
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,18 +190,10 @@ class PathRun:
 
     def _end_wave(self, fits: list[Fit]) -> None:
         """Write the W of all models of a wave in one pass; stopped half-way, all of it is done again."""
-        cells, before = self.state.cells, [fit.state for fit in fits]
-        with ExitStack() as held:
-            stores = [held.enter_context(checkpoint.Store(folder)) for folder in self._emptied_folders()]
-            ends, bytes_read = finish(self.place.engine, fits, [store.path for store in stores])
-            for number, (cell, end) in enumerate(zip(cells, ends, strict=True)):
-                options = self.options.of(cell)
-                model = self.place.model(options, end, stores[number].path if stores else None)
-                if stores:
-                    record = self.place.record(options, before[number].scalars(), self._fingerprint)
-                    commit_model(stores[number], end.state.passes, model, before[number], record)
-                else:
-                    self.models[cell] = model
+        cells, folders = self.state.cells, self._emptied_folders()
+        ends, bytes_read = finish(self.place.engine, fits, folders)
+        for number, (cell, fit, end) in enumerate(zip(cells, fits, ends, strict=True)):
+            self._take(cell, fit, end, folders[number] if folders else None)
         ended = [replace(fit, state=end.state) for fit, end in zip(fits, ends, strict=True)]
         state = self.state.after_pass(ended, bytes_read)
         found = {cell.seed: carried(end) for cell, end in zip(cells, ends, strict=True) if self.options.leads_on(cell)}
@@ -211,12 +202,23 @@ class PathRun:
         self.commit()
         self._tell(ended)
 
+    def _take(self, cell: Cell, before: Fit, end: Ended, folder: Path | None) -> None:
+        """Commit a finished model to its store, or keep it."""
+        options = self.options.of(cell)
+        model = self.place.model(options, end, folder)
+        if folder is None:
+            self.models[cell] = model
+            return
+        record = self.place.record(options, before.state.scalars(), self._fingerprint)
+        with checkpoint.Store(folder) as store:
+            commit_model(store, end.state.passes, model, before.state, record)
+
     def _emptied_folders(self) -> list[Path]:
-        if self.store is None:
-            return []
-        folders = [self.store.path / cell.folder for cell in self.state.cells]
+        """New stores for the models of the wave, none of them open: there may be more than files may be."""
+        folders = [] if self.store is None else [self.store.path / cell.folder for cell in self.state.cells]
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+            checkpoint.Store(folder).close()
         return folders
 
 

@@ -6,11 +6,13 @@ import naive
 import numpy as np
 import pytest
 import scipy.sparse
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import InputError
 from dnmf.passes.problem import Centres, Terms, Work, make_problem
+from dnmf.passes.rows_out import create_rows_array
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources import open_source
@@ -89,6 +91,27 @@ def test_several_models_share_a_read_and_do_not_meet():
     for number, problem in enumerate(problems):
         alone = visit_group(open_source(A), group, Work((problem,), "float64"))
         assert both.models[number].P.tobytes() == alone.models[0].P.tobytes()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_each_of_several_models_writes_its_own_rows_and_leaves_its_own_residual(sparse, tmp_path):
+    A = _matrix(90, 20, 3)
+    source, group = open_source(scipy.sparse.csr_array(A) if sparse else A), Group(0, 90, ((0, 40), (40, 90)))
+    factors = [np.random.default_rng(i).random((k, 20)) for i, k in enumerate((2, 5, 3))]
+    path = str(tmp_path / "W.zarr")
+    create_rows_array(path, (90, 5), 16, "float64")
+    problems = tuple(make_problem(H) for H in factors)
+    found = visit_group(source, group, Work(problems, "float64", residual=True), targets=("", path, ""))
+    rows = [found.models[0].kept[0], zarr.open_array(path, mode="r")[:], found.models[2].kept[0]]
+    assert found.models[1].kept == {}
+    for number, (H, problem) in enumerate(zip(factors, problems, strict=True)):
+        alone = visit_group(source, group, Work((problem,), "float64", residual=True), targets=("",)).models[0]
+        assert rows[number].tobytes() == alone.kept[0].tobytes()
+        assert found.models[number].residual == alone.residual
+        if sparse:  # its products are exact in float64
+            assert alone.residual is None
+        else:
+            assert alone.residual == pytest.approx(((A - rows[number] @ H) ** 2).sum(), rel=1e-9)
 
 
 def test_the_input_is_not_changed_and_may_be_read_only():
