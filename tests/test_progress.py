@@ -192,6 +192,6 @@ def test_a_pass_of_a_path_is_a_line_too_and_the_log_has_its_end(caplog):
     with caplog.at_level("INFO", "dnmf"):
         log_events(event)
         log_events(PathFinished(10, 9, 12.0))
-    assert [record.getMessage() for record in caplog.records][0] == path_pass_line(event)
+    assert caplog.records[0].getMessage() == path_pass_line(event)
     assert "10 models, 12.0 reads" in caplog.text
     assert event_record(event)["type"] == "path_pass"
