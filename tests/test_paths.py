@@ -21,7 +21,7 @@ from dnmf.options import FitOptions
 from dnmf.passes.rows_out import missing_chunks
 from dnmf.passes.threads import InProcess
 from dnmf.paths.grid import Cell
-from dnmf.penalty import Penalty
+from dnmf.penalty import Penalty, PenaltyWarning
 
 RANK, STRENGTHS = 4, (0.0, 0.02, 0.1, 0.3)
 L1 = Penalty(l1=1.0)
@@ -137,6 +137,33 @@ def test_a_CSC_store_gives_the_path_of_the_matrix(planted, stored_csc, scale, wh
     assert path.model(0.1).relative_error == pytest.approx(again.relative_error, rel=1e-2)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"max_passes": 1}, {"init": "surrogate"}, {"rank": 1}, {"strengths": 0.1}, {"prune": "refit", "tol": 0.0}],
+    ids=lambda options: next(iter(options)),
+)
+def test_the_options_of_a_fit_are_those_of_each_model(planted, options):
+    given = {"rank": RANK, "penalty": Penalty(l1=1.0, scale="objective"), "strengths": (0, 0.5), **options}
+    path = dnmf.path(planted, **given, **CHEAP)
+    alone = {name: value for name, value in given.items() if name not in ("strengths", "penalty")}
+    assert bits(path.model(0)) == bits(dnmf.fit(planted, **alone, penalty=given["penalty"].at(0)))
+    assert all(row.passes <= given.get("max_passes", 50) for row in path.rows)
+
+
+def test_a_matrix_of_zeros_has_a_path_of_dead_components():
+    path = dnmf.path(np.zeros((50, 6)), 2, L1, (0, 0.1))
+    assert [(row.alive, row.relative_error, row.cosine, row.kmeans, row.singular) for row in path.rows] == [
+        (0,) * 5
+    ] * 2
+
+
+def test_a_penalty_on_one_factor_of_an_objective_is_warned_of_once(planted):
+    with pytest.warns(PenaltyWarning) as warned:
+        dnmf.path(planted, RANK, Penalty(l1=(1.0, 0.0), scale="objective"), (0, 0.1, 0.2), **CHEAP)
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+
+
 def test_a_CSC_store_takes_a_given_start(planted, stored_csc):
     H = np.random.default_rng(3).random((RANK, 80))
     path = dnmf.path(stored_csc, RANK, L1, (0, 0.1), H=H, **CHEAP)
@@ -174,6 +201,20 @@ def test_the_reads_are_those_of_the_slowest_strength_not_the_sum(found, stored, 
     assert path.reads < path.passes + 4  # two samples for the starts, and a few rows for their scale
     assert path.reads < sum(row.passes for row in path.rows) / 2
     assert_same_bits(path, found[0])
+
+
+@pytest.mark.parametrize("kind", ["l1", "l2"])
+def test_on_real_data_36_models_take_a_few_reads_and_show_the_known_trends(hawaiibirds, kind):
+    strengths = (0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+    path = dnmf.path(hawaiibirds, 10, Penalty(**{kind: 1.0}), strengths, seeds=3, **CHEAP)
+    assert len(path.rows) == 36
+    assert path.reads < sum(model.reads for model in path.models.values()) / 6
+    errors, zeros = (
+        np.array(path.table()[name]).reshape(12, 3).mean(axis=1) for name in ("relative_error", "sparsity_W")
+    )
+    assert (np.diff(errors) > -1e-4).all()  # the error never falls with the strength
+    assert (np.diff(zeros if kind == "l1" else -zeros) > -2e-3).all()  # L1 makes W sparse, L2 dense
+    assert (zeros[-1] == 1.0) if kind == "l1" else (zeros[-1] < 0.01)
 
 
 def test_events_count_the_passes_of_all_models_together(found):

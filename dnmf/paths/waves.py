@@ -90,7 +90,7 @@ class PathRun:
         self.state = state.of_at_most(self.place.crowd)
         if changed:
             self.state = self.state.forgetting_data()
-        emit(self.place.callbacks, Started("given", self.reads, self.state.passes))
+        emit(self.place.callbacks, Started(self.options.fit.init, self.reads, self.state.passes))
 
     @property
     def reads(self) -> float:
