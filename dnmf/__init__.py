@@ -14,6 +14,7 @@ except PackageNotFoundError:  # a checkout that was not installed
 
 if TYPE_CHECKING:
     from dnmf.api import fit, load, resume
+    from dnmf.constraints import Constraints
     from dnmf.conversion import convert
     from dnmf.errors import (
         BudgetError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
     "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.penalty",
+    "Constraints": "dnmf.constraints",
     "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
     "Interrupted": "dnmf.errors", "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
@@ -42,7 +44,7 @@ _PLACES = {
 _ROOMS = {"cluster", "measures", "plots", "progress", "signals"}  # that the documentation names
 
 __all__ = [
-    "NMF", "BudgetError", "CheckpointError", "ClusterError", "CorruptError", "DnmfError", "InputError",
+    "NMF", "BudgetError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError", "InputError",
     "Interrupted", "Model", "Path", "PathRow", "Penalty", "__version__", "convert", "fit", "load", "load_path",
     "open_source", "path", "resume", "resume_path",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
+from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
@@ -27,6 +28,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     solver: str = "cd",
     loss: str = "frobenius",
     penalty: Penalty | None = None,
+    constraints: Constraints | None = None,
     dtype: str = "float32",
     seed: int = 0,
     tol: float = 1e-4,
@@ -61,7 +63,9 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     solver, loss : str
         ``"cd"`` and ``"frobenius"``.
     penalty : Penalty, optional
-        L1 and L2 on the factors.
+        L1, L2 and others on the factors; see docs/regularization.md.
+    constraints : Constraints, optional
+        Bounds, a factor that may be negative, parts that are given, a graph over the columns.
     dtype : {"float32", "float64"}
         Of the computation; sums are float64 in either.
     seed : int
@@ -109,18 +113,18 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     >>> model.H.round(3).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    opened = open_source(source)
+    opened, asked = open_source(source), constraints or Constraints()
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
-        rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate, prune
+        rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate, prune, asked.limits
     )
     resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
     with ExitStack() as stack:
         place = stack.enter_context(Workplace(opened, options, resources, stored=store is not None))
-        start, run = place.checked_start(W, H, rank), Run(place, options)
+        start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), Run(place, options)
         if store is not None:
             run.begin_store(stack.enter_context(checkpoint.Store(store)))
-        return run.go_on(run.start(*start))
+        return run.go_on(run.start(*start, guides))
 
 
 def resume(  # noqa: PLR0913  what may differ from the fit, by name

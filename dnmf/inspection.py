@@ -9,6 +9,7 @@ import numpy as np
 from dnmf import checkpoint
 from dnmf.checkpoint.locks import noted_holder
 from dnmf.errors import BudgetError, InputError
+from dnmf.implicit import describe
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.record import PATH
 from dnmf.sources import Source
@@ -224,6 +225,8 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
     return {
         **finished_run(path),
         "dtype": model.options.dtype,
+        "penalty": describe(model.options.penalty, model.penalty),
+        "alive": model.alive,
         "row_names": model.row_names is not None,
         "column_names": model.column_names is not None,
         "components": components(model.d, model.H, model.column_names, top),

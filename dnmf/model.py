@@ -12,10 +12,12 @@ from dnmf import checkpoint
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, solve_other_rows
 from dnmf.fitting.events import PassRecord
+from dnmf.implicit import Implicit, implicit_of
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
+from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
 
 W_CHUNK_ROWS = 65536
@@ -38,6 +40,8 @@ class Model:
         What the solution of a row is divided by to become a row of W.
     terms : Terms
         What the penalty on W came to in numbers: subtracted from the right-hand sides, and added to the Gram matrix.
+    units : (float, float)
+        The strengths of L1 and L2 that leave nothing, where the penalty was given as a fraction of them.
     history : tuple of PassRecord
         One for each pass.
     options : FitOptions
@@ -61,6 +65,7 @@ class Model:
     w_scale: np.ndarray
     options: FitOptions
     terms: Terms = NO_TERMS
+    units: tuple[float, float] = (1.0, 1.0)
     history: tuple[PassRecord, ...] = ()
     stop_reason: str = ""
     row_names: np.ndarray | None = None
@@ -80,6 +85,22 @@ class Model:
     def rank(self) -> int:
         """How many components, k."""
         return len(self.d)
+
+    @property
+    def penalty(self) -> Penalty:
+        """The penalty of the fit, a fraction as the strengths it came to."""
+        penalty = self.options.penalty
+        return penalty.times(self.units) if penalty.scale == "fraction" else penalty
+
+    @property
+    def implicit_penalty(self) -> Implicit | None:
+        """What the penalty amounts to for the rank-one terms, where it has a closed form; see :mod:`dnmf.implicit`."""
+        return implicit_of(self.penalty)
+
+    @property
+    def alive(self) -> int:
+        """How many components are not zero."""
+        return self.history[-1].alive
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,7 +135,7 @@ class Model:
         """How often the data was read, in multiples of its size, the start included."""
         return self.history[-1].reads
 
-    def transform(self, data: Any, *, out: str | Path | None = None, client: Any = None,
+    def transform(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
                   memory_limit: Any = None) -> Any:  # fmt: skip
         """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
 
@@ -124,6 +145,8 @@ class Model:
         ----------
         data : anything :func:`dnmf.open_source` takes
             (rows, n) with the columns of the fit.
+        fixed_W : array (rows, f), optional
+            The first columns of W of these rows, where the fit was given those of its own (Constraints).
         out : path, optional
             Where the workers write the result as a Zarr array; in memory otherwise.
         client, memory_limit
@@ -142,10 +165,10 @@ class Model:
         """
         from dnmf.sources.dask_array import as_dask_array
 
-        values = self.solve(data, out=out, client=client, memory_limit=memory_limit)
+        values = self.solve(data, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit)
         return as_dask_array(values, _chunk_rows(values))
 
-    def solve(self, data: Any, *, out: str | Path | None = None, client: Any = None,
+    def solve(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
               memory_limit: Any = None) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
         if "://" in str(out):
@@ -156,7 +179,7 @@ class Model:
         place = None if out is None else str(Path(out).absolute())
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
-                source, executor, self.options, fixed=self.fixed, out=place,
+                source, executor, self.options, fixed=self.fixed(source, fixed_W), out=place,
                 memory_bytes=parse_bytes(memory_limit),
             )  # fmt: skip
 
@@ -172,17 +195,37 @@ class Model:
         self._check_columns(source)
         return by_rows(source)
 
-    @property
-    def fixed(self) -> Fixed:
-        """What other rows are solved with; a component that is dead in W takes no part."""
+    def fixed(self, source: Source, fixed_W: Any = None) -> Fixed:
+        """Return what the rows of `source` are solved with; a component that is dead in W takes no part.
+
+        Raises
+        ------
+        InputError
+            Columns of W that were given to the fit are not given here, or have the wrong shape.
+        """
+        held, given = self.options.limits.held[0], None
+        if held or fixed_W is not None:
+            wanted = (source.shape[0], held)
+            if fixed_W is None or np.shape(fixed_W) != wanted:
+                found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"
+                raise InputError(
+                    f"{source.address}: the fit was given the first {held} columns of W; for other rows give theirs, "
+                    f"fixed_W of shape {wanted} ({found})"
+                )
+            given = (np.asarray(fixed_W, np.float64) / self.w_scale[:held]).astype(self.options.dtype)
         factor = np.where(self.w_scale > 0, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
-        return Fixed(factor, self.terms, self.w_scale)
+        return Fixed(factor, self.terms, self._scale_of_rows(), given)
 
     @property
     def weights(self) -> np.ndarray:
-        """``d / (w_scale · h_scale)`` (k,): by how much the diagonal differs from that of the factors as solved."""
-        scale = self.w_scale * self.h_scale
+        """By how much the diagonal differs from that of the factors as rows are solved with them (k,)."""
+        scale = self._scale_of_rows() * self.h_scale
         return np.divide(self.d, scale, out=np.zeros_like(self.d), where=scale > 0)
+
+    def _scale_of_rows(self) -> np.ndarray:
+        """What a solution is divided by; the columns that are given have been divided before."""
+        given = np.arange(self.rank) < self.options.limits.held[0]
+        return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -243,6 +286,9 @@ class Model:
             raise InputError(f"order={order.tolist()}: give each component, 0 to {self.rank - 1}, once")
         if np.array_equal(order, own):
             return self
+        held = self.options.limits.held[0]
+        if not np.array_equal(order[:held], own[:held]):
+            raise InputError(f"order={order.tolist()}: the first {held} components have their W given and stay first")
         stored = order.astype(np.intp) if self.order is None else self.order[order]
         return replace(
             self, d=self.d[order], H=self.H[order], h_scale=self.h_scale[order], w_scale=self.w_scale[order], path=None,
@@ -279,7 +325,8 @@ class Model:
         """The arrays of the model by name, W apart."""
         named = {"row_names": self.row_names, "column_names": self.column_names}
         kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
-        scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms)}
+        scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms),
+                  "units": np.array(self.units)}  # fmt: skip
         return {"d": self.d, "H": self.H, **scales, **kept}
 
     @classmethod
@@ -299,10 +346,20 @@ class Model:
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
             zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
-            FitOptions.from_json(record["options"]), Terms(*map(float, arrays["terms"])),
+            FitOptions.from_json(record["options"]), _terms(arrays["terms"]), _units(arrays["units"]),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
+
+
+def _units(values: np.ndarray) -> tuple[float, float]:
+    of_l1, of_l2 = values.tolist()
+    return of_l1, of_l2
+
+
+def _terms(values: np.ndarray) -> Terms:
+    l1, l2, angular, upper, free = values.tolist()
+    return Terms(l1, l2, angular, upper, bool(free))
 
 
 def _chunk_rows(values: Any) -> int:

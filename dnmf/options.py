@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.constraints import NO_LIMITS, Limits
 from dnmf.errors import InputError
 from dnmf.penalty import Penalty
 
@@ -71,6 +72,21 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _check_together(options: "FitOptions") -> None:
+    """Refuse constraints that the penalty contradicts."""
+    penalty, limits = options.penalty, options.limits
+    if limits.bounded and penalty.scale != "objective":
+        raise InputError(
+            "constraints upper: a bound on the factors of A ≈ WH needs their scale to be part of the problem; say "
+            "penalty=Penalty(scale='objective'), with strengths or without"
+        )
+    if limits.free:
+        at = "WH".index(limits.free)
+        _check(penalty.l1[at] == 0, f"penalty l1: {limits.free} is free to be negative, where L1 has no meaning here")
+        _check(penalty.scale != "fraction", "penalty scale 'fraction' needs both factors to be non-negative")
+        _check(options.init != "surrogate", "init='surrogate' needs both factors to be non-negative")
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """Everything that decides the result of a fit besides the data and the plan.
@@ -92,6 +108,7 @@ class FitOptions:
     max_passes: int = 50
     extrapolate: bool = True
     prune: str = "rule"
+    limits: Limits = NO_LIMITS
 
     def __post_init__(self):
         for each in fields(self):
@@ -108,16 +125,22 @@ class FitOptions:
         _check(tol >= 0 and math.isfinite(tol), f"tol={self.tol!r}: a finite number, not negative")
         _check(_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={self.max_passes!r}: at least 1")
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
+        _check_together(self)
         _check(isinstance(self.extrapolate, bool), f"extrapolate={self.extrapolate!r}: True or False")
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values."""
-        return {**asdict(self), "penalty": self.penalty.to_json()}
+        return {**asdict(self), "penalty": self.penalty.to_json(), "limits": self.limits.to_json()}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "FitOptions":
         """The options that :meth:`to_json` wrote."""
-        return cls(**{**record, "penalty": Penalty(**record["penalty"])})
+        parts = {"penalty": Penalty(**record["penalty"]), "limits": Limits.from_json(record["limits"])}
+        return cls(**{**record, **parts})
+
+    def swapped(self) -> "FitOptions":
+        """The same with the roles of W and H exchanged, for a matrix used as its transpose."""
+        return replace(self, penalty=self.penalty.swapped(), limits=self.limits.swapped())
 
     def with_limits(self, max_passes: int | None, tol: float | None) -> "FitOptions":
         """The same options with other limits, where given: they decide when to stop, not what a pass does."""

@@ -8,6 +8,8 @@ from typing import Any
 from dnmf.errors import InputError
 
 SCALES = ("relative", "objective", "fraction", "absolute")
+PAIRS = ("l1", "l2", "angular")  # strengths with a value for each factor
+ON_H = ("smooth", "target")
 
 
 class PenaltyWarning(UserWarning):
@@ -30,6 +32,14 @@ class Penalty:
         ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²``; ``"fraction"`` does so with strengths as a
         fraction of those that leave nothing, which takes two reads to find. ``"absolute"`` is RcppML's rule on the
         diagonalized model: each half step solves ``(G + l2 I) x = b − l1`` with the other factor summing to one.
+    angular : float or (float, float)
+        Strength against components that share rows (of W) or columns (of H): ``½ angular Σ_i (Σ_q x_iq)²``, the Gram
+        matrix plus ``angular`` everywhere; relative to ``mean(diag G)`` as `l2`, and at 1 every row belongs to one
+        component (Kim & Park 2007, doi:10.1093/bioinformatics/btm134).
+    smooth : float
+        Strength with which H follows the graph of :class:`dnmf.Constraints`.
+    target : float
+        Strength with which H is pulled to the target of :class:`dnmf.Constraints`; at 1, relative, it is the target.
     diagonal : bool
         Whether the scale of the components is shared out after each half step: factors are brought to sum one, or,
         for an objective, balanced so that its penalty is least. False shows what goes wrong without.
@@ -50,22 +60,32 @@ class Penalty:
     l2: Any = 0.0
     scale: str = "relative"
     diagonal: bool = True
+    angular: Any = 0.0
+    smooth: float = 0.0
+    target: float = 0.0
 
     def __post_init__(self):
         if self.scale not in SCALES:
             raise InputError(f"penalty scale {self.scale!r} is unknown; use one of {', '.join(SCALES)}")
         if not isinstance(self.diagonal, bool):
             raise InputError(f"penalty diagonal={self.diagonal!r}: True or False")
-        for name in ("l1", "l2"):
+        for name in PAIRS:
             object.__setattr__(self, name, _as_pair(name, getattr(self, name)))
-            if self.scale == "relative" and max(getattr(self, name)) > 1:
-                raise InputError(
-                    f"penalty {name}={getattr(self, name)!r}: strengths of scale 'relative' lie between 0 and 1; for "
-                    "those of an objective (as in scikit-learn) say scale='objective', for RcppML's scale='absolute'"
-                )
-
+            self._check_range(name, max(getattr(self, name)))
+        for name in ON_H:
+            object.__setattr__(self, name, _as_strength(name, getattr(self, name)))
+            self._check_range(name, getattr(self, name))
+        if self.scale == "relative" and self.smooth == 1:
+            raise InputError("penalty smooth=1: relative smoothing goes up to 1, but not to 1, where nothing is left")
         if self.scale == "fraction" and self.active:
             self.shapes()
+
+    def _check_range(self, name: str, strength: float) -> None:
+        if self.scale == "relative" and strength > 1:
+            raise InputError(
+                f"penalty {name}={getattr(self, name)!r}: strengths of scale 'relative' lie between 0 and 1; for those "
+                "of an objective (as in scikit-learn) say scale='objective', for RcppML's scale='absolute'"
+            )
 
     @classmethod
     def from_sklearn(cls, alpha_W: float, alpha_H: float | str = "same", l1_ratio: float = 0.0, *,
@@ -124,7 +144,12 @@ class Penalty:
     @property
     def active(self) -> bool:
         """Whether any strength is above zero."""
-        return any(self.l1) or any(self.l2)
+        return any(any(getattr(self, name)) for name in PAIRS) or any(getattr(self, name) for name in ON_H)
+
+    def acts_on(self, side: str) -> bool:
+        """Whether any strength that acts on this factor is above zero."""
+        at = "WH".index(side)
+        return any(getattr(self, name)[at] for name in PAIRS) or (side == "H" and bool(self.smooth or self.target))
 
     @property
     def in_objective(self) -> bool:
@@ -144,9 +169,9 @@ class Penalty:
     @property
     def one_sided(self) -> str:
         """The factor that alone is penalized in an objective, which is degenerate; empty where all is well."""
-        if not self.in_objective or any(self.on_W) == any(self.on_H):
+        if not self.in_objective or self.target or self.acts_on("W") == self.acts_on("H"):
             return ""
-        return "W" if any(self.on_W) else "H"
+        return "W" if self.acts_on("W") else "H"
 
     def warn_if_one_sided(self) -> None:
         """Warn of a penalty that an objective moves out of the way of."""
@@ -160,15 +185,47 @@ class Penalty:
             stacklevel=4,
         )
 
+    def check_guides(self, has_graph: bool, has_target: bool) -> None:
+        """Refuse a strength without what it pulls to, and the reverse.
+
+        Raises
+        ------
+        InputError
+            There is one without the other.
+        """
+        pairs = ("smooth", self.smooth, "graph", has_graph), ("target", self.target, "target_H", has_target)
+        for name, strength, guide, there in pairs:
+            if bool(strength) != there:
+                missing = f"constraints={guide}=…" if strength else f"Penalty({name}=…)"
+                raise InputError(f"penalty {name}={strength}: it needs {missing}; the two go together")
+
+    def __str__(self) -> str:
+        """The strengths in words."""
+        parts = []
+        for name in PAIRS:
+            of_W, of_H = getattr(self, name)
+            label = {"l1": "L1", "l2": "L2"}.get(name, name)
+            if of_W == of_H != 0:
+                parts.append(f"{label} {of_W:g}")
+            else:
+                parts += [f"{label} {x:g} on {side}" for side, x in zip("WH", (of_W, of_H), strict=True) if x]
+        parts += [f"{name} {getattr(self, name):g} on H" for name in ON_H if getattr(self, name)]
+        if not parts:
+            return "none" if self.diagonal else "none, scale left alone"
+        return f"{', '.join(parts)} ({self.scale}{'' if self.diagonal else ', scale left alone'})"
+
     def swapped(self) -> "Penalty":
         """The same penalty with the roles of W and H exchanged, for a matrix used as its transpose."""
-        return Penalty(self.l1[::-1], self.l2[::-1], self.scale, self.diagonal)
+        return replace(self, **{name: getattr(self, name)[::-1] for name in PAIRS})
 
     def times(self, strength: float | tuple[float, float]) -> "Penalty":
-        """The same penalty of an objective with its strengths (of L1, of L2) multiplied."""
+        """The same penalty of an objective with its strengths (of L1, of L2 and all others) multiplied."""
         of_l1, of_l2 = strength if isinstance(strength, tuple) else (strength, strength)
-        l1, l2 = tuple(of_l1 * x for x in self.l1), tuple(of_l2 * x for x in self.l2)
-        return Penalty(l1, l2, "objective", self.diagonal)
+        l1, l2, angular = (
+            tuple(factor * x for x in pair)
+            for factor, pair in ((of_l1, self.l1), (of_l2, self.l2), (of_l2, self.angular))
+        )
+        return Penalty(l1, l2, "objective", self.diagonal, angular, of_l2 * self.smooth, of_l2 * self.target)
 
     def at(self, strength: float) -> "Penalty":
         """The same penalty in the same units with its strengths multiplied; at 0 there is none.
@@ -183,7 +240,9 @@ class Penalty:
         >>> Penalty(l1=1.0).at(0.25).l1, Penalty(l1=1.0).at(0) == Penalty()
         ((0.25, 0.25), True)
         """
-        return replace(self, l1=tuple(strength * x for x in self.l1), l2=tuple(strength * x for x in self.l2))
+        found: dict[str, Any] = {name: tuple(strength * x for x in getattr(self, name)) for name in PAIRS}
+        found |= {name: strength * getattr(self, name) for name in ON_H}
+        return replace(self, **found)
 
     def shapes(self) -> list["Penalty"]:
         """The penalties of strength one whose strongest are the units of a fraction.
@@ -193,6 +252,8 @@ class Penalty:
         InputError
             There is none: a penalty on one factor alone can be made weaker by moving weight to the other.
         """
+        if any(self.angular) or self.smooth or self.target:
+            raise InputError("penalty scale 'fraction' is for L1 and L2; say scale='objective' for the others")
         on = tuple(tuple(float(x > 0) for x in pair) for pair in (self.l1, self.l2))
         if on in (((1, 0), (0, 1)), ((0, 1), (1, 0))):
             return [Penalty(on[0], on[1], "objective")]
@@ -207,15 +268,21 @@ class Penalty:
 
     def to_json(self) -> dict[str, Any]:
         """The penalty as plain JSON values."""
-        return {**asdict(self), "l1": list(self.l1), "l2": list(self.l2)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in PAIRS}}
 
 
 def _as_pair(name: str, value: Any) -> tuple[float, float]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != len("WH"):
+        raise InputError(f"penalty {name}={value!r}: give one number or a (W, H) pair")
+    return _as_strength(name, pair[0]), _as_strength(name, pair[1])
+
+
+def _as_strength(name: str, value: Any) -> float:
     try:
-        w, h = (float(x) for x in pair)
+        strength = float(value)
     except (TypeError, ValueError):
-        raise InputError(f"penalty {name}={value!r}: give one number or a (W, H) pair") from None
-    if not (math.isfinite(w) and math.isfinite(h) and w >= 0 and h >= 0):
+        raise InputError(f"penalty {name}={value!r}: a strength is a number") from None
+    if not (math.isfinite(strength) and strength >= 0):
         raise InputError(f"penalty {name}={value!r}: strengths are finite and not negative")
-    return w, h
+    return strength

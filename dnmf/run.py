@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
+from dnmf.constraints import Guides
 from dnmf.errors import CheckpointError, ClusterError
 from dnmf.fitting.begin import begin, fit_from
 from dnmf.fitting.choose import start_of
@@ -63,10 +64,10 @@ class Run:
             self._first_number = latest.number + 1
         self.store, self._fingerprint = store, self.place.source.fingerprint()
 
-    def start(self, W: Any, H: Any) -> Fit:
-        """Return the fit before its first pass, committed; a given start is in the engine's orientation."""
+    def start(self, W: Any, H: Any, guides: Guides) -> Fit:
+        """Return the fit before its first pass, committed; what is given is in the engine's orientation."""
         engine, options = self.place.engine, self.place.seen_inside(self.options)
-        fit = fit_from(begin(engine, options, W, H), options)
+        fit = fit_from(begin(engine, options, W, H, guides), options, guides)
         self.commit(fit.state)
         reads = fit.state.bytes_read / engine.source_bytes
         emit(self.place.callbacks, Started(start_of(options, engine.plan), reads))

@@ -2,12 +2,13 @@
 
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.choose import plan_for_many
 from dnmf.fitting.events import Callback, Planned, emit
@@ -138,19 +139,23 @@ class Workplace:
         layout = source.layout()
         plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
         executor.preflight(source)
-        shape = source.shape[::-1] if source.transposed else source.shape
         emit(
             self.callbacks,
-            Planned(executor.name, source.address, shape, layout.total_bytes, len(plan.groups), plan.n_panels,
+            Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
                     plan.need.total, machine.memory_bytes, keep is not None),
         )  # fmt: skip
         return Engine(executor, source, plan, layout, keep)
 
     def seen_inside(self, options: FitOptions) -> FitOptions:
         """Return options as the engine sees them."""
-        return replace(options, penalty=options.penalty.swapped()) if self.source.transposed else options
+        return options.swapped() if self.source.transposed else options
 
-    def checked_start(self, W: Any, H: Any, rank: int) -> tuple[Any, Any]:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the data as the caller sees it."""
+        return self.source.shape[::-1] if self.source.transposed else self.source.shape
+
+    def checked_start(self, W: Any, H: Any, options: FitOptions) -> tuple[Any, Any]:
         """Return a given start in the engine's orientation.
 
         Raises
@@ -158,11 +163,30 @@ class Workplace:
         InputError
             Wrong shape, or a NaN, an infinity or a negative value.
         """
-        m, n = self.source.shape[::-1] if self.source.transposed else self.source.shape
-        W, H = _checked_factor("W", W, (m, rank)), _checked_factor("H", H, (rank, n))
+        (m, n), rank, limits = self.shape, options.rank, options.limits
+        W = _checked_factor("W", W, (m, rank), signed=limits.is_free("W"))
+        H = _checked_factor("H", H, (rank, n), signed=limits.is_free("H"))
         if self.source.transposed:
             return (None if H is None else H.T), (None if W is None else W.T)
         return W, H
+
+    def guides(self, constraints: Constraints, options: FitOptions) -> Guides:
+        """Return the arrays of the constraints in the engine's orientation.
+
+        Raises
+        ------
+        InputError
+            A shape does not fit, or what a penalty pulls to is not there.
+        """
+        options.penalty.check_guides(constraints.graph is not None, constraints.target_H is not None)
+        transposed = self.source.transposed
+        guides = constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
+        if self.engine.executor.remote and guides.W is not None and guides.W.nbytes > MOST_GATHERED_BYTES:
+            raise BudgetError(
+                f"constraints: {format_bytes(guides.W.nbytes)} of given columns would travel to the workers in every "
+                f"pass (at most {format_bytes(MOST_GATHERED_BYTES)} may)"
+            )
+        return guides
 
     def record(self, options: FitOptions, scalars: dict[str, Any], fingerprint: dict[str, Any]) -> RunRecord:
         """Return what a generation says of a run in the state with these scalars."""
@@ -179,7 +203,7 @@ class Workplace:
         source, factors, state = self.source, end.factors, end.state
         model = Model(
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
-            state.history, state.reason,
+            state.units, state.history, state.reason,
             source.row_names(), source.column_names(), folder, source.address,
         )  # fmt: skip
         if not source.transposed:
@@ -213,7 +237,7 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
     return kept_plan, Keep(uuid.uuid4().hex, of_process) if of_process else None
 
 
-def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarray | None:
+def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
     if values is None:
         return None
     array = np.asarray(values)
@@ -221,6 +245,6 @@ def _checked_factor(name: str, values: Any, shape: tuple[int, int]) -> np.ndarra
         raise InputError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.shape != shape:
         raise InputError(f"{name} has shape {array.shape}, expected {shape}")
-    if not np.isfinite(array).all() or (array < 0).any():
-        raise InputError(f"{name} holds a NaN, an infinity or a negative value")
+    if not np.isfinite(array).all() or ((array < 0).any() and not signed):
+        raise InputError(f"{name} holds a NaN, an infinity{'' if signed else ' or a negative value'}")
     return array

@@ -103,3 +103,13 @@ def lloyd(A, C, iterations):
         nearest = squared_distances(A, C).argmin(axis=1)
         C = np.array([A[nearest == q].mean(axis=0) if (nearest == q).any() else C[q] for q in range(len(C))])
     return C
+
+
+def bounded_least_squares(Q, B, upper):
+    """``argmin_{0 ≤ x ≤ upper} ½ xᵀQx − bᵀx`` of every row, by scipy's bounded least squares on the root of Q."""
+    values, vectors = scipy.linalg.eigh(np.asarray(Q, np.float64))
+    values = np.maximum(values, values.max() * 1e-13)
+    root = np.sqrt(values)[:, None] * vectors.T
+    targets = (np.asarray(B, np.float64) @ vectors) / np.sqrt(values)
+    bounds = (np.zeros(len(Q)), np.asarray(upper, np.float64))
+    return np.stack([scipy.optimize.lsq_linear(root, b, bounds, method="bvls", tol=1e-14).x for b in targets])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dnmf.checkpoint import CheckpointWarning, Store, exists, read_latest
-from dnmf.checkpoint.generations import read_generation
+from dnmf.checkpoint.generations import FORMAT, read_generation
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError
 
@@ -117,7 +117,7 @@ def test_the_manifest_says_what_every_file_must_be(tmp_path):
     (directory,) = generation_directories(root)
     manifest = json.loads((directory / "manifest.json").read_text())
     assert re.fullmatch(r"gen-000007-[0-9a-f]{32}", directory.name)
-    assert manifest["format"] == 1
+    assert manifest["format"] == FORMAT
     assert manifest["number"] == 7
     assert manifest["record"] == {"pass": 7}
     for name, array in state_of(7).items():

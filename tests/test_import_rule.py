@@ -10,8 +10,8 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums"},
-    {"penalty"},
-    {"options", "kernels"},
+    {"penalty", "constraints"},
+    {"options", "kernels", "implicit"},
     {"sources"},
     {"memory", "conversion"},
     {"plan"},

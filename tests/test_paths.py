@@ -186,6 +186,33 @@ def test_on_a_cluster_the_bits_are_those_in_process(found, stored, client, tmp_p
     assert there.reads == path.reads
 
 
+COLUMNS = np.abs(np.random.default_rng(8).normal(size=(2, 80)))
+CHAIN = np.eye(80, k=1) + np.eye(80, k=-1)
+CONSTRAINED = {
+    "given profiles": (L1, {"fixed_H": COLUMNS}),
+    "given columns of W": (Penalty(l1=(0.0, 1.0)), {"fixed_W": np.random.default_rng(9).random((600, 1))}),
+    "a free factor": (Penalty(l2=1.0), {"free": "W"}),
+    "a graph": (Penalty(smooth=0.9), {"graph": CHAIN}),
+    "a target": (Penalty(target=1.0, l1=0.1), {"target_H": np.vstack([COLUMNS, COLUMNS[::-1] ** 2])}),
+    "bounds": (Penalty(l1=1.0, scale="objective"), {"upper": (2.0, None)}),
+}
+
+
+@pytest.mark.parametrize("name", CONSTRAINED)
+def test_constraints_are_those_of_every_model_also_after_a_stop(planted, name, tmp_path):
+    penalty, asked = CONSTRAINED[name]
+    options = {"constraints": dnmf.Constraints(**asked), "dtype": "float64"}
+    path = dnmf.path(planted, RANK, penalty, (0, 0.1, 0.5), **options, **CHEAP)
+    plain = path.model(0)
+    for strength in (0.1, 0.5):
+        alone = dnmf.fit(planted, RANK, H=factor_of(plain), penalty=penalty.at(strength), **options)
+        assert bits(path.model(strength)) == bits(alone)
+    with pytest.raises(Interrupted):
+        dnmf.path(planted, RANK, penalty, (0, 0.1, 0.5), store=tmp_path / "p.dnmf",
+                  callbacks=[stop_after(path.passes - 1)], **options, **CHEAP)  # fmt: skip
+    assert_same_bits(dnmf.resume_path(tmp_path / "p.dnmf", source=planted), path)
+
+
 # ---- reads ----
 
 

@@ -21,7 +21,7 @@ from dnmf.checkpoint.files import Files
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 _DIRECTORY = re.compile(r"gen-(\d{6,})-[0-9a-f]{32}")
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")

@@ -161,6 +161,7 @@ def run_lines(found: dict[str, Any]) -> list[str]:
         labelled("model", f"{found['store']}: {rows:,} × {columns:,}, rank {found['rank']}, {found['dtype']}"),
         *status_lines(found)[2:-1],
         labelled("W", f"{found['W']} (Zarr)"),
+        labelled("penalty", f"{found['penalty']}; {found['alive']} of {found['rank']} components are alive"),
         labelled("names", names or "none"),
         "",
         *component_lines(found["components"]),

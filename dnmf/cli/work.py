@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import COUNT_OR_LIST, NUMBER_OR_PAIR, NUMBERS
+from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
 from dnmf.cli.output import Output, current_output, output_options
+from dnmf.cli.regularization import regularization_options
 from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback
@@ -67,30 +68,22 @@ FIT_OPTIONS = (
     click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change."),
     click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
                  help="What happens to components that a penalty in the objective makes worse than nothing."),
-    click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 penalty on both factors, or on W,H."),
-    click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 penalty on both factors, or on W,H."),
-    click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute"]),
-                 default="relative", show_default=True, help="Units of the penalties."),
-    click.option("--no-diagonal", is_flag=True,
-                 help="Leave the scale of components to itself: to see what goes wrong."),
     KEEP,
     MISSING,
 )  # fmt: skip
 
 
 def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that decide how a model is fitted, and hand the penalty to the command as one."""
+    """Add the options that decide how a model is fitted, those of penalties and constraints among them."""
 
     @functools.wraps(command)
-    def packed(*, l1: Any, l2: Any, penalty_scale: str, no_diagonal: bool, no_extrapolate: bool, **rest: Any) -> Any:
-        from dnmf.penalty import Penalty
+    def packed(*, no_extrapolate: bool, **given: Any) -> Any:
+        return command(extrapolate=not no_extrapolate, **given)
 
-        penalty = Penalty(l1, l2, penalty_scale, not no_diagonal)
-        return command(penalty=penalty, extrapolate=not no_extrapolate, **rest)
-
+    whole = regularization_options(packed)
     for option in reversed(FIT_OPTIONS):
-        packed = option(packed)
-    return packed
+        whole = option(whole)
+    return whole
 
 
 @click.command(short_help="Factorize a matrix into a store.")
@@ -129,7 +122,7 @@ def say_model(command: str, store: str, output: Output) -> None:
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k of every model.")
 @click.option("--store", required=True, metavar="PATH", help="Directory NAME.dnmf for checkpoints and the models.")
-@click.option("--strengths", type=NUMBERS, required=True, help="What --l1 and --l2 are multiplied by, such as 0,0.1.")
+@click.option("--strengths", type=NUMBERS, required=True, help="What all strengths are multiplied by, such as 0,0.1.")
 @click.option("--seeds", type=COUNT_OR_LIST, default=1, show_default=True, help="How many, or which: 3,5,7.")
 @click.option("--warm", type=click.Choice(["unpenalized", "chain"]), default="unpenalized", show_default=True,
               help="Start each model from the one without a penalty, or from the strength before.")  # fmt: skip

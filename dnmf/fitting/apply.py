@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse
 
 from dnmf.errors import InputError
-from dnmf.fitting.update import gain_of_diagonal, measure
+from dnmf.fitting.diagonal import gain_of_diagonal
+from dnmf.fitting.update import measure
 from dnmf.memory import Shape
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
@@ -33,11 +34,14 @@ class Fixed(NamedTuple):
         What the penalty does to its normal equations.
     scale : ndarray (k,)
         What a solution is divided by to become a row of W.
+    given : ndarray (rows, f) or None
+        The first columns of W, where they are given.
     """
 
     factor: np.ndarray
     terms: Terms
     scale: np.ndarray
+    given: np.ndarray | None = None
 
 
 def solve_other_rows(
@@ -64,11 +68,13 @@ def solve_other_rows(
     import zarr
 
     n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
-    work = Work((_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale)
+    work = Work(
+        (_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale, signed=bool(options.limits.free)
+    )
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
     try:
-        statistics = run_pass(executor, source, plan, work, targets=(out or "",))
+        statistics = run_pass(executor, source, plan, work, given=fixed.given, targets=(out or "",))
     except BaseException:
         if out is not None:  # rows that were not written would read as zeros
             remove_array(out)
@@ -89,8 +95,8 @@ def measure_other_rows(
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
-    work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True)
-    statistics = run_pass(executor, source, plan, work)
+    work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
+    statistics = run_pass(executor, source, plan, work, given=fixed.given)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
     loss = measure(sums, H, statistics.squares, Penalty(), sums.residual).loss
     return max(0.0, 2 * (loss - gain_of_diagonal(sums, H, weights))), statistics.squares
@@ -99,7 +105,9 @@ def measure_other_rows(
 def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes: int | None, *, kept: bool) -> Plan:
     n_rows, n_columns = source.shape
     shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=n_rows if kept else 0)
-    machine = executor.machine(memory_bytes, Kernels.of(source, options.rank, options.dtype))
+    machine = executor.machine(
+        memory_bytes, Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
+    )
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     return plan
@@ -107,7 +115,8 @@ def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes:
 
 def _problem(fixed: Fixed, options: FitOptions) -> Problem:
     with one_blas_thread():
-        return make_problem(fixed.factor.astype(options.dtype), fixed.terms)
+        held, signed = 0 if fixed.given is None else fixed.given.shape[1], options.limits.is_free("H")
+        return make_problem(fixed.factor.astype(options.dtype), fixed.terms, signed=signed, held=held)
 
 
 def by_rows(source: Source) -> Source:

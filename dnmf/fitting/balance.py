@@ -9,42 +9,72 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
 MOST_TURNS = 100
+SWEEPS, CLOSE = 20, 1e-9  # over components that share rows or columns
 ROUNDING = 1e-15
 
 
 class Sizes(NamedTuple):
-    """What each component adds to the penalty, by factor and degree: four arrays (k,)."""
+    """What each component adds to the penalty, by factor and degree.
+
+    Attributes
+    ----------
+    W1, W2, H1, H2 : ndarray (k,)
+        Of W and of H, of degree 1 and 2 in their scale.
+    W_pairs, H_pairs : ndarray (k, k) or None
+        What two components add together, with a zero diagonal; each pair is there twice.
+    """
 
     W1: np.ndarray
     W2: np.ndarray
     H1: np.ndarray
     H2: np.ndarray
+    W_pairs: np.ndarray | None = None
+    H_pairs: np.ndarray | None = None
 
     @property
     def total(self) -> float:
         """The penalty."""
-        return float(sum(part.sum() for part in self))
+        of_pairs = sum(0.5 * pairs.sum() for pairs in (self.W_pairs, self.H_pairs) if pairs is not None)
+        return float(self.W1.sum() + self.W2.sum() + self.H1.sum() + self.H2.sum() + of_pairs)
 
     @property
     def of_component(self) -> np.ndarray:
-        """The penalty of each component (k,)."""
-        return self.W1 + self.W2 + self.H1 + self.H2
+        """By how much the penalty is less without a component (k,)."""
+        of_pairs = sum(pairs.sum(axis=1) for pairs in (self.W_pairs, self.H_pairs) if pairs is not None)
+        return self.W1 + self.W2 + self.H1 + self.H2 + of_pairs
 
     def scaled(self, of_W: np.ndarray | float, of_H: np.ndarray | float) -> "Sizes":
         """The sizes of ``W diag(of_W)`` and ``diag(of_H) H``."""
-        return Sizes(self.W1 * of_W, self.W2 * of_W**2, self.H1 * of_H, self.H2 * of_H**2)
+        W_pairs = None if self.W_pairs is None else self.W_pairs * np.multiply.outer(of_W, of_W)
+        H_pairs = None if self.H_pairs is None else self.H_pairs * np.multiply.outer(of_H, of_H)
+        return Sizes(self.W1 * of_W, self.W2 * of_W**2, self.H1 * of_H, self.H2 * of_H**2, W_pairs, H_pairs)
 
 
-def sizes_of(penalty: Penalty, sums: ModelSums, H: np.ndarray) -> Sizes:
-    """Return the terms of the penalty for the W behind `sums` and for `H` (k, n)."""
+def sizes_of(penalty: Penalty, sums: ModelSums, H: np.ndarray, guides: Guides = NO_GUIDES) -> Sizes:
+    """Return the terms of the penalty for the W behind `sums` and for `H` (k, n), but for the pull to a target.
+
+    ``½ angular Σ_i (Σ_q x_iq)²`` is ``½ angular ‖x_q‖²`` for each component and ``angular ⟨x_p, x_q⟩`` for each pair.
+    """
     (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
     wide = H.astype(np.float64)
-    squares = np.einsum("ij,ij->i", wide, wide)
-    return Sizes(l1_w * sums.s, 0.5 * l2_w * np.diag(sums.G), l1_h * wide.sum(axis=1), 0.5 * l2_h * squares)
+    squares, (angular_w, angular_h) = np.einsum("ij,ij->i", wide, wide), penalty.angular
+    sizes = Sizes(
+        l1_w * sums.s, 0.5 * (l2_w + angular_w) * np.diag(sums.G),
+        l1_h * np.abs(wide).sum(axis=1), 0.5 * (l2_h + angular_h) * squares,
+    )  # fmt: skip
+    if penalty.smooth:
+        roughness = np.einsum("ij,ij->i", wide, (guides.laplacian @ wide.T).T)
+        sizes = sizes._replace(H2=sizes.H2 + 0.5 * penalty.smooth * roughness)
+    if angular_w:
+        sizes = sizes._replace(W_pairs=angular_w * (sums.G - np.diag(np.diag(sums.G))))
+    if angular_h:
+        sizes = sizes._replace(H_pairs=angular_h * (wide @ wide.T - np.diag(squares)))
+    return sizes
 
 
 def balance(sizes: Sizes) -> np.ndarray:
@@ -53,8 +83,25 @@ def balance(sizes: Sizes) -> np.ndarray:
     At it the terms of both factors, each times its degree, are equal: ``t² = h₁/w₁`` for L1 on both sides,
     ``t⁴ = h₂/w₂`` for L2 on both, ``t³ = 2 h₂/w₁`` for L1 on W and L2 on H; with L1 and L2 together it is the
     positive root of ``2 w₂ t⁴ + w₁ t³ − h₁ t − 2 h₂``. A component that has a zero factor, or a penalty on one factor
-    alone (which has no best scale), keeps its scale: t = 1.
+    alone (which has no best scale), keeps its scale: t = 1. Pairs of components are balanced one after the other.
     """
+    if sizes.W_pairs is None and sizes.H_pairs is None:
+        return _balance_each(sizes.W1, sizes.W2, sizes.H1, sizes.H2)
+    t = np.ones(len(sizes.W1))
+    for _ in range(SWEEPS):
+        before = t.copy()
+        for q in range(len(t)):
+            of_W = 0.0 if sizes.W_pairs is None else sizes.W_pairs[q] @ t
+            of_H = 0.0 if sizes.H_pairs is None else sizes.H_pairs[q] @ (1 / t)
+            one = slice(q, q + 1)
+            t[q] = _balance_each(sizes.W1[one] + of_W, sizes.W2[one], sizes.H1[one] + of_H, sizes.H2[one])[0]
+        if np.abs(np.log(t / before)).max() <= CLOSE:
+            break
+    return t
+
+
+def _balance_each(*sizes: np.ndarray) -> np.ndarray:
+    """The same for components that share nothing."""
     with np.errstate(divide="ignore"):
         W1, W2, H1, H2 = (np.log(part) for part in sizes)
     W2, H2 = W2 + np.log(2), H2 + np.log(2)
@@ -94,7 +141,8 @@ def common_scale(cross: float, gram: float, sizes: Sizes) -> float:
     sizes : Sizes
         The terms of the penalty.
     """
-    linear, quadratic = float(sizes.W1.sum() + sizes.H1.sum()), float(sizes.W2.sum() + sizes.H2.sum())
+    linear = float(sizes.W1.sum() + sizes.H1.sum())
+    quadratic = sizes.total - linear
     if not gram > 0:
         return 1.0
     roots = np.roots([2 * gram, 0.0, 2 * (quadratic - cross), linear])
@@ -104,10 +152,12 @@ def common_scale(cross: float, gram: float, sizes: Sizes) -> float:
 
 def balances(penalty: Penalty) -> bool:
     """Whether the scale between W and H is for us to choose, and a part of the problem."""
-    return penalty.in_objective and penalty.diagonal
+    return penalty.in_objective and penalty.diagonal and not penalty.target
 
 
-def start_scale(penalty: Penalty, sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def start_scale(
+    penalty: Penalty, sums: ModelSums, H: np.ndarray, guides: Guides = NO_GUIDES
+) -> tuple[np.ndarray, np.ndarray]:
     """Return by what the columns of W and the rows of `H` (k,) are to be multiplied before the first pass.
 
     Balance, then one scale for all factors, then balance again: without the second step a start that is too large
@@ -121,11 +171,13 @@ def start_scale(penalty: Penalty, sums: ModelSums, H: np.ndarray) -> tuple[np.nd
         For the W that belongs to `H` without a penalty.
     H : ndarray (k, n)
         The start.
+    guides : Guides
+        With the graph that H is to follow.
     """
     if penalty.one_sided or not penalty.active:
         t = balance(sizes_of(Penalty(l2=1.0, scale="objective"), sums, H))
         return t, 1 / t
-    sizes = sizes_of(penalty, sums, H)
+    sizes = sizes_of(penalty, sums, H, guides)
     t = balance(sizes)
     wide = H.astype(np.float64)
     gram = float(np.vdot(sums.G, wide @ wide.T))

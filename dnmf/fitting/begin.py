@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dnmf.constraints import Guides
 from dnmf.fitting.loop import Engine, Fit
 from dnmf.fitting.start import in_units, start_at_random, start_from_H, start_from_sample, start_from_W
 from dnmf.fitting.state import Begun
@@ -10,7 +11,7 @@ from dnmf.fitting.surrogate import start_from_surrogate
 from dnmf.options import FitOptions
 
 
-def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarray | None) -> Begun:
+def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarray | None, guides: Guides) -> Begun:
     """Return the first H, and what was found on the way to it.
 
     Parameters
@@ -21,18 +22,20 @@ def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarr
         Of the fit, in the engine's orientation.
     W, H : ndarray, optional
         A start that was given, in the same orientation; H alone decides when both are.
+    guides : Guides
+        The arrays of the constraints.
     """
     if H is not None:
-        return start_from_H(engine, H, options)
+        return start_from_H(engine, H, options, guides)
     if W is not None:
-        return start_from_W(engine, W, options)
+        return start_from_W(engine, W, options, guides)
     if options.init == "random":
-        return start_at_random(engine, options)
+        return start_at_random(engine, options, guides)
     if engine.plan.projected_rows:
-        return start_from_surrogate(engine, options)
-    return start_from_sample(engine, options)
+        return start_from_surrogate(engine, options, guides)
+    return start_from_sample(engine, options, guides)
 
 
-def fit_from(begun: Begun, options: FitOptions) -> Fit:
+def fit_from(begun: Begun, options: FitOptions, guides: Guides) -> Fit:
     """Return a fit before its first pass, its options in the units that its start has found."""
-    return Fit(first_state(begun, options), in_units(options, begun.units))
+    return Fit(first_state(begun, options, guides), in_units(options, begun.units))

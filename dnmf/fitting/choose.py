@@ -42,7 +42,7 @@ def plan_with_start(
     BudgetError
         It does not fit.
     """
-    layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype)
+    layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
     shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize, kept_rows=kept_rows)
     machine = executor.machine(memory_bytes, kernels)
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
@@ -116,7 +116,7 @@ def makes_surrogate(options: FitOptions, layout: Layout, shape: Shape, sample: i
     sample : int
         Bytes a sample may have.
     """
-    if options.init != "auto":
+    if options.init != "auto" or options.limits.free:
         return options.init == "surrogate"
     rows = sample * layout.n_rows / max(1, layout.total_bytes)
     sums = 8 * DIRECTIONS_PER_COMPONENT * shape.rank * shape.n_columns

@@ -32,7 +32,7 @@ class PassRecord:
         than before, and the component comes back where it stays so.
     change : float
         One less the cosine between the H of this pass and its update: what ends a fit under a rule, which has no
-        objective that falls. Infinite for the last pass, and where the step was taken back.
+        objective that falls. Infinite elsewhere, and for the last pass.
     alive : int
         Components that are not zero.
     bytes_read : int

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import CheckpointError
+from dnmf.fitting.columns import column_scale, solve_H, terms_for_H
+from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.fitting.loop import Engine, Fit, one_pass
 from dnmf.fitting.state import State
 from dnmf.fitting.terms import terms_for_W
-from dnmf.fitting.update import column_scale, fit_diagonal, fits_diagonal, normalize_rows, solve_H, terms_for_H
+from dnmf.fitting.update import normalize_rows
+from dnmf.options import FitOptions
 from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
 from dnmf.passes.statistics import ModelSums, Statistics
-from dnmf.penalty import Penalty
 
 
 @dataclass(frozen=True)
@@ -104,26 +106,38 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
         places = [_collected(sums, statistics.rows) for sums in statistics.models]
     ends = []
     for before, fit, W, sums in zip(fits, after, places, statistics.models, strict=True):
-        factors = _factors(W, sums, before.state, before.options.penalty)
+        factors = _factors(W, sums, before.state, before.options)
         if engine.source.transposed:
-            factors = _seen_from_H(factors, sums, before.state, before.options.penalty)
+            factors = _seen_from_H(factors, sums, before.state, before.options)
         ends.append(Ended(fit.state, before.state.factor, factors))
     return ends, statistics.bytes_read
 
 
-def _factors(W: Any, sums: ModelSums, before: State, penalty: Penalty) -> Factors:
+def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Factors:
     H, h_scale = normalize_rows(before.factor)
     d = sums.s * h_scale
-    if fits_diagonal(penalty):
+    w_scale = with_given(sums.s, before.guides.W_sums)
+    if fits_diagonal(options.penalty):
         d = d * fit_diagonal(sums, before.factor)[0]
-    return Factors(W, d, H, h_scale, sums.s, terms_for_W(penalty, before.factor, before.peak))
+    terms = terms_for_W(options.penalty, before.factor, before.peak, options.limits)
+    return Factors(W, d, H, h_scale, w_scale, terms)
 
 
-def _seen_from_H(factors: Factors, sums: ModelSums, before: State, penalty: Penalty) -> Factors:
+def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitOptions) -> Factors:
     """The same factors for one whose rows are our columns: rows are solved as the update of H does it."""
-    scale = column_scale(sums, penalty)
-    of_rows = solve_H(sums, before.factor, penalty).sum(axis=1, dtype=np.float64)
-    return replace(factors, h_scale=sums.s / scale, w_scale=of_rows, terms=terms_for_H(sums, penalty, scale))
+    scale, limits = column_scale(sums, options.penalty), options.limits
+    _, of_rows = normalize_rows(solve_H(sums, before.factor, options.penalty, limits=limits, guides=before.guides))
+    terms = terms_for_H(sums, options.penalty, scale, limits)
+    h_scale = sums.s / scale
+    if before.guides.H is not None:  # rows of the others come with their scale, those that are given without
+        of_rows = with_given(of_rows, np.abs(before.guides.H).sum(axis=1, dtype=np.float64))
+        h_scale = with_given(h_scale, sums.s[: limits.held[1]])
+    return replace(factors, h_scale=h_scale, w_scale=of_rows, terms=terms)
+
+
+def with_given(scale: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+    """Return a scale (k,) with that of the components that are given in its place."""
+    return scale if given is None else np.concatenate([given, scale[len(given) :]])
 
 
 def _collected(sums: ModelSums, n_rows: int) -> np.ndarray:

@@ -34,7 +34,10 @@ class Engine:
 
 @dataclass(frozen=True)
 class Fit:
-    """A model on its way: where it is, and what is asked of it, in the engine's orientation and units."""
+    """A model on its way: where it is, and what is asked of it, in the engine's orientation and units.
+
+    Fits that share a pass have their dtype and their constraints in common.
+    """
 
     state: State
     options: FitOptions
@@ -71,13 +74,20 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
     began = time.perf_counter()
     problems = tuple(_problem(fit) for fit in fits)
     check = any(fit.state.squares < 0 for fit in fits)
-    work = Work(problems, fits[0].options.dtype, check=check, residual=bool(targets))
-    statistics = run_pass(engine.executor, engine.source, engine.plan, work, targets=targets, keep=engine.keep)
+    first = fits[0]  # what they all have in common
+    signed = bool(first.options.limits.free)
+    work = Work(problems, first.options.dtype, check=check, residual=bool(targets), signed=signed)
+    statistics = run_pass(
+        engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
+        keep=engine.keep,
+    )  # fmt: skip
     clock = Clock(time.perf_counter() - began, engine.source_bytes)
     states = [advance(fit.state, statistics.of(number), fit.options, clock) for number, fit in enumerate(fits)]
     return [replace(fit, state=state) for fit, state in zip(fits, states, strict=True)], statistics
 
 
 def _problem(fit: Fit) -> Problem:
-    state, penalty = fit.state, fit.options.penalty
-    return make_problem(state.factor, terms_for_W(penalty, state.factor, state.peak), peaks=penalty.needs_peak)
+    state, penalty, limits = fit.state, fit.options.penalty, fit.options.limits
+    terms = terms_for_W(penalty, state.factor, state.peak, limits)
+    signed, held = limits.is_free("H"), limits.held[0]
+    return make_problem(state.factor, terms, signed=signed, held=held, peaks=penalty.needs_peak)

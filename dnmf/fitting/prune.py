@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.balance import balance, sizes_of
 from dnmf.fitting.state import State
 from dnmf.options import FitOptions
@@ -13,10 +14,11 @@ from dnmf.penalty import Penalty
 
 def prunes(options: FitOptions) -> bool:
     """Whether components may be dropped: only an objective says what one is worth."""
-    return options.prune != "off" and options.penalty.in_objective and options.penalty.active
+    given = any(options.limits.held) or options.penalty.target  # who gives a component wants it
+    return options.prune != "off" and options.penalty.in_objective and options.penalty.active and not given
 
 
-def worth(sums: ModelSums, H: np.ndarray, penalty: Penalty) -> np.ndarray:
+def worth(sums: ModelSums, H: np.ndarray, penalty: Penalty, guides: Guides = NO_GUIDES) -> np.ndarray:
     """Return by how much the objective rises when a component (k,) is set to zero and the others stay.
 
     With size ``s = ‖w‖‖h‖`` and a, its projection on the residual without it, that is ``a s − ½ s² − penalty``, the
@@ -32,10 +34,12 @@ def worth(sums: ModelSums, H: np.ndarray, penalty: Penalty) -> np.ndarray:
         The factor the pass was made with.
     penalty : Penalty
         Of the objective.
+    guides : Guides
+        With the graph that H follows.
     """
     wide = H.astype(np.float64)
     overlaps = sums.G * (wide @ wide.T)
-    sizes = sizes_of(penalty, sums, H)
+    sizes = sizes_of(penalty, sums, H, guides)
     t = balance(sizes)
     value = np.einsum("ij,ji->j", sums.P, wide) - overlaps.sum(axis=1) + 0.5 * np.diag(overlaps)
     return np.where(np.diag(overlaps) > 0, value - sizes.scaled(t, 1 / t).of_component, np.inf)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.sample import Sample
 from dnmf.fitting.state import Begun, State
@@ -18,7 +19,7 @@ from dnmf.memory import MOST_STARTS, Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.blocks import count_rows
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Problem, Work, make_problem
+from dnmf.passes.problem import Problem, Terms, Work, make_problem
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.threads import InProcess
 from dnmf.plan import make_plan
@@ -89,23 +90,28 @@ class Course:
     ----------
     engine : Engine
         Over the rows.
+    limits : Limits
+        Of the factors; there are no bounds in a race, whose factors are on a scale of their own.
     squares : float, optional
         ``‖A‖²`` of the rows; by default the first pass measures it.
     """
 
-    def __init__(self, engine: Engine, squares: float | None = None):
-        self.engine, self.squares = engine, squares
+    def __init__(self, engine: Engine, limits: Limits = NO_LIMITS, squares: float | None = None):
+        self.engine, self.limits, self.squares = engine, limits, squares
 
     def problem(self, H: np.ndarray) -> Problem:
         """What the rows are solved for, with H (k, n) fixed."""
-        return make_problem(H, tolerance=TOLERANCE)
+        terms = Terms(free=self.limits.is_free("W"))
+        return make_problem(H, terms, TOLERANCE, signed=self.limits.is_free("H"))
 
     def sums(self, sums: ModelSums) -> ModelSums:
         """The sums of A from those of the rows."""
         return sums
 
 
-def race(sample: Sample, rows: int, options: FitOptions, crowd: int) -> tuple[np.ndarray, Engine]:
+def race(
+    sample: Sample, rows: int, options: FitOptions, crowd: int, guides: Guides = NO_GUIDES
+) -> tuple[np.ndarray, Engine]:
     """Return the H (k, n) that won, and the engine of the largest sample.
 
     Parameters
@@ -116,6 +122,8 @@ def race(sample: Sample, rows: int, options: FitOptions, crowd: int) -> tuple[np
         Without a penalty, and with limits that end no race.
     crowd : int
         How many starts fit in memory at once.
+    guides : Guides
+        With the rows of H that are given.
     """
     largest = sample.first(rows)
     values = largest.read(0, largest.shape[0])
@@ -124,9 +132,10 @@ def race(sample: Sample, rows: int, options: FitOptions, crowd: int) -> tuple[np
     stages = race_stages(rows, n_rows, options.rank, starts)
     held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
     courses = [
-        Course(engine_in_memory(part, options, stage.alive)) for part, stage in zip(held, stages, strict=True)
+        Course(engine_in_memory(part, options, stage.alive), options.limits)
+        for part, stage in zip(held, stages, strict=True)
     ]  # fmt: skip
-    states = first_states(held[0], options, starts, START_STREAM)
+    states = first_states(held[0], options, starts, START_STREAM, guides)
     return run_stages(courses, stages, states, options), courses[-1].engine
 
 
@@ -164,7 +173,7 @@ def engine_in_memory(held: MemorySource, options: FitOptions, models: int = 1) -
     return Engine(InProcess(), held, make_plan(layout, shape, Machine(1, 2**62, 0)), layout)
 
 
-def first_states(held: Source, options: FitOptions, count: int, stream: int) -> list[State]:
+def first_states(held: Source, options: FitOptions, count: int, stream: int, guides: Guides = NO_GUIDES) -> list[State]:
     """Return starts drawn from the seed and the stream.
 
     Every other one is made of rows of the data, and near to some; the others are uniform: near to all.
@@ -173,7 +182,15 @@ def first_states(held: Source, options: FitOptions, count: int, stream: int) -> 
     rows = held.read(0, held.shape[0])
     makers = [_means_of_rows, _uniform]
     starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
-    return [first_state(Begun(normalize_rows(H.astype(options.dtype))[0]), options) for H in starts]
+    if not options.limits.is_free("H"):
+        starts = [np.abs(H) for H in starts]  # the data may be negative where W is free
+    starts = [with_given_rows(H.astype(options.dtype), guides) for H in starts]
+    return [first_state(Begun(normalize_rows(H)[0]), options) for H in starts]
+
+
+def with_given_rows(H: np.ndarray, guides: Guides) -> np.ndarray:
+    """Return `H` (k, n) with its first rows as they are given."""
+    return H if guides.H is None else np.concatenate([guides.H.astype(H.dtype), H[len(guides.H) :]])
 
 
 def _uniform(rows: Rows, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001
@@ -202,7 +219,8 @@ def _on_other_rows(state: State) -> State:
 def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> list[State]:
     """Alternate every start once, all in one read."""
     problems, engine = tuple(course.problem(state.factor) for state in states), course.engine
-    work = Work(problems, options.dtype, check=course.squares is None and states[0].squares < 0)
+    check, signed = course.squares is None and states[0].squares < 0, bool(options.limits.free)
+    work = Work(problems, options.dtype, check=check, signed=signed)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if course.squares is None else course.squares
     clock = Clock(0.0, engine.source_bytes)

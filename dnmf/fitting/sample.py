@@ -26,6 +26,8 @@ class Sample:
         How many to read; whole runs are taken.
     seed : int
         Of the fit.
+    signed : bool
+        Whether the values may be negative.
 
     Attributes
     ----------
@@ -35,10 +37,10 @@ class Sample:
         Decoded bytes it took.
     """
 
-    def __init__(self, engine: Engine, rows: int, seed: int):
+    def __init__(self, engine: Engine, rows: int, seed: int, *, signed: bool = False):
         self.n_rows = engine.source.shape[0]
         self._runs = sample_order(self.n_rows, seed)
-        self._parts, self.bytes_read = _read_runs(engine, _taken(self._runs, rows))
+        self._parts, self.bytes_read = _read_runs(engine, _taken(self._runs, rows), signed=signed)
 
     def first(self, rows: int) -> MemorySource:
         """Return the first `rows` of the sample (whole runs), in the order of the source."""
@@ -81,7 +83,7 @@ def _taken(runs: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
     return sorted(taken)
 
 
-def _read_runs(engine: Engine, runs: list[tuple[int, int]]) -> tuple[dict[int, MemorySource], int]:
+def _read_runs(engine: Engine, runs: list[tuple[int, int]], *, signed: bool) -> tuple[dict[int, MemorySource], int]:
     """Return the runs of a sample by their first row, and the bytes that were decoded for them.
 
     Runs that lie so near to each other that they share stored objects are read in one go, so that no chunk is
@@ -92,7 +94,7 @@ def _read_runs(engine: Engine, runs: list[tuple[int, int]]) -> tuple[dict[int, M
     for low, high in regions:
         part = source.for_rows(low, high)
         values = engine.executor.read([(part, low, high)])[0]
-        check_rows(source, low, values)
+        check_rows(source, low, values, signed=signed)
         bytes_read += source.touched_bytes(low, high, values)
         for first, last in _joined([run for run in runs if low <= run[0] and run[1] <= high]):
             rows = _copied(slice_rows(values, first - low, last - low)) if last - first < high - low else values

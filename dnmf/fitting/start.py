@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits, without_bounds
 from dnmf.errors import InputError
 from dnmf.fitting.balance import balances, start_scale
+from dnmf.fitting.columns import solve_H
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, race, sample_rows
+from dnmf.fitting.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, race, sample_rows, with_given_rows
 from dnmf.fitting.sample import Sample, affordable_rows
 from dnmf.fitting.state import Begun
 from dnmf.fitting.strongest import strongest
@@ -16,7 +18,8 @@ from dnmf.fitting.update import normalize_rows, update_H
 from dnmf.memory import BYTES_OF_START
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import Terms, Work, make_problem
+from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
 
@@ -27,56 +30,75 @@ class FewRows(NamedTuple):
     bytes_read: int
 
 
-def start_from_H(engine: Engine, H: np.ndarray, options: FitOptions, rows: FewRows | None = None) -> Begun:
+def start_from_H(
+    engine: Engine, H: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES, rows: FewRows | None = None
+) -> Begun:
     """Return a given H (k, n), rows brought to sum one where scale is free, else balanced.
 
     The rows that this may take (:func:`needs_sample`) are those of :func:`few_rows`, read where they are not given.
     """
-    H = np.asarray(H, dtype=options.dtype)
+    H = with_given_rows(np.asarray(H, dtype=options.dtype), guides)
     if options.penalty.diagonal and not options.penalty.in_objective:
-        H = normalize_rows(H)[0]
-    if not needs_sample(options.penalty):
+        H = normalize_rows(H, options.limits.held[0])[0]
+    if not needs_sample(options):
         return Begun(H)
     rows = rows or few_rows(engine, options)
-    begun = settled(H, rows.engine, engine, options)
+    begun = settled(H, rows.engine, engine, options, guides)
     return begun._replace(bytes_read=rows.bytes_read + begun.bytes_read)
 
 
-def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions) -> Begun:
+def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
     """Return the H that is best for a given W (m, k), which takes one read."""
-    W = np.ascontiguousarray(W, dtype=options.dtype)
-    work = Work((), options.dtype, check=True, rank=options.rank)
+    W = np.array(W, dtype=options.dtype)
+    if guides.W is not None:
+        W[:, : guides.W.shape[1]] = guides.W
+    work = Work((), options.dtype, check=True, rank=options.rank, signed=bool(options.limits.free))
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W)
     sums, bytes_read = statistics.models[0], statistics.bytes_read
-    H, begun = np.zeros((options.rank, engine.source.shape[1]), options.dtype), None
-    if needs_sample(options.penalty):
+    limits, begun = options.limits, None
+    H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
+    if needs_sample(options):
         rows, of_sample = few_rows(engine, options)
-        begun = settled(update_H(sums, H, Penalty()), rows, engine, options)
+        begun = settled(update_H(sums, H, Penalty(), limits=limits), rows, engine, options, guides)
         options, bytes_read = in_units(options, begun.units), bytes_read + of_sample + begun.bytes_read
     penalty = options.penalty
     if balances(penalty):
-        H = update_H(sums, H, Penalty(scale="objective"))
-        of_W, of_H = start_scale(penalty, sums, H)
+        H = update_H(sums, H, Penalty(scale="objective"), limits=without_bounds(limits))
+        of_W, of_H = start_scale(penalty, sums, H, guides)
         sums, H = sums.scaled(of_W), (H * of_H[:, None]).astype(H.dtype)
-    H = update_H(sums, H, penalty, scaled=penalty.scale != "absolute")
+    H = update_H(sums, H, penalty, limits=limits, guides=guides, scaled=penalty.scale != "absolute")
     known = Begun(H, bytes_read, statistics.squares)
     return known if begun is None else known._replace(peak=begun.peak, units=begun.units)
 
 
-def start_at_random(engine: Engine, options: FitOptions) -> Begun:
+def start_at_random(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
     """Return H (k, n) uniform in [0, 1)."""
     H = np.random.default_rng(options.seed).random((options.rank, engine.source.shape[1]))
-    return start_from_H(engine, H, options)
+    return with_held_columns(start_from_H(engine, H, options, guides), engine, options, guides)
 
 
-def start_from_sample(engine: Engine, options: FitOptions) -> Begun:
+def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
     """Return the H of a factorization of some rows.
 
     The penalty plays no part yet, but for the scale.
     """
-    raced = race_on_sample(engine, options)
-    begun = settled(raced.H, raced.engine, engine, options)
-    return begun._replace(bytes_read=raced.bytes_read + begun.bytes_read)
+    raced = race_on_sample(engine, options, guides)
+    begun = settled(raced.H, raced.engine, engine, options, guides)
+    return with_held_columns(begun._replace(bytes_read=raced.bytes_read + begun.bytes_read), engine, options, guides)
+
+
+def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides: Guides) -> Begun:
+    """Return a start whose first rows of H are the best for the columns of W that are given, which takes a read."""
+    if guides.W is None:
+        return begun
+    held = guides.W.shape[1]
+    work = Work((), options.dtype, check=begun.squares < 0, rank=held, signed=bool(options.limits.free))
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=guides.W)
+    limits = replace(NO_LIMITS, free=options.limits.free)
+    of_held = solve_H(statistics.models[0], begun.H[:held], Penalty(scale="objective"), limits=limits)
+    squares = statistics.squares if begun.squares < 0 else begun.squares
+    H = np.concatenate([of_held, begun.H[held:]])
+    return begun._replace(H=H, bytes_read=begun.bytes_read + statistics.bytes_read, squares=squares)
 
 
 class Raced(NamedTuple):
@@ -87,17 +109,18 @@ class Raced(NamedTuple):
     bytes_read: int
 
 
-def race_on_sample(engine: Engine, options: FitOptions) -> Raced:
+def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Raced:
     """Return what a race on a sample of the rows found."""
     rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine))
-    sample = Sample(engine, rows, options.seed)
-    H, last = race(sample, rows, unhindered(options), most_starts(engine, options))
+    sample = Sample(engine, rows, options.seed, signed=bool(options.limits.free))
+    H, last = race(sample, rows, unhindered(options), most_starts(engine, options), guides)
     return Raced(H, last, sample.bytes_read)
 
 
 def unhindered(options: FitOptions) -> FitOptions:
-    """Return the options without a penalty, and with limits that end no race."""
-    return replace(options, penalty=Penalty(), max_passes=10**6, tol=0.0)
+    """Return the options without a penalty and without bounds, and with a patience that ends no race."""
+    limits = replace(without_bounds(options.limits), held=(0, options.limits.held[1]))
+    return replace(options, penalty=Penalty(), limits=limits, max_passes=10**6, tol=0.0)
 
 
 def most_starts(engine: Engine, options: FitOptions) -> int:
@@ -112,12 +135,13 @@ def in_units(options: FitOptions, units: tuple[float, float]) -> FitOptions:
     return replace(options, penalty=options.penalty.times(units))
 
 
-def needs_sample(penalty: Penalty) -> bool:
-    """Whether a start has to know something of the data for the sake of the penalty."""
-    return balances(penalty) or penalty.needs_peak or penalty.scale == "fraction"
+def needs_sample(options: FitOptions) -> bool:
+    """Whether a start has to know something of the data for the sake of the penalty, or of bounds."""
+    penalty = options.penalty
+    return balances(penalty) or penalty.needs_peak or penalty.scale == "fraction" or options.limits.bounded
 
 
-def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions) -> Begun:
+def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
     """Return H on the scale that its penalty wants, and what its penalty is measured by.
 
     Both follow from the W that belongs to H, estimated on a sample. A penalty in the objective decides what survives
@@ -133,26 +157,44 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions) ->
         Over all rows.
     options : FitOptions
         Of the fit.
+    guides : Guides
+        With the graph that H follows.
     """
     begun = Begun(H)
     if options.penalty.scale == "fraction" and options.penalty.active:
         units, bytes_read, squares = strongest(rows, engine, options)
         begun, options = Begun(H, bytes_read, squares, units=units), in_units(options, units)
-    penalty = options.penalty
-    if not (balances(penalty) or penalty.needs_peak):
+    penalty, limits = options.penalty, options.limits
+    if not (balances(penalty) or penalty.needs_peak or limits.bounded):
         return begun
-    work = Work((make_problem(H, peaks=penalty.needs_peak),), options.dtype)
-    sums = run_pass(rows.executor, rows.source, rows.plan, work).models[0]
+    problem = make_problem(H, Terms(free=limits.is_free("W")), signed=limits.is_free("H"), peaks=penalty.needs_peak)
+    sums = run_pass(rows.executor, rows.source, rows.plan, Work((problem,), options.dtype)).models[0]
     if penalty.needs_peak:
-        return begun._replace(peak=float(sums.peaks.max()))
-    _, of_H = start_scale(penalty, sums.times(engine.source.shape[0] / rows.source.shape[0]), H)
+        return begun._replace(peak=float(sums.peaks[limits.held[0] :].max(initial=0)))
+    of_H = np.ones(len(H))
+    if balances(penalty):
+        _, of_H = start_scale(penalty, sums.times(engine.source.shape[0] / rows.source.shape[0]), H, guides)
+    if limits.bounded:
+        of_H = _within_bounds(of_H, sums, H, limits, rows.source.shape[0])
     if not np.isfinite(of_H).all():
         raise InputError(f"{engine.source.address}: the sample has no finite scale")
-    return begun._replace(H=(H * of_H[:, None]).astype(H.dtype))
+    return begun._replace(H=np.minimum(H * of_H[:, None], limits.upper[1]).astype(H.dtype))
+
+
+def _within_bounds(of_H: np.ndarray, sums: ModelSums, H: np.ndarray, limits: Limits, n_rows: int) -> np.ndarray:
+    """Return the scale of H at which an entry of W, in the root mean square, is at most half its bound.
+
+    Without a bound on W, the scale at which H is within its own.
+    """
+    of_W, most = limits.upper
+    if of_W < np.inf:
+        return np.maximum(of_H, 2 / of_W * np.sqrt(np.diag(sums.G) / n_rows))
+    largest = H.max(axis=1, initial=0)
+    return np.minimum(of_H, most / np.where(largest > 0, largest, 1.0))
 
 
 def few_rows(engine: Engine, options: FitOptions) -> FewRows:
     """Return a small sample of the rows, which depends on the rank and the seed alone."""
     rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
-    sample = Sample(engine, rows, options.seed)
+    sample = Sample(engine, rows, options.seed, signed=bool(options.limits.free))
     return FewRows(engine_in_memory(sample.first(rows), options), sample.bytes_read)

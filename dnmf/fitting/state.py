@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.events import PassRecord
 
 
@@ -56,6 +57,8 @@ class State:
         Why the next pass is the last one; empty while it is not.
     history : tuple of PassRecord
         One for each pass.
+    guides : Guides
+        What is given or pulled to, the same in every pass.
     """
 
     H: np.ndarray
@@ -76,6 +79,7 @@ class State:
     bytes_read: int = 0
     reason: str = ""
     history: tuple[PassRecord, ...] = field(default=())
+    guides: Guides = NO_GUIDES
 
     @property
     def factor(self) -> np.ndarray:
@@ -118,7 +122,7 @@ class State:
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name."""
         spare = {} if self.spare is None else {"spare": self.spare}
-        return {"H": self.H, "plain": self.plain, "best": self.best, **spare}
+        return {"H": self.H, "plain": self.plain, "best": self.best, **spare, **self.guides.arrays()}
 
     @classmethod
     def restore(cls, scalars: dict[str, Any], arrays: dict[str, np.ndarray]) -> "State":
@@ -126,7 +130,8 @@ class State:
         values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in scalars.items()}
         values["units"] = tuple(values["units"])
         values["history"] = tuple(PassRecord.from_json(record) for record in values["history"])
-        return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], spare=arrays.get("spare"), **values)
+        return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], spare=arrays.get("spare"),
+                   guides=Guides.restore(arrays), **values)  # fmt: skip
 
 
 def _finite(value: float) -> float | None:

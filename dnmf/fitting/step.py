@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.balance import balance, balances, sizes_of
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.prune import consider_pruning, prunes, worth
@@ -12,7 +13,6 @@ from dnmf.fitting.state import Begun, State
 from dnmf.fitting.update import Measured, measure, normalize_rows, update_H
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import ModelSums, Statistics
-from dnmf.penalty import Penalty
 
 FIRST_BETA = 0.7
 BETA_GROWTH = 1.1
@@ -38,12 +38,22 @@ class Clock:
     source_bytes: int
 
 
-def first_state(begun: Begun, options: FitOptions) -> State:
+def first_state(begun: Begun, options: FitOptions, guides: Guides = NO_GUIDES) -> State:
     """Return the state before the first pass."""
     H, bytes_read, squares, peak, units = begun
     reason = "max_passes" if options.max_passes == 1 else ""
     return State(
-        H, H, H, FIRST_BETA, 1.0, squares=squares, peak=peak, units=units, bytes_read=bytes_read, reason=reason
+        H,
+        H,
+        H,
+        FIRST_BETA,
+        1.0,
+        squares=squares,
+        peak=peak,
+        units=units,
+        bytes_read=bytes_read,
+        reason=reason,
+        guides=guides,
     )
 
 
@@ -69,19 +79,21 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     """
     known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
     sums = statistics.models[0]
-    measured = measure(sums, state.factor, known.squares, options.penalty, sums.residual)
+    limits, guides = options.limits, state.guides
+    measured = measure(sums, state.factor, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
     accepted = _is_accepted(known, measured, options)
     record = _record(known, statistics, measured, accepted, clock)
     if state.reason:
         return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
         return consider_pruning(_with_end(_take_back(_noted(known, record)), options), options)
-    updated = update_H(sums, state.factor, options.penalty, tolerance=tolerance)
-    plain, before = _balanced(updated, known.plain, sums, options.penalty)
-    record = replace(record, change=_change(state.factor, plain))
+    updated = update_H(sums, state.factor, options.penalty, limits=limits, guides=guides, tolerance=tolerance)
+    plain, before = _balanced(updated, known, sums, options)
+    if options.penalty.is_rule:
+        record = replace(record, change=_change(state.factor, plain))
     peak = float(sums.peaks.max(initial=0))
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=peak)
-    judged = _judged(moved, worth(sums, state.factor, options.penalty)) if prunes(options) else moved
+    judged = _judged(moved, worth(sums, state.factor, options.penalty, guides)) if prunes(options) else moved
     return consider_pruning(_with_end(_extrapolate(judged, plain, options), options), options)
 
 
@@ -100,18 +112,21 @@ def _noted(state: State, record: PassRecord, **changes: Any) -> State:
     return replace(state, passes=record.number, bytes_read=record.bytes_read, history=history, **changes)
 
 
-def _balanced(
-    plain: np.ndarray, before: np.ndarray, sums: ModelSums, penalty: Penalty
-) -> tuple[np.ndarray, np.ndarray]:
+def _balanced(plain: np.ndarray, state: State, sums: ModelSums, options: FitOptions) -> tuple[np.ndarray, np.ndarray]:
     """Return the update of H and the one before it, which momentum is taken from, on the scale of least penalty.
 
     W needs no touch: the next pass solves for it. This removes the scaling swamp, in which alternating updates move
-    weight between the factors in ever smaller steps.
+    weight between the factors in ever smaller steps. Where a factor has a bound, it may shrink but not grow.
     """
-    if not balances(penalty):
-        return plain, before
-    scale = (1 / balance(sizes_of(penalty, sums, plain)))[:, None]
-    return (plain * scale).astype(plain.dtype), (before * scale).astype(plain.dtype)
+    if not balances(options.penalty):
+        return plain, state.plain
+    t = balance(sizes_of(options.penalty, sums, plain, state.guides))
+    t[: options.limits.held[0]] = 1.0
+    of_W, of_H = options.limits.upper
+    t = t if of_W == np.inf else np.minimum(t, 1.0)
+    t = t if of_H == np.inf else np.maximum(t, plain.max(axis=1, initial=0) / of_H)
+    scale = (1 / t)[:, None]
+    return (plain * scale).astype(plain.dtype), (state.plain * scale).astype(plain.dtype)
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> float:
@@ -184,11 +199,12 @@ def _extrapolate(state: State, plain: np.ndarray, options: FitOptions) -> State:
     """
     if not options.extrapolate or options.penalty.is_rule or state.passes == 1:
         return replace(state, H=plain, plain=plain, extrapolated=False)
-    H = np.maximum(plain + state.beta * (plain - state.plain), 0).astype(plain.dtype)
+    H = (plain + state.beta * (plain - state.plain)).astype(plain.dtype)
+    H = H if options.limits.is_free("H") else np.clip(H, 0, options.limits.upper[1])
     return replace(
         state,
         plain=plain,
-        H=H if options.penalty.in_objective else normalize_rows(H)[0],
+        H=H if options.penalty.in_objective else normalize_rows(H, options.limits.held[0])[0],
         extrapolated=True,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
         most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.choose import count_directions
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.race import (
@@ -25,7 +26,7 @@ from dnmf.fitting.race import (
     run_stages,
     work_of_alternation,
 )
-from dnmf.fitting.start import Raced, most_starts, race_on_sample, settled, unhindered
+from dnmf.fitting.start import Raced, most_starts, race_on_sample, settled, unhindered, with_held_columns
 from dnmf.fitting.state import Begun
 from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
@@ -42,7 +43,7 @@ ROWS_AT_ONCE = 2**16
 DIRECTIONS_STREAM, RESTARTS_STREAM = 2, 3
 
 
-def start_from_surrogate(engine: Engine, options: FitOptions) -> Begun:
+def start_from_surrogate(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
     """Return the H of a factorization of the surrogate; it takes a sample and one read of all rows.
 
     The reads of the surrogate itself are not counted: it lies in this process. The penalty plays no part yet, but
@@ -54,9 +55,11 @@ def start_from_surrogate(engine: Engine, options: FitOptions) -> Begun:
         Over the source; its plan says how many rows of Y may be kept.
     options : FitOptions
         Of the fit.
+    guides : Guides
+        With the rows of H that are given.
     """
     n_rows = engine.source.shape[0]
-    raced = race_on_sample(engine, options)
+    raced = race_on_sample(engine, options, guides)
     V, one_in = directions(raced, options, n_rows), -(-n_rows // engine.plan.projected_rows)
     statistics = project(engine, V, options, one_in=one_in)
     bytes_read = raced.bytes_read + statistics.bytes_read
@@ -65,10 +68,11 @@ def start_from_surrogate(engine: Engine, options: FitOptions) -> Begun:
     C = coefficients(statistics.models[0], LEAST_EIGENVALUE[options.dtype])
     kept = statistics.models[0].kept
     Y = np.concatenate([kept.pop(start) for start in sorted(kept)])
-    H = _alternated(Y, C, raced, engine, options)
+    H = _alternated(Y, C, raced, engine, options, guides)
     H = np.where(H.any(axis=1, keepdims=True), H, raced.H)  # a component that died here may live on all of A
-    begun = settled(H, raced.engine, engine, options)
-    return begun._replace(bytes_read=bytes_read + begun.bytes_read, squares=statistics.squares)
+    begun = settled(H, raced.engine, engine, options, guides)
+    begun = begun._replace(bytes_read=bytes_read + begun.bytes_read, squares=statistics.squares)
+    return with_held_columns(begun, engine, options, guides)
 
 
 def directions(raced: Raced, options: FitOptions, n_rows: int) -> np.ndarray:
@@ -158,7 +162,7 @@ class SurrogateCourse(Course):
 
     def __init__(self, Y: np.ndarray, C: np.ndarray, options: FitOptions, models: int):
         held = MemorySource(Y, address="the projected data")
-        super().__init__(engine_in_memory(held, options, models), float(np.vdot(_gram(Y), C @ C.T)))
+        super().__init__(engine_in_memory(held, options, models), options.limits, float(np.vdot(_gram(Y), C @ C.T)))
         self.C = C
 
     def problem(self, H: np.ndarray) -> Problem:
@@ -179,13 +183,15 @@ def _gram(Y: np.ndarray) -> np.ndarray:
     return G
 
 
-def _alternated(Y: np.ndarray, C: np.ndarray, raced: Raced, engine: Engine, options: FitOptions) -> np.ndarray:
+def _alternated(  # noqa: PLR0917
+    Y: np.ndarray, C: np.ndarray, raced: Raced, engine: Engine, options: FitOptions, guides: Guides
+) -> np.ndarray:
     """Return the best H of a race on the surrogate: the one from the sample, and others where they cost little."""
     starts = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
     stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts)
     free = unhindered(options)
     courses = [SurrogateCourse(_thinned(Y, stage.rows), C, free, stage.alive) for stage in stages]
-    others = first_states(raced.engine.source, free, starts - 1, RESTARTS_STREAM)
+    others = first_states(raced.engine.source, free, starts - 1, RESTARTS_STREAM, guides)
     return run_stages(courses, stages, [first_state(Begun(raced.H), free), *others], free)
 
 

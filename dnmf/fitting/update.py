@@ -4,16 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.balance import sizes_of
-from dnmf.fitting.terms import terms_of
-from dnmf.kernels.nnls import solve_rows
-from dnmf.kernels.padding import aligned_zeros, padded
-from dnmf.passes.problem import Terms, unit_diagonal
+from dnmf.fitting.columns import solve_H
+from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
-
-UPDATE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-UPDATE_SWEEPS = 2000
 
 
 @dataclass(frozen=True)
@@ -38,19 +34,20 @@ class Measured:
     alive: int
 
 
-def _safe(scale: np.ndarray) -> np.ndarray:
-    return np.where(scale > 0, scale, 1.0)
+def normalize_rows(H: np.ndarray, held: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return `H` with rows whose absolute values sum to one (or zero), and the sums it was divided by.
 
-
-def normalize_rows(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return `H` with rows that sum to one (or zero), and the sums it was divided by."""
-    sums = H.sum(axis=1, dtype=np.float64)
-    return H / _safe(sums).astype(H.dtype)[:, None], sums
+    The first rows stay as they are where the columns of W that belong to them are `held`: they carry the scale.
+    """
+    sums = np.abs(H).sum(axis=1, dtype=np.float64)
+    sums[:held] = 1.0
+    return H / np.where(sums > 0, sums, 1.0).astype(H.dtype)[:, None], sums
 
 
 def measure(
-    sums: ModelSums, H: np.ndarray, squares: float, penalty: Penalty, residual: float | None = None
-) -> Measured:
+    sums: ModelSums, H: np.ndarray, squares: float, penalty: Penalty, residual: float | None = None, *,
+    limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES,
+) -> Measured:  # fmt: skip
     """Return loss, objective and projected gradient of (W, H) from the sums alone, in float64.
 
     ``½‖A‖² − ⟨P, H⟩ + ½⟨G, HHᵀ⟩`` is exact up to the rounding of its terms, about 1e-8 of ``½‖A‖²`` when the
@@ -69,6 +66,8 @@ def measure(
         Only ``scale="objective"`` is part of the objective.
     residual : float, optional
         ``‖A − WH‖²``, where the pass computed it.
+    limits, guides
+        Of the factors.
     """
     HT = np.ascontiguousarray(H.T, dtype=np.float64)  # as P lies: products of the two then run over memory in order
     slope = HT @ sums.G
@@ -77,107 +76,44 @@ def measure(
     slope -= sums.P
     objective = loss
     if penalty.in_objective:
-        l1_h, l2_h = penalty.on_H
-        objective += sizes_of(penalty, sums, H).total
-        slope += l1_h + l2_h * HT
+        value, of_H = _penalty_and_slope(sums, HT, penalty, guides)
+        objective += value
+        slope += of_H
     elif fits_diagonal(penalty):
         loss = objective = max(0.0, loss - fit_diagonal(sums, H)[1])
-    slope[(HT == 0) & (slope > 0)] = 0
+    slope[_held_in_place(HT, slope, limits)] = 0
     size = float(np.linalg.norm(sums.P))
     alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
     return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
 
 
-def fits_diagonal(penalty: Penalty) -> bool:
-    """Whether the diagonal of the model is fitted on its own: a relative penalty shrinks it out of all meaning."""
-    return penalty.scale == "relative" and penalty.is_rule
+def _penalty_and_slope(sums: ModelSums, HT: np.ndarray, penalty: Penalty, guides: Guides) -> tuple[float, np.ndarray]:
+    """The value of a penalty in the objective, and its gradient in Hᵀ (n, k)."""
+    l1, l2 = penalty.on_H
+    value, slope = sizes_of(penalty, sums, HT.T, guides).total, l1 + l2 * HT
+    if penalty.angular[1]:
+        slope += penalty.angular[1] * HT.sum(axis=1, keepdims=True)
+    if penalty.smooth:
+        slope += penalty.smooth * (guides.laplacian @ HT)
+    if penalty.target and guides.target is not None:
+        off = np.where(np.isnan(guides.target), 0.0, HT.T - guides.target).T
+        value, slope = value + 0.5 * penalty.target * float(np.vdot(off, off)), slope + penalty.target * off
+    return value, slope
 
 
-def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the e >= 0 (k,) for which ``½‖A − W diag(e) H‖²`` is least, and by how much that is below e = 1.
-
-    The solver begins at the best multiple of e = 1, so that components that are all alike share the weight as they
-    did.
-    """
-    Q, b = _diagonal_problem(sums, H)
-    size = float(Q.sum())
-    unit_Q, unit = unit_diagonal(Q.copy())
-    start = np.where(unit > 0, max(0.0, float(b.sum())) / size if size > 0 else 0.0, 0.0)
-    weights, _, _ = solve_rows(
-        unit_Q, (b * unit)[None, :], (start / _safe(unit))[None, :], UPDATE_TOLERANCE["float64"], UPDATE_SWEEPS
-    )
-    e = weights[0] * unit
-    return e, gain_of_diagonal(sums, H, e)
+def _held_in_place(HT: np.ndarray, slope: np.ndarray, limits: Limits) -> np.ndarray:
+    """Which entries of H (n, k) cannot follow their gradient: at a bound it points beyond, or given."""
+    held = np.zeros(HT.shape, bool) if limits.is_free("H") else (HT == 0) & (slope > 0)
+    if limits.upper[1] < np.inf:
+        held |= (limits.upper[1] <= HT) & (slope < 0)
+    held[:, : limits.held[1]] = True
+    return held
 
 
-def gain_of_diagonal(sums: ModelSums, H: np.ndarray, e: np.ndarray) -> float:
-    """Return by how much ``½‖A − W diag(e) H‖²`` is below that of e = 1."""
-    Q, b = _diagonal_problem(sums, H)
-    return float((b - 0.5 * Q @ (1 + e)) @ (e - 1))
-
-
-def _diagonal_problem(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``G ∘ HHᵀ`` and ``P ∘ Hᵀ`` summed over columns: the Gram matrix and right-hand side of d."""
-    wide = H.astype(np.float64)
-    return sums.G * (wide @ wide.T), np.einsum("ij,ji->j", sums.P, wide)
-
-
-def column_scale(sums: ModelSums, penalty: Penalty) -> np.ndarray:
-    """Return what the columns of W are divided by before H is solved for (k,): ones where scale is not free."""
-    return _safe(sums.s) if penalty.diagonal and not penalty.in_objective else np.ones(len(sums.s))
-
-
-def terms_for_H(sums: ModelSums, penalty: Penalty, scale: np.ndarray) -> Terms:
-    """Return the terms of the update of H for a W whose columns are divided by `scale` (k,)."""
-    peak = float((sums.P.max(axis=0, initial=0) / scale).max(initial=0))
-    return terms_of(penalty, "H", np.diag(sums.G) / scale**2, peak)
-
-
-def solve_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool = True,
-            tolerance: float | None = None) -> np.ndarray:  # fmt: skip
-    """Return the H (k, n) for the W behind `sums`: exact non-negative least squares, columns independent.
-
-    Where the scale of the factors is no part of the problem the columns of W are first brought to sum one (``D``
-    from `s`: ``G → D⁻¹GD⁻¹``, ``P → D⁻¹P``): the diagonal, applied once per pass, touches no panel.
-
-    Parameters
-    ----------
-    sums : ModelSums
-        Of a whole pass.
-    H : ndarray (k, n)
-        Where the solver starts; its dtype is that of the result.
-    penalty : Penalty
-        What acts on H.
-    scaled : bool
-        False leaves the columns of W as they came: for a W given by the caller, as RcppML does.
-    tolerance : float, optional
-        Of the solver; by default that of the dtype.
-    """
-    scale = column_scale(sums, penalty) if scaled else np.ones(len(sums.s))
-    terms = terms_for_H(sums, penalty, scale)
-    if terms.kills:
-        return np.zeros_like(H)
-    Q, unit = unit_diagonal(terms.edit_gram(sums.G / (scale[:, None] * scale)))
-    B = _scaled(sums.P, unit / scale, H.dtype)
-    if terms.l1:
-        B[:, : len(H)] -= (terms.l1 * unit).astype(H.dtype)
-    start = _scaled(H.T, scale / np.where(unit > 0, unit, 1.0), H.dtype)
-    tolerance = UPDATE_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-    X, _, _ = solve_rows(Q.astype(H.dtype), B, start, tolerance, UPDATE_SWEEPS)
-    updated = np.empty_like(H)
-    np.multiply(X[:, : len(H)].T, unit.astype(H.dtype)[:, None], out=updated)
-    return updated
-
-
-def update_H(sums: ModelSums, H: np.ndarray, penalty: Penalty, *, scaled: bool = True,
-             tolerance: float | None = None) -> np.ndarray:  # fmt: skip
+def update_H(
+    sums: ModelSums, H: np.ndarray, penalty: Penalty, *, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES,
+    scaled: bool = True, tolerance: float | None = None,
+) -> np.ndarray:  # fmt: skip
     """Return the next H (k, n): that of :func:`solve_H`, its rows brought to sum one where scale is free."""
-    updated = solve_H(sums, H, penalty, scaled=scaled, tolerance=tolerance)
-    return normalize_rows(updated)[0] if penalty.diagonal and not penalty.in_objective else updated
-
-
-def _scaled(rows: np.ndarray, factors: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return ``rows * factors``, computed in float64, with padding for the solver."""
-    wide = aligned_zeros((len(rows), padded(len(factors))), dtype)
-    np.multiply(rows, factors, out=wide[:, : len(factors)], casting="same_kind")
-    return wide
+    updated = solve_H(sums, H, penalty, limits=limits, guides=guides, scaled=scaled, tolerance=tolerance)
+    return normalize_rows(updated, limits.held[0])[0] if penalty.diagonal and not penalty.in_objective else updated

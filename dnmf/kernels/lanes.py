@@ -281,6 +281,20 @@ def larger(typing: Any, left: Any, right: Any) -> Any:
     return left(left, right), generate
 
 
+@intrinsic
+def at_most(typing: Any, vector: Any, limit: Any) -> Any:
+    """Return, number by number, the smaller one of a vector and a single number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        capped = []
+        for part in _parts(builder, vector, arguments[0]):
+            most = _everywhere(builder, arguments[1], part.type)
+            capped.append(builder.select(builder.fcmp_ordered("<", part, most), part, most))
+        return _whole(builder, vector, capped)
+
+    return vector(vector, vector.dtype), generate
+
+
 def _data(context: Any, builder: Any, array: types.Array, value: Any) -> Any:
     return cgutils.create_struct_proxy(array)(context, builder, value=value).data
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dnmf.kernels.jit import compiled, read_only
 from dnmf.kernels.lanes import (
+    at_most,
     larger,
     load,
     load_column,
@@ -57,13 +58,14 @@ class _Batch(NamedTuple):
     size: Array
 
 
-def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int) -> tuple[Array, float, int]:
+def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int,
+               upper: Array | None = None) -> tuple[Array, float, int]:  # fmt: skip
     """Return, for every row b of `B`, the x >= 0 that minimizes ``x'Qx / 2 - b'x``.
 
-    Cyclic coordinate descent: ``x_j <- max(0, (b_j - sum_{l != j} Q_jl x_l) / Q_jj)`` for j = 0 ... k-1, and
-    again. The violation of a row in a sweep is ``max_j |Q_jj dx_j| / max_j |b_j|``; a row ends with the first
-    sweep in which that is at most `tolerance`. Its solution is a function of (Q, b, start) alone, to the last
-    bit, whatever the other rows are.
+    Cyclic coordinate descent: ``x_j <- max(0, (b_j - sum_{l != j} Q_jl x_l) / Q_jj)``, at most its upper bound, for
+    j = 0 ... k-1, and again. The violation of a row in a sweep is ``max_j |Q_jj dx_j| / max_j |b_j|``; a row ends with
+    the first sweep in which that is at most `tolerance`. Its solution is a function of (Q, b, start) alone, to the
+    last bit, whatever the other rows are.
 
     Parameters
     ----------
@@ -79,6 +81,8 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
         Near the rounding of the dtype (1e-6 in float32, 1e-14 in float64) it may never be met.
     max_sweeps : int
         Most sweeps for a row; the first is always done.
+    upper : array (k,), optional
+        The largest value of each coordinate; infinite where it has no bound.
 
     Returns
     -------
@@ -106,9 +110,14 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
     if not np.isfinite(Q).all():
         X[:, :k] = np.nan
         return X[:, :width], np.inf if len(B) else 0.0, 0
-    operands = read_only(Q), read_only(B), read_only(start)
-    violation, sweeps = _solve_rows(*operands, float(tolerance), min(max(1, int(max_sweeps)), COUNTABLE), X)
+    limits = float(tolerance), min(max(1, int(max_sweeps)), COUNTABLE)
+    violation, sweeps = _solve_rows(read_only(Q), read_only(B), read_only(start), *limits, _even(upper, B.dtype), X)
     return X[:, :width], float(violation), int(sweeps)
+
+
+def _even(upper: Array | None, dtype: np.dtype) -> Array | None:
+    """The bounds as a sweep reads them, for an even number of coordinates."""
+    return None if upper is None else read_only(np.append(upper, [np.inf] * (len(upper) % 2)).astype(dtype))
 
 
 def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -117,7 +126,8 @@ def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dt
 
 
 @compiled
-def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int, X: Array) -> tuple[float, int]:
+def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int, upper: Array | None,
+                X: Array) -> tuple[float, int]:  # fmt: skip
     """Keep every place of the batch busy: a row that is done makes room for the next, so none waits for another.
 
     X holds the starts of the rows to come and the solutions of those that are done.
@@ -138,7 +148,7 @@ def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: 
             upcoming += 1
         if busy == 0:
             return worst, sweeps
-        done = _sweep(gram, batch, B.dtype.type(tolerance)) & busy
+        done = _sweep(gram, batch, B.dtype.type(tolerance), upper) & busy
         busy ^= done
         while done != 0:
             place = lowest_bit(done)
@@ -206,7 +216,7 @@ def _unload_row(batch: _Batch, place: int, k: int, X: Array, row: int) -> float:
 
 
 @compiled
-def _sweep(gram: _Gram, batch: _Batch, tolerance: float) -> int:
+def _sweep(gram: _Gram, batch: _Batch, tolerance: float, upper: Array | None) -> int:
     """Visit every coordinate of every row once and return a bit for each row that is done, or not finite.
 
     What is left of b is summed afresh for each coordinate: as fast as carrying the gradient along, and without
@@ -226,9 +236,11 @@ def _sweep(gram: _Gram, batch: _Batch, tolerance: float) -> int:
             p, q = number(x, gram.others, row + i), number(x, gram.others, row + k + i)
             u0, u1 = plus_times(u0, p, x0), plus_times(u1, p, x1)
             v0, v1 = plus_times(v0, q, x0), plus_times(v1, q, x1)
-        u0, u1 = _positive(u0, gram.inverse[j], nothing), _positive(u1, gram.inverse[j], nothing)
+        u0 = _allowed(u0, gram.inverse[j], nothing, upper, j)
+        u1 = _allowed(u1, gram.inverse[j], nothing, upper, j)
         v0, v1 = plus_times(v0, gram.before[j + 1], u0), plus_times(v1, gram.before[j + 1], u1)
-        v0, v1 = _positive(v0, gram.inverse[j + 1], nothing), _positive(v1, gram.inverse[j + 1], nothing)
+        v0 = _allowed(v0, gram.inverse[j + 1], nothing, upper, j + 1)
+        v1 = _allowed(v1, gram.inverse[j + 1], nothing, upper, j + 1)
         change0 = _replace(x, at, u0, gram.diagonal[j], change0)
         change1 = _replace(x, at + half, u1, gram.diagonal[j], change1)
         change0 = _replace(x, at + ROWS, v0, gram.diagonal[j + 1], change0)
@@ -237,9 +249,12 @@ def _sweep(gram: _Gram, batch: _Batch, tolerance: float) -> int:
 
 
 @compiled
-def _positive(rest: Any, inverse: float, nothing: Any) -> Any:
-    """What a coordinate becomes: ``max(0, inverse * rest)``."""
-    return larger(plus_times(nothing, inverse, rest), nothing)
+def _allowed(rest: Any, inverse: float, nothing: Any, upper: Array | None, j: int) -> Any:
+    """What coordinate j becomes: ``max(0, inverse * rest)``, and no more than its bound."""
+    value = larger(plus_times(nothing, inverse, rest), nothing)
+    if upper is None:
+        return value
+    return at_most(value, upper[j])
 
 
 @compiled

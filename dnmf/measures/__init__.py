@@ -4,7 +4,7 @@ Nothing here holds W as a whole: it is read by its stored chunks, and what is ad
 """
 
 from dnmf.measures.against_data import first_singular_vector, relative_error
-from dnmf.measures.components import Sides, alike, cosines, energy, mean_cosine, sparsity
+from dnmf.measures.components import Sides, alike, cosines, energy, implicit_penalty, mean_cosine, sparsity
 from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
 
@@ -16,6 +16,7 @@ __all__ = [
     "cosines",
     "energy",
     "first_singular_vector",
+    "implicit_penalty",
     "kmeans_centres",
     "match",
     "mean_cosine",

@@ -44,7 +44,7 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
             source,
             executor,
             model.options,
-            fixed=model.fixed,
+            fixed=model.fixed(source),
             weights=model.weights,
             memory_bytes=parse_bytes(memory_limit),
         )

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.fitting.balance import Sizes as PenaltySizes
+from dnmf.fitting.balance import balance
 from dnmf.measures.columns import BOTH, SIDES, Columns, checked_side, columns_of, cosines_between, squared_norms
 from dnmf.model import Model
 
@@ -58,6 +60,32 @@ def energy(model: Model) -> np.ndarray:
     """
     of_W, of_H = (squared_norms(columns_of(model, side)) for side in SIDES)
     return model.d**2 * of_W * of_H
+
+
+def implicit_penalty(model: Model) -> np.ndarray:
+    """Return what each component (k,) adds to the penalty of the objective, its scale shared out at its best.
+
+    That is a function of its rank-one term ``d_q w_q h_q`` alone, in closed form :attr:`dnmf.Model.implicit_penalty`.
+
+    Parameters
+    ----------
+    model : Model
+        Its W is read once, chunk by chunk.
+
+    Raises
+    ------
+    InputError
+        Its penalty is no part of an objective, or is more than L1 and L2.
+    """
+    penalty = model.penalty
+    if not penalty.in_objective or any(penalty.angular) or penalty.smooth or penalty.target:
+        raise InputError(f"the penalty of this model ({penalty}) is not one of L1 and L2 in an objective")
+    of_W, of_H = (squared_norms(columns_of(model, side)) for side in SIDES)
+    ones = np.ones(model.rank) * (model.d > 0)
+    (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
+    sizes = PenaltySizes(l1_w * ones, 0.5 * l2_w * of_W, l1_h * model.d, 0.5 * l2_h * model.d**2 * of_H)
+    t = balance(sizes)
+    return sizes.scaled(t, 1 / t).of_component
 
 
 def cosines(model: Model, side: str = "H") -> np.ndarray:

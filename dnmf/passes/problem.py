@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.kernels.padding import aligned, pad_columns, padded
+from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns, padded
 
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
@@ -23,19 +23,38 @@ class Terms(NamedTuple):
         Infinite: every solution is zero.
     l2 : float
         Infinite: Q is replaced by I, and the solution is b itself.
+    angular : float
+        Added to every entry of Q; infinite: it takes the place of Q, and each solution has one entry.
+    upper : float
+        The largest value of an entry.
+    free : bool
+        Whether entries may be negative: then ``x = Q⁻¹ b``.
     """
 
     l1: float = 0.0
     l2: float = 0.0
+    angular: float = 0.0
+    upper: float = np.inf
+    free: bool = False
 
     @property
     def kills(self) -> bool:
         """Whether every solution is zero."""
         return self.l1 == np.inf
 
+    @property
+    def alone(self) -> bool:
+        """Whether each solution has one entry, that of the largest right-hand side."""
+        return self.angular == np.inf and self.l2 < np.inf
+
     def edit_gram(self, Q: np.ndarray) -> np.ndarray:
         """Return `Q` with what the penalty adds; `Q` itself may be changed."""
-        return np.eye(len(Q)) if self.l2 == np.inf else add_to_diagonal(Q, self.l2)
+        limits = [float(strength == np.inf) for strength in (self.l2, self.angular)]
+        of_diagonal, of_all = limits if any(limits) else (self.l2, self.angular)
+        if any(limits):
+            Q = np.zeros_like(Q)
+        Q = add_to_diagonal(Q, of_diagonal)
+        return Q + of_all if of_all else Q
 
 
 NO_TERMS = Terms()
@@ -62,6 +81,16 @@ class Problem:
         Subtracted from the right-hand sides.
     tolerance : float
         The solver's stopping rule.
+    upper : ndarray (k,) or None
+        The largest value of each coordinate of ``w / unit``, where there is one.
+    free : bool
+        Whether w may be negative: the solution is then where the solver would start, and `inverse` is exact.
+    alone : bool
+        Whether each w has one entry, that of its largest right-hand side.
+    held : int
+        How many of the first components have their columns of W given.
+    rest : Problem or None
+        For the other components, where some are held; its right-hand sides come from this one's.
     peaks : bool
         Whether the pass notes the largest right-hand side ``Ha`` of each component.
     """
@@ -72,6 +101,11 @@ class Problem:
     unit: np.ndarray
     l1: float
     tolerance: float
+    upper: np.ndarray | None = None
+    free: bool = False
+    alone: bool = False
+    held: int = 0
+    rest: "Problem | None" = None
     peaks: bool = False
 
     @property
@@ -81,27 +115,56 @@ class Problem:
 
 
 def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None = None, *,
-                 peaks: bool = False) -> Problem:  # fmt: skip
+                 signed: bool = False, held: int = 0, peaks: bool = False) -> Problem:  # fmt: skip
     """Return the problem of the rows of A for a fixed `H` (k, n); its dtype is that of the computation.
 
     Raises
     ------
     InputError
-        `H` is not finite or not non-negative.
+        `H` is not finite, or negative although it is not `signed`.
     """
-    if not (H.min() >= 0 and H.max() < np.inf):  # neither holds where there is a NaN
-        raise InputError("H holds a NaN, an infinity or a negative value")
+    if not (
+        H.min() >= (-np.inf if signed else 0) and max(H.max(), -H.min()) < np.inf
+    ):  # neither holds where there is a NaN
+        raise InputError(f"H holds a NaN, an infinity{'' if signed else ' or a negative value'}")
     wide = H.astype(np.float64)
     Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if terms.kills else terms.edit_gram(wide @ wide.T))
-    dtype, width = H.dtype, padded(len(H))
-    inverse = np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
-    return Problem(
-        pad_columns(H.T * unit.astype(dtype)), Q.astype(dtype),
-        _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
-        0.0 if terms.kills else float(terms.l1),
-        TOLERANCE[str(dtype)] if tolerance is None else tolerance,
-        peaks,
+    HT = pad_columns(H.T * unit.astype(H.dtype))
+    tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
+    problem = replace(_problem_of(HT, Q, unit, terms, tolerance), held=held, peaks=peaks)
+    if not held:
+        return problem
+    rest = _problem_of(HT[:0, : padded(len(H) - held)], Q[held:, held:], unit[held:], terms, tolerance)
+    return replace(problem, rest=rest)
+
+
+def _problem_of(HT: np.ndarray, Q: np.ndarray, unit: np.ndarray, terms: Terms, tolerance: float) -> Problem:
+    dtype, width = HT.dtype, padded(len(Q))
+    inverse = (
+        np.linalg.pinv(Q, hermitian=True) if terms.free
+        else np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
     )  # fmt: skip
+    return Problem(
+        HT, Q.astype(dtype),
+        _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
+        0.0 if terms.kills else float(terms.l1), tolerance,
+        in_units_of(terms.upper, unit, dtype), terms.free, terms.alone,
+    )  # fmt: skip
+
+
+def keep_largest(B: np.ndarray, rank: int) -> np.ndarray:
+    """Return rows of right-hand sides (rows, k or more) with nothing but their largest entry, if that is positive."""
+    X, rows = aligned_zeros(B.shape, B.dtype), np.arange(len(B))
+    largest = np.argmax(B[:, :rank], axis=1)
+    X[rows, largest] = np.maximum(B[rows, largest], 0)
+    return X
+
+
+def in_units_of(upper: float, unit: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
+    """Return a bound of x as bounds (k,) of ``x / unit``; None where there is none."""
+    if upper == np.inf:
+        return None
+    return np.divide(upper, unit, out=np.full(len(unit), np.inf), where=unit > 0).astype(dtype)
 
 
 def _padded_with_zeros(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -209,6 +272,8 @@ class Work:
         Whether the residual of dense rows is computed too: on the last pass, whose objective is reported.
     scale : ndarray (k,), optional
         What the columns of W are divided by where they are written out; the sums are those of W before.
+    signed : bool
+        Whether the data may be negative.
     projection : Projection, optional
         What takes the place of the models: its Y is folded and written out as W would be.
     centres : Centres, optional
@@ -221,6 +286,7 @@ class Work:
     rank: int = 0
     residual: bool = False
     scale: np.ndarray | None = None
+    signed: bool = False
     projection: Projection | None = None
     centres: Centres | None = None
 

@@ -19,7 +19,7 @@ class ModelSums:
     P : ndarray (n, k)
         ``AᵀW``, the transpose of the cross product ``WᵀA``: the order in which it is folded and solved.
     s : ndarray (k,)
-        Column sums of W.
+        Column sums of W, of its absolute values where it may be negative.
     peaks : ndarray (k,)
         Largest right-hand side ``Ha`` of each component among the rows; zeros where the pass does not note them.
     residual : float or None

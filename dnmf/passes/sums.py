@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnmf.kernels.padding import aligned_zeros, pad_columns, padded
+from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import fold_csr, fold_dense, residual_dense
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.source import Rows
@@ -38,9 +38,13 @@ class RunningSums:
         self._peaks = np.zeros(rank)
         self._residual = 0.0 if residual else None
 
-    def note_peaks(self, B: np.ndarray, unit: np.ndarray) -> None:
-        """Note the largest right-hand sides among rows of B (rows, padded k), which were multiplied by `unit`."""
+    def note_peaks(self, B: np.ndarray, unit: np.ndarray, held: int) -> None:
+        """Note the largest right-hand sides among rows of B (rows, padded k), which were multiplied by `unit`.
+
+        Those of the first components do not count where these are `held`: nothing is solved for them.
+        """
         largest = B.max(axis=0)[: self._rank].astype(np.float64)  # 0 where unit is
+        largest[:held] = 0
         self._peaks = np.maximum(self._peaks, largest / np.where(largest > 0, unit[: self._rank], 1.0))
 
     def note_residual(self, block: Rows, W: np.ndarray, H: np.ndarray) -> None:
@@ -48,11 +52,11 @@ class RunningSums:
         if self._residual is not None:
             self._residual += residual_dense(np.asarray(block), W, H)
 
-    def add(self, block: Rows, W: np.ndarray) -> None:
-        """Add rows of A and their rows of W (rows, padded rank)."""
+    def add(self, block: Rows, W: np.ndarray, *, signed: bool = False) -> None:
+        """Add rows of A and their rows of W (rows, padded rank), which may be `signed`."""
         wide = W.astype(np.float64)
         self._G += wide.T @ wide
-        self._s += wide.sum(axis=0)
+        self._s += (np.abs(wide) if signed else wide).sum(axis=0)
         W = W.astype(self._recent.dtype, copy=False)
         if not isinstance(block, np.ndarray):
             fold_csr(block.data, block.indices, block.indptr, W, self._recent)
@@ -80,8 +84,3 @@ class RunningSums:
         k = self._rank
         P = np.ascontiguousarray(self._total[:, :k])
         return ModelSums(self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks, self._residual)
-
-
-def given_rows(W: np.ndarray, dtype: str) -> np.ndarray:
-    """Return rows of W that were given, as :meth:`RunningSums.add` takes them."""
-    return pad_columns(np.asarray(W, dtype=dtype))

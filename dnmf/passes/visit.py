@@ -10,15 +10,15 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.nnls import solve_rows
-from dnmf.kernels.padding import aligned_zeros
+from dnmf.kernels.padding import aligned_zeros, pad_columns
 from dnmf.kernels.products import cross_csr, cross_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
-from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projection, Work
+from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projection, Work, keep_largest
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.sums import RunningSums, given_rows
+from dnmf.passes.sums import RunningSums
 from dnmf.plan import Group
 from dnmf.sources.source import Rows, Source
 
@@ -40,8 +40,8 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         The panels to visit.
     work : Work
         What to do with their rows.
-    given : ndarray (rows of the group, k), optional
-        Rows of W to use as they are, instead of solving for them.
+    given : ndarray (rows of the group, k or fewer), optional
+        Rows of W to use as they are, instead of solving for them; with problems, the columns that these hold.
     targets : sequence of str
         Where the rows of W of each model, or those drawn from a projection, go: a path of a Zarr array, or ``""`` for
         `kept` of the model's sums. Empty: nowhere.
@@ -64,14 +64,15 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         for (start, stop), rows, waited_s in read_ahead(source, group):
             began = time.perf_counter()
             if work.check:
-                total.squares += check_rows(source, start, rows, work.dtype)
+                total.squares += check_rows(source, start, rows, work.dtype, signed=work.signed)
             for low, block in cut_blocks(rows):
                 at = start + low
-                if given is not None:
-                    first = at - group.start
-                    sums[0].add(block, given_rows(given[first : first + count_rows(block)], work.dtype))
+                first = at - group.start
+                known = None if given is None else given[first : first + count_rows(block)].astype(work.dtype)
+                if known is not None and not work.problems:
+                    sums[0].add(block, pad_columns(known))
                 else:
-                    _visit_block(block, work, sums, outs, at)
+                    _visit_block(block, work, sums, outs, at=at, known=known)
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
             total.bytes_from_memory += source.bytes_from_memory(start, stop, rows)
@@ -102,7 +103,8 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
             del rows
 
 
-def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], at: int) -> None:
+def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
+                 known: np.ndarray | None) -> None:  # fmt: skip
     """Solve the rows of a block, the first of which is row `at`, for every model and add them to its sums."""
     if work.projection is not None:
         _project_block(block, work.projection, sums[0], outs[0], at)
@@ -111,11 +113,13 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequenc
     for number, problem in enumerate(work.problems):
         B, out = cross(block, problem.HT), outs[number]
         if problem.peaks:
-            sums[number].note_peaks(B, problem.unit)
-        W = solve_block(B, problem)
+            sums[number].note_peaks(B, problem.unit, problem.held)
+        W = solve_block(B, problem) if known is None else _solve_rest(B, problem, known)
         sums[number].note_residual(block, W, problem.HT.T)
         W *= problem.unit
-        sums[number].add(block, W)
+        if known is not None:
+            W[:, : problem.held] = known
+        sums[number].add(block, W, signed=problem.free)
         if out is not None:
             rows = W[:, : problem.rank].copy()
             out.write(at, rows if work.scale is None else normalize_columns(rows, work.scale))
@@ -141,9 +145,27 @@ def solve_block(B: np.ndarray, problem: Problem) -> np.ndarray:
         B -= B.dtype.type(problem.l1) * problem.unit
     start = aligned_zeros(B.shape, B.dtype)
     cross_dense(B, problem.inverse, start)  # BLAS would let a row's last bits depend on how many rows there are
-    X, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS)
-    if not np.isfinite(violation):
+    if problem.free or problem.alone:
+        X = start if problem.free else keep_largest(B, problem.rank)
+        finite = bool(np.isfinite(X).all())
+    else:
+        X, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS, problem.upper)
+        finite = bool(np.isfinite(violation))
+    if not finite:
         raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
+    return X
+
+
+def _solve_rest(B: np.ndarray, problem: Problem, known: np.ndarray) -> np.ndarray:
+    """Return what :func:`solve_block` does, where the first components of each row are known."""
+    held, rank, rest = problem.held, problem.rank, problem.rest
+    assert rest is not None, "rows of W were given for a problem that holds none"
+    X, R = aligned_zeros(B.shape, B.dtype), aligned_zeros((len(B), len(rest.unit)), B.dtype)
+    unit = problem.unit[:held]
+    X[:, :held] = np.divide(known, unit, out=np.zeros_like(known), where=unit > 0)
+    cross_dense(np.ascontiguousarray(X[:, :held]), pad_columns(problem.Q[:held, held:]), R)
+    np.subtract(B[:, held:rank], R[:, : rank - held], out=R[:, : rank - held])
+    X[:, held:rank] = solve_block(R, rest)[:, : rank - held]
     return X
 
 
@@ -166,8 +188,10 @@ def cross(block: Rows, HT: np.ndarray) -> np.ndarray:
     return B
 
 
-def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -> float:
+def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64", *, signed: bool = False) -> float:
     """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
+
+    Values that may be `signed` are not asked to be non-negative.
 
     Raises
     ------
@@ -177,12 +201,13 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
     flat = np.ascontiguousarray(values).reshape(-1)
-    squares, first_bad, bad = scan_values(as_kernels_read(flat))
+    sizes = np.abs(flat) if signed else flat
+    squares, first_bad, bad = scan_values(as_kernels_read(sizes))
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
-    if squares > SQUARES[dtype][1] or (squares == 0 and flat.any()):
+    if squares > SQUARES[dtype][1] or (squares == 0 and sizes.any()):
         raise InputError(
-            f"{source.address}: holds values up to {float(flat.max()):.3g}, whose products overflow or vanish in "
+            f"{source.address}: holds values up to {float(sizes.max()):.3g}, whose products overflow or vanish in "
             f"{dtype}; rescale the values{' or use dtype=float64' if dtype == 'float32' else ''}"
         )
     if not isinstance(rows, np.ndarray):
@@ -194,7 +219,7 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64") -
                 "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
             )
     if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
-        squares = scan_values(flat.astype(dtype))[0]  # of the values the products are made of
+        squares = scan_values(sizes.astype(dtype))[0]  # of the values the products are made of
     return float(squares)
 
 

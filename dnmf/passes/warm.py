@@ -12,7 +12,7 @@ import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
 from dnmf.kernels.padding import pad_columns
-from dnmf.passes.problem import Projection, Work, make_problem
+from dnmf.passes.problem import Projection, Terms, Work, make_problem
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
@@ -35,6 +35,8 @@ class Kernels:
         Dtypes of the values and, for a sparse source, of the columns as they are read; ``""`` for a dense one.
     directions : int
         On which the data is projected for a start; 0 where it is not.
+    bounded : bool
+        Whether factors have upper bounds.
     """
 
     rank: int
@@ -42,11 +44,13 @@ class Kernels:
     values: str = "float32"
     indices: str = ""
     directions: int = 0
+    bounded: bool = False
 
     @classmethod
-    def of(cls, source: Source, rank: int, dtype: str) -> "Kernels":
+    def of(cls, source: Source, rank: int, dtype: str, *, bounded: bool = False) -> "Kernels":
         """The kernels that a fit of `source` needs."""
-        return cls(rank, dtype, str(source.dtype), str(source.index_dtype) if source.sparse else "")
+        indices = str(source.index_dtype) if source.sparse else ""
+        return cls(rank, dtype, str(source.dtype), indices, bounded=bounded)
 
 
 def load_kernels(kernels: Kernels) -> None:
@@ -54,7 +58,8 @@ def load_kernels(kernels: Kernels) -> None:
     import zarr
 
     np.asarray(zarr.create_array({}, data=np.eye(3))[:])
-    problem = make_problem(np.full((kernels.rank, 3), 0.5, kernels.dtype))
+    terms = Terms(upper=1.0 if kernels.bounded else np.inf)
+    problem = make_problem(np.full((kernels.rank, 3), 0.5, kernels.dtype), terms)
     source, group = MemorySource.of_rows(_three_rows(kernels), 3, "three rows"), Group(0, 3, ((0, 3),))
     for last in (False, True):
         visit_group(source, group, Work((problem,), kernels.dtype, check=True, residual=last))

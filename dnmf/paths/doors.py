@@ -6,6 +6,7 @@ from pathlib import Path as Folder
 from typing import Any
 
 from dnmf import checkpoint
+from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback, PathFinished, emit
 from dnmf.options import FitOptions, parse_bytes
@@ -31,6 +32,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     measures: str = "all",
     side: str = "H",
     H: Any = None,
+    constraints: Constraints | None = None,
     init: str = "auto",
     dtype: str = "float32",
     tol: float = 1e-4,
@@ -72,6 +74,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         On which factor components are compared with those of other models and with each other.
     H : array (k, n), optional
         Where every seed starts.
+    constraints : Constraints, optional
+        The same for all models.
     init, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
         As in :func:`dnmf.fit`, for each model.
     store : path, optional
@@ -99,17 +103,19 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     >>> found.strengths, [row.alive for row in found.rows][::2]
     ((0.0, 0.1, 1.0), [3, 0])
     """
-    opened, seeds = open_source(source), checked_seeds(seeds)
+    opened, seeds, asked = open_source(source), checked_seeds(seeds), constraints or Constraints()
     init = init if H is None else "given"
-    fit = FitOptions(rank, init, "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes, extrapolate, prune)
+    fit = FitOptions(
+        rank, init, "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes, extrapolate, prune, asked.limits
+    )
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
     with ExitStack() as stack:
         lock = None if store is None else stack.enter_context(checkpoint.Store(store))
         place = Workplace(opened, fit, resources, stored=store is not None, models=len(options.cells))
         with place:
-            place.checked_start(None, H, rank)
-            run = PathRun(place, options, H)
+            place.checked_start(None, H, fit)
+            run = PathRun(place, options, H, place.guides(asked, fit))
             if lock is not None:
                 run.begin_store(lock)
             run.go_on()

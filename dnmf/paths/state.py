@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.constraints import Guides
 from dnmf.fitting.loop import Fit
 from dnmf.fitting.start import in_units
 from dnmf.fitting.state import State
@@ -92,11 +93,12 @@ class PathState:
     ) -> "PathState":
         """The state that :meth:`scalars` and :meth:`arrays` described, bit for bit."""
         cells, fits, spares = [], [], iter(arrays.get("spare", ()))
+        guides = Guides.restore(dict(arrays))
         for number, entry in enumerate(scalars["wave"]):
             own = {name: arrays[name][number] for name in KEPT_ARRAYS}
             if entry["spare"]:
                 own["spare"] = next(spares)
-            state = State.restore(entry["state"], own)
+            state = replace(State.restore(entry["state"], own), guides=guides)
             cells.append(Cell(entry["strength"], entry["seed"]))
             fits.append(Fit(state, in_units(options_of(cells[-1]), state.units)))
         return cls(

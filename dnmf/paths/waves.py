@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
+from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.errors import CheckpointError, ClusterError
 from dnmf.fitting.begin import begin, fit_from
 from dnmf.fitting.choose import start_of
@@ -41,6 +42,8 @@ class PathRun:
         What is asked for.
     given : array (k, n), optional
         The H that every seed begins with.
+    guides : Guides
+        The arrays of the constraints.
 
     Attributes
     ----------
@@ -50,8 +53,8 @@ class PathRun:
         Those that are finished, where there is no store.
     """
 
-    def __init__(self, place: Workplace, options: PathOptions, given: Any = None):
-        self.place, self.options = place, options
+    def __init__(self, place: Workplace, options: PathOptions, given: Any = None, guides: Guides = NO_GUIDES):
+        self.place, self.options, self.guides = place, options, guides
         self.given = None if given is None else np.asarray(given)
         self.state, self.models = PathState(), dict[Cell, Model]()
         self.store: checkpoint.Store | None = None
@@ -86,6 +89,7 @@ class PathRun:
         """Take up the path where it was committed; `changed` data is checked and measured anew."""
         self.store, self._fingerprint, self._number = store, fingerprint, generation.number + 1
         self.given = generation.arrays.get("given")
+        self.guides = Guides.restore(generation.arrays)
         state = PathState.restore(generation.record["state"], generation.arrays, self._inside)
         self.state = state.of_at_most(self.place.crowd)
         if changed:
@@ -125,7 +129,7 @@ class PathRun:
             **more,
         }  # fmt: skip
         given = {} if self.given is None else {"given": self.given}
-        self.store.commit(self._number, record, {**self.state.arrays(), **given})
+        self.store.commit(self._number, record, {**self.state.arrays(), **given, **self.guides.arrays()})
         self._number += 1
 
     def _inside(self, cell: Cell) -> FitOptions:
@@ -163,12 +167,13 @@ class PathRun:
         options = in_units(self._inside(cell), units)
         H = self.state.starts.get(cell.seed)
         if H is None:
-            begun = begin(engine, options, *self.place.checked_start(None, self.given, options.rank))
+            start = self.place.checked_start(None, self.given, self.options.fit)
+            begun = begin(engine, options, *start, self.guides)
             self.state = replace(self.state, bytes_read=self.state.bytes_read + begun.bytes_read)
         else:
-            rows = self._rows_for(options) if needs_sample(options.penalty) else None
-            begun = start_from_H(engine, H, options, rows)
-        return fit_from(self._with_what_is_known(begun)._replace(units=units), options)
+            rows = self._rows_for(options) if needs_sample(options) else None
+            begun = start_from_H(engine, H, options, self.guides, rows)
+        return fit_from(self._with_what_is_known(begun)._replace(units=units), options, self.guides)
 
     def _with_what_is_known(self, begun: Begun) -> Begun:
         return begun if self.state.squares < 0 else begun._replace(squares=self.state.squares)

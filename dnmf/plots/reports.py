@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.implicit import describe
 from dnmf.inspection import components as described
 from dnmf.model import Model
-from dnmf.options import Penalty, format_bytes
+from dnmf.options import format_bytes
 from dnmf.plots import pages
 from dnmf.plots.convergences import convergence
 from dnmf.plots.factors import components
@@ -108,7 +109,7 @@ def _data_section(model: Model) -> list[str]:
         ("Names", " and ".join(named) or "none"),
         ("Store", str(model.path) if model.path else "none, the model is in memory"),
         ("Rank", str(model.rank)),
-        ("Penalty", penalty_text(options.penalty)),
+        ("Penalty", describe(options.penalty, model.penalty)),
         ("Start", f"{options.init}, seed {options.seed}"),
         (
             "Limits",
@@ -117,26 +118,6 @@ def _data_section(model: Model) -> list[str]:
         ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),
     ]
     return ["<h2>What was factorized</h2>", pages.facts_table(facts)]
-
-
-def penalty_text(penalty: Penalty) -> str:
-    """Return a penalty in words.
-
-    Examples
-    --------
-    >>> penalty_text(Penalty(l1=(0, 0.01), scale="absolute"))
-    'L1 0.01 on H, absolute scale'
-    """
-    parts = [
-        f"{kind} {strength:g} on {factor}"
-        for kind, pair in (("L1", penalty.l1), ("L2", penalty.l2))
-        for factor, strength in zip("WH", pair, strict=True)
-        if strength > 0
-    ]
-    if not parts:
-        return "none"
-    scale = "part of the objective" if penalty.scale == "objective" else f"{penalty.scale} scale"
-    return ", ".join([*parts, scale])
 
 
 def _course_section(model: Model) -> list[str]:

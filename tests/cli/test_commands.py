@@ -37,6 +37,44 @@ def test_fit_hands_every_option_to_the_model(tmp_path, data):
     assert {name: getattr(dnmf.load(store).options, name) for name in expected} == expected
 
 
+def test_fit_reads_what_is_given_from_files(tmp_path, data):
+    rng = np.random.default_rng(0)
+    given, graph = rng.random((2, 40)), scipy.sparse.diags_array([np.ones(39), np.ones(39)], offsets=[-1, 1])
+    np.save(tmp_path / "given.npy", given)
+    np.savetxt(tmp_path / "target.csv", rng.random((3, 40)), delimiter=",")
+    scipy.sparse.save_npz(tmp_path / "graph.npz", graph.tocsr())
+    store = tmp_path / "c.dnmf"
+    result = call(
+        "fit", data, "--rank", 3, "--store", store, "--fixed-h", tmp_path / "given.npy", "--graph",
+        tmp_path / "graph.npz", "--smooth", "0.2", "--target-h", tmp_path / "target.csv", "--target", "0.1",
+        "--angular", "0.1", "--max-passes", 4,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    model = dnmf.load(store)
+    assert model.options.penalty == dnmf.Penalty(smooth=0.2, target=0.1, angular=0.1)
+    np.testing.assert_allclose(model.H[:2], given / given.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_fit_bounds_and_frees_factors(tmp_path, data):
+    store, free = tmp_path / "c.dnmf", tmp_path / "f.dnmf"
+    bounded = call("fit", data, "--rank", 3, "--store", store, "--upper", "1,inf", "--penalty-scale", "objective")
+    assert bounded.exit_code == 0, bounded.stderr
+    assert dnmf.load(store).options.limits.upper == (1.0, float("inf"))
+    assert call("fit", data, "--rank", 3, "--store", free, "--free", "W").exit_code == 0
+    assert (dnmf.load(free).read_W() < 0).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [("a.npy", "no array", "cannot be read"), ("a.txt", "1 2", "not one of"), ("gone.npy", None, "cannot be read")],
+)
+def test_a_file_that_is_no_matrix_is_one_clear_sentence(tmp_path, data, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    result = call("fit", data, "--rank", 3, "--store", tmp_path / "s.dnmf", "--fixed-h", tmp_path / name)
+    assert_one_clear_line(result, message)
+
+
 def test_json_is_one_object_a_line_events_first_the_result_last(tmp_path, data):
     result = call("fit", data, "--rank", 3, "--store", tmp_path / "b.dnmf", "--max-passes", 3, "--tol", 0, "--json")
     types = [record["type"] for record in records(result)]

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dnmf.checkpoint import CheckpointWarning, Files, Generation, Store, exists, read_latest
-from dnmf.checkpoint.generations import seal
+from dnmf.checkpoint.generations import FORMAT, seal
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError
 
@@ -578,7 +578,7 @@ def test_a_name_that_leads_out_of_the_store_is_not_followed(tmp_path):
 def commit_forged(root: Path, arrays: dict, content: bytes) -> Path:
     """A store whose checksums are all right, made by someone who means harm."""
     directory = newest_directory(commit(root, 1))
-    manifest = seal({"format": 1, "dnmf": "0", "number": 1, "record": {}, "arrays": arrays})
+    manifest = seal({"format": FORMAT, "dnmf": "0", "number": 1, "record": {}, "arrays": arrays})
     (directory / "H.npy").write_bytes(content)
     (directory / "manifest.json").write_bytes(manifest)
     pointer = {"generation": directory.name, "manifest_crc32c": crc32c_of(manifest)}

@@ -60,7 +60,7 @@ def test_where_the_factors_stood_before_does_not_matter(values, log_scale):
 def test_each_component_is_balanced_as_if_it_were_alone():
     rng = np.random.default_rng(0)
     many = Sizes(*rng.random((4, 6)))
-    alone = [balance(Sizes(*(part[q : q + 1] for part in many)))[0] for q in range(6)]
+    alone = [balance(Sizes(*(part[q : q + 1] for part in many[:4])))[0] for q in range(6)]
     np.testing.assert_allclose(balance(many), alone, rtol=1e-12)
 
 

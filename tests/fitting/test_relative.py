@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dnmf
+from dnmf.fitting.diagonal import fit_diagonal
 from dnmf.fitting.terms import terms_of
-from dnmf.fitting.update import fit_diagonal
 from dnmf.passes.problem import Terms
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty

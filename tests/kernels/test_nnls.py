@@ -242,3 +242,25 @@ def test_padding_is_left_out_and_comes_back_as_zeros():
     assert padded[0][:, :5].tobytes() == alone[0].tobytes()
     assert (padded[0][:, 5:] == 0).all()
     assert padded[1:] == alone[1:]
+
+
+@dtypes
+@unhurried
+@given(seed=seeds, rows=row_counts, k=ranks)
+def test_bounded_solution_equals_scipy(dtype, seed, rows, k):
+    Q, B = make_problem(seed, rows, k, dtype)
+    upper = np.random.default_rng(seed).random(k).astype(dtype)
+    upper[::3] = np.inf
+    X, violation, _ = solve_rows(Q, B, truncated(Q, B), FINE[dtype], ENOUGH_SWEEPS, upper)
+    expected = naive.bounded_least_squares(Q, B, upper)
+    assert violation <= FINE[dtype]
+    assert (upper >= X).all()
+    assert np.abs(X - expected).max() <= CLOSE[dtype] * max(1, np.abs(expected).max()) * np.linalg.cond(Q) ** 0.5
+
+
+@dtypes
+def test_bounds_that_bind_nothing_change_no_bit(dtype):
+    Q, B = make_problem(3, 200, 7, dtype)
+    free, _, _ = solve(Q, B, truncated(Q, B))
+    bounded, _, _ = solve_rows(Q, B, truncated(Q, B), FINE[dtype], ENOUGH_SWEEPS, np.full(7, 1e6, dtype))
+    assert free.tobytes() == bounded.tobytes()

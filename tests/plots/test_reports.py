@@ -21,7 +21,7 @@ def test_it_says_what_was_factorized_how_it_went_and_what_was_found(tmp_path):
     model = replace(example_model(), options=options, history=history([0.5, 0.4, 0.6, 0.35], undone=[3]))
     page = parse(report(model, tmp_path / "run.html").read_text())
     for words in (
-        "example.zarr", "40 × 12", "L1 0.25 on H, absolute scale", "seed 7", "at most 9 passes", "0.3500", "4.5",
+        "example.zarr", "40 × 12", "L1 0.25 on H (absolute)", "seed 7", "at most 9 passes", "0.3500", "4.5",
         "tol: the objective hardly falls", "1, because the objective rose", "3 of 3",
     ):  # fmt: skip
         assert words in page.text

@@ -1,0 +1,83 @@
+"""What is asked of the factors on the command line: penalties, bounds, and files with what is given."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from dnmf.cli.amounts import NUMBER_OR_PAIR
+from dnmf.errors import InputError
+
+READERS = (".npy", ".npz", ".mtx", ".csv")
+NUMBERS = ("l1", "l2", "angular", "smooth", "target")
+FILES = ("fixed_w", "fixed_h", "target_h", "graph")
+
+OPTIONS = (
+    click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 on both factors, or on W,H: sparse."),
+    click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 on both factors, or on W,H: dense."),
+    click.option("--angular", type=NUMBER_OR_PAIR, default=(0.0, 0.0),
+                 help="Keeps components apart, on both factors or on W,H."),
+    click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute"]),
+                 default="relative", show_default=True, help="Units of all strengths; see docs/regularization.md."),
+    click.option("--no-diagonal", is_flag=True, help="Leave the scale of components alone: to see what goes wrong."),
+    click.option("--upper", type=NUMBER_OR_PAIR, help="Upper bound of both factors, or of W,H (inf: none)."),
+    click.option("--free", type=click.Choice(["W", "H"]), help="The factor that may be negative."),
+    click.option("--fixed-w", metavar="FILE", help="Columns of W of the first components (m × f)."),
+    click.option("--fixed-h", metavar="FILE", help="Rows of H of the first components (f × n)."),
+    click.option("--target-h", metavar="FILE", help="What H is pulled to (k × n)."),
+    click.option("--target", type=click.FloatRange(0), default=0.0, help="How strongly H is pulled to its target."),
+    click.option("--graph", metavar="FILE", help="Weights of a graph over the columns (n × n)."),
+    click.option("--smooth", type=click.FloatRange(0), default=0.0, help="How strongly H follows the graph."),
+)  # fmt: skip
+
+
+def regularization_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of penalties and constraints, and hand both to the command as `penalty` and `constraints`."""
+
+    @functools.wraps(command)
+    def packed(**given: Any) -> Any:
+        from dnmf.constraints import Constraints
+        from dnmf.penalty import Penalty
+
+        strengths = {name: given.pop(name) for name in NUMBERS}
+        penalty = Penalty(**strengths, scale=given.pop("penalty_scale"), diagonal=not given.pop("no_diagonal"))
+        arrays = {_parameter(name): _read(path) for name in FILES if (path := given.pop(name)) is not None}
+        constraints = Constraints(upper=given.pop("upper"), free=given.pop("free") or "", **arrays)
+        return command(penalty=penalty, constraints=constraints, **given)
+
+    for option in reversed(OPTIONS):
+        packed = option(packed)
+    return packed
+
+
+def _parameter(name: str) -> str:
+    return name[:-1] + name[-1].upper() if name.endswith(("_w", "_h")) else name
+
+
+def _read(path: str) -> Any:
+    """Return the matrix in a file.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    import scipy.io
+    import scipy.sparse
+
+    readers = {
+        ".npy": lambda: np.load(path, allow_pickle=False),
+        ".npz": lambda: scipy.sparse.load_npz(path),
+        ".mtx": lambda: scipy.io.mmread(path),
+        ".csv": lambda: np.loadtxt(path, delimiter=",", ndmin=2),
+    }
+    kind = Path(path).suffix.lower()
+    if kind not in readers:
+        raise InputError(f"{path}: not one of {', '.join(READERS)} (.npz: a sparse matrix saved by scipy)")
+    try:
+        return readers[kind]()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as a matrix ({error})") from error

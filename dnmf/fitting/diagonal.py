@@ -1,0 +1,45 @@
+"""The diagonal of a model whose penalty shrinks it out of all meaning, fitted on its own from the sums of a pass."""
+
+import numpy as np
+
+from dnmf.kernels.nnls import solve_rows
+from dnmf.passes.problem import unit_diagonal
+from dnmf.passes.statistics import ModelSums
+from dnmf.penalty import Penalty
+
+TOLERANCE = 1e-12
+SWEEPS = 2000
+
+
+def fits_diagonal(penalty: Penalty) -> bool:
+    """Whether the diagonal of the model is fitted on its own: under a relative penalty."""
+    return penalty.scale == "relative" and penalty.is_rule
+
+
+def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the e >= 0 (k,) for which ``½‖A − W diag(e) H‖²`` is least, and by how much that is below e = 1.
+
+    The solver begins at the best multiple of e = 1, so that components that are all alike share the weight as they
+    did.
+    """
+    Q, b = _diagonal_problem(sums, H)
+    size = float(Q.sum())
+    unit_Q, unit = unit_diagonal(Q.copy())
+    start = np.where(unit > 0, max(0.0, float(b.sum())) / size if size > 0 else 0.0, 0.0)
+    weights, _, _ = solve_rows(
+        unit_Q, (b * unit)[None, :], (start / np.where(unit > 0, unit, 1.0))[None, :], TOLERANCE, SWEEPS
+    )
+    e = weights[0] * unit
+    return e, gain_of_diagonal(sums, H, e)
+
+
+def gain_of_diagonal(sums: ModelSums, H: np.ndarray, e: np.ndarray) -> float:
+    """Return by how much ``½‖A − W diag(e) H‖²`` is below that of e = 1."""
+    Q, b = _diagonal_problem(sums, H)
+    return float((b - 0.5 * Q @ (1 + e)) @ (e - 1))
+
+
+def _diagonal_problem(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``G ∘ HHᵀ`` and ``P ∘ Hᵀ`` summed over columns: the Gram matrix and right-hand side of d."""
+    wide = H.astype(np.float64)
+    return sums.G * (wide @ wide.T), np.einsum("ij,ji->j", sums.P, wide)

@@ -1,0 +1,351 @@
+"""Beyond non-negative: each constraint does what it says, and none breaks what every fit promises."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse
+import zarr
+
+import dnmf
+from dnmf.constraints import Constraints, Guides, Limits
+from dnmf.errors import InputError
+from dnmf.fitting.columns import solve_H
+from dnmf.passes.statistics import ModelSums
+from dnmf.penalty import Penalty
+
+RANK = 4
+rng = np.random.default_rng(5)
+CHAIN = scipy.sparse.diags_array([np.ones(79), np.ones(79)], offsets=[-1, 1])
+GIVEN_H = rng.random((2, 80)) * (rng.random((2, 80)) < 0.3)
+GIVEN_W = rng.random((600, 2)) * (rng.random((600, 2)) < 0.3)
+TARGET = np.where(np.arange(RANK)[:, None] == 1, np.nan, rng.random((RANK, 80)))
+
+
+def objective(**strengths):
+    return Penalty(**strengths, scale="objective")
+
+
+CASES = {
+    "bounded": (objective(), Constraints(upper=(1.0, 0.3))),
+    "bounded-W-penalized": (objective(l1=0.05, l2=0.05), Constraints(upper=(0.2, None))),
+    "free-W": (Penalty(), Constraints(free="W")),
+    "free-H": (Penalty(), Constraints(free="H")),
+    "free-W-penalized": (objective(l1=(0, 0.05), l2=(0.1, 0)), Constraints(free="W")),
+    "angular": (objective(angular=(0.3, 0.2)), None),
+    "angular-and-others": (objective(angular=(0.3, 0.0), l1=(0, 0.1), l2=(0.05, 0.05)), None),
+    "smooth": (objective(smooth=0.5, l2=(0.2, 0)), Constraints(graph=CHAIN)),
+    "fixed-H": (Penalty(), Constraints(fixed_H=GIVEN_H)),
+    "fixed-H-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_H=GIVEN_H)),
+    "fixed-W": (Penalty(), Constraints(fixed_W=GIVEN_W)),
+    "fixed-W-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_W=GIVEN_W)),
+    "fixed-both": (Penalty(), Constraints(fixed_W=GIVEN_W[:, :1], fixed_H=np.vstack([GIVEN_H, GIVEN_H[:1]]))),
+    "target": (objective(target=0.5, l1=(0.05, 0)), Constraints(target_H=TARGET)),
+    "relative-angular": (Penalty(angular=0.3), None),
+    "relative-smooth": (Penalty(smooth=0.3), Constraints(graph=CHAIN)),
+    "relative-target": (Penalty(target=0.3), Constraints(target_H=TARGET)),
+    "relative-fixed": (Penalty(l1=0.05), Constraints(fixed_H=GIVEN_H)),
+    "relative-fixed-W": (Penalty(l1=0.05, l2=0.1), Constraints(fixed_W=GIVEN_W)),
+    "relative-free-W": (Penalty(l2=0.3), Constraints(free="W")),
+}
+RULES = [name for name in CASES if name.startswith("relative")]
+OBJECTIVES = [name for name in CASES if name not in RULES]
+
+
+@pytest.fixture(scope="module")
+def signed(planted):
+    return planted - 0.2
+
+
+def data_of(name, planted, signed):
+    return signed if "free" in name else planted
+
+
+def fitted(A, name, **options):
+    penalty, constraints = CASES[name]
+    return dnmf.fit(A, RANK, penalty=penalty, constraints=constraints, **{"dtype": "float64", **options})
+
+
+def factors_of(model):
+    """Those of A ≈ WH; the scale of a component whose W was given is in H."""
+    given = np.arange(model.rank) < model.options.limits.held[0]
+    return model.read_W() * np.where(given, 1.0, model.w_scale), model.h_scale[:, None] * model.H
+
+
+def dense_objective(A, W, H, penalty, constraints):
+    value = 0.5 * ((A - W @ H) ** 2).sum()
+    for X, at in ((W, 0), (H.T, 1)):
+        value += penalty.l1[at] * np.abs(X).sum() + 0.5 * penalty.l2[at] * (X**2).sum()
+        value += 0.5 * penalty.angular[at] * (X.sum(axis=1) ** 2).sum()
+    if penalty.smooth:
+        joined = np.triu(constraints.graph.toarray()) > 0
+        value += (
+            0.5
+            * penalty.smooth
+            * sum(((H[:, i] - H[:, j]) ** 2).sum() for i, j in zip(*np.nonzero(joined), strict=True))
+        )
+    if penalty.target:
+        value += 0.5 * penalty.target * np.nansum((H - constraints.target_H) ** 2)
+    return value
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("extrapolate", [True, False])
+def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, planted, signed):
+    A = data_of(name, planted, signed)
+    model = fitted(A, name, extrapolate=extrapolate, tol=0, max_passes=40)
+    kept = [record.objective for record in model.history if record.accepted and not record.trial]
+    assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(kept))
+    penalty, constraints = CASES[name]
+    dense = dense_objective(A, *factors_of(model), penalty if penalty.in_objective else Penalty(), constraints)
+    assert model.history[-1].objective == pytest.approx(dense, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_no_step_nearby_is_better(name, planted, signed):
+    """At the end of a long fit the objective is stationary in every direction that is allowed."""
+    A = data_of(name, planted, signed)
+    model = fitted(A, name, tol=0, max_passes=3000)
+    penalty, constraints = CASES[name]
+    penalty = penalty if penalty.in_objective else Penalty()
+    limits = (constraints or Constraints()).limits
+    W, H = factors_of(model)
+    here, draw = dense_objective(A, W, H, penalty, constraints), np.random.default_rng(0)
+    for step, side in itertools.product((1e-2, 1e-3), ("W", "H")):
+        for _ in range(20):
+            moved = {"W": W, "H": H}
+            X = moved[side] + step * draw.normal(size=moved[side].shape) * np.abs(moved[side]).mean()
+            X = X if limits.is_free(side) else np.clip(X, 0, limits.upper["WH".index(side)])
+            if side == "H":
+                X[: limits.held[1]] = H[: limits.held[1]]
+            else:
+                X[:, : limits.held[0]] = W[:, : limits.held[0]]
+            moved[side] = X
+            assert dense_objective(A, moved["W"], moved["H"], penalty, constraints) >= here * (1 - 1e-7)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rows_of_the_fit_are_transformed_to_W(name, planted, signed):
+    A = data_of(name, planted, signed)
+    model = fitted(A, name, max_passes=8)
+    constraints = CASES[name][1] or Constraints()
+    again = model.transform(A, fixed_W=constraints.fixed_W).compute()
+    np.testing.assert_allclose(again, model.read_W(), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_reported_error_is_that_of_the_model(name, planted, signed):
+    A = data_of(name, planted, signed)
+    model = fitted(A, name, max_passes=8, dtype="float32")
+    error = np.linalg.norm(A - (model.read_W().astype(np.float64) * model.d) @ model.H) / np.linalg.norm(A)
+    assert model.relative_error == pytest.approx(error, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_resumed_fit_has_the_same_bits(name, planted, signed, tmp_path):
+    A = data_of(name, planted, signed)
+    whole = fitted(A, name, tol=0, max_passes=7, store=tmp_path / "whole.dnmf", dtype="float32")
+    fitted(A, name, tol=0, max_passes=3, store=tmp_path / "part.dnmf", dtype="float32")
+    again = dnmf.resume(tmp_path / "part.dnmf", source=A, max_passes=7)
+    assert again.H.tobytes() == whole.H.tobytes()
+    assert again.read_W().tobytes() == whole.read_W().tobytes()
+    assert (again.options.penalty, again.options.limits) == (whole.options.penalty, whole.options.limits)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_cluster_has_the_same_bits(name, planted, signed, tmp_path, client):
+    A = data_of(name, planted, signed)
+    zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(60, 80), config={"write_empty_chunks": True})
+    here, there = (
+        fitted(tmp_path / "a.zarr", name, tol=0, max_passes=4, memory_limit="1GiB", client=where)
+        for where in (None, client)
+    )
+    assert here.H.tobytes() == there.H.tobytes()
+    assert here.d.tobytes() == there.d.tobytes()
+
+
+def test_bounds_are_kept_and_bind(planted):
+    for name in ("bounded", "bounded-W-penalized"):
+        model, (of_W, of_H) = fitted(planted, name, max_passes=50), CASES[name][1].upper
+        W, H = factors_of(model)
+        assert W.max() <= of_W * (1 + 1e-12)
+        assert (of_W * (1 - 1e-9) < W).any()
+        assert H.max() <= of_H * (1 + 1e-12)
+
+
+def test_a_free_factor_explains_more(planted, signed):
+    plain, free = dnmf.fit(planted, RANK, dtype="float64", tol=1e-8), fitted(planted, "free-W", tol=1e-8)
+    assert free.relative_error < plain.relative_error
+    assert (free.read_W() < 0).any()
+    assert (free.H >= 0).all()
+    of_H = fitted(signed, "free-H")
+    assert (of_H.H < 0).any()
+    assert (of_H.read_W() >= 0).all()
+    np.testing.assert_allclose(np.abs(of_H.H).sum(axis=1), 1)
+
+
+def test_negative_data_is_refused_unless_a_factor_is_free(signed):
+    with pytest.raises(InputError, match="negative value"):
+        dnmf.fit(signed, RANK)
+
+
+def test_angular_keeps_components_apart(planted):
+    def overlap(X):
+        X = X / np.linalg.norm(X, axis=0)
+        return (X.T @ X).sum() - X.shape[1]
+
+    plain = dnmf.fit(planted, RANK, dtype="float64")
+    apart = dnmf.fit(planted, RANK, penalty=Penalty(angular=(0.0, 0.8)), dtype="float64")
+    assert overlap(apart.H.T) < 0.5 * overlap(plain.H.T)
+    alone = dnmf.fit(planted, RANK, penalty=Penalty(angular=(0.0, 1.0)), dtype="float64")
+    assert ((alone.H > 0).sum(axis=0) <= 1).all()  # every column belongs to one component
+
+
+def test_a_graph_makes_neighbours_alike(planted):
+    def roughness(model):
+        return (np.diff(model.H, axis=1) ** 2).sum() / (model.H**2).sum()
+
+    graphs = [None, Constraints(graph=CHAIN), Constraints(graph=CHAIN)]
+    rough, smooth, smoother = (
+        dnmf.fit(planted, RANK, dtype="float64", penalty=Penalty(smooth=strength), constraints=graph)
+        for strength, graph in zip((0, 0.5, 0.95), graphs, strict=True)
+    )
+    assert roughness(smoother) < 0.5 * roughness(smooth) < 0.25 * roughness(rough)
+
+
+@pytest.mark.parametrize("name", ["fixed-H", "fixed-H-penalized", "relative-fixed"])
+def test_given_rows_of_H_stay(name, planted):
+    model = fitted(planted, name, max_passes=20)
+    np.testing.assert_allclose(model.H[:2], GIVEN_H / GIVEN_H.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["fixed-W", "fixed-W-penalized", "relative-fixed-W"])
+def test_given_columns_of_W_stay(name, planted):
+    model = fitted(planted, name, max_passes=20)
+    np.testing.assert_allclose(model.read_W()[:, :2], GIVEN_W / GIVEN_W.sum(axis=0), rtol=1e-12)
+    assert model.H[:2].any()
+
+
+def test_a_known_covariate_takes_its_part(planted):
+    """What a batch adds is found in its component, and the others are those of the data without it."""
+    batch = np.arange(600) % 2
+    profile = np.random.default_rng(9).random(80)
+    model = dnmf.fit(planted + np.outer(batch, profile), 6, constraints=Constraints(fixed_W=batch[:, None]),
+                     dtype="float64", tol=1e-9, max_passes=300)  # fmt: skip
+    found = model.H[0] * model.d[0] / batch.sum()
+    assert found @ profile / np.linalg.norm(found) / np.linalg.norm(profile) > 0.98
+
+
+def test_other_rows_need_the_columns_that_were_given(planted):
+    model = fitted(planted, "fixed-W", max_passes=4)
+    with pytest.raises(InputError, match=r"fixed_W of shape \(9, 2\)"):
+        model.transform(planted[:9])
+    with pytest.raises(InputError, match="stay first"):
+        model.reordered([1, 0, 2, 3])
+    np.testing.assert_allclose(
+        model.transform(planted[:9], fixed_W=GIVEN_W[:9]).compute(), model.read_W()[:9], atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", ["fixed-W", "fixed-H", "free-W", "relative-fixed-W", "bounded"])
+def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tmp_path):
+    import anndata
+
+    models = []
+    for kind in (scipy.sparse.csr_matrix, scipy.sparse.csc_matrix):
+        path = tmp_path / f"{kind.__name__}.h5ad"
+        anndata.AnnData(kind(data_of(name, planted, signed))).write_h5ad(path)
+        models.append(fitted(path, name, tol=0, max_passes=3000, H=np.random.default_rng(0).random((RANK, 80))))
+    csr, csc = models
+    assert csc.relative_error == pytest.approx(csr.relative_error, rel=1e-2)
+    given = CASES[name][1]
+    again = csc.transform(data_of(name, planted, signed), fixed_W=given.fixed_W).compute()
+    np.testing.assert_allclose(again, csc.read_W(), atol=1e-5)
+
+
+def test_known_programs_are_found_again(planted):
+    """Guided by two of the planted profiles, a fit explains as much, with those two in their places."""
+    true = dnmf.fit(planted, 5, dtype="float64", tol=1e-8)
+    guided = dnmf.fit(planted, 5, constraints=Constraints(fixed_H=true.H[[3, 1]]), dtype="float64", tol=1e-8)
+    assert guided.relative_error == pytest.approx(true.relative_error, rel=1e-3)
+    np.testing.assert_allclose(guided.H[:2], true.H[[3, 1]], atol=1e-12)
+
+
+def test_a_target_is_met_at_one_and_approached_before(planted):
+    wanted = TARGET / TARGET.sum(axis=1, keepdims=True)
+    pulled = ~np.isnan(wanted).any(axis=1)
+    distances = []
+    for strength in (0.1, 0.6, 0.95, 1.0):
+        penalty, target = Penalty(target=strength), Constraints(target_H=TARGET)
+        model = dnmf.fit(planted, RANK, penalty=penalty, constraints=target, dtype="float64")
+        distances.append(np.abs(model.H - wanted)[pulled].sum())
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 1e-9
+
+
+@pytest.mark.parametrize("smooth", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("free", ["", "H"])
+def test_the_smoothed_half_step_is_exact(smooth, free):
+    draw = np.random.default_rng(1)
+    W, A = draw.random((30, 3)), draw.random((30, 12)) - (0.5 if free else 0)
+    graph = scipy.sparse.csr_array(np.triu(draw.random((12, 12)) < 0.3, 1).astype(float))
+    graph = graph + graph.T
+    laplacian = scipy.sparse.csgraph.laplacian(graph).toarray()
+    sums = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(3))
+    penalty, guides = objective(smooth=smooth, l2=(1.0, 0.0)), Guides(laplacian=scipy.sparse.csr_array(laplacian))
+    found = solve_H(sums, draw.random((3, 12)), penalty, limits=Limits(free=free), guides=guides)
+
+    def value(x):
+        H = x.reshape(3, 12)
+        slope = sums.G @ H - sums.P.T + smooth * H @ laplacian
+        fit = 0.5 * np.vdot(sums.G @ H, H) - np.vdot(sums.P.T, H)
+        return fit + 0.5 * smooth * np.vdot(H @ laplacian, H), slope.ravel()
+
+    bounds = None if free else [(0, None)] * 36
+    best = scipy.optimize.minimize(value, np.ones(36), jac=True, method="L-BFGS-B", bounds=bounds,
+                                   options={"ftol": 1e-15, "gtol": 1e-12, "maxiter": 10000})  # fmt: skip
+    np.testing.assert_allclose(found.ravel(), best.x, atol=1e-5)
+    assert value(found.ravel())[0] <= best.fun + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("penalty", "constraints", "message"),
+    [
+        (Penalty(), Constraints(upper=1.0), "scale='objective'"),
+        (Penalty(l1=0.1), Constraints(free="W"), "free to be negative"),
+        (Penalty(smooth=0.1), None, "needs constraints=graph"),
+        (Penalty(), Constraints(graph=CHAIN), "go together"),
+        (Penalty(target=0.1), None, "needs constraints=target_H"),
+        (Penalty(), Constraints(fixed_H=GIVEN_H[:, 1:]), "fixed_H.*expected"),
+        (Penalty(), Constraints(fixed_H=np.ones((9, 80))), "fixed_H.*or fewer rows"),
+        (Penalty(smooth=0.1), Constraints(graph=np.eye(3)), "graph.*expected"),
+        (Penalty(target=0.1), Constraints(target_H=TARGET[:2]), "target_H.*expected"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_does_not_go_together_is_refused(planted, penalty, constraints, message):
+    with pytest.raises(InputError, match=message):
+        dnmf.fit(planted, RANK, penalty=penalty, constraints=constraints)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"free": "both"}, "free"), ({"upper": -1}, "above zero"), ({"upper": "high"}, "upper"),
+        ({"free": "W", "upper": 1.0}, "free and has an upper bound"), ({"fixed_H": -GIVEN_H}, "negative"),
+        ({"fixed_H": np.full((1, 3), np.nan)}, "NaN"), ({"fixed_W": "columns"}, "expected a matrix"),
+        ({"graph": np.array([[0, 1.0], [0, 0]])}, "symmetric"), ({"graph": -np.eye(2)}, "not negative"),
+        ({"graph": np.ones((2, 3))}, "one row and column"), ({"target_H": np.array([[1.0, np.nan]])}, "row of NaN"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_constraints_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        Constraints(**wrong)
+
+
+def test_limits_survive_json():
+    limits = Limits((1.0, np.inf), "H", (0, 2))
+    assert Limits.from_json(limits.to_json()) == limits
+    assert limits.swapped().swapped() == limits
