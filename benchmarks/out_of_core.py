@@ -122,13 +122,13 @@ def measure_reading(path: Path, rank: int, limit_bytes: int) -> tuple[float, flo
     """Return wall and CPU seconds of :func:`read_alone` on a new worker, for the plan a fit would have there."""
     from dnmf import open_source
     from dnmf.options import FitOptions
-    from dnmf.run import Resources, Run
+    from dnmf.workplace import Resources, Workplace
 
     with (
         one_worker(limit_bytes) as client,
-        Run(open_source(path), FitOptions(rank=rank), Resources(client), stored=True) as run,
+        Workplace(open_source(path), FitOptions(rank=rank), Resources(client), stored=True) as place,
     ):
-        source, groups = run.engine.source, run.engine.plan.groups
+        source, groups = place.source, place.engine.plan.groups
         client.submit(read_alone, source, groups[:1], pure=False).result()
         return client.submit(read_alone, source, groups, pure=False).result()
 

@@ -27,22 +27,26 @@ if TYPE_CHECKING:
     )
     from dnmf.estimator import NMF
     from dnmf.model import Model
+    from dnmf.paths import Path, PathRow, load_path, path, resume_path
     from dnmf.penalty import Penalty
     from dnmf.sources import open_source
 
 _PLACES = {
     "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
     "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.penalty",
-    "Constraints": "dnmf.constraints", "DnmfError": "dnmf.errors", "InputError": "dnmf.errors",
-    "BudgetError": "dnmf.errors", "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors",
-    "CorruptError": "dnmf.errors", "Interrupted": "dnmf.errors",
+    "Constraints": "dnmf.constraints",
+    "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
+    "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
+    "Interrupted": "dnmf.errors", "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
+    "Path": "dnmf.paths", "PathRow": "dnmf.paths",
 }  # fmt: skip
 
 _ROOMS = {"cluster", "measures", "plots", "progress", "signals"}  # that the documentation names
 
 __all__ = [
     "NMF", "BudgetError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError", "InputError",
-    "Interrupted", "Model", "Penalty", "__version__", "convert", "fit", "load", "open_source", "resume",
+    "Interrupted", "Model", "Path", "PathRow", "Penalty", "__version__", "convert", "fit", "load", "load_path",
+    "open_source", "path", "resume", "resume_path",
 ]  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from dnmf.fitting.events import Callback
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
-from dnmf.record import RunRecord
-from dnmf.run import Resources, Run, refuse_changed
+from dnmf.record import RunRecord, refuse_path
+from dnmf.run import Run, existing, refuse_changed, stored_address
 from dnmf.sources import open_source
+from dnmf.workplace import Resources, Workplace
 
 
 def fit(  # noqa: PLR0913  the one door of the library names every option
@@ -119,8 +120,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     )
     resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
     with ExitStack() as stack:
-        run = stack.enter_context(Run(opened, options, resources, stored=store is not None))
-        start, guides = run.checked_start(W, H), run.guides(asked)
+        place = stack.enter_context(Workplace(opened, options, resources, stored=store is not None))
+        start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), Run(place, options)
         if store is not None:
             run.begin_store(stack.enter_context(checkpoint.Store(store)))
         return run.go_on(run.start(*start, guides))
@@ -163,31 +164,24 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
     """
     store = Path(store)
     with ExitStack() as stack:
-        lock = stack.enter_context(checkpoint.Store(_existing(store)))
+        lock = stack.enter_context(checkpoint.Store(existing(store)))
         generation = checkpoint.read_latest(store)
+        refuse_path(generation.record, store, f"go on with: dnmf.resume_path({str(store)!r})")
         unchanged = max_passes is None and tol is None
         if generation.record["status"] == "done" and (unchanged or "run" not in generation.record):
             return Model.restore(generation, store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(max_passes, tol)
-        address = _stored_address(record, store) if source is None else source
+        address = stored_address(record, store, "dnmf.resume") if source is None else source
         opened = open_source(address, missing_chunks=record.missing_chunks)
         changed = refuse_changed(record, opened, force)
         resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
-        run = stack.enter_context(Run(opened, options, resources, stored=True, cuts=record.plan))
-        state = run.restore(lock, generation, record, changed)
-        if generation.record["status"] == "done" and state.reason:
+        place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
+        run = Run(place, options)
+        fit = run.restore(lock, generation, record, changed)
+        if generation.record["status"] == "done" and fit.state.reason:
             return Model.restore(generation, store)  # the new limits end it where it ended
-        return run.go_on(state)
-
-
-def _stored_address(record: RunRecord, store: Path) -> str:
-    if record.fingerprint.get("kind") == "dask" or "crc32c" in record.fingerprint:  # of an object, not of a path
-        raise CheckpointError(
-            f"{store}: the data was not read from a path ({record.address}); give it again: "
-            f"dnmf.resume({str(store)!r}, source=…)"
-        )
-    return record.address
+        return run.go_on(fit)
 
 
 def load(path: str | Path) -> Model:
@@ -198,19 +192,12 @@ def load(path: str | Path) -> Model:
     CheckpointError
         There is none, or the fit is not finished.
     """
-    path = _existing(Path(path))
+    path = existing(Path(path))
     generation = checkpoint.read_latest(path)
+    refuse_path(generation.record, path, "load it with dnmf.load_path, or one of the models inside it")
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)
         raise CheckpointError(
             f"{path}: this fit is not finished ({passes} passes are committed); go on with: dnmf resume {path}"
         )
     return Model.restore(generation, path)
-
-
-def _existing(store: Path) -> Path:
-    if not store.exists():
-        raise CheckpointError(f"{store}: there is nothing at this path")
-    if not checkpoint.exists(store):
-        raise CheckpointError(f"{store}: nothing of a fit was committed here; begin with dnmf fit")
-    return store

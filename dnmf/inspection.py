@@ -11,6 +11,7 @@ from dnmf.checkpoint.locks import noted_holder
 from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
 from dnmf.options import FitOptions, parse_bytes
+from dnmf.record import PATH
 from dnmf.sources import Source
 
 DEFAULT_RANK = 20
@@ -105,7 +106,8 @@ def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str
 def run_status(path: str | Path) -> dict[str, Any]:
     """Return how far the run in a store is, as JSON values.
 
-    ``status`` is ``"starting"`` (nothing is committed yet), ``"running"`` (a process is writing it),
+    ``kind`` is ``"path"`` for a regularization path. ``status`` is ``"starting"`` (nothing is committed yet),
+    ``"running"`` (a process is writing it),
     ``"stopped"`` (it can be resumed) or ``"done"``.
 
     Raises
@@ -119,6 +121,9 @@ def run_status(path: str | Path) -> dict[str, Any]:
         return {"store": str(path), "status": "starting", "writer": writer}
     record = checkpoint.read_latest(store).record
     done = record.get("status") == "done"
+    if record.get("kind") == PATH:
+        status = "done" if done else "running" if writer else "stopped"
+        return {"store": str(path), "status": status, "writer": None if done else writer, **_path_facts(record)}
     state = record.get("state", {})
     history = record.get("history") or state.get("history", [])
     last = history[-1] if history else {}
@@ -136,6 +141,23 @@ def run_status(path: str | Path) -> dict[str, Any]:
         "reads": last.get("reads"),
         "seconds": sum(entry["seconds"] for entry in history),
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,
+    }
+
+
+def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
+    options, state = record["path"], record.get("state", {})
+    models = len(options["strengths"]) * len(options["seeds"])
+    return {
+        "kind": PATH,
+        "source": record.get("run", {}).get("address", ""),
+        "rank": options["fit"]["rank"],
+        "strengths": options["strengths"],
+        "seeds": options["seeds"],
+        "warm": options["warm"],
+        "models": models,
+        "models_done": len(state["done"]) if state else models,
+        "passes": state["passes"] if state else record["passes"],
+        "reads": record["reads"],
     }
 
 
@@ -195,6 +217,8 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
     found = run_status(path)
     if found["status"] != "done":
         return found
+    if found.get("kind") == PATH:
+        return {**found, "rows": checkpoint.read_latest(path).record["rows"]}
     from dnmf.api import load
 
     model = load(path)

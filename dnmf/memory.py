@@ -60,7 +60,9 @@ class Shape:
     models : int
         How many models one pass serves; a projection counts as so many as it has directions for a component.
     kept_rows : int
-        Rows of W that stay in this process' memory at the end; 0 when W goes to disk.
+        Rows of W that stay in this process' memory at the end, of all models; 0 when W goes to disk.
+    written : int
+        How many models write their W in one pass.
     """
 
     n_columns: int
@@ -68,6 +70,7 @@ class Shape:
     itemsize: int
     models: int = 1
     kept_rows: int = 0
+    written: int = 1
 
     @property
     def running_bytes(self) -> int:
@@ -125,10 +128,11 @@ def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_gro
     sets = 2 * threads + _waiting_sets(n_groups, in_process=machine.starts)
     block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
     block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
+    written = 2 * shape.itemsize * w_rows * k * shape.written
     return MemoryNeed(
         base=machine.base_bytes,
         panels=threads * reading,
-        workspace=ALLOWANCE_BYTES + threads * (block + 2 * shape.itemsize * w_rows * k + shape.running_bytes),
+        workspace=ALLOWANCE_BYTES + threads * (block + written + shape.running_bytes),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
     )

@@ -227,6 +227,23 @@ class Penalty:
         )
         return Penalty(l1, l2, "objective", self.diagonal, angular, of_l2 * self.smooth, of_l2 * self.target)
 
+    def at(self, strength: float) -> "Penalty":
+        """The same penalty in the same units with its strengths multiplied; at 0 there is none.
+
+        Raises
+        ------
+        InputError
+            A product is no strength of this scale.
+
+        Examples
+        --------
+        >>> Penalty(l1=1.0).at(0.25).l1, Penalty(l1=1.0).at(0) == Penalty()
+        ((0.25, 0.25), True)
+        """
+        found: dict[str, Any] = {name: tuple(strength * x for x in getattr(self, name)) for name in PAIRS}
+        found |= {name: strength * getattr(self, name) for name in ON_H}
+        return replace(self, **found)
+
     def shapes(self) -> list["Penalty"]:
         """The penalties of strength one whose strongest are the units of a fraction.
 

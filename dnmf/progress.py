@@ -9,7 +9,16 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from dnmf.fitting.events import Event, Finished, PassDone, PassRecord, Planned, Started
+from dnmf.fitting.events import (
+    Event,
+    Finished,
+    PassDone,
+    PassRecord,
+    PathFinished,
+    PathPassDone,
+    Planned,
+    Started,
+)
 from dnmf.options import format_bytes
 
 log = logging.getLogger("dnmf")
@@ -54,7 +63,7 @@ class Progress:
         self._lines: _PlainLines = _LiveLines(stream) if stream.isatty() else _PlainLines(stream)
         self._every_s, self._clock = every_s, clock
         self._printed_at = -math.inf
-        self._waiting: PassRecord | None = None
+        self._waiting = ""
 
     def __enter__(self) -> Self:
         return self
@@ -67,8 +76,11 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, PassDone):
-            self._show_pass(event.record)
-        elif isinstance(event, Finished):
+            self._show_pass(pass_line(event.record), f"pass {event.record.number + 1}")
+        elif isinstance(event, PathPassDone):
+            upcoming = f"pass {event.number + 1}" if event.done < event.total else "measuring the models"
+            self._show_pass(path_pass_line(event), upcoming)
+        elif isinstance(event, (Finished, PathFinished)):
             self.close()
         else:
             for line in planned_lines(event) if isinstance(event, Planned) else [started_line(event)]:
@@ -77,19 +89,19 @@ class Progress:
 
     def close(self) -> None:
         """Print the last pass if it was not, and remove the live line; doing so twice is harmless."""
-        if self._waiting is not None:
-            self._print(self._waiting)
+        if self._waiting:
+            self._print()
         self._lines.close()
 
-    def _show_pass(self, record: PassRecord) -> None:
-        self._waiting = record
+    def _show_pass(self, line: str, upcoming: str) -> None:
+        self._waiting = line
         if self._clock() - self._printed_at >= self._every_s:
-            self._print(record)
-        self._lines.doing(f"pass {record.number + 1}")
+            self._print()
+        self._lines.doing(upcoming)
 
-    def _print(self, record: PassRecord) -> None:
-        self._lines.print(pass_line(record))
-        self._printed_at, self._waiting = self._clock(), None
+    def _print(self) -> None:
+        self._lines.print(self._waiting)
+        self._printed_at, self._waiting = self._clock(), ""
 
 
 class _PlainLines:
@@ -211,6 +223,10 @@ def log_events(event: Event) -> None:
         log.info("%s", started_line(event))
     elif isinstance(event, PassDone):
         log.info("%s", pass_line(event.record))
+    elif isinstance(event, PathPassDone):
+        log.info("%s", path_pass_line(event))
+    elif isinstance(event, PathFinished):
+        log.info("%s", labelled("done", f"{counted(event.models, 'model')}, {event.reads:.1f} reads of the data"))
     else:
         log.info("%s", labelled("done", f"{event.reason}, relative error {event.relative_error:.4f}"))
 
@@ -249,6 +265,20 @@ def pass_line(record: PassRecord) -> str:
     return (
         f"pass {record.number:>3}   error {record.relative_error:.4f}   {_change(record):<12}   "
         f"reads {record.reads:>5.1f}   {format_seconds(record.seconds):>6}"
+    )
+
+
+def path_pass_line(event: PathPassDone) -> str:
+    """Return a pass of a path as a line like those of :func:`pass_line`.
+
+    Examples
+    --------
+    >>> path_pass_line(PathPassDone(4, 30, 6, 36, 5.25, 1.3, True))
+    'pass   4   30 models in it, 6 of 36 done   reads   5.2    1.3 s'
+    """
+    return (
+        f"pass {event.number:>3}   {counted(event.models, 'model')} in it, {event.done} of {event.total} done   "
+        f"reads {event.reads:>5.1f}   {format_seconds(event.seconds):>6}"
     )
 
 
@@ -292,9 +322,11 @@ def counted(count: int, noun: str) -> str:
 
 
 def event_record(event: Event) -> dict[str, Any]:
-    """Return an event as JSON values with its ``type``: planned, started, pass or finished."""
+    """Return an event as JSON values with its ``type``: planned, started, pass or finished (of a path: path_…)."""
     if isinstance(event, PassDone):
         return {"type": "pass", "committed": event.committed, **event.record.to_json()}
+    if isinstance(event, (PathPassDone, PathFinished)):
+        return {"type": "path_pass" if isinstance(event, PathPassDone) else "path_finished", **asdict(event)}
     record = asdict(event)
     if isinstance(event, Planned):
         record["shape"] = list(event.shape)

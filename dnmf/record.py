@@ -1,9 +1,13 @@
 """What a committed pass says of its run, besides the state: enough to go on with it, or to refuse."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from dnmf.errors import CheckpointError
 from dnmf.options import FitOptions
+
+PATH = "path"  # the kind of a record that describes a regularization path
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ _DEFAULTS: dict[str, Any] = {
     "status": "running", "options": None, "address": "", "missing_chunks": "error", "fingerprint": {}, "shape": (0, 0),
     "transposed": False, "plan": {}, "versions": {}, "state": {},
 }  # fmt: skip
+
+
+def refuse_path(record: dict[str, Any], store: str | Path, advice: str) -> None:
+    """Raise CheckpointError where a record describes a regularization path, not one run; say what to do instead."""
+    if record.get("kind") == PATH:
+        raise CheckpointError(f"{store}: holds a regularization path, not a single run; {advice}")
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from dnmf.errors import CheckpointError, Interrupted
-from dnmf.fitting.events import Event, PassDone, Started
+from dnmf.fitting.events import Event, PassDone, PathPassDone, Started
 
 EXIT_RESUMABLE = 75  # EX_TEMPFAIL: a batch system may start the job again
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -67,10 +67,11 @@ class StopAfterPass:
         Interrupted
             With the signal, and how to go on.
         """
-        committed = isinstance(event, Started) or (isinstance(event, PassDone) and event.committed)
+        committed = isinstance(event, Started) or (isinstance(event, (PassDone, PathPassDone)) and event.committed)
         if self.signum is None or not committed or self._status() == "done":
             return
-        what = f"pass {event.record.number}" if isinstance(event, PassDone) else "the start"
+        number = event.record.number if isinstance(event, PassDone) else getattr(event, "number", 0)
+        what = f"pass {number}" if number else "the start"
         name = signal.Signals(self.signum).name
         raise Interrupted(self.signum, f"stopped by {name} after {what}, which is committed; {self._how_to_go_on()}")
 

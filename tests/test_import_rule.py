@@ -18,9 +18,11 @@ LAYERS = [
     {"passes"},
     {"fitting", "checkpoint"},
     {"model", "record"},
+    {"workplace"},
     {"run"},
     {"api"},
     {"measures"},
+    {"paths"},
     {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo", "plots"},
     {"cli"},
 ]

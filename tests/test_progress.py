@@ -9,8 +9,16 @@ import pytest
 from example_events import PLANNED, a_pass, the_end
 
 import dnmf
-from dnmf.fitting.events import Started
-from dnmf.progress import PartDone, Progress, event_record, format_seconds, pass_line
+from dnmf.fitting.events import PathFinished, PathPassDone, Started
+from dnmf.progress import (
+    PartDone,
+    Progress,
+    event_record,
+    format_seconds,
+    log_events,
+    pass_line,
+    path_pass_line,
+)
 
 
 class Clock:
@@ -173,3 +181,17 @@ def test_events_can_go_to_the_log(caplog):
     lines = [record.getMessage() for record in caplog.records]
     assert sum(line.startswith("pass") for line in lines) == len(model.history)
     assert any("relative error" in line for line in lines)
+
+
+def test_a_pass_of_a_path_is_a_line_too_and_the_log_has_its_end(caplog):
+    stream, event = io.StringIO(), PathPassDone(3, 8, 2, 10, 4.5, 1.25, True)
+    with Progress(stream, every_s=0.0) as progress:
+        progress(event)
+        progress(PathFinished(10, 9, 12.0))
+    assert stream.getvalue() == f"{path_pass_line(event)}\n"
+    with caplog.at_level("INFO", "dnmf"):
+        log_events(event)
+        log_events(PathFinished(10, 9, 12.0))
+    assert caplog.records[0].getMessage() == path_pass_line(event)
+    assert "10 models, 12.0 reads" in caplog.text
+    assert event_record(event)["type"] == "path_pass"

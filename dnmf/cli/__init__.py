@@ -7,7 +7,7 @@ from dnmf.cli.exits import Commands
 from dnmf.cli.look import convert, inspect, status
 from dnmf.cli.pictures import plot, report
 from dnmf.cli.try_out import demo
-from dnmf.cli.work import fit, resume, transform
+from dnmf.cli.work import fit, path, resume, transform
 
 
 class _InOrder(Commands):
@@ -31,7 +31,7 @@ def commands() -> None:
     """
 
 
-for command in (demo, inspect, convert, fit, resume, status, transform, plot, report):
+for command in (demo, inspect, convert, fit, path, resume, status, transform, plot, report):
     commands.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""Kinds of option values: amounts of memory, one number or a pair for W and H, and the shape of an image."""
+"""Kinds of option values: amounts of memory, numbers, a pair for W and H, seeds, and the shape of an image."""
 
 import re
 from typing import Any
@@ -62,4 +62,36 @@ class HeightByWidth(click.ParamType):
         return int(match[1]), int(match[2])
 
 
+class Numbers(click.ParamType):
+    """Numbers written like 0,0.01,0.1."""
+
+    name = "X,X,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Return the numbers, or fail as a usage error."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 0,0.01,0.1", param, ctx)
+
+
+class CountOrList(click.ParamType):
+    """How many, or whole numbers written like 3,5,7."""
+
+    name = "N|N,N,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, ...]:
+        """Return the count or the numbers, or fail as a usage error."""
+        if isinstance(value, (int, tuple)):
+            return value
+        try:
+            numbers = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is neither a count nor a list of whole numbers such as 3,5,7", param, ctx)
+        return numbers if "," in str(value) else numbers[0]
+
+
 MEMORY, NUMBER_OR_PAIR, HEIGHT_BY_WIDTH = Memory(), NumberOrPair(), HeightByWidth()
+NUMBERS, COUNT_OR_LIST = Numbers(), CountOrList()

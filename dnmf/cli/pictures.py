@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from dnmf.model import Model
 
 OF_COMPONENTS = ("profiles", "images", "heatmap")
-KINDS = ("convergence", *OF_COMPONENTS, "biplot")
-MOST_RUNS = {"profiles": 1, "images": 1, "heatmap": 1, "biplot": 2}
+OF_PATHS = ("path", "slider")
+KINDS = ("convergence", *OF_COMPONENTS, "biplot", *OF_PATHS)
+MOST_RUNS = {"profiles": 1, "images": 1, "heatmap": 1, "biplot": 2, "slider": 1}
 TAKEN_BY = {
-    "side": (*OF_COMPONENTS, "biplot"),
+    "side": (*OF_COMPONENTS, "biplot", "slider"),
     "top": ("profiles", "heatmap", "biplot"),
     "shape": ("images",),
     "component": ("biplot",),
     "against": ("convergence",),
     "value": ("convergence",),
+    "measure": ("path",),
+    "seed": ("slider",),
 }
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a file at --out.")
 SHAPE_HELP = "Height and width, where the entries of a component are pixels."
@@ -32,7 +35,9 @@ SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 @click.command(short_help="Draw a run as a picture.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
 @click.option("--kind", type=click.Choice(KINDS), default="convergence", show_default=True, help="What to draw.")
-@click.option("--out", required=True, metavar="FILE", help="The picture to write: .png, .svg or .pdf.")
+@click.option(
+    "--out", required=True, metavar="FILE", help="The picture to write: .png, .svg or .pdf; .html for a slider."
+)
 @click.option("--side", type=click.Choice(["W", "H"]), help="Which factor's components.  [default: H]")
 @click.option("--top", type=click.IntRange(0), help="Entries to name: of a component, in all of a biplot.")
 @click.option("--shape", type=HEIGHT_BY_WIDTH, help=SHAPE_HELP)
@@ -42,21 +47,28 @@ SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 )
 @click.option("--value", type=click.Choice(["objective", "relative_error", "gradient"]),
               help="Beside a convergence.  [default: objective]")  # fmt: skip
+@click.option("--measure", help="Along a path, such as sparsity_H.  [default: an overview]")
+@click.option("--seed", type=click.IntRange(0), help="Of a slider.  [default: the first]")
 @OVERWRITE
 @output_options
 def plot(runs: tuple[str, ...], kind: str, out: str, overwrite: bool, **given: Any) -> None:
     """Draw a finished RUN: its convergence, its components, or two components against each other.
 
-    A convergence may show several runs. A biplot of two runs shows a component of the first against the one of the
+    Of regularization paths, the measures along the penalty, or a page with a slider over the strengths of one. A
+    convergence may show several runs. A biplot of two runs shows a component of the first against the one of the
     second that it matches; of one run, two of its components.
     """
     from dnmf.plots.figures import check_free, picture, picture_kind, require, write_whole
 
     wanted = {name: value for name, value in given.items() if value is not None}
     _refuse_what_does_not_belong(kind, runs, wanted)
+    if kind == "slider":
+        _say("plot", _slider(runs[0], out, wanted, overwrite=overwrite), {"runs": list(runs), "kind": kind})
+        return
     file_kind, target = picture_kind(out), check_free(out, overwrite)
     require("matplotlib")
-    content = picture(_axes(kind, load_runs(runs), wanted).figure, file_kind)
+    drawn = _along_paths(runs, wanted) if kind == "path" else _axes(kind, load_runs(runs), wanted).figure
+    content = picture(drawn, file_kind)
     _say("plot", write_whole(target, content), {"runs": list(runs), "kind": kind})
 
 
@@ -73,10 +85,29 @@ def load_runs(runs: tuple[str, ...]) -> "dict[str, Model]":
     """Return the models of finished runs by their shortest names that differ."""
     from dnmf.api import load
 
+    return {name: load(run) for name, run in zip(_names(runs), runs, strict=True)}
+
+
+def _names(runs: tuple[str, ...]) -> list[str]:
     names = [Path(run).stem for run in runs]
-    if len(set(names)) < len(names):
-        names = list(runs)
-    return {name: load(run) for name, run in zip(names, runs, strict=True)}
+    return list(runs) if len(set(names)) < len(names) else names
+
+
+def _along_paths(runs: tuple[str, ...], wanted: dict[str, Any]) -> Any:
+    from dnmf import plots
+    from dnmf.paths import load_path
+
+    rows: Any = {name: load_path(run).rows for name, run in zip(_names(runs), runs, strict=True)}
+    table = rows if len(runs) > 1 else next(iter(rows.values()))
+    return plots.path(table, **wanted).figure if wanted else plots.path_overview(table)
+
+
+def _slider(run: str, out: str, wanted: dict[str, Any], *, overwrite: bool) -> Path:
+    from dnmf import plots
+    from dnmf.paths import load_path
+
+    models = load_path(run).of_seed(wanted.pop("seed", None))
+    return plots.slider_page(models, out, overwrite=overwrite, **wanted)
 
 
 def _axes(kind: str, models: "dict[str, Model]", wanted: dict[str, Any]) -> Any:
@@ -110,11 +141,29 @@ def _say(command: str, target: Path, record: dict[str, Any]) -> None:
 def report(run: str, out: str, overwrite: bool, **given: Any) -> None:
     """Write a page about a finished RUN: what was factorized, how it went, what was found.
 
-    The page holds its pictures and opens from a file.
+    The page holds its pictures and opens from a file. Of a regularization path it describes the model of the smallest
+    strength, then the measures along the penalty, with a slider over the strengths.
     """
-    from dnmf.api import load
-    from dnmf.plots import report as write_report
+    from dnmf.inspection import run_status
     from dnmf.plots.figures import check_free
 
     check_free(out, overwrite)
-    _say("report", write_report(load(run), out, overwrite=overwrite, **given), {"run": run})
+    write = _report_of_path if run_status(run).get("kind") == "path" else _report_of_run
+    _say("report", write(run, out, overwrite=overwrite, **given), {"run": run})
+
+
+def _report_of_run(run: str, out: str, **given: Any) -> Path:
+    from dnmf.api import load
+    from dnmf.plots import report as write_report
+
+    return write_report(load(run), out, **given)
+
+
+def _report_of_path(run: str, out: str, **given: Any) -> Path:
+    from dnmf.paths import load_path
+    from dnmf.plots import report as write_report
+
+    path = load_path(run)
+    models = path.of_seed() if len(path.strengths) > 1 else None
+    title = given.pop("title") or Path(run).name
+    return write_report(path.model(path.strengths[0]), out, path=path.rows, models=models, title=title, **given)

@@ -74,6 +74,8 @@ def status_lines(found: dict[str, Any]) -> list[str]:
     lines = [labelled("run", f"{found['store']}: {found['status']}{at}")]
     if found["status"] == "starting":
         return lines
+    if found.get("kind") == "path":
+        return lines + _path_status_lines(found)
     if found["source"]:
         lines.append(labelled("data", found["source"]))
     lines += [labelled("rank", str(found["rank"])), labelled("passes", _passes(found))]
@@ -86,6 +88,49 @@ def status_lines(found: dict[str, Any]) -> list[str]:
     if found["status"] == "done":
         lines.append(labelled("ended", str(found["stop_reason"])))
     return lines + _next_lines(found)
+
+
+def _path_status_lines(found: dict[str, Any]) -> list[str]:
+    done = f"{found['models_done']} of {counted(found['models'], 'model')}"
+    return [
+        labelled("path", f"strengths {', '.join(f'{s:g}' for s in found['strengths'])}"),
+        labelled("", f"seeds {', '.join(map(str, found['seeds']))}; each from {_ORIGINS[found['warm']]}"),
+        labelled("data", found["source"]),
+        labelled("rank", str(found["rank"])),
+        labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
+        *([labelled("go on", resume_command(found["store"]))] if found["status"] == "stopped" else []),
+    ]
+
+
+_ORIGINS = {"unpenalized": "the model without a penalty", "chain": "the strength before"}
+_TABLE = (
+    ("strength", "{:>9.4g}"), ("seed", "{:>4}"), ("relative_error", "{:>7.4f}"), ("alive", "{:>5}"),
+    ("sparsity_W", "{:>8.3f}"), ("sparsity_H", "{:>8.3f}"), ("robustness", "{:>10.3f}"), ("cosine_off", "{:>6.3f}"),
+    ("kmeans", "{:>7.3f}"), ("singular", "{:>8.3f}"), ("passes", "{:>6}"),
+)  # fmt: skip
+_HEADS = (" strength", "seed", "  error", "alive", "zeros W", "zeros H", "robustness", "cosine", "k-means", "singular",
+          "passes")  # fmt: skip
+
+
+def path_lines(found: dict[str, Any]) -> list[str]:
+    """Return what :func:`dnmf.inspection.inspect_run` found of a finished path: where it is, and its table."""
+    store = shlex.quote(found["store"])
+    lines = ["  ".join(f"{head:>{len(_cell(form, 0))}}" for head, (_, form) in zip(_HEADS, _TABLE, strict=True))]
+    lines += ["  ".join(_cell(form, row[name]) for name, form in _TABLE) for row in found["rows"]]
+    return [
+        *lines,
+        "",
+        labelled(
+            "done", f"{counted(found['models'], 'model')}, {found['reads']:.1f} reads of the data for all of them"
+        ),
+        labelled("models", f"{found['store']}/strength-…-seed-….dnmf"),
+        labelled("look", f"dnmf plot {store} --kind path --out path.png"),
+        labelled("python", f"dnmf.load_path({found['store']!r})"),
+    ]
+
+
+def _cell(form: str, value: Any) -> str:
+    return f"{'–':>{len(form.format(0))}}" if value is None else form.format(value)
 
 
 def _passes(found: dict[str, Any]) -> str:
@@ -106,6 +151,8 @@ def run_lines(found: dict[str, Any]) -> list[str]:
     """Return what :func:`dnmf.inspection.inspect_run` found."""
     if found["status"] != "done":
         return status_lines(found)
+    if found.get("kind") == "path":
+        return [*status_lines(found), "", *path_lines(found)]
     rows, columns = found["shape"]
     names = " and ".join(
         what for what, named in (("rows", found["row_names"]), ("columns", found["column_names"])) if named

@@ -1,15 +1,17 @@
-"""The commands that read data with workers: fit, resume, transform."""
+"""The commands that read data with workers: fit, path, resume, transform."""
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
 from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import regularization_options
-from dnmf.cli.texts import model_lines
+from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback
 from dnmf.progress import EVERY_S, Progress, event_record, labelled
@@ -54,24 +56,42 @@ def watched(
         yield client, (progress, lambda event: output.event(event_record(event)), stop)
 
 
+FIT_OPTIONS = (
+    click.option("--init", type=click.Choice(["auto", "sample", "surrogate", "random"]), default="auto",
+                 show_default=True, help="First H."),
+    click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+                 help="Of the computation."),
+    click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True,
+                 help="Stop when a pass lowers the objective by less than this share."),
+    click.option("--max-passes", type=click.IntRange(1), default=50, show_default=True,
+                 help="Most passes over the data."),
+    click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change."),
+    click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
+                 help="What happens to components that a penalty in the objective makes worse than nothing."),
+    KEEP,
+    MISSING,
+)  # fmt: skip
+
+
+def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that decide how a model is fitted, those of penalties and constraints among them."""
+
+    @functools.wraps(command)
+    def packed(*, no_extrapolate: bool, **given: Any) -> Any:
+        return command(extrapolate=not no_extrapolate, **given)
+
+    whole = regularization_options(packed)
+    for option in reversed(FIT_OPTIONS):
+        whole = option(whole)
+    return whole
+
+
 @click.command(short_help="Factorize a matrix into a store.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory NAME.dnmf for checkpoints and W.")
-@click.option("--init", type=click.Choice(["auto", "sample", "surrogate", "random"]), default="auto",
-              show_default=True, help="First H.")  # fmt: skip
-@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
-              help="Of the computation.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
-@click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True,
-              help="Stop when a pass lowers the objective by less than this share.")  # fmt: skip
-@click.option("--max-passes", type=click.IntRange(1), default=50, show_default=True, help="Most passes over the data.")
-@click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change.")
-@click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
-              help="What happens to components that a penalty in the objective makes worse than nothing.")  # fmt: skip
-@regularization_options
-@KEEP
-@MISSING
+@fit_options
 @work_options
 @output_options
 def fit(source: str, store: str, where: Where, missing_chunks: str, **given: Any) -> None:
@@ -83,7 +103,6 @@ def fit(source: str, store: str, where: Where, missing_chunks: str, **given: Any
     from dnmf.api import fit as fit_model
     from dnmf.sources import open_source
 
-    given["extrapolate"] = not given.pop("no_extrapolate")
     output = current_output()
     opened = open_source(absolute(source), missing_chunks=missing_chunks)
     with watched(store, where, output) as (client, callbacks):
@@ -99,7 +118,45 @@ def say_model(command: str, store: str, output: Output) -> None:
     output.result(command, found, *model_lines(found))
 
 
-@click.command(short_help="Go on with a fit that was stopped.")
+@click.command(short_help="Factorize a matrix along the strengths of a penalty.")
+@click.argument("source")
+@click.option("--rank", type=click.IntRange(1), required=True, help="Components k of every model.")
+@click.option("--store", required=True, metavar="PATH", help="Directory NAME.dnmf for checkpoints and the models.")
+@click.option("--strengths", type=NUMBERS, required=True, help="What all strengths are multiplied by, such as 0,0.1.")
+@click.option("--seeds", type=COUNT_OR_LIST, default=1, show_default=True, help="How many, or which: 3,5,7.")
+@click.option("--warm", type=click.Choice(["unpenalized", "chain"]), default="unpenalized", show_default=True,
+              help="Start each model from the one without a penalty, or from the strength before.")  # fmt: skip
+@click.option("--measures", type=click.Choice(["all", "cheap"]), default="all", show_default=True,
+              help="Whether to measure what takes reads of its own.")  # fmt: skip
+@click.option("--side", type=click.Choice(["W", "H"]), default="H", show_default=True,
+              help="On which factor components are compared.")  # fmt: skip
+@fit_options
+@work_options
+@output_options
+def path(source: str, store: str, where: Where, missing_chunks: str, **given: Any) -> None:
+    """Factorize SOURCE at each of the --strengths of a penalty, all models sharing every read of the data.
+
+    The store PATH holds a store for each model. A path that was stopped goes on with `dnmf resume`.
+    """
+    from dnmf.paths import path as fit_path
+    from dnmf.sources import open_source
+
+    output = current_output()
+    opened = open_source(absolute(source), missing_chunks=missing_chunks)
+    with watched(store, where, output) as (client, callbacks):
+        fit_path(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
+    say_path("path", store, output)
+
+
+def say_path(command: str, store: str, output: Output) -> None:
+    """Print what the path in a store came to."""
+    from dnmf.inspection import inspect_run
+
+    found = inspect_run(store)
+    output.result(command, found, *path_lines(found))
+
+
+@click.command(short_help="Go on with a fit or a path that was stopped.")
 @click.argument("run")
 @click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
@@ -109,19 +166,30 @@ def say_model(command: str, store: str, output: Output) -> None:
 @work_options
 @output_options
 def resume(run: str, source: str | None, where: Where, **given: Any) -> None:
-    """Go on with the fit in the store RUN from its last committed pass; same bits as without the stop."""
-    from dnmf.api import resume as resume_model
+    """Go on with the fit or the path in the store RUN from its last committed pass; same bits as without the stop."""
     from dnmf.inspection import run_status
 
-    output = current_output()
-    limits = {name: given[name] for name in ("max_passes", "tol") if given[name] is not None}
-    if run_status(run)["status"] == "done" and not limits:
-        output.say(labelled("resume", "nothing to do: this fit is finished"))
+    output, status = current_output(), run_status(run)
+    limits = [name for name in ("max_passes", "tol") if given[name] is not None]
+    if status.get("kind") == "path":
+        if limits:
+            raise click.UsageError("--max-passes and --tol are for a single fit: each model of a path has its own end")
+        given = {name: value for name, value in given.items() if name not in ("max_passes", "tol")}
+    if status["status"] == "done" and not limits:
+        output.say(labelled("resume", "nothing to do: this is finished"))
     else:
         given["source"] = None if source is None else absolute(source)
         with watched(run, where, output) as (client, callbacks):
-            resume_model(run, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
-    say_model("resume", run, output)
+            go_on = _resume_function(status)
+            go_on(run, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
+    (say_path if status.get("kind") == "path" else say_model)("resume", run, output)
+
+
+def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
+    from dnmf.api import resume as resume_model
+    from dnmf.paths import resume_path
+
+    return resume_path if status.get("kind") == "path" else resume_model
 
 
 @click.command(short_help="Write the rows of W for other rows of data.")

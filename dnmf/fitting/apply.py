@@ -74,14 +74,15 @@ def solve_other_rows(
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
     try:
-        statistics = run_pass(executor, source, plan, work, given=fixed.given, target=out or "")
+        statistics = run_pass(executor, source, plan, work, given=fixed.given, targets=(out or "",))
     except BaseException:
         if out is not None:  # rows that were not written would read as zeros
             remove_array(out)
         raise
     if out is not None:
         return zarr.open_array(out, mode="r")
-    return np.concatenate([statistics.kept[at] for at in sorted(statistics.kept)])
+    kept = statistics.models[0].kept
+    return np.concatenate([kept[at] for at in sorted(kept)])
 
 
 def measure_other_rows(
@@ -97,7 +98,7 @@ def measure_other_rows(
     work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
     statistics = run_pass(executor, source, plan, work, given=fixed.given)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
-    loss = measure(sums, H, statistics.squares, Penalty(), statistics.residual).loss
+    loss = measure(sums, H, statistics.squares, Penalty(), sums.residual).loss
     return max(0.0, 2 * (loss - gain_of_diagonal(sums, H, weights))), statistics.squares
 
 

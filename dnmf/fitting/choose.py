@@ -57,6 +57,44 @@ def plan_with_start(
         return make_plan(layout, shape, machine), machine
 
 
+def plan_for_many(
+    executor: Executor, source: Source, options: FitOptions, wanted: int, *, kept_rows: int, memory_bytes: int | None,
+    cuts: dict[str, Any] | None = None,
+) -> tuple[Plan, Machine, int]:  # fmt: skip
+    """Return the plan of passes that serve several models, the machine, and how many of the `wanted` they can serve.
+
+    The data is cut as for one model where all of them fit so, and the bits of each are then those of a fit of its own;
+    else in smaller panels where that makes room for more. The start is that of one model. Other arguments as in
+    :func:`plan_with_start`.
+
+    Raises
+    ------
+    BudgetError
+        Not even one fits.
+    """
+    limits: Any = {"kept_rows": kept_rows, "memory_bytes": memory_bytes}
+    alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts)
+    layout, itemsize = source.layout(), np.dtype(options.dtype).itemsize
+    of_one = Shape(source.shape[1], options.rank, itemsize, kept_rows=kept_rows)
+
+    def most(cuts: dict[str, Any] | None) -> tuple[int, Plan]:
+        found, low, high, models = (1, alone), 1, wanted, wanted
+        while low < high:
+            try:
+                shape = replace(of_one, models=models, written=models)
+                found, low = (models, make_plan(layout, shape, machine, cuts)), models
+            except BudgetError:
+                high = models - 1
+            models = (low + high + 1) // 2
+        return found
+
+    models, plan = most(alone.cuts_json())
+    if models < wanted and cuts is None:
+        models, plan = max((models, plan), most(None), key=lambda found: found[0])
+    need = max(alone.need, plan.need, key=lambda need: need.total)
+    return replace(plan, projected_rows=alone.projected_rows, need=need), machine, models
+
+
 def start_of(options: FitOptions, plan: Plan) -> str:
     """Return where a fit begins, ``"auto"`` resolved."""
     if options.init != "auto":

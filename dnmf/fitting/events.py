@@ -166,7 +166,55 @@ class Finished:
     relative_error: float
 
 
-Event = Planned | Started | PassDone | Finished
+@dataclass(frozen=True)
+class PathPassDone:
+    """A pass that served the models of a regularization path is over and, where there is a store, committed.
+
+    Attributes
+    ----------
+    number : int
+        1 for the first pass of the path.
+    models : int
+        How many models it served.
+    done, total : int
+        How many models are finished now, of how many.
+    reads : float
+        Of the data so far, for all models together, as a multiple of its size.
+    seconds : float
+        Wall time of the pass.
+    committed : bool
+        Whether a checkpoint of it is on disk.
+    """
+
+    number: int
+    models: int
+    done: int
+    total: int
+    reads: float
+    seconds: float
+    committed: bool
+
+
+@dataclass(frozen=True)
+class PathFinished:
+    """All models of a regularization path are complete, and measured.
+
+    Attributes
+    ----------
+    models : int
+        How many there are.
+    passes : int
+        How many passes they shared.
+    reads : float
+        Of the data for all models together, those of the starts included and those of the measures not.
+    """
+
+    models: int
+    passes: int
+    reads: float
+
+
+Event = Planned | Started | PassDone | Finished | PathPassDone | PathFinished
 Callback = Callable[[Event], None]
 
 

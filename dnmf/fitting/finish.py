@@ -2,16 +2,17 @@
 
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dnmf.errors import CheckpointError
 from dnmf.fitting.columns import column_scale, solve_H, terms_for_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
-from dnmf.fitting.loop import Engine, one_pass
+from dnmf.fitting.loop import Engine, Fit, one_pass
 from dnmf.fitting.state import State
 from dnmf.fitting.terms import terms_for_W
 from dnmf.fitting.update import normalize_rows
@@ -49,28 +50,67 @@ class Factors:
     terms: Terms
 
 
-def last_pass(engine: Engine, state: State, options: FitOptions, store: Path | None) -> tuple[State, Factors]:
-    """Return the final state and the factors; with a store, the workers write W into it.
+class Ended(NamedTuple):
+    """A fit after its last pass.
 
-    W is written as it is solved, and copied once its column sums are known: both arrays have names of their
-    own, so that a pass that is killed, or a worker that is late, never touches a committed W.
+    Attributes
+    ----------
+    state : State
+        After it.
+    factor : ndarray (k, n)
+        The H it was made with.
+    factors : Factors
+        What it found.
+    """
+
+    state: State
+    factor: np.ndarray
+    factors: Factors
+
+
+def finish(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Ended], int]:
+    """Return the ends of fits whose next pass is the last one, which they share, and the bytes that were read.
 
     Raises
     ------
     CheckpointError
         W cannot be written, or is not complete.
     """
-    before = state
-    if store is None:
-        state, statistics = one_pass(engine, before, options, target="")
-        W = _collected(statistics)
+    ends, bytes_read = last_pass(engine, fits, stores)
+    rose = [number for number, end in enumerate(ends) if not end.state.history[-1].accepted]
+    if rose:  # the plain update rose after all: its solver was not exact enough
+        again = [replace(fits[i], state=replace(ends[i].state, plain=fits[i].state.best)) for i in rose]
+        found, more = last_pass(engine, again, [stores[i] for i in rose] if stores else ())
+        bytes_read += more
+        for number, end in zip(rose, found, strict=True):
+            ends[number] = end
+    return ends, bytes_read
+
+
+def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Ended], int]:
+    """Return the final state and the factors of each fit, and the bytes that were read.
+
+    With stores, the workers write the W of each fit into its own; without, it stays in this process. W is written as it
+    is solved, and copied once its column sums are known: both arrays have names of their own, so that a pass that is
+    killed, or a worker that is late, never touches a committed W.
+
+    Raises
+    ------
+    CheckpointError
+        W cannot be written, or is not complete.
+    """
+    if stores:
+        after, places, statistics = _written(engine, fits, stores)
     else:
-        state, W, statistics = _written(engine, before, options, store)
-    sums = statistics.models[0]
-    factors = _factors(W, sums, before, options)
-    if engine.source.transposed:
-        factors = _seen_from_H(factors, sums, before, options)
-    return state, factors
+        after, statistics = one_pass(engine, fits, [""] * len(fits))
+        places = [_collected(sums, statistics.rows) for sums in statistics.models]
+    ends = []
+    for before, fit, W, sums in zip(fits, after, places, statistics.models, strict=True):
+        factors = _factors(W, sums, before.state, before.options)
+        if engine.source.transposed:
+            factors = _seen_from_H(factors, sums, before.state, before.options)
+        ends.append(Ended(fit.state, before.state.factor, factors))
+    return ends, statistics.bytes_read
 
 
 def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Factors:
@@ -100,28 +140,33 @@ def with_given(scale: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     return scale if given is None else np.concatenate([given, scale[len(given) :]])
 
 
-def _collected(statistics: Statistics) -> np.ndarray:
+def _collected(sums: ModelSums, n_rows: int) -> np.ndarray:
     """W from the rows that were kept, each part let go of as soon as it is in its place."""
-    kept, scale = statistics.kept, statistics.models[0].s
+    kept, scale = sums.kept, sums.s
     first = next(iter(kept.values()))
-    W = np.empty((statistics.rows, first.shape[1]), first.dtype)
+    W = np.empty((n_rows, first.shape[1]), first.dtype)
     for start in sorted(kept):
         part = kept.pop(start)
         W[start : start + len(part)] = normalize_columns(part, scale)
     return W
 
 
-def _written(engine: Engine, state: State, options: FitOptions, store: Path) -> tuple[State, Any, Statistics]:
+def _written(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Fit], list[Any], Statistics]:
     import zarr
 
-    remove_other_arrays(store, keep="")
-    mark = uuid.uuid4().hex[:12]
-    raw, path = str(store / f"raw-{mark}.zarr"), str(store / f"W-{mark}.zarr")
-    for place in (raw, path):
-        create_rows_array(place, (engine.plan.n_rows, options.rank), engine.plan.w_rows, options.dtype)
-    state, statistics = one_pass(engine, state, options, target=raw)
-    _copy_scaled(engine, raw, path, statistics.models[0].s)
-    return state, zarr.open_array(path, mode="r"), statistics
+    raws, paths = [], []
+    for fit, store in zip(fits, stores, strict=True):
+        remove_other_arrays(store, keep="")
+        mark = uuid.uuid4().hex[:12]
+        raws.append(str(store / f"raw-{mark}.zarr"))
+        paths.append(str(store / f"W-{mark}.zarr"))
+        for place in (raws[-1], paths[-1]):
+            shape = (engine.plan.n_rows, fit.options.rank)
+            create_rows_array(place, shape, engine.plan.w_rows, fit.options.dtype)
+    after, statistics = one_pass(engine, fits, raws)
+    for raw, path, sums in zip(raws, paths, statistics.models, strict=True):
+        _copy_scaled(engine, raw, path, sums.s)
+    return after, [zarr.open_array(path, mode="r") for path in paths], statistics
 
 
 def _copy_scaled(engine: Engine, raw: str, path: str, scale: np.ndarray) -> None:

@@ -1,15 +1,15 @@
 """The only loop: pass after pass until the state says that the next one is the last."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dnmf.fitting.state import State
 from dnmf.fitting.step import Clock, advance
 from dnmf.fitting.terms import terms_for_W
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor, run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import Problem, Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.plan import Plan
 from dnmf.sources.kept import Keep
@@ -32,39 +32,62 @@ class Engine:
         return max(1, self.layout.total_bytes)
 
 
-def run_until_last(engine: Engine, state: State, options: FitOptions, after_pass: Callable[[State], None]) -> State:
-    """Return the state whose next pass is the last one; `after_pass` sees every state on the way.
+@dataclass(frozen=True)
+class Fit:
+    """A model on its way: where it is, and what is asked of it, in the engine's orientation and units.
 
-    Nothing but the state goes from one pass to the next, so a fit may stop after any `after_pass` and go on from
-    the state it was given.
+    Fits that share a pass have their dtype and their constraints in common.
     """
-    while not state.reason:
-        state, _ = one_pass(engine, state, options, target=None)
-        after_pass(state)
-    return state
+
+    state: State
+    options: FitOptions
 
 
-def one_pass(engine: Engine, state: State, options: FitOptions, target: str | None) -> tuple[State, Statistics]:
-    """Return the state after one pass with ``state.factor``, and what the pass folded.
+AfterPass = Callable[[list[Fit], Statistics], None]
+
+
+def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -> list[Fit]:
+    """Return the fits whose next pass is the last one; every pass serves all that are not so far.
+
+    `after_pass` sees all of them after each pass. Nothing but their states goes from one pass to the next, so they may
+    stop after any `after_pass` and go on from the states it was given; and no fit depends on which others there are.
+    """
+    fits = list(fits)
+    while running := [number for number, fit in enumerate(fits) if not fit.state.reason]:
+        moved, statistics = one_pass(engine, [fits[number] for number in running])
+        for number, fit in zip(running, moved, strict=True):
+            fits[number] = fit
+        after_pass(fits, statistics)
+    return fits
+
+
+def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -> tuple[list[Fit], Statistics]:
+    """Return the fits after one pass with the ``state.factor`` of each, and what the pass folded.
 
     Parameters
     ----------
-    engine, state, options
+    engine, fits
         What, from where, how.
-    target : str or None
-        Where the rows of W go; see :func:`dnmf.passes.executor.run_pass`.
+    targets : sequence of str
+        Where the rows of W of each fit go; see :func:`dnmf.passes.executor.run_pass`.
     """
     began = time.perf_counter()
-    terms = terms_for_W(options.penalty, state.factor, state.peak, options.limits)
-    signed = options.limits.is_free("H")
-    held = options.limits.held[0]
-    problem = make_problem(state.factor, terms, signed=signed, held=held, peaks=options.penalty.needs_peak)
-    work = Work(
-        (problem,), options.dtype, check=state.squares < 0, residual=target is not None,
-        signed=bool(options.limits.free),
-    )  # fmt: skip
+    problems = tuple(_problem(fit) for fit in fits)
+    check = any(fit.state.squares < 0 for fit in fits)
+    first = fits[0]  # what they all have in common
+    signed = bool(first.options.limits.free)
+    work = Work(problems, first.options.dtype, check=check, residual=bool(targets), signed=signed)
     statistics = run_pass(
-        engine.executor, engine.source, engine.plan, work, given=state.guides.W, target=target, keep=engine.keep
-    )
+        engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
+        keep=engine.keep,
+    )  # fmt: skip
     clock = Clock(time.perf_counter() - began, engine.source_bytes)
-    return advance(state, statistics, options, clock), statistics
+    states = [advance(fit.state, statistics.of(number), fit.options, clock) for number, fit in enumerate(fits)]
+    return [replace(fit, state=state) for fit, state in zip(fits, states, strict=True)], statistics
+
+
+def _problem(fit: Fit) -> Problem:
+    state, penalty, limits = fit.state, fit.options.penalty, fit.options.limits
+    terms = terms_for_W(penalty, state.factor, state.peak, limits)
+    signed, held = limits.is_free("H"), limits.held[0]
+    return make_problem(state.factor, terms, signed=signed, held=held, peaks=penalty.needs_peak)

@@ -224,7 +224,5 @@ def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> l
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if course.squares is None else course.squares
     clock = Clock(0.0, engine.source_bytes)
-    return [
-        advance(state, replace(statistics, models=[course.sums(sums)], squares=squares), options, clock, TOLERANCE)
-        for state, sums in zip(states, statistics.models, strict=True)
-    ]
+    statistics = replace(statistics, models=[course.sums(sums) for sums in statistics.models], squares=squares)
+    return [advance(state, statistics.of(number), options, clock, TOLERANCE) for number, state in enumerate(states)]

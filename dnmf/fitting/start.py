@@ -23,16 +23,28 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
 
-def start_from_H(engine: Engine, H: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
-    """Return a given H (k, n), rows brought to sum one where scale is free, else balanced."""
+class FewRows(NamedTuple):
+    """An engine over a few rows for each component, and the bytes that were read for them."""
+
+    engine: Engine
+    bytes_read: int
+
+
+def start_from_H(
+    engine: Engine, H: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES, rows: FewRows | None = None
+) -> Begun:
+    """Return a given H (k, n), rows brought to sum one where scale is free, else balanced.
+
+    The rows that this may take (:func:`needs_sample`) are those of :func:`few_rows`, read where they are not given.
+    """
     H = with_given_rows(np.asarray(H, dtype=options.dtype), guides)
     if options.penalty.diagonal and not options.penalty.in_objective:
         H = normalize_rows(H, options.limits.held[0])[0]
     if not needs_sample(options):
         return Begun(H)
-    rows, bytes_read = _small_sample(engine, options)
-    begun = settled(H, rows, engine, options, guides)
-    return begun._replace(bytes_read=bytes_read + begun.bytes_read)
+    rows = rows or few_rows(engine, options)
+    begun = settled(H, rows.engine, engine, options, guides)
+    return begun._replace(bytes_read=rows.bytes_read + begun.bytes_read)
 
 
 def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
@@ -46,7 +58,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     limits, begun = options.limits, None
     H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
     if needs_sample(options):
-        rows, of_sample = _small_sample(engine, options)
+        rows, of_sample = few_rows(engine, options)
         begun = settled(update_H(sums, H, Penalty(), limits=limits), rows, engine, options, guides)
         options, bytes_read = in_units(options, begun.units), bytes_read + of_sample + begun.bytes_read
     penalty = options.penalty
@@ -181,8 +193,8 @@ def _within_bounds(of_H: np.ndarray, sums: ModelSums, H: np.ndarray, limits: Lim
     return np.minimum(of_H, most / np.where(largest > 0, largest, 1.0))
 
 
-def _small_sample(engine: Engine, options: FitOptions) -> tuple[Engine, int]:
-    """Return an engine over a few rows for each component, and the bytes that were read for them."""
+def few_rows(engine: Engine, options: FitOptions) -> FewRows:
+    """Return a small sample of the rows, which depends on the rank and the seed alone."""
     rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
     sample = Sample(engine, rows, options.seed, signed=bool(options.limits.free))
-    return engine_in_memory(sample.first(rows), options), sample.bytes_read
+    return FewRows(engine_in_memory(sample.first(rows), options), sample.bytes_read)

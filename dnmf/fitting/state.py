@@ -1,6 +1,6 @@
 """Everything a fit remembers between passes: H and a few scalars."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,6 +95,10 @@ class State:
     def tries(self) -> bool:
         """Whether the next pass tries an extrapolated H, and may be taken back."""
         return self.extrapolated and not self.reason
+
+    def forgetting_data(self) -> "State":
+        """The state without what was measured on the data, which has changed and is checked anew."""
+        return replace(self, squares=-1.0, objective=float("inf"))
 
     def scalars(self) -> dict[str, Any]:
         """Everything but the arrays, as JSON values."""

@@ -80,9 +80,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
     sums = statistics.models[0]
     limits, guides = options.limits, state.guides
-    measured = measure(
-        sums, state.factor, known.squares, options.penalty, statistics.residual, limits=limits, guides=guides
-    )
+    measured = measure(sums, state.factor, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
     accepted = _is_accepted(known, measured, options)
     record = _record(known, statistics, measured, accepted, clock)
     if state.reason:

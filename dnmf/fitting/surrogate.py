@@ -66,7 +66,8 @@ def start_from_surrogate(engine: Engine, options: FitOptions, guides: Guides = N
     if statistics.squares == 0:
         return Begun(raced.H, bytes_read, squares=0.0)
     C = coefficients(statistics.models[0], LEAST_EIGENVALUE[options.dtype])
-    Y = np.concatenate([statistics.kept.pop(start) for start in sorted(statistics.kept)])
+    kept = statistics.models[0].kept
+    Y = np.concatenate([kept.pop(start) for start in sorted(kept)])
     H = _alternated(Y, C, raced, engine, options, guides)
     H = np.where(H.any(axis=1, keepdims=True), H, raced.H)  # a component that died here may live on all of A
     begun = settled(H, raced.engine, engine, options, guides)
@@ -125,8 +126,8 @@ def project(engine: Engine, V: np.ndarray, options: FitOptions, *, one_in: int) 
     """
     projection = Projection(pad_columns(V.astype(options.dtype)), V.shape[1], max(1, one_in), options.seed)
     work = Work((), options.dtype, check=one_in > 0, projection=projection)
-    target = "" if one_in else None
-    return run_pass(engine.executor, engine.source, engine.plan, work, target=target, keep=engine.keep)
+    targets = ("",) if one_in else ()
+    return run_pass(engine.executor, engine.source, engine.plan, work, targets=targets, keep=engine.keep)
 
 
 def coefficients(sums: ModelSums, least: float) -> np.ndarray:

@@ -27,9 +27,9 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.passes.visit import cross
 from dnmf.passes.warm import Kernels
 from dnmf.plan import make_plan
-from dnmf.run import choose_keep
 from dnmf.sources import Rows, Source, open_source
 from dnmf.sources.memory import MemorySource
+from dnmf.workplace import choose_keep
 
 DTYPE = "float64"
 RESTARTS = 8

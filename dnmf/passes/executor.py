@@ -53,7 +53,7 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = ()) -> Statistics:
         """Return the sum of the statistics of all jobs, associated as a binary tree over their order."""
 
     @abstractmethod
@@ -88,7 +88,7 @@ class Executor(ABC):
 
 def run_pass(
     executor: Executor, source: Source, plan: Plan, work: Work, *, given: np.ndarray | None = None,
-    target: str | None = None, keep: Keep | None = None,
+    targets: Sequence[str] = (), keep: Keep | None = None,
 ) -> Statistics:  # fmt: skip
     """Visit every panel of `source` once and return the sums over all rows.
 
@@ -104,8 +104,8 @@ def run_pass(
         What to do with the rows.
     given : ndarray (m, k), optional
         Rows of W to use as they are.
-    target : str, optional
-        Where rows of W go: the path of a Zarr array, or ``""`` for memory.
+    targets : sequence of str
+        Where the rows of W of each model go: the path of a Zarr array, or ``""`` for memory. Empty: nowhere.
     keep : Keep, optional
         Lets the processes keep the rows they read, and take them from there in the next pass.
 
@@ -117,7 +117,7 @@ def run_pass(
         The workers were lost, or the rows that came back are not the rows that were sent for.
     """
     jobs = [Job(_part(source, g, keep), g, None if given is None else given[g.start : g.stop]) for g in plan.groups]
-    statistics = executor.add_up(jobs, work, target)
+    statistics = executor.add_up(jobs, work, targets)
     if statistics.rows != plan.n_rows:
         raise ClusterError(
             f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "

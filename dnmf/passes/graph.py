@@ -31,17 +31,17 @@ class Home:
         return object.__sizeof__(self) + self.nbytes
 
 
-def pass_graph(jobs: Sequence[Job], work: Work, target: str | None, homes: Sequence[Any] = ()) -> Any:
+def pass_graph(jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), homes: Sequence[Any] = ()) -> Any:
     """Return the delayed sum over `jobs`; each visit goes to its home, where these are given.
 
     The fixed factors are one node: they travel to each worker once.
     """
-    return _sum(_visits(jobs, work, target, homes))
+    return _sum(_visits(jobs, work, targets, homes))
 
 
 def first_pass_graph(jobs: Sequence[Job], work: Work) -> list[Any]:
     """Return the delayed sum over `jobs` and the delayed home of each."""
-    visits, home = _visits(jobs, work, None, ()), dask.delayed(_home, pure=False)
+    visits, home = _visits(jobs, work, (), ()), dask.delayed(_home, pure=False)
     mark = uuid.uuid4().hex
     return [_sum(visits)] + [
         home(visit, job.source, job.group, dask_key_name=f"dnmf-home-{number}-{mark}")
@@ -84,7 +84,7 @@ def _home(_visited: Statistics, source: KeptSource, group: Group) -> Home:
     return Home(max(kept, LEAST_HOME_BYTES) if kept else 0)
 
 
-def _visits(jobs: Sequence[Job], work: Work, target: str | None, homes: Sequence[Any]) -> list[Any]:
+def _visits(jobs: Sequence[Job], work: Work, targets: Sequence[str], homes: Sequence[Any]) -> list[Any]:
     """The delayed statistics of each job.
 
     The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
@@ -96,7 +96,7 @@ def _visits(jobs: Sequence[Job], work: Work, target: str | None, homes: Sequence
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
-        where = {"given": job.given, "target": target, "dask_key_name": f"{VISIT}-{number}-{mark}"}
+        where = {"given": job.given, "targets": tuple(targets), "dask_key_name": f"{VISIT}-{number}-{mark}"}
         if homes:
             where["home"] = homes[number]
         visits.append(visit(source, blocks, job.group, shared, **where))

@@ -88,10 +88,8 @@ class ZarrRowsOut(RowsOut):
         self._parts = [buffered[height:]] if self._buffered else []
 
 
-def open_rows_out(target: str | None, start: int, stop: int) -> RowsOut | None:
-    """Return where the rows `start:stop` of W go: nowhere (None), into memory (``""``) or to the array at a path."""
-    if target is None:
-        return None
+def open_rows_out(target: str, start: int, stop: int) -> RowsOut:
+    """Return where the rows `start:stop` of W go: into memory (``""``) or to the array at a path."""
     return ZarrRowsOut(target, start, stop) if target else RowsOut(start)
 
 

@@ -22,12 +22,18 @@ class ModelSums:
         Column sums of W, of its absolute values where it may be negative.
     peaks : ndarray (k,)
         Largest right-hand side ``Ha`` of each component among the rows; zeros where the pass does not note them.
+    residual : float or None
+        ``‖A − WH‖²`` of the rows of a dense source, where the pass computes it; else None.
+    kept : dict
+        Rows of W that were asked to be kept in memory, by their first row.
     """
 
     G: np.ndarray
     P: np.ndarray
     s: np.ndarray
     peaks: np.ndarray
+    residual: float | None = None
+    kept: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def zeros(cls, rank: int, n_columns: int) -> "ModelSums":
@@ -44,7 +50,9 @@ class ModelSums:
 
     def __add__(self, other: "ModelSums") -> "ModelSums":
         peaks = np.maximum(self.peaks, other.peaks)
-        return ModelSums(self.G + other.G, self.P + other.P, self.s + other.s, peaks)
+        residual = None if self.residual is None or other.residual is None else self.residual + other.residual
+        kept = {**self.kept, **other.kept}
+        return ModelSums(self.G + other.G, self.P + other.P, self.s + other.s, peaks, residual, kept)
 
 
 @dataclass
@@ -59,39 +67,35 @@ class Statistics:
         How many rows were visited: carried along so that a lost or doubled panel cannot go unnoticed.
     squares : float
         ``‖A‖²`` of the rows; 0 unless the pass checks the values.
-    residual : float or None
-        ``‖A − WH‖²`` of the rows of a dense source, where the pass computes it; else None.
     bytes_read : int
         Decoded bytes.
     bytes_from_memory : int
         Those of them that an earlier pass had left in the workers' memory.
     read_s, compute_s : float
         Seconds of the tasks, waiting for data and computing.
-    kept : dict
-        Rows of W that were asked to be kept in memory, by their first row.
     """
 
     models: list[ModelSums]
     rows: int = 0
     squares: float = 0.0
-    residual: float | None = None
     bytes_read: int = 0
     bytes_from_memory: int = 0
     read_s: float = 0.0
     compute_s: float = 0.0
-    kept: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def of(self, number: int) -> "Statistics":
+        """What the pass means to one of its models, as if it had served no other."""
+        return replace(self, models=[self.models[number]])
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(
             [a + b for a, b in zip(self.models, other.models, strict=True)],
             self.rows + other.rows,
             self.squares + other.squares,
-            None if self.residual is None or other.residual is None else self.residual + other.residual,
             self.bytes_read + other.bytes_read,
             self.bytes_from_memory + other.bytes_from_memory,
             self.read_s + other.read_s,
             self.compute_s + other.compute_s,
-            {**self.kept, **other.kept},
         )
 
 

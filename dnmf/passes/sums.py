@@ -3,7 +3,7 @@
 import numpy as np
 
 from dnmf.kernels.padding import aligned_zeros, padded
-from dnmf.kernels.products import fold_csr, fold_dense
+from dnmf.kernels.products import fold_csr, fold_dense, residual_dense
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.source import Rows
 
@@ -23,9 +23,11 @@ class RunningSums:
         k and n.
     dtype : str
         Of the products.
+    residual : bool
+        Whether what is left of the rows is added up too.
     """
 
-    def __init__(self, rank: int, n_columns: int, dtype: str):
+    def __init__(self, rank: int, n_columns: int, dtype: str, *, residual: bool = False):
         self._rank, self._n_columns = rank, n_columns
         width = padded(rank)
         self._G, self._s = np.zeros((width, width)), np.zeros(width)
@@ -34,6 +36,7 @@ class RunningSums:
         self._recent = aligned_zeros(self._total.shape, dtype) if narrow else self._total
         self._terms = self._rows = 0
         self._peaks = np.zeros(rank)
+        self._residual = 0.0 if residual else None
 
     def note_peaks(self, B: np.ndarray, unit: np.ndarray, held: int) -> None:
         """Note the largest right-hand sides among rows of B (rows, padded k), which were multiplied by `unit`.
@@ -43,6 +46,11 @@ class RunningSums:
         largest = B.max(axis=0)[: self._rank].astype(np.float64)  # 0 where unit is
         largest[:held] = 0
         self._peaks = np.maximum(self._peaks, largest / np.where(largest > 0, unit[: self._rank], 1.0))
+
+    def note_residual(self, block: Rows, W: np.ndarray, H: np.ndarray) -> None:
+        """Add ``‖A − WH‖²`` of dense rows, where that is wanted."""
+        if self._residual is not None:
+            self._residual += residual_dense(np.asarray(block), W, H)
 
     def add(self, block: Rows, W: np.ndarray, *, signed: bool = False) -> None:
         """Add rows of A and their rows of W (rows, padded rank), which may be `signed`."""
@@ -75,4 +83,4 @@ class RunningSums:
         self._carry()
         k = self._rank
         P = np.ascontiguousarray(self._total[:, :k])
-        return ModelSums(self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks)
+        return ModelSums(self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks, self._residual)

@@ -50,11 +50,11 @@ class InProcess(Executor):
         limit = memory_bytes or base + psutil.virtual_memory().available
         return Machine(self.threads, limit, base, starts=True)
 
-    def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = ()) -> Statistics:
         """Return the sum over all jobs."""
         with one_blas_thread():  # once, not for each task anew
             return sum_in_order(
-                self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, target), jobs)
+                self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, targets), jobs)
             )
 
     def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:

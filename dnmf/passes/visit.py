@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, pad_columns
-from dnmf.kernels.products import cross_csr, cross_dense, residual_dense
+from dnmf.kernels.products import cross_csr, cross_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
@@ -26,7 +26,7 @@ CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3:
 
 
 def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | None = None,
-                target: str | None = None) -> Statistics:  # fmt: skip
+                targets: Sequence[str] = ()) -> Statistics:  # fmt: skip
     """Return the statistics of the rows of `group`, each read once.
 
     The result depends on the arguments alone, to the last bit: BLAS runs on one thread, panels are folded in
@@ -42,9 +42,9 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         What to do with their rows.
     given : ndarray (rows of the group, k or fewer), optional
         Rows of W to use as they are, instead of solving for them; with problems, the columns that these hold.
-    target : str, optional
-        Where the rows of W (of the first model) or those drawn from a projection go: a path of a Zarr array, or
-        ``""`` for the statistics' `kept`.
+    targets : sequence of str
+        Where the rows of W of each model, or those drawn from a projection, go: a path of a Zarr array, or ``""`` for
+        `kept` of the model's sums. Empty: nowhere.
 
     Raises
     ------
@@ -52,13 +52,14 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         A row cannot be read or, when the pass checks, holds a NaN, an infinity or a negative value.
     """
     source = source.for_rows(group.start, group.stop)  # what it keeps from panel to panel goes with this task
-    out = open_rows_out(target, group.start, group.stop)
     # The last pass is the one whose objective is reported: sparse products are then exact, dense ones bring a residual.
     dtype = "float64" if work.residual and source.sparse else work.dtype
     work = work.aligned()
-    sums = [RunningSums(rank, source.shape[1], dtype) for rank in work.ranks]
+    residual = work.residual and not source.sparse
+    sums = [RunningSums(rank, source.shape[1], dtype, residual=residual) for rank in work.ranks]
+    opened = [open_rows_out(target, group.start, group.stop) for target in targets]
+    outs: Sequence[RowsOut | None] = opened or [None] * len(sums)
     total = Statistics([])
-    total.residual = 0.0 if work.residual and not source.sparse else None
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # an overflow is found by the solver
         for (start, stop), rows, waited_s in read_ahead(source, group):
             began = time.perf_counter()
@@ -71,15 +72,15 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
                 if known is not None and not work.problems:
                     sums[0].add(block, pad_columns(known))
                 else:
-                    total.residual = _visit_block(block, work, sums, total.residual, out=out, at=at, known=known)
+                    _visit_block(block, work, sums, outs, at=at, known=known)
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
             total.bytes_from_memory += source.bytes_from_memory(start, stop, rows)
             total.read_s += waited_s
             total.compute_s += time.perf_counter() - began
     total.models = [some.finish() for some in sums]
-    if out is not None:
-        total.kept = out.finish()
+    for model, out in zip(total.models, outs, strict=True):
+        model.kept = {} if out is None else out.finish()
     return total
 
 
@@ -102,28 +103,26 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
             del rows
 
 
-def _visit_block(block: Rows, work: Work, sums: list[RunningSums], residual: float | None, *, out: RowsOut | None,
-                 at: int, known: np.ndarray | None) -> float | None:  # fmt: skip
-    """Solve the rows of a block for every model and add them to its sums; return the residual with theirs."""
+def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
+                 known: np.ndarray | None) -> None:  # fmt: skip
+    """Solve the rows of a block, the first of which is row `at`, for every model and add them to its sums."""
     if work.projection is not None:
-        _project_block(block, work.projection, sums[0], out, at)
+        _project_block(block, work.projection, sums[0], outs[0], at)
     if work.centres is not None:
         sums[0].add(block, _nearest(block, work.centres))
     for number, problem in enumerate(work.problems):
-        B = cross(block, problem.HT)
+        B, out = cross(block, problem.HT), outs[number]
         if problem.peaks:
             sums[number].note_peaks(B, problem.unit, problem.held)
         W = solve_block(B, problem) if known is None else _solve_rest(B, problem, known)
-        if number == 0 and residual is not None:
-            residual += residual_dense(np.asarray(block), W, problem.HT.T)
+        sums[number].note_residual(block, W, problem.HT.T)
         W *= problem.unit
         if known is not None:
             W[:, : problem.held] = known
         sums[number].add(block, W, signed=problem.free)
-        if number == 0 and out is not None:
+        if out is not None:
             rows = W[:, : problem.rank].copy()
             out.write(at, rows if work.scale is None else normalize_columns(rows, work.scale))
-    return residual
 
 
 def _project_block(block: Rows, projection: Projection, sums: RunningSums, out: RowsOut | None, at: int) -> None:

@@ -203,7 +203,7 @@ class OnCluster(Executor):
                 f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
             ) from None
 
-    def add_up(self, jobs: Sequence[Job], work: Work, target: str | None) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = ()) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again.
 
         The first pass that may keep rows leaves a mark of each group with the worker that has them; the passes after
@@ -212,8 +212,8 @@ class OnCluster(Executor):
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
         homes = self._homes.get(mark, (frozenset(), []))[1]
-        if homes or not mark or target is not None:
-            total, _ = self._compute(lambda: [pass_graph(jobs, work, target, homes)], jobs)
+        if homes or not mark or targets:
+            total, _ = self._compute(lambda: [pass_graph(jobs, work, targets, homes)], jobs)
             self._look_for_changes(mark)
         else:
             total, homes = self._compute(lambda: first_pass_graph(jobs, work), jobs)

@@ -140,7 +140,7 @@ class KillsWorkers:
         self._thread = threading.Thread(target=self._strike)
 
     def __call__(self, event):
-        number = {"Started": 0}.get(type(event).__name__, getattr(getattr(event, "record", None), "number", -1))
+        number = {"Started": 0}.get(type(event).__name__, getattr(getattr(event, "record", event), "number", -1))
         if number == self.after_pass:
             self._thread.start()
 

@@ -63,7 +63,7 @@ def test_a_projection_folds_the_products_with_every_row_whatever_its_signs(plant
     engine = engine_on(wrap(planted))
     statistics = project(engine, V, OPTIONS, one_in=1)
     Y = planted @ V
-    np.testing.assert_allclose(np.concatenate(list(statistics.kept.values())), Y, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(list(statistics.models[0].kept.values())), Y, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(statistics.models[0].G, Y.T @ Y, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(statistics.models[0].P, planted.T @ Y, rtol=1e-9, atol=1e-9)
     assert statistics.squares == pytest.approx((planted**2).sum())

@@ -11,7 +11,7 @@ import zarr
 
 import dnmf
 from dnmf.cluster import connect
-from dnmf.fitting.events import Planned
+from dnmf.fitting.events import PathPassDone, Planned
 
 MIB = 2**20
 LIMIT = 512 * MIB
@@ -169,3 +169,27 @@ def test_a_limit_that_is_too_small_is_refused_with_numbers_before_anything_is_wr
             assert part.lower() in message.lower()
     assert sorted(tmp_path.rglob("*")) == before
     assert not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_path_whose_models_do_not_all_fit_in_one_pass_stays_under_the_projected_peak(place):
+    """Each model brings sums of its own: 40 of them at rank 10 with 8,000 columns are too many for half a GiB."""
+    write_dense(place / "data.zarr", (16_000, 8_000), 1_000, rank=10)
+    events = []
+    with connect("local", workers=1, threads=1, memory_limit=LIMIT) as client:
+        pids = client.run(os.getpid)
+        path = dnmf.path(
+            place / "data.zarr", 10, dnmf.Penalty(l2=1.0), np.linspace(0, 0.5, 40), max_passes=2, tol=0.0,
+            init="random", measures="cheap", store=place / "path.dnmf", client=client, callbacks=(events.append,),
+        )  # fmt: skip
+        assert client.run(os.getpid) == pids, "the worker was restarted"
+        peak_bytes, spilled = questions()
+        peak = max(client.run(peak_bytes).values())
+        assert max(client.run(spilled).values()) == 0
+    plan = next(event for event in events if isinstance(event, Planned))
+    crowd = max(event.models for event in events if isinstance(event, PathPassDone))
+    print(f"\nprojected {plan.projected_bytes / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB, {crowd} models in a pass")
+    assert peak <= plan.projected_bytes <= LIMIT
+    assert 1 < crowd < 39
+    assert len(path.rows) == 40

@@ -50,7 +50,7 @@ def _jobs(source, count):
 
 @pytest.mark.parametrize("groups", [1, 2, 7, 12])
 def test_the_sums_do_not_depend_on_the_number_of_threads(source, work, groups):
-    sums = [InProcess(threads).add_up(_jobs(source, groups), work, None) for threads in (1, 2, 5)]
+    sums = [InProcess(threads).add_up(_jobs(source, groups), work) for threads in (1, 2, 5)]
     for other in sums[1:]:
         np.testing.assert_array_equal(other.models[0].G, sums[0].models[0].G)
         np.testing.assert_array_equal(other.models[0].P, sums[0].models[0].P)
@@ -113,7 +113,7 @@ def blas_threads_seen(monkeypatch):
 def test_BLAS_has_one_thread_during_a_pass_and_its_own_number_afterwards(source, work, blas_threads_seen):
     scipy.linalg.inv(np.eye(2))  # its BLAS is loaded
     with threadpool_limits(3, user_api="blas"):
-        InProcess(4).add_up(_jobs(source, 24), work, None)
+        InProcess(4).add_up(_jobs(source, 24), work)
         assert _blas_threads() == {3}
     assert blas_threads_seen == [{1}] * 24
 
@@ -151,11 +151,11 @@ def test_a_machine_is_described_by_its_limit_or_by_what_is_free():
 
 def test_rows_kept_in_memory_are_all_there_and_in_order(source, work):
     plan = make_plan(source.layout(), Shape(source.shape[1], 5, 8), Machine(2, 2**40, 0))
-    whole = run_pass(InProcess(2), source, plan, work, target="")
-    parts = InProcess(2).add_up(_jobs(source, 7), work, "")
-    W = np.concatenate([parts.kept[at] for at in sorted(parts.kept)])
-    assert len(parts.kept) == 7
-    np.testing.assert_allclose(W, np.concatenate([whole.kept[at] for at in sorted(whole.kept)]), rtol=1e-9)
+    whole = run_pass(InProcess(2), source, plan, work, targets=("",)).models[0].kept
+    parts = InProcess(2).add_up(_jobs(source, 7), work, ("",)).models[0].kept
+    W = np.concatenate([parts[at] for at in sorted(parts)])
+    assert len(parts) == 7
+    np.testing.assert_allclose(W, np.concatenate([whole[at] for at in sorted(whole)]), rtol=1e-9)
 
 
 def test_what_a_source_keeps_from_panel_to_panel_goes_with_its_task(planted, work, tmp_path):
@@ -167,5 +167,5 @@ def test_what_a_source_keeps_from_panel_to_panel_goes_with_its_task(planted, wor
         group.create_array(name, data=getattr(matrix, name), chunks=(1000,), config={"write_empty_chunks": True})
     jobs = _jobs(dnmf.open_source(tmp_path / "csr.zarr"), 5)
     before = [dict(vars(job.source)) for job in jobs]
-    InProcess(2).add_up(jobs, work, None)
+    InProcess(2).add_up(jobs, work)
     assert [vars(job.source) for job in jobs] == before

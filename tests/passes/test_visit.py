@@ -6,11 +6,13 @@ import naive
 import numpy as np
 import pytest
 import scipy.sparse
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import InputError
 from dnmf.passes.problem import Centres, Terms, Work, make_problem
+from dnmf.passes.rows_out import create_rows_array
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources import open_source
@@ -36,9 +38,9 @@ def test_sums_are_those_of_the_exact_rows(rows, columns, rank, pieces, sparse, l
     H = np.random.default_rng(2).random((rank, columns))
     source = open_source(scipy.sparse.csr_array(A) if sparse else A)
     statistics = visit_group(
-        source, _one_group(rows, pieces), Work((make_problem(H, Terms(l1, l2)),), "float64", check=True), target=""
+        source, _one_group(rows, pieces), Work((make_problem(H, Terms(l1, l2)),), "float64", check=True), targets=("",)
     )
-    W = statistics.kept[0]
+    W = statistics.models[0].kept[0]
     if l2:  # without it the solution is not unique when the rank is larger than the matrix
         np.testing.assert_allclose(W, naive.nnls(H @ H.T + l2 * np.eye(rank), A @ H.T - l1), atol=1e-6)
     sums = statistics.models[0]
@@ -91,6 +93,27 @@ def test_several_models_share_a_read_and_do_not_meet():
         assert both.models[number].P.tobytes() == alone.models[0].P.tobytes()
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_each_of_several_models_writes_its_own_rows_and_leaves_its_own_residual(sparse, tmp_path):
+    A = _matrix(90, 20, 3)
+    source, group = open_source(scipy.sparse.csr_array(A) if sparse else A), Group(0, 90, ((0, 40), (40, 90)))
+    factors = [np.random.default_rng(i).random((k, 20)) for i, k in enumerate((2, 5, 3))]
+    path = str(tmp_path / "W.zarr")
+    create_rows_array(path, (90, 5), 16, "float64")
+    problems = tuple(make_problem(H) for H in factors)
+    found = visit_group(source, group, Work(problems, "float64", residual=True), targets=("", path, ""))
+    rows = [found.models[0].kept[0], zarr.open_array(path, mode="r")[:], found.models[2].kept[0]]
+    assert found.models[1].kept == {}
+    for number, (H, problem) in enumerate(zip(factors, problems, strict=True)):
+        alone = visit_group(source, group, Work((problem,), "float64", residual=True), targets=("",)).models[0]
+        assert rows[number].tobytes() == alone.kept[0].tobytes()
+        assert found.models[number].residual == alone.residual
+        if sparse:  # its products are exact in float64
+            assert alone.residual is None
+        else:
+            assert alone.residual == pytest.approx(((A - rows[number] @ H) ** 2).sum(), rel=1e-9)
+
+
 def test_the_input_is_not_changed_and_may_be_read_only():
     A = _matrix(60, 10, 4)
     before = A.copy()
@@ -105,10 +128,10 @@ def test_a_dead_component_is_zero_and_harms_no_other():
     H = np.random.default_rng(1).random((3, 10))
     H[1] = 0
     statistics = visit_group(
-        open_source(_matrix(30, 10, 5)), Group(0, 30, ((0, 30),)), Work((make_problem(H),), "float64"), target=""
+        open_source(_matrix(30, 10, 5)), Group(0, 30, ((0, 30),)), Work((make_problem(H),), "float64"), targets=("",)
     )
-    assert (statistics.kept[0][:, 1] == 0).all()
-    assert np.isfinite(statistics.kept[0]).all()
+    assert (statistics.models[0].kept[0][:, 1] == 0).all()
+    assert np.isfinite(statistics.models[0].kept[0]).all()
 
 
 def test_an_overflow_is_an_error_and_never_a_number():

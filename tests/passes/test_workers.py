@@ -58,7 +58,7 @@ class Slow(MemorySource):
 
 @pytest.mark.parametrize(("count", "sums"), [(1, 0), (2, 1), (4, 1), (5, 2), (8, 3), (18, 7)])
 def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, work, count, sums):
-    needs = _dependencies(graph.pass_graph(_jobs(MemorySource(planted), count), work, None))
+    needs = _dependencies(graph.pass_graph(_jobs(MemorySource(planted), count), work))
     kinds = {kind: [key for key in needs if key_split(key) == kind] for kind in ("dnmf-work", "dnmf-visit", "dnmf-add")}
     assert [len(keys) for keys in kinds.values()] == [1, count, sums]
     assert len(needs) == 1 + count + sums
@@ -70,7 +70,7 @@ def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, wor
 
 
 def test_no_two_passes_share_a_task(planted, work):
-    first, second = (graph.pass_graph(_jobs(MemorySource(planted), 3), work, None) for _ in range(2))
+    first, second = (graph.pass_graph(_jobs(MemorySource(planted), 3), work) for _ in range(2))
     assert not set(_dependencies(first)) & set(_dependencies(second))
 
 
@@ -82,7 +82,7 @@ def test_each_visit_of_a_later_pass_depends_on_the_home_of_its_rows(planted, wor
     for number, home in enumerate(homes):
         visits = [key for key in _dependencies(home)[home.key] if key_split(key) == "dnmf-visit"]
         assert [key.split("-")[2] for key in visits] == [str(number)]
-    needs = _dependencies(graph.pass_graph(jobs, work, None, homes))
+    needs = _dependencies(graph.pass_graph(jobs, work, (), homes))
     later = sorted(key for key in needs if any(key_split(need) == "dnmf-home" for need in needs[key]))
     assert [key_split(key) for key in later] == ["dnmf-visit"] * 4
     assert [needs[key] & {home.key for home in homes} for key in later] == [{home.key} for home in homes]
@@ -91,7 +91,7 @@ def test_each_visit_of_a_later_pass_depends_on_the_home_of_its_rows(planted, wor
 @pytest.mark.parametrize("count", [3, 6])
 def test_even_few_visits_are_spread_over_the_workers(planted, work, client, count):
     before = client.run(lambda dask_worker: dask_worker.state.executed_count)
-    OnCluster(client).add_up(_jobs(Slow(planted), count), work, None)
+    OnCluster(client).add_up(_jobs(Slow(planted), count), work)
     after = client.run(lambda dask_worker: dask_worker.state.executed_count)
     assert sum(after[worker] > before[worker] for worker in before) >= min(count, len(before)) - 1
 
@@ -99,7 +99,7 @@ def test_even_few_visits_are_spread_over_the_workers(planted, work, client, coun
 def test_rows_are_visited_where_they_are_kept(planted, work, client):
     where, source = OnCluster(client), KeptSource(Slow(planted), Keep("one fit", 10**9))
     jobs = [Job(source.for_rows(job.group.start, job.group.stop), job.group) for job in _jobs(source, 12)]
-    passes = [where.add_up(jobs, work, None) for _ in range(6)]
+    passes = [where.add_up(jobs, work) for _ in range(6)]
     where.forget("one fit")
     assert passes[0].bytes_from_memory == 0
     assert max(some.bytes_from_memory for some in passes) > 0.5 * passes[-1].bytes_read
@@ -109,7 +109,7 @@ def test_rows_are_visited_where_they_are_kept(planted, work, client):
 @pytest.mark.parametrize("count", [1, 3, 6, 18, 23])
 def test_the_sums_are_those_of_one_thread_to_the_last_bit(planted, work, client, count):
     jobs = _jobs(MemorySource(planted), count)
-    here, there = InProcess(1).add_up(jobs, work, None), OnCluster(client).add_up(jobs, work, None)
+    here, there = InProcess(1).add_up(jobs, work), OnCluster(client).add_up(jobs, work)
     for name in ("G", "P", "s"):
         np.testing.assert_array_equal(getattr(there.models[0], name), getattr(here.models[0], name))
     assert (there.rows, there.squares, there.bytes_read) == (here.rows, here.squares, here.bytes_read)
@@ -162,7 +162,7 @@ class Loses(Executor):
     def preflight(self, source):
         raise NotImplementedError
 
-    def add_up(self, jobs, work, target):
+    def add_up(self, jobs, work, targets):
         return Statistics([ModelSums.zeros(5, 80)], rows=500)
 
 

@@ -1,0 +1,209 @@
+"""The functions people call: path, resume_path, load_path."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path as Folder
+from typing import Any
+
+from dnmf import checkpoint
+from dnmf.constraints import Constraints
+from dnmf.errors import CheckpointError
+from dnmf.fitting.events import Callback, PathFinished, emit
+from dnmf.options import FitOptions, parse_bytes
+from dnmf.paths.grid import PathOptions, checked_seeds, checked_strengths
+from dnmf.paths.result import Path, StoredModels
+from dnmf.paths.rows import directions, measured_rows
+from dnmf.paths.waves import PathRun
+from dnmf.penalty import Penalty
+from dnmf.record import PATH, RunRecord
+from dnmf.run import existing, refuse_changed, stored_address
+from dnmf.sources import Source, open_source
+from dnmf.workplace import Resources, Workplace
+
+
+def path(  # noqa: PLR0913  the one door of the room names every option
+    source: Any,
+    rank: int,
+    penalty: Penalty,
+    strengths: Any,
+    *,
+    seeds: Any = 1,
+    warm: str = "unpenalized",
+    measures: str = "all",
+    side: str = "H",
+    H: Any = None,
+    constraints: Constraints | None = None,
+    init: str = "auto",
+    dtype: str = "float32",
+    tol: float = 1e-4,
+    max_passes: int = 50,
+    extrapolate: bool = True,
+    prune: str = "rule",
+    store: str | Folder | None = None,
+    client: Any = None,
+    memory_limit: str | int | None = None,
+    keep: str = "auto",
+    callbacks: Sequence[Callback] = (),
+) -> Path:
+    """Return a factorization at each strength of a penalty, all sharing every read of the data.
+
+    A pass serves all models that are still running, as many at once as the memory of a worker holds, and one last pass
+    writes the W of all of them.
+
+    Parameters
+    ----------
+    source : path, URL, array, AnnData, dask array, …
+        The matrix (m, n); see :func:`dnmf.open_source`.
+    rank : int
+        Components k of every model.
+    penalty : Penalty
+        Its strengths are multiplied by each of `strengths`: ``Penalty(l1=1.0)`` on the scale ``"relative"`` goes with
+        strengths from 0 to 1.
+    strengths : sequence of float
+        Taken in rising order. At 0 there is no penalty.
+    seeds : int or sequence of int
+        How many seeds, from 0 on, or which. Each has a start and a path of its own.
+    warm : {"unpenalized", "chain"}
+        Where models start. ``"unpenalized"``: from the one without a penalty of their seed (strength 0, which is added
+        where it is not among the strengths), so that all strengths run side by side. ``"chain"``: each from the one of
+        the strength before, the first one as a fit does, so that a solution is followed through the deaths of its
+        components; only the seeds share reads.
+    measures : {"all", "cheap"}
+        Whether models are compared with k-means centres and the first singular vector too, which takes reads.
+    side : {"W", "H"}
+        On which factor components are compared with those of other models and with each other.
+    H : array (k, n), optional
+        Where every seed starts.
+    constraints : Constraints, optional
+        The same for all models.
+    init, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
+        As in :func:`dnmf.fit`, for each model.
+    store : path, optional
+        A directory ``NAME.dnmf``: after every pass all models are committed there, and it holds an ordinary store for
+        each that is finished. Without it every W is kept in memory.
+    callbacks : sequence of callables
+        Each is handed every event (:mod:`dnmf.fitting.events`).
+
+    Raises
+    ------
+    InputError
+        The data or an option cannot be used.
+    BudgetError
+        A worker's memory cannot hold what the work needs, not even for one model at a time.
+    CheckpointError
+        The store holds something already, or cannot be written.
+    ClusterError
+        The workers or the scheduler were lost for good.
+
+    Examples
+    --------
+    >>> import numpy as np, dnmf
+    >>> A = np.random.default_rng(0).random((60, 8))
+    >>> found = dnmf.path(A, 3, dnmf.Penalty(l1=1.0), [0, 0.1, 1])
+    >>> found.strengths, [row.alive for row in found.rows][::2]
+    ((0.0, 0.1, 1.0), [3, 0])
+    """
+    opened, seeds, asked = open_source(source), checked_seeds(seeds), constraints or Constraints()
+    init = init if H is None else "given"
+    fit = FitOptions(
+        rank, init, "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes, extrapolate, prune, asked.limits
+    )
+    options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
+    resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
+    with ExitStack() as stack:
+        lock = None if store is None else stack.enter_context(checkpoint.Store(store))
+        place = Workplace(opened, fit, resources, stored=store is not None, models=len(options.cells))
+        with place:
+            place.checked_start(None, H, fit)
+            run = PathRun(place, options, H, place.guides(asked, fit))
+            if lock is not None:
+                run.begin_store(lock)
+            run.go_on()
+        return _measured(run, opened, resources)
+
+
+def resume_path(
+    store: str | Folder,
+    *,
+    source: Any = None,
+    client: Any = None,
+    memory_limit: str | int | None = None,
+    keep: str = "auto",
+    force: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Path:
+    """Go on with a path from its last committed pass and return it; one that is finished is just loaded.
+
+    The models equal those of an uninterrupted path bit for bit.
+
+    Parameters
+    ----------
+    store : path
+        What ``path`` was given.
+    source : optional
+        The data, where it is not found under the path it was read from (or was an array in memory).
+    client, memory_limit, keep, callbacks
+        As in :func:`path`; they may differ from those it was begun with.
+    force : bool
+        Go on although the data has changed since the path began.
+
+    Raises
+    ------
+    CheckpointError
+        There is nothing to resume, or the data has changed; the message lists the differences.
+    """
+    store = Folder(store)
+    with ExitStack() as stack:
+        lock = stack.enter_context(checkpoint.Store(existing(store)))
+        generation = _generation_of_path(store)
+        if generation.record["status"] == "done":
+            return Path.restore(generation, store)
+        options = PathOptions.from_json(generation.record["path"])
+        record = RunRecord.from_json(generation.record["run"])
+        address = stored_address(record, store, "dnmf.resume_path") if source is None else source
+        opened = open_source(address, missing_chunks=record.missing_chunks)
+        changed = refuse_changed(record, opened, force)
+        resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
+        count = len(options.cells)
+        with Workplace(opened, options.fit, resources, stored=True, cuts=record.plan, models=count) as place:
+            run = PathRun(place, options)
+            run.restore(lock, generation, record.fingerprint, changed)
+            run.go_on()
+        return _measured(run, opened, resources)
+
+
+def load_path(path: str | Folder) -> Path:
+    """Return a finished path, or one that :meth:`Path.save` wrote; models are loaded when they are asked for.
+
+    Raises
+    ------
+    CheckpointError
+        There is none, or it is not finished.
+    """
+    folder = existing(Folder(path))
+    generation = _generation_of_path(folder)
+    if generation.record["status"] != "done":
+        raise CheckpointError(
+            f"{folder}: this path is not finished ({generation.record['state']['passes']} passes are committed); go on "
+            f"with: dnmf resume {folder}"
+        )
+    return Path.restore(generation, folder)
+
+
+def _generation_of_path(store: Folder) -> checkpoint.Generation:
+    generation = checkpoint.read_latest(store)
+    if generation.record.get("kind") != PATH:
+        raise CheckpointError(f"{store}: holds a single run, not a regularization path; use dnmf.load or dnmf.resume")
+    return generation
+
+
+def _measured(run: PathRun, source: Source, resources: Resources) -> Path:
+    """Return the path once all its models are finished, and commit what was measured of them."""
+    options, folder = run.options, run.store.path if run.store else None
+    models = run.models if folder is None else StoredModels(folder, options.cells)
+    found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes)
+    rows = measured_rows(models, options, found)
+    whole = Path(rows, models, options, run.reads, run.state.passes, folder)
+    run.commit(**whole.record())
+    emit(resources.callbacks, PathFinished(len(rows), whole.passes, whole.reads))
+    return whole

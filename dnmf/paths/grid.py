@@ -1,0 +1,162 @@
+"""What a path is asked for: strengths and seeds, and in which order their models are fitted."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.measures.columns import checked_side
+from dnmf.options import FitOptions
+
+WARM = ("unpenalized", "chain")
+MEASURES = ("all", "cheap")
+
+
+class Cell(NamedTuple):
+    """One model of a path."""
+
+    strength: float
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Name of its store inside that of the path."""
+        return f"strength-{self.strength!r}-seed-{self.seed}.dnmf"
+
+
+@dataclass(frozen=True)
+class PathOptions:
+    """Everything that decides the result of a path besides the data and the plan.
+
+    Attributes
+    ----------
+    fit : FitOptions
+        Of every model; the penalty is the one whose strengths are multiplied, the seed the first one.
+    strengths : tuple of float
+        Rising.
+    seeds : tuple of int
+        Each is a path of its own, but for the reads it shares with the others.
+    warm : {"unpenalized", "chain"}
+        Where each model starts: from the one without a penalty of its seed, or from the one of the strength before.
+    side : {"W", "H"}
+        On which factor components are compared.
+    measures : {"all", "cheap"}
+        Whether what takes reads of its own is measured too.
+
+    Raises
+    ------
+    InputError
+        A value is out of its range; the message names the option.
+    """
+
+    fit: FitOptions
+    strengths: tuple[float, ...]
+    seeds: tuple[int, ...]
+    warm: str = "unpenalized"
+    side: str = "H"
+    measures: str = "all"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("warm", WARM), ("measures", MEASURES)):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}={getattr(self, name)!r}: use one of {', '.join(allowed)}")
+        checked_side(self.side)
+        if not self.fit.penalty.active:
+            raise InputError(
+                "penalty: all its strengths are zero, so there is no path; give its shape, such as dnmf.Penalty(l1=1.0)"
+            )
+        for cell in self.cells:
+            self.of(cell)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All models by strength, then by seed."""
+        return [Cell(strength, seed) for strength in self.strengths for seed in self.seeds]
+
+    def of(self, cell: Cell) -> FitOptions:
+        """Return the options of one model; the first ones of their seed begin where the path does."""
+        init = self.fit.init if cell.strength == self.strengths[0] else "given"
+        return replace(self.fit, penalty=self.fit.penalty.at(cell.strength), seed=cell.seed, init=init)
+
+    def leads_on(self, cell: Cell) -> bool:
+        """Whether other models start from this one."""
+        return self.warm == "chain" or cell.strength == self.strengths[0]
+
+    def next_wave(self, done: Collection[Cell], crowd: int) -> list[Cell]:
+        """Return the models to be fitted together next, at most `crowd` of them: what they start from is there.
+
+        Examples
+        --------
+        >>> from dnmf.penalty import Penalty
+        >>> path = PathOptions(FitOptions(2, penalty=Penalty(l1=1)), (0.0, 0.1, 0.2), (0, 1))
+        >>> [len(path.next_wave(path.cells[:done], crowd=3)) for done in (0, 2, 5, 6)]
+        [2, 3, 1, 0]
+        """
+        waiting = [cell for cell in self.cells if cell not in done]
+        if waiting and self.leads_on(waiting[0]):
+            waiting = [cell for cell in waiting if cell.strength == waiting[0].strength]
+        return waiting[:crowd]
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as plain JSON values."""
+        return {**asdict(self), "fit": self.fit.to_json(), "strengths": list(self.strengths), "seeds": list(self.seeds)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "PathOptions":
+        """The options that :meth:`to_json` wrote."""
+        known = {"fit": FitOptions.from_json(record["fit"])}
+        return cls(**{**record, **known, "strengths": tuple(record["strengths"]), "seeds": tuple(record["seeds"])})
+
+    def differences(self, other: "PathOptions") -> list[str]:
+        """Return ``name: mine → theirs`` for every option in which `other` differs."""
+        mine, theirs = self.to_json(), other.to_json()
+        found = [
+            f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name != "fit" and mine[name] != theirs[name]
+        ]
+        return found + self.fit.differences(other.fit)
+
+
+def checked_strengths(strengths: Any, warm: str) -> tuple[float, ...]:
+    """Return strengths rising, each once; where all start from the model without a penalty, 0 is among them.
+
+    Raises
+    ------
+    InputError
+        They are not numbers that are finite and not negative, or there are none.
+    """
+    given = np.atleast_1d(np.asarray(strengths))
+    if given.dtype.kind not in "uif" or given.ndim != 1 or given.size == 0:
+        raise InputError(f"strengths={strengths!r}: give numbers, such as [0, 0.01, 0.1]")
+    found = {float(strength) for strength in given.tolist()}
+    if not all(math.isfinite(strength) and strength >= 0 for strength in found):
+        raise InputError(f"strengths={strengths!r}: strengths are finite and not negative")
+    return tuple(sorted(found | {0.0} if warm == "unpenalized" else found))
+
+
+def checked_seeds(seeds: Any) -> tuple[int, ...]:
+    """Return the seeds, or so many of them from 0 on; those of a list stay in its order.
+
+    Raises
+    ------
+    InputError
+        They are not whole numbers, or one is there twice.
+
+    Examples
+    --------
+    >>> checked_seeds(3), checked_seeds([5, 2])
+    ((0, 1, 2), (5, 2))
+    """
+    many = isinstance(seeds, (Sequence, np.ndarray, range)) and not isinstance(seeds, str)
+    found = tuple(seeds) if many else (seeds,)
+    if not found or not all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) and s >= 0 for s in found):
+        raise InputError(f"seeds={seeds!r}: give how many, or a list of whole numbers that are not negative")
+    if many:
+        if len(set(found)) < len(found):
+            raise InputError(f"seeds={seeds!r}: each seed once")
+        return tuple(int(seed) for seed in found)
+    if found[0] == 0:
+        raise InputError("seeds=0: at least one")
+    return tuple(range(int(found[0])))

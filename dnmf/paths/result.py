@@ -1,0 +1,144 @@
+"""A finished regularization path: its models, and what was measured of them."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as Folder
+from typing import Any
+
+from dnmf import checkpoint
+from dnmf.api import load
+from dnmf.errors import CheckpointError, InputError
+from dnmf.model import Model
+from dnmf.paths.grid import Cell, PathOptions
+from dnmf.paths.rows import COLUMNS, PathRow
+from dnmf.record import PATH
+
+
+class StoredModels(Mapping[Cell, Model]):
+    """The models of a path on disk, each loaded when it is first asked for.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The store of the path.
+    cells : list of Cell
+        Which there are.
+    """
+
+    def __init__(self, folder: Folder, cells: list[Cell]):
+        self._folder, self._cells, self._loaded = folder, cells, dict[Cell, Model]()
+
+    def __getitem__(self, key: Any) -> Model:
+        cell = Cell(*key)
+        if cell not in self._cells:
+            raise KeyError(key)
+        if cell not in self._loaded:
+            self._loaded[cell] = load(self._folder / cell.folder)
+        return self._loaded[cell]
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+
+@dataclass(frozen=True)
+class Path:
+    """Models of the same data along the strengths of a penalty: what :func:`dnmf.path` returns.
+
+    Attributes
+    ----------
+    rows : tuple of PathRow
+        What was measured of each model, by strength and then by seed; what :mod:`dnmf.plots` draws.
+    models : mapping of (strength, seed) to Model
+        Of a path in a store each is loaded when it is asked for, its W only when that is read.
+    options : PathOptions
+        What the path was asked for.
+    reads : float
+        Of the data for all models together, in multiples of its size, starts included; what the measures read is not.
+    passes : int
+        How many passes the models shared.
+    path : pathlib.Path or None
+        The store it lives in.
+    """
+
+    rows: tuple[PathRow, ...]
+    models: Mapping[Cell, Model]
+    options: PathOptions
+    reads: float
+    passes: int
+    path: Folder | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<dnmf.Path rank {self.options.fit.rank}, {len(self.strengths)} strengths × {len(self.seeds)} seeds, "
+            f"{self.reads:.1f} reads>"
+        )
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """Rising."""
+        return self.options.strengths
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """In the order they were given."""
+        return self.options.seeds
+
+    def model(self, strength: float, seed: int | None = None) -> Model:
+        """Return the model of a strength and of a seed, by default the first one.
+
+        Raises
+        ------
+        InputError
+            The path has no such model.
+        """
+        near = [known for known in self.strengths if math.isclose(known, strength, rel_tol=1e-9)]
+        seed = self.seeds[0] if seed is None else seed
+        if not near or seed not in self.seeds:
+            known = f"strengths {', '.join(f'{s:g}' for s in self.strengths)}; seeds {', '.join(map(str, self.seeds))}"
+            raise InputError(f"this path has no model of strength {strength!r} and seed {seed!r}, only {known}")
+        return self.models[Cell(near[0], seed)]
+
+    def of_seed(self, seed: int | None = None) -> dict[float, Model]:
+        """Return the models of one seed, by default the first one, by strength: what a slider moves along."""
+        return {strength: self.model(strength, seed) for strength in self.strengths}
+
+    def table(self) -> dict[str, list[Any]]:
+        """Return the rows as columns by name: ``pandas.DataFrame(path.table())`` is a frame."""
+        return {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
+
+    def save(self, path: str | Folder) -> "Path":
+        """Write the path to a new store, W of each model included, and return it as it is there.
+
+        Raises
+        ------
+        CheckpointError
+            The place is taken or cannot be written.
+        """
+        with checkpoint.Store(path) as store:
+            if checkpoint.exists(path):
+                raise CheckpointError(f"{path}: holds a run already; choose another place for the path")
+            for cell, model in self.models.items():
+                model.save(store.path / cell.folder)
+            store.commit(max(1, self.passes), self.record(), {})
+            return Path.restore(checkpoint.read_latest(store.path), store.path)
+
+    def record(self) -> dict[str, Any]:
+        """What a finished path says of itself, as JSON values."""
+        return {
+            "kind": PATH, "status": "done", "path": self.options.to_json(), "reads": self.reads, "passes": self.passes,
+            "rows": [row.to_json() for row in self.rows],
+        }  # fmt: skip
+
+    @classmethod
+    def restore(cls, generation: checkpoint.Generation, folder: Folder) -> "Path":
+        """The path that a finished generation of the store at `folder` describes."""
+        record = generation.record
+        options = PathOptions.from_json(record["path"])
+        return cls(
+            tuple(PathRow.from_json(row) for row in record["rows"]), StoredModels(folder, options.cells), options,
+            record["reads"], record["passes"], folder,
+        )  # fmt: skip

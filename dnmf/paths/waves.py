@@ -1,0 +1,233 @@
+"""A path from beginning to end: wave after wave of models that share every read."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf import checkpoint
+from dnmf.constraints import NO_GUIDES, Guides
+from dnmf.errors import CheckpointError, ClusterError
+from dnmf.fitting.begin import begin, fit_from
+from dnmf.fitting.choose import start_of
+from dnmf.fitting.events import PathPassDone, Started, emit
+from dnmf.fitting.finish import Ended, finish
+from dnmf.fitting.loop import Fit, run_until_last
+from dnmf.fitting.start import FewRows, few_rows, in_units, needs_sample, start_from_H
+from dnmf.fitting.state import Begun
+from dnmf.fitting.strongest import strongest
+from dnmf.fitting.update import normalize_rows
+from dnmf.model import Model
+from dnmf.options import FitOptions
+from dnmf.passes.statistics import Statistics
+from dnmf.paths.grid import Cell, PathOptions
+from dnmf.paths.state import PathState
+from dnmf.record import PATH
+from dnmf.run import commit_model
+from dnmf.workplace import Workplace
+
+UNKNOWN_UNITS = (1.0, 1.0)
+
+
+class PathRun:
+    """The models of a path: where they run and where they are committed.
+
+    Parameters
+    ----------
+    place : Workplace
+        Where to run.
+    options : PathOptions
+        What is asked for.
+    given : array (k, n), optional
+        The H that every seed begins with.
+    guides : Guides
+        The arrays of the constraints.
+
+    Attributes
+    ----------
+    state : PathState
+        How far the path is.
+    models : dict of Cell to Model
+        Those that are finished, where there is no store.
+    """
+
+    def __init__(self, place: Workplace, options: PathOptions, given: Any = None, guides: Guides = NO_GUIDES):
+        self.place, self.options, self.guides = place, options, guides
+        self.given = None if given is None else np.asarray(given)
+        self.state, self.models = PathState(), dict[Cell, Model]()
+        self.store: checkpoint.Store | None = None
+        self._fingerprint: dict[str, Any] = {}
+        self._number = 0
+        self._few_rows: dict[int, FewRows] = {}
+
+    def begin_store(self, store: checkpoint.Store) -> None:
+        """Commit to `store` from now on; a path there that never finished its first pass is begun anew.
+
+        Raises
+        ------
+        CheckpointError
+            It holds something already; the message lists the options that differ.
+        """
+        if checkpoint.exists(store.path):
+            latest = checkpoint.read_latest(store.path)
+            if latest.record.get("kind") != PATH:
+                raise CheckpointError(f"{store.path}: holds a single run already; choose another store")
+            if latest.record["state"]["passes"]:
+                changed = "; ".join(PathOptions.from_json(latest.record["path"]).differences(self.options))
+                raise CheckpointError(
+                    f"{store.path}: holds a path already{f' with other options ({changed})' if changed else ''}. Go on "
+                    f"with dnmf resume {store.path}, or choose another store"
+                )
+            self._number = latest.number + 1
+        self.store, self._fingerprint = store, self.place.source.fingerprint()
+
+    def restore(
+        self, store: checkpoint.Store, generation: checkpoint.Generation, fingerprint: dict[str, Any], changed: bool
+    ) -> None:
+        """Take up the path where it was committed; `changed` data is checked and measured anew."""
+        self.store, self._fingerprint, self._number = store, fingerprint, generation.number + 1
+        self.given = generation.arrays.get("given")
+        self.guides = Guides.restore(generation.arrays)
+        state = PathState.restore(generation.record["state"], generation.arrays, self._inside)
+        self.state = state.of_at_most(self.place.crowd)
+        if changed:
+            self.state = self.state.forgetting_data()
+        emit(self.place.callbacks, Started(self.options.fit.init, self.reads, self.state.passes))
+
+    @property
+    def reads(self) -> float:
+        """Of the data so far, in multiples of its size."""
+        return self.state.bytes_read / self.place.engine.source_bytes
+
+    def go_on(self) -> None:
+        """Fit what is left.
+
+        Raises
+        ------
+        ClusterError
+            The workers or the scheduler were lost; the message says how to go on.
+        """
+        try:
+            while self.state.cells or (cells := self.options.next_wave(self.state.done, self.place.crowd)):
+                if not self.state.cells:
+                    self._begin_wave(cells)
+                self._end_wave(run_until_last(self.place.engine, self.state.fits, self._after_pass))
+        except ClusterError as error:
+            if self.store is None:
+                raise
+            raise ClusterError(f"{error}; go on with: dnmf resume {self.store.path}") from error
+
+    def commit(self, **more: Any) -> None:
+        """Put the state on disk, where there is a store."""
+        if self.store is None:
+            return
+        record = {
+            "kind": PATH, "status": "running", "path": self.options.to_json(), "reads": self.reads,
+            "run": self.place.record(self.options.fit, {}, self._fingerprint).to_json(), "state": self.state.scalars(),
+            **more,
+        }  # fmt: skip
+        given = {} if self.given is None else {"given": self.given}
+        self.store.commit(self._number, record, {**self.state.arrays(), **given, **self.guides.arrays()})
+        self._number += 1
+
+    def _inside(self, cell: Cell) -> FitOptions:
+        return self.place.seen_inside(self.options.of(cell))
+
+    def _begin_wave(self, cells: list[Cell]) -> None:
+        first = not self.state.done
+        if any(cell.strength for cell in cells):
+            self._find_units()
+        fits = tuple(self._begin(cell) for cell in cells)
+        self.state = replace(self.state, cells=tuple(cells), fits=fits)
+        self.commit()
+        if first:
+            how = start_of(self.options.fit, self.place.engine.plan) if self.given is None else "given"
+            emit(self.place.callbacks, Started(how, self.reads))
+
+    def _find_units(self) -> None:
+        """Find what fractions are fractions of, once for all strengths and seeds."""
+        if self.options.fit.penalty.scale != "fraction" or self.state.units is not None:
+            return
+        engine, options = self.place.engine, self.place.seen_inside(self.options.fit)
+        rows = self._rows_for(options)
+        units, bytes_read, squares = strongest(rows.engine, engine, options)
+        self.state = replace(self.state, units=units, squares=squares, bytes_read=self.state.bytes_read + bytes_read)
+
+    def _rows_for(self, options: FitOptions) -> FewRows:
+        """The few rows that the scale of a start is found on: read once for all strengths of a seed."""
+        if options.seed not in self._few_rows:
+            found = self._few_rows[options.seed] = few_rows(self.place.engine, options)
+            self.state = replace(self.state, bytes_read=self.state.bytes_read + found.bytes_read)
+        return self._few_rows[options.seed]
+
+    def _begin(self, cell: Cell) -> Fit:
+        engine, units = self.place.engine, self.state.units or UNKNOWN_UNITS
+        options = in_units(self._inside(cell), units)
+        H = self.state.starts.get(cell.seed)
+        if H is None:
+            start = self.place.checked_start(None, self.given, self.options.fit)
+            begun = begin(engine, options, *start, self.guides)
+            self.state = replace(self.state, bytes_read=self.state.bytes_read + begun.bytes_read)
+        else:
+            rows = self._rows_for(options) if needs_sample(options) else None
+            begun = start_from_H(engine, H, options, self.guides, rows)
+        return fit_from(self._with_what_is_known(begun)._replace(units=units), options, self.guides)
+
+    def _with_what_is_known(self, begun: Begun) -> Begun:
+        return begun if self.state.squares < 0 else begun._replace(squares=self.state.squares)
+
+    def _after_pass(self, fits: list[Fit], statistics: Statistics) -> None:
+        were = [fit.state.passes for fit in self.state.fits]
+        moved = [fit for fit, passes in zip(fits, were, strict=True) if fit.state.passes > passes]
+        self.state = self.state.after_pass(fits, statistics.bytes_read)
+        self.commit()
+        self._tell(moved)
+
+    def _tell(self, served: list[Fit]) -> None:
+        state, seconds = self.state, max(fit.state.history[-1].seconds for fit in served)
+        emit(
+            self.place.callbacks,
+            PathPassDone(state.passes, len(served), len(state.done), len(self.options.cells), self.reads, seconds,
+                         self.store is not None),
+        )  # fmt: skip
+
+    def _end_wave(self, fits: list[Fit]) -> None:
+        """Write the W of all models of a wave in one pass; stopped half-way, all of it is done again."""
+        cells, folders = self.state.cells, self._emptied_folders()
+        ends, bytes_read = finish(self.place.engine, fits, folders)
+        for number, (cell, fit, end) in enumerate(zip(cells, fits, ends, strict=True)):
+            self._take(cell, fit, end, folders[number] if folders else None)
+        ended = [replace(fit, state=end.state) for fit, end in zip(fits, ends, strict=True)]
+        state = self.state.after_pass(ended, bytes_read)
+        found = {cell.seed: carried(end) for cell, end in zip(cells, ends, strict=True) if self.options.leads_on(cell)}
+        starts = {**state.starts, **found}
+        self.state = replace(state, cells=(), fits=(), done=(*state.done, *cells), starts=starts)
+        self.commit()
+        self._tell(ended)
+
+    def _take(self, cell: Cell, before: Fit, end: Ended, folder: Path | None) -> None:
+        """Commit a finished model to its store, or keep it."""
+        options = self.options.of(cell)
+        model = self.place.model(options, end, folder)
+        if folder is None:
+            self.models[cell] = model
+            return
+        record = self.place.record(options, before.state.scalars(), self._fingerprint)
+        with checkpoint.Store(folder) as store:
+            commit_model(store, end.state.passes, model, before.state, record)
+
+    def _emptied_folders(self) -> list[Path]:
+        """New stores for the models of the wave, none of them open: there may be more than files may be."""
+        folders = [] if self.store is None else [self.store.path / cell.folder for cell in self.state.cells]
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            checkpoint.Store(folder).close()
+        return folders
+
+
+def carried(end: Ended) -> np.ndarray:
+    """Return the H (k, n) that a fit was ended with, its scale included: to the bit what its model gives a caller."""
+    H, scale = normalize_rows(end.factor)
+    return scale[:, None] * H

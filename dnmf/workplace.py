@@ -1,0 +1,250 @@
+"""What the fits of one source run on: an executor, a plan, data that may be kept; and how they look from outside."""
+
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf.constraints import Constraints, Guides
+from dnmf.errors import BudgetError, InputError
+from dnmf.fitting.choose import plan_for_many
+from dnmf.fitting.events import Callback, Planned, emit
+from dnmf.fitting.finish import Ended
+from dnmf.fitting.loop import Engine
+from dnmf.memory import Machine
+from dnmf.model import Model
+from dnmf.options import FitOptions, format_bytes
+from dnmf.passes.blas import one_blas_thread
+from dnmf.passes.choose import choose_executor
+from dnmf.passes.executor import Executor
+from dnmf.plan import Plan, keeping
+from dnmf.record import RunRecord, versions
+from dnmf.sources import Source
+from dnmf.sources.kept import Keep
+
+MOST_GATHERED_BYTES = 256 * 2**20
+KEEP_POLICIES = ("auto", "memory", "stream")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where a fit runs and who listens; nothing here changes its result.
+
+    Attributes
+    ----------
+    client : distributed.Client, str or None
+        See :func:`dnmf.fit`.
+    memory_bytes : int or None
+        Limit of one worker.
+    keep : {"auto", "memory", "stream"}
+        Whether data is kept in memory between passes; see :func:`dnmf.fit`.
+    callbacks : tuple
+        Each is handed every event.
+    """
+
+    client: Any = None
+    memory_bytes: int | None = None
+    keep: str = "auto"
+    callbacks: tuple[Callback, ...] = ()
+
+
+class Workplace:
+    """Where models of one source are fitted, from the plan to the end: a context manager.
+
+    A CSC source is factorized as its transpose: everything inside (`engine`, the states) has the roles of W and H
+    exchanged, the options and the models have not.
+
+    Parameters
+    ----------
+    source : Source
+        The data.
+    options : FitOptions
+        Of every model, but for the seed and the strengths of the penalty.
+    resources : Resources
+        Where to run.
+    stored : bool
+        Whether W goes to a store.
+    cuts : dict, optional
+        How an earlier plan cut the data.
+    models : int
+        How many models there will be.
+
+    Attributes
+    ----------
+    engine : Engine
+        What passes run on.
+    crowd : int
+        How many models one pass can serve, at least 1.
+    callbacks : tuple
+        Who listens.
+
+    Raises
+    ------
+    BudgetError
+        It does not fit; nothing has been read or written.
+    InputError
+        The rank is larger than the matrix, or the penalty means nothing for it.
+    """
+
+    def __init__(self, source: Source, options: FitOptions, resources: Resources, *, stored: bool,
+                 cuts: dict[str, Any] | None = None, models: int = 1):  # fmt: skip
+        if options.rank > min(source.shape):
+            raise InputError(
+                f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}"
+            )
+        if source.transposed and options.penalty.scale == "absolute":
+            raise InputError(
+                f"{source.address}: a CSC matrix is factorized as its transpose, for which scale='absolute' means "
+                "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
+            )
+        options.penalty.warn_if_one_sided()
+        self.source, self.callbacks, self.crowd = source, resources.callbacks, 1
+        executor = choose_executor(resources.client, source)
+        try:
+            self.engine = self._planned(executor, options, resources, models, stored=stored, cuts=cuts)
+        except BaseException:
+            executor.close()
+            raise
+
+    def __enter__(self) -> "Workplace":
+        self._held = ExitStack()
+        self._held.callback(self.engine.executor.close)
+        if self.engine.keep is not None:
+            self._held.callback(self.engine.executor.forget, self.engine.keep.mark)
+        # Held for the whole run: setting the limit takes longer than a pass over a small sample.
+        self._held.enter_context(one_blas_thread())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held.close()
+
+    def _planned(
+        self, executor: Executor, options: FitOptions, resources: Resources, models: int, *, stored: bool,
+        cuts: dict[str, Any] | None,
+    ) -> Engine:  # fmt: skip
+        source = self.source
+        size_of_W = models * source.shape[0] * options.rank * np.dtype(options.dtype).itemsize
+        if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
+            raise BudgetError(
+                f"W would take {format_bytes(size_of_W)} in this process; give store='NAME.dnmf' and the workers "
+                "write it there"
+            )
+        kept_rows = 0 if stored else models * source.shape[0]
+        plan, machine, self.crowd = plan_for_many(
+            executor, source, options, models, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts
+        )
+        layout = source.layout()
+        plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
+        executor.preflight(source)
+        emit(
+            self.callbacks,
+            Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
+                    plan.need.total, machine.memory_bytes, keep is not None),
+        )  # fmt: skip
+        return Engine(executor, source, plan, layout, keep)
+
+    def seen_inside(self, options: FitOptions) -> FitOptions:
+        """Return options as the engine sees them."""
+        return options.swapped() if self.source.transposed else options
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the data as the caller sees it."""
+        return self.source.shape[::-1] if self.source.transposed else self.source.shape
+
+    def checked_start(self, W: Any, H: Any, options: FitOptions) -> tuple[Any, Any]:
+        """Return a given start in the engine's orientation.
+
+        Raises
+        ------
+        InputError
+            Wrong shape, or a NaN, an infinity or a negative value.
+        """
+        (m, n), rank, limits = self.shape, options.rank, options.limits
+        W = _checked_factor("W", W, (m, rank), signed=limits.is_free("W"))
+        H = _checked_factor("H", H, (rank, n), signed=limits.is_free("H"))
+        if self.source.transposed:
+            return (None if H is None else H.T), (None if W is None else W.T)
+        return W, H
+
+    def guides(self, constraints: Constraints, options: FitOptions) -> Guides:
+        """Return the arrays of the constraints in the engine's orientation.
+
+        Raises
+        ------
+        InputError
+            A shape does not fit, or what a penalty pulls to is not there.
+        """
+        options.penalty.check_guides(constraints.graph is not None, constraints.target_H is not None)
+        transposed = self.source.transposed
+        guides = constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
+        if self.engine.executor.remote and guides.W is not None and guides.W.nbytes > MOST_GATHERED_BYTES:
+            raise BudgetError(
+                f"constraints: {format_bytes(guides.W.nbytes)} of given columns would travel to the workers in every "
+                f"pass (at most {format_bytes(MOST_GATHERED_BYTES)} may)"
+            )
+        return guides
+
+    def record(self, options: FitOptions, scalars: dict[str, Any], fingerprint: dict[str, Any]) -> RunRecord:
+        """Return what a generation says of a run in the state with these scalars."""
+        source = self.source
+        return RunRecord(
+            status="running", options=options, address=source.address,
+            missing_chunks=source.missing_chunks, fingerprint=fingerprint,
+            shape=source.shape, transposed=source.transposed, plan=self.engine.plan.cuts_json(), versions=versions(),
+            state=scalars,
+        )  # fmt: skip
+
+    def model(self, options: FitOptions, end: Ended, folder: Path | None) -> Model:
+        """Return the model of a fit that has ended, its W in `folder` or in this process."""
+        source, factors, state = self.source, end.factors, end.state
+        model = Model(
+            factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
+            state.units, state.history, state.reason,
+            source.row_names(), source.column_names(), folder, source.address,
+        )  # fmt: skip
+        if not source.transposed:
+            return model
+        return model.transposed() if folder is None else model.transposed().with_W_in(folder)
+
+
+def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, processes: int) -> tuple[Plan, Keep | None]:
+    """Return the plan and the permission to keep data in memory between passes, None where every pass reads it.
+
+    Raises
+    ------
+    InputError
+        There is no such policy, or dask blocks shall be kept, which is for dask.
+    BudgetError
+        The data shall be kept and does not fit.
+    """
+    if policy not in KEEP_POLICIES:
+        raise InputError(f"keep={policy!r}: use one of {', '.join(KEEP_POLICIES)}")
+    if source.blocks_are_tasks and policy == "memory":
+        raise InputError(f"{source.address}: blocks of a dask array are kept by dask: array.persist(), and keep='auto'")
+    if policy == "stream" or source.in_memory or source.blocks_are_tasks:
+        return plan, None
+    kept_plan, of_process = keeping(plan, source.layout(), machine, processes)
+    if of_process == 0 and policy == "memory":
+        raise BudgetError(
+            f"{source.address}: {format_bytes(source.layout().total_bytes)} do not fit in the memory of "
+            f"{processes} process(es) with a limit of {format_bytes(machine.memory_bytes)}, of which a pass itself "
+            f"takes {format_bytes(plan.need.total)}; use keep='stream', more workers or more memory"
+        )
+    return kept_plan, Keep(uuid.uuid4().hex, of_process) if of_process else None
+
+
+def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{name} has dtype {array.dtype}, expected numbers")
+    if array.shape != shape:
+        raise InputError(f"{name} has shape {array.shape}, expected {shape}")
+    if not np.isfinite(array).all() or ((array < 0).any() and not signed):
+        raise InputError(f"{name} holds a NaN, an infinity{'' if signed else ' or a negative value'}")
+    return array

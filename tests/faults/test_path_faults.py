@@ -1,0 +1,141 @@
+"""A path whose process is killed goes on with the same bits, wherever it was and wherever it goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import dnmf
+
+STRENGTHS = (0.0, 0.1, 0.4)
+PATH = {"rank": 4, "penalty": dnmf.Penalty(l1=1.0), "strengths": STRENGTHS, "seeds": 2, "init": "random", "tol": 0.0,
+        "max_passes": 5, "measures": "cheap"}  # fmt: skip
+
+DRIVER = """
+import os, signal, sys, threading, time
+from pathlib import Path
+import dnmf, dnmf.plan
+from dnmf.sources.stored import StoredArray
+
+dnmf.plan.LEAST_GROUP_BYTES, dnmf.plan.MOST_PANEL_BYTES = 2**18, 2**16
+source, store, scheduler, moment = sys.argv[1:]
+read = StoredArray.read
+
+def slow(self, start, stop):
+    time.sleep(0.005)
+    return read(self, start, stop)
+
+StoredArray.read = slow
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_while_W_is_written():
+    while sum(1 for _ in Path(store).glob("strength-0.4-seed-1.dnmf/raw-*.zarr/c/*/0")) < 5:
+        time.sleep(0.002)
+    die()
+
+def die_when_a_model_is_written():
+    while sum(1 for _ in Path(store).glob("strength-0.*-seed-*.dnmf/CURRENT")) < 5:  # two of them without a penalty
+        time.sleep(0.001)
+    die()
+
+def listen(event):
+    number = event.number if type(event).__name__ == "PathPassDone" else -1
+    if number == 7 and moment == "in mid-pass":
+        threading.Timer(0.03, die).start()
+    if number == 2 and moment == "before the first models":
+        threading.Timer(0.03, die).start()
+    if number == 9 and moment == "while W is written":
+        threading.Thread(target=die_while_W_is_written, daemon=True).start()
+    if number == 9 and moment == "between two models":
+        threading.Thread(target=die_when_a_model_is_written, daemon=True).start()
+
+dnmf.path(source, 4, dnmf.Penalty(l1=1.0), (0.0, 0.1, 0.4), seeds=2, init="random", tol=0.0, max_passes=5,
+          measures="cheap", keep="stream", store=store, client=scheduler or None, callbacks=(listen,))
+"""
+
+pytestmark = pytest.mark.usefixtures("many_groups")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(dense_store, bits):
+    """The bits of an undisturbed path in process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**18)
+        patch.setattr("dnmf.plan.MOST_PANEL_BYTES", 2**16)
+        planned = []
+        path = dnmf.path(dense_store, **PATH, callbacks=(planned.append,))
+    assert planned[0].tasks >= 10
+    return bits_of_all(path, bits)
+
+
+def bits_of_all(path, bits):
+    return {cell: bits(model) for cell, model in path.models.items()}
+
+
+def drive(source, store, scheduler, moment):
+    command = [sys.executable, "-c", DRIVER, str(source), str(store), scheduler, moment]
+    ended = subprocess.run(command, timeout=120, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    assert ended.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "in mid-pass",
+        "while W is written",
+        pytest.param("before the first models", marks=pytest.mark.slow),
+        pytest.param("between two models", marks=pytest.mark.slow),
+    ],
+)
+def test_the_driver_killed_and_resumed_in_process(dense_store, undisturbed, bits, moment, tmp_path):
+    store = tmp_path / "p.dnmf"
+    drive(dense_store, store, "", moment)
+    if moment == "while W is written":
+        assert list(store.glob("strength-*/raw-*.zarr"))
+    path = dnmf.resume_path(store)
+    assert bits_of_all(path, bits) == undisturbed
+    assert bits_of_all(dnmf.load_path(store), bits) == undisturbed
+    for cell, model in path.models.items():
+        assert [array.name for array in (store / cell.folder).glob("*.zarr")] == [model.W_name]
+
+
+@pytest.mark.slow
+def test_the_driver_killed_and_resumed_on_a_cluster(dense_store, undisturbed, bits, client, slow, tmp_path):
+    store = tmp_path / "p.dnmf"
+    client.wait_for_workers(3)
+    with slow(client, 0.01):
+        drive(dense_store, store, client.scheduler.address, "in mid-pass")
+    assert bits_of_all(dnmf.resume_path(store, client=client), bits) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_mid_pass(dense_store, undisturbed, bits, client, kill_workers, slow, tmp_path):
+    client.wait_for_workers(3)
+    killer = kill_workers(client, after_pass=7)
+    with slow(client):
+        path = dnmf.path(dense_store, **PATH, keep="stream", client=client, store=tmp_path / "p.dnmf",
+                         callbacks=(killer,))  # fmt: skip
+    killer.check()
+    assert bits_of_all(path, bits) == undisturbed
+
+
+@pytest.mark.slow
+def test_in_waves_on_a_cluster_after_a_stop_in_process(dense_store, undisturbed, bits, client, tmp_path, monkeypatch):
+    from dnmf.fitting.choose import plan_for_many
+
+    def capped(*given, **options):
+        plan, machine, models = plan_for_many(*given, **options)
+        return plan, machine, min(models, 3)
+
+    def stop(event):
+        if getattr(event, "number", 0) == 8:
+            raise dnmf.Interrupted(signal.SIGTERM, "enough")
+
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.path(dense_store, **PATH, store=tmp_path / "p.dnmf", callbacks=(stop,))
+    monkeypatch.setattr("dnmf.workplace.plan_for_many", capped)
+    assert bits_of_all(dnmf.resume_path(tmp_path / "p.dnmf", client=client), bits) == undisturbed
