@@ -15,6 +15,7 @@ from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.sources import Source
 from dnmf.sources.memory import MemorySource
+from dnmf.sources.names import refuse_other_names
 
 FLOATS = [np.float64, np.float32]
 
@@ -137,12 +138,7 @@ def check_columns(address: str, found: Columns, fitted: Columns) -> None:
     (count, names), (expected, known) = found, fitted
     if count != expected:
         raise InputError(f"{address}: X has {count} features, but NMF is expecting {expected} features as input")
-    if names is not None and known is not None and not np.array_equal(names, known):
-        at = int(np.flatnonzero(names != known)[0])
-        raise InputError(
-            f"{address}: column {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring the "
-            "columns into the order of the fit"
-        )
+    refuse_other_names(address, names, known)
 
 
 def choose_rank(n_components: Any, shape: tuple[int, int], W: Any, H: Any) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.errors import CheckpointError, InputError
-from dnmf.fitting.apply import Fixed, by_rows, solve_other_rows
+from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import PassRecord
 from dnmf.implicit import Implicit, implicit_of
 from dnmf.options import FitOptions, parse_bytes
@@ -19,6 +19,7 @@ from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
 from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
+from dnmf.sources.names import refuse_other_names
 
 W_CHUNK_ROWS = 65536
 MOST_NAMES = 5_000_000
@@ -65,7 +66,7 @@ class Model:
     w_scale: np.ndarray
     options: FitOptions
     terms: Terms = NO_TERMS
-    units: tuple[float, float] = (1.0, 1.0)
+    units: tuple[float, ...] = (1.0, 1.0)
     history: tuple[PassRecord, ...] = ()
     stop_reason: str = ""
     row_names: np.ndarray | None = None
@@ -203,16 +204,8 @@ class Model:
         InputError
             Columns of W that were given to the fit are not given here, or have the wrong shape.
         """
-        held, given = self.options.limits.held[0], None
-        if held or fixed_W is not None:
-            wanted = (source.shape[0], held)
-            if fixed_W is None or np.shape(fixed_W) != wanted:
-                found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"
-                raise InputError(
-                    f"{source.address}: the fit was given the first {held} columns of W; for other rows give theirs, "
-                    f"fixed_W of shape {wanted} ({found})"
-                )
-            given = (np.asarray(fixed_W, np.float64) / self.w_scale[:held]).astype(self.options.dtype)
+        scale = self.w_scale[: self.options.limits.held[0]]
+        given = given_columns(source, fixed_W, scale, self.options.dtype)
         factor = np.where(self.w_scale > 0, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
         return Fixed(factor, self.terms, self._scale_of_rows(), given)
 
@@ -231,13 +224,8 @@ class Model:
         columns = source.shape[0] if source.transposed else source.shape[1]
         if columns != self.shape[1]:
             raise InputError(f"{source.address}: has {columns} columns, the model was fitted on {self.shape[1]}")
-        theirs, mine = source.row_names() if source.transposed else source.column_names(), self.column_names
-        if theirs is not None and mine is not None and not np.array_equal(theirs, mine):
-            at = int(np.flatnonzero(theirs != mine)[0])
-            raise InputError(
-                f"{source.address}: column {at} is named {str(theirs[at])!r}, in the model {str(mine[at])!r}; bring "
-                "the columns into the order of the fit"
-            )
+        names = source.row_names() if source.transposed else source.column_names()
+        refuse_other_names(source.address, names, self.column_names)
 
     def save(self, path: str | Path) -> "Model":
         """Write the model to a new store and return it as it is there.
@@ -346,20 +334,10 @@ class Model:
             raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
         return cls(
             zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
-            FitOptions.from_json(record["options"]), _terms(arrays["terms"]), _units(arrays["units"]),
+            FitOptions.from_json(record["options"]), Terms.restore(arrays["terms"]), tuple(arrays["units"].tolist()),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
-
-
-def _units(values: np.ndarray) -> tuple[float, float]:
-    of_l1, of_l2 = values.tolist()
-    return of_l1, of_l2
-
-
-def _terms(values: np.ndarray) -> Terms:
-    l1, l2, angular, upper, free = values.tolist()
-    return Terms(l1, l2, angular, upper, bool(free))
 
 
 def _chunk_rows(values: Any) -> int:

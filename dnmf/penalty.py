@@ -218,7 +218,7 @@ class Penalty:
         """The same penalty with the roles of W and H exchanged, for a matrix used as its transpose."""
         return replace(self, **{name: getattr(self, name)[::-1] for name in PAIRS})
 
-    def times(self, strength: float | tuple[float, float]) -> "Penalty":
+    def times(self, strength: float | tuple[float, ...]) -> "Penalty":
         """The same penalty of an objective with its strengths (of L1, of L2 and all others) multiplied."""
         of_l1, of_l2 = strength if isinstance(strength, tuple) else (strength, strength)
         l1, l2, angular = (

@@ -44,6 +44,37 @@ class Fixed(NamedTuple):
     given: np.ndarray | None = None
 
 
+def given_columns(source: Source, fixed_W: Any, scale: np.ndarray, dtype: str) -> np.ndarray | None:
+    """Return the first columns of W (rows, f) for other rows, where the fit was given those of its own, else None.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    fixed_W : array (rows, f) or None
+        In the units of what the fit was given.
+    scale : ndarray (f,)
+        What these were divided by.
+    dtype : str
+        Of the computation.
+
+    Raises
+    ------
+    InputError
+        They are not there, are not asked for, or have another shape.
+    """
+    if not len(scale) and fixed_W is None:
+        return None
+    wanted = (source.shape[0], len(scale))
+    if fixed_W is None or np.shape(fixed_W) != wanted:
+        found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"
+        raise InputError(
+            f"{source.address}: the fit was given the first {len(scale)} columns of W; for other rows give theirs, "
+            f"fixed_W of shape {wanted} ({found})"
+        )
+    return (np.asarray(fixed_W, np.float64) / scale).astype(dtype)
+
+
 def solve_other_rows(
     source: Source, executor: Executor, options: FitOptions, *, fixed: Fixed, out: str | None,
     memory_bytes: int | None,

@@ -37,6 +37,12 @@ class Terms(NamedTuple):
     upper: float = np.inf
     free: bool = False
 
+    @classmethod
+    def restore(cls, values: np.ndarray) -> "Terms":
+        """The terms from their numbers, ``np.array(terms)``."""
+        l1, l2, angular, upper, free = values.tolist()
+        return cls(l1, l2, angular, upper, bool(free))
+
     @property
     def kills(self) -> bool:
         """Whether every solution is zero."""

@@ -1,0 +1,22 @@
+"""Names of rows and columns, where data has them."""
+
+import numpy as np
+
+from dnmf.errors import InputError
+
+
+def refuse_other_names(address: str, names: np.ndarray | None, known: np.ndarray | None) -> None:
+    """Compare the names of columns with those of a fit; they count where both are there.
+
+    Raises
+    ------
+    InputError
+        They are not the same.
+    """
+    if names is None or known is None or np.array_equal(names, known):
+        return
+    at = int(np.flatnonzero(names != known)[0])
+    raise InputError(
+        f"{address}: column {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring the columns into "
+        "the order of the fit"
+    )
