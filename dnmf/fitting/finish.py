@@ -114,7 +114,7 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
 
 
 def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Factors:
-    H, h_scale = normalize_rows(before.factor)
+    H, h_scale = normalize_rows(np.where(sums.s[:, None] > 0, before.factor, 0))  # dead in W is dead in H
     d = sums.s * h_scale
     w_scale = with_given(sums.s, before.guides.W_sums)
     if fits_diagonal(options.penalty):

@@ -187,3 +187,13 @@ def test_l2_of_one_stays_finite_where_no_scale_is_fixed(planted, dtype):
     model = dnmf.fit(100 * planted, 3, init="random", penalty=penalty, dtype=dtype, tol=0, max_passes=100)
     assert np.isfinite(model.d).all()
     assert model.relative_error <= 1
+
+
+@pytest.mark.parametrize("penalty", [Penalty(l1=(0.9, 0.0)), Penalty(l1=12.0, scale="objective")], ids=str)
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_a_component_is_dead_on_both_sides_or_on_none(planted, penalty, passes):
+    model = dnmf.fit(planted, 5, penalty=penalty, max_passes=passes, prune="off")
+    dead = ~model.H.any(axis=1)
+    assert dead.any()
+    np.testing.assert_array_equal(dead, ~model.read_W().any(axis=0))
+    np.testing.assert_array_equal(dead, model.d == 0)
