@@ -30,7 +30,7 @@ class Penalty:
         other factor summing to one; d is fitted by least squares. At l1 = 1 every factor is zero, at l2 = 1 all
         components are parallel to the first singular vector. ``"objective"`` minimizes
         ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²``; ``"fraction"`` does so with strengths as a
-        fraction of those that leave nothing, which takes two reads to find. ``"absolute"`` is RcppML's rule on the
+        fraction of those that leave nothing, which takes a few reads to find. ``"absolute"`` is RcppML's rule on the
         diagonalized model: each half step solves ``(G + l2 I) x = b − l1`` with the other factor summing to one.
     angular : float or (float, float)
         Strength against components that share rows (of W) or columns (of H): ``½ angular Σ_i (Σ_q x_iq)²``, the Gram

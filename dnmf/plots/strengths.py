@@ -29,7 +29,7 @@ MEASURES = {
 }
 SCALES = ("auto", "linear", "log", "symlog")
 COUNTS = ("alive", "passes")
-INCHES_OF_MARK = 0.45
+INCHES_OF_MARK = 0.36
 
 
 @dataclass(frozen=True)
