@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
-from dnmf.constraints import Constraints
+from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
@@ -113,7 +113,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     >>> model.H.round(3).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    opened, asked = open_source(source), constraints or Constraints()
+    opened, asked = open_source(source), checked_constraints(constraints)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
         rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate, prune, asked.limits

@@ -1,7 +1,7 @@
 """What the factors must be, or should be like, beyond being non-negative: what the caller says."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,13 @@ class Limits:
     def is_free(self, side: str) -> bool:
         """Whether this factor may be negative."""
         return self.free == side
+
+    def __str__(self) -> str:
+        """The limits in words; empty where there are none."""
+        parts = [f"{self.free} may be negative"] if self.free else []
+        parts += [f"{side} at most {most:g}" for side, most in zip(SIDES, self.upper, strict=True) if most < math.inf]
+        parts += [f"{side} of the first {count} given" for side, count in zip(SIDES, self.held, strict=True) if count]
+        return ", ".join(parts)
 
     def swapped(self) -> "Limits":
         """The same with the roles of W and H exchanged, for a matrix used as its transpose."""
@@ -140,22 +147,34 @@ class Constraints:
     fixed_W: Any = None
     target_H: Any = None
     graph: Any = None
+    names: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self):
         if self.free not in ("", *SIDES):
             raise InputError(f"constraints free={self.free!r}: 'W', 'H' or '' for neither")
-        object.__setattr__(self, "upper", _bounds(self.upper))
+        if self.fixed_W is not None and self.fixed_H is not None:
+            raise InputError("constraints: fixed_W and fixed_H are both for the first components; give one of the two")
+        self._set("upper", _bounds(self.upper))
+        self._set("names", _names_of_frames(self.fixed_H, self.target_H))
         for name in ("fixed_H", "fixed_W", "target_H"):
-            values = getattr(self, name)
-            if values is not None:
-                object.__setattr__(self, name, _matrix(name, values, allow_nan=name == "target_H"))
+            if getattr(self, name) is not None:
+                self._set(name, _matrix(name, getattr(self, name), allow_nan=name == "target_H"))
         if self.graph is not None:
-            object.__setattr__(self, "graph", _weights(self.graph))
-        for side, bound, given in zip(SIDES, self.upper, (self.fixed_W, self.fixed_H), strict=True):
-            if self.free == side and bound < math.inf:
-                raise InputError(f"constraints: {side} is free and has an upper bound; give one of the two")
-            if given is not None and self.free != side and (given < 0).any():
-                raise InputError(f"constraints fixed_{side}: holds negative values, which only a free {side} may")
+            self._set("graph", _weights(self.graph))
+        for side in SIDES:
+            self._check_side(side)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_side(self, side: str) -> None:
+        given, free = getattr(self, f"fixed_{side}"), self.free == side
+        if free and self.upper[SIDES.index(side)] < math.inf:
+            raise InputError(f"constraints: {side} is free and has an upper bound; give one of the two")
+        if given is not None and not free and (given < 0).any():
+            raise InputError(f"constraints fixed_{side}: holds negative values, which only a free {side} may")
+        if given is not None and not given.any(axis=0 if side == "W" else 1).all():
+            raise InputError(f"constraints fixed_{side}: a given component is zero everywhere")
 
     @property
     def limits(self) -> Limits:
@@ -194,8 +213,6 @@ class Constraints:
 def _with_columns_of_one(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`W` with columns whose absolute values sum to one, and the sums they were divided by."""
     sums = np.abs(W).sum(axis=0, dtype=np.float64)
-    if not sums.all():
-        raise InputError("constraints: a given component is zero everywhere")
     return (W / sums).astype(W.dtype), sums
 
 
@@ -207,6 +224,12 @@ def _check_shape(name: str, values: Any, wanted: tuple[int, int], fewer: str = "
     columns |= fewer.endswith("columns") and values.shape[1] < wanted[1]
     if not (rows and columns):
         raise InputError(f"constraints {name}: has shape {values.shape}, expected {wanted} {fewer}".rstrip())
+
+
+def _names_of_frames(*given: Any) -> np.ndarray | None:
+    """The columns of a DataFrame among what is given over columns, to be compared with those of the data."""
+    frames = [each for each in given if hasattr(each, "columns")]
+    return np.asarray(frames[0].columns).astype(str) if frames else None
 
 
 def _bounds(value: Any) -> tuple[float, float]:
@@ -246,6 +269,19 @@ def _weights(graph: Any) -> Any:
 
 def _laplacian(weights: Any) -> Any:
     return scipy.sparse.csr_array(scipy.sparse.csgraph.laplacian(weights))
+
+
+def checked_constraints(constraints: Any) -> Constraints:
+    """Return `constraints`, none for None.
+
+    Raises
+    ------
+    InputError
+        It is something else.
+    """
+    if constraints is not None and not isinstance(constraints, Constraints):
+        raise InputError(f"constraints={constraints!r}: give a dnmf.Constraints(…)")
+    return constraints or Constraints()
 
 
 def without_bounds(limits: Limits) -> Limits:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from dnmf.constraints import NO_LIMITS, Limits
 from dnmf.penalty import Penalty
 
 NORMS = {1: "|{0}_q|₁", 2: "‖{0}_q‖"}
@@ -52,9 +53,9 @@ def implicit_of(penalty: Penalty) -> Implicit | None:
     return Implicit(strength, 1 / P, f"{strength:.4g} · Σ_q {text}")
 
 
-def describe(penalty: Penalty, came_to: Penalty) -> str:
-    """Return a penalty in words: as it was asked for, what it came to, and what that is for the rank-one terms."""
-    parts = [str(penalty)]
+def describe(penalty: Penalty, came_to: Penalty, limits: Limits = NO_LIMITS) -> str:
+    """Return what was asked of the factors in words: penalty, what it came to, on the rank-one terms, and limits."""
+    parts = [str(penalty), *filter(None, [str(limits)])]
     if came_to != penalty:
         parts.append(f"as strengths of the objective: {came_to}")
     found = implicit_of(came_to)

@@ -225,7 +225,7 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
     return {
         **finished_run(path),
         "dtype": model.options.dtype,
-        "penalty": describe(model.options.penalty, model.penalty),
+        "penalty": describe(model.options.penalty, model.penalty, model.options.limits),
         "alive": model.alive,
         "row_names": model.row_names is not None,
         "column_names": model.column_names is not None,

@@ -206,7 +206,10 @@ class Model:
         """
         scale = self.w_scale[: self.options.limits.held[0]]
         given = given_columns(source, fixed_W, scale, self.options.dtype)
-        factor = np.where(self.w_scale > 0, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
+        given_H = (
+            np.arange(self.rank) < self.options.limits.held[1]
+        )  # other rows may have what those of the fit had not
+        factor = np.where((self.w_scale > 0) | given_H, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
         return Fixed(factor, self.terms, self._scale_of_rows(), given)
 
     @property

@@ -150,4 +150,10 @@ class FitOptions:
     def differences(self, other: "FitOptions") -> list[str]:
         """Return ``name: mine → theirs`` for every option in which `other` differs."""
         mine, theirs = self.to_json(), other.to_json()
-        return [f"{f.name}: {mine[f.name]} → {theirs[f.name]}" for f in fields(self) if mine[f.name] != theirs[f.name]]
+        lines = []
+        for name in (each.name for each in fields(self)):
+            if isinstance(mine[name], dict):
+                lines += [f"{name} {k}: {v} → {theirs[name][k]}" for k, v in mine[name].items() if v != theirs[name][k]]
+            elif mine[name] != theirs[name]:
+                lines.append(f"{name}: {mine[name]} → {theirs[name]}")
+        return lines

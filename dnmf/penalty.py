@@ -196,8 +196,9 @@ class Penalty:
         pairs = ("smooth", self.smooth, "graph", has_graph), ("target", self.target, "target_H", has_target)
         for name, strength, guide, there in pairs:
             if bool(strength) != there:
-                missing = f"constraints={guide}=…" if strength else f"Penalty({name}=…)"
-                raise InputError(f"penalty {name}={strength}: it needs {missing}; the two go together")
+                if strength:
+                    raise InputError(f"penalty {name}={strength:g}: there is nothing it pulls to; give {guide} too")
+                raise InputError(f"constraints {guide}: without a strength it does nothing; give a penalty {name} too")
 
     def __str__(self) -> str:
         """The strengths in words."""

@@ -24,6 +24,7 @@ from dnmf.plan import Plan, keeping
 from dnmf.record import RunRecord, versions
 from dnmf.sources import Source
 from dnmf.sources.kept import Keep
+from dnmf.sources.names import refuse_other_names
 
 MOST_GATHERED_BYTES = 256 * 2**20
 KEEP_POLICIES = ("auto", "memory", "stream")
@@ -179,7 +180,9 @@ class Workplace:
             A shape does not fit, or what a penalty pulls to is not there.
         """
         options.penalty.check_guides(constraints.graph is not None, constraints.target_H is not None)
-        transposed = self.source.transposed
+        transposed, source = self.source.transposed, self.source
+        names = source.row_names() if transposed else source.column_names()
+        refuse_other_names(f"constraints for {source.address}", constraints.names, names)
         guides = constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
         if self.engine.executor.remote and guides.W is not None and guides.W.nbytes > MOST_GATHERED_BYTES:
             raise BudgetError(

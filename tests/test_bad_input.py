@@ -232,7 +232,7 @@ def test_a_transform_needs_the_columns_in_the_order_of_the_fit(A):
     pd = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pd.DataFrame(A, columns=[f"gene{j}" for j in range(COLUMNS)])
     model = fit(frame)
-    with pytest.raises(InputError, match="column 3 is named 'renamed', in the model 'gene3'"):
+    with pytest.raises(InputError, match="column 3 is named 'renamed', in the fit 'gene3'"):
         model.solve(frame.rename(columns={"gene3": "renamed"}))
     assert np.isfinite(model.solve(A[:4])).all()
 

@@ -44,7 +44,7 @@ def regularization_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
         strengths = {name: given.pop(name) for name in NUMBERS}
         penalty = Penalty(**strengths, scale=given.pop("penalty_scale"), diagonal=not given.pop("no_diagonal"))
-        arrays = {_parameter(name): _read(path) for name in FILES if (path := given.pop(name)) is not None}
+        arrays = {_parameter(name): read_matrix(path) for name in FILES if (path := given.pop(name)) is not None}
         constraints = Constraints(upper=given.pop("upper"), free=given.pop("free") or "", **arrays)
         return command(penalty=penalty, constraints=constraints, **given)
 
@@ -57,7 +57,7 @@ def _parameter(name: str) -> str:
     return name[:-1] + name[-1].upper() if name.endswith(("_w", "_h")) else name
 
 
-def _read(path: str) -> Any:
+def read_matrix(path: str) -> Any:
     """Return the matrix in a file.
 
     Raises

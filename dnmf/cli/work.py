@@ -10,7 +10,7 @@ import click
 
 from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
 from dnmf.cli.output import Output, current_output, output_options
-from dnmf.cli.regularization import regularization_options
+from dnmf.cli.regularization import read_matrix, regularization_options
 from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback
@@ -196,10 +196,13 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @click.argument("run")
 @click.argument("source")
 @click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write; must not exist.")
+@click.option(
+    "--fixed-w", metavar="FILE", help="The first columns of W of these rows, where the fit was given its own."
+)
 @MISSING
 @work_options
 @output_options
-def transform(run: str, source: str, out: str, where: Where, missing_chunks: str) -> None:
+def transform(run: str, source: str, out: str, where: Where, **given: Any) -> None:
     """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept."""
     from pathlib import Path
 
@@ -209,9 +212,12 @@ def transform(run: str, source: str, out: str, where: Where, missing_chunks: str
 
     output = current_output()
     model = load(run)
-    opened = open_source(absolute(source), missing_chunks=missing_chunks)
+    opened = open_source(absolute(source), missing_chunks=given["missing_chunks"])
+    fixed_W = None if given["fixed_w"] is None else read_matrix(given["fixed_w"])
     # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
     with staged(Path(out), overwrite=False) as staging, where.client(output) as client:
-        shape = model.solve(opened, out=staging.target, client=client, memory_limit=where.memory_limit).shape
-    record = {"run": run, "source": opened.address, "out": os.path.abspath(out), "shape": list(shape)}
-    output.result("transform", record, labelled("done", f"{out}: {shape[0]:,} rows × {shape[1]} components"))
+        found = model.solve(opened, fixed_W=fixed_W, out=staging.target, client=client, memory_limit=where.memory_limit)
+    record = {"run": run, "source": opened.address, "out": os.path.abspath(out), "shape": list(found.shape)}
+    output.result(
+        "transform", record, labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components")
+    )

@@ -65,6 +65,10 @@ def given_columns(source: Source, fixed_W: Any, scale: np.ndarray, dtype: str) -
     """
     if not len(scale) and fixed_W is None:
         return None
+    if not len(scale):
+        raise InputError(
+            f"{source.address}: the fit was given no columns of W, so other rows need none: leave fixed_W out"
+        )
     wanted = (source.shape[0], len(scale))
     if fixed_W is None or np.shape(fixed_W) != wanted:
         found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"

@@ -114,7 +114,8 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
 
 
 def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Factors:
-    H, h_scale = normalize_rows(np.where(sums.s[:, None] > 0, before.factor, 0))  # dead in W is dead in H
+    kept = (sums.s > 0) | (np.arange(len(sums.s)) < options.limits.held[1])  # dead in W is dead in H, unless given
+    H, h_scale = normalize_rows(np.where(kept[:, None], before.factor, 0))
     d = sums.s * h_scale
     w_scale = with_given(sums.s, before.guides.W_sums)
     if fits_diagonal(options.penalty):

@@ -232,9 +232,10 @@ def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> I
         value = rows.data[at]
     row += start
     place = f"row {column}, column {row}" if source.transposed else f"row {row}, column {column}"
+    negative = np.isfinite(value)
     what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
     more = f" ({count} such values in this panel)" if count > 1 else ""
-    return InputError(
-        f"{source.address}: {what} at {place}{more}; non-negative factorization needs finite values that are not "
-        "negative"
-    )
+    wanted = "finite values"
+    if negative:
+        wanted = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"
+    return InputError(f"{source.address}: {what} at {place}{more}; a factorization needs {wanted}")

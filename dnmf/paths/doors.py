@@ -6,7 +6,7 @@ from pathlib import Path as Folder
 from typing import Any
 
 from dnmf import checkpoint
-from dnmf.constraints import Constraints
+from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback, PathFinished, emit
 from dnmf.options import FitOptions, parse_bytes
@@ -103,7 +103,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     >>> found.strengths, [row.alive for row in found.rows][::2]
     ((0.0, 0.1, 1.0), [3, 0])
     """
-    opened, seeds, asked = open_source(source), checked_seeds(seeds), constraints or Constraints()
+    opened, seeds, asked = open_source(source), checked_seeds(seeds), checked_constraints(constraints)
     init = init if H is None else "given"
     fit = FitOptions(
         rank, init, "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes, extrapolate, prune, asked.limits

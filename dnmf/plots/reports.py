@@ -109,7 +109,7 @@ def _data_section(model: Model) -> list[str]:
         ("Names", " and ".join(named) or "none"),
         ("Store", str(model.path) if model.path else "none, the model is in memory"),
         ("Rank", str(model.rank)),
-        ("Penalty", describe(options.penalty, model.penalty)),
+        ("Penalty", describe(options.penalty, model.penalty, options.limits)),
         ("Start", f"{options.init}, seed {options.seed}"),
         (
             "Limits",

@@ -15,6 +15,8 @@ def refuse_other_names(address: str, names: np.ndarray | None, known: np.ndarray
     """
     if names is None or known is None or np.array_equal(names, known):
         return
+    if len(names) != len(known):
+        raise InputError(f"{address}: has {len(names)} columns, in the fit there are {len(known)}")
     at = int(np.flatnonzero(names != known)[0])
     raise InputError(
         f"{address}: column {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring the columns into "

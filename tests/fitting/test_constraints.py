@@ -40,7 +40,6 @@ CASES = {
     "fixed-H-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_H=GIVEN_H)),
     "fixed-W": (Penalty(), Constraints(fixed_W=GIVEN_W)),
     "fixed-W-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_W=GIVEN_W)),
-    "fixed-both": (Penalty(), Constraints(fixed_W=GIVEN_W[:, :1], fixed_H=np.vstack([GIVEN_H, GIVEN_H[:1]]))),
     "target": (objective(target=0.5, l1=(0.05, 0)), Constraints(target_H=TARGET)),
     "relative-angular": (Penalty(angular=0.3), None),
     "relative-smooth": (Penalty(smooth=0.3), Constraints(graph=CHAIN)),
@@ -314,9 +313,9 @@ def test_the_smoothed_half_step_is_exact(smooth, free):
     [
         (Penalty(), Constraints(upper=1.0), "scale='objective'"),
         (Penalty(l1=0.1), Constraints(free="W"), "free to be negative"),
-        (Penalty(smooth=0.1), None, "needs constraints=graph"),
-        (Penalty(), Constraints(graph=CHAIN), "go together"),
-        (Penalty(target=0.1), None, "needs constraints=target_H"),
+        (Penalty(smooth=0.1), None, "nothing it pulls to; give graph"),
+        (Penalty(), Constraints(graph=CHAIN), "without a strength"),
+        (Penalty(target=0.1), None, "give target_H"),
         (Penalty(), Constraints(fixed_H=GIVEN_H[:, 1:]), "fixed_H.*expected"),
         (Penalty(), Constraints(fixed_H=np.ones((9, 80))), "fixed_H.*or fewer rows"),
         (Penalty(smooth=0.1), Constraints(graph=np.eye(3)), "graph.*expected"),
@@ -336,6 +335,7 @@ def test_what_does_not_go_together_is_refused(planted, penalty, constraints, mes
         ({"free": "W", "upper": 1.0}, "free and has an upper bound"), ({"fixed_H": -GIVEN_H}, "negative"),
         ({"fixed_H": np.full((1, 3), np.nan)}, "NaN"), ({"fixed_W": "columns"}, "expected a matrix"),
         ({"graph": np.array([[0, 1.0], [0, 0]])}, "symmetric"), ({"graph": -np.eye(2)}, "not negative"),
+        ({"fixed_H": GIVEN_H, "fixed_W": GIVEN_W}, "one of the two"), ({"fixed_H": 0 * GIVEN_H}, "zero everywhere"),
         ({"graph": np.ones((2, 3))}, "one row and column"), ({"target_H": np.array([[1.0, np.nan]])}, "row of NaN"),
     ],
     ids=str,
@@ -343,6 +343,33 @@ def test_what_does_not_go_together_is_refused(planted, penalty, constraints, mes
 def test_constraints_that_make_no_sense_are_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         Constraints(**wrong)
+
+
+def test_a_given_profile_that_no_row_has_stays_and_is_found_in_others(planted):
+    absent = np.zeros((1, 80))
+    absent[0, :5] = 1
+    rows = planted.copy()
+    rows[:, :5] = 0
+    model = dnmf.fit(rows, 4, constraints=Constraints(fixed_H=absent), dtype="float64")
+    np.testing.assert_allclose(model.H[0], absent[0] / 5)
+    assert model.d[0] == 0
+    other = rows[:3] + 2 * absent
+    np.testing.assert_allclose(model.transform(other).compute()[:, 0], 10, rtol=1e-9)
+
+
+def test_names_of_given_profiles_are_those_of_the_data(planted):
+    pandas = pytest.importorskip("pandas")
+    names = [f"gene {at}" for at in range(80)]
+    data = pandas.DataFrame(planted, columns=names)
+    good = pandas.DataFrame(GIVEN_H, columns=names)
+    assert dnmf.fit(data, 4, constraints=Constraints(fixed_H=good), max_passes=2).rank == 4
+    with pytest.raises(InputError, match="column 0 is named 'gene 79'"):
+        dnmf.fit(data, 4, constraints=Constraints(fixed_H=good[names[::-1]]))
+
+
+def test_constraints_of_another_kind_are_refused(planted):
+    with pytest.raises(InputError, match="dnmf.Constraints"):
+        dnmf.fit(planted, 3, constraints={"free": "W"})
 
 
 def test_limits_survive_json():
