@@ -11,6 +11,7 @@ from dnmf.checkpoint.locks import noted_holder
 from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
 from dnmf.options import FitOptions, parse_bytes
+from dnmf.penalty import Penalty
 from dnmf.record import PATH
 from dnmf.sources import Source
 
@@ -154,6 +155,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "strengths": options["strengths"],
         "seeds": options["seeds"],
         "warm": options["warm"],
+        "penalty": str(Penalty(**options["fit"]["penalty"])),
         "models": models,
         "models_done": len(state["done"]) if state else models,
         "passes": state["passes"] if state else record["passes"],
@@ -241,7 +243,7 @@ def components(d: np.ndarray, H: np.ndarray, names: np.ndarray | None, top: int)
     d : ndarray (k,)
         The diagonal.
     H : ndarray (k, n)
-        Rows sum to one.
+        Absolute values of a row sum to one.
     names : ndarray of str or None
         Of the columns; their numbers are used where there are none.
     top : int
@@ -266,7 +268,7 @@ def components(d: np.ndarray, H: np.ndarray, names: np.ndarray | None, top: int)
 
 
 def _top_columns(row: np.ndarray, names: np.ndarray | None, top: int) -> list[dict[str, Any]]:
-    strongest = np.argsort(-row, kind="stable")[:top]
+    strongest = np.argsort(-np.abs(row), kind="stable")[:top]
     return [
         {
             "column": int(at),
@@ -274,5 +276,5 @@ def _top_columns(row: np.ndarray, names: np.ndarray | None, top: int) -> list[di
             "share": float(row[at]),
         }
         for at in strongest
-        if row[at] > 0
+        if row[at]
     ]

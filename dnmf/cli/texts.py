@@ -95,6 +95,7 @@ def _path_status_lines(found: dict[str, Any]) -> list[str]:
     return [
         labelled("path", f"strengths {', '.join(f'{s:g}' for s in found['strengths'])}"),
         labelled("", f"seeds {', '.join(map(str, found['seeds']))}; each from {_ORIGINS[found['warm']]}"),
+        labelled("penalty", f"{found['penalty']}, times each strength"),
         labelled("data", found["source"]),
         labelled("rank", str(found["rank"])),
         labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
@@ -120,6 +121,7 @@ def path_lines(found: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
+        labelled("penalty", f"{found['penalty']}, times each strength"),
         labelled(
             "done", f"{counted(found['models'], 'model')}, {found['reads']:.1f} reads of the data for all of them"
         ),

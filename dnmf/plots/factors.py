@@ -114,7 +114,7 @@ def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes
             joinstyle="bevel",
         )  # fmt: skip
         ax.set_xlim(0, edges[-1])
-        ax.set_ylim(0, 1.5 * values[place].max())
+        ax.set_ylim(1.5 * min(0, values[place].min()), 1.5 * max(0, values[place].max()))
         ax.set_title(_title(model, number), fontsize=TEXT_POINTS, loc="left")
         ax.locator_params(axis="y", nbins=3)
     if own:
@@ -127,14 +127,14 @@ def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes
 
 
 def _name_peaks(ax: "Axes", side: Side, values: np.ndarray, top: int, *, settle: bool) -> None:
-    strongest = [at for at in np.argsort(-values, kind="stable")[:top] if values[at] > 0]
+    strongest = [at for at in np.argsort(-np.abs(values), kind="stable")[:top] if values[at]]
     points = np.array([(at + 0.5, values[at]) for at in strongest]).reshape(-1, 2)
     place_labels(ax, points, [shortened(side.label(at)) for at in strongest], obstacles=_bars(values), settle=settle)
 
 
 def _bars(values: np.ndarray) -> np.ndarray:
     """Points along the tallest bars of a profile, which names had better not cover."""
-    tall = np.argsort(-values, kind="stable")[:MOST_BINS]
+    tall = np.argsort(-np.abs(values), kind="stable")[:MOST_BINS]
     heights = np.linspace(0, 1, 12)[:, None] * values[tall]
     return np.column_stack([np.tile(tall + 0.5, len(heights)), heights.ravel()])
 
@@ -145,12 +145,22 @@ def _images(model: Model, side: Side, order: np.ndarray, shape: tuple[int, int],
     drawn = panels(len(order), 6, 1.35, 1.35 * ratio + 0.3) if own else given_axes(axes, len(order))
     for place, number in enumerate(order):
         ax = drawn[place]
-        ax.imshow(side.values[number].reshape(shape), cmap="gray_r", vmin=0, interpolation="nearest")
+        ax.imshow(
+            side.values[number].reshape(shape), **_colours(side.values[number], "gray_r"), interpolation="nearest"
+        )
         ax.set(xticks=[], yticks=[])
         ax.set_title(_title(model, number), fontsize=TEXT_POINTS)
     if own:
         _explain_titles(drawn[0].figure, model, len(order))
     return drawn
+
+
+def _colours(values: np.ndarray, from_zero: str) -> dict[str, Any]:
+    """A colour map that begins at zero, or one with zero in its middle where a factor may be negative."""
+    if values.min(initial=0) >= 0:
+        return {"cmap": from_zero, "vmin": 0}
+    most = float(np.abs(values).max())
+    return {"cmap": "PuOr", "vmin": -most, "vmax": most}
 
 
 def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes: Any) -> "Axes":
@@ -159,7 +169,7 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     ax = axes_or_new(None, 1.9 + 0.21 * len(shown), 2.2 + 0.24 * len(order)) if axes is None else given_axes(axes, 1)[0]
     ax.grid(False)
     values = side.values[np.ix_(order, shown)]
-    image = ax.imshow(values, cmap="viridis", vmin=0, aspect="auto", interpolation="nearest")
+    image = ax.imshow(values, **_colours(values, "viridis"), aspect="auto", interpolation="nearest")
     labels = [shortened(side.label(at)) for at in shown]
     ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS, parse_math=False)
     ax.set_yticks(range(len(order)), [_title(model, number) for number in order], fontsize=TEXT_POINTS)
@@ -177,6 +187,7 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
 def _largest(values: np.ndarray, top: int) -> np.ndarray:
     """Return the entries that are among the largest of a component, each once, beside those of its component."""
     found: dict[int, None] = {}
+    values = np.abs(values)
     for row in values:
         found.update((int(at), None) for at in np.argsort(-row, kind="stable")[:top] if row[at] > 0)
     every = np.array(list(found))

@@ -134,7 +134,7 @@ def share_of(model: Model, number: int) -> float:
 
 
 def thinned(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest value in each of at most `most` bins of neighbours, and the edges of the bins.
+    """Return the value farthest from zero in each of at most `most` bins of neighbours, and the edges of the bins.
 
     Examples
     --------
@@ -144,7 +144,8 @@ def thinned(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """
     entries = values.shape[1]
     edges = np.unique(np.linspace(0, entries, min(most, entries) + 1).astype(int))
-    return np.maximum.reduceat(values, edges[:-1], axis=1), edges
+    most_of, least_of = (extreme.reduceat(values, edges[:-1], axis=1) for extreme in (np.maximum, np.minimum))
+    return np.where(-least_of > most_of, least_of, most_of), edges
 
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -91,6 +91,8 @@ def slider_layout(frames: Frames, start: float | None = None) -> Any:
     from bokeh.models import ColumnDataSource, CustomJS
     from bokeh.models.widgets import Div, Slider
 
+    if any(values.min(initial=0) < 0 for values in frames.values):
+        raise InputError("a page with a slider draws factors that are not negative; use profiles or a heatmap")
     first = _index(frames, start)
     profiles, weights, strongest, course, marker = (ColumnDataSource(data) for data in _sources(frames, first))
     kept = {f"values_{i}": values.ravel().astype(np.float32) for i, values in enumerate(frames.values)}

@@ -157,7 +157,7 @@ def test_a_cluster_has_the_same_bits(name, planted, signed, tmp_path, client):
     A = data_of(name, planted, signed)
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(60, 80), config={"write_empty_chunks": True})
     here, there = (
-        fitted(tmp_path / "a.zarr", name, tol=0, max_passes=4, memory_limit="1GiB", client=where)
+        fitted(tmp_path / "a.zarr", name, tol=0, max_passes=4, memory_limit="3GiB", client=where)
         for where in (None, client)
     )
     assert here.H.tobytes() == there.H.tobytes()

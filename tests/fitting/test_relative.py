@@ -129,7 +129,7 @@ def test_bits_do_not_depend_on_where_it_runs(planted, tmp_path, client):
     import zarr
 
     zarr.create_array(tmp_path / "a.zarr", data=planted, chunks=(60, 80), config={"write_empty_chunks": True})
-    options = {"penalty": Penalty(l1=0.1, l2=0.1), "tol": 0, "max_passes": 8, "memory_limit": "1GiB"}
+    options = {"penalty": Penalty(l1=0.1, l2=0.1), "tol": 0, "max_passes": 8, "memory_limit": "3GiB"}
     here = dnmf.fit(tmp_path / "a.zarr", 4, **options)
     there = dnmf.fit(tmp_path / "a.zarr", 4, client=client, **options)
     assert here.H.tobytes() == there.H.tobytes()
