@@ -161,8 +161,15 @@ class Constraints:
                 self._set(name, _matrix(name, getattr(self, name), allow_nan=name == "target_H"))
         if self.graph is not None:
             self._set("graph", _weights(self.graph))
+        self._check_together()
+
+    def _check_together(self) -> None:
         for side in SIDES:
             self._check_side(side)
+        if self.limits.bounded and any(self.limits.held):
+            raise InputError("constraints: a bound would cut what is given; give one of the two")
+        if self.target_H is not None and self.free != "H" and (self.target_H < 0).any():
+            raise InputError("constraints target_H: holds negative values, which only a free H may have")
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -210,16 +210,17 @@ class Model:
             np.arange(self.rank) < self.options.limits.held[1]
         )  # other rows may have what those of the fit had not
         factor = np.where((self.w_scale > 0) | given_H, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
-        return Fixed(factor, self.terms, self._scale_of_rows(), given)
+        return Fixed(factor, self.terms, self.row_scale, given)
 
     @property
     def weights(self) -> np.ndarray:
         """By how much the diagonal differs from that of the factors as rows are solved with them (k,)."""
-        scale = self._scale_of_rows() * self.h_scale
+        scale = self.row_scale * self.h_scale
         return np.divide(self.d, scale, out=np.zeros_like(self.d), where=scale > 0)
 
-    def _scale_of_rows(self) -> np.ndarray:
-        """What a solution is divided by; the columns that are given have been divided before."""
+    @property
+    def row_scale(self) -> np.ndarray:
+        """``W diag(row_scale)`` and ``diag(h_scale) H`` are the factors as they were solved for (k,)."""
         given = np.arange(self.rank) < self.options.limits.held[0]
         return np.where(given, 1.0, self.w_scale)
 

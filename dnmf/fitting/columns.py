@@ -8,7 +8,7 @@ from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.terms import Pulls, pulls_of, terms_of
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, padded
-from dnmf.passes.problem import Terms, add_to_diagonal, in_units_of, keep_largest, unit_diagonal
+from dnmf.passes.problem import RIDGE_SHARE, Terms, add_to_diagonal, in_units_of, keep_largest, unit_diagonal
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
@@ -80,7 +80,7 @@ def _solve(  # noqa: PLR0917  the parts of one formula
     if terms.alone:
         X = keep_largest(B, len(H))
     elif terms.free:
-        X = B[:, : len(H)] @ np.linalg.pinv(Q, hermitian=True).astype(H.dtype)
+        X = B[:, : len(H)] @ np.linalg.pinv(Q, rcond=RIDGE_SHARE[str(H.dtype)], hermitian=True).astype(H.dtype)
     else:
         start = _scaled(H.T, scale / np.where(unit > 0, unit, 1.0), H.dtype)
         upper = in_units_of(terms.upper, unit, H.dtype)

@@ -15,7 +15,7 @@ from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.fitting.loop import Engine, Fit, one_pass
 from dnmf.fitting.state import State
 from dnmf.fitting.terms import terms_for_W
-from dnmf.fitting.update import normalize_rows
+from dnmf.fitting.update import normalize_rows, without_dead
 from dnmf.options import FitOptions
 from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
@@ -114,8 +114,7 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
 
 
 def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Factors:
-    kept = (sums.s > 0) | (np.arange(len(sums.s)) < options.limits.held[1])  # dead in W is dead in H, unless given
-    H, h_scale = normalize_rows(np.where(kept[:, None], before.factor, 0))
+    H, h_scale = normalize_rows(without_dead(before.factor, sums, options))
     d = sums.s * h_scale
     w_scale = with_given(sums.s, before.guides.W_sums)
     if fits_diagonal(options.penalty):
@@ -132,7 +131,8 @@ def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitO
     h_scale = sums.s / scale
     if before.guides.H is not None:  # rows of the others come with their scale, those that are given without
         of_rows = with_given(of_rows, np.abs(before.guides.H).sum(axis=1, dtype=np.float64))
-        h_scale = with_given(h_scale, sums.s[: limits.held[1]])
+        given = np.abs(before.factor[: limits.held[1]]).sum(axis=1, dtype=np.float64)
+        h_scale = with_given(h_scale, sums.s[: limits.held[1]] * given)
     return replace(factors, h_scale=h_scale, w_scale=of_rows, terms=terms)
 
 

@@ -65,6 +65,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     if balances(penalty):
         H = update_H(sums, H, Penalty(scale="objective"), limits=without_bounds(limits))
         of_W, of_H = start_scale(penalty, sums, H, guides)
+        of_W[: limits.held[0]] = of_H[: limits.held[0]] = 1.0
         sums, H = sums.scaled(of_W), (H * of_H[:, None]).astype(H.dtype)
     H = update_H(sums, H, penalty, limits=limits, guides=guides, scaled=penalty.scale != "absolute")
     known = Begun(H, bytes_read, statistics.squares)
@@ -178,6 +179,7 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, gu
         of_H = _within_bounds(of_H, sums, H, limits, rows.source.shape[0])
     if not np.isfinite(of_H).all():
         raise InputError(f"{engine.source.address}: the sample has no finite scale")
+    of_H[: limits.held[0]] = 1.0  # their W is on a scale already
     return begun._replace(H=np.minimum(H * of_H[:, None], limits.upper[1]).astype(H.dtype))
 
 

@@ -98,7 +98,8 @@ class State:
 
     def forgetting_data(self) -> "State":
         """The state without what was measured on the data, which has changed and is checked anew."""
-        return replace(self, squares=-1.0, objective=float("inf"))
+        nothing = float("inf")
+        return replace(self, squares=-1.0, objective=nothing, spare_objective=nothing, least_worth=nothing)
 
     def scalars(self) -> dict[str, Any]:
         """Everything but the arrays, as JSON values."""

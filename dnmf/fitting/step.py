@@ -10,7 +10,7 @@ from dnmf.fitting.balance import balance, balances, sizes_of
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.prune import consider_pruning, prunes, worth
 from dnmf.fitting.state import Begun, State
-from dnmf.fitting.update import Measured, measure, normalize_rows, update_H
+from dnmf.fitting.update import Measured, measure, normalize_rows, update_H, without_dead
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import ModelSums, Statistics
 
@@ -80,7 +80,8 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
     sums = statistics.models[0]
     limits, guides = options.limits, state.guides
-    measured = measure(sums, state.factor, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
+    H = without_dead(state.factor, sums, options) if state.reason else state.factor  # as the model has it
+    measured = measure(sums, H, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
     accepted = _is_accepted(known, measured, options)
     record = _record(known, statistics, measured, accepted, clock)
     if state.reason:
@@ -151,7 +152,7 @@ def reconsider(state: State, options: FitOptions) -> State:
     """Return a restored state under limits (`tol`, `max_passes`) that may have changed since it was committed."""
     if not state.history:
         return replace(state, reason="max_passes" if options.max_passes == 1 else "")
-    return _with_end(replace(state, reason=""), options)
+    return consider_pruning(_with_end(replace(state, reason=""), options), options)
 
 
 def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, clock: Clock) -> PassRecord:

@@ -8,6 +8,7 @@ from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.balance import sizes_of
 from dnmf.fitting.columns import solve_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
+from dnmf.options import FitOptions
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
@@ -42,6 +43,14 @@ def normalize_rows(H: np.ndarray, held: int = 0) -> tuple[np.ndarray, np.ndarray
     sums = np.abs(H).sum(axis=1, dtype=np.float64)
     sums[:held] = 1.0
     return H / np.where(sums > 0, sums, 1.0).astype(H.dtype)[:, None], sums
+
+
+def without_dead(H: np.ndarray, sums: ModelSums, options: FitOptions) -> np.ndarray:
+    """Return H with zeros for the components that are dead in W, unless they are given or pulled to a target."""
+    if options.penalty.target:
+        return H
+    kept = (sums.s > 0) | (np.arange(len(H)) < options.limits.held[1])
+    return H if kept.all() else np.where(kept[:, None], H, 0).astype(H.dtype)
 
 
 def measure(

@@ -17,7 +17,7 @@ MOST_PASSES = 200
 TOLERANCE = 1e-14  # of the objective, whose error is that of the vector squared
 
 
-def relative_error(model: Model, data: Any, client: Any = None, memory_limit: Any = None) -> float:
+def relative_error(model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None) -> float:
     """Return ``‖A − W diag(d) H‖ / ‖A‖`` for other rows of data, W solved for them, in one read; 0 where A is zero.
 
     W is that of :meth:`dnmf.Model.transform`, with the penalty of the fit, but it is kept nowhere: a pass adds up what
@@ -32,6 +32,8 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
         (rows, n) with the columns of the fit.
     client, memory_limit
         As in :func:`dnmf.fit`.
+    fixed_W : array (rows, f), optional
+        As in :meth:`dnmf.Model.transform`.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
             source,
             executor,
             model.options,
-            fixed=model.fixed(source),
+            fixed=model.fixed(source, fixed_W),
             weights=model.weights,
             memory_bytes=parse_bytes(memory_limit),
         )

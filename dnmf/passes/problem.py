@@ -136,20 +136,21 @@ def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None
     ):  # neither holds where there is a NaN
         raise InputError(f"H holds a NaN, an infinity{'' if signed else ' or a negative value'}")
     wide = H.astype(np.float64)
-    Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if terms.kills else terms.edit_gram(wide @ wide.T))
+    Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if terms.kills and not held else terms.edit_gram(wide @ wide.T))
     HT = pad_columns(H.T * unit.astype(H.dtype))
     tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
     problem = replace(_problem_of(HT, Q, unit, terms, tolerance), held=held, peaks=peaks)
     if not held:
         return problem
-    rest = _problem_of(HT[:0, : padded(len(H) - held)], Q[held:, held:], unit[held:], terms, tolerance)
+    alive = 0.0 if terms.kills else 1.0  # of what is not given
+    rest = _problem_of(HT[:0, : padded(len(H) - held)], alive * Q[held:, held:], alive * unit[held:], terms, tolerance)
     return replace(problem, rest=rest)
 
 
 def _problem_of(HT: np.ndarray, Q: np.ndarray, unit: np.ndarray, terms: Terms, tolerance: float) -> Problem:
     dtype, width = HT.dtype, padded(len(Q))
     inverse = (
-        np.linalg.pinv(Q, hermitian=True) if terms.free
+        np.linalg.pinv(Q, rcond=RIDGE_SHARE[str(dtype)], hermitian=True) if terms.free
         else np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
     )  # fmt: skip
     return Problem(

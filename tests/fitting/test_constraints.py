@@ -38,6 +38,7 @@ CASES = {
     "smooth": (objective(smooth=0.5, l2=(0.2, 0)), Constraints(graph=CHAIN)),
     "fixed-H": (Penalty(), Constraints(fixed_H=GIVEN_H)),
     "fixed-H-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_H=GIVEN_H)),
+    "fixed-H-angular": (objective(angular=(0.1, 0.2), l2=0.05), Constraints(fixed_H=GIVEN_H)),
     "fixed-W": (Penalty(), Constraints(fixed_W=GIVEN_W)),
     "fixed-W-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_W=GIVEN_W)),
     "target": (objective(target=0.5, l1=(0.05, 0)), Constraints(target_H=TARGET)),
@@ -68,8 +69,7 @@ def fitted(A, name, **options):
 
 def factors_of(model):
     """Those of A ≈ WH; the scale of a component whose W was given is in H."""
-    given = np.arange(model.rank) < model.options.limits.held[0]
-    return model.read_W() * np.where(given, 1.0, model.w_scale), model.h_scale[:, None] * model.H
+    return model.read_W() * model.row_scale, model.h_scale[:, None] * model.H
 
 
 def dense_objective(A, W, H, penalty, constraints):
@@ -247,7 +247,7 @@ def test_other_rows_need_the_columns_that_were_given(planted):
     )
 
 
-@pytest.mark.parametrize("name", ["fixed-W", "fixed-H", "free-W", "relative-fixed-W", "bounded"])
+@pytest.mark.parametrize("name", ["fixed-W", "fixed-W-penalized", "fixed-H", "free-W", "relative-fixed-W", "bounded"])
 def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tmp_path):
     import anndata
 
@@ -336,6 +336,7 @@ def test_what_does_not_go_together_is_refused(planted, penalty, constraints, mes
         ({"fixed_H": np.full((1, 3), np.nan)}, "NaN"), ({"fixed_W": "columns"}, "expected a matrix"),
         ({"graph": np.array([[0, 1.0], [0, 0]])}, "symmetric"), ({"graph": -np.eye(2)}, "not negative"),
         ({"fixed_H": GIVEN_H, "fixed_W": GIVEN_W}, "one of the two"), ({"fixed_H": 0 * GIVEN_H}, "zero everywhere"),
+        ({"fixed_H": GIVEN_H, "upper": 1.0}, "cut what is given"), ({"target_H": -GIVEN_H}, "negative"),
         ({"graph": np.ones((2, 3))}, "one row and column"), ({"target_H": np.array([[1.0, np.nan]])}, "row of NaN"),
     ],
     ids=str,
@@ -370,6 +371,29 @@ def test_names_of_given_profiles_are_those_of_the_data(planted):
 def test_constraints_of_another_kind_are_refused(planted):
     with pytest.raises(InputError, match="dnmf.Constraints"):
         dnmf.fit(planted, 3, constraints={"free": "W"})
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, scipy.sparse.csr_array])
+def test_nothing_but_what_is_given_is_left_by_the_strongest_l1(planted, wrap):
+    model = dnmf.fit(wrap(planted), 4, penalty=Penalty(l1=(1.0, 0.0)), constraints=Constraints(fixed_W=GIVEN_W),
+                     dtype="float64")  # fmt: skip
+    error = np.linalg.norm(planted - (model.read_W() * model.d) @ model.H) / np.linalg.norm(planted)
+    assert model.alive == 2
+    assert model.relative_error == pytest.approx(error, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["fixed-W", "fixed-W-penalized", "relative-fixed-W"])
+def test_the_error_on_its_own_rows_is_that_of_the_fit(name, planted):
+    model = fitted(planted, name, max_passes=20)
+    found = dnmf.measures.relative_error(model, planted, fixed_W=GIVEN_W)
+    assert found == pytest.approx(model.relative_error, rel=1e-9)
+
+
+def test_nearly_equal_given_profiles_do_not_spoil_a_free_factor(planted):
+    twice = np.vstack([GIVEN_H[0], GIVEN_H[0] * (1 + 1e-7)])
+    errors = [dnmf.fit(planted, 4, constraints=Constraints(free="W", fixed_H=twice), dtype=dtype, max_passes=20)
+              .relative_error for dtype in ("float32", "float64")]  # fmt: skip
+    assert errors[0] == pytest.approx(errors[1], rel=1e-2)
 
 
 def test_limits_survive_json():

@@ -197,3 +197,12 @@ def test_a_component_is_dead_on_both_sides_or_on_none(planted, penalty, passes):
     assert dead.any() or passes == 1
     np.testing.assert_array_equal(dead, ~model.read_W().any(axis=0))
     np.testing.assert_array_equal(dead, model.d == 0)
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3, 5])
+def test_the_last_objective_is_that_of_the_model_also_where_components_just_died(planted, passes):
+    penalty = Penalty(l1=0.5, scale="fraction")
+    model = dnmf.fit(planted, 5, penalty=penalty, max_passes=passes, prune="off", dtype="float64")
+    W, H = model.read_W() * model.row_scale, model.h_scale[:, None] * model.H
+    value = naive.loss(planted, W, H) + model.penalty.l1[0] * W.sum() + model.penalty.l1[1] * H.sum()
+    assert model.history[-1].objective == pytest.approx(value, rel=1e-9)
