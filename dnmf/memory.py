@@ -11,6 +11,7 @@ from dnmf.sources.source import Layout
 
 FAN_IN = 4  # sets of sums that one task adds up
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
+GIVEN_COPIES = 4  # of given columns of W: as they came, brought to sum one, and what a checkpoint writes of them
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
@@ -61,6 +62,8 @@ class Shape:
         How many models one pass serves; a projection counts as so many as it has directions for a component.
     kept_rows : int
         Rows of W that stay in this process' memory at the end, of all models; 0 when W goes to disk.
+    given : int
+        Numbers of columns of W that are given and lie in this process.
     written : int
         How many models write their W in one pass.
     """
@@ -71,6 +74,7 @@ class Shape:
     models: int = 1
     kept_rows: int = 0
     written: int = 1
+    given: int = 0
 
     @property
     def running_bytes(self) -> int:
@@ -134,7 +138,7 @@ def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_gro
         panels=threads * reading,
         workspace=ALLOWANCE_BYTES + threads * (block + written + shape.running_bytes),
         statistics=sets * shape.statistics_bytes,
-        factors=shape.itemsize * k * (4 * n * shape.models + 2 * shape.kept_rows),
+        factors=shape.itemsize * (k * (4 * n * shape.models + 2 * shape.kept_rows) + GIVEN_COPIES * shape.given),
     )
 
 

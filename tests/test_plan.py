@@ -177,3 +177,11 @@ def test_data_is_kept_where_every_process_has_room_for_its_part_and_the_sum_says
         assert of_process == 0 or of_process * processes >= layout.total_bytes
         assert ("kept data" in str(kept.need)) == (of_process > 0)
     assert of_process > 0
+
+
+def test_given_columns_of_W_are_in_the_sum():
+    machine = Machine(1, 2**30, 0, starts=True)
+    without, with_them = (
+        memory_need(Shape(80, 4, 8, given=given), machine, reading=0, w_rows=10, n_groups=1) for given in (0, 1800)
+    )
+    assert with_them.total - without.total == 4 * 8 * 1800

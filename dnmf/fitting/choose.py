@@ -43,7 +43,9 @@ def plan_with_start(
         It does not fit.
     """
     layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
-    shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize, kept_rows=kept_rows)
+    limits = options.limits.swapped() if source.transposed else options.limits
+    given = 0 if executor.remote else limits.held[0] * source.shape[0]  # a worker gets those of its tasks alone
+    shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize, kept_rows=kept_rows, given=given)
     machine = executor.machine(memory_bytes, kernels)
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
         return make_plan(layout, shape, machine, cuts), machine
