@@ -104,10 +104,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     ((0.0, 0.1, 1.0), [3, 0])
     """
     opened, seeds, asked = open_source(source), checked_seeds(seeds), checked_constraints(constraints)
-    init = init if H is None else "given"
-    fit = FitOptions(
-        rank, init, "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes, extrapolate, prune, asked.limits
-    )
+    fit = FitOptions(rank, init if H is None else "given", "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes,
+                     extrapolate, prune, asked.limits)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
     with ExitStack() as stack:
