@@ -80,7 +80,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         What happens to components under a penalty in the objective, once the fit would end. ``"rule"``: one without
         which the objective is lower is dropped, and the fit goes on. ``"refit"``: so is the weakest one, to see; it
         comes back where the objective does not fall below that from before. ``"off"``: they stay, and may be worse
-        than nothing.
+        than nothing; so do they beside components that are given, and under a target.
     store : path, optional
         A directory ``NAME.dnmf``: every pass is committed there and W is written there by the workers. Without
         it W is kept in memory.

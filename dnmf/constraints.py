@@ -118,6 +118,7 @@ class Constraints:
     upper : float or (float, float), optional
         Upper bounds for the entries of W and H in ``A ≈ WH``, or a (W, H) pair, None for no bound; needs a penalty of
         scale ``"objective"`` (of any strength, also 0), where the scale of the factors is part of the problem.
+        Not together with parts that are given.
     free : {"", "W", "H"}
         The factor that may be negative (semi-NMF); the data may then be negative too. No L1 on it, and no bound.
     fixed_H : array (f, n), optional

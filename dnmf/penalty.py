@@ -26,9 +26,9 @@ class Penalty:
         Strength for both factors, or a (W, H) pair. L1 makes factors sparse, L2 makes them dense and alike.
     scale : {"relative", "objective", "fraction", "absolute"}
         ``"relative"``: strengths in [0, 1] that mean the same on any data. Each half step solves
-        ``(G + λ I) x = b − l1 max(b)`` with ``λ = l2 / (1 − l2) · mean(diag G)`` (``G`` becomes ``I`` at l2 = 1), the
-        other factor summing to one; d is fitted by least squares. At l1 = 1 every factor is zero, at l2 = 1 all
-        components are parallel to the first singular vector. ``"objective"`` minimizes
+        ``(G + λ I) x = b − l1 max(b)`` with ``λ = l2 / (1 − l2) · mean(diag G)`` (at l2 = 1 ``G`` becomes
+        a multiple of ``I``), the other factor summing to one; d is fitted by least squares. At l1 = 1 every factor is
+        zero, at l2 = 1 all components are parallel to the first singular vector. ``"objective"`` minimizes
         ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²``; ``"fraction"`` does so with strengths as a
         fraction of those that leave nothing, which takes a few reads to find. ``"absolute"`` is RcppML's rule on the
         diagonalized model: each half step solves ``(G + l2 I) x = b − l1`` with the other factor summing to one.
