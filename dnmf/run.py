@@ -95,7 +95,8 @@ class Run:
     def commit(self, state: State) -> None:
         """Put the state on disk, where there is a store."""
         if self.store is not None:
-            self.store.commit(self._first_number + state.passes, self._record(state).to_json(), state.arrays())
+            number, record = self._first_number + state.passes, self._record(state).to_json()
+            self.store.commit(number, record, state.arrays(), state.guides.arrays())
 
     def _record(self, state: State) -> RunRecord:
         return self.place.record(self.options, state.scalars(), self._fingerprint)
@@ -137,8 +138,10 @@ def commit_model(store: checkpoint.Store, number: int, model: Model, before: Sta
 
     Beside it goes the state before the last pass, which `record` describes: with new limits the run can go on.
     """
-    arrays = {f"{STATE_PREFIX}{name}": values for name, values in before.arrays().items()}
-    store.commit(number, {**model.record(), "run": record.to_json()}, {**model.arrays(), **arrays})
+    arrays, lasting = (
+        {f"{STATE_PREFIX}{name}": values for name, values in part.arrays().items()} for part in (before, before.guides)
+    )
+    store.commit(number, {**model.record(), "run": record.to_json()}, {**model.arrays(), **arrays}, lasting)
     remove_other_arrays(store.path, model.W_name)
     return Model.restore(checkpoint.read_latest(store.path), store.path)
 

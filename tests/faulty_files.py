@@ -40,6 +40,10 @@ class WatchedFiles(UnsyncedFiles):
         self.before(source)
         super().replace(source, target)
 
+    def link(self, source, target):
+        self.before(target)
+        super().link(source, target)
+
     def remove(self, path):
         self.before(path)
         super().remove(path)
@@ -122,6 +126,10 @@ class StoppingFiles(WatchedFiles):
             _put_back(source, moved)
 
         self._until_synced(target.parent, undo)
+
+    def link(self, source, target):
+        super().link(source, target)
+        self._until_synced(target.parent, lambda: target.unlink(missing_ok=True))
 
     def remove(self, path):
         before = None if path.is_dir() else path.read_bytes()

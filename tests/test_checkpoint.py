@@ -157,6 +157,38 @@ def test_nothing_else_in_the_store_is_touched(tmp_path):
     assert (elsewhere / "precious").read_text() == "x"
 
 
+def test_a_lasting_array_is_one_file_of_all_generations_and_outlives_those_before(tmp_path):
+    lasting, root = np.arange(1000.0), tmp_path / "run.dnmf"
+    with Store(root) as store:
+        for number in range(1, 6):
+            store.commit(number, {}, state_of(number), {f"given_{number}": lasting})
+            np.testing.assert_array_equal(read_latest(root).arrays[f"given_{number}"], lasting)
+    files = [*root.glob("gen-*/given_*.npy")]
+    assert len(files) == 2
+    assert len({path.stat().st_ino for path in files}) == 1
+    assert len({path.stat().st_ino for path in root.glob("gen-*/H.npy")}) == 2
+
+
+def test_another_lasting_array_under_the_same_name_is_written(tmp_path):
+    with Store(tmp_path) as store:
+        for number in (1, 2, 3):
+            store.commit(number, {}, {}, {"given": np.full(4, number)})
+            np.testing.assert_array_equal(read_latest(tmp_path).arrays["given"], np.full(4, number))
+
+
+def test_where_links_are_refused_a_lasting_array_is_written_each_time(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise PermissionError(1, "Operation not permitted", str(target))
+
+    monkeypatch.setattr("os.link", refuse)
+    lasting = np.arange(10.0)
+    with Store(tmp_path) as store:
+        for number in (1, 2):
+            store.commit(number, {}, {}, {"given": lasting})
+    assert len({path.stat().st_ino for path in tmp_path.glob("gen-*/given.npy")}) == 2
+    np.testing.assert_array_equal(read_latest(tmp_path).arrays["given"], lasting)
+
+
 # ---- which directory may be a store ----
 
 

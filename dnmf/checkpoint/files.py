@@ -56,6 +56,10 @@ class Files:
         """Rename a file over another; whoever opens the target finds the old or the new one."""
         os.replace(source, target)
 
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file that is on disk a second name."""
+        os.link(source, target)
+
     def remove(self, path: Path) -> None:
         """Remove a file, a link, or an empty directory."""
         if path.is_dir() and not path.is_symlink():

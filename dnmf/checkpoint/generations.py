@@ -9,11 +9,11 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,10 +54,29 @@ class Generation:
     arrays: dict[str, np.ndarray]
 
 
-def write_generation(directory: Path, generation: Generation, files: Files) -> int:
-    """Return the CRC-32C of the manifest of a generation, once all of it is on disk in a new directory.
+class WrittenArray(NamedTuple):
+    """An array that is on disk, in which file, and what a manifest says of it."""
+
+    array: np.ndarray
+    path: Path
+    entry: dict[str, Any]
+
+
+def write_generation(
+    directory: Path, generation: Generation, files: Files, known: Sequence[WrittenArray] = ()
+) -> tuple[int, list[WrittenArray]]:
+    """Return the CRC-32C of the manifest of a generation and its arrays, once all of it is on disk in a new directory.
 
     The manifest is written last and gets its name by a rename: where it is, the rest is too.
+
+    Parameters
+    ----------
+    directory : Path
+    generation : Generation
+    files : Files
+    known : sequence of WrittenArray
+        Arrays that have not changed since they were written: those among the generation's are not written again, their
+        files get a second name.
 
     Raises
     ------
@@ -65,32 +84,41 @@ def write_generation(directory: Path, generation: Generation, files: Files) -> i
         From the file system.
     """
     files.make_directory(directory)
-    contents = {}
+    written = []
     for name, array in generation.arrays.items():
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, array, allow_pickle=False)
-        with buffer.getbuffer() as content:
-            files.write(directory / f"{name}.npy", content)
-            contents[name] = {
-                "size": len(content),
-                "crc32c": crc32c_of(content),
-                "dtype": array.dtype.str,
-                "shape": list(array.shape),
-            }
+        path, same = directory / f"{name}.npy", [one for one in known if one.array is array]
+        written.append(_linked(same[0], path, files) if same else _write_array(path, array, files))
     manifest = seal(
         {
             "format": FORMAT,
             "dnmf": metadata.version("dnmf"),
             "number": generation.number,
             "record": generation.record,
-            "arrays": contents,
+            "arrays": {one.path.stem: one.entry for one in written},
         }
     )
     files.write(directory / f"{MANIFEST}.tmp", manifest)
     files.sync_directory(directory)  # or a power failure could keep the manifest and lose an array
     files.replace(directory / f"{MANIFEST}.tmp", directory / MANIFEST)
     files.sync_directory(directory)
-    return crc32c_of(manifest)
+    return crc32c_of(manifest), written
+
+
+def _write_array(path: Path, array: np.ndarray, files: Files) -> WrittenArray:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    with buffer.getbuffer() as content:
+        files.write(path, content)
+        entry = {"size": len(content), "crc32c": crc32c_of(content)}
+    return WrittenArray(array, path, {**entry, "dtype": array.dtype.str, "shape": list(array.shape)})
+
+
+def _linked(same: WrittenArray, path: Path, files: Files) -> WrittenArray:
+    try:
+        files.link(same.path, path)
+    except OSError:  # a file system without links, or no room for one: then it is a file of its own, or refused
+        return _write_array(path, same.array, files)
+    return same._replace(path=path)
 
 
 def read_generation(directory: Path, manifest_crc32c: int | None) -> Generation:

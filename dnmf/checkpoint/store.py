@@ -18,7 +18,7 @@ import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from dnmf.checkpoint.generations import (
     MANIFEST,
     DamageError,
     Generation,
+    WrittenArray,
     finished_names,
     generation_names,
     read_content,
@@ -43,6 +44,7 @@ from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError
 
 _CURRENT, _LOCK = "CURRENT", "LOCK"
+NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -96,6 +98,7 @@ class Store:
     def __init__(self, path: str | os.PathLike[str], files: Files | None = None):
         self.path = _local_directory(path)
         self._files = files or Files()
+        self._lasting: list[WrittenArray] = []
         with explained(f"{self.path} cannot be opened for writing"):
             _make_store_directory(self.path, self._files)
             self._lock = take_lock(self.path / _LOCK, self.path, self._files)
@@ -105,7 +108,10 @@ class Store:
                 self._lock.close()
                 raise
 
-    def commit(self, number: int, record: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    def commit(
+        self, number: int, record: dict[str, Any], arrays: Mapping[str, np.ndarray],
+        lasting: Mapping[str, np.ndarray] = NOTHING,
+    ) -> None:  # fmt: skip
         """Make a generation the newest one; on return it is on disk and outlives a power failure.
 
         Stopped at any point it leaves the previous generation, or this one, whole and readable. The last
@@ -119,6 +125,9 @@ class Store:
             Plain JSON: no NaN, no arrays.
         arrays : mapping of str to numpy.ndarray
             By names of letters, digits, ``_`` and ``-``. Any shape, any dtype but Python objects.
+        lasting : mapping of str to numpy.ndarray
+            More arrays, which nobody changes: an object that was in the last commit, under any name, is not written
+            again where the file system has links.
 
         Raises
         ------
@@ -132,17 +141,19 @@ class Store:
             raise CheckpointError(
                 f"generation {number} cannot follow generation {self._number} of {self.path}: numbers only increase"
             )
-        generation = Generation(int(number), record, dict(arrays))
+        generation = Generation(int(number), record, {**arrays, **lasting})
         refuse_unwritable(generation)
         directory = self.path / f"gen-{number:06d}-{uuid.uuid4().hex}"
         try:
             with explained(f"generation {number} cannot be committed to {self.path}"):
-                self._point_at(directory.name, write_generation(directory, generation, self._files))
+                checksum, written = write_generation(directory, generation, self._files, self._lasting)
+                self._point_at(directory.name, checksum)
         except CheckpointError:
             self._discard(directory)
             raise
         self._refuse_other_writer()
         previous, self._newest, self._number = self._newest, directory.name, number
+        self._lasting = [one for one in written if one.path.stem in lasting]
         self._prune({previous, directory.name})
 
     def close(self) -> None:

@@ -121,9 +121,9 @@ class State:
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by name."""
+        """The arrays by name, but for the guides, which are the same in every pass."""
         spare = {} if self.spare is None else {"spare": self.spare}
-        return {"H": self.H, "plain": self.plain, "best": self.best, **spare, **self.guides.arrays()}
+        return {"H": self.H, "plain": self.plain, "best": self.best, **spare}
 
     @classmethod
     def restore(cls, scalars: dict[str, Any], arrays: dict[str, np.ndarray]) -> "State":

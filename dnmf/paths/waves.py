@@ -129,7 +129,7 @@ class PathRun:
             **more,
         }  # fmt: skip
         given = {} if self.given is None else {"given": self.given}
-        self.store.commit(self._number, record, {**self.state.arrays(), **given, **self.guides.arrays()})
+        self.store.commit(self._number, record, self.state.arrays(), {**given, **self.guides.arrays()})
         self._number += 1
 
     def _inside(self, cell: Cell) -> FitOptions:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import itertools
 import os
 import pickle
 import re
@@ -187,6 +188,41 @@ def test_an_acknowledged_commit_outlives_a_power_failure(base):
     commit(base, number, files=files)
     files.power_fails(set(range(len(files.unsynced))))
     assert_is(read_latest(base), number)
+
+
+LASTING = {"given": np.arange(5.0)}
+
+
+def commit_with_links(root: Path, *numbers: int, files: Files) -> Path:
+    """From the second commit on the lasting array is a link."""
+    with Store(root, files) as store:
+        for number in numbers:
+            store.commit(number, record_of(number), state_of(number), LASTING)
+    return root
+
+
+def assert_is_with_links(generation: Generation, number: int) -> None:
+    np.testing.assert_array_equal(generation.arrays.pop("given"), LASTING["given"])
+    assert_is(generation, number)
+
+
+@pytest.mark.usefixtures("no_warning")
+def test_killed_or_without_power_a_generation_that_shares_a_file_is_whole_and_the_next_ones_too(tmp_path):
+    base, files = commit(tmp_path / "base", 1), StoppingFiles()
+    commit_with_links(shutil.copytree(base, tmp_path / "counted"), 2, 3, 4, files=files)
+    for operations in range(OPERATIONS_UNTIL_PRUNED, files.done):
+
+        def die(operations=operations):
+            root, files = shutil.copytree(base, unused_name(base)), StoppingFiles(operations)
+            with contextlib.suppress(Stopped):
+                commit_with_links(root, 2, 3, 4, files=files)
+            return root, files
+
+        for root in itertools.chain([die()[0]], power_failures(die)):
+            survivor = read_latest(root).number
+            (assert_is if survivor == 1 else assert_is_with_links)(read_latest(root), survivor)
+            commit_with_links(root, survivor + 1, survivor + 2, files=UnsyncedFiles())
+            assert_is_with_links(read_latest(root), survivor + 2)
 
 
 # ---- F10: any history of saves, crashes, power failures and restarts ----
