@@ -14,7 +14,7 @@ from dnmf.penalty import Penalty
 
 UPDATE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 UPDATE_SWEEPS = 2000
-SMOOTHING_TURNS = 500
+SMOOTHING_TURNS, SMOOTHING_TOLERANCE = 5000, 1e-9  # each turn is a small part of the way where smoothing is strong
 
 
 def column_scale(sums: ModelSums, penalty: Penalty) -> np.ndarray:
@@ -154,13 +154,14 @@ class _Guided:
         points uphill (O'Donoghue & Candès 2015, doi:10.1007/s10208-013-9150-3).
         """
         rho = 2 * float(laplacian.diagonal().max())
+        tolerance = min(self.tolerance, SMOOTHING_TOLERANCE)
         wide, Y, momentum = add_to_diagonal(Q.copy(), rho), X, 1.0
         for _ in range(SMOOTHING_TURNS):
-            after = _solve(wide, P + rho * Y.T - laplacian @ Y.T, Y, self.terms, self.tolerance)
+            after = _solve(wide, P + rho * Y.T - laplacian @ Y.T, Y, self.terms, tolerance)
             step = after - X
             momentum = 1.0 if np.vdot(Y - after, step) > 0 else momentum
             grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
             Y, X, momentum = after + (momentum - 1) / grown * step, after, grown
-            if np.abs(step).max() <= self.tolerance * np.abs(after).max(initial=0):
+            if np.abs(step).max() <= tolerance * np.abs(after).max(initial=0):
                 break
         return X

@@ -308,6 +308,23 @@ def test_the_smoothed_half_step_is_exact(smooth, free):
     assert value(found.ravel())[0] <= best.fun + 1e-9
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("smooth", [1.0, 1e2, 1e4, 1e5])
+def test_a_long_chain_smoothed_ever_more_strongly_is_solved_to_its_minimum(smooth, dtype):
+    draw, n = np.random.default_rng(0), 200
+    W, A = draw.random((100, 4)), draw.random((100, n)) + 1 + np.sin(np.arange(n) / 20)
+    chain = scipy.sparse.diags_array([1.0] * (n - 1), offsets=1, shape=(n, n))
+    laplacian = scipy.sparse.csr_array(scipy.sparse.csgraph.laplacian(chain + chain.T))
+    sums = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(4))
+    whole = np.kron(sums.G, np.eye(n)) + smooth * np.kron(np.eye(4), laplacian.toarray())
+    exact = np.linalg.solve(whole, sums.P.T.ravel())
+    start = draw.random((4, n)).astype(dtype)
+    found = solve_H(
+        sums, start, objective(smooth=smooth), limits=Limits(free="H"), guides=Guides(laplacian=laplacian)
+    ).astype(np.float64).ravel()  # fmt: skip
+    assert (found - exact) @ whole @ (found - exact) <= 1e-8 * (exact @ whole @ exact)
+
+
 @pytest.mark.parametrize(
     ("penalty", "constraints", "message"),
     [
