@@ -184,6 +184,10 @@ class Workplace:
         names = source.row_names() if transposed else source.column_names()
         refuse_other_names(f"constraints for {source.address}", constraints.names, names)
         guides = constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
+        angular = self.seen_inside(options).penalty.angular[0]
+        if guides.W is not None and angular:
+            one, cure = ("H", "convert the matrix to CSR with dnmf convert") if transposed else ("W", "leave it to H")
+            raise InputError(f"{source.address}: an angular penalty on {one} cannot act on a given {one}; {cure}")
         if self.engine.executor.remote and guides.W is not None and guides.W.nbytes > MOST_GATHERED_BYTES:
             raise BudgetError(
                 f"constraints: {format_bytes(guides.W.nbytes)} of given columns would travel to the workers in every "

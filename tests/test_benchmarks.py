@@ -24,6 +24,7 @@ from benchmarks.reached import reached  # noqa: E402
 from benchmarks.search import first_reaching  # noqa: E402
 
 
+@pytest.mark.slow
 def test_the_quick_suite_runs_and_writes_a_page_and_records(tmp_path):
     command = ["-m", "benchmarks", "--quick", "--only", "small sparse", "--out", str(tmp_path)]
     command += ["--peer", "dnmf", "--peer", "scikit-learn cd"]

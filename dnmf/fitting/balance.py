@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, Guides
+from dnmf.constraints import NO_GUIDES, Guides, Limits
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
@@ -77,20 +77,22 @@ def sizes_of(penalty: Penalty, sums: ModelSums, H: np.ndarray, guides: Guides = 
     return sizes
 
 
-def balance(sizes: Sizes) -> np.ndarray:
+def balance(sizes: Sizes, first: int | None = None) -> np.ndarray:
     """Return the t (k,) for which the penalty of ``W diag(t)`` and ``diag(1/t) H`` is least.
 
     At it the terms of both factors, each times its degree, are equal: ``t² = h₁/w₁`` for L1 on both sides,
     ``t⁴ = h₂/w₂`` for L2 on both, ``t³ = 2 h₂/w₁`` for L1 on W and L2 on H; with L1 and L2 together it is the
     positive root of ``2 w₂ t⁴ + w₁ t³ − h₁ t − 2 h₂``. A component that has a zero factor, or a penalty on one factor
     alone (which has no best scale), keeps its scale: t = 1. Pairs of components are balanced one after the other.
+    Only the `first` components are, where that is given.
     """
-    if sizes.W_pairs is None and sizes.H_pairs is None:
-        return _balance_each(sizes.W1, sizes.W2, sizes.H1, sizes.H2)
     t = np.ones(len(sizes.W1))
+    if sizes.W_pairs is None and sizes.H_pairs is None:
+        t[:first] = _balance_each(*(part[:first] for part in (sizes.W1, sizes.W2, sizes.H1, sizes.H2)))
+        return t
     for _ in range(SWEEPS):
         before = t.copy()
-        for q in range(len(t)):
+        for q in range(len(t))[:first]:
             of_W = 0.0 if sizes.W_pairs is None else sizes.W_pairs[q] @ t
             of_H = 0.0 if sizes.H_pairs is None else sizes.H_pairs[q] @ (1 / t)
             one = slice(q, q + 1)
@@ -125,6 +127,19 @@ def _root(W1: np.ndarray, W2: np.ndarray, H1: np.ndarray, H2: np.ndarray) -> np.
         if np.abs(step).max(initial=0) <= ROUNDING * np.abs(u).max(initial=1):
             break
     return u
+
+
+def scale_of_given(
+    penalty: Penalty, sums: ModelSums, H: np.ndarray, limits: Limits, guides: Guides = NO_GUIDES
+) -> np.ndarray | None:
+    """Return the scale (k,) at which a penalty sees columns of W that are given; None where it sees W as it is.
+
+    A pass takes them as they are, and H carries their scale. What their components add to the penalty is what they add
+    at its best scale, as for any other: with ``W diag(t)`` and ``diag(1/t) H``.
+    """
+    if not limits.held[0] or not balances(penalty):
+        return None
+    return balance(sizes_of(penalty, sums, H, guides), limits.held[0])
 
 
 def common_scale(cross: float, gram: float, sizes: Sizes) -> float:

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.constraints import without_given_W
 from dnmf.errors import CheckpointError
+from dnmf.fitting.balance import scale_of_given
 from dnmf.fitting.columns import column_scale, solve_H, terms_for_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.fitting.loop import Engine, Fit, one_pass
@@ -125,13 +127,17 @@ def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Fac
 
 def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitOptions) -> Factors:
     """The same factors for one whose rows are our columns: rows are solved as the update of H does it."""
-    scale, limits = column_scale(sums, options.penalty), options.limits
-    _, of_rows = normalize_rows(solve_H(sums, before.factor, options.penalty, limits=limits, guides=before.guides))
-    terms = terms_for_H(sums, options.penalty, scale, limits)
+    penalty, limits, factor = options.penalty, options.limits, before.factor
+    of_given = scale_of_given(penalty, sums, factor, limits, before.guides)
+    if of_given is not None:
+        sums, limits, factor = sums.scaled(of_given), without_given_W(limits), factor / of_given[:, None]
+    scale = column_scale(sums, penalty)
+    _, of_rows = normalize_rows(solve_H(sums, factor, penalty, limits=limits, guides=before.guides))
+    terms = terms_for_H(sums, penalty, scale, limits)
     h_scale = sums.s / scale
     if before.guides.H is not None:  # rows of the others come with their scale, those that are given without
         of_rows = with_given(of_rows, np.abs(before.guides.H).sum(axis=1, dtype=np.float64))
-        given = np.abs(before.factor[: limits.held[1]]).sum(axis=1, dtype=np.float64)
+        given = np.abs(factor[: limits.held[1]]).sum(axis=1, dtype=np.float64)
         h_scale = with_given(h_scale, sums.s[: limits.held[1]] * given)
     return replace(factors, h_scale=h_scale, w_scale=of_rows, terms=terms)
 

@@ -21,7 +21,7 @@ from dnmf.passes.problem import NO_TERMS, Work, make_problem
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.penalty import Penalty
 
-LEAST_READS, MOST_READS = 2, 10
+MOST_READS = 10
 SAMPLE_TURNS = 100
 CLOSE_ON_SAMPLE, CLOSE = 1e-6, 1e-4  # the strength has settled when a turn raises it by less than this share
 
@@ -45,9 +45,10 @@ class Strongest(NamedTuple):
 def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
     """Return the units of the strengths of ``options.penalty``, of scale ``"fraction"``.
 
-    The pair of vectors is found on a sample, and then followed through two reads of all rows, or a few more where the
-    strength still rises: it does so from turn to turn, and none is too large. Terms on both factors
-    have a unit of their own for L1 and for L2; with L1 on one factor and L2 on the other both share one.
+    The pair of vectors is found on a sample, whose strongest pair looks the same though it dies at another strength,
+    and then followed through reads of all rows, two as a rule, until the strength has settled: it rises from turn to
+    turn, and none is too large. Terms on both factors have a unit of their own for L1 and for L2; with L1 on one factor
+    and L2 on the other both share one.
 
     Parameters
     ----------
@@ -61,15 +62,14 @@ def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
     shapes = options.penalty.shapes()
     start = np.ones((1, engine.source.shape[1]), options.dtype)
     pairs = [Pair(shape, start) for shape in shapes]
-    ratio = engine.source.shape[0] / rows.source.shape[0]
     for _ in range(SAMPLE_TURNS):
-        if _settled(pairs, rows, options, ratio, CLOSE_ON_SAMPLE)[0]:
+        if _settled(pairs, rows, options, CLOSE_ON_SAMPLE)[0]:
             break
     statistics = []
-    for number in range(MOST_READS):
-        still, found = _settled(pairs, engine, options, 1.0, CLOSE)
+    for _ in range(MOST_READS):
+        still, found = _settled(pairs, engine, options, CLOSE)
         statistics.append(found)
-        if still and number + 1 >= LEAST_READS:
+        if still:
             break
     units = [0.0, 0.0]
     for pair in pairs:
@@ -106,17 +106,15 @@ class Pair:
         self.h, self.strength = (h * found.of_H[:, None]).astype(h.dtype), found.strength
 
 
-def _settled(
-    pairs: list["Pair"], engine: Engine, options: FitOptions, ratio: float, close: float
-) -> tuple[bool, Statistics]:
+def _settled(pairs: list["Pair"], engine: Engine, options: FitOptions, close: float) -> tuple[bool, Statistics]:
     """Let the pairs follow one more pass; return whether that raised no strength by much, and what the pass folded."""
     before = [pair.strength for pair in pairs]
-    statistics = _turn(pairs, engine, options, ratio)
+    statistics = _turn(pairs, engine, options)
     still = all(abs(p.strength - old) <= close * p.strength for p, old in zip(pairs, before, strict=True))
     return still, statistics
 
 
-def _turn(pairs: list[Pair], engine: Engine, options: FitOptions, ratio: float) -> Statistics:
+def _turn(pairs: list[Pair], engine: Engine, options: FitOptions) -> Statistics:
     """Let every pair follow one pass over the rows, and return what the pass folded."""
     problems = tuple(
         make_problem(p.h, terms_for_W(p.shape.times(p.strength), p.h, 0.0) if p.strength else NO_TERMS) for p in pairs
@@ -126,7 +124,7 @@ def _turn(pairs: list[Pair], engine: Engine, options: FitOptions, ratio: float) 
     )
     for pair, sums in zip(pairs, statistics.models, strict=True):
         if sums.s.any():
-            pair.follow(sums.times(ratio))
+            pair.follow(sums)
     return statistics
 
 

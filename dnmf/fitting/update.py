@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
-from dnmf.fitting.balance import sizes_of
+from dnmf.fitting.balance import scale_of_given, sizes_of
 from dnmf.fitting.columns import solve_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.options import FitOptions
@@ -85,9 +85,11 @@ def measure(
     slope -= sums.P
     objective = loss
     if penalty.in_objective:
-        value, of_H = _penalty_and_slope(sums, HT, penalty, guides)
+        of_given = scale_of_given(penalty, sums, H, limits, guides)
+        of_given = np.ones(len(H)) if of_given is None else of_given
+        value, of_H = _penalty_and_slope(sums.scaled(of_given), HT / of_given, penalty, guides)
         objective += value
-        slope += of_H
+        slope += of_H / of_given
     elif fits_diagonal(penalty):
         loss = objective = max(0.0, loss - fit_diagonal(sums, H)[1])
     slope[_held_in_place(HT, slope, limits)] = 0

@@ -209,13 +209,13 @@ def assert_is_with_links(generation: Generation, number: int) -> None:
 @pytest.mark.usefixtures("no_warning")
 def test_killed_or_without_power_a_generation_that_shares_a_file_is_whole_and_the_next_ones_too(tmp_path):
     base, files = commit(tmp_path / "base", 1), StoppingFiles()
-    commit_with_links(shutil.copytree(base, tmp_path / "counted"), 2, 3, 4, files=files)
+    commit_with_links(shutil.copytree(base, tmp_path / "counted"), 2, 3, files=files)
     for operations in range(OPERATIONS_UNTIL_PRUNED, files.done):
 
         def die(operations=operations):
             root, files = shutil.copytree(base, unused_name(base)), StoppingFiles(operations)
             with contextlib.suppress(Stopped):
-                commit_with_links(root, 2, 3, 4, files=files)
+                commit_with_links(root, 2, 3, files=files)
             return root, files
 
         for root in itertools.chain([die()[0]], power_failures(die)):

@@ -18,8 +18,9 @@ from dnmf.penalty import Penalty
 RANK = 4
 rng = np.random.default_rng(5)
 CHAIN = scipy.sparse.diags_array([np.ones(79), np.ones(79)], offsets=[-1, 1])
-GIVEN_H = rng.random((2, 80)) * (rng.random((2, 80)) < 0.3)
-GIVEN_W = rng.random((600, 2)) * (rng.random((600, 2)) < 0.3)
+TRUE = np.random.default_rng(7)  # as the fixture `planted` draws them: what is given survives a penalty
+GIVEN_W = (TRUE.random((600, 5)) * (TRUE.random((600, 5)) < 0.5))[:, :2]
+GIVEN_H = (TRUE.random((5, 80)) * (TRUE.random((5, 80)) < 0.5))[:2]
 TARGET = np.where(np.arange(RANK)[:, None] == 1, np.nan, rng.random((RANK, 80)))
 
 
@@ -30,6 +31,7 @@ def objective(**strengths):
 CASES = {
     "bounded": (objective(), Constraints(upper=(1.0, 0.3))),
     "bounded-W-penalized": (objective(l1=0.05, l2=0.05), Constraints(upper=(0.2, None))),
+    "bounded-H-penalized": (objective(l1=0.05, l2=0.05), Constraints(upper=(None, 0.2))),
     "free-W": (Penalty(), Constraints(free="W")),
     "free-H": (Penalty(), Constraints(free="H")),
     "free-W-penalized": (objective(l1=(0, 0.05), l2=(0.1, 0)), Constraints(free="W")),
@@ -72,7 +74,23 @@ def factors_of(model):
     return model.read_W() * model.row_scale, model.h_scale[:, None] * model.H
 
 
+def on_scale(u, w, h, penalty):
+    """The penalty of one component whose scale is shared by exp(u)."""
+    factors = enumerate((w * np.exp(u), h * np.exp(-u)))
+    return sum(penalty.l1[at] * x.sum() + 0.5 * penalty.l2[at] * (x @ x) for at, x in factors)
+
+
+def at_best_scale(W, H, penalty, held):
+    """The same product, each of the first components on the scale at which it is penalized least: by search."""
+    t = np.ones(len(H))
+    for q in range(held):
+        t[q] = np.exp(scipy.optimize.minimize_scalar(on_scale, args=(W[:, q], H[q], penalty), tol=1e-12).x)
+    return W * t, H / t[:, None]
+
+
 def dense_objective(A, W, H, penalty, constraints):
+    if penalty.active and constraints is not None and constraints.fixed_W is not None:
+        W, H = at_best_scale(W, H, penalty, constraints.limits.held[0])
     value = 0.5 * ((A - W @ H) ** 2).sum()
     for X, at in ((W, 0), (H.T, 1)):
         value += penalty.l1[at] * np.abs(X).sum() + 0.5 * penalty.l2[at] * (X**2).sum()
@@ -96,6 +114,8 @@ def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, plant
     model = fitted(A, name, extrapolate=extrapolate, tol=0, max_passes=40)
     kept = [record.objective for record in model.history if record.accepted and not record.trial]
     assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(kept))
+    if not extrapolate:
+        assert all(record.accepted for record in model.history if not record.trial)
     penalty, constraints = CASES[name]
     dense = dense_objective(A, *factors_of(model), penalty if penalty.in_objective else Penalty(), constraints)
     assert model.history[-1].objective == pytest.approx(dense, rel=1e-9)
@@ -257,7 +277,7 @@ def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tm
         anndata.AnnData(kind(data_of(name, planted, signed))).write_h5ad(path)
         models.append(fitted(path, name, tol=0, max_passes=3000, H=np.random.default_rng(0).random((RANK, 80))))
     csr, csc = models
-    assert csc.relative_error == pytest.approx(csr.relative_error, rel=1e-2)
+    assert csc.relative_error == pytest.approx(csr.relative_error, rel=1e-2 if name == "bounded" else 1e-4)
     given = CASES[name][1]
     again = csc.transform(data_of(name, planted, signed), fixed_W=given.fixed_W).compute()
     np.testing.assert_allclose(again, csc.read_W(), atol=1e-5)
@@ -308,6 +328,28 @@ def test_the_smoothed_half_step_is_exact(smooth, free):
     assert value(found.ravel())[0] <= best.fun + 1e-9
 
 
+@pytest.mark.parametrize("smooth", [0.0, 2.0])
+def test_the_half_step_beside_given_rows_is_exact(smooth):
+    draw = np.random.default_rng(2)
+    W, A, H = draw.random((30, 4)), draw.random((30, 12)), draw.random((4, 12))
+    laplacian = scipy.sparse.csr_array(scipy.sparse.csgraph.laplacian(CHAIN.toarray()[:12, :12]))
+    penalty = objective(smooth=smooth, l1=(0, 0.3), l2=(0, 1.0), angular=(0, 3.0))
+    sums, limits, given = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(4)), Limits(held=(0, 2)), H[:2].copy()
+    found = solve_H(sums, H, penalty, limits=limits, guides=Guides(H=given, laplacian=laplacian))
+
+    def value(x):
+        X = np.concatenate([given, x.reshape(2, 12)])
+        slope = sums.G @ X - sums.P.T + smooth * X @ laplacian + 0.3 + X + 3.0 * X.sum(axis=0)
+        rest = 0.3 * X.sum() + 0.5 * (X**2).sum() + 1.5 * (X.sum(axis=0) ** 2).sum()
+        fit = 0.5 * np.vdot(sums.G @ X, X) - np.vdot(sums.P.T, X) + 0.5 * smooth * np.vdot(X @ laplacian, X)
+        return fit + rest, slope[2:].ravel()
+
+    best = scipy.optimize.minimize(value, np.ones(24), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 24,
+                                   options={"ftol": 1e-15, "gtol": 1e-12, "maxiter": 10000})  # fmt: skip
+    assert found[:2].tobytes() == given.tobytes()
+    np.testing.assert_allclose(found[2:].ravel(), best.x, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("smooth", [1.0, 1e2, 1e4, 1e5])
 def test_a_long_chain_smoothed_ever_more_strongly_is_solved_to_its_minimum(smooth, dtype):
@@ -335,6 +377,7 @@ def test_a_long_chain_smoothed_ever_more_strongly_is_solved_to_its_minimum(smoot
         (Penalty(target=0.1), None, "give target_H"),
         (Penalty(), Constraints(fixed_H=GIVEN_H[:, 1:]), "fixed_H.*expected"),
         (Penalty(), Constraints(fixed_H=np.ones((9, 80))), "fixed_H.*or fewer rows"),
+        (objective(angular=0.2), Constraints(fixed_W=GIVEN_W), "angular penalty on W cannot act on a given W"),
         (Penalty(smooth=0.1), Constraints(graph=np.eye(3)), "graph.*expected"),
         (Penalty(target=0.1), Constraints(target_H=TARGET[:2]), "target_H.*expected"),
     ],

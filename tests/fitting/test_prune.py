@@ -104,6 +104,15 @@ def test_a_drop_that_does_not_help_is_taken_back():
     assert fits[1].history[-1].objective == pytest.approx(fits[0].history[-1].objective, rel=1e-12)
 
 
+def test_a_drop_that_does_not_help_leaves_the_bits_of_a_fit_that_never_tried():
+    A, H = toys.three_gaussians()
+    fits = [dnmf.fit(A, 3, H=H, penalty=Penalty(l1=0.3, scale="objective"), dtype="float64", tol=1e-3, prune=prune,
+                     max_passes=1000) for prune in ("off", "refit")]  # fmt: skip
+    assert any(record.trial for record in fits[1].history)
+    assert fits[1].H.tobytes() == fits[0].H.tobytes()
+    assert fits[1].read_W().tobytes() == fits[0].read_W().tobytes()
+
+
 def test_a_fit_killed_while_it_tries_goes_on_to_the_same_bits(tmp_path):
     A, H = toys.three_gaussians()
     options = {"penalty": Penalty(l1=0.6, scale="objective"), "dtype": "float64", "tol": 1e-9, "prune": "refit"}

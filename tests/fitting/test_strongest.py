@@ -56,12 +56,14 @@ def test_l1_and_l2_on_both_factors_have_units_of_their_own(planted):
     np.testing.assert_allclose(resolved(both), l1 + l2, rtol=1e-5)
 
 
-def test_two_reads_are_enough_where_a_sample_is_small():
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_reads_are_enough_where_a_sample_is_small(kind):
     rng = np.random.default_rng(0)
     A = rng.random((20000, 4)) @ rng.random((4, 30)) * rng.random((20000, 30))
-    model, plain = fitted(A, 0.1, "l2", max_passes=3), dnmf.fit(A, 3, max_passes=3, dtype="float64")
+    model, plain = fitted(A, 0.1, kind, max_passes=3), dnmf.fit(A, 3, max_passes=3, dtype="float64")
     assert model.reads == pytest.approx(plain.reads + 2)
-    assert resolved(model)[1] == pytest.approx(0.1 * np.linalg.svd(A, compute_uv=False)[0], rel=1e-6)
+    if kind == "l2":
+        assert resolved(model)[1] == pytest.approx(0.1 * np.linalg.svd(A, compute_uv=False)[0], rel=1e-6)
 
 
 @pytest.mark.parametrize("start", [{"init": "random"}, {"H": True}, {"W": True}, {"init": "surrogate"}])

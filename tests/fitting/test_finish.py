@@ -1,0 +1,42 @@
+"""The last pass: what it does where the objective rose after all."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dnmf.fitting.finish import finish
+from dnmf.fitting.loop import Engine, Fit, run_until_last
+from dnmf.fitting.state import Begun
+from dnmf.fitting.step import first_state
+from dnmf.memory import Machine, Shape
+from dnmf.options import FitOptions
+from dnmf.passes.threads import InProcess
+from dnmf.plan import make_plan
+from dnmf.sources import open_source
+
+OPTIONS = FitOptions(5, dtype="float64", max_passes=6)
+
+
+def engine_on(matrix):
+    source = open_source(matrix)
+    layout = source.layout()
+    plan = make_plan(layout, Shape(source.shape[1], 5, 8), Machine(1, 2**34, 0))
+    return Engine(InProcess(1), source, plan, layout)
+
+
+def test_a_last_update_that_rose_is_taken_back_and_stays_in_the_history(planted, tmp_path):
+    engine, rng = engine_on(planted), np.random.default_rng(0)
+    first = Fit(first_state(Begun(rng.random((5, 80))), OPTIONS), OPTIONS)
+    (fit,) = run_until_last(engine, [first], lambda *_: None)
+    worse = replace(fit, state=replace(fit.state, plain=rng.random((5, 80))))
+    for stores in ([], [tmp_path]):
+        (end,), bytes_read = finish(engine, [worse], stores)
+        assert end.factor.tobytes() == fit.state.best.tobytes()
+        assert [record.accepted for record in end.state.history[-2:]] == [False, True]
+        assert end.state.passes == len(end.state.history) == fit.state.passes + 2
+        assert end.state.bytes_read == fit.state.bytes_read + bytes_read == fit.state.bytes_read + 2 * planted.nbytes
+        W, H = end.factors.W[:] * end.factors.d, end.factors.H
+        loss = 0.5 * ((planted - W @ H) ** 2).sum()
+        assert end.state.objective == fit.state.objective
+        assert end.state.history[-1].loss == pytest.approx(loss, rel=1e-9)
