@@ -154,7 +154,10 @@ class Constraints:
         if self.free not in ("", *SIDES):
             raise InputError(f"constraints free={self.free!r}: 'W', 'H' or '' for neither")
         if self.fixed_W is not None and self.fixed_H is not None:
-            raise InputError("constraints: fixed_W and fixed_H are both for the first components; give one of the two")
+            raise InputError(
+                "constraints: fixed_W and fixed_H are both for the first components; give the profiles as target_H, with "
+                "rows of NaN for the components of fixed_W, and Penalty(target=1), which holds them"
+            )
         self._set("upper", _bounds(self.upper))
         self._set("names", _names_of_frames(self.fixed_H, self.target_H))
         for name in ("fixed_H", "fixed_W", "target_H"):

@@ -291,6 +291,18 @@ def test_known_programs_are_found_again(planted):
     np.testing.assert_allclose(guided.H[:2], true.H[[3, 1]], atol=1e-12)
 
 
+def test_columns_of_W_and_profiles_of_other_components_are_held_together(planted):
+    profiles = np.full((5, 80), np.nan)
+    profiles[2:4] = TARGET[2:4]
+    model = dnmf.fit(
+        planted, 5, penalty=Penalty(target=1.0, l1=0.02), dtype="float64",
+        constraints=Constraints(fixed_W=GIVEN_W, target_H=profiles),
+    )  # fmt: skip
+    np.testing.assert_allclose(model.read_W()[:, :2], GIVEN_W / GIVEN_W.sum(axis=0), atol=1e-12)
+    np.testing.assert_allclose(model.H[2:4], TARGET[2:4] / TARGET[2:4].sum(axis=1, keepdims=True), atol=1e-12)
+    assert model.history[-1].alive == 5
+
+
 def test_a_target_is_met_at_one_and_approached_before(planted):
     wanted = TARGET / TARGET.sum(axis=1, keepdims=True)
     pulled = ~np.isnan(wanted).any(axis=1)
