@@ -155,8 +155,8 @@ class Constraints:
             raise InputError(f"constraints free={self.free!r}: 'W', 'H' or '' for neither")
         if self.fixed_W is not None and self.fixed_H is not None:
             raise InputError(
-                "constraints: fixed_W and fixed_H are both for the first components; give the profiles as target_H, with "
-                "rows of NaN for the components of fixed_W, and Penalty(target=1), which holds them"
+                "constraints: fixed_W and fixed_H are both for the first components, give one of the two; "
+                "Penalty(target=1) and target_H, with rows of NaN for the components of fixed_W, hold profiles too"
             )
         self._set("upper", _bounds(self.upper))
         self._set("names", _names_of_frames(self.fixed_H, self.target_H))
@@ -174,6 +174,8 @@ class Constraints:
             raise InputError("constraints: a bound would cut what is given; give one of the two")
         if self.target_H is not None and self.free != "H" and (self.target_H < 0).any():
             raise InputError("constraints target_H: holds negative values, which only a free H may have")
+        if self.target_H is not None and np.isnan(self.target_H).all():
+            raise InputError("constraints target_H: every row is NaN; there is nothing to pull to")
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dnmf.cli.output import DEBUG, output_of, warn
+from dnmf.cli.words import in_options
 from dnmf.errors import DnmfError, Interrupted
 from dnmf.signals import EXIT_INTERRUPTED, EXIT_RESUMABLE, unwinding
 
@@ -63,7 +64,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     >>> explain(FileNotFoundError(2, "No such file or directory", "a.npy"))
     (1, "error: [Errno 2] No such file or directory: 'a.npy'")
     """
-    text = " ".join(str(error).split())
+    text = in_options(" ".join(str(error).split()))
     if isinstance(error, Interrupted):
         return (EXIT_RESUMABLE if error.signum == signal.SIGTERM else EXIT_INTERRUPTED), text
     if isinstance(error, KeyboardInterrupt):
@@ -71,7 +72,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, MemoryError):
         text = f"out of memory ({text or 'no more could be had'}); set a lower --memory-limit or close other programs"
     elif _is_of_another_package(error):
-        text = f"{text}; pip install 'dnmf[all]' installs every optional package"
+        text = f"{text}; it is optional: pip install {getattr(error, 'name', '')}"
     elif not isinstance(error, (DnmfError, OSError)):
         text = f"this is a bug in dnmf: {type(error).__name__}: {text}; --debug shows where"
     return EXIT_ERROR, f"error: {text or type(error).__name__}"
@@ -93,7 +94,7 @@ def plain_messages(is_debugging: Callable[[], bool]) -> Iterator[None]:
 
         def show(message: Any, category: Any, *place: Any) -> None:
             if category.__module__.startswith("dnmf"):
-                warn(str(message))
+                warn(in_options(str(message)))
             elif is_debugging():
                 shown(message, category, *place)
 

@@ -34,7 +34,7 @@ SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 
 @click.command(short_help="Draw a run as a picture.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
-@click.option("--kind", type=click.Choice(KINDS), default="convergence", show_default=True, help="What to draw.")
+@click.option("--kind", type=click.Choice(KINDS), help="What to draw.  [default: convergence; of a path, path]")
 @click.option(
     "--out", required=True, metavar="FILE", help="The picture to write: .png, .svg or .pdf; .html for a slider."
 )
@@ -45,13 +45,13 @@ SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 @click.option(
     "--against", type=click.Choice(["reads", "passes", "seconds"]), help="Below a convergence.  [default: reads]"
 )
-@click.option("--value", type=click.Choice(["objective", "relative_error", "gradient"]),
+@click.option("--value", type=click.Choice(["objective", "relative_error", "gradient", "change"]),
               help="Beside a convergence.  [default: objective]")  # fmt: skip
 @click.option("--measure", help="Along a path, such as sparsity_H.  [default: an overview]")
 @click.option("--seed", type=click.IntRange(0), help="Of a slider.  [default: the first]")
 @OVERWRITE
 @output_options
-def plot(runs: tuple[str, ...], kind: str, out: str, overwrite: bool, **given: Any) -> None:
+def plot(runs: tuple[str, ...], kind: str | None, out: str, overwrite: bool, **given: Any) -> None:
     """Draw a finished RUN: its convergence, its components, or two components against each other.
 
     Of regularization paths, the measures along the penalty, or a page with a slider over the strengths of one. A
@@ -61,6 +61,7 @@ def plot(runs: tuple[str, ...], kind: str, out: str, overwrite: bool, **given: A
     from dnmf.plots.figures import check_free, picture, picture_kind, require, write_whole
 
     wanted = {name: value for name, value in given.items() if value is not None}
+    kind = kind or ("path" if _is_path(runs[0]) else "convergence")
     _refuse_what_does_not_belong(kind, runs, wanted)
     if kind == "slider":
         _say("plot", _slider(runs[0], out, wanted, overwrite=overwrite), {"runs": list(runs), "kind": kind})
@@ -70,6 +71,12 @@ def plot(runs: tuple[str, ...], kind: str, out: str, overwrite: bool, **given: A
     drawn = _along_paths(runs, wanted) if kind == "path" else _axes(kind, load_runs(runs), wanted).figure
     content = picture(drawn, file_kind)
     _say("plot", write_whole(target, content), {"runs": list(runs), "kind": kind})
+
+
+def _is_path(run: str) -> bool:
+    from dnmf.inspection import run_status
+
+    return run_status(run).get("kind") == "path"
 
 
 def _refuse_what_does_not_belong(kind: str, runs: tuple[str, ...], wanted: dict[str, Any]) -> None:
@@ -144,11 +151,10 @@ def report(run: str, out: str, overwrite: bool, **given: Any) -> None:
     The page holds its pictures and opens from a file. Of a regularization path it describes the model of the smallest
     strength, then the measures along the penalty, with a slider over the strengths.
     """
-    from dnmf.inspection import run_status
     from dnmf.plots.figures import check_free
 
     check_free(out, overwrite)
-    write = _report_of_path if run_status(run).get("kind") == "path" else _report_of_run
+    write = _report_of_path if _is_path(run) else _report_of_run
     _say("report", write(run, out, overwrite=overwrite, **given), {"run": run})
 
 

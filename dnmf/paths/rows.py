@@ -109,7 +109,7 @@ def _found(what: str, find: Callable[[], np.ndarray]) -> np.ndarray | None:
     try:
         return find()
     except (BudgetError, InputError) as error:  # after hours of fits, no reason to fail
-        log.warning("the %s are not measured: %s", what, error)
+        log.warning("not compared with the %s: %s", what, error)
         return None
 
 

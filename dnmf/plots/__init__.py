@@ -1,6 +1,6 @@
 """Pictures of models, of their fits, and of regularization paths: with matplotlib, or as pages for a browser.
 
-``pip install 'dnmf[plot]'`` installs what they are drawn with; nothing of it is imported before a picture is asked
+The extra ``plot`` installs what they are drawn with; nothing of it is imported before a picture is asked
 for. Figures are made without pyplot, so no backend and no display are needed; ``ax.figure.savefig(...)`` writes them.
 """
 

@@ -23,6 +23,7 @@ VALUES = {
     "objective": "objective (lower is better)",
     "relative_error": "relative error (lower is better)",
     "gradient": "projected gradient in H (0: stationary)",
+    "change": "change of H (0: it stays)",
 }
 MOST_MARKERS = 60
 MOST_INSIDE = 8
@@ -54,9 +55,10 @@ def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", v
         Where to draw; a new figure by default.
     against : {"reads", "passes", "seconds"}
         The horizontal axis.
-    value : {"objective", "relative_error", "gradient"}
+    value : {"objective", "relative_error", "gradient", "change"}
         The vertical axis, as in ``model.history``; logarithmic where the values span more than a factor of ten. Of
-        an objective or an error it shows one percent at least.
+        an objective or an error it shows one percent at least. ``"change"`` is for fits under a rule, which have no
+        gradient that goes to zero.
 
     Raises
     ------
@@ -94,6 +96,9 @@ def _course(label: str, model: Any, against: str, value: str) -> _Course:
             alive = record.alive
             changes.append((at, alive))
     y = np.array([getattr(record, value) for record in records], float)
+    y[~np.isfinite(y)] = np.nan
+    if np.isnan(y).all():
+        raise InputError(f"{label}: {value} was not measured in any pass; use one of {', '.join(VALUES)}")
     return _Course(x, y, np.array([record.accepted for record in records]), changes)
 
 
@@ -112,15 +117,15 @@ def _set_axes(axes: "Axes", courses: dict[str, _Course], against: str, value: st
 
     values = np.concatenate([course.y for course in courses.values()])
     positive = values[values > 0]
-    if len(positive) and values.max() > 10 * positive.min():
+    if len(positive) and positive.max() > 10 * positive.min():
         axes.set_yscale("log")
     else:
         axes.ticklabel_format(axis="y", useOffset=False)  # numbers that differ late are read off as they are
     if against != "seconds":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(0.06, 0.1)
-    if axes.get_yscale() == "linear" and value != "gradient":
-        _show_no_less(axes, LEAST_SPAN * float(np.abs(values).max()))
+    if axes.get_yscale() == "linear" and value in ("objective", "relative_error"):
+        _show_no_less(axes, LEAST_SPAN * float(np.nanmax(np.abs(values))))
     axes.set_xlabel(AGAINST[against])
     axes.set_ylabel(VALUES[value])
 

@@ -35,7 +35,7 @@ def require(package: str) -> None:
     try:
         import_module(package)
     except ImportError as error:
-        raise InputError(f"pictures need {package}, which cannot be imported: pip install 'dnmf[plot]'") from error
+        raise InputError(f"pictures need {package}, which cannot be imported: pip install {package}") from error
 
 
 def new_figure(width: float, height: float) -> "Figure":

@@ -88,6 +88,7 @@ def take_frames(models: Any, side: str, names: Sequence[str] | None = None) -> F
 
 
 def _pairs(models: Any) -> list[tuple[float, Model]]:
+    models = models.of_seed() if hasattr(models, "of_seed") else models
     try:
         pairs = [
             (float(strength), model) for strength, model in (models.items() if hasattr(models, "items") else models)

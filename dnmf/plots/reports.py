@@ -19,7 +19,7 @@ from dnmf.plots.factors import components
 from dnmf.plots.figures import check_free, new_figure, panels, require, tidy, write_whole
 from dnmf.plots.frames import take_frames
 from dnmf.plots.sliders import slider_layout
-from dnmf.plots.strengths import path_overview, summarize
+from dnmf.plots.strengths import path_overview, summarize, tables_of
 from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
 
@@ -42,9 +42,9 @@ def report(
         What :func:`dnmf.fit` returned or :func:`dnmf.load` read.
     out : path
         The page to write, an ``.html`` file.
-    path : sequence of rows, or dict of label to such a sequence, optional
-        The table of a regularization path, as :func:`dnmf.plots.path` takes it.
-    models : dict of strength to Model, or sequence of (strength, Model), optional
+    path : Path or sequence of rows, or dict of label to such, optional
+        A regularization path or its table, as :func:`dnmf.plots.path` takes it.
+    models : Path, dict of strength to Model, or sequence of (strength, Model), optional
         The models of the path, for a slider as on :func:`dnmf.plots.slider_page`; this needs bokeh.
     title : str, optional
         Of the page; by default the name of the store or the address of the data.
@@ -83,7 +83,9 @@ def report(
 
 def _summary(model: Model) -> str:
     rows, columns = model.shape
-    return f"Non-negative factorization A ≈ W · diag(d) · H of {rows:,} × {columns:,} values, by dnmf."
+    free = model.options.limits.free
+    what = f"Factorization with {free} of any sign," if free else "Non-negative factorization"
+    return f"{what} A ≈ W · diag(d) · H of {rows:,} × {columns:,} values, by dnmf."
 
 
 def _facts(model: Model) -> list[tuple[str, str]]:
@@ -127,7 +129,7 @@ def _course_section(model: Model) -> list[str]:
     facts = [
         ("Ended", model.stop_reason or "not recorded"),
         ("Objective", f"{last.objective:.6g} (½‖A − WH‖² alone: {last.loss:.6g})"),
-        ("Projected gradient", f"{last.gradient:.2e} relative to WᵀA; 0 at a stationary point"),
+        _stillness(model),
         ("Passes taken back", f"{undone}, because the objective rose after an extrapolation" if undone else "none"),
         ("Read", f"{format_bytes(last.bytes_read)} decoded, the start included"),
         (
@@ -137,12 +139,25 @@ def _course_section(model: Model) -> list[str]:
     ]
     left, right = (tidy(axes) for axes in panels(2, 2, 4.9, 3.4))
     convergence(model, left, value="relative_error")
-    convergence(model, right, value="gradient")
+    second = "change" if _has_changes(model) else "gradient"
+    convergence(model, right, value=second)
     for axes in (left, right):
         axes.set_title(axes.get_ylabel(), fontsize=9.5, loc="left")
         axes.set_ylabel("")
-    alternative = f"Relative error and gradient over the reads of the data, ending at {model.relative_error:.4f}"
+    alternative = f"Relative error and {second} over the reads of the data, ending at {model.relative_error:.4f}"
     return ["<h2>How it went</h2>", pages.facts_table(facts), pages.shown(left.figure, alternative)]  # type: ignore[arg-type]
+
+
+def _has_changes(model: Model) -> bool:
+    return any(math.isfinite(record.change) for record in model.history)
+
+
+def _stillness(model: Model) -> tuple[str, str]:
+    """How near the fit came to standing still: a rule has no objective, and no gradient of one."""
+    if _has_changes(model):
+        change = [record.change for record in model.history if math.isfinite(record.change)][-1]
+        return "Change of H", f"{change:.2e} in the last update: one less the cosine between H and the next"
+    return "Projected gradient", f"{model.history[-1].gradient:.2e} relative to WᵀA; 0 at a stationary point"
 
 
 def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) -> list[str]:
@@ -223,10 +238,10 @@ def _angles(model: Model, sums: FactorSums) -> str:
 def _path_section(path: Any) -> list[str]:
     figure = path_overview(path)
     body = ["<h2>Along the penalty</h2>", pages.shown(figure, "Measures along the regularization path")]
-    for label, rows in (path if isinstance(path, dict) else {"": path}).items():
-        if label:
-            body.append(f"<h3>{escape(str(label))}</h3>")
-        body.append(_path_table(list(rows)))
+    for label, rows in tables_of(path).items():
+        if isinstance(path, dict):
+            body.append(f"<h3>{escape(label)}</h3>")
+        body.append(_path_table(rows))
     return body
 
 

@@ -11,8 +11,9 @@ from dnmf.errors import InputError
 from dnmf.plots.figures import PALETTE, check_free, require, shortened, write_whole
 from dnmf.plots.frames import Frames, take_frames
 
-MOST_NAMED_COLUMNS = 60
+MOST_NAMED_COLUMNS = 50
 ROW_PX = 52
+MOST_TICKS = 10
 FILL = 0.68  # of the height of a row
 
 MOVE = """
@@ -41,8 +42,8 @@ def slider_page(
 
     Parameters
     ----------
-    models : dict of strength to Model, or sequence of (strength, Model)
-        Of the same columns (for ``side="W"``: rows), two at least.
+    models : Path, dict of strength to Model, or sequence of (strength, Model)
+        Those of the first seed of a path, or others of the same columns (for ``side="W"``: rows), two at least.
     out : path
         The page to write, an ``.html`` file.
     side : {"W", "H"}
@@ -175,7 +176,7 @@ def _figure(**options: Any) -> Any:
 def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
     k, bins = frames.d.shape[1], len(frames.labels)
     made = _figure(
-        width=680, height=90 + ROW_PX * k + (90 if bins <= MOST_NAMED_COLUMNS else 0), y_range=(0, k),
+        width=680, frame_height=ROW_PX * k, y_range=(0, k),
         x_range=(float(frames.edges[0]), float(frames.edges[-1])),
         title="Components times their weight d; each row on its own scale, the same at all strengths",
     )  # fmt: skip
@@ -196,7 +197,8 @@ def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
         made.xaxis.major_label_overrides = dict(
             zip(middles, [shortened(name, 16) for name in frames.labels], strict=True)
         )
-        made.xaxis.major_label_orientation = 1.2
+        made.xaxis.major_label_orientation = "vertical"
+        made.xaxis.major_label_text_font_size = "11px"
     return made
 
 
@@ -209,7 +211,7 @@ def _add_hover(made: Any, renderer: Any, tooltips: list[tuple[str, str]]) -> Non
 def _weight_figure(frames: Frames, weights: Any, rows: Any) -> Any:
     most = float(frames.d.max()) or 1.0
     made = _figure(
-        width=215, height=90 + ROW_PX * frames.d.shape[1], y_range=rows, x_range=(0, 1.05 * most), title="Weight d"
+        width=215, frame_height=ROW_PX * frames.d.shape[1], y_range=rows, x_range=(0, 1.05 * most), title="Weight d"
     )
     bars = made.hbar(y="y", right="d", height=0.5, color="color", source=weights)
     _add_hover(made, bars, [("d", "@d{0.000e+0}")])
@@ -228,8 +230,8 @@ def _course_figure(frames: Frames, course: Any, marker: Any, name: str) -> Any:
     made.scatter("x", name, source=course, color=PALETTE[0], size=6)
     made.scatter("x", name, source=marker, color=PALETTE[1], size=14, fill_alpha=0.3, line_width=2)
     made.xaxis.axis_label = "strength"
-    step = -(-len(frames.strengths) // 10)
-    ticks = range(0, len(frames.strengths), step)
-    made.xaxis.ticker = list(ticks)
+    last = len(frames.strengths) - 1
+    ticks = sorted({round(at) for at in np.linspace(0, last, min(last + 1, MOST_TICKS)).tolist()})
+    made.xaxis.ticker = ticks
     made.xaxis.major_label_overrides = {at: f"{frames.strengths[at]:g}" for at in ticks}
     return made

@@ -78,8 +78,9 @@ def path(
 
     Parameters
     ----------
-    table : sequence of rows, or dict of label to such a sequence
-        Each row with the attributes ``strength``, ``seed`` and the measure; several tables give a line each.
+    table : Path or sequence of rows, or dict of label to such
+        A regularization path, or rows each with the attributes ``strength``, ``seed`` and the measure; several give a
+        line each.
     measure : str
         ``"objective"``, ``"relative_error"``, ``"alive"``, ``"sparsity_W"``, ``"sparsity_H"``, ``"robustness"``,
         ``"cosine"``, ``"cosine_off"``, ``"kmeans"``, ``"singular"`` or ``"passes"``.
@@ -101,7 +102,7 @@ def path(
     >>> axes = path({"L1": l1_rows, "L2": l2_rows}, "robustness")  # doctest: +SKIP
     """
     choice("scale", scale, SCALES)
-    curves = {label: summarize(rows, measure, confidence) for label, rows in _tables(table).items()}
+    curves = {label: summarize(rows, measure, confidence) for label, rows in tables_of(table).items()}
     curves = {label: curve for label, curve in curves.items() if len(curve.strengths)}
     if not curves:
         raise InputError(f"{measure} was not measured in any row of this path")
@@ -119,10 +120,16 @@ def path(
     return axes
 
 
-def _tables(table: Any) -> dict[str, Sequence[Any]]:
-    tables: dict[str, Sequence[Any]] = {
-        str(label): list(rows) for label, rows in (table if isinstance(table, dict) else {"path": table}).items()
-    }
+def tables_of(table: Any) -> dict[str, list[Any]]:
+    """Return the rows of each of the tables that are given, by label; of a :class:`dnmf.Path` its rows.
+
+    Raises
+    ------
+    InputError
+        There is no row.
+    """
+    given = table if isinstance(table, dict) else {"path": table}
+    tables = {str(label): list(getattr(rows, "rows", rows)) for label, rows in given.items()}
     if not any(tables.values()):
         raise InputError("this path has no rows: there is nothing to draw")
     return tables
@@ -156,7 +163,7 @@ def _mark_decades(axes: "Axes", positive: np.ndarray, *, zero: bool) -> None:
 
     width = axes.get_window_extent().width / axes.figure.dpi
     marks = marks_that_fit(positive.min(), positive.max(), int(width / INCHES_OF_MARK) - zero)
-    axes.xaxis.set_major_locator(FixedLocator(([0.0] if zero else []) + marks))
+    axes.xaxis.set_major_locator(FixedLocator(([0.0] if zero else []) + with_ends(marks, positive)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda mark, _: f"{mark:g}"))
 
@@ -176,6 +183,18 @@ def marks_that_fit(low: float, high: float, most: int) -> list[float]:
         if len(marks) <= most:
             break
     return marks
+
+
+def with_ends(marks: list[float], strengths: np.ndarray) -> list[float]:
+    """Return marks with the smallest and the largest strength where the nearest mark is a factor of 1.5 away.
+
+    Examples
+    --------
+    >>> with_ends([0.01, 0.1], np.array([0.009, 0.3, 0.9]))
+    [0.01, 0.1, 0.9]
+    """
+    ends = (float(strengths.min()), float(strengths.max()))
+    return marks + [end for end in ends if all(abs(math.log(end / mark)) > math.log(1.5) for mark in marks)]
 
 
 def _count_by_wholes(axes: "Axes") -> None:
@@ -204,7 +223,7 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
 
     Parameters
     ----------
-    table : sequence of rows, or dict of label to such a sequence
+    table : Path or sequence of rows, or dict of label to such
         As for :func:`path`.
     confidence : float
         Of the intervals.
@@ -218,7 +237,7 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     --------
     >>> path_overview(rows).savefig("path.pdf")  # doctest: +SKIP
     """
-    tables = _tables(table)
+    tables = tables_of(table)
     angle = "cosine_off" if _is_measured(tables, "cosine_off") else "cosine"
     measures = ("relative_error", "sparsity_H", "sparsity_W", angle, "robustness", "alive")
     figure = new_figure(10.5, 6.2)
@@ -244,5 +263,5 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     return figure
 
 
-def _is_measured(tables: dict[str, Sequence[Any]], measure: str) -> bool:
+def _is_measured(tables: dict[str, list[Any]], measure: str) -> bool:
     return any(len(summarize(rows, measure).strengths) for rows in tables.values())

@@ -76,9 +76,7 @@ def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
     try:
         return with_retries(lambda: opener(path), f"{path}: opening")
     except ImportError as error:
-        raise InputError(
-            f"{path}: {error}; install the readers with: pip install 'dnmf[anndata]' or, for URLs, 'dnmf[cloud]'"
-        ) from error
+        raise InputError(f"{path}: {error}; reading it needs: pip install {error.name or 's3fs obstore'}") from error
     except Exception as error:
         raise InputError(f"{path}: not a readable {what} ({type(error).__name__}: {error})") from error
 

@@ -65,6 +65,29 @@ def test_fit_bounds_and_frees_factors(tmp_path, data):
 
 
 @pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--smooth", "0.1"], ["--smooth=0.1", "give --graph too"]),
+        (["--fixed-h", "small.npy"], ["--fixed-h: has shape (2, 3)"]),
+        (["--fixed-h", "small.npy", "--fixed-w", "small.npy"], ["--fixed-w and --fixed-h", "--target 1"]),
+        (["--upper", "1"], ["--penalty-scale objective"]),
+        (["--l1", "1.5"], ["--l1", "--penalty-scale objective"]),
+    ],
+)
+def test_what_is_wrong_is_said_in_options(tmp_path, data, options, words, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("small.npy", np.ones((2, 3)))
+    assert_one_clear_line(call("fit", data, "--rank", 3, "--store", "s.dnmf", *options), *words)
+
+
+def test_a_warning_of_a_penalty_is_in_options_too(tmp_path, data):
+    result = call("fit", data, "--rank", 3, "--store", tmp_path / "s.dnmf", "--penalty-scale", "objective", "--l1",
+                  "0.1,0", "--max-passes", 2)  # fmt: skip
+    assert result.exit_code == 0
+    assert "--penalty-scale relative" in result.stderr
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [("a.npy", "no array", "cannot be read"), ("a.txt", "1 2", "not one of"), ("gone.npy", None, "cannot be read")],
 )

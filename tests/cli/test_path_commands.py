@@ -149,9 +149,16 @@ def test_options_that_cannot_be_used_are_refused(tmp_path, data, option, value, 
     assert word in result.stderr
 
 
+def test_a_path_is_drawn_as_a_path_without_being_told(finished_path, tmp_path):
+    for number, kind in enumerate(([], ["--kind", "path"])):
+        assert call("plot", finished_path, *kind, "--out", tmp_path / f"{number}.svg").exit_code == 0
+    assert (tmp_path / "0.svg").read_bytes() == (tmp_path / "1.svg").read_bytes()
+
+
 def test_a_store_of_a_path_is_not_taken_for_a_run(finished_path, data, tmp_path):
     assert_one_clear_line(call("fit", data, "--rank", 3, "--store", finished_path), "path", "another store")
-    assert_one_clear_line(call("plot", finished_path, "--out", tmp_path / "a.png"), "path", "inside it")
+    plot = ("plot", finished_path, "--kind", "heatmap", "--out", tmp_path / "a.png")
+    assert_one_clear_line(call(*plot), "path", "inside it")
     assert_one_clear_line(call("path", data, "--store", finished_path, *GRID), "holds a path already", "dnmf resume")
 
 

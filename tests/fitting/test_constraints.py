@@ -410,8 +410,9 @@ def test_what_does_not_go_together_is_refused(planted, penalty, constraints, mes
         ({"fixed_H": GIVEN_H, "fixed_W": GIVEN_W}, "one of the two"), ({"fixed_H": 0 * GIVEN_H}, "zero everywhere"),
         ({"fixed_H": GIVEN_H, "upper": 1.0}, "cut what is given"), ({"target_H": -GIVEN_H}, "negative"),
         ({"graph": np.ones((2, 3))}, "one row and column"), ({"target_H": np.array([[1.0, np.nan]])}, "row of NaN"),
+        ({"target_H": np.full((2, 3), np.nan)}, "every row is NaN"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )  # fmt: skip
 def test_constraints_that_make_no_sense_are_refused(wrong, message):
     with pytest.raises(InputError, match=message):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from example_pictures import example_model, history
 
+import dnmf
 from dnmf.errors import InputError
 from dnmf.plots import convergence
 
@@ -31,6 +32,14 @@ def test_it_can_be_drawn_against_passes_and_seconds(against, x):
     axes = convergence(example_model(), against=against, value="relative_error")
     assert line_labelled(axes, "model").get_xdata().tolist() == x
     assert "lower is better" in axes.get_ylabel()
+
+
+def test_the_change_of_H_is_for_fits_under_a_rule(planted):
+    rule, plain = (dnmf.fit(planted, 3, penalty=dnmf.Penalty(l1=l1), max_passes=5) for l1 in (0.1, 0.0))
+    changes = [record.change for record in rule.history[:-1]]
+    assert line_labelled(convergence(rule, value="change"), "model").get_ydata()[:-1].tolist() == changes
+    with pytest.raises(InputError, match="change was not measured"):
+        convergence(plain, value="change")
 
 
 def test_passes_that_were_taken_back_are_crosses_off_the_line():

@@ -30,6 +30,18 @@ def test_it_says_what_was_factorized_how_it_went_and_what_was_found(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_fit_under_a_rule_has_no_gradient_and_a_free_factor_is_not_called_non_negative(tmp_path, planted):
+    rule = dnmf.fit(planted, 3, penalty=dnmf.Penalty(l1=0.1), max_passes=5)
+    text = parse(report(rule, tmp_path / "rule.html").read_text()).text
+    assert "Change of H" in text
+    assert "radient" not in text
+    assert "Non-negative" in text
+    free = dnmf.fit(planted - 0.2, 3, constraints=dnmf.Constraints(free="W"), max_passes=3)
+    text = parse(report(free, tmp_path / "free.html").read_text()).text
+    assert "Factorization with W of any sign" in text
+    assert "Projected gradient" in text
+
+
 def test_it_names_the_strongest_columns_of_each_component(tmp_path):
     model = example_model()
     text = parse(report(model, tmp_path / "run.html", top=3).read_text()).text

@@ -7,6 +7,7 @@ import pytest
 from example_pictures import NAN, Row, example_path
 from scipy import stats
 
+import dnmf
 from dnmf.errors import InputError
 from dnmf.plots import path, path_overview
 from dnmf.plots.strengths import summarize
@@ -33,6 +34,19 @@ def test_the_line_is_the_mean_and_several_seeds_have_a_band():
     assert np.allclose(axes.lines[0].get_ydata(), [0.21, 0.215, 0.26, 0.71])
     assert len(axes.collections) == 1
     assert "mean of 3 seeds" in axes.get_title(loc="left")
+
+
+def test_a_path_is_drawn_as_its_rows_are(planted):
+    found = dnmf.path(planted, 2, dnmf.Penalty(l1=1.0), [0, 0.3], seeds=2, measures="cheap", max_passes=3)
+    for given in (found, {"a": found, "b": found.rows}):
+        assert np.array_equal(path(given).lines[-1].get_ydata(), path(found.rows).lines[0].get_ydata())
+    assert len(path_overview(found).axes) == 6
+
+
+def test_the_largest_strength_has_a_mark():
+    rows = [Row(strength, sparsity_H=0.1) for strength in (0, 0.01, 0.07, 0.8)]
+    axes = path(rows)
+    assert axes.get_xticks()[[0, -1]].tolist() == [0, 0.8]
 
 
 def test_a_single_seed_is_a_line_without_a_band():
