@@ -186,15 +186,22 @@ def marks_that_fit(low: float, high: float, most: int) -> list[float]:
 
 
 def with_ends(marks: list[float], strengths: np.ndarray) -> list[float]:
-    """Return marks with the smallest and the largest strength where the nearest mark is a factor of 1.5 away.
+    """Return marks with the smallest and the largest strength, where the nearest mark is a factor of 1.5 away.
+
+    Such an end takes the place of marks nearer than a factor of 2.5: their numbers would touch.
 
     Examples
     --------
-    >>> with_ends([0.01, 0.1], np.array([0.009, 0.3, 0.9]))
+    >>> with_ends([0.01, 0.1, 0.5], np.array([0.009, 0.3, 0.9]))
     [0.01, 0.1, 0.9]
     """
     ends = (float(strengths.min()), float(strengths.max()))
-    return marks + [end for end in ends if all(abs(math.log(end / mark)) > math.log(1.5) for mark in marks)]
+    added = [end for end in ends if all(_factor(end, mark) > 1.5 for mark in marks)]
+    return [mark for mark in marks if all(_factor(end, mark) > 2.5 for end in added)] + added
+
+
+def _factor(a: float, b: float) -> float:
+    return max(a / b, b / a)
 
 
 def _count_by_wholes(axes: "Axes") -> None:
