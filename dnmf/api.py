@@ -13,7 +13,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, refuse_path
-from dnmf.run import Run, existing, refuse_changed, stored_address
+from dnmf.run import Run, existing, reopened
 from dnmf.sources import open_source
 from dnmf.workplace import Resources, Workplace
 
@@ -172,9 +172,7 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
             return Model.restore(generation, store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(max_passes, tol)
-        address = stored_address(record, store, "dnmf.resume") if source is None else source
-        opened = open_source(address, missing_chunks=record.missing_chunks)
-        changed = refuse_changed(record, opened, force)
+        opened, changed = reopened(record, store, source, "dnmf.resume", force=force)
         resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
         place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
         run = Run(place, options)

@@ -19,7 +19,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.record import RunRecord, differences, refuse_path, versions
-from dnmf.sources import Source
+from dnmf.sources import Source, open_source
 from dnmf.workplace import Workplace
 
 log = logging.getLogger("dnmf")
@@ -146,7 +146,7 @@ def commit_model(store: checkpoint.Store, number: int, model: Model, before: Sta
     return Model.restore(checkpoint.read_latest(store.path), store.path)
 
 
-def refuse_changed(record: RunRecord, source: Source, force: bool) -> bool:
+def _refuse_changed(record: RunRecord, source: Source, force: bool) -> bool:
     """Return whether `source` has changed since the run began, which only `force` allows; its shape never may.
 
     Raises
@@ -166,14 +166,33 @@ def refuse_changed(record: RunRecord, source: Source, force: bool) -> bool:
     return bool(found)
 
 
-def stored_address(record: RunRecord, store: Path, function: str) -> str:
-    """Return where the data of a run was.
+def reopened(record: RunRecord, store: Path, given: Any, function: str, *, force: bool) -> tuple[Source, bool]:
+    """Return the data of a run to go on with, and whether it has changed, which only `force` allows.
+
+    Parameters
+    ----------
+    record : RunRecord
+        Of the run.
+    store : pathlib.Path
+        Where the run is.
+    given : optional
+        The data, where the caller gives it again.
+    function : str
+        Whom to give it to, for the message.
+    force : bool
+        Go on although it has.
 
     Raises
     ------
     CheckpointError
-        It was an object, not a path, and must be given again to `function`.
+        The data was an object, not a path, and was not given again; or it has changed.
     """
+    address = _stored_address(record, store, function) if given is None else given
+    source = open_source(address, missing_chunks=record.missing_chunks)
+    return source, _refuse_changed(record, source, force)
+
+
+def _stored_address(record: RunRecord, store: Path, function: str) -> str:
     if record.fingerprint.get("kind") == "dask" or "crc32c" in record.fingerprint:
         raise CheckpointError(
             f"{store}: the data was not read from a path ({record.address}); give it again: "

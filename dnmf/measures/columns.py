@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.model import W_CHUNK_ROWS, Model
 from dnmf.passes.blas import one_blas_thread
 from dnmf.sources.memory import is_sparse
 
-SIDES = ("W", "H")
 BOTH = "both"
 
 

@@ -16,7 +16,7 @@ from dnmf.paths.rows import directions, measured_rows
 from dnmf.paths.waves import PathRun
 from dnmf.penalty import Penalty
 from dnmf.record import PATH, RunRecord
-from dnmf.run import existing, refuse_changed, stored_address
+from dnmf.run import existing, reopened
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace
 
@@ -158,9 +158,7 @@ def resume_path(
             return Path.restore(generation, store)
         options = PathOptions.from_json(generation.record["path"])
         record = RunRecord.from_json(generation.record["run"])
-        address = stored_address(record, store, "dnmf.resume_path") if source is None else source
-        opened = open_source(address, missing_chunks=record.missing_chunks)
-        changed = refuse_changed(record, opened, force)
+        opened, changed = reopened(record, store, source, "dnmf.resume_path", force=force)
         resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
         count = len(options.cells)
         with Workplace(opened, options.fit, resources, stored=True, cuts=record.plan, models=count) as place:

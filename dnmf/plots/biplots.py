@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.measures.components import compared
 from dnmf.model import Model
 from dnmf.plots.figures import FAINT, PALETTE, axes_or_new, shortened
 from dnmf.plots.labels import place_labels
-from dnmf.plots.sides import Side, by_weight, cosines, matches, take_side
+from dnmf.plots.sides import Side, by_weight, matches, take_side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +66,7 @@ def biplot(
     of = "" if reference is None else " of the reference"
     axes.set_xlabel(f"component {first} (share of each {mine.what})")
     axes.set_ylabel(f"component {second}{of}")
-    cosine = float(cosines(x[None], y[None])[0, 0])
+    cosine = float(compared(x[None], y[None], "H")[0, 0])
     sample = f", {len(x):,} of {mine.total:,} rows" if mine.sampled else ""
     axes.set_title(f"cosine {cosine:.3f}{sample}", fontsize=10)
     _name_extremes(axes, mine, x, y, top)

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.constraints import SIDES
 from dnmf.errors import InputError
+from dnmf.measures.components import compared
 from dnmf.model import Model
 from dnmf.plots.figures import choice
 
 MOST_ENTRIES = 5_000_000
 SAMPLE_ROWS = 20_000
 SAMPLE_RUNS = 20
-SIDES = ("W", "H")
 
 
 @dataclass(frozen=True)
@@ -148,22 +149,11 @@ def thinned(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(-least_of > most_of, least_of, most_of), edges
 
 
-def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the cosine of every row of `a` with every row of `b`; that of a zero row is 0."""
-    return _unit_rows(a) @ _unit_rows(b).T
-
-
-def _unit_rows(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float64)
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return values / np.where(lengths > 0, lengths, 1.0)
-
-
 def matches(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return for every row of `values` the row of `reference` it goes with, or -1: the matching of largest cosines."""
     from scipy.optimize import linear_sum_assignment
 
-    mine, theirs = linear_sum_assignment(-cosines(values, reference))
+    mine, theirs = linear_sum_assignment(-compared(values, reference, "H"))
     found = np.full(len(values), -1)
     found[mine] = theirs
     return found

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from doomed import PROLOGUE
 
 import dnmf
 
@@ -13,25 +14,9 @@ STRENGTHS = (0.0, 0.1, 0.4)
 PATH = {"rank": 4, "penalty": dnmf.Penalty(l1=1.0), "strengths": STRENGTHS, "seeds": 2, "init": "random", "tol": 0.0,
         "max_passes": 5, "measures": "cheap"}  # fmt: skip
 
-DRIVER = """
-import os, signal, sys, threading, time
-from pathlib import Path
-import dnmf, dnmf.plan
-from dnmf.sources.stored import StoredArray
-
-dnmf.plan.LEAST_GROUP_BYTES, dnmf.plan.MOST_PANEL_BYTES = 2**18, 2**16
-source, store, scheduler, moment = sys.argv[1:]
-read = StoredArray.read
-
-def slow(self, start, stop):
-    time.sleep(0.005)
-    return read(self, start, stop)
-
-StoredArray.read = slow
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
+DRIVER = (
+    PROLOGUE
+    + """
 def die_while_W_is_written():
     while sum(1 for _ in Path(store).glob("strength-0.4-seed-1.dnmf/raw-*.zarr/c/*/0")) < 5:
         time.sleep(0.002)
@@ -56,6 +41,7 @@ def listen(event):
 dnmf.path(source, 4, dnmf.Penalty(l1=1.0), (0.0, 0.1, 0.4), seeds=2, init="random", tol=0.0, max_passes=5,
           measures="cheap", keep="stream", store=store, client=scheduler or None, callbacks=(listen,))
 """
+)
 
 pytestmark = pytest.mark.usefixtures("many_groups")
 

@@ -7,31 +7,16 @@ import sys
 
 import pytest
 from distributed import Client, LocalCluster
+from doomed import PROLOGUE
 
 import dnmf
 from dnmf.fitting.events import PassDone
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 
-DRIVER = """
-import os, signal, sys, threading, time
-from pathlib import Path
-import dnmf, dnmf.plan
-from dnmf.sources.stored import StoredArray
-
-dnmf.plan.LEAST_GROUP_BYTES, dnmf.plan.MOST_PANEL_BYTES = 2**18, 2**16
-source, store, scheduler, moment = sys.argv[1:]
-read = StoredArray.read
-
-def slow(self, start, stop):
-    time.sleep(0.005)
-    return read(self, start, stop)
-
-StoredArray.read = slow
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
+DRIVER = (
+    PROLOGUE
+    + """
 def die_while_W_is_written():
     while sum(1 for _ in Path(store).glob("raw-*.zarr/c/*/0")) < 5:
         time.sleep(0.002)
@@ -47,6 +32,7 @@ def listen(event):
 dnmf.fit(source, rank=4, init="random", seed=3, tol=0.0, max_passes=5, store=store, client=scheduler or None,
          callbacks=(listen,))
 """
+)
 
 pytestmark = pytest.mark.usefixtures("many_groups")
 csr_too_when_there_is_time = pytest.mark.parametrize(
