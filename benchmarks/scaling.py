@@ -9,41 +9,19 @@ import pickle
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from statistics import median
 from typing import Any
 
-import numpy as np
-
-from benchmarks.scaling_model import Constants, levels, plan_of, rounds
-from benchmarks.simulated_cluster import Simulated, describe, measure, simulated_workers
+from benchmarks import scaling_constants, scaling_page
+from benchmarks.scaling_model import plan_of
+from benchmarks.scaling_page import HUNDRED_TB
+from benchmarks.simulated_cluster import describe, measure, simulated_workers
+from benchmarks.suite import environment
 
 ROWS = {"dense": 10 * 419, "sparse": 16_000}  # of the matrices that are measured: ten whole chunks, and 130 MB
 WARM_UP_VISITS = 100
 TO_FIT = ((16, 4, 200, 0.5), (32, 4, 400, 0.1), (128, 4, 1500, 0.1), (512, 2, 3000, 0.1), (1000, 1, 3000, 0.1))
 TO_CHECK = ((16, 8, 500, 0.5), (128, 8, 2500, 0.5), (1000, 4, 10_000, 0.5), (128, 8, 2500, 2.0))
 FEW = ((32, 8, 256, 1.0), (32, 8, 512, 1.0), (32, 8, 520, 1.0), (128, 8, 1024, 1.0))
-
-
-def fit_scheduler(passes: Sequence[Simulated]) -> dict[str, float]:
-    """Return what a task costs client and scheduler, from simulated passes with different numbers of workers."""
-    from scipy.optimize import nnls
-
-    per_task = [one.run_cpu_s / one.tasks for one in passes]
-    (run_s, run_s_per_worker), _ = nnls(np.array([[1.0, one.workers] for one in passes]), np.array(per_task))
-    return {
-        "start_s": median(one.start_cpu_s / one.tasks for one in passes),
-        "run_s": float(run_s),
-        "run_s_per_worker": float(run_s_per_worker),
-        "level_s": min(one.tail_s / levels(one.visits) for one in passes),  # the rest had a queue before it
-    }
-
-
-def predict(one: Simulated, constants: Constants) -> tuple[float, float]:
-    """Return the CPU seconds of client and scheduler, and the wall time, that the model has for a simulated pass."""
-    start = constants.start_s * one.tasks
-    run = (constants.run_s + constants.run_s_per_worker * one.workers) * one.tasks
-    sleeping = rounds(one.visits, one.slots) * one.sleep_s
-    return start + run, start + max(run, sleeping) + constants.level_s * levels(one.visits)
 
 
 def simulate(cases: Sequence[tuple[int, int, int, float]]) -> Iterator[dict[str, Any]]:
@@ -58,8 +36,6 @@ def simulate(cases: Sequence[tuple[int, int, int, float]]) -> Iterator[dict[str,
 
 def plan_cost() -> dict[str, float]:
     """Return what the plan of 100 TB takes, and how large it is in a graph."""
-    from benchmarks.scaling_page import HUNDRED_TB
-
     began = time.process_time()
     plan = plan_of(HUNDRED_TB, 20)
     return {"cpu_s": time.process_time() - began, "groups": len(plan.groups), "panels": plan.n_panels,
@@ -68,9 +44,6 @@ def plan_cost() -> dict[str, float]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure what is asked for, and write the results and the tables."""
-    from benchmarks import scaling_constants, scaling_page
-    from benchmarks.suite import environment
-
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--only", choices=("constants", "simulated", "tables"), help="the rest keeps its figures")
     chosen = parser.parse_args(arguments)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaling import predict
 from benchmarks.scaling_model import (
     AS_IT_IS,
     Changed,
@@ -17,6 +16,7 @@ from benchmarks.scaling_model import (
     bend,
     pass_cost,
 )
+from benchmarks.scheduler_model import fit_scheduler, predict
 from benchmarks.simulated_cluster import Simulated
 
 RESULTS = Path(__file__).with_name("scaling.json")
@@ -52,8 +52,6 @@ def read_results() -> Record:
 
 def constants_of(results: Record) -> Constants:
     """Return the constants of the model: what was measured of the data, and the fit to the simulated passes."""
-    from benchmarks.scaling import fit_scheduler
-
     passes = [Simulated(**one) for one in results["scheduler"]]
     return Constants.from_json({**results["constants"], **fit_scheduler(passes)})
 

@@ -360,7 +360,7 @@ def test_a_reader_overtaken_by_a_writer_reads_what_the_writer_moved_on_to(tmp_pa
         commit_all(root, 2, 3)  # generation 1 is pruned before the reader gets to it
         return read_generation(directory, checksum)
 
-    monkeypatch.setattr("dnmf.checkpoint.store.read_generation", overtaken_read)
+    monkeypatch.setattr("dnmf.checkpoint.newest.read_generation", overtaken_read)
     with warnings.catch_warnings():
         warnings.simplefilter("error", CheckpointWarning)
         assert read_latest(root).number == 3

@@ -115,7 +115,7 @@ def _passes(start_s, run_s, run_s_per_worker):
 
 
 def test_the_fit_finds_what_passes_were_made_of_and_predicts_them(constants):
-    from benchmarks.scaling import fit_scheduler, predict
+    from benchmarks.scheduler_model import fit_scheduler, predict
 
     made = list(_passes(1e-4, 3e-4, 2e-7))
     fitted = fit_scheduler(made)

@@ -11,7 +11,6 @@ Anything else in it (the final factor ``W-<uuid>.zarr``) is left alone. Nothing 
 """
 
 import contextlib
-import errno
 import os
 import re
 import uuid
@@ -19,31 +18,29 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from dnmf.checkpoint.files import Files, explained
 from dnmf.checkpoint.generations import (
     MANIFEST,
-    DamageError,
     Generation,
     WrittenArray,
     finished_names,
     generation_names,
     read_content,
-    read_generation,
     refuse_unwritable,
     remove_generation,
     seal,
-    unseal,
     write_generation,
 )
 from dnmf.checkpoint.locks import noted_holder, take_lock
+from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
-from dnmf.errors import CheckpointError, CorruptError
+from dnmf.errors import CheckpointError
 
-_CURRENT, _LOCK = "CURRENT", "LOCK"
+_LOCK = "LOCK"
 NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -103,7 +100,7 @@ class Store:
             _make_store_directory(self.path, self._files)
             self._lock = take_lock(self.path / _LOCK, self.path, self._files)
             try:
-                self._continue_from(_find_newest(self.path))
+                self._continue_from(find_newest(self.path))
             except BaseException:
                 self._lock.close()
                 raise
@@ -168,31 +165,31 @@ class Store:
     ) -> None:
         self.close()
 
-    def _continue_from(self, found: "_Found") -> None:
+    def _continue_from(self, found: "Found") -> None:
         self._newest = found.name
         self._number = found.generation.number if found.generation else -1
-        self._expected = {_name_in_current(self.path)}  # what CURRENT may name, or someone else wrote it
+        self._expected = {name_in_current(self.path)}  # what CURRENT may name, or someone else wrote it
         if found.name and self._expected == {None}:  # CURRENT is lost, or the first commit was cut short
             if found.damage:  # once CURRENT is mended, no reader would be told
-                warnings.warn(_damage_report(self.path, found), CheckpointWarning, stacklevel=3)
+                warnings.warn(damage_report(self.path, found), CheckpointWarning, stacklevel=3)
             self._point_at(found.name, crc32c_of(read_content(self.path / found.name / MANIFEST)))
 
     def _point_at(self, name: str, manifest_crc32c: int) -> None:
         # Written inside the generation: a writer that was taken for dead, and whose directory was pruned
         # since, cannot bring it back.
-        pointer = self.path / name / f"{_CURRENT}.tmp"
+        pointer = self.path / name / f"{CURRENT}.tmp"
         self._files.write(pointer, seal({"generation": name, "manifest_crc32c": manifest_crc32c}))
         # The generation's own name reaches the disk before anything points at it.
         self._files.sync_directory(self.path)
         pointed = self._refuse_other_writer()
         self._expected = {pointed, name}
-        self._files.replace(pointer, self.path / _CURRENT)
+        self._files.replace(pointer, self.path / CURRENT)
         self._files.sync_directory(self.path)
         self._expected = {name}
 
     def _refuse_other_writer(self) -> str | None:
         """Return what CURRENT names; CheckpointError when neither this writer nor the one before wrote it."""
-        pointed = _name_in_current(self.path)
+        pointed = name_in_current(self.path)
         if pointed is not None and pointed not in self._expected:
             raise CheckpointError(
                 f"{self.path} was changed by another writer, to {pointed}, though this process locked it: "
@@ -203,7 +200,7 @@ class Store:
     def _discard(self, directory: Path) -> None:
         with contextlib.suppress(OSError):
             # The failure may have come after CURRENT was replaced: what it names is never removed.
-            if _name_in_current(self.path) != directory.name:
+            if name_in_current(self.path) != directory.name:
                 remove_generation(directory, self._files)
 
     def _prune(self, kept: set[str | None]) -> None:
@@ -230,7 +227,7 @@ def exists(path: str | os.PathLike[str]) -> bool:
     with explained(f"{root} cannot be read"):
         if not (root.is_dir() and _is_store(root)):
             return False
-        return (root / _CURRENT).exists() or bool(finished_names(root))
+        return (root / CURRENT).exists() or bool(finished_names(root))
 
 
 def read_latest(path: str | os.PathLike[str]) -> Generation:
@@ -257,73 +254,12 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
             raise CheckpointError(f"there is no store at {root}: check the path")
         if not _is_store(root):
             raise CheckpointError(f"{root} is not a dnmf store: it has no generation and no lock of dnmf")
-        found = _find_newest(root)
+        found = find_newest(root)
     if found.generation is None:
         raise CheckpointError(f"nothing was committed to {root}: its run ended before its first checkpoint")
     if found.damage:
-        warnings.warn(_damage_report(root, found), CheckpointWarning, stacklevel=2)
+        warnings.warn(damage_report(root, found), CheckpointWarning, stacklevel=2)
     return found.generation
-
-
-class _Found(NamedTuple):
-    name: str | None
-    generation: Generation | None
-    damage: list[str]
-
-
-def _find_newest(root: Path) -> _Found:
-    """Return the newest whole generation and the damage met before it; CorruptError when none is whole."""
-    while True:
-        before = _current_content(root)
-        found = _search(root, before)
-        # Files that a writer pruned while they were read are no damage: read what it moved on to.
-        if not found.damage or before == _current_content(root):
-            break
-    if found.damage and found.generation is None:
-        raise CorruptError(
-            f"no generation of {root} is whole: {'; '.join(found.damage)}. "
-            f"Restore these files from a copy, or start again in another store"
-        )
-    return found
-
-
-def _search(root: Path, current: bytes | None) -> _Found:
-    damage: list[str] = []
-    names, checksums = finished_names(root), {}
-    try:
-        if current is not None:
-            pointer = unseal(root / _CURRENT, current)
-            checksums[pointer["generation"]] = pointer["manifest_crc32c"]
-        elif len(names) > 1:  # a single one is a first commit that was cut short
-            raise DamageError(root / _CURRENT, os.strerror(errno.ENOENT))
-    except DamageError as found:
-        damage.append(str(found))
-    for name in [*checksums, *(name for name in names if name not in checksums)]:
-        try:
-            return _Found(name, read_generation(root / name, checksums.get(name)), damage)
-        except DamageError as found:
-            damage.append(str(found))
-    return _Found(None, None, damage)
-
-
-def _damage_report(root: Path, found: _Found) -> str:
-    number = found.generation.number if found.generation else None
-    return f"{root} is damaged ({'; '.join(found.damage)}); generation {number} was read, the newest whole one"
-
-
-def _current_content(root: Path) -> bytes | None:
-    try:
-        return read_content(root / _CURRENT)
-    except DamageError:
-        return None
-
-
-def _name_in_current(root: Path) -> str | None:
-    content = _current_content(root)
-    try:
-        return None if content is None else unseal(root / _CURRENT, content)["generation"]
-    except DamageError:
-        return None  # the next writer mends it
 
 
 def _local_directory(path: str | os.PathLike[str]) -> Path:
