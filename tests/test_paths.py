@@ -371,6 +371,18 @@ def test_stopped_after_any_pass_and_resumed_the_bits_are_the_same(planted, tmp_p
         assert resumed.passes == whole.passes
 
 
+def test_a_path_whose_components_died_begins_again_with_the_strongest_also_after_a_stop(hawaiibirds, tmp_path):
+    penalty, options = Penalty(l1=1.0, scale="fraction"), {"warm": "chain", "init": "random", "measures": "cheap"}
+    whole = dnmf.path(hawaiibirds, 3, penalty, [0.9, 0.95, 1], **options)
+    assert [row.alive for row in whole.rows] == [1, 1, 0]
+    assert 0 in [record.alive for record in whole.model(0.9).history]
+    for number in range(1, 7):
+        store = tmp_path / f"{number}.dnmf"
+        with pytest.raises(Interrupted):
+            dnmf.path(hawaiibirds, 3, penalty, [0.9, 0.95, 1], store=store, callbacks=[stop_after(number)], **options)
+        assert_same_bits(dnmf.resume_path(store, source=hawaiibirds), whole)
+
+
 def test_a_start_that_was_given_is_still_known_after_a_stop(planted, tmp_path, monkeypatch):
     cap_crowd(monkeypatch, 1)
     H = np.random.default_rng(3).random((RANK, 80))

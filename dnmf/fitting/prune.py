@@ -1,4 +1,4 @@
-"""Which components are worse than nothing, and what happens to them."""
+"""Which components are worse than nothing and what happens to them, and what happens where none is left."""
 
 from dataclasses import replace
 
@@ -43,6 +43,23 @@ def worth(sums: ModelSums, H: np.ndarray, penalty: Penalty, guides: Guides = NO_
     t = balance(sizes)
     value = np.einsum("ij,ji->j", sums.P, wide) - overlaps.sum(axis=1) + 0.5 * np.diag(overlaps)
     return np.where(np.diag(overlaps) > 0, value - sizes.scaled(t, 1 / t).of_component, np.inf)
+
+
+def begin_again(state: State) -> State:
+    """Return the state that goes on with the strongest component alone, where all have died though that one would live.
+
+    Components that share what one could explain may die of a penalty that this one survives: each stays where it is.
+
+    Parameters
+    ----------
+    state : State
+        After a pass.
+    """
+    if state.strongest is None or state.history[-1].alive or state.spare is not None:
+        return state
+    H = np.zeros_like(state.H)
+    H[0] = state.strongest[0]
+    return replace(state, H=H, plain=H, best=H, extrapolated=False, least_worth=float("inf"), strongest=None)
 
 
 def consider_pruning(state: State, options: FitOptions) -> State:

@@ -69,7 +69,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
         sums, H = sums.scaled(of_W), (H * of_H[:, None]).astype(H.dtype)
     H = update_H(sums, H, penalty, limits=limits, guides=guides, scaled=penalty.scale != "absolute")
     known = Begun(H, bytes_read, statistics.squares)
-    return known if begun is None else known._replace(peak=begun.peak, units=begun.units)
+    return known if begun is None else known._replace(peak=begun.peak, units=begun.units, strongest=begun.strongest)
 
 
 def start_at_random(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
@@ -136,6 +136,11 @@ def in_units(options: FitOptions, units: tuple[float, float]) -> FitOptions:
     return replace(options, penalty=options.penalty.times(units))
 
 
+def last_resort(options: FitOptions, h: np.ndarray) -> np.ndarray | None:
+    """Return the component that a penalty kills last, where the fractions of `options` let it live."""
+    return h if max(*options.penalty.l1, *options.penalty.l2) < 1 else None
+
+
 def needs_sample(options: FitOptions) -> bool:
     """Whether a start has to know something of the data for the sake of the penalty, or of bounds."""
     penalty = options.penalty
@@ -163,8 +168,9 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, gu
     """
     begun = Begun(H)
     if options.penalty.scale == "fraction" and options.penalty.active:
-        units, bytes_read, squares = strongest(rows, engine, options)
-        begun, options = Begun(H, bytes_read, squares, units=units), in_units(options, units)
+        found = strongest(rows, engine, options)
+        begun = Begun(H, found.bytes_read, found.squares, units=found.units, strongest=last_resort(options, found.h))
+        options = in_units(options, found.units)
     penalty, limits = options.penalty, options.limits
     if not (balances(penalty) or penalty.needs_peak or limits.bounded):
         return begun

@@ -17,6 +17,7 @@ class Begun(NamedTuple):
     squares: float = -1.0
     peak: float = 0.0
     units: tuple[float, float] = (1.0, 1.0)
+    strongest: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class State:
         That of `spare`.
     units : (float, float)
         What strengths of L1 and of L2 given as fractions are fractions of.
+    strongest : ndarray (1, n), optional
+        The one component that would live where all others have died: the fit then begins again with it, once.
     passes, bytes_read : int
         So far.
     reason : str
@@ -75,6 +78,7 @@ class State:
     spare: np.ndarray | None = None
     spare_objective: float = float("inf")
     units: tuple[float, float] = (1.0, 1.0)
+    strongest: np.ndarray | None = None
     passes: int = 0
     bytes_read: int = 0
     reason: str = ""
@@ -122,8 +126,9 @@ class State:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, but for the guides, which are the same in every pass."""
-        spare = {} if self.spare is None else {"spare": self.spare}
-        return {"H": self.H, "plain": self.plain, "best": self.best, **spare}
+        sometimes = {"spare": self.spare, "strongest": self.strongest}
+        there = {name: values for name, values in sometimes.items() if values is not None}
+        return {"H": self.H, "plain": self.plain, "best": self.best, **there}
 
     @classmethod
     def restore(cls, scalars: dict[str, Any], arrays: dict[str, np.ndarray]) -> "State":
@@ -132,7 +137,7 @@ class State:
         values["units"] = tuple(values["units"])
         values["history"] = tuple(PassRecord.from_json(record) for record in values["history"])
         return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], spare=arrays.get("spare"),
-                   guides=Guides.restore(arrays), **values)  # fmt: skip
+                   strongest=arrays.get("strongest"), guides=Guides.restore(arrays), **values)  # fmt: skip
 
 
 def _finite(value: float) -> float | None:

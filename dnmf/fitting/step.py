@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.balance import balance, balances, sizes_of
 from dnmf.fitting.events import PassRecord
-from dnmf.fitting.prune import consider_pruning, prunes, worth
+from dnmf.fitting.prune import begin_again, consider_pruning, prunes, worth
 from dnmf.fitting.state import Begun, State
 from dnmf.fitting.update import Measured, measure, normalize_rows, update_H, without_dead
 from dnmf.options import FitOptions
@@ -40,7 +40,7 @@ class Clock:
 
 def first_state(begun: Begun, options: FitOptions, guides: Guides = NO_GUIDES) -> State:
     """Return the state before the first pass."""
-    H, bytes_read, squares, peak, units = begun
+    H, bytes_read, squares, peak, units, strongest = begun
     reason = "max_passes" if options.max_passes == 1 else ""
     return State(
         H,
@@ -51,6 +51,7 @@ def first_state(begun: Begun, options: FitOptions, guides: Guides = NO_GUIDES) -
         squares=squares,
         peak=peak,
         units=units,
+        strongest=strongest,
         bytes_read=bytes_read,
         reason=reason,
         guides=guides,
@@ -95,7 +96,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     peak = float(sums.peaks.max(initial=0))
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=peak)
     judged = _judged(moved, worth(sums, state.factor, options.penalty, guides)) if prunes(options) else moved
-    return consider_pruning(_with_end(_extrapolate(judged, plain, options), options), options)
+    return consider_pruning(_with_end(begin_again(_extrapolate(judged, plain, options)), options), options)
 
 
 def _judged(state: State, value: np.ndarray) -> State:
@@ -217,6 +218,8 @@ def _with_end(state: State, options: FitOptions) -> State:
     record, reason = state.history[-1], ""
     if state.passes + 1 >= options.max_passes:
         reason = "max_passes"
+    elif not record.alive and state.H.any():
+        pass  # it begins again
     elif options.penalty.is_rule:
         if record.change <= options.tol:
             reason = "tol: H hardly changes" if options.tol > 0 else "H no longer changes"

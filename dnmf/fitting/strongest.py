@@ -35,11 +35,24 @@ class Threshold(NamedTuple):
 
 
 class Strongest(NamedTuple):
-    """The strengths (of L1, of L2) that leave nothing, the bytes that were read to find them, and ``‖A‖²``."""
+    """What leaves nothing.
+
+    Attributes
+    ----------
+    units : (float, float)
+        The strengths of L1 and of L2.
+    bytes_read : int
+        To find them.
+    squares : float
+        ``‖A‖²``.
+    h : ndarray (1, n)
+        Of the pair of vectors that dies last (of L1 where there are two), on the scale at which it does.
+    """
 
     units: tuple[float, float]
     bytes_read: int
     squares: float
+    h: np.ndarray
 
 
 def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
@@ -75,7 +88,8 @@ def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
     for pair in pairs:
         for i, strengths in enumerate((pair.shape.l1, pair.shape.l2)):
             units[i] = pair.strength if any(strengths) else units[i]
-    return Strongest((units[0], units[1]), sum(each.bytes_read for each in statistics), statistics[-1].squares)
+    bytes_read = sum(each.bytes_read for each in statistics)
+    return Strongest((units[0], units[1]), bytes_read, statistics[-1].squares, pairs[0].h)
 
 
 class Pair:

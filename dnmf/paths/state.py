@@ -34,6 +34,8 @@ class PathState:
         ``‖A‖²``; negative until it is known.
     units : (float, float) or None
         What strengths given as fractions are fractions of, once they are known.
+    strongest : ndarray (1, n), optional
+        The component that lives longest; see :attr:`dnmf.fitting.state.State.strongest`.
     passes, bytes_read : int
         Of the whole path so far: a pass that serves many models counts once.
     """
@@ -44,6 +46,7 @@ class PathState:
     starts: Mapping[int, np.ndarray] = field(default_factory=dict)
     squares: float = -1.0
     units: tuple[float, float] | None = None
+    strongest: np.ndarray | None = None
     passes: int = 0
     bytes_read: int = 0
 
@@ -66,7 +69,12 @@ class PathState:
     def scalars(self) -> dict[str, Any]:
         """Everything but the arrays, as JSON values."""
         wave = [
-            {**cell._asdict(), "state": fit.state.scalars(), "spare": fit.state.spare is not None}
+            {
+                **cell._asdict(),
+                "state": fit.state.scalars(),
+                "spare": fit.state.spare is not None,
+                "strongest": fit.state.strongest is not None,
+            }
             for cell, fit in zip(self.cells, self.fits, strict=True)
         ]
         return {
@@ -85,7 +93,8 @@ class PathState:
         found = {name: [arrays[name] for arrays in held] for name in KEPT_ARRAYS}
         found["spare"] = [arrays["spare"] for arrays in held if "spare" in arrays]
         found["starts"] = list(self.starts.values())
-        return {name: np.stack(arrays) for name, arrays in found.items() if arrays}
+        strongest = {} if self.strongest is None else {"strongest": self.strongest}
+        return strongest | {name: np.stack(arrays) for name, arrays in found.items() if arrays}
 
     @classmethod
     def restore(
@@ -98,11 +107,14 @@ class PathState:
             own = {name: arrays[name][number] for name in KEPT_ARRAYS}
             if entry["spare"]:
                 own["spare"] = next(spares)
+            if entry["strongest"]:
+                own["strongest"] = arrays["strongest"]
             state = replace(State.restore(entry["state"], own), guides=guides)
             cells.append(Cell(entry["strength"], entry["seed"]))
             fits.append(Fit(state, in_units(options_of(cells[-1]), state.units)))
         return cls(
             tuple(cells), tuple(fits), tuple(Cell(**entry) for entry in scalars["done"]),
             dict(zip(scalars["starts"], arrays.get("starts", ()), strict=True)), scalars["squares"],
-            None if scalars["units"] is None else tuple(scalars["units"]), scalars["passes"], scalars["bytes_read"],
+            None if scalars["units"] is None else tuple(scalars["units"]), arrays.get("strongest"),
+            scalars["passes"], scalars["bytes_read"],
         )  # fmt: skip

@@ -15,7 +15,7 @@ from dnmf.fitting.choose import start_of
 from dnmf.fitting.events import PathPassDone, Started, emit
 from dnmf.fitting.finish import Ended, finish
 from dnmf.fitting.loop import Fit, run_until_last
-from dnmf.fitting.start import FewRows, few_rows, in_units, needs_sample, start_from_H
+from dnmf.fitting.start import FewRows, few_rows, in_units, last_resort, needs_sample, start_from_H
 from dnmf.fitting.state import Begun
 from dnmf.fitting.strongest import strongest
 from dnmf.fitting.update import normalize_rows
@@ -152,8 +152,11 @@ class PathRun:
             return
         engine, options = self.place.engine, self.place.seen_inside(self.options.fit)
         rows = self._rows_for(options)
-        units, bytes_read, squares = strongest(rows.engine, engine, options)
-        self.state = replace(self.state, units=units, squares=squares, bytes_read=self.state.bytes_read + bytes_read)
+        found = strongest(rows.engine, engine, options)
+        self.state = replace(
+            self.state, units=found.units, strongest=found.h, squares=found.squares,
+            bytes_read=self.state.bytes_read + found.bytes_read,
+        )  # fmt: skip
 
     def _rows_for(self, options: FitOptions) -> FewRows:
         """The few rows that the scale of a start is found on: read once for all strengths of a seed."""
@@ -163,8 +166,9 @@ class PathRun:
         return self._few_rows[options.seed]
 
     def _begin(self, cell: Cell) -> Fit:
-        engine, units = self.place.engine, self.state.units or UNKNOWN_UNITS
-        options = in_units(self._inside(cell), units)
+        engine, units, asked = self.place.engine, self.state.units or UNKNOWN_UNITS, self._inside(cell)
+        options, resort = in_units(asked, units), self.state.strongest
+        resort = None if resort is None else last_resort(asked, resort)
         H = self.state.starts.get(cell.seed)
         if H is None:
             start = self.place.checked_start(None, self.given, self.options.fit)
@@ -173,7 +177,7 @@ class PathRun:
         else:
             rows = self._rows_for(options) if needs_sample(options) else None
             begun = start_from_H(engine, H, options, self.guides, rows)
-        return fit_from(self._with_what_is_known(begun)._replace(units=units), options, self.guides)
+        return fit_from(self._with_what_is_known(begun)._replace(units=units, strongest=resort), options, self.guides)
 
     def _with_what_is_known(self, begun: Begun) -> Begun:
         return begun if self.state.squares < 0 else begun._replace(squares=self.state.squares)

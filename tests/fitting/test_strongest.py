@@ -84,6 +84,31 @@ def test_a_resumed_fit_goes_on_with_the_unit_it_began_with(planted, tmp_path):
     assert again.options.penalty.scale == "fraction"
 
 
+def test_where_all_components_died_the_one_that_would_live_begins_again(hawaiibirds):
+    """A start at random shares out what one component could explain: each dies of what that one survives."""
+    options = {"dtype": "float64", "init": "random", "tol": 1e-7, "max_passes": 300}
+    for fraction, lives in ((0.9, True), (1.0, False)):
+        model = dnmf.fit(hawaiibirds, 3, penalty=Penalty(l1=fraction, scale="fraction"), **options)
+        alive = [record.alive for record in model.history]
+        assert 0 in alive
+        assert (alive[-1] > 0) == lives
+        nothing = 0.5 * (hawaiibirds.data**2).sum()
+        assert (model.history[-1].objective < nothing * (1 - 1e-3)) == lives
+        kept = [record.objective for record in model.history if record.accepted and not record.trial]
+        assert kept == sorted(kept, reverse=True)
+
+
+def test_stopped_around_a_second_beginning_a_fit_and_a_path_have_the_same_bits(hawaiibirds, tmp_path):
+    penalty, options = Penalty(l1=0.9, scale="fraction"), {"init": "random", "dtype": "float64", "tol": 1e-7}
+    whole = dnmf.fit(hawaiibirds, 3, penalty=penalty, max_passes=300, store=tmp_path / "whole.dnmf", **options)
+    again = 1 + [record.alive for record in whole.history].index(0)
+    for stop in range(max(2, again - 1), again + 3):
+        dnmf.fit(hawaiibirds, 3, penalty=penalty, max_passes=stop, store=tmp_path / f"{stop}.dnmf", **options)
+        resumed = dnmf.resume(tmp_path / f"{stop}.dnmf", source=hawaiibirds, max_passes=300)
+        assert resumed.H.tobytes() == whole.H.tobytes()
+        assert [r.objective for r in resumed.history] == [r.objective for r in whole.history]
+
+
 @pytest.mark.parametrize("lame", [{"l1": (0.1, 0)}, {"l1": 0.1, "l2": (0.1, 0)}, {"l1": (0.1, 0), "l2": (0.1, 0)}])
 def test_a_fraction_of_a_penalty_that_has_no_unit_is_refused(lame):
     with pytest.raises(InputError, match="a fraction needs"):
