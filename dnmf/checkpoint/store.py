@@ -41,7 +41,7 @@ from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 
 _LOCK = "LOCK"
-NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
+_NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -107,7 +107,7 @@ class Store:
 
     def commit(
         self, number: int, record: dict[str, Any], arrays: Mapping[str, np.ndarray],
-        lasting: Mapping[str, np.ndarray] = NOTHING,
+        lasting: Mapping[str, np.ndarray] = _NOTHING,
     ) -> None:  # fmt: skip
         """Make a generation the newest one; on return it is on disk and outlives a power failure.
 
