@@ -297,11 +297,6 @@ def checked_constraints(constraints: Any) -> Constraints:
     return constraints or Constraints()
 
 
-def without_given_W(limits: Limits) -> Limits:
-    """The same limits without given columns of W, for sums in which they are on the scale of all others."""
-    return replace(limits, held=(0, limits.held[1]))
-
-
 def without_bounds(limits: Limits) -> Limits:
     """The same limits without upper bounds, for factors on another scale than the one they are meant on."""
     return replace(limits, upper=(math.inf, math.inf))

@@ -5,6 +5,7 @@
 "Efficient algorithms for regularized nonnegative scale-invariant low-rank approximation models").
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from dnmf.penalty import Penalty
 MOST_TURNS = 100
 SWEEPS, CLOSE = 20, 1e-9  # over components that share rows or columns
 ROUNDING = 1e-15
+GONE = 1e-20  # of the sum of H, a row is nothing
 
 
 class Sizes(NamedTuple):
@@ -129,17 +131,44 @@ def _root(W1: np.ndarray, W2: np.ndarray, H1: np.ndarray, H2: np.ndarray) -> np.
     return u
 
 
-def scale_of_given(
-    penalty: Penalty, sums: ModelSums, H: np.ndarray, limits: Limits, guides: Guides = NO_GUIDES
-) -> np.ndarray | None:
-    """Return the scale (k,) at which a penalty sees columns of W that are given; None where it sees W as it is.
+class OnScale(NamedTuple):
+    """What a penalty sees where columns of W are given.
 
-    A pass takes them as they are, and H carries their scale. What their components add to the penalty is what they add
-    at its best scale, as for any other: with ``W diag(t)`` and ``diag(1/t) H``.
+    Attributes
+    ----------
+    t : ndarray (k,)
+        The columns of W are multiplied by it and the rows of H divided; zero for a given one that H has nothing of.
+    over_t : ndarray (k,)
+        Its inverse, where there is one, and zero.
+    sums : ModelSums
+        Of the W on this scale.
+    H : ndarray (k, n)
+        On this scale.
+    limits : Limits
+        Without the given columns, which are as all others now.
     """
-    if not limits.held[0] or not balances(penalty):
-        return None
-    return balance(sizes_of(penalty, sums, H, guides), limits.held[0])
+
+    t: np.ndarray
+    over_t: np.ndarray
+    sums: ModelSums
+    H: np.ndarray
+    limits: Limits
+
+
+def on_scale(penalty: Penalty, sums: ModelSums, H: np.ndarray, limits: Limits, guides: Guides = NO_GUIDES) -> OnScale:
+    """Return both factors with given columns of W on the scale at which their components are penalized least.
+
+    A pass takes these columns as they are, and H carries their scale. What a component adds to a penalty of both
+    factors goes to zero with its H: one that has come there costs nothing and stays.
+    """
+    t, held = np.ones(len(H)), limits.held[0]
+    if held and balances(penalty) and penalty.acts_on("W") and penalty.acts_on("H"):
+        t = balance(sizes_of(penalty, sums, H, guides), held)
+        sizes = np.abs(H).sum(axis=1, dtype=np.float64)
+        t[:held][sizes[:held] <= GONE * sizes.sum()] = 0.0
+    over_t = np.divide(1.0, t, out=np.zeros(len(t)), where=t > 0)
+    there = replace(limits, held=(0, limits.held[1]))
+    return OnScale(t, over_t, sums.scaled(t), (H * over_t[:, None]).astype(H.dtype), there)
 
 
 def common_scale(cross: float, gram: float, sizes: Sizes) -> float:

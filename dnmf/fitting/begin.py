@@ -1,8 +1,9 @@
 """Where a fit begins: whichever start it was asked for."""
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
-from dnmf.constraints import Guides
+from dnmf.constraints import Guides, Limits
 from dnmf.fitting.loop import Engine, Fit
 from dnmf.fitting.start import in_units, start_at_random, start_from_H, start_from_sample, start_from_W
 from dnmf.fitting.state import Begun
@@ -30,10 +31,34 @@ def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarr
     if W is not None:
         return start_from_W(engine, W, options, guides)
     if options.init == "random":
-        return start_at_random(engine, options, guides)
-    if engine.plan.projected_rows:
-        return start_from_surrogate(engine, options, guides)
-    return start_from_sample(engine, options, guides)
+        begun = start_at_random(engine, options, guides)
+    elif engine.plan.projected_rows:
+        begun = start_from_surrogate(engine, options, guides)
+    else:
+        begun = start_from_sample(engine, options, guides)
+    return (
+        begun if guides.target is None else begun._replace(H=in_targets_order(begun.H, guides.target, options.limits))
+    )
+
+
+def in_targets_order(H: np.ndarray, target: np.ndarray, limits: Limits) -> np.ndarray:
+    """Return the rows of H (k, n) in the order in which they are most like those of a target: given ones stay first.
+
+    A component that is pulled to what another one is already would become a copy of it.
+    """
+    first = max(limits.held)
+    pulled = first + np.flatnonzero(~np.isnan(target[first:]).any(axis=1))
+    cosines = _unit_rows(target[pulled]) @ _unit_rows(H[first:]).T
+    chosen = np.full(len(H), -1)
+    rows, like = linear_sum_assignment(-cosines)
+    chosen[:first], chosen[pulled[rows]] = np.arange(first), first + like
+    chosen[chosen < 0] = np.setdiff1d(np.arange(len(H)), chosen)
+    return H[chosen]
+
+
+def _unit_rows(rows: np.ndarray) -> np.ndarray:
+    sizes = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    return rows / np.where(sizes > 0, sizes, 1.0)
 
 
 def fit_from(begun: Begun, options: FitOptions, guides: Guides) -> Fit:

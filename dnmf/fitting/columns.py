@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits, without_given_W
-from dnmf.fitting.balance import scale_of_given
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.fitting.balance import on_scale
 from dnmf.fitting.terms import Pulls, pulls_of, terms_of
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, padded
@@ -56,13 +56,10 @@ def solve_H(
     tolerance : float, optional
         Of the solver; by default that of the dtype.
     """
-    of_given = scale_of_given(penalty, sums, H, limits, guides)
-    if of_given is not None:
-        found = solve_H(
-            sums.scaled(of_given), H / of_given[:, None].astype(H.dtype), penalty, limits=without_given_W(limits),
-            guides=guides, tolerance=tolerance,
-        )  # fmt: skip
-        return found * of_given[:, None].astype(H.dtype)
+    if limits.held[0] and penalty.in_objective:
+        t, _, there, near, free = on_scale(penalty, sums, H, limits, guides)
+        found = solve_H(there, near, penalty, limits=free, guides=guides, scaled=scaled, tolerance=tolerance)
+        return (found * t[:, None]).astype(H.dtype)
     scale = column_scale(sums, penalty) if scaled else np.ones(len(sums.s))
     terms = terms_for_H(sums, penalty, scale, limits)
     tolerance = UPDATE_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance

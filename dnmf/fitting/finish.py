@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.constraints import without_given_W
 from dnmf.errors import CheckpointError
-from dnmf.fitting.balance import scale_of_given
+from dnmf.fitting.balance import on_scale
 from dnmf.fitting.columns import column_scale, solve_H, terms_for_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.fitting.loop import Engine, Fit, one_pass
@@ -128,11 +127,12 @@ def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Fac
 def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitOptions) -> Factors:
     """The same factors for one whose rows are our columns: rows are solved as the update of H does it."""
     penalty, limits, factor = options.penalty, options.limits, before.factor
-    of_given = scale_of_given(penalty, sums, factor, limits, before.guides)
-    if of_given is not None:
-        sums, limits, factor = sums.scaled(of_given), without_given_W(limits), factor / of_given[:, None]
+    if penalty.in_objective:
+        _, _, sums, factor, limits = on_scale(penalty, sums, factor, limits, before.guides)
     scale = column_scale(sums, penalty)
-    _, of_rows = normalize_rows(solve_H(sums, factor, penalty, limits=limits, guides=before.guides))
+    # An objective fixes the scale of its factors; under a rule it is that of the half step alone.
+    solved = factor if penalty.in_objective else solve_H(sums, factor, penalty, limits=limits, guides=before.guides)
+    _, of_rows = normalize_rows(solved)
     terms = terms_for_H(sums, penalty, scale, limits)
     h_scale = sums.s / scale
     if before.guides.H is not None:  # rows of the others come with their scale, those that are given without

@@ -45,7 +45,7 @@ def worth(sums: ModelSums, H: np.ndarray, penalty: Penalty, guides: Guides = NO_
     return np.where(np.diag(overlaps) > 0, value - sizes.scaled(t, 1 / t).of_component, np.inf)
 
 
-def begin_again(state: State) -> State:
+def begin_again(state: State, options: FitOptions) -> State:
     """Return the state that goes on with the strongest component alone, where all have died though that one would live.
 
     Components that share what one could explain may die of a penalty that this one survives: each stays where it is.
@@ -54,12 +54,19 @@ def begin_again(state: State) -> State:
     ----------
     state : State
         After a pass.
+    options : FitOptions
+        Of the fit.
     """
-    if state.strongest is None or state.history[-1].alive or state.spare is not None:
+    place = max(options.limits.held)  # behind those that are given
+    if state.strongest is None or state.again or state.spare is not None or place == len(state.H):
         return state
-    H = np.zeros_like(state.H)
-    H[0] = state.strongest[0]
-    return replace(state, H=H, plain=H, best=H, extrapolated=False, least_worth=float("inf"), strongest=None)
+    if state.history[-1].alive:
+        return state
+    H = state.plain.copy()
+    H[place] = state.strongest[0]
+    return replace(
+        state, H=H, plain=H, best=H, extrapolated=False, least_worth=float("inf"), again=state.history[-1].number
+    )
 
 
 def consider_pruning(state: State, options: FitOptions) -> State:

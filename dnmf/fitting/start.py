@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits, without_bounds, without_given_W
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits, without_bounds
 from dnmf.errors import InputError
 from dnmf.fitting.balance import balances, start_scale
 from dnmf.fitting.columns import solve_H
@@ -120,7 +120,7 @@ def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
 
 def unhindered(options: FitOptions) -> FitOptions:
     """Return the options without a penalty and without bounds, and with a patience that ends no race."""
-    limits = without_given_W(without_bounds(options.limits))
+    limits = replace(without_bounds(options.limits), held=(0, options.limits.held[1]))
     return replace(options, penalty=Penalty(), limits=limits, max_passes=10**6, tol=0.0)
 
 

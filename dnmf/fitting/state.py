@@ -54,6 +54,8 @@ class State:
         What strengths of L1 and of L2 given as fractions are fractions of.
     strongest : ndarray (1, n), optional
         The one component that would live where all others have died: the fit then begins again with it, once.
+    again : int
+        After which pass it did; 0 while it has not.
     passes, bytes_read : int
         So far.
     reason : str
@@ -79,6 +81,7 @@ class State:
     spare_objective: float = float("inf")
     units: tuple[float, float] = (1.0, 1.0)
     strongest: np.ndarray | None = None
+    again: int = 0
     passes: int = 0
     bytes_read: int = 0
     reason: str = ""
@@ -118,6 +121,7 @@ class State:
             "least_worth": _finite(self.least_worth),
             "spare_objective": _finite(self.spare_objective),
             "units": list(self.units),
+            "again": self.again,
             "passes": self.passes,
             "bytes_read": self.bytes_read,
             "reason": self.reason,

@@ -10,7 +10,7 @@ from dnmf.fitting.balance import balance, balances, sizes_of
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.prune import begin_again, consider_pruning, prunes, worth
 from dnmf.fitting.state import Begun, State
-from dnmf.fitting.update import Measured, measure, normalize_rows, update_H, without_dead
+from dnmf.fitting.update import Measured, measure, normalize_rows, update_H, without_dead, without_unused
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import ModelSums, Statistics
 
@@ -81,8 +81,10 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
     sums = statistics.models[0]
     limits, guides = options.limits, state.guides
-    H = without_dead(state.factor, sums, options) if state.reason else state.factor  # as the model has it
-    measured = measure(sums, H, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
+    H, counted = state.factor, sums
+    if state.reason:  # as the model has it
+        counted, H = without_unused(sums, without_dead(H, sums, options), limits)
+    measured = measure(counted, H, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
     accepted = _is_accepted(known, measured, options)
     record = _record(known, statistics, measured, accepted, clock)
     if state.reason:
@@ -96,7 +98,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
     peak = float(sums.peaks.max(initial=0))
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=peak)
     judged = _judged(moved, worth(sums, state.factor, options.penalty, guides)) if prunes(options) else moved
-    return consider_pruning(_with_end(begin_again(_extrapolate(judged, plain, options)), options), options)
+    return consider_pruning(_with_end(begin_again(_extrapolate(judged, plain, options), options), options), options)
 
 
 def _judged(state: State, value: np.ndarray) -> State:
@@ -218,8 +220,8 @@ def _with_end(state: State, options: FitOptions) -> State:
     record, reason = state.history[-1], ""
     if state.passes + 1 >= options.max_passes:
         reason = "max_passes"
-    elif not record.alive and state.H.any():
-        pass  # it begins again
+    elif record.number == state.again:
+        pass
     elif options.penalty.is_rule:
         if record.change <= options.tol:
             reason = "tol: H hardly changes" if options.tol > 0 else "H no longer changes"

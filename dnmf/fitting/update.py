@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
-from dnmf.fitting.balance import scale_of_given, sizes_of
+from dnmf.fitting.balance import balances, on_scale, sizes_of
 from dnmf.fitting.columns import solve_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.options import FitOptions
@@ -53,6 +53,14 @@ def without_dead(H: np.ndarray, sums: ModelSums, options: FitOptions) -> np.ndar
     return H if kept.all() else np.where(kept[:, None], H, 0).astype(H.dtype)
 
 
+def without_unused(sums: ModelSums, H: np.ndarray, limits: Limits) -> tuple[ModelSums, np.ndarray]:
+    """Return both without the given components that no row or no column has: at a scale of zero they cost nothing."""
+    unused = (np.arange(len(H)) < max(limits.held)) & ~((sums.s > 0) & H.any(axis=1))
+    if not unused.any():
+        return sums, H
+    return sums.scaled((~unused).astype(np.float64)), np.where(unused[:, None], 0, H).astype(H.dtype)
+
+
 def measure(
     sums: ModelSums, H: np.ndarray, squares: float, penalty: Penalty, residual: float | None = None, *,
     limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES,
@@ -85,14 +93,16 @@ def measure(
     slope -= sums.P
     objective = loss
     if penalty.in_objective:
-        of_given = scale_of_given(penalty, sums, H, limits, guides)
-        of_given = np.ones(len(H)) if of_given is None else of_given
-        value, of_H = _penalty_and_slope(sums.scaled(of_given), HT / of_given, penalty, guides)
+        t, over_t, there, near, _ = on_scale(penalty, sums, HT.T, limits, guides)
+        value, of_H = _penalty_and_slope(there, near.T, penalty, guides)
         objective += value
-        slope += of_H / of_given
+        slope = np.where(t > 0, slope + of_H * over_t, 0.0)
     elif fits_diagonal(penalty):
         loss = objective = max(0.0, loss - fit_diagonal(sums, H)[1])
+    given = slice(0, limits.held[1])
+    slope_of_given = _along_rows(HT[:, given], slope[:, given]) * ((sums.s[given] > 0) & balances(penalty))
     slope[_held_in_place(HT, slope, limits)] = 0
+    slope[:, given] = slope_of_given
     size = float(np.linalg.norm(sums.P))
     alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
     return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
@@ -113,12 +123,17 @@ def _penalty_and_slope(sums: ModelSums, HT: np.ndarray, penalty: Penalty, guides
 
 
 def _held_in_place(HT: np.ndarray, slope: np.ndarray, limits: Limits) -> np.ndarray:
-    """Which entries of H (n, k) cannot follow their gradient: at a bound it points beyond, or given."""
+    """Which entries of H (n, k) cannot follow their gradient: at a bound it points beyond."""
     held = np.zeros(HT.shape, bool) if limits.is_free("H") else (HT == 0) & (slope > 0)
     if limits.upper[1] < np.inf:
         held |= (limits.upper[1] <= HT) & (slope < 0)
-    held[:, : limits.held[1]] = True
     return held
+
+
+def _along_rows(HT: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """The part of a gradient that points along rows of H, here columns: all that a given row can follow."""
+    squares = np.einsum("jq,jq->q", HT, HT)
+    return HT * (np.einsum("jq,jq->q", HT, slope) / np.where(squares > 0, squares, 1.0))
 
 
 def update_H(

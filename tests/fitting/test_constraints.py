@@ -20,7 +20,8 @@ rng = np.random.default_rng(5)
 CHAIN = scipy.sparse.diags_array([np.ones(79), np.ones(79)], offsets=[-1, 1])
 TRUE = np.random.default_rng(7)  # as the fixture `planted` draws them: what is given survives a penalty
 GIVEN_W = (TRUE.random((600, 5)) * (TRUE.random((600, 5)) < 0.5))[:, :2]
-GIVEN_H = (TRUE.random((5, 80)) * (TRUE.random((5, 80)) < 0.5))[:2]
+ALL_OF_H = (TRUE.random((5, 80)) * (TRUE.random((5, 80)) < 0.5))[:RANK]
+GIVEN_H = ALL_OF_H[:2]
 TARGET = np.where(np.arange(RANK)[:, None] == 1, np.nan, rng.random((RANK, 80)))
 
 
@@ -43,6 +44,11 @@ CASES = {
     "fixed-H-angular": (objective(angular=(0.1, 0.2), l2=0.05), Constraints(fixed_H=GIVEN_H)),
     "fixed-W": (Penalty(), Constraints(fixed_W=GIVEN_W)),
     "fixed-W-penalized": (objective(l1=0.05, l2=0.05), Constraints(fixed_W=GIVEN_W)),
+    "fixed-W-smooth-angular": (
+        objective(l1=0.05, l2=0.05, smooth=0.5, angular=(0, 0.2)),
+        Constraints(fixed_W=GIVEN_W, graph=CHAIN),
+    ),
+    "all-H-fixed": (objective(l1=1.0, l2=0.05), Constraints(fixed_H=ALL_OF_H)),
     "target": (objective(target=0.5, l1=(0.05, 0)), Constraints(target_H=TARGET)),
     "relative-angular": (Penalty(angular=0.3), None),
     "relative-smooth": (Penalty(smooth=0.3), Constraints(graph=CHAIN)),
@@ -74,37 +80,39 @@ def factors_of(model):
     return model.read_W() * model.row_scale, model.h_scale[:, None] * model.H
 
 
-def on_scale(u, w, h, penalty):
-    """The penalty of one component whose scale is shared by exp(u)."""
-    factors = enumerate((w * np.exp(u), h * np.exp(-u)))
-    return sum(penalty.l1[at] * x.sum() + 0.5 * penalty.l2[at] * (x @ x) for at, x in factors)
+def at_best_scale(W, H, penalty, constraints):
+    """The same product, each of the given columns on the scale at which it is penalized least: by search."""
+    W, H, held = W.copy(), H.copy(), constraints.limits.held[0]
+    unused = (np.arange(len(H)) < held) & ~H.any(axis=1)
+    W[:, unused] = 0
 
+    def value(u):
+        t = np.concatenate([np.exp(u), np.ones(len(H) - held)])
+        return dense_penalty(W * t, H / t[:, None], penalty, constraints)
 
-def at_best_scale(W, H, penalty, held):
-    """The same product, each of the first components on the scale at which it is penalized least: by search."""
-    t = np.ones(len(H))
-    for q in range(held):
-        t[q] = np.exp(scipy.optimize.minimize_scalar(on_scale, args=(W[:, q], H[q], penalty), tol=1e-12).x)
+    exact = {"xatol": 1e-9, "fatol": 1e-12, "maxfev": 4000}
+    best = scipy.optimize.minimize(value, np.zeros(held), method="Nelder-Mead", options=exact)
+    t = np.concatenate([np.exp(best.x), np.ones(len(H) - held)])
     return W * t, H / t[:, None]
 
 
-def dense_objective(A, W, H, penalty, constraints):
-    if penalty.active and constraints is not None and constraints.fixed_W is not None:
-        W, H = at_best_scale(W, H, penalty, constraints.limits.held[0])
-    value = 0.5 * ((A - W @ H) ** 2).sum()
+def dense_penalty(W, H, penalty, constraints):
+    value = 0.0
     for X, at in ((W, 0), (H.T, 1)):
         value += penalty.l1[at] * np.abs(X).sum() + 0.5 * penalty.l2[at] * (X**2).sum()
         value += 0.5 * penalty.angular[at] * (X.sum(axis=1) ** 2).sum()
     if penalty.smooth:
-        joined = np.triu(constraints.graph.toarray()) > 0
-        value += (
-            0.5
-            * penalty.smooth
-            * sum(((H[:, i] - H[:, j]) ** 2).sum() for i, j in zip(*np.nonzero(joined), strict=True))
-        )
+        i, j = np.nonzero(np.triu(constraints.graph.toarray()))
+        value += 0.5 * penalty.smooth * ((H[:, i] - H[:, j]) ** 2).sum()
     if penalty.target:
         value += 0.5 * penalty.target * np.nansum((H - constraints.target_H) ** 2)
     return value
+
+
+def dense_objective(A, W, H, penalty, constraints):
+    if penalty.active and constraints is not None and constraints.fixed_W is not None:
+        W, H = at_best_scale(W, H, penalty, constraints)
+    return 0.5 * ((A - W @ H) ** 2).sum() + dense_penalty(W, H, penalty, constraints)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -131,6 +139,11 @@ def test_no_step_nearby_is_better(name, planted, signed):
     limits = (constraints or Constraints()).limits
     W, H = factors_of(model)
     here, draw = dense_objective(A, W, H, penalty, constraints), np.random.default_rng(0)
+    assert model.history[-1].gradient < 1e-4
+    if penalty.active and not penalty.target and not limits.bounded:
+        for q, t in itertools.product(range(RANK), (0.99, 1.01)):
+            scale = np.where(np.arange(RANK) == q, t, 1.0)
+            assert dense_objective(A, W * scale, H / scale[:, None], penalty, constraints) >= here * (1 - 1e-9)
     for step, side in itertools.product((1e-2, 1e-3), ("W", "H")):
         for _ in range(20):
             moved = {"W": W, "H": H}
@@ -142,6 +155,19 @@ def test_no_step_nearby_is_better(name, planted, signed):
                 X[:, : limits.held[0]] = W[:, : limits.held[0]]
             moved[side] = X
             assert dense_objective(A, moved["W"], moved["H"], penalty, constraints) >= here * (1 - 1e-7)
+
+
+def test_only_the_product_of_the_weights_counts_also_for_given_columns_that_nothing_has():
+    draw = np.random.default_rng(0)
+    A = draw.gamma(0.5, size=(300, 4)) @ draw.gamma(0.5, size=(4, 25)) + 0.05 * draw.random((300, 25))
+    A[draw.random((300, 25)) < 0.4] = 0
+    batch, H = (np.arange(300) % 2)[:, None], np.random.default_rng(1).random((4, 25))
+    found = [
+        dnmf.fit(A, 4, H=H, penalty=objective(l1=(3 * c, 3 / c)), constraints=Constraints(fixed_W=batch),
+                 dtype="float64", tol=1e-9, max_passes=200).history[-1].objective
+        for c in (0.01, 1, 100, 1000)
+    ]  # fmt: skip
+    np.testing.assert_allclose(found, found[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -267,7 +293,10 @@ def test_other_rows_need_the_columns_that_were_given(planted):
     )
 
 
-@pytest.mark.parametrize("name", ["fixed-W", "fixed-W-penalized", "fixed-H", "free-W", "relative-fixed-W", "bounded"])
+@pytest.mark.parametrize(
+    "name",
+    ["fixed-W", "fixed-W-penalized", "fixed-H", "fixed-H-penalized", "free-W", "relative-fixed-W", "bounded"],
+)
 def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tmp_path):
     import anndata
 
@@ -281,6 +310,21 @@ def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tm
     given = CASES[name][1]
     again = csc.transform(data_of(name, planted, signed), fixed_W=given.fixed_W).compute()
     np.testing.assert_allclose(again, csc.read_W(), atol=1e-5)
+    if CASES[name][0].in_objective:
+        np.testing.assert_allclose(csc.row_scale * csc.h_scale, csc.d, rtol=1e-12)
+        assert (csc.read_W() * csc.row_scale).max() <= csc.options.limits.upper[0] * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("name", ["fixed-W-penalized", "fixed-H-penalized"])
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_matrix])
+def test_given_components_that_nothing_has_cost_nothing(name, kind, planted, tmp_path):
+    import anndata
+
+    anndata.AnnData(kind(planted)).write_h5ad(tmp_path / "a.h5ad")
+    penalty = objective(l1=100.0, l2=0.1)
+    model = dnmf.fit(tmp_path / "a.h5ad", RANK, penalty=penalty, constraints=CASES[name][1], dtype="float64")
+    assert model.history[-1].alive == 0
+    assert model.history[-1].objective == pytest.approx(0.5 * (planted**2).sum(), rel=1e-12)
 
 
 def test_known_programs_are_found_again(planted):
@@ -289,6 +333,21 @@ def test_known_programs_are_found_again(planted):
     guided = dnmf.fit(planted, 5, constraints=Constraints(fixed_H=true.H[[3, 1]]), dtype="float64", tol=1e-8)
     assert guided.relative_error == pytest.approx(true.relative_error, rel=1e-3)
     np.testing.assert_allclose(guided.H[:2], true.H[[3, 1]], atol=1e-12)
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("strength", [0.2, 0.5, 1.0])
+def test_a_component_that_is_pulled_to_a_profile_of_the_data_is_the_one_that_has_it(planted, place, seed, strength):
+    free = dnmf.fit(planted, 5, dtype="float64", seed=seed)
+    target = np.full((5, 80), np.nan)
+    target[place] = GIVEN_H[0]
+    model = dnmf.fit(planted, 5, dtype="float64", penalty=Penalty(target=strength), seed=seed,
+                     constraints=Constraints(target_H=target))  # fmt: skip
+    cosines = model.H @ GIVEN_H[0] / np.linalg.norm(model.H, axis=1) / np.linalg.norm(GIVEN_H[0])
+    assert np.argmax(cosines) == place
+    assert cosines[place] > 0.99
+    assert model.relative_error <= free.relative_error * 1.05
 
 
 def test_columns_of_W_and_profiles_of_other_components_are_held_together(planted):
