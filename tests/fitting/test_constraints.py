@@ -157,6 +157,25 @@ def test_no_step_nearby_is_better(name, planted, signed):
             assert dense_objective(A, moved["W"], moved["H"], penalty, constraints) >= here * (1 - 1e-7)
 
 
+@pytest.mark.parametrize("extrapolate", [True, False])
+def test_a_fit_of_given_profiles_alone_goes_on_until_their_scale_is_found(extrapolate):
+    draw = np.random.default_rng(0)
+    A, profiles = draw.gamma(0.5, size=(300, 4)) @ draw.gamma(0.5, size=(4, 25)), draw.random((4, 25))
+    model = dnmf.fit(A, 4, penalty=objective(l1=30.0), constraints=Constraints(fixed_H=profiles), dtype="float64",
+                     tol=1e-9, max_passes=200, extrapolate=extrapolate)  # fmt: skip
+    W, H = factors_of(model)
+    t = np.array([np.ones(4), np.full(4, 0.97), np.full(4, 1.03)])
+    here, smaller, larger = (dense_penalty(W * each, H * alive_of(W) / each[:, None], model.options.penalty, None)
+                             for each in t)  # fmt: skip
+    assert here < min(smaller, larger)
+    assert model.history[-1].objective == pytest.approx(0.5 * ((A - W @ H) ** 2).sum() + here, rel=1e-9)
+    assert "tol" in model.stop_reason
+
+
+def alive_of(W):
+    return W.any(axis=0)[:, None]
+
+
 def test_only_the_product_of_the_weights_counts_also_for_given_columns_that_nothing_has():
     draw = np.random.default_rng(0)
     A = draw.gamma(0.5, size=(300, 4)) @ draw.gamma(0.5, size=(4, 25)) + 0.05 * draw.random((300, 25))
