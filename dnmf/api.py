@@ -192,7 +192,7 @@ def load(path: str | Path) -> Model:
     """
     path = existing(Path(path))
     generation = checkpoint.read_latest(path)
-    refuse_path(generation.record, path, "load it with dnmf.load_path, or one of the models inside it")
+    refuse_path(generation.record, path, "use one of the models inside it, or load all with dnmf.load_path")
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)
         raise CheckpointError(

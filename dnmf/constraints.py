@@ -121,12 +121,13 @@ class Constraints:
         Not together with parts that are given.
     free : {"", "W", "H"}
         The factor that may be negative (semi-NMF); the data may then be negative too. No L1 on it, and no bound.
-    fixed_H : array (f, n), optional
+    fixed_H : array (f, n) or (n,), optional
         Profiles of the first f components, held up to their scale (guided NMF): known programs, spectra, topics.
-    fixed_W : array (m, f), optional
+    fixed_W : array (m, f) or (m,), optional
         Columns of W of the first f components, held up to their scale: known covariates, batches, loadings.
     target_H : array (k, n), optional
-        What H is pulled to with the strength ``Penalty(target=…)``; a row of NaN is left alone.
+        What H is pulled to with the strength ``Penalty(target=…)``; a row of NaN is left alone, and so are
+        components whose H is given.
     graph : array or sparse matrix (n, n), optional
         Weights of a graph over the columns, symmetric and not negative: columns that are joined get similar entries in
         every component, with the strength ``Penalty(smooth=…)``: ``½ s Σ_q Σ_i<j g_ij (h_qi − h_qj)²``.
@@ -149,6 +150,7 @@ class Constraints:
     target_H: Any = None
     graph: Any = None
     names: np.ndarray | None = field(default=None, init=False, repr=False)
+    row_names: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self):
         if self.free not in ("", *SIDES):
@@ -160,6 +162,7 @@ class Constraints:
             )
         self._set("upper", _bounds(self.upper))
         self._set("names", _names_of_frames(self.fixed_H, self.target_H))
+        self._set("row_names", _row_names(self.fixed_W))
         for name in ("fixed_H", "fixed_W", "target_H"):
             if getattr(self, name) is not None:
                 self._set(name, _matrix(name, getattr(self, name), allow_nan=name == "target_H"))
@@ -245,6 +248,14 @@ def _names_of_frames(*given: Any) -> np.ndarray | None:
     return np.asarray(frames[0].columns).astype(str) if frames else None
 
 
+def _row_names(given: Any) -> np.ndarray | None:
+    """The index of a DataFrame or a Series, to be compared with the rows of the data; None where it only counts."""
+    index = getattr(given, "index", None)
+    if index is None or callable(index) or np.array_equal(index, np.arange(len(index))):
+        return None
+    return np.asarray(index).astype(str)
+
+
 def _bounds(value: Any) -> tuple[float, float]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     try:
@@ -258,6 +269,8 @@ def _bounds(value: Any) -> tuple[float, float]:
 
 def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
     array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+    if array.ndim == 1 and name.startswith("fixed"):  # one component
+        array = array[:, None] if name == "fixed_W" else array[None, :]
     if array.ndim != 2 or array.dtype.kind not in "buif":
         raise InputError(f"constraints {name}: has shape {array.shape} and dtype {array.dtype}, expected a matrix")
     array = array.astype(np.float64)

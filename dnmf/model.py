@@ -205,7 +205,7 @@ class Model:
             Columns of W that were given to the fit are not given here, or have the wrong shape.
         """
         scale = self.w_scale[: self.options.limits.held[0]]
-        given = given_columns(source, fixed_W, scale, self.options.dtype)
+        given = given_columns(source, fixed_W, scale, self.options.dtype, signed=self.options.limits.is_free("W"))
         given_H = (
             np.arange(self.rank) < self.options.limits.held[1]
         )  # other rows may have what those of the fit had not

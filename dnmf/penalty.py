@@ -76,7 +76,9 @@ class Penalty:
             object.__setattr__(self, name, _as_strength(name, getattr(self, name)))
             self._check_range(name, getattr(self, name))
         if self.scale == "relative" and self.smooth == 1:
-            raise InputError("penalty smooth=1: relative smoothing goes up to 1, but not to 1, where nothing is left")
+            raise InputError(
+                "penalty smooth=1: relative smoothing stays below 1, where nothing of the data would be left"
+            )
         if self.scale == "fraction" and self.active:
             self.shapes()
 

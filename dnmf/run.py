@@ -6,7 +6,7 @@ from typing import Any
 
 from dnmf import checkpoint
 from dnmf.constraints import Guides
-from dnmf.errors import CheckpointError, ClusterError
+from dnmf.errors import CheckpointError, ClusterError, InputError
 from dnmf.fitting.begin import begin, fit_from
 from dnmf.fitting.choose import start_of
 from dnmf.fitting.events import Finished, PassDone, Started, emit
@@ -188,7 +188,11 @@ def reopened(record: RunRecord, store: Path, given: Any, function: str, *, force
         The data was an object, not a path, and was not given again; or it has changed.
     """
     address = _stored_address(record, store, function) if given is None else given
-    source = open_source(address, missing_chunks=record.missing_chunks)
+    try:
+        source = open_source(address, missing_chunks=record.missing_chunks)
+    except InputError as error:
+        hint = "" if given is not None else "; if the data was moved, say where it is: source=… (--source)"
+        raise InputError(f"{error}{hint}") from error
     return source, _refuse_changed(record, source, force)
 
 

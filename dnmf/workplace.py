@@ -183,11 +183,18 @@ class Workplace:
         transposed, source = self.source.transposed, self.source
         names = source.row_names() if transposed else source.column_names()
         refuse_other_names(f"constraints for {source.address}", constraints.names, names)
+        if constraints.row_names is not None:
+            names = source.column_names() if transposed else source.row_names()
+            refuse_other_names(f"constraints for {source.address}", constraints.row_names, names, "row")
         guides = constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
-        angular = self.seen_inside(options).penalty.angular[0]
-        if guides.W is not None and angular:
-            one, cure = ("H", "convert the matrix to CSR with dnmf convert") if transposed else ("W", "leave it to H")
-            raise InputError(f"{source.address}: an angular penalty on {one} cannot act on a given {one}; {cure}")
+        of_W, of_H = options.penalty.angular
+        if constraints.fixed_W is not None and of_W:
+            raise InputError("constraints: an angular penalty on W cannot act on a given W; leave it to H")
+        if transposed and constraints.fixed_H is not None and of_H:
+            raise InputError(
+                f"{source.address}: an angular penalty on H acts on a given H where the matrix is stored by rows; "
+                "convert it to CSR with dnmf convert"
+            )
         if self.engine.executor.remote and guides.W is not None and guides.W.nbytes > MOST_GATHERED_BYTES:
             raise BudgetError(
                 f"constraints: {format_bytes(guides.W.nbytes)} of given columns would travel to the workers in every "

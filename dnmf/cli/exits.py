@@ -72,7 +72,8 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, MemoryError):
         text = f"out of memory ({text or 'no more could be had'}); set a lower --memory-limit or close other programs"
     elif _is_of_another_package(error):
-        text = f"{text}; it is optional: pip install {getattr(error, 'name', '')}"
+        name = getattr(error, "name", None)
+        text = f"{text}; it is optional: pip install {name}" if name else text
     elif not isinstance(error, (DnmfError, OSError)):
         text = f"this is a bug in dnmf: {type(error).__name__}: {text}; --debug shows where"
     return EXIT_ERROR, f"error: {text or type(error).__name__}"

@@ -1,6 +1,7 @@
 """What is asked of the factors on the command line: penalties, bounds, and files with what is given."""
 
 import functools
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,5 +80,5 @@ def read_matrix(path: str) -> Any:
         raise InputError(f"{path}: not one of {', '.join(READERS)} (.npz: a sparse matrix saved by scipy)")
     try:
         return readers[kind]()
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read as a matrix ({error})") from error

@@ -3,27 +3,37 @@
 import re
 
 OPTIONS = {"scale": "penalty-scale"}  # those of another name; the others have their own, with dashes
-_SPOKEN = (
-    (re.compile(r"\b(keep|dtype|store|kind|scale)='([^']*)'"), r"--\1 \2"),
-    (re.compile(r"\bPenalty\((\w+)=([\d.]+)\)"), r"--\1 \2"),
-    (re.compile(r"\b(?:constraints|penalty) (\w+)(?=[=:])"), r"--\1"),
-    (re.compile(r"\bgive (?:a penalty )?(graph|smooth|target)\b(?= too)"), r"give --\1"),
-    (re.compile(r"(?<!-)\b(fixed_[WH]|target_H)\b"), r"--\1"),
+_SPOKEN = tuple(
+    re.compile(rf"(?<![\w./\\-]){pattern}(?![\w/\\]|\.\w)")  # no part of a path
+    for pattern in (
+        r"(?:penalty=)?(?:dnmf\.)?Penalty\((?P<name>\w+)='?(?P<value>[\w.]+)'?\)",
+        r"(?P<name>keep|dtype|store|kind|scale)='(?P<value>[^'/\\]*)'",
+        r"constraints (?P<name>fixed_[WH]|free|graph|target_H|upper)(?P<value>)",
+        r"penalty (?P<name>angular|l1|l2|smooth|target)(?P<value>)",
+        r"give (?:a penalty )?(?P<name>graph|smooth|target)(?P<value>)(?= too)",
+        r"(?P<name>fixed_[WH]|target_H)(?P<value>)",
+        r"(?P<name>measure|seeds|shape|strengths)=(?P<value>[^\s;:]+)",
+    )
 )
 
 
 def in_options(text: str) -> str:
-    """Return a message in which arguments of functions are options of commands.
+    """Return a message in which arguments of functions are options of commands; names of files stay as they are.
 
     Examples
     --------
     >>> in_options("constraints fixed_H: has shape (2, 3); or use scale='objective'")
     '--fixed-h: has shape (2, 3); or use --penalty-scale objective'
+    >>> in_options("data/fixed_H.npy: cannot be read")
+    'data/fixed_H.npy: cannot be read'
     """
-    for pattern, spoken in _SPOKEN:
-        text = pattern.sub(spoken, text)
-    return re.sub(r"--(\w+)", lambda match: f"--{_option(match[1])}", text)
+    for pattern in _SPOKEN:
+        text = pattern.sub(_as_option, text)
+    return text
 
 
-def _option(name: str) -> str:
-    return OPTIONS.get(name, name.lower().replace("_", "-"))
+def _as_option(match: re.Match[str]) -> str:
+    name = match["name"]
+    option = f"--{OPTIONS.get(name, name.lower().replace('_', '-'))}"
+    asked = "give " if match[0].startswith("give ") else ""
+    return f"{asked}{option} {match['value']}".rstrip()

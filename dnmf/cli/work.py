@@ -215,7 +215,7 @@ def transform(run: str, source: str, out: str, where: Where, **given: Any) -> No
     opened = open_source(absolute(source), missing_chunks=given["missing_chunks"])
     fixed_W = None if given["fixed_w"] is None else read_matrix(given["fixed_w"])
     # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
-    with staged(Path(out), overwrite=False) as staging, where.client(output) as client:
+    with staged(Path(out), overwrite=None) as staging, where.client(output) as client:
         found = model.solve(opened, fixed_W=fixed_W, out=staging.target, client=client, memory_limit=where.memory_limit)
     record = {"run": run, "source": opened.address, "out": os.path.abspath(out), "shape": list(found.shape)}
     output.result(

@@ -28,7 +28,7 @@ class Staging:
 
 
 @contextmanager
-def staged(target: Path, *, overwrite: bool) -> Iterator[Staging]:
+def staged(target: Path, *, overwrite: bool | None) -> Iterator[Staging]:
     """Give a place to build a Zarr store, moved to `target` when the block ends without an error.
 
     The work happens in a hidden sibling of `target`, so the move is a rename within one file system. An
@@ -36,10 +36,17 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Staging]:
     conversion to the same target removes it: a lock that dies with its process tells abandoned work from
     work in progress.
 
+    Parameters
+    ----------
+    target : pathlib.Path
+        The Zarr store.
+    overwrite : bool or None
+        Whether one there may be replaced; None where the caller offers no such choice.
+
     Raises
     ------
     InputError
-        `target` exists and `overwrite` is false, or it is not a Zarr store, or its directory does not exist.
+        `target` exists and `overwrite` is not true, or it is not a Zarr store, or its directory does not exist.
     """
     target = Path(os.path.abspath(target))  # "..", trailing slashes and the like would spoil the sibling's name
     _check_target(target, overwrite)
@@ -76,13 +83,13 @@ def _prefix(target: Path) -> str:
     return f".{target.name}.converting-"
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def _check_target(target: Path, overwrite: bool | None) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
     if not os.path.lexists(target):
         return
     if not overwrite:
-        raise InputError(f"{target}: exists already; choose another name, or --overwrite")
+        raise InputError(f"{target}: exists already; choose another name{', or --overwrite' * (overwrite is not None)}")
     if target.is_symlink() or not any((target / name).is_file() for name in ZARR_METADATA):
         raise InputError(f"{target}: exists and is not a Zarr store, so it is not overwritten; remove it yourself")
 

@@ -44,7 +44,9 @@ class Fixed(NamedTuple):
     given: np.ndarray | None = None
 
 
-def given_columns(source: Source, fixed_W: Any, scale: np.ndarray, dtype: str) -> np.ndarray | None:
+def given_columns(
+    source: Source, fixed_W: Any, scale: np.ndarray, dtype: str, *, signed: bool = False
+) -> np.ndarray | None:
     """Return the first columns of W (rows, f) for other rows, where the fit was given those of its own, else None.
 
     Parameters
@@ -57,11 +59,13 @@ def given_columns(source: Source, fixed_W: Any, scale: np.ndarray, dtype: str) -
         What these were divided by.
     dtype : str
         Of the computation.
+    signed : bool
+        Whether they may be negative.
 
     Raises
     ------
     InputError
-        They are not there, are not asked for, or have another shape.
+        They are not there, are not asked for, have another shape, or hold values that cannot be.
     """
     if not len(scale) and fixed_W is None:
         return None
@@ -70,13 +74,17 @@ def given_columns(source: Source, fixed_W: Any, scale: np.ndarray, dtype: str) -
             f"{source.address}: the fit was given no columns of W, so other rows need none: leave fixed_W out"
         )
     wanted = (source.shape[0], len(scale))
+    fixed_W = fixed_W if np.ndim(fixed_W) != 1 else np.asarray(fixed_W)[:, None]
     if fixed_W is None or np.shape(fixed_W) != wanted:
         found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"
         raise InputError(
             f"{source.address}: the fit was given the first {len(scale)} columns of W; for other rows give theirs, "
             f"fixed_W of shape {wanted} ({found})"
         )
-    return (np.asarray(fixed_W, np.float64) / scale).astype(dtype)
+    values = np.asarray(fixed_W, np.float64)
+    if not np.isfinite(values).all() or ((values < 0).any() and not signed):
+        raise InputError(f"fixed_W holds a NaN, an infinity{'' if signed else ' or a negative value'}")
+    return (values / scale).astype(dtype)
 
 
 def solve_other_rows(

@@ -18,7 +18,7 @@ FIRST_BETA = 0.7
 BETA_GROWTH = 1.1
 MOST_BETA_GROWTH = 1.05
 BETA_SHRINK = 2.0
-RESOLUTION = {"float32": 1e-7, "float64": 1e-14}  # of ½‖A‖²: a smaller rise of the objective is rounding
+RESOLUTION = {"float32": 5e-7, "float64": 1e-14}  # of ½‖A‖²: a smaller rise of the objective is rounding
 GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
 
 

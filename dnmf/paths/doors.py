@@ -189,7 +189,7 @@ def load_path(path: str | Folder) -> Path:
 def _generation_of_path(store: Folder) -> checkpoint.Generation:
     generation = checkpoint.read_latest(store)
     if generation.record.get("kind") != PATH:
-        raise CheckpointError(f"{store}: holds a single run, not a regularization path; use dnmf.load or dnmf.resume")
+        raise CheckpointError(f"{store}: holds a single run, not a regularization path")
     return generation
 
 

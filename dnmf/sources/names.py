@@ -5,8 +5,8 @@ import numpy as np
 from dnmf.errors import InputError
 
 
-def refuse_other_names(address: str, names: np.ndarray | None, known: np.ndarray | None) -> None:
-    """Compare the names of columns with those of a fit; they count where both are there.
+def refuse_other_names(address: str, names: np.ndarray | None, known: np.ndarray | None, what: str = "column") -> None:
+    """Compare the names of columns (or of another `what`) with those of a fit; they count where both are there.
 
     Raises
     ------
@@ -16,9 +16,9 @@ def refuse_other_names(address: str, names: np.ndarray | None, known: np.ndarray
     if names is None or known is None or np.array_equal(names, known):
         return
     if len(names) != len(known):
-        raise InputError(f"{address}: has {len(names)} columns, in the fit there are {len(known)}")
+        raise InputError(f"{address}: has {len(names)} {what}s, in the fit there are {len(known)}")
     at = int(np.flatnonzero(names != known)[0])
     raise InputError(
-        f"{address}: column {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring the columns into "
+        f"{address}: {what} {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring the columns into "
         "the order of the fit"
     )

@@ -73,7 +73,7 @@ def test_options_that_do_not_belong_together_are_a_usage_error(tmp_path, finishe
 def test_what_cannot_be_drawn_is_one_clear_line(tmp_path, finished, half_way):
     out = tmp_path / "a.png"
     assert_one_clear_line(call("plot", half_way, "--out", out), "not finished", "dnmf resume")
-    assert_one_clear_line(call("plot", finished, "--kind", "images", "--out", out), "shape=")
+    assert_one_clear_line(call("plot", finished, "--kind", "images", "--out", out), "--shape")
     assert_one_clear_line(call("plot", finished, "--out", tmp_path / "a.jpg"), ".png, .svg or .pdf")
     assert_one_clear_line(call("report", tmp_path / "gone.dnmf", "--out", tmp_path / "a.html"), "gone.dnmf")
     assert not out.exists()
