@@ -1,6 +1,8 @@
 """What a store promises when nothing goes wrong; faults/test_checkpoint_faults.py is for when it does."""
 
+import errno
 import json
+import os
 import re
 import socket
 import threading
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import dnmf
 from dnmf.checkpoint import CheckpointWarning, Store, exists, read_latest
 from dnmf.checkpoint.generations import FORMAT, read_generation
 from dnmf.checksums import crc32c_of
@@ -176,9 +179,10 @@ def test_another_lasting_array_under_the_same_name_is_written(tmp_path):
             np.testing.assert_array_equal(read_latest(tmp_path).arrays["given"], np.full(4, number))
 
 
-def test_where_links_are_refused_a_lasting_array_is_written_each_time(tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV])
+def test_where_links_are_refused_a_lasting_array_is_written_each_time(tmp_path, monkeypatch, code):
     def refuse(source, target):
-        raise PermissionError(1, "Operation not permitted", str(target))
+        raise OSError(code, os.strerror(code), str(target))
 
     monkeypatch.setattr("os.link", refuse)
     lasting = np.arange(10.0)
@@ -187,6 +191,14 @@ def test_where_links_are_refused_a_lasting_array_is_written_each_time(tmp_path, 
             store.commit(number, {}, {}, {"given": lasting})
     assert len({path.stat().st_ino for path in tmp_path.glob("gen-*/given.npy")}) == 2
     np.testing.assert_array_equal(read_latest(tmp_path).arrays["given"], lasting)
+
+
+def test_what_is_given_to_a_fit_is_one_file_of_its_store(tmp_path, planted):
+    given = dnmf.Constraints(fixed_W=planted[:, :2] + 0.1)
+    dnmf.fit(planted, 4, constraints=given, store=tmp_path / "run.dnmf", max_passes=4)
+    files = [*tmp_path.glob("run.dnmf/gen-*/*guide_W.npy")]
+    assert len(files) == 2
+    assert len({path.stat().st_ino for path in files}) == 1
 
 
 # ---- which directory may be a store ----

@@ -169,7 +169,4 @@ def _report_of_path(run: str, out: str, **given: Any) -> Path:
     from dnmf.paths import load_path
     from dnmf.plots import report as write_report
 
-    path = load_path(run)
-    models = path.of_seed() if len(path.strengths) > 1 else None
-    title = given.pop("title") or Path(run).name
-    return write_report(path.model(path.strengths[0]), out, path=path.rows, models=models, title=title, **given)
+    return write_report(load_path(run), out, **given)

@@ -125,19 +125,19 @@ def _check_component(model: Model, number: Any) -> None:
 
 
 def _set_axes(axes: "Axes", x: np.ndarray, y: np.ndarray, *, equal: bool) -> None:
-    """Begin at zero; the same scale on both axes, and a line where both are the same, when models are compared."""
-    right, upper = float(x.max()), float(y.max())
+    """Hold zero; the same scale on both axes, and a line where both are the same, when models are compared."""
+    (left, right), (lower, upper) = ((min(0.0, float(v.min())), max(0.0, float(v.max()))) for v in (x, y))
     if equal:
-        right = upper = max(right, upper)
-        axes.plot([0, right], [0, upper], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        left, right = lower, upper = min(left, lower), max(right, upper)
+        axes.plot([left, right], [lower, upper], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
         axes.set_aspect("equal", adjustable="box")
-    right, upper = right or 1.0, upper or 1.0
-    axes.set_xlim(-0.03 * right, 1.12 * right)
-    axes.set_ylim(-0.03 * upper, 1.08 * upper)
+    width, height = right - left or 1.0, upper - lower or 1.0
+    axes.set_xlim(left - 0.03 * width, right + 0.12 * width)
+    axes.set_ylim(lower - 0.03 * height, upper + 0.08 * height)
 
 
 def _name_extremes(axes: "Axes", side: Side, x: np.ndarray, y: np.ndarray, top: int) -> None:
-    reach = np.hypot(x / (x.max() or 1.0), y / (y.max() or 1.0))
+    reach = np.hypot(x / (np.abs(x).max() or 1.0), y / (np.abs(y).max() or 1.0))
     extreme = [at for at in np.argsort(-reach, kind="stable")[:top] if reach[at] > 0]
     points = np.column_stack([x, y])
     place_labels(axes, points[extreme], [shortened(side.label(at)) for at in extreme], obstacles=points[reach > 0.02])

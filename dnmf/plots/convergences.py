@@ -98,7 +98,8 @@ def _course(label: str, model: Any, against: str, value: str) -> _Course:
     y = np.array([getattr(record, value) for record in records], float)
     y[~np.isfinite(y)] = np.nan
     if np.isnan(y).all():
-        raise InputError(f"{label}: {value} was not measured in any pass; use one of {', '.join(VALUES)}")
+        others = ", ".join(repr(other) for other in VALUES if other != value)
+        raise InputError(f"{label}: {value} was not measured in any pass; draw one of {others}")
     return _Course(x, y, np.array([record.accepted for record in records]), changes)
 
 

@@ -155,6 +155,19 @@ def picture_kind(out: str | Path) -> str:
     return kind
 
 
+def checked_page(out: str | Path) -> str | Path:
+    """Return the name of a page, which ends in ``.html``.
+
+    Raises
+    ------
+    InputError
+        It does not.
+    """
+    if Path(out).suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{out}: this is a page for a browser; give a name that ends in .html")
+    return out
+
+
 def check_free(out: str | Path, overwrite: bool) -> Path:
     """Return where a file is to be written, when it may be.
 

@@ -16,7 +16,7 @@ from dnmf.options import format_bytes
 from dnmf.plots import pages
 from dnmf.plots.convergences import convergence
 from dnmf.plots.factors import components
-from dnmf.plots.figures import check_free, new_figure, panels, require, tidy, write_whole
+from dnmf.plots.figures import check_free, checked_page, new_figure, panels, require, tidy, write_whole
 from dnmf.plots.frames import take_frames
 from dnmf.plots.sliders import slider_layout
 from dnmf.plots.strengths import path_overview, summarize, tables_of
@@ -24,11 +24,12 @@ from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
 
 TABLE_MEASURES = ("relative_error", "alive", "sparsity_W", "sparsity_H", "cosine_off", "robustness", "passes")
+STARTS = {"unpenalized": "the one without a penalty", "chain": "the one of the strength before"}
 TABLE_HEADS = ("relative error", "alive", "zeros in W", "zeros in H", "mean cosine", "robustness", "passes")
 
 
 def report(
-    model: Model, out: str | Path, *, path: Any = None, models: Any = None, title: str | None = None,
+    model: Any, out: str | Path, *, path: Any = None, models: Any = None, title: str | None = None,
     shape: tuple[int, int] | None = None, top: int = 8, overwrite: bool = False,
 ) -> Path:  # fmt: skip
     """Write a page about a finished run, and return where it is.
@@ -38,8 +39,9 @@ def report(
 
     Parameters
     ----------
-    model : Model
-        What :func:`dnmf.fit` returned or :func:`dnmf.load` read.
+    model : Model or Path
+        What :func:`dnmf.fit` returned or :func:`dnmf.load` read. Of a regularization path the model of its smallest
+        strength is described, then the path, with a slider over the strengths of its first seed.
     out : path
         The page to write, an ``.html`` file.
     path : Path or sequence of rows, or dict of label to such, optional
@@ -64,13 +66,15 @@ def report(
     --------
     >>> report(dnmf.load("run.dnmf"), "run.html")  # doctest: +SKIP
     """
-    target = check_free(out, overwrite)
+    target = check_free(checked_page(out), overwrite)
     require("matplotlib")
     if top < 1:
         raise InputError(f"top={top}: a whole number, at least 1")
+    if hasattr(model, "of_seed"):
+        model, path, models, title = _parts_of_path(model, title)
     sums = factor_sums(model)
     name = title or (model.path.name if model.path else "") or model.address or "a matrix in memory"
-    body = [f"<header><h1>{escape(name)}</h1>", pages.paragraph(_summary(model), "soft"), "</header>"]
+    body = [f"<header><h1>{escape(name)}</h1>", pages.paragraph(_summary(model, path), "soft"), "</header>"]
     body += [pages.fact_cards(_facts(model))]
     body += _data_section(model) + _course_section(model) + _components_section(model, sums, shape, top)
     body += [] if path is None else _path_section(path)
@@ -81,11 +85,22 @@ def report(
     return write_whole(target, pages.page(name, body, head).encode())
 
 
-def _summary(model: Model) -> str:
+def _parts_of_path(path: Any, title: str | None) -> tuple[Model, Any, Any, str]:
+    """The model of a path that is described, the path, its models for a slider where it can have one, and a title."""
+    model = path.model(path.strengths[0])
+    slides = len(path.strengths) > 1 and not model.options.limits.is_free("H")
+    name = title or (path.path.name if path.path else model.address or "a matrix in memory")
+    return model, path, path if slides else None, name
+
+
+def _summary(model: Model, path: Any) -> str:
     rows, columns = model.shape
     free = model.options.limits.free
     what = f"Factorization with {free} of any sign," if free else "Non-negative factorization"
-    return f"{what} A ≈ W · diag(d) · H of {rows:,} × {columns:,} values, by dnmf."
+    text = f"{what} A ≈ W · diag(d) · H of {rows:,} × {columns:,} values, by dnmf."
+    if not hasattr(path, "strengths"):
+        return text
+    return f"{text} First the model of strength {path.strengths[0]:g} and seed {path.seeds[0]}, then the whole path."
 
 
 def _facts(model: Model) -> list[tuple[str, str]]:
@@ -238,6 +253,10 @@ def _angles(model: Model, sums: FactorSums) -> str:
 def _path_section(path: Any) -> list[str]:
     figure = path_overview(path)
     body = ["<h2>Along the penalty</h2>", pages.shown(figure, "Measures along the regularization path")]
+    if hasattr(path, "options"):
+        seeds, starts = ", ".join(map(str, path.seeds)), STARTS[path.options.warm]
+        penalty = f"{path.options.fit.penalty}, times each strength; seeds {seeds}; each model starts from {starts}."
+        body.append(pages.paragraph(penalty))
     for label, rows in tables_of(path).items():
         if isinstance(path, dict):
             body.append(f"<h3>{escape(label)}</h3>")

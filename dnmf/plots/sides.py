@@ -75,6 +75,8 @@ def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Si
     InputError
         There is no such side, or there are not as many names as entries.
     """
+    if not isinstance(model, Model):
+        raise InputError(f"{type(model).__name__}: give one model; of a path, path.model(strength, seed)")
     is_H = choice("side", side, SIDES) == "H"
     total = model.shape[1] if is_H else model.shape[0]
     known: Any = names

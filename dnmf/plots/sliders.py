@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.plots.figures import PALETTE, check_free, require, shortened, write_whole
+from dnmf.plots.figures import PALETTE, check_free, checked_page, require, shortened, write_whole
 from dnmf.plots.frames import Frames, take_frames
 
 MOST_NAMED_COLUMNS = 50
@@ -61,13 +61,13 @@ def slider_page(
     Raises
     ------
     InputError
-        The models do not fit together, there is something at `out`, or bokeh is not installed.
+        The models do not fit together or have negative entries, there is something at `out`, or bokeh is not installed.
 
     Examples
     --------
     >>> slider_page({0.0: plain, 0.01: weak, 0.1: strong}, "path.html")  # doctest: +SKIP
     """
-    target = check_free(out, overwrite)
+    target = check_free(checked_page(out), overwrite)
     require("bokeh")
     from bokeh.embed import file_html
     from bokeh.layouts import column
@@ -86,7 +86,7 @@ def slider_layout(frames: Frames, start: float | None = None) -> Any:
     Raises
     ------
     InputError
-        `start` is none of the strengths.
+        `start` is none of the strengths, or a factor has negative entries.
     """
     from bokeh.layouts import column, row
     from bokeh.models import ColumnDataSource, CustomJS
@@ -217,7 +217,8 @@ def _weight_figure(frames: Frames, weights: Any, rows: Any) -> Any:
     _add_hover(made, bars, [("d", "@d{0.000e+0}")])
     made.yaxis.visible = made.ygrid.visible = False
     made.xaxis.ticker.desired_num_ticks = 3
-    if most >= 1e5:
+    if most >= 1e4 or most < 1e-2:
+        made.xaxis.ticker.desired_num_ticks = 2
         made.xaxis.formatter.precision = 0
     return made
 

@@ -208,7 +208,7 @@ def _count_by_wholes(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.06 * max(1.0, axes.get_ylim()[1]))
 
 
 def _explain(axes: "Axes", curves: list[Curve], confidence: float, *, several: bool) -> None:
@@ -219,10 +219,11 @@ def _explain(axes: "Axes", curves: list[Curve], confidence: float, *, several: b
 
 
 def _band_text(curves: list[Curve], confidence: float) -> str:
-    most = max(int(curve.seeds.max()) for curve in curves)
-    if most < 2:
+    counts = {int(curve.seeds.max()) for curve in curves}
+    if max(counts) < 2:
         return "one seed"
-    return f"mean of {most} seeds, band: its {100 * confidence:g} % interval"
+    seeds = f"{max(counts)} seeds" if len(counts) == 1 else "the seeds"
+    return f"mean of {seeds}, band: its {100 * confidence:g} % interval"
 
 
 def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":

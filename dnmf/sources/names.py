@@ -19,6 +19,6 @@ def refuse_other_names(address: str, names: np.ndarray | None, known: np.ndarray
         raise InputError(f"{address}: has {len(names)} {what}s, in the fit there are {len(known)}")
     at = int(np.flatnonzero(names != known)[0])
     raise InputError(
-        f"{address}: {what} {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring the columns into "
+        f"{address}: {what} {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring them into "
         "the order of the fit"
     )

@@ -80,6 +80,28 @@ def test_what_is_wrong_is_said_in_options(tmp_path, data, options, words, monkey
     assert_one_clear_line(call("fit", data, "--rank", 3, "--store", "s.dnmf", *options), *words)
 
 
+def test_names_of_files_are_left_as_they_are(tmp_path, data):
+    gone = tmp_path / "My--Data" / "fixed_W.npy"
+    result = call("fit", data, "--rank", 3, "--store", tmp_path / "s.dnmf", "--fixed-w", gone)
+    assert_one_clear_line(result, str(gone), "cannot be read")
+    store = tmp_path / "My--Data" / "Run_target_H.dnmf"
+    assert call("fit", data, "--rank", 3, "--store", store, "--max-passes", 2).exit_code == 0
+    assert_one_clear_line(call("fit", data, "--rank", 3, "--store", store), f"dnmf resume {store}")
+
+
+def test_an_empty_file_is_no_matrix(tmp_path, data):
+    (tmp_path / "empty.npy").write_bytes(b"")
+    result = call("fit", data, "--rank", 3, "--store", tmp_path / "s.dnmf", "--fixed-h", tmp_path / "empty.npy")
+    assert_one_clear_line(result, "cannot be read as a matrix")
+
+
+def test_transform_does_not_offer_what_it_does_not_have(tmp_path, data, finished):
+    (tmp_path / "w.zarr").mkdir()
+    result = call("transform", finished, data, "--out", tmp_path / "w.zarr")
+    assert_one_clear_line(result, "exists already")
+    assert "--overwrite" not in result.stderr
+
+
 def test_a_warning_of_a_penalty_is_in_options_too(tmp_path, data):
     result = call("fit", data, "--rank", 3, "--store", tmp_path / "s.dnmf", "--penalty-scale", "objective", "--l1",
                   "0.1,0", "--max-passes", 2)  # fmt: skip

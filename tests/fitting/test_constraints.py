@@ -346,6 +346,34 @@ def test_given_components_that_nothing_has_cost_nothing(name, kind, planted, tmp
     assert model.history[-1].objective == pytest.approx(0.5 * (planted**2).sum(), rel=1e-12)
 
 
+def test_columns_of_other_rows_are_checked(planted):
+    model = fitted(planted, "fixed-W", max_passes=4)
+    for wrong in (np.nan, -1.0):
+        with pytest.raises(InputError, match="fixed_W holds a NaN"):
+            model.transform(planted[:9], fixed_W=np.full((9, 2), wrong))
+
+
+def test_one_known_column_or_profile_may_be_a_vector(planted):
+    for name, given in (("fixed_W", GIVEN_W[:, 0]), ("fixed_H", GIVEN_H[0])):
+        matrix = given[:, None] if name == "fixed_W" else given[None]
+        fits = [dnmf.fit(planted, RANK, constraints=Constraints(**{name: each}), max_passes=3)
+                for each in (given, matrix)]  # fmt: skip
+        assert fits[0].H.tobytes() == fits[1].H.tobytes()
+
+
+def test_rows_of_a_frame_are_those_of_the_data(planted, tmp_path):
+    import anndata
+    import pandas
+
+    cells = [f"cell {row}" for row in range(600)]
+    data = anndata.AnnData(planted)
+    data.obs_names = cells
+    frame = pandas.DataFrame(GIVEN_W, index=cells)
+    assert dnmf.fit(data, RANK, constraints=Constraints(fixed_W=frame), max_passes=2).history
+    with pytest.raises(InputError, match="row 0 is named"):
+        dnmf.fit(data, RANK, constraints=Constraints(fixed_W=frame[::-1]), max_passes=2)
+
+
 def test_known_programs_are_found_again(planted):
     """Guided by two of the planted profiles, a fit explains as much, with those two in their places."""
     true = dnmf.fit(planted, 5, dtype="float64", tol=1e-8)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from example_pictures import RowsThatCount, example_model
 
+import dnmf
 from dnmf.errors import InputError
 from dnmf.plots import biplot
 
@@ -68,3 +69,18 @@ def test_a_component_without_a_match_is_refused():
     assert biplot(model, reference, component=1).get_title() == "cosine 1.000"
     with pytest.raises(InputError, match="component 0 has no match"):
         biplot(model, reference, component=0)
+
+
+def test_negative_entries_are_inside_the_axes(planted):
+    model = dnmf.fit(planted - 0.2, 3, constraints=dnmf.Constraints(free="H"), max_passes=5)
+    axes = biplot(model)
+    points = axes.collections[0].get_offsets()
+    assert points.min() < 0
+    assert axes.get_xlim()[0] < points[:, 0].min()
+    assert axes.get_ylim()[0] < points[:, 1].min()
+
+
+def test_a_path_is_not_one_model(planted):
+    found = dnmf.path(planted, 2, dnmf.Penalty(l1=1.0), [0, 0.3], measures="cheap", max_passes=2)
+    with pytest.raises(InputError, match="path.model"):
+        biplot(found)

@@ -42,6 +42,21 @@ def test_a_fit_under_a_rule_has_no_gradient_and_a_free_factor_is_not_called_non_
     assert "Projected gradient" in text
 
 
+@pytest.mark.parametrize("free", ["", "H"])
+def test_a_path_has_a_report_with_a_slider_where_nothing_is_negative(tmp_path, planted, free):
+    found = dnmf.path(planted, 2, dnmf.Penalty(l2=1.0), [0, 0.3], measures="cheap", max_passes=3,
+                      constraints=dnmf.Constraints(free=free))  # fmt: skip
+    page = parse(report(found, tmp_path / "path.html").read_text())
+    assert "First the model of strength 0 and seed 0" in page.text
+    assert "L2 1 (relative)" in page.text
+    assert ("Components at each strength" in page.headings) == (not free)
+
+
+def test_a_page_is_called_one(tmp_path):
+    with pytest.raises(InputError, match="ends in .html"):
+        report(example_model(), tmp_path / "run.pdf")
+
+
 def test_it_names_the_strongest_columns_of_each_component(tmp_path):
     model = example_model()
     text = parse(report(model, tmp_path / "run.html", top=3).read_text()).text
