@@ -72,8 +72,11 @@ def write_generation(
     Parameters
     ----------
     directory : Path
+        Where it goes; not there yet.
     generation : Generation
+        What is written.
     files : Files
+        How.
     known : sequence of WrittenArray
         Arrays that have not changed since they were written: those among the generation's are not written again, their
         files get a second name.

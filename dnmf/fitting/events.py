@@ -40,7 +40,7 @@ class PassRecord:
     reads : float
         The same as a multiple of the size of the data.
     seconds : float
-        Wall time of the pass.
+        Wall time of the pass and of the update of H that follows.
     read_s, compute_s : float
         Seconds the tasks waited for data and computed, summed over tasks.
     from_memory : float
@@ -181,7 +181,7 @@ class PathPassDone:
     reads : float
         Of the data so far, for all models together, as a multiple of its size.
     seconds : float
-        Wall time of the pass.
+        Wall time of the pass and of the update of H that follows.
     committed : bool
         Whether a checkpoint of it is on disk.
     """

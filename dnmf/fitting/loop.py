@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dnmf.fitting.state import State
-from dnmf.fitting.step import Clock, advance
+from dnmf.fitting.step import advance
 from dnmf.fitting.terms import terms_for_W
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor, run_pass
@@ -81,9 +81,11 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
         engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
         keep=engine.keep,
     )  # fmt: skip
-    clock = Clock(time.perf_counter() - began, engine.source_bytes)
-    states = [advance(fit.state, statistics.of(number), fit.options, clock) for number, fit in enumerate(fits)]
-    return [replace(fit, state=state) for fit, state in zip(fits, states, strict=True)], statistics
+    states = [
+        advance(fit.state, statistics.of(number), fit.options, engine.source_bytes) for number, fit in enumerate(fits)
+    ]
+    seconds = time.perf_counter() - began  # the updates of H included
+    return [replace(fit, state=state.lasting(seconds)) for fit, state in zip(fits, states, strict=True)], statistics
 
 
 def _problem(fit: Fit) -> Problem:

@@ -13,7 +13,7 @@ from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.sample import Sample
 from dnmf.fitting.state import Begun, State
-from dnmf.fitting.step import Clock, advance, first_state
+from dnmf.fitting.step import advance, first_state
 from dnmf.fitting.update import normalize_rows
 from dnmf.memory import MOST_STARTS, Machine, Shape
 from dnmf.options import FitOptions
@@ -223,6 +223,8 @@ def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> l
     work = Work(problems, options.dtype, check=check, signed=signed)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if course.squares is None else course.squares
-    clock = Clock(0.0, engine.source_bytes)
     statistics = replace(statistics, models=[course.sums(sums) for sums in statistics.models], squares=squares)
-    return [advance(state, statistics.of(number), options, clock, TOLERANCE) for number, state in enumerate(states)]
+    return [
+        advance(state, statistics.of(number), options, engine.source_bytes, TOLERANCE)
+        for number, state in enumerate(states)
+    ]

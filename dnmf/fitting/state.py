@@ -103,6 +103,10 @@ class State:
         """Whether the next pass tries an extrapolated H, and may be taken back."""
         return self.extrapolated and not self.reason
 
+    def lasting(self, seconds: float) -> "State":
+        """The state whose last pass took so long."""
+        return replace(self, history=(*self.history[:-1], replace(self.history[-1], seconds=seconds)))
+
     def forgetting_data(self) -> "State":
         """The state without what was measured on the data, which has changed and is checked anew."""
         nothing = float("inf")

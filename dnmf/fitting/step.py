@@ -1,6 +1,6 @@
 """From one pass to the next: accept or take back, extrapolate, decide whether to stop. No data, no dask."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,22 +20,6 @@ MOST_BETA_GROWTH = 1.05
 BETA_SHRINK = 2.0
 RESOLUTION = {"float32": 5e-7, "float64": 1e-14}  # of ½‖A‖²: a smaller rise of the objective is rounding
 GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
-
-
-@dataclass(frozen=True)
-class Clock:
-    """What the loop measured around a pass.
-
-    Attributes
-    ----------
-    seconds : float
-        Wall time.
-    source_bytes : int
-        Decoded bytes of one read of the data.
-    """
-
-    seconds: float
-    source_bytes: int
 
 
 def first_state(begun: Begun, options: FitOptions, guides: Guides = NO_GUIDES) -> State:
@@ -58,7 +42,7 @@ def first_state(begun: Begun, options: FitOptions, guides: Guides = NO_GUIDES) -
     )
 
 
-def advance(state: State, statistics: Statistics, options: FitOptions, clock: Clock,
+def advance(state: State, statistics: Statistics, options: FitOptions, source_bytes: int,
             tolerance: float | None = None) -> State:  # fmt: skip
     """Return the state after a pass made with ``state.factor``; its last history entry describes the pass.
 
@@ -73,8 +57,8 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
         What it folded; the first model's sums count.
     options : FitOptions
         Of the fit.
-    clock : Clock
-        What the loop measured.
+    source_bytes : int
+        Decoded bytes of one read of the data.
     tolerance : float, optional
         Of the update of H; by default that of the dtype.
     """
@@ -86,7 +70,7 @@ def advance(state: State, statistics: Statistics, options: FitOptions, clock: Cl
         counted, H = without_unused(sums, without_dead(H, sums, options), limits)
     measured = measure(counted, H, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
     accepted = _is_accepted(known, measured, options)
-    record = _record(known, statistics, measured, accepted, clock)
+    record = _record(known, statistics, measured, accepted, source_bytes)
     if state.reason:
         return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
@@ -158,7 +142,7 @@ def reconsider(state: State, options: FitOptions) -> State:
     return consider_pruning(_with_end(replace(state, reason=""), options), options)
 
 
-def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, clock: Clock) -> PassRecord:
+def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, source_bytes: int) -> PassRecord:
     bytes_read = state.bytes_read + statistics.bytes_read
     return PassRecord(
         number=state.passes + 1,
@@ -172,8 +156,8 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         trial=state.spare is not None and not state.reason,
         alive=measured.alive,
         bytes_read=bytes_read,
-        reads=bytes_read / clock.source_bytes,
-        seconds=clock.seconds,
+        reads=bytes_read / source_bytes,
+        seconds=0.0,
         read_s=statistics.read_s,
         compute_s=statistics.compute_s,
         from_memory=statistics.bytes_from_memory / max(1, statistics.bytes_read),

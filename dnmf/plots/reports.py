@@ -145,7 +145,7 @@ def _course_section(model: Model) -> list[str]:
         ("Ended", model.stop_reason or "not recorded"),
         ("Objective", f"{last.objective:.6g} (½‖A − WH‖² alone: {last.loss:.6g})"),
         _stillness(model),
-        ("Passes taken back", f"{undone}, because the objective rose after an extrapolation" if undone else "none"),
+        ("Passes taken back", f"{undone}, because the objective rose" if undone else "none"),
         ("Read", f"{format_bytes(last.bytes_read)} decoded, the start included"),
         (
             "Tasks",

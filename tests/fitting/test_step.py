@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dnmf.fitting.state import Begun
-from dnmf.fitting.step import Clock, advance, first_state, reconsider
+from dnmf.fitting.step import advance, first_state, reconsider
 from dnmf.options import FitOptions
 from dnmf.passes.problem import Terms, Work, make_problem
 from dnmf.passes.statistics import Statistics
@@ -16,7 +16,7 @@ from dnmf.penalty import Penalty
 from dnmf.plan import Group
 from dnmf.sources import open_source
 
-CLOCK = Clock(1.0, 1000)
+SOURCE_BYTES = 1000
 A = np.random.default_rng(0).random((80, 20))
 
 
@@ -28,7 +28,7 @@ def one_pass(state, options) -> Statistics:
 def fitted(options, passes):
     state = first_state(Begun(np.random.default_rng(1).random((4, 20))), options)
     for _ in range(passes):
-        state = advance(state, one_pass(state, options), options, CLOCK)
+        state = advance(state, one_pass(state, options), options, SOURCE_BYTES)
     return state
 
 
@@ -52,7 +52,7 @@ def test_a_risen_objective_is_taken_back_to_the_plain_update():
     state = fitted(OPTIONS, 5)
     assert state.extrapolated
     worse = replace(state, H=np.random.default_rng(9).random((4, 20)))
-    after = advance(worse, one_pass(worse, OPTIONS), OPTIONS, CLOCK)
+    after = advance(worse, one_pass(worse, OPTIONS), OPTIONS, SOURCE_BYTES)
     assert not after.history[-1].accepted
     assert (state.plain == after.H).all()
     assert after.objective == state.objective
@@ -69,7 +69,7 @@ def test_it_stops_when_the_objective_hardly_falls():
     options = replace(OPTIONS, tol=1e-2)
     state = fitted(options, 1)
     while not state.reason:
-        state = advance(state, one_pass(state, options), options, CLOCK)
+        state = advance(state, one_pass(state, options), options, SOURCE_BYTES)
     assert "objective" in state.reason
     assert state.history[-1].decrease <= 1e-2
     assert state.factor is state.plain
@@ -79,7 +79,7 @@ def test_it_stops_at_a_stationary_point():
     flat = replace(OPTIONS, tol=1e-2)
     state = fitted(OPTIONS, 150)
     near = replace(state, objective=state.objective * 1.1, reason="", extrapolated=False, H=state.plain)
-    after = advance(near, one_pass(near, flat), flat, CLOCK)
+    after = advance(near, one_pass(near, flat), flat, SOURCE_BYTES)
     assert "gradient" in after.reason
 
 
@@ -102,7 +102,7 @@ def test_new_limits_lead_to_the_bits_of_an_uninterrupted_fit():
     assert stopped.reason
     state = reconsider(stopped, OPTIONS)
     for _ in range(3):
-        state = advance(state, one_pass(state, OPTIONS), OPTIONS, CLOCK)
+        state = advance(state, one_pass(state, OPTIONS), OPTIONS, SOURCE_BYTES)
     assert state.H.tobytes() == straight.H.tobytes()
     assert [r.objective for r in state.history] == [r.objective for r in straight.history]
 
@@ -110,7 +110,7 @@ def test_new_limits_lead_to_the_bits_of_an_uninterrupted_fit():
 def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
     state = fitted(OPTIONS, 5)
     worse = replace(state, H=np.random.default_rng(9).random((4, 20)), extrapolated=False)
-    after = advance(worse, one_pass(worse, OPTIONS), OPTIONS, CLOCK)
+    after = advance(worse, one_pass(worse, OPTIONS), OPTIONS, SOURCE_BYTES)
     assert after.reason == "the objective no longer falls"
     assert not after.history[-1].accepted
     assert (after.factor == state.best).all()
@@ -119,5 +119,5 @@ def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
 
 def test_reads_count_the_start():
     state = first_state(Begun(np.random.default_rng(1).random((4, 20)), 500), OPTIONS)
-    after = advance(state, one_pass(state, OPTIONS), OPTIONS, Clock(1.0, A.nbytes))
+    after = advance(state, one_pass(state, OPTIONS), OPTIONS, A.nbytes)
     assert after.history[0].reads == pytest.approx((500 + A.nbytes) / A.nbytes)
