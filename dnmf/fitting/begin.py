@@ -1,7 +1,6 @@
 """Where a fit begins: whichever start it was asked for."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from dnmf.constraints import Guides, Limits
 from dnmf.fitting.loop import Engine, Fit
@@ -36,9 +35,9 @@ def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarr
         begun = start_from_surrogate(engine, options, guides)
     else:
         begun = start_from_sample(engine, options, guides)
-    return (
-        begun if guides.target is None else begun._replace(H=in_targets_order(begun.H, guides.target, options.limits))
-    )
+    if guides.target is None:
+        return begun
+    return begun._replace(H=in_targets_order(begun.H, guides.target, options.limits))
 
 
 def in_targets_order(H: np.ndarray, target: np.ndarray, limits: Limits) -> np.ndarray:
@@ -46,6 +45,8 @@ def in_targets_order(H: np.ndarray, target: np.ndarray, limits: Limits) -> np.nd
 
     A component that is pulled to what another one is already would become a copy of it.
     """
+    from scipy.optimize import linear_sum_assignment  # takes longer to import than most starts take
+
     first = max(limits.held)
     pulled = first + np.flatnonzero(~np.isnan(target[first:]).any(axis=1))
     cosines = _unit_rows(target[pulled]) @ _unit_rows(H[first:]).T

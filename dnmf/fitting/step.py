@@ -205,7 +205,7 @@ def _with_end(state: State, options: FitOptions) -> State:
     if state.passes + 1 >= options.max_passes:
         reason = "max_passes"
     elif record.number == state.again:
-        pass
+        pass  # what this pass came to says nothing of the new beginning
     elif options.penalty.is_rule:
         if record.change <= options.tol:
             reason = "tol: H hardly changes" if options.tol > 0 else "H no longer changes"

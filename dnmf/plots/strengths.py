@@ -208,7 +208,8 @@ def _count_by_wholes(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(0, 1.06 * max(1.0, axes.get_ylim()[1]))
+    top = max(1.0, axes.get_ylim()[1])
+    axes.set_ylim(-0.03 * top, 1.04 * top)
 
 
 def _explain(axes: "Axes", curves: list[Curve], confidence: float, *, several: bool) -> None:
