@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
@@ -144,14 +145,12 @@ def test_without_the_diagonal_neither_penalty_does_its_work(absolute):
 OTHER_MINIMUM = 0.01  # zeros under a weak relative L2 may rise a little: the fit comes to another minimum
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.what)
 def test_along_the_strengths_of_the_relative_scale(relative, line):
     allowed = OTHER_MINIMUM if (line.kind, line.measure) == ("l2", "sparsity_W") else 0.0
     assert [step for step in line.steps_against(relative) if step[2] > allowed] == []
 
 
-@pytest.mark.slow
 def test_the_limits_of_the_relative_scale(relative, case):
     for row in chosen(relative, strength=1.0):
         if row.kind == "l1":
@@ -168,7 +167,6 @@ def test_l1_does_not_lead_to_k_means(absolute):
     assert found[0.0] > found[0.1] > found[0.3] > found[0.9]
 
 
-@pytest.mark.slow
 def test_the_quick_study_runs_and_writes_a_page_figures_and_pictures(tmp_path):
     command = [sys.executable, "-m", "benchmarks.regularization", "--quick", "--out", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=200)

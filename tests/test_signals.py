@@ -70,7 +70,9 @@ def assert_resumes_to(store, model, *more):
     assert [record.objective for record in resumed.history] == [record.objective for record in model.history]
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGTERM, 75), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_the_fit_after_its_pass_and_resume_has_the_same_bits(tmp_path, data, uninterrupted, signum, code):
     store = tmp_path / "b.dnmf"
     process = start_fit(data, store)

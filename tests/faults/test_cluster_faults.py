@@ -166,6 +166,7 @@ def _stall(source, client, disturb):
     return caught.value.args[0]
 
 
+@pytest.mark.slow
 def test_workers_that_are_all_paused_are_a_ClusterError_that_says_so(dense_store, small_cluster, slow):
     def pause(dask_worker):
         from distributed.core import Status

@@ -72,7 +72,7 @@ def drive(source, store, scheduler, moment):
     "moment",
     [
         "in mid-pass",
-        "while W is written",
+        pytest.param("while W is written", marks=pytest.mark.slow),
         pytest.param("before the first models", marks=pytest.mark.slow),
         pytest.param("between two models", marks=pytest.mark.slow),
     ],

@@ -206,7 +206,13 @@ def test_the_reported_error_is_that_of_the_model(name, planted, signed):
     assert model.relative_error == pytest.approx(error, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", CASES)
+FEW = ("bounded", "free-W", "angular", "smooth", "fixed-H-penalized", "fixed-W-penalized", "target", "relative-fixed")
+few_when_time_is_short = pytest.mark.parametrize(
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
+
+
+@few_when_time_is_short
 def test_a_resumed_fit_has_the_same_bits(name, planted, signed, tmp_path):
     A = data_of(name, planted, signed)
     whole = fitted(A, name, tol=0, max_passes=7, store=tmp_path / "whole.dnmf", dtype="float32")
@@ -217,7 +223,7 @@ def test_a_resumed_fit_has_the_same_bits(name, planted, signed, tmp_path):
     assert (again.options.penalty, again.options.limits) == (whole.options.penalty, whole.options.limits)
 
 
-@pytest.mark.parametrize("name", CASES)
+@few_when_time_is_short
 def test_a_cluster_has_the_same_bits(name, planted, signed, tmp_path, client):
     A = data_of(name, planted, signed)
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(60, 80), config={"write_empty_chunks": True})

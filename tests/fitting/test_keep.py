@@ -74,6 +74,7 @@ def test_workers_keep_their_part_and_get_it_again(stored, client, monkeypatch):
     assert client.run(marks) == before
 
 
+@pytest.mark.slow
 def test_when_a_worker_dies_its_rows_are_kept_by_those_there_are(stored, monkeypatch):
     from distributed import Client, LocalCluster
 

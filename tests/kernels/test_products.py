@@ -19,9 +19,19 @@ seeds = st.integers(0, 2**32 - 1)
 wide = {"f4": WIDEST, "f8": WIDEST}  # of other dtypes one compilation is enough
 
 
+RARE = ("f8", "i1", "u2", "i8", "u8")  # each takes a compilation
 stored_dtypes = pytest.mark.parametrize(
     ("stored", "index_dtype"),
-    [("f4", "i4"), ("f8", "i8"), ("u1", "u2"), ("i1", "i4"), ("u2", "u4"), ("i4", "u8"), ("i8", "i4"), ("u8", "i8")],
+    [
+        ("f4", "i4"),
+        ("f8", "i8"),
+        ("u1", "u2"),
+        ("i4", "u8"),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (("i1", "i4"), ("u2", "u4"), ("i8", "i4"), ("u8", "i8"))
+        ),
+    ],
 )
 
 
@@ -65,7 +75,7 @@ def test_sparse_products_equal_those_of_the_dense_matrix(dtype, stored, index_dt
 
 
 @dtypes
-@pytest.mark.parametrize("stored", ["f4", "f8", "u1", "i1", "u2", "i4", "i8", "u8"])
+@pytest.mark.parametrize("stored", ["f4", "u1", "i4", *(pytest.param(each, marks=pytest.mark.slow) for each in RARE)])
 @unhurried
 @given(seed=seeds, rows=st.integers(0, 40), n=st.integers(1, 40), data=st.data())
 def test_dense_products_and_the_residual_equal_the_obvious_ones(dtype, stored, seed, rows, n, data):
