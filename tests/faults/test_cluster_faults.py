@@ -26,7 +26,7 @@ from dnmf.plan import make_plan
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 
-pytestmark = pytest.mark.usefixtures("many_groups")
+pytestmark = [pytest.mark.usefixtures("many_groups"), pytest.mark.slow]
 
 KERNELS = Kernels(2, "float32")
 
@@ -79,9 +79,7 @@ class KillsTheScheduler:
         self.process.wait()
 
 
-@pytest.mark.parametrize(
-    "delay_s", [pytest.param(0, marks=pytest.mark.slow, id="between passes"), pytest.param(0.3, id="in mid-pass")]
-)
+@pytest.mark.parametrize("delay_s", [pytest.param(0, id="between passes"), pytest.param(0.3, id="in mid-pass")])
 def test_a_lost_scheduler_is_a_ClusterError_and_the_fit_can_be_resumed(
     processes, dense_store, bits, slow, delay_s, tmp_path
 ):
@@ -105,7 +103,6 @@ def small_cluster():
         yield client
 
 
-@pytest.mark.slow
 def test_data_that_kills_every_worker_is_a_ClusterError_that_names_the_rows(small_cluster, dense_store, tmp_path):
     from distributed import WorkerPlugin
 
@@ -166,7 +163,6 @@ def _stall(source, client, disturb):
     return caught.value.args[0]
 
 
-@pytest.mark.slow
 def test_workers_that_are_all_paused_are_a_ClusterError_that_says_so(dense_store, small_cluster, slow):
     def pause(dask_worker):
         from distributed.core import Status

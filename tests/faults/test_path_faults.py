@@ -43,7 +43,7 @@ dnmf.path(source, 4, dnmf.Penalty(l1=1.0), (0.0, 0.1, 0.4), seeds=2, init="rando
 """
 )
 
-pytestmark = pytest.mark.usefixtures("many_groups")
+pytestmark = [pytest.mark.usefixtures("many_groups"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def drive(source, store, scheduler, moment):
     "moment",
     [
         "in mid-pass",
-        pytest.param("while W is written", marks=pytest.mark.slow),
-        pytest.param("before the first models", marks=pytest.mark.slow),
-        pytest.param("between two models", marks=pytest.mark.slow),
+        "while W is written",
+        "before the first models",
+        "between two models",
     ],
 )
 def test_the_driver_killed_and_resumed_in_process(dense_store, undisturbed, bits, moment, tmp_path):
@@ -89,7 +89,6 @@ def test_the_driver_killed_and_resumed_in_process(dense_store, undisturbed, bits
         assert [array.name for array in (store / cell.folder).glob("*.zarr")] == [model.W_name]
 
 
-@pytest.mark.slow
 def test_the_driver_killed_and_resumed_on_a_cluster(dense_store, undisturbed, bits, client, slow, tmp_path):
     store = tmp_path / "p.dnmf"
     client.wait_for_workers(3)
@@ -98,7 +97,6 @@ def test_the_driver_killed_and_resumed_on_a_cluster(dense_store, undisturbed, bi
     assert bits_of_all(dnmf.resume_path(store, client=client), bits) == undisturbed
 
 
-@pytest.mark.slow
 def test_a_worker_killed_in_mid_pass(dense_store, undisturbed, bits, client, kill_workers, slow, tmp_path):
     client.wait_for_workers(3)
     killer = kill_workers(client, after_pass=7)
@@ -109,7 +107,6 @@ def test_a_worker_killed_in_mid_pass(dense_store, undisturbed, bits, client, kil
     assert bits_of_all(path, bits) == undisturbed
 
 
-@pytest.mark.slow
 def test_in_waves_on_a_cluster_after_a_stop_in_process(dense_store, undisturbed, bits, client, tmp_path, monkeypatch):
     from dnmf.fitting.choose import plan_for_many
 
