@@ -206,9 +206,8 @@ class Model:
         """
         scale = self.w_scale[: self.options.limits.held[0]]
         given = given_columns(source, fixed_W, scale, self.options.dtype, signed=self.options.limits.is_free("W"))
-        given_H = (
-            np.arange(self.rank) < self.options.limits.held[1]
-        )  # other rows may have what those of the fit had not
+        # Other rows may have what those of the fit had not.
+        given_H = np.arange(self.rank) < self.options.limits.held[1]
         factor = np.where((self.w_scale > 0) | given_H, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
         return Fixed(factor, self.terms, self.row_scale, given)
 

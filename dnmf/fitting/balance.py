@@ -162,7 +162,9 @@ def on_scale(penalty: Penalty, sums: ModelSums, H: np.ndarray, limits: Limits, g
     factors goes to zero with its H: one that has come there costs nothing and stays.
     """
     t, held = np.ones(len(H)), limits.held[0]
-    if held and balances(penalty) and penalty.acts_on("W") and penalty.acts_on("H"):
+    if not held:
+        return OnScale(t, t, sums, H, limits)
+    if balances(penalty) and penalty.acts_on("W") and penalty.acts_on("H"):
         t = balance(sizes_of(penalty, sums, H, guides), held)
         sizes = np.abs(H).sum(axis=1, dtype=np.float64)
         t[:held][sizes[:held] <= GONE * sizes.sum()] = 0.0

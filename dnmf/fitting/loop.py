@@ -85,7 +85,7 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
         advance(fit.state, statistics.of(number), fit.options, engine.source_bytes) for number, fit in enumerate(fits)
     ]
     seconds = time.perf_counter() - began  # the updates of H included
-    return [replace(fit, state=state.lasting(seconds)) for fit, state in zip(fits, states, strict=True)], statistics
+    return [replace(fit, state=state.timed(seconds)) for fit, state in zip(fits, states, strict=True)], statistics
 
 
 def _problem(fit: Fit) -> Problem:

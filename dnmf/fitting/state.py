@@ -103,7 +103,7 @@ class State:
         """Whether the next pass tries an extrapolated H, and may be taken back."""
         return self.extrapolated and not self.reason
 
-    def lasting(self, seconds: float) -> "State":
+    def timed(self, seconds: float) -> "State":
         """The state whose last pass took so long."""
         return replace(self, history=(*self.history[:-1], replace(self.history[-1], seconds=seconds)))
 

@@ -96,7 +96,8 @@ def measure(
         t, over_t, there, near, _ = on_scale(penalty, sums, HT.T, limits, guides)
         value, of_H = _penalty_and_slope(there, near.T, penalty, guides)
         objective += value
-        slope = np.where(t > 0, slope + of_H * over_t, 0.0)
+        slope += of_H * over_t
+        slope[:, t == 0] = 0
     elif fits_diagonal(penalty):
         loss = objective = max(0.0, loss - fit_diagonal(sums, H)[1])
     given = slice(0, limits.held[1])

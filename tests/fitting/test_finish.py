@@ -4,25 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from engines import engine_on
 
 from dnmf.fitting.finish import finish
-from dnmf.fitting.loop import Engine, Fit, run_until_last
+from dnmf.fitting.loop import Fit, run_until_last
 from dnmf.fitting.state import Begun
 from dnmf.fitting.step import first_state
-from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
-from dnmf.passes.threads import InProcess
-from dnmf.plan import make_plan
-from dnmf.sources import open_source
 
 OPTIONS = FitOptions(5, dtype="float64", max_passes=6)
-
-
-def engine_on(matrix):
-    source = open_source(matrix)
-    layout = source.layout()
-    plan = make_plan(layout, Shape(source.shape[1], 5, 8), Machine(1, 2**34, 0))
-    return Engine(InProcess(1), source, plan, layout)
 
 
 def test_a_last_update_that_rose_is_taken_back_and_stays_in_the_history(planted, tmp_path):

@@ -266,3 +266,12 @@ def test_another_shape_is_refused_even_by_force(planted, tmp_path):
         dnmf.fit(planted, 5, tol=0, store=tmp_path / "run.dnmf", callbacks=[stop])
     with pytest.raises(dnmf.CheckpointError, match="shape"):
         dnmf.resume(tmp_path / "run.dnmf", source=planted[:, :70], force=True)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_the_last_pass_over_sparse_float32_is_not_taken_for_a_rise(seed):
+    """Its sums are float64, those of the pass before were float32: the same H differs by rounding alone."""
+    rng = np.random.default_rng(seed)
+    A = rng.gamma(0.5, size=(300, 4)) @ rng.gamma(0.5, size=(4, 25)) + 0.05 * rng.random((300, 25))
+    A[rng.random((300, 25)) < 0.4] = 0
+    assert len(dnmf.fit(scipy.sparse.csr_array(A), 3, max_passes=2).history) == 2

@@ -6,27 +6,16 @@ import numpy as np
 import pytest
 import scipy.sparse
 import zarr
+from engines import engine_on
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnmf.fitting.loop import Engine
 from dnmf.fitting.race import race_stages, sample_rows, work_of_alternation
 from dnmf.fitting.sample import sample_order
 from dnmf.fitting.start import start_at_random, start_from_sample
-from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
-from dnmf.passes.threads import InProcess
 from dnmf.penalty import Penalty
-from dnmf.plan import make_plan
 from dnmf.sources import open_source
-
-
-def engine_on(matrix):
-    source = open_source(matrix)
-    layout = source.layout()
-    plan = make_plan(layout, Shape(source.shape[1], 5, 8), Machine(1, 2**34, 0))
-    return Engine(InProcess(1), source, plan, layout)
-
 
 OPTIONS = FitOptions(5, dtype="float64", seed=3)
 
