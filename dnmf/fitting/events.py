@@ -24,7 +24,7 @@ class PassRecord:
     gradient : float
         Size of the projected gradient with respect to H, relative to that of ``WᵀA``: 0 at a stationary point.
     accepted : bool
-        False when H was extrapolated, the objective rose, and the step was taken back.
+        False when the objective rose and the step was taken back.
     extrapolated : bool
         Whether H was extrapolated before this pass.
     trial : bool

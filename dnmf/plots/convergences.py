@@ -44,8 +44,8 @@ class _Course:
 def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", value: str = "objective") -> "Axes":
     """Draw how one or several fits converged and return the axes.
 
-    A line joins the passes that counted. A pass that was taken back, because the objective rose after an
-    extrapolation, is a cross off the line. Where components died the number left is written beside the pass.
+    A line joins the passes that counted. A pass that was taken back, because the objective rose, is a
+    cross off the line. Where components died the number left is written beside the pass.
 
     Parameters
     ----------
