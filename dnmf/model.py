@@ -1,7 +1,6 @@
 """A finished factorization: the factors, how they were found, and what they say of other rows."""
 
 import uuid
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,24 +8,20 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
+from dnmf.applied import Applied, chunk_rows_of
 from dnmf.errors import CheckpointError, InputError
-from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import PassRecord
 from dnmf.implicit import Implicit, implicit_of
-from dnmf.options import FitOptions, parse_bytes
-from dnmf.passes.choose import choose_executor
+from dnmf.options import FitOptions
 from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
 from dnmf.penalty import Penalty
-from dnmf.sources import Source, open_source
-from dnmf.sources.names import refuse_other_names
 
-W_CHUNK_ROWS = 65536
 MOST_NAMES = 5_000_000
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Applied):
     """``A ≈ W · diag(d) · H``: what :func:`dnmf.fit` returns and :func:`dnmf.load` reads.
 
     Attributes
@@ -124,7 +119,7 @@ class Model:
     @property
     def chunk_rows(self) -> int:
         """How many rows of W are best read at once: those of a stored chunk."""
-        return _chunk_rows(self.stored_W)
+        return chunk_rows_of(self.stored_W)
 
     @property
     def relative_error(self) -> float:
@@ -135,100 +130,6 @@ class Model:
     def reads(self) -> float:
         """How often the data was read, in multiples of its size, the start included."""
         return self.history[-1].reads
-
-    def transform(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
-                  memory_limit: Any = None) -> Any:  # fmt: skip
-        """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
-
-        Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²`` plus the fit's penalty on W.
-
-        Parameters
-        ----------
-        data : anything :func:`dnmf.open_source` takes
-            (rows, n) with the columns of the fit.
-        fixed_W : array (rows, f), optional
-            The first columns of W of these rows, where the fit was given those of its own (Constraints).
-        out : path, optional
-            Where the workers write the result as a Zarr array; in memory otherwise.
-        client, memory_limit
-            As in :func:`dnmf.fit`.
-
-        Returns
-        -------
-        dask array (rows, k)
-
-        Raises
-        ------
-        InputError
-            The columns are not those of the fit, or the data cannot be used.
-        CheckpointError
-            There is something at `out` already.
-        """
-        from dnmf.sources.dask_array import as_dask_array
-
-        values = self.solve(data, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit)
-        return as_dask_array(values, _chunk_rows(values))
-
-    def solve(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
-              memory_limit: Any = None) -> Any:  # fmt: skip
-        """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
-        if "://" in str(out):
-            raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
-        if out is not None and Path(out).exists():
-            raise CheckpointError(f"{out}: exists already; choose another place for the result")
-        source = self.open_rows(data)
-        place = None if out is None else str(Path(out).absolute())
-        with closing(choose_executor(client, source)) as executor:
-            return solve_other_rows(
-                source, executor, self.options, fixed=self.fixed(source, fixed_W), out=place,
-                memory_bytes=parse_bytes(memory_limit),
-            )  # fmt: skip
-
-    def open_rows(self, data: Any) -> Source:
-        """Return data that has the columns of the fit as a source of its rows.
-
-        Raises
-        ------
-        InputError
-            The columns are not those of the fit, the data cannot be used, or its rows cannot be read one by one.
-        """
-        source = open_source(data)
-        self._check_columns(source)
-        return by_rows(source)
-
-    def fixed(self, source: Source, fixed_W: Any = None) -> Fixed:
-        """Return what the rows of `source` are solved with; a component that is dead in W takes no part.
-
-        Raises
-        ------
-        InputError
-            Columns of W that were given to the fit are not given here, or have the wrong shape.
-        """
-        scale = self.w_scale[: self.options.limits.held[0]]
-        given = given_columns(source, fixed_W, scale, self.options.dtype, signed=self.options.limits.is_free("W"))
-        # Other rows may have what those of the fit had not.
-        given_H = np.arange(self.rank) < self.options.limits.held[1]
-        factor = np.where((self.w_scale > 0) | given_H, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
-        return Fixed(factor, self.terms, self.row_scale, given)
-
-    @property
-    def weights(self) -> np.ndarray:
-        """By how much the diagonal differs from that of the factors as rows are solved with them (k,)."""
-        scale = self.row_scale * self.h_scale
-        return np.divide(self.d, scale, out=np.zeros_like(self.d), where=scale > 0)
-
-    @property
-    def row_scale(self) -> np.ndarray:
-        """``W diag(row_scale)`` and ``diag(h_scale) H`` are the factors as they were solved for (k,)."""
-        given = np.arange(self.rank) < self.options.limits.held[0]
-        return np.where(given, 1.0, self.w_scale)
-
-    def _check_columns(self, source: Source) -> None:
-        columns = source.shape[0] if source.transposed else source.shape[1]
-        if columns != self.shape[1]:
-            raise InputError(f"{source.address}: has {columns} columns, the model was fitted on {self.shape[1]}")
-        names = source.row_names() if source.transposed else source.column_names()
-        refuse_other_names(source.address, names, self.column_names)
 
     def save(self, path: str | Path) -> "Model":
         """Write the model to a new store and return it as it is there.
@@ -341,9 +242,3 @@ class Model:
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
         )  # fmt: skip
-
-
-def _chunk_rows(values: Any) -> int:
-    if hasattr(values, "chunks"):
-        return int(values.chunks[0])
-    return max(1, min(len(values), W_CHUNK_ROWS))

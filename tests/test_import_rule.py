@@ -17,7 +17,7 @@ LAYERS = [
     {"plan"},
     {"passes"},
     {"fitting", "checkpoint"},
-    {"model", "record"},
+    {"applied", "model", "record"},
     {"workplace"},
     {"run"},
     {"api"},

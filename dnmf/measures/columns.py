@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.applied import W_CHUNK_ROWS
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
-from dnmf.model import W_CHUNK_ROWS, Model
+from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
 from dnmf.sources.memory import is_sparse
 
