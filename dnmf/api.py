@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
+from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
@@ -18,6 +19,7 @@ from dnmf.sources import open_source
 from dnmf.workplace import Resources, Workplace
 
 
+@undisturbed
 def fit(  # noqa: PLR0913  the one door of the library names every option
     source: Any,
     rank: int,
@@ -127,6 +129,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         return run.go_on(run.start(*start, guides))
 
 
+@undisturbed
 def resume(  # noqa: PLR0913  what may differ from the fit, by name
     store: str | Path,
     *,

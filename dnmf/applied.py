@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.options import FitOptions, parse_bytes
@@ -61,6 +62,7 @@ class Applied:
         values = self.solve(data, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit)
         return as_dask_array(values, chunk_rows_of(values))
 
+    @undisturbed
     def solve(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
               memory_limit: Any = None) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""

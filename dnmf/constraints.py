@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 
 SIDES = ("W", "H")
@@ -152,6 +153,7 @@ class Constraints:
     names: np.ndarray | None = field(default=None, init=False, repr=False)
     row_names: np.ndarray | None = field(default=None, init=False, repr=False)
 
+    @undisturbed
     def __post_init__(self):
         if self.free not in ("", *SIDES):
             raise InputError(f"constraints free={self.free!r}: 'W', 'H' or '' for neither")

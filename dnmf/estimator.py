@@ -13,6 +13,7 @@ from sklearn.utils._set_output import _get_output_config  # joins the estimator'
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dnmf.api import fit
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
     FLOATS,
@@ -128,12 +129,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.memory_limit = memory_limit
         self.store = store
 
+    @undisturbed
     def fit(self, X: Any, y: Any = None, W: Any = None, H: Any = None) -> "NMF":
         """Find the components of `X` and return the estimator; see :meth:`fit_transform`."""
         del y
         self._fit(self._begin(X), W, H)
         return self
 
+    @undisturbed
     def fit_transform(self, X: Any, y: Any = None, W: Any = None, H: Any = None) -> Any:
         """Return W (n_samples, n_components) of the factorization of `X`.
 
@@ -170,6 +173,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             W = W.rechunk((source.array.chunks[0], -1), method="tasks")  # type: ignore[attr-defined]
         return self._scaled(W)
 
+    @undisturbed
     def transform(self, X: Any) -> Any:
         """Return W (n_samples, n_components) of other rows, the components kept; lazily for a dask array.
 
@@ -199,6 +203,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         transform = self.model_.solve if source.in_memory else self.model_.transform
         return self._scaled(transform(source, client=self.client, memory_limit=self.memory_limit))
 
+    @undisturbed
     def inverse_transform(self, X: Any) -> Any:
         """Return ``W H`` (n_samples, n_features) for a W (n_samples, n_components) given as `X`.
 

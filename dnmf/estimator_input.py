@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.sources import Source
@@ -167,6 +168,7 @@ def without_rows(model: Model) -> Model:
     return replace(model, stored_W=nothing, H=model.H[:, :0], history=(), row_names=None, column_names=None, path=None)
 
 
+@undisturbed
 def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, address: str,
                 block_info: Any = None) -> np.ndarray:  # fmt: skip
     """Return the rows of W, times `scale`, for one block of a dask array.

@@ -5,6 +5,7 @@ import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 
 SCALES = ("relative", "objective", "fraction", "absolute")
@@ -64,6 +65,7 @@ class Penalty:
     smooth: float = 0.0
     target: float = 0.0
 
+    @undisturbed
     def __post_init__(self):
         if self.scale not in SCALES:
             raise InputError(f"penalty scale {self.scale!r} is unknown; use one of {', '.join(SCALES)}")

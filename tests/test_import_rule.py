@@ -9,7 +9,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums"},
+    {"errors", "checksums", "arithmetic"},
     {"penalty", "constraints"},
     {"options", "kernels", "implicit"},
     {"sources"},

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dnmf.arithmetic import undisturbed
 from dnmf.conversion.dense_files import open_npy
 from dnmf.conversion.matrix_market import open_matrix_market
 from dnmf.conversion.npz import open_npz
@@ -47,6 +48,7 @@ class ConversionReport:
     kind: str
 
 
+@undisturbed
 def convert(  # noqa: PLR0913  one keyword for each choice a user has
     source: str | Path,
     target: str | Path,

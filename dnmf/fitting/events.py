@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class PassRecord:
@@ -219,6 +221,7 @@ Callback = Callable[[Event], None]
 
 
 def emit(callbacks: tuple[Callback, ...], event: Event) -> None:
-    """Hand `event` to every callback, in order."""
+    """Hand `event` to every callback, in order; what one asks of numpy's arithmetic ends with it."""
     for callback in callbacks:
-        callback(event)
+        with np.errstate():
+            callback(event)

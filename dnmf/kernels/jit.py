@@ -6,6 +6,8 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from dnmf.kernels.cache import cache_for
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -15,7 +17,9 @@ def compiled(function: Function) -> Function:
     No ``parallel=True``: parallelism is over panels, so a kernel never starts threads of its own and
     its sums have one order. No ``fastmath``: it would let the order of sums change between builds.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher._cache = cache_for(function) or dispatcher._cache  # what cache=True sets, but for a place that is there
+    return cast(Function, dispatcher)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.api import fit
+from dnmf.arithmetic import undisturbed
 from dnmf.fitting.apply import measure_other_rows
 from dnmf.measures.columns import checked_side
 from dnmf.model import Model
@@ -17,6 +18,7 @@ MOST_PASSES = 200
 TOLERANCE = 1e-14  # of the objective, whose error is that of the vector squared
 
 
+@undisturbed
 def relative_error(model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None) -> float:
     """Return ``‖A − W diag(d) H‖ / ‖A‖`` for other rows of data, W solved for them, in one read; 0 where A is zero.
 
@@ -53,6 +55,7 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
     return float(np.sqrt(left / squares)) if squares > 0 else 0.0
 
 
+@undisturbed
 def first_singular_vector(source: Any, client: Any = None, memory_limit: Any = None, side: str = "H") -> np.ndarray:
     """Return the first singular vector of a non-negative matrix, of norm 1: right (n,), or left (m,) for ``"W"``.
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.balance import Sizes as PenaltySizes
 from dnmf.fitting.balance import balance
@@ -24,6 +25,7 @@ class Sides(NamedTuple):
     H: float
 
 
+@undisturbed
 def sparsity(model: Model) -> Sides:
     """Return the share of exact zeros of W and of H, those of dead components included.
 
@@ -47,6 +49,7 @@ def _share_of_zeros(columns: Columns) -> float:
     return 1.0 - int(filled) / (columns.length * columns.rank)
 
 
+@undisturbed
 def energy(model: Model) -> np.ndarray:
     """Return ``d_q² ‖w_q‖² ‖h_q‖²`` (k,) for each component: the squared norm of its own matrix ``d_q w_q h_q``.
 
@@ -62,6 +65,7 @@ def energy(model: Model) -> np.ndarray:
     return model.d**2 * of_W * of_H
 
 
+@undisturbed
 def implicit_penalty(model: Model) -> np.ndarray:
     """Return what each component (k,) adds to the penalty of the objective, its scale shared out at its best.
 
@@ -106,6 +110,7 @@ def cosines(model: Model, side: str = "H") -> np.ndarray:
     return compared(model, model, side)
 
 
+@undisturbed
 def compared(of_rows: Any, of_columns: Any, side: str) -> np.ndarray:
     """Return the cosine (k, k') of each component of one holder with each of the other (:func:`columns_of`).
 
@@ -125,6 +130,7 @@ def compared(of_rows: Any, of_columns: Any, side: str) -> np.ndarray:
     return found
 
 
+@undisturbed
 def mean_cosine(model: Model, side: str = "H", diagonal: bool = True) -> float:
     """Return the mean of :func:`cosines`: over all k² entries, or over those off the diagonal.
 
@@ -149,6 +155,7 @@ def mean_cosine(model: Model, side: str = "H", diagonal: bool = True) -> float:
     return float(others.mean()) if len(others) else 0.0
 
 
+@undisturbed
 def alike(model: Model, direction: Any, side: str = "H") -> float:
     """Return the mean cosine of the components to one vector; a zero component counts 0.
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
 from dnmf.fitting.loop import Engine
@@ -37,6 +38,7 @@ SAMPLE_PASSES = 50
 KMEANS_STREAM = 2
 
 
+@undisturbed
 def kmeans_centres(
     source: Any, k: int, seed: int = 0, *, max_passes: int = 20, tol: float = 1e-4, client: Any = None,
     memory_limit: Any = None,

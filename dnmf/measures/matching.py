@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from dnmf.arithmetic import undisturbed
 from dnmf.measures.columns import checked_side
 from dnmf.measures.components import compared
 from dnmf.model import Model
@@ -30,6 +31,7 @@ class Matching(NamedTuple):
     unmatched: np.ndarray
 
 
+@undisturbed
 def match(model: Model, reference: Any, side: str = "W") -> Matching:
     """Return the one-to-one matching of components with the smallest sum of ``1 − cosine``.
 
@@ -60,6 +62,7 @@ def match(model: Model, reference: Any, side: str = "W") -> Matching:
     return Matching(order, of_pairs, np.setdiff1d(np.arange(model.rank), ours))
 
 
+@undisturbed
 def robustness(model: Model, reference: Any, side: str = "W") -> float:
     """Return 1 − the mean cost of the optimal matching, its mean cosine: 1 where both have the same components.
 
@@ -100,6 +103,7 @@ def align(model: Model, reference: Any, side: str = "W") -> Model:
     return model.reordered(np.concatenate([found.order[found.order != NOBODY], found.unmatched]))
 
 
+@undisturbed
 def similarity(model: Model, directions: Any, side: str = "H") -> float:
     """Return the mean, over the model's components, of the cosine to their directions under the optimal matching.
 

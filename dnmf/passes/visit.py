@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, pad_columns
@@ -25,6 +26,7 @@ from dnmf.sources.source import Rows, Source
 CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
 
 
+@undisturbed
 def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | None = None,
                 targets: Sequence[str] = ()) -> Statistics:  # fmt: skip
     """Return the statistics of the rows of `group`, each read once.

@@ -1,5 +1,6 @@
 """Loads every compiled kernel a pass uses, so that a measurement of memory or time starts after it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def load_compiled_kernels(kernels: Kernels) -> None:
     would have them missing for its panels ever after.
     """
     marker = _marker(kernels)
-    if not marker.exists():
+    if marker is not None and not marker.exists():
         command = f"from dnmf.passes.warm import *; load_kernels({kernels!r})"
         same_package = {"PYTHONPATH": os.pathsep.join([str(Path(nnls.__file__).parents[2]), *filter(None, sys.path)])}
         done = subprocess.run(
@@ -93,13 +94,16 @@ def load_compiled_kernels(kernels: Kernels) -> None:
             env={**os.environ, **same_package},
         )  # fmt: skip
         if done.returncode == 0 and marker.parent.is_dir():
-            marker.touch()
+            with contextlib.suppress(OSError):
+                marker.touch()
     load_kernels(kernels)
 
 
-def _marker(kernels: Kernels) -> Path:
+def _marker(kernels: Kernels) -> Path | None:
     """A file beside numba's own cache that says: these were compiled, from sources of this age."""
-    folder = Path(nnls._solve_rows._cache.cache_path)  # type: ignore[attr-defined]
+    folder = nnls._solve_rows._cache.cache_path  # type: ignore[attr-defined]
+    if folder is None:  # a child's work would be lost
+        return None
     sources = sorted(Path(nnls.__file__).parent.glob("*.py"))
     ages = [str(path.stat().st_mtime_ns) for path in sources]
-    return folder / f"dnmf-{crc32c_of(' '.join([dnmf.__version__, repr(kernels), *ages]).encode()):08x}.compiled"
+    return Path(folder) / f"dnmf-{crc32c_of(' '.join([dnmf.__version__, repr(kernels), *ages]).encode()):08x}.compiled"

@@ -6,6 +6,7 @@ from pathlib import Path as Folder
 from typing import Any
 
 from dnmf import checkpoint
+from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback, PathFinished, emit
@@ -21,6 +22,7 @@ from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace
 
 
+@undisturbed
 def path(  # noqa: PLR0913  the one door of the room names every option
     source: Any,
     rank: int,
@@ -120,6 +122,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         return _measured(run, opened, resources)
 
 
+@undisturbed
 def resume_path(
     store: str | Folder,
     *,

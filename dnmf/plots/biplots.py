@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.measures.components import compared
 from dnmf.model import Model
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MOST_VECTOR_POINTS = 5000
 
 
+@undisturbed
 def biplot(
     model: Model, reference: Model | None = None, *, labels: Sequence[str] | None = None, side: str = "H",
     component: int | tuple[int, int] | None = None, top: int = 10, ax: "Axes | None" = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.events import PassRecord
 from dnmf.plots.figures import axes_or_new, choice, style_of, write_legend
@@ -41,6 +42,7 @@ class _Course:
     changes: list[tuple[int, int]]  # index of a pass, components alive since
 
 
+@undisturbed
 def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", value: str = "objective") -> "Axes":
     """Draw how one or several fits converged and return the axes.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, choice, given_axes, panels, shortened, tidy
@@ -21,6 +22,7 @@ MOST_NAMES = 60
 TOP_OF_A_PROFILE = 2
 
 
+@undisturbed
 def components(
     model: Model, kind: str = "profiles", *, side: str = "H", shape: tuple[int, int] | None = None,
     names: Sequence[str] | None = None, top: int | None = None, axes: Any = None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.implicit import describe
 from dnmf.inspection import components as described
@@ -28,6 +29,7 @@ STARTS = {"unpenalized": "the one without a penalty", "chain": "the one of the s
 TABLE_HEADS = ("relative error", "alive", "zeros in W", "zeros in H", "mean cosine", "robustness", "passes")
 
 
+@undisturbed
 def report(
     model: Any, out: str | Path, *, path: Any = None, models: Any = None, title: str | None = None,
     shape: tuple[int, int] | None = None, top: int = 8, overwrite: bool = False,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.plots.figures import PALETTE, check_free, checked_page, require, shortened, write_whole
 from dnmf.plots.frames import Frames, take_frames
@@ -30,6 +31,7 @@ caption.text = course.data.caption[at];
 """
 
 
+@undisturbed
 def slider_page(
     models: Any, out: str | Path, *, side: str = "H", title: str = "Components along a penalty",
     names: Sequence[str] | None = None, start: float | None = None, overwrite: bool = False,

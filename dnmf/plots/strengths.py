@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.plots.figures import TEXT_POINTS, axes_or_new, choice, new_figure, style_of, tidy, write_legend
 
@@ -69,6 +70,7 @@ def summarize(table: Sequence[Any], measure: str, confidence: float = 0.95) -> C
     return Curve(strengths, mean, np.where(seeds > 1, half, np.nan), seeds)
 
 
+@undisturbed
 def path(
     table: Any, measure: str = "sparsity_H", ax: "Axes | None" = None, *, confidence: float = 0.95, scale: str = "auto"
 ) -> "Axes":
@@ -227,6 +229,7 @@ def _band_text(curves: list[Curve], confidence: float) -> str:
     return f"mean of {seeds}, band: its {100 * confidence:g} % interval"
 
 
+@undisturbed
 def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     """Return a figure of a regularization path: error, sparsity, angle, robustness, and components alive.
 
