@@ -1,6 +1,5 @@
-"""Matrix Market files (.mtx, .mtx.gz), parsed block by block."""
+"""Matrix Market files (.mtx, compressed or not), parsed block by block."""
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,8 @@ from dnmf.conversion.streams import DenseStream, Triplets, TripletStream
 from dnmf.conversion.values import narrowest_dtype
 from dnmf.errors import InputError
 from dnmf.kernels.text import FULL, INTEGER, MALFORMED, PATTERN, REAL, parse_entries
+from dnmf.sources.contents import open_decompressed
+from dnmf.sources.formats import BYTE_ORDER_MARK
 
 FIELDS = {"pattern": PATTERN, "integer": INTEGER, "unsigned-integer": INTEGER, "real": REAL, "double": REAL}
 VALUE_DTYPES: dict[int, np.dtype] = {
@@ -27,7 +28,6 @@ LONGEST_LINE = 2**20
 MOST_TEXT = 2**22  # bytes read at once
 SHORTEST_ENTRY = 4  # bytes: "1 1" and its newline
 HARD_AT_ONCE = 4096
-GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ def open_matrix_market(path: Path, spool: Path) -> TripletStream | DenseStream:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Return the file open for reading, decompressed where it begins like a gzip file, whatever its name."""
+    """Return the file open for reading, decompressed, its byte order mark passed."""
     with reading(path):
-        with path.open("rb") as file:
-            compressed = file.read(2) == GZIP_MAGIC
-        return gzip.open(path, "rb") if compressed else path.open("rb")  # type: ignore[return-value]
+        file = open_decompressed(path)
+        if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+            file.seek(0)
+        return file
 
 
 def _read_header(path: Path, file: IO[bytes]) -> Header:

@@ -1,5 +1,6 @@
 """What goes wrong while a file is read becomes one clear sentence."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ def reading(address: object) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except ImportError as error:
+        raise InputError(
+            f"{address}: nothing that decompresses it is installed; pip install {error.name or 'zstandard'}, or "
+            "decompress it first"
+        ) from error
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise InputError(f"{address}: the file is truncated or damaged ({error}); copy or download it again") from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{address}: cannot be read ({type(error).__name__}: {error})") from error

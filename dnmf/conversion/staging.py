@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dnmf.errors import InputError
+from dnmf.sources.formats import is_zarr_directory
 
 try:
     import fcntl
 except ImportError:  # where there are no advisory locks, what a killed conversion left is not cleaned up
     fcntl = None  # type: ignore[assignment]
-
-ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray")
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def _check_target(target: Path, overwrite: bool | None) -> None:
         return
     if not overwrite:
         raise InputError(f"{target}: exists already; choose another name{', or --overwrite' * (overwrite is not None)}")
-    if target.is_symlink() or not any((target / name).is_file() for name in ZARR_METADATA):
+    if target.is_symlink() or not is_zarr_directory(target):
         raise InputError(f"{target}: exists and is not a Zarr store, so it is not overwritten; remove it yourself")
 
 

@@ -13,6 +13,7 @@ from dnmf.conversion.streams import CompressedStream, DenseStream, Lines, Names
 from dnmf.conversion.values import target_dtype
 from dnmf.errors import InputError
 from dnmf.sources.compressed import CompressedSource
+from dnmf.sources.layouts import tenx_groups
 from dnmf.sources.opening import open_source
 from dnmf.sources.source import Source, names_of
 from dnmf.sources.stored import StoredArray, annotation_names, open_root
@@ -31,7 +32,7 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
         There is no such matrix; later, from the stream: a missing or damaged chunk, an index out of range,
         a value that is not finite and ≥ 0, with its place.
     """
-    if path.is_file() and not inner and _is_tenx(path):
+    if path.is_file() and not inner and TENX_GROUP in tenx_groups(open_root(str(path))):
         return _open_tenx(path)
     source = open_source(f"{path}::{inner}" if inner else str(path), missing_chunks=missing_chunks)
     names = dict(zip(("row_names", "column_names"), _names(source, path, inner), strict=True))
@@ -91,11 +92,6 @@ class _StoredVector:
         values = self._array.read(self._at, self._at + count)
         self._at += count
         return values
-
-
-def _is_tenx(path: Path) -> bool:
-    root = open_root(str(path))
-    return TENX_GROUP in root and "X" not in root and "barcodes" in root[TENX_GROUP]
 
 
 def _open_tenx(path: Path) -> CompressedStream:

@@ -1,5 +1,6 @@
 """Conversion of matrix files to Zarr, streaming: memory is bounded, and a target is whole or absent."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +9,16 @@ from dnmf.arithmetic import undisturbed
 from dnmf.conversion.dense_files import open_npy
 from dnmf.conversion.matrix_market import open_matrix_market
 from dnmf.conversion.npz import open_npz
-from dnmf.conversion.staging import ZARR_METADATA, check_apart, staged
+from dnmf.conversion.reading import reading
+from dnmf.conversion.staging import check_apart, staged
 from dnmf.conversion.stored_matrices import open_stored
 from dnmf.conversion.streams import MatrixStream
 from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
+from dnmf.sources.formats import NPY, NPZ, format_of, refusal
 
 MIB = 2**20
-MATRIX_SUFFIXES = (".mtx", ".mtx.gz")
-STORED_SUFFIXES = (".h5ad", ".h5", ".hdf5", ".zarr")
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,9 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
 
 
 def _existing_path(source: str | Path) -> tuple[Path, str]:
-    name, _, inner = str(source).partition("::")
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"convert reads one file or store by its path; this is a {type(source).__name__}")
+    name, _, inner = os.fspath(source).partition("::")
     if "://" in name:
         raise InputError(f"{source}: convert reads local files; download it first")
     path = Path(name)
@@ -143,19 +146,14 @@ def _local_path(target: str | Path) -> Path:
 
 
 def _open_stream(path: Path, inner: str, spool: Path, missing_chunks: str) -> MatrixStream:
-    name = path.name.lower()
-    if name.endswith(STORED_SUFFIXES) or (path.is_dir() and any((path / meta).exists() for meta in ZARR_METADATA)):
+    with reading(path):
+        found = format_of(path)
+    if found.use == "read":
         return open_stored(path, inner, missing_chunks)
+    if found.use == "neither":
+        raise refusal(path)
     if inner:
         raise InputError(f"{path}::{inner}: only Zarr stores and .h5ad files have matrices inside them")
-    if path.is_dir():
-        raise InputError(f"{path}: a directory that is not a Zarr store; name a file in it")
-    if name.endswith(MATRIX_SUFFIXES):
-        return open_matrix_market(path, spool)
-    if name.endswith(".npz"):
+    if found is NPZ:
         return open_npz(path)
-    if name.endswith(".npy"):
-        return open_npy(path)
-    raise InputError(
-        f"{path}: unknown kind of file; convert reads .mtx, .mtx.gz, .npz, .npy, .h5ad, .h5 (10x) and .zarr"
-    )
+    return open_npy(path) if found is NPY else open_matrix_market(path, spool)

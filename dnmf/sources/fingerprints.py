@@ -23,7 +23,7 @@ def fingerprint_of(node: Any, path: str) -> dict[str, Any]:
         "dtype": str(node.dtype),
         "object_shape": list(object_shape(node)),
     }
-    if is_hdf5(node):
+    if is_hdf5(node) or Path(path).is_file():  # of HDF5, or a zip archive
         status = Path(path).stat()
         return {**record, "bytes": status.st_size, "changed": status.st_mtime_ns}
     root = getattr(node.store, "root", None)

@@ -9,9 +9,11 @@ import numpy as np
 from dnmf.errors import DnmfError, InputError
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.dense import DenseSource
+from dnmf.sources.layouts import meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
+from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.source import NUMERIC_KINDS, Source, names_of
-from dnmf.sources.stored import StoredArray, is_array, is_url, listing, open_node, open_root
+from dnmf.sources.stored import StoredArray, is_url, open_node, open_root
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
 FRAMES = {
@@ -78,9 +80,22 @@ def _open_array(values: Any, row_names: np.ndarray | None, column_names: np.ndar
             f"a {type_name(values)} is not a matrix; give one variable of a Dataset, or "
             "frame.to_dask_array(lengths=True) of a dask DataFrame"
         )
+    if _is_list_of_paths(values):
+        raise InputError(
+            "a list of paths is not a matrix; give one path, or put the arrays together: "
+            "dask.array.concatenate([dask.array.from_zarr(path) for path in paths])"
+        )
     if values is None or (isinstance(values, (bytes, dict, set)) and not is_sparse(values)):
         raise InputError(f"a {type_name(values)} is not a matrix; give a path, an array or an AnnData")
     return MemorySource(values, row_names, column_names)
+
+
+def _is_list_of_paths(values: Any) -> bool:
+    return (
+        isinstance(values, (list, tuple, set, frozenset))
+        and len(values) > 0
+        and all(isinstance(value, (str, os.PathLike)) for value in values)
+    )
 
 
 def _open_anndata(data: Any, missing_chunks: str) -> Source:
@@ -135,12 +150,13 @@ def _open_path(address: str, missing_chunks: str) -> Source:
 
 def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
     root = open_root(path)
-    inner = inner or _default_inner(path, root)
+    refuse_other_layouts(path, root, inner)
+    inner = meant_matrix(path, root, inner)
     node = open_node(path, inner)
-    encoding = _attribute(node, "encoding-type")
+    encoding = encoding_of(node)
     frames = _frames(root, inner)
     if encoding in COMPRESSED:
-        shape = _stored_shape(f"{path}::{inner}", node)
+        shape = stored_shape(f"{path}::{inner}", node)
         return CompressedSource(path, inner, shape, columns_first=COMPRESSED[encoding], frames=frames,
                                 missing_chunks=missing_chunks)  # fmt: skip
     if is_array(node):
@@ -148,37 +164,6 @@ def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
     raise InputError(
         f"{path}::{inner}: neither an array nor a sparse matrix in AnnData's layout; it holds {listing(node)}"
     )
-
-
-def _attribute(node: Any, name: str) -> Any:
-    value = node.attrs.get(name)
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _stored_shape(address: str, node: Any) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(n) for n in node.attrs["shape"])
-    except (KeyError, TypeError, ValueError):
-        shape = ()
-    if not shape or any(name not in node for name in ("data", "indices", "indptr")):
-        raise InputError(f"{address}: an incomplete sparse matrix (needs shape, data, indices, indptr)")
-    return shape
-
-
-def _default_inner(path: str, root: Any) -> str:
-    """The matrix that is meant when only the store is named."""
-    if is_array(root) or _attribute(root, "encoding-type") in COMPRESSED:
-        return ""
-    if "X" in root:
-        return "X"
-    matrices = [name for name in root if _is_matrix(open_node(path, name))]
-    if len(matrices) == 1:
-        return matrices[0]
-    raise InputError(f"{path}: say which matrix with {path}::NAME; it holds {listing(root)}")
-
-
-def _is_matrix(node: Any) -> bool:
-    return is_array(node) or _attribute(node, "encoding-type") in COMPRESSED
 
 
 def _frames(root: Any, inner: str) -> tuple[str | None, str | None]:

@@ -12,6 +12,8 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.fingerprints import fingerprint_of
+from dnmf.sources.formats import HDF5, ZIPPED_ZARR, format_of, refusal
+from dnmf.sources.nodes import attribute, is_array, listing, old_index
 from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, is_hdf5, object_shape
 from dnmf.sources.source import NUMERIC_KINDS, check_dtype, names_of
@@ -20,8 +22,6 @@ log = logging.getLogger("dnmf")
 READ_TRIES = 3
 FIRST_WAIT_S = 0.1
 LASTING = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # waiting does not help
-HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5")
-CONVERTIBLE_SUFFIXES = (".mtx", ".mtx.gz", ".npz", ".npy")
 
 
 def is_url(path: str) -> bool:
@@ -56,20 +56,15 @@ def open_root(path: str) -> Any:
     InputError
         There is nothing there, or it is neither; the message says what to try.
     """
-    if path.lower().endswith(CONVERTIBLE_SUFFIXES):
-        raise InputError(
-            f"{path}: this format cannot be read in parts; convert it once with: dnmf convert {path} out.zarr"
-        )
     if is_url(path):
         return _opened(path, "Zarr store", _open_zarr)
     place = Path(path)
     if not _opened(path, "file or directory", lambda _: place.exists()):
         raise InputError(f"{path}: there is nothing at this path")
-    if not place.is_file():
-        return _opened(path, "Zarr store", _open_zarr)
-    if not path.lower().endswith(HDF5_SUFFIXES):
-        raise InputError(f"{path}: not a Zarr store, an .h5ad or an .h5 file")
-    return _opened(path, "HDF5 file", _open_hdf5)
+    found = _opened(path, "file or directory", lambda _: format_of(place))
+    if found.use != "read":
+        raise refusal(place)
+    return _opened(path, found.name.split(" ", 1)[1], OPENERS.get(found, _open_zarr))
 
 
 def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
@@ -91,6 +86,15 @@ def _open_hdf5(path: str) -> Any:
     import h5py
 
     return h5py.File(path, "r")
+
+
+def _open_zipped_zarr(path: str) -> Any:
+    import zarr
+
+    return zarr.open(zarr.storage.ZipStore(path, mode="r"), mode="r")
+
+
+OPENERS = {HDF5: _open_hdf5, ZIPPED_ZARR: _open_zipped_zarr}
 
 
 def open_node(path: str, inner: str) -> Any:
@@ -120,19 +124,6 @@ def _refuse_pickles(node: Any, address: str) -> None:
     codecs = {name: value for name, value in node.metadata.to_dict().items() if name != "attributes"}
     if "pickle" in repr(codecs).lower():
         raise InputError(f"{address}: its values are pickles, which can run any code; dnmf does not read them")
-
-
-def is_array(node: Any) -> bool:
-    """Whether an opened node is an array rather than a group."""
-    return hasattr(node, "dtype") and hasattr(node, "shape")
-
-
-def listing(node: Any) -> str:
-    """Return the names in a group, for a message."""
-    names = sorted(node) if hasattr(node, "keys") else []
-    if not names:
-        return "no groups or arrays"
-    return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
 
 
 class StoredArray:
@@ -170,7 +161,9 @@ class StoredArray:
         self.path, self.inner, self.missing_chunks = str(path), inner, missing_chunks
         self._mark = uuid.uuid4().hex
         self._opened: tuple[Any, ChunkFiles | None] | None = None
+        self._in_hdf5 = True  # an open HDF5 file would stay open where opened arrays are kept
         handle, files = self._open()
+        self._in_hdf5 = is_hdf5(handle)
         if not is_array(handle):
             raise InputError(f"{self.address}: not an array; it holds {listing(handle)}")
         self.shape = tuple(int(n) for n in handle.shape)
@@ -198,8 +191,7 @@ class StoredArray:
         """The array and its chunk files, if it has such: taken together, since another thread may close them."""
         opened = self._opened
         if opened is None:
-            in_zarr = not self.path.lower().endswith(HDF5_SUFFIXES)  # an open HDF5 file would stay open with it
-            opened = self._opened = OPENED.get(self._mark, self._open_anew) if in_zarr else self._open_anew()
+            opened = self._opened = self._open_anew() if self._in_hdf5 else OPENED.get(self._mark, self._open_anew)
         return opened
 
     def _open_anew(self) -> tuple[Any, ChunkFiles | None]:
@@ -291,12 +283,12 @@ def annotation_names(path: str, frame: str, length: int | None = None) -> np.nda
     """
     if frame not in open_root(path):
         return None
-    index = getattr(open_node(path, frame), "attrs", {}).get("_index")
+    node = open_node(path, frame)
+    index = old_index(node) or attribute(node, "_index")
     if index is None:
         return None
-    index = index.decode() if isinstance(index, bytes) else index
     inner = f"{frame}/{index}"
-    names = np.asarray(names_of(_read_names(path, inner)))
+    names = np.asarray(names_of(node[index] if old_index(node) else _read_names(path, inner)))
     if length is not None and len(names) != length:
         raise InputError(f"{path}::{inner}: {len(names)} names for {length} rows or columns; the store is damaged")
     return names

@@ -107,8 +107,8 @@ def save_parts(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": b"bsr"}, "sparse format 'bsr'"),
-        ({"format": None}, "not a sparse matrix of scipy"),
+        ({"format": b"bsr"}, "save it as csr"),
+        ({"format": None}, "numpy.savez; it holds data, indices"),
         ({"indices": None}, "indices"),
         ({"data": np.array([object()] * 10)}, "data"),
         ({"data": np.ones(10, complex)}, "complex128"),

@@ -154,8 +154,8 @@ def test_a_target_that_cannot_be_written_is_one_error(tmp_path, sources, monkeyp
     [
         ("none.mtx", "out.zarr", {}, "nothing at this path"),
         ("csr.npz", "no/such/out.zarr", {}, "directory does not exist"),
-        ("table.csv", "out.zarr", {}, "unknown kind of file"),
-        ("", "out.zarr", {}, "overlap|not a Zarr store"),
+        ("table.csv", "out.zarr", {}, "a table of text"),
+        ("", "out.zarr", {}, "overlap|neither a Zarr store"),
         ("csr.npz::X", "out.zarr", {}, "only Zarr stores and .h5ad"),
         ("csr.npz", "out.zarr", {"dtype": "complex64"}, "dtype='complex64': use one of"),
         ("csr.npz", "out.zarr", {"dtype": "float16"}, "dtype='float16': use one of"),

@@ -1,0 +1,127 @@
+"""Which program's layout a store or an HDF5 file has inside: AnnData's, new and old, and those that are not read."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dnmf.errors import InputError
+from dnmf.sources.nodes import is_array, is_matrix, listing
+from dnmf.sources.stored import open_node
+
+TENX_PARTS = {"barcodes", "data", "indices", "indptr", "shape"}
+MODALITIES = "mod"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How another program arranges a matrix.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in messages.
+    recognized : callable
+        Whether the group at the root is arranged so.
+    use : {"convert", "neither"}
+        Whether ``dnmf convert`` reads it.
+    way : str
+        What to do instead, with ``{path}``.
+    """
+
+    name: str
+    recognized: Callable[[Any], bool]
+    use: Literal["convert", "neither"]
+    way: str = ""
+
+
+def stored_shape(address: str, node: Any) -> tuple[int, ...]:
+    """Return the shape of a sparse matrix in AnnData's layout.
+
+    Raises
+    ------
+    InputError
+        It lacks its shape or one of its arrays.
+    """
+    shape = next((node.attrs[name] for name in ("shape", "h5sparse_shape") if name in node.attrs), ())
+    try:
+        found = tuple(int(n) for n in shape)
+    except (TypeError, ValueError):
+        found = ()
+    if not found or any(name not in node for name in ("data", "indices", "indptr")):
+        raise InputError(f"{address}: an incomplete sparse matrix (needs shape, data, indices, indptr)")
+    return found
+
+
+def is_tenx(group: Any) -> bool:
+    """Whether a group is a matrix as Cell Ranger writes it: compressed columns of features × cells, with names."""
+    return not is_array(group) and all(part in group for part in TENX_PARTS)
+
+
+def tenx_groups(root: Any) -> list[str]:
+    """Return the names of the matrices of a 10x file: ``matrix``, or the genomes of Cell Ranger 2."""
+    if is_array(root) or "X" in root:
+        return []
+    return sorted(name for name in root if is_tenx(root[name]))
+
+
+def _is_loom(root: Any) -> bool:
+    return all(name in root for name in ("matrix", "row_attrs", "col_attrs"))
+
+
+LAYOUTS = (
+    Layout("a 10x Genomics file", lambda root: bool(tenx_groups(root)), "convert"),
+    Layout("a loom file, genes × cells", _is_loom, "neither",
+           "write it as AnnData: anndata.io.read_loom({path!r}).write_h5ad('out.h5ad')"),
+    Layout("an h5Seurat file", lambda root: "assays" in root and "cell.names" in root, "neither",
+           "write it as .h5ad in R: SeuratDisk::Convert({path!r}, dest = 'h5ad')"),
+)  # fmt: skip
+
+
+def refuse_other_layouts(path: str, root: Any, inner: str) -> None:
+    """Return when a store is not in a layout that another command, or another program, has to turn first.
+
+    Raises
+    ------
+    InputError
+        It is; the message says which it is and what to do.
+    """
+    if is_array(root) or (inner and not is_tenx(open_node(path, inner))):
+        return
+    found = next((layout for layout in LAYOUTS if layout.recognized(root)), None)
+    if found is None:
+        return
+    if found.use == "convert":
+        address = shlex.quote(f"{path}::{inner}" if inner else path)
+        raise InputError(f"{path}: {found.name} cannot be read in parts; convert it once with: "
+                         f"dnmf convert {address} out.zarr")  # fmt: skip
+    raise InputError(f"{path}: {found.name}; {found.way.format(path=path)}")
+
+
+def meant_matrix(path: str, root: Any, inner: str) -> str:
+    """Return the place of the matrix that is meant by `inner`, or by the store alone where that is empty.
+
+    A group means its ``X``, if it has one; a store otherwise its only matrix.
+
+    Raises
+    ------
+    InputError
+        It is not clear which; the message names those there are.
+    """
+    node = open_node(path, inner)
+    if is_matrix(node):
+        return inner
+    prefix = f"{inner}/" if inner else ""
+    if "X" in node:
+        return f"{prefix}X"
+    if MODALITIES in node and not inner:
+        places = ", ".join(f"{path}::{MODALITIES}/{name}" for name in sorted(root[MODALITIES]))
+        raise InputError(f"{path}: say which of its modalities is meant: {places}")
+    return inner or _only_matrix(path, root)
+
+
+def _only_matrix(path: str, root: Any) -> str:
+    matrices = [name for name in root if is_matrix(open_node(path, name))]
+    if len(matrices) == 1:
+        return matrices[0]
+    raise InputError(f"{path}: say which matrix with {path}::NAME; it holds {listing(root)}")

@@ -1,0 +1,51 @@
+"""What an opened array or group of Zarr or HDF5 is, by what it says of itself."""
+
+from typing import Any
+
+SPARSE_BEFORE_07 = {"csr": "csr_matrix", "csc": "csc_matrix"}
+SPARSE_ENCODINGS = frozenset(SPARSE_BEFORE_07.values())
+MOST_LISTED = 12
+
+
+def is_array(node: Any) -> bool:
+    """Whether an opened node is an array rather than a group."""
+    return hasattr(node, "dtype") and hasattr(node, "shape")
+
+
+def attribute(node: Any, name: str) -> Any:
+    """Return an attribute of an opened node, text as str, None where it has none."""
+    value = node.attrs.get(name)
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def encoding_of(node: Any) -> str:
+    """Return how AnnData says that an opened node is encoded, before version 0.7 too; empty where it says nothing."""
+    value = attribute(node, "encoding-type") or SPARSE_BEFORE_07.get(attribute(node, "h5sparse_format"))
+    return value if isinstance(value, str) else ""
+
+
+def old_index(node: Any) -> str | None:
+    """Return which field names the rows of a data frame that anndata before 0.7 wrote as one table; None for others."""
+    fields = node.dtype.names if is_array(node) else None
+    return fields[0] if fields else None
+
+
+def is_matrix(node: Any) -> bool:
+    """Whether an opened node is an array or a sparse matrix in AnnData's layout."""
+    return is_array(node) or encoding_of(node) in SPARSE_ENCODINGS
+
+
+def listing(node: Any) -> str:
+    """Return the names in a group for a message; of groups that only collect others (``layers``) what is in them."""
+    names = [place for name in (sorted(node) if hasattr(node, "keys") else []) for place in _places(node, name)]
+    return ", ".join(names[:MOST_LISTED]) + (" …" if len(names) > MOST_LISTED else "") or "no groups or arrays"
+
+
+def _places(group: Any, name: str) -> list[str]:
+    try:
+        node = group[name]
+        if is_array(node) or encoding_of(node) not in ("dict", ""):
+            return [name]
+        return [f"{name}/{inner}" for inner in sorted(node)] or [name]
+    except Exception:  # noqa: BLE001  what cannot be opened can still be named
+        return [name]
