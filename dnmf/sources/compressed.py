@@ -7,6 +7,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.scan import indices_in_range
+from dnmf.sources.conventions import refuse_for_sparse
 from dnmf.sources.forward import ForwardReader
 from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_shape, even_cuts
 from dnmf.sources.stored import StoredArray, annotation_names
@@ -61,6 +62,7 @@ class CompressedSource(Source):
 
     def _check_parts(self) -> None:
         self.index_dtype = self._indices.dtype
+        refuse_for_sparse(self._data.convention, self._data.address)
         for part in (self._data, self._indices, self._indptr):
             if len(part.shape) != 1:
                 raise InputError(f"{part.address}: has shape {part.shape}, a compressed matrix has vectors")

@@ -8,6 +8,7 @@ import numpy as np
 
 from dnmf.errors import DnmfError, InputError
 from dnmf.sources.compressed import CompressedSource
+from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
 from dnmf.sources.layouts import meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
@@ -55,6 +56,8 @@ def open_source(data: Any, *, missing_chunks: str = "error") -> Source:
 
 
 def _open_object(data: Any, missing_chunks: str) -> Source:
+    if not hasattr(data, "store") and not type(data).__module__.startswith("h5py"):  # those are read by path
+        refuse_undecoded(data, type_name(data))
     if hasattr(data, "obs_names") and hasattr(data, "var_names"):
         return _open_anndata(data, missing_chunks)
     if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "data"):

@@ -5,6 +5,8 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+from dnmf.sources.datasets import absent_in_dataset
+
 BLOCK_BYTES = 2**20
 SIZES_AT_ONCE = 256  # requests to an object store
 
@@ -29,7 +31,13 @@ def object_shape(node: Any) -> tuple[int, ...]:
     return (max(1, rows), *(int(n) for n in node.shape[1:]))
 
 
-def absent_object(node: Any, start: int, stop: int) -> str | None:
+def fills_with_zeros(node: Any) -> bool:
+    """Whether what was never written to an opened array reads as zeros."""
+    fill = node.fillvalue if is_hdf5(node) else node.fill_value
+    return fill is None or not fill
+
+
+def absent_object(node: Any, start: int, stop: int, *, zeros: bool = False) -> str | None:
     """Return the name of a stored object of ``node[start:stop]`` that is absent or empty, None if all are there.
 
     Parameters
@@ -38,14 +46,20 @@ def absent_object(node: Any, start: int, stop: int) -> str | None:
         Opened.
     start, stop : int
         Along the first axis, ``start < stop``.
+    zeros : bool
+        Let pass what is absent and reads as zeros.
 
     Raises
     ------
     OSError
         The storage does not answer.
+    InputError
+        Something that an HDF5 dataset leads to is not there; see :mod:`dnmf.sources.datasets`.
     """
     if is_hdf5(node):
-        return _absent_in_hdf5(node, start, stop)
+        return absent_in_dataset(node, start, stop, zeros=zeros)
+    if zeros and fills_with_zeros(node):
+        return None
     keys = (node.metadata.encode_chunk_key(place) for place in _places(node, start, stop))
     while batch := list(islice(keys, SIZES_AT_ONCE)):
         for key, size in zip(batch, object_sizes(node, batch), strict=True):
@@ -60,18 +74,6 @@ def _places(node: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:
     grid = [range(start // shape[0], -(-stop // shape[0]))]
     grid += [range(-(-int(n) // c)) for n, c in zip(node.shape[1:], shape[1:], strict=True)]
     return product(*grid)
-
-
-def _absent_in_hdf5(node: Any, start: int, stop: int) -> str | None:
-    if node.is_virtual or node.external:
-        return None
-    if not node.chunks:
-        return "(contiguous)" if node.id.get_storage_size() == 0 else None
-    for place in _places(node, start, stop):
-        corner = tuple(i * c for i, c in zip(place, node.chunks, strict=True))
-        if node.id.get_chunk_info_by_coord(corner).byte_offset is None:
-            return str(place)
-    return None
 
 
 def object_sizes(node: Any, keys: list[str]) -> list[int]:

@@ -11,12 +11,15 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
+from dnmf.sources.conventions import Convention, convention_of
+from dnmf.sources.datasets import refuse_dangling_links, refuse_unknown_filters
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.formats import HDF5, ZIPPED_ZARR, format_of, refusal
 from dnmf.sources.nodes import attribute, is_array, listing, old_index
 from dnmf.sources.opened import OPENED
-from dnmf.sources.presence import absent_object, is_hdf5, object_shape
+from dnmf.sources.presence import absent_object, fills_with_zeros, is_hdf5, object_shape
 from dnmf.sources.source import NUMERIC_KINDS, check_dtype, names_of
+from dnmf.sources.zarr_stores import refuse_unknown_layouts
 
 log = logging.getLogger("dnmf")
 READ_TRIES = 3
@@ -79,7 +82,7 @@ def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
 def _open_zarr(path: str) -> Any:
     import zarr
 
-    return zarr.open(path, mode="r")
+    return zarr.open(path, mode="r", use_consolidated=False)
 
 
 def _open_hdf5(path: str) -> Any:
@@ -91,7 +94,7 @@ def _open_hdf5(path: str) -> Any:
 def _open_zipped_zarr(path: str) -> Any:
     import zarr
 
-    return zarr.open(zarr.storage.ZipStore(path, mode="r"), mode="r")
+    return zarr.open(zarr.storage.ZipStore(path, mode="r"), mode="r", use_consolidated=False)
 
 
 OPENERS = {HDF5: _open_hdf5, ZIPPED_ZARR: _open_zipped_zarr}
@@ -108,6 +111,8 @@ def open_node(path: str, inner: str) -> Any:
     root = open_root(path)
     node = root
     if inner:
+        if is_hdf5(root):
+            refuse_dangling_links(root, inner, path)
         try:
             present = not is_array(root) and inner in root
             node = with_retries(lambda: root[inner], f"{path}::{inner}: opening") if present else None
@@ -115,15 +120,10 @@ def open_node(path: str, inner: str) -> Any:
             raise InputError(f"{path}::{inner}: cannot be opened ({type(error).__name__}: {error})") from error
     if node is None:
         raise InputError(f"{path}: there is no {inner!r} in it; it holds {listing(root)}")
-    if is_array(node) and not is_hdf5(node):
-        _refuse_pickles(node, f"{path}::{inner}" if inner else path)
+    if is_array(node):
+        check = refuse_unknown_filters if is_hdf5(node) else refuse_unknown_layouts
+        check(node, f"{path}::{inner}" if inner else path)
     return node
-
-
-def _refuse_pickles(node: Any, address: str) -> None:
-    codecs = {name: value for name, value in node.metadata.to_dict().items() if name != "attributes"}
-    if "pickle" in repr(codecs).lower():
-        raise InputError(f"{address}: its values are pickles, which can run any code; dnmf does not read them")
 
 
 class StoredArray:
@@ -144,6 +144,8 @@ class StoredArray:
 
     Attributes
     ----------
+    convention : Convention or None
+        What its attributes say about its values, which are unpacked and checked as they are read.
     in_place : bool
         Whether chunks are decoded straight into what is returned.
     decoding_bytes : int
@@ -167,8 +169,10 @@ class StoredArray:
         if not is_array(handle):
             raise InputError(f"{self.address}: not an array; it holds {listing(handle)}")
         self.shape = tuple(int(n) for n in handle.shape)
-        self.dtype = check_dtype(self.address, handle.dtype)
-        self.in_place = files is not None and handle.dtype == self.dtype
+        check_dtype(self.address, handle.dtype)
+        self.convention: Convention | None = convention_of(handle, self.address)
+        self.dtype = check_dtype(self.address, self.convention.dtype if self.convention else handle.dtype)
+        self.in_place = files is not None and handle.dtype == self.dtype and self.convention is None
         self.decoding_bytes = files.decoding_bytes if files is not None else 0
         self.goes_whole = files is not None and files.goes_whole
 
@@ -237,32 +241,45 @@ class StoredArray:
             ) from error
 
     def _absent(self, name: str, start: int, stop: int) -> InputError:
-        return InputError(
+        found = (
             f"{self.address}: chunk {name} (elements {start}:{stop} of the first axis were asked for) is missing or "
-            "empty. It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
+            "empty."
+        )
+        if self.missing_chunks == "zeros":
+            return InputError(
+                f"{found} It would read as the fill value of the array, which is not zero. Restore the file, or write "
+                "the array anew with all of its chunks"
+            )
+        return InputError(
+            f"{found} It would read as zeros. Restore the file; if chunks of zeros were left out when the array was "
             "written, say missing_chunks='zeros' (--missing-chunks zeros)"
         )
 
     def _fill(self, target: np.ndarray, start: int) -> None:
         handle, files = self._open()
-        if files is None or handle.dtype != target.dtype:
+        if files is None or not self.in_place:
             target[...] = self._read_once(start, start + len(target))
             return
         self._check_shape(handle, start + len(target))
-        files.read(target, start, absent_is_fill=self.missing_chunks == "zeros")
+        files.read(target, start, absent_is_fill=self._absent_is_zero(handle))
 
     def _read_once(self, start: int, stop: int) -> np.ndarray:
         handle, files = self._open()
         self._check_shape(handle, stop)
         if files is not None:
             values = np.empty((stop - start, *self.shape[1:]), handle.dtype)
-            files.read(values, start, absent_is_fill=self.missing_chunks == "zeros")
+            files.read(values, start, absent_is_fill=self._absent_is_zero(handle))
         else:
-            absent = None if self.missing_chunks == "zeros" else absent_object(handle, start, stop)
+            absent = absent_object(handle, start, stop, zeros=self.missing_chunks == "zeros")
             if absent is not None:
                 raise AbsentObject(absent)
             values = handle[start:stop]
+        if self.convention is not None:
+            values = self.convention.decode(values, start, self.address)
         return values.astype(self.dtype, copy=False)
+
+    def _absent_is_zero(self, handle: Any) -> bool:
+        return self.missing_chunks == "zeros" and fills_with_zeros(handle)
 
     def _check_shape(self, handle: Any, stop: int) -> None:
         if handle.shape[0] < stop or tuple(handle.shape[1:]) != self.shape[1:]:

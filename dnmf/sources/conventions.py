@@ -1,0 +1,265 @@
+"""What attributes of a stored array say about its values, as netCDF, the CF conventions and xarray write them.
+
+Packed values are unpacked as xarray does it, ``stored · scale_factor + add_offset``; what is declared missing or not
+valid is refused with its place. See https://cfconventions.org, sections 2.5 and 8.1.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.sources.presence import is_hdf5
+
+PACKING = ("scale_factor", "add_offset", "_Unsigned")
+MISSING = ("_FillValue", "missing_value")
+LIMITS = ("valid_range", "valid_min", "valid_max")
+TIMES = re.compile(r"(years?|months?|weeks?|days?|hours?|h|minutes?|min|seconds?|s|m\w*seconds?|n\w*seconds?) since \d")
+DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
+WAY_OUT = (
+    "missing entries are not supported: leave out the rows or columns that hold them, or open the array with xarray, "
+    "say what they are (.fillna(0), say) and give the DataArray"
+)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How stored values are to be understood; :func:`convention_of` finds it.
+
+    Attributes
+    ----------
+    seen_as : numpy dtype
+        The stored one, or the one of other sign with the same bytes.
+    dtype : numpy dtype
+        Of the values.
+    scale, offset : number or None
+        Values are ``stored * scale + offset``.
+    missing : tuple of (str, number)
+        Stored values that stand for nothing, and who says so.
+    stored_limits, limits : (number or None, number or None)
+        What is outside is not valid: of stored values, and of values.
+    """
+
+    seen_as: np.dtype
+    dtype: np.dtype
+    scale: Any = None
+    offset: Any = None
+    missing: tuple[tuple[str, Any], ...] = ()
+    stored_limits: tuple[Any, Any] = (None, None)
+    limits: tuple[Any, Any] = (None, None)
+
+    def decode(self, stored: np.ndarray, start: int, address: str) -> np.ndarray:
+        """Return the values of rows `start` and on, in the dtype of the convention.
+
+        Raises
+        ------
+        InputError
+            One is missing, or not valid; the message says which.
+        """
+        stored = stored.view(self.seen_as) if stored.dtype != self.seen_as else stored
+        for name, value in self.missing:
+            _refuse(stored == value, stored, start, f"{address}: is missing there ({name})")
+        self._refuse_invalid(stored, self.stored_limits, start, address)
+        values = stored.astype(self.dtype, copy=self.scale is not None or self.offset is not None)
+        if self.scale is not None:
+            values *= self.scale
+        if self.offset is not None:
+            values += self.offset
+        self._refuse_invalid(values, self.limits, start, address)
+        return values
+
+    def _refuse_invalid(self, values: np.ndarray, limits: tuple[Any, Any], start: int, address: str) -> None:
+        low, high = limits
+        for name, limit, outside in (("valid_min", low, np.less), ("valid_max", high, np.greater)):
+            if limit is not None:
+                _refuse(outside(values, limit), values, start, f"{address}: is not valid ({name} {limit})")
+
+
+def _refuse(bad: np.ndarray, values: np.ndarray, start: int, what: str) -> None:
+    if bad.any():
+        place = tuple(int(n) for n in np.argwhere(bad)[0])
+        where, _, reason = what.partition(": ")
+        element = (place[0] + start, *place[1:])
+        raise InputError(
+            f"{where}: element {element if len(element) > 1 else element[0]} is {values[place]!s}, which {reason}, as "
+            f"{int(np.count_nonzero(bad))} of the {bad.size} read together; {WAY_OUT}"
+        )
+
+
+def convention_of(node: Any, address: str) -> Convention | None:
+    """Return what the attributes of an opened array say about its values, None where they say nothing.
+
+    Parameters
+    ----------
+    node : zarr.Array or h5py.Dataset
+        Of numbers.
+    address : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        They are times, or an attribute cannot be understood.
+    """
+    attributes = {name: node.attrs[name] for name in (*PACKING, *MISSING, *LIMITS) if name in node.attrs}
+    _refuse_times(node, address)
+    fill = _own_fill(node)
+    if (not attributes and fill is None) or node.dtype.kind not in "iuf":
+        return None
+    attributes = {name: _numbers(name, value, address) for name, value in attributes.items()}
+    seen_as = _seen_as(node.dtype, attributes.pop("_Unsigned", None))
+    scale, offset = (attributes[name][0] if name in attributes else None for name in ("scale_factor", "add_offset"))
+    stored_limits, limits = _limits(attributes, node.dtype, seen_as)
+    missing = [(name, value) for name in MISSING for value in attributes.get(name, ())]
+    missing += [] if fill is None else [("its fill value", fill)]
+    codes = [(name, _as_stored(value, node.dtype, seen_as)) for name, value in missing]
+    found = Convention(
+        seen_as, _unpacked_dtype(seen_as, scale, offset), scale, offset,
+        tuple((name, code) for name, code in codes if code is not None), stored_limits, limits,
+    )  # fmt: skip
+    return None if found == Convention(node.dtype, node.dtype) else found
+
+
+def refuse_for_sparse(convention: Convention | None, address: str) -> None:
+    """Refuse what an attribute would make of the entries that a sparse matrix does not store.
+
+    Raises
+    ------
+    InputError
+        Zero is not zero, or stands for a missing entry.
+    """
+    if convention is None:
+        return
+    if convention.offset:
+        raise InputError(
+            f"{address}: add_offset is {convention.offset}, so that no entry that is not stored is zero; that is not a "
+            "sparse matrix, store it as a dense one"
+        )
+    for name, value in convention.missing:
+        if value == 0:
+            raise InputError(f"{address}: zero stands for a missing entry ({name}), in a sparse matrix; {WAY_OUT}")
+
+
+def refuse_undecoded(data: Any, address: str) -> None:
+    """Refuse an array in memory whose attributes say that its values are still as they were stored.
+
+    Raises
+    ------
+    InputError
+        They do.
+    """
+    attributes: Any = getattr(data, "attrs", None)
+    names = [name for name in (*PACKING, *MISSING) if name in attributes] if hasattr(attributes, "keys") else []
+    told = [
+        name for name in names if name in PACKING or not all(map(_is_nan, _numbers(name, attributes[name], address)))
+    ]
+    if told:
+        raise InputError(
+            f"{address}: its attributes ({', '.join(told)}) say that its values are not decoded; open it without "
+            "mask_and_scale=False, or decode it with xarray.decode_cf, or take attributes away that are not meant"
+        )
+
+
+def _is_nan(value: Any) -> bool:
+    return np.asarray(value).dtype.kind == "f" and bool(np.isnan(value))
+
+
+def _refuse_times(node: Any, address: str) -> None:
+    units, dtype = (_text(node.attrs.get(name)) for name in ("units", "dtype"))
+    if TIMES.match(units.strip()) or dtype.startswith(("datetime64", "timedelta64")):
+        raise InputError(f"{address}: holds times ({units or dtype}), not amounts; convert the array first")
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value if isinstance(value, str) else ""
+
+
+def _own_fill(node: Any) -> Any:
+    """The value of what was never written, where it is a mark for that: not zero, which is also a value."""
+    if is_hdf5(node):
+        fill = node.fillvalue
+    elif node.metadata.zarr_format == 2 and DIMENSIONS_OF_XARRAY in node.attrs:  # where xarray keeps _FillValue
+        fill = node.fill_value
+    else:
+        return None
+    return fill if fill is not None and np.ndim(fill) == 0 and fill and not _is_nan(fill) else None
+
+
+def _numbers(name: str, value: Any, address: str) -> tuple[Any, ...]:
+    """An attribute as numbers; the hint of a sign as it is."""
+    if name == "_Unsigned":
+        return (_text(value) or str(value),)
+    found = [
+        _number_of_text(_text(one), name) if isinstance(one, (str, bytes)) else one for one in np.ravel(np.array(value))
+    ]
+    if not found or any(np.asarray(number).dtype.kind not in "iuf" for number in found):
+        raise InputError(f"{address}: its attribute {name} is {value!r}, which is not a number; repair it")
+    return tuple(found)
+
+
+def _number_of_text(text: str, name: str) -> Any:
+    """A number that JSON could not hold: NaN, infinity, or eight bytes in base64 as xarray writes a fill value."""
+    try:
+        return np.float64(text)
+    except ValueError:
+        pass
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), "<f8")[0] if name in MISSING else None
+    except (ValueError, IndexError, binascii.Error):
+        return None
+
+
+def _seen_as(stored: np.dtype, hint: Any) -> np.dtype:
+    sign = str(hint[0]).lower() if hint is not None else ""
+    if stored.kind == "i" and sign == "true":
+        return np.dtype(f"{stored.byteorder}u{stored.itemsize}")
+    if stored.kind == "u" and sign == "false":
+        return np.dtype(f"{stored.byteorder}i{stored.itemsize}")
+    return stored
+
+
+def _as_stored(value: Any, stored: np.dtype, seen_as: np.dtype) -> Any:
+    """A number of an attribute as a value of the array; None where the array cannot hold it."""
+    if _is_nan(value):
+        return None  # a NaN is refused anyway, and there is none among integers
+    if stored.kind == "f":
+        return stored.type(value)
+    if seen_as != stored and np.asarray(value).dtype.kind in "iu" and _fits(value, stored):
+        return np.asarray(value, stored).view(seen_as)[()]
+    return seen_as.type(value) if _fits(value, seen_as) else None
+
+
+def _fits(value: Any, dtype: np.dtype) -> bool:
+    about = np.iinfo(dtype)
+    return bool(np.isfinite(value)) and int(value) == value and about.min <= int(value) <= about.max
+
+
+def _limits(attributes: dict[str, Any], stored: np.dtype, seen_as: np.dtype) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Limits of stored values and of values: those of integers are of values where they are no integers."""
+    low, high = attributes.get("valid_min", (None,))[0], attributes.get("valid_max", (None,))[0]
+    both = attributes.get("valid_range", ())
+    low, high = both if len(both) == 2 else (low, high)
+    of_stored, of_values = [None, None], [None, None]
+    for at, limit in enumerate((low, high)):
+        if limit is None:
+            continue
+        if stored.kind in "iu" and np.asarray(limit).dtype.kind == "f":
+            of_values[at] = limit
+        else:
+            of_stored[at] = _as_stored(limit, stored, seen_as) if stored.kind == "f" or seen_as != stored else limit
+    return (of_stored[0], of_stored[1]), (of_values[0], of_values[1])
+
+
+def _unpacked_dtype(stored: np.dtype, scale: Any, offset: Any) -> np.dtype:
+    """The dtype that xarray unpacks to: that of the attributes, double precision where single would lose digits."""
+    given = [np.asarray(number).dtype for number in (scale, offset) if number is not None]
+    if not given:
+        return stored
+    if offset is None:
+        return given[0]
+    alike = len(given) == 2 and given[0] == given[1] and given[0].kind == "f" and given[0].itemsize >= 4
+    return given[0] if alike and not (stored.kind in "iu" and stored.itemsize == 4) else np.dtype(np.float64)

@@ -1,0 +1,419 @@
+"""What stands between a name and its bytes is followed: something that is missing is refused, never read as zeros."""
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import zarr
+from source_contract import COLUMNS, ROWS, read, small_matrix
+
+import dnmf
+from dnmf import open_source
+from dnmf.errors import InputError
+
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+
+HALF = 12
+
+
+def read_all(data, **options):
+    source = open_source(data, **options)
+    return read(source, 0, source.shape[0])
+
+
+@contextmanager
+def working_in(folder):
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+# ---- HDF5: whole
+
+
+def parts(folder, **how):
+    A = small_matrix()
+    for number, rows in enumerate((slice(0, HALF), slice(HALF, ROWS))):
+        with h5py.File(folder / f"part{number}.h5", "w") as file:
+            file.create_dataset("d", data=A[rows], **how)
+
+
+def virtual(folder, name="all.h5", mapped=((0, HALF), (HALF, ROWS)), fillvalue=0, prefix=""):
+    layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
+    for number, (low, high) in enumerate(mapped):
+        layout[low:high] = h5py.VirtualSource(f"{prefix}part{number}.h5", "d", shape=(high - low, COLUMNS))
+    with h5py.File(folder / name, "w") as file:
+        file.create_virtual_dataset("X", layout, fillvalue=fillvalue)
+    return folder / name
+
+
+def of_parts(folder, **how):
+    parts(folder, **how)
+    return virtual(folder)
+
+
+def of_chunked_parts(folder):
+    return of_parts(folder, chunks=(5, 4))
+
+
+def of_parts_elsewhere(folder):
+    parts(folder)
+    return virtual(folder, prefix=f"{folder}/")
+
+
+def of_a_virtual_one(folder):
+    of_parts(folder)
+    layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
+    layout[:] = h5py.VirtualSource("all.h5", "X", shape=(ROWS, COLUMNS))
+    with h5py.File(folder / "outer.h5", "w") as file:
+        file.create_virtual_dataset("X", layout)
+    return folder / "outer.h5"
+
+
+def interleaved(folder):
+    A = small_matrix()
+    layout = h5py.VirtualLayout(shape=A.shape, dtype="f8")
+    for number in range(2):
+        with h5py.File(folder / f"part{number}.h5", "w") as file:
+            file["d"] = A[number::2]
+        layout[number::2] = h5py.VirtualSource(f"part{number}.h5", "d", shape=A[number::2].shape)
+    with h5py.File(folder / "all.h5", "w") as file:
+        file.create_virtual_dataset("X", layout)
+    return folder / "all.h5"
+
+
+def tiled(folder):
+    A = small_matrix()
+    layout = h5py.VirtualLayout(shape=A.shape, dtype="f8")
+    tiles = [np.s_[:HALF, :4], np.s_[:HALF, 4:], np.s_[HALF:, :7], np.s_[HALF:, 7:]]
+    for number, tile in enumerate(tiles):
+        with h5py.File(folder / f"part{number}.h5", "w") as file:
+            file["d"] = A[tile]
+        layout[tile] = h5py.VirtualSource(f"part{number}.h5", "d", shape=A[tile].shape)
+    with h5py.File(folder / "all.h5", "w") as file:
+        file.create_virtual_dataset("X", layout)
+    return folder / "all.h5"
+
+
+def of_a_part_of_a_source(folder):
+    with h5py.File(folder / "part1.h5", "w") as file:
+        wide = file.create_dataset("d", data=np.pad(small_matrix(), ((7, 2), (1, 3)), constant_values=9))
+        layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
+        layout[:] = h5py.VirtualSource(wide)[7 : 7 + ROWS, 1 : 1 + COLUMNS]
+    with h5py.File(folder / "all.h5", "w") as file:
+        file.create_virtual_dataset("X", layout)
+    return folder / "all.h5"
+
+
+def in_the_same_file(folder):
+    parts(folder)
+    with h5py.File(folder / "part1.h5", "w") as file:
+        file["d"] = small_matrix()
+        layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
+        layout[:] = h5py.VirtualSource(file["d"])
+        file.create_virtual_dataset("X", layout)
+    return folder / "part1.h5"
+
+
+def through_links(folder):
+    of_parts(folder)
+    with h5py.File(folder / "links.h5", "w") as file:
+        file["far"] = h5py.ExternalLink("all.h5", "/X")
+        file["X"] = h5py.SoftLink("/far")
+    return folder / "links.h5"
+
+
+def external(folder):
+    A = small_matrix()
+    half = HALF * COLUMNS * 8
+    pieces = [(str(folder / "part0.h5"), 16, half), (str(folder / "part1.h5"), 0, h5py.h5f.UNLIMITED)]
+    with h5py.File(folder / "all.h5", "w") as file:
+        file.create_dataset("X", A.shape, "f8", external=pieces)[:] = A
+    return folder / "all.h5"
+
+
+HDF5 = {
+    "virtual": of_parts, "virtual, chunked sources": of_chunked_parts, "virtual, absolute names": of_parts_elsewhere,
+    "virtual of virtual": of_a_virtual_one, "virtual, interleaved": interleaved, "virtual, tiles": tiled,
+    "virtual, part of a source": of_a_part_of_a_source, "virtual in the same file": in_the_same_file,
+    "links": through_links, "external": external,
+}  # fmt: skip
+
+
+@pytest.fixture(params=HDF5)
+def stored(request, tmp_path):
+    return HDF5[request.param](tmp_path)
+
+
+def test_what_is_whole_is_read(stored):
+    np.testing.assert_array_equal(read_all(stored), small_matrix())
+    source = open_source(stored)
+    np.testing.assert_array_equal(read(source, HALF - 2, HALF + 3), small_matrix()[HALF - 2 : HALF + 3])
+
+
+def test_a_missing_file_is_named(stored, tmp_path):
+    os.unlink(tmp_path / "part1.h5")
+    with pytest.raises(InputError, match=r"part1\.h5"):
+        read_all(stored)
+    with pytest.raises(InputError, match=r"part1\.h5"):
+        read_all(stored, missing_chunks="zeros")
+
+
+def test_a_file_that_goes_while_rows_are_read_is_named(stored, tmp_path):
+    source = open_source(stored)
+    read(source, 0, 3)
+    if os.path.samefile(stored, tmp_path / "part1.h5"):
+        pytest.skip("there is one file")
+    os.unlink(tmp_path / "part1.h5")
+    with pytest.raises(InputError, match=r"part1\.h5"):
+        read(source, 0, ROWS)
+
+
+def test_the_fingerprint_follows(stored, tmp_path):
+    before = open_source(stored).fingerprint()
+    assert open_source(stored).fingerprint() == before
+    os.utime(tmp_path / "part1.h5", (1, 1))
+    assert open_source(stored).fingerprint() != before
+
+
+def test_a_fit_goes_through(stored):
+    assert dnmf.fit(stored, 2, max_passes=2).shape == (ROWS, COLUMNS)
+
+
+# ---- HDF5: not whole
+
+
+def a_source_without_its_dataset(folder):
+    path = of_parts(folder)
+    with h5py.File(folder / "part1.h5", "r+") as file:
+        del file["d"]
+    return path
+
+
+def a_source_with_a_dangling_link(folder):
+    path = a_source_without_its_dataset(folder)
+    with h5py.File(folder / "part1.h5", "r+") as file:
+        file["d"] = h5py.ExternalLink("gone.h5", "/d")
+    return path
+
+
+def a_source_that_is_too_small(folder):
+    path = of_parts(folder)
+    with h5py.File(folder / "part1.h5", "w") as file:
+        file["d"] = small_matrix()[HALF:-3]
+    return path
+
+
+def a_source_with_a_missing_chunk(folder):
+    path = of_chunked_parts(folder)
+    with h5py.File(folder / "part1.h5", "w") as file:
+        file.create_dataset("d", shape=(ROWS - HALF, COLUMNS), dtype="f8", chunks=(5, 4))[:5] = 1
+    return path
+
+
+def a_source_that_is_no_hdf5_file(folder):
+    path = of_parts(folder)
+    (folder / "part1.h5").write_text("gone")
+    return path
+
+
+def rows_that_belong_to_no_source(folder):
+    parts(folder)
+    return virtual(folder, mapped=[(0, HALF)])
+
+
+def columns_that_belong_to_no_source(folder):
+    path = tiled(folder)
+    with h5py.File(path, "r+") as file:
+        del file["X"]
+        layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
+        layout[:HALF, :4] = h5py.VirtualSource("part0.h5", "d", shape=(HALF, 4))
+        layout[HALF:, :7] = h5py.VirtualSource("part2.h5", "d", shape=(ROWS - HALF, 7))
+        file.create_virtual_dataset("X", layout)
+    return path
+
+
+def as_many_sources_as_there_are(folder):
+    parts(folder)
+    create, space = h5py.h5p.create(h5py.h5p.DATASET_CREATE), h5py.h5s
+    here = space.create_simple((2 * HALF, COLUMNS), (space.UNLIMITED, COLUMNS))
+    here.select_hyperslab((0, 0), (space.UNLIMITED, 1), (HALF, 1), (HALF, COLUMNS))
+    create.set_virtual(here, b"part%b.h5", b"d", space.create_simple((HALF, COLUMNS)))
+    with h5py.File(folder / "all.h5", "w") as file:
+        whole = space.create_simple((2 * HALF, COLUMNS), (space.UNLIMITED, COLUMNS))
+        h5py.h5d.create(file.id, b"X", h5py.h5t.IEEE_F64LE, whole, create)
+    return folder / "all.h5"
+
+
+def an_external_file_that_is_cut_off(folder):
+    path = external(folder)
+    with open(folder / "part1.h5", "r+b") as file:
+        file.truncate(100)
+    return path
+
+
+def a_soft_link(folder):
+    with h5py.File(folder / "all.h5", "w") as file:
+        file["X"] = h5py.SoftLink("/somewhere")
+    return folder / "all.h5"
+
+
+def a_link_to_a_file(folder):
+    with h5py.File(folder / "all.h5", "w") as file:
+        file["X"] = h5py.ExternalLink("somewhere.h5", "/d")
+    return folder / "all.h5"
+
+
+def a_link_on_the_way(folder):
+    with h5py.File(folder / "all.h5", "w") as file:
+        file["group"] = h5py.SoftLink("/somewhere")
+    return f"{folder / 'all.h5'}::group/X"
+
+
+def an_unknown_filter(folder):
+    create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    create.set_chunk((5, COLUMNS))
+    create.set_filter(257, h5py.h5z.FLAG_OPTIONAL, ())
+    with h5py.File(folder / "all.h5", "w") as file:
+        h5py.h5d.create(file.id, b"X", h5py.h5t.IEEE_F64LE, h5py.h5s.create_simple((ROWS, COLUMNS)), create)
+    return folder / "all.h5"
+
+
+def nothing_written(folder):
+    with h5py.File(folder / "all.h5", "w") as file:
+        file.create_dataset("X", (ROWS, COLUMNS), "f8")
+    return folder / "all.h5"
+
+
+NOT_WHOLE = {
+    a_source_without_its_dataset: r"part1\.h5::d is not there",
+    a_source_with_a_dangling_link: r"link to '/d' in gone\.h5",
+    a_source_that_is_too_small: r"part1\.h5::d has shape \(8, 11\)",
+    a_source_with_a_missing_chunk: r"chunk \(1, 0\) of .*part1\.h5::d .* is missing",
+    a_source_that_is_no_hdf5_file: r"part1\.h5 cannot be opened",
+    rows_that_belong_to_no_source: r"fills it from element \(12, 0\)",
+    columns_that_belong_to_no_source: r"fills it from element \(0, 4\)",
+    as_many_sources_as_there_are: "a number of sources that is not fixed",
+    an_external_file_that_is_cut_off: r"part1\.h5, which ends at byte 100",
+    a_soft_link: "X: a link to '/somewhere', which is not there",
+    a_link_to_a_file: r"X: a link to '/d' in somewhere\.h5, which is not there",
+    a_link_on_the_way: "group: a link to '/somewhere'",
+    an_unknown_filter: r"filter .* \(257\), which is not here; pip install hdf5plugin",
+    nothing_written: r"chunk \(contiguous\) .* is missing",
+}
+
+
+@pytest.mark.parametrize("make", NOT_WHOLE, ids=lambda make: make.__name__.replace("_", " "))
+def test_what_is_not_whole_is_refused(make, tmp_path):
+    with pytest.raises(InputError, match=NOT_WHOLE[make]):
+        read_all(make(tmp_path))
+
+
+def test_a_virtual_dataset_may_hold_zeros_where_that_is_said(tmp_path):
+    path = rows_that_belong_to_no_source(tmp_path)
+    expected = small_matrix()
+    expected[HALF:] = 0
+    np.testing.assert_array_equal(read_all(path, missing_chunks="zeros"), expected)
+    with pytest.raises(InputError, match=r"from element \(12, 0\) on, where it would read as 5\.0"):
+        read_all(virtual(tmp_path, "five.h5", mapped=[(0, HALF)], fillvalue=5), missing_chunks="zeros")
+
+
+def test_external_files_are_looked_for_in_the_working_directory(tmp_path):
+    with working_in(tmp_path):
+        with h5py.File("all.h5", "w") as file:
+            file.create_dataset("X", (4, 3), "f8", external=[("values.bin", 0, h5py.h5f.UNLIMITED)])[:] = 2
+        assert read_all("all.h5").sum() == 24
+    (tmp_path / "elsewhere").mkdir()
+    with working_in(tmp_path / "elsewhere"), pytest.raises(InputError, match="HDF5 looks in the working directory"):
+        read_all(tmp_path / "all.h5")
+
+
+@pytest.mark.parametrize("layout", ["chunked", "contiguous"])
+def test_zeros_that_may_be_left_out_are_not_another_fill_value(tmp_path, layout):
+    with h5py.File(tmp_path / "all.h5", "w") as file:
+        file.create_dataset("X", (4, 3), "f8", fillvalue=5, chunks=(2, 3) if layout == "chunked" else None)
+    with pytest.raises(InputError, match="fill value of the array, which is not zero"):
+        read_all(tmp_path / "all.h5", missing_chunks="zeros")
+
+
+# ---- Zarr
+
+
+def group_with_a_copy_of_its_metadata(folder, zarr_format):
+    root = zarr.open_group(folder / "g.zarr", mode="w", zarr_format=zarr_format)
+    how = {"chunks": (4, 3), "dtype": "f4", "config": {"write_empty_chunks": True}}
+    root.create_array("X", shape=(8, 3), **how)[:] = 1
+    root.create_array("old", shape=(8, 3), **how)[:] = 1
+    zarr.consolidate_metadata(folder / "g.zarr")
+    root["X"].resize((12, 3))
+    root["X"][8:] = 2
+    root.create_array("new", shape=(4, 3), **how)[:] = 3
+    shutil.rmtree(folder / "g.zarr" / "old")
+    return str(folder / "g.zarr")
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_stale_copy_of_the_metadata_is_not_asked(tmp_path, zarr_format):
+    path = group_with_a_copy_of_its_metadata(tmp_path, zarr_format)
+    assert read_all(path)[:, 0].tolist() == [1] * 8 + [2] * 4
+    assert read_all(f"{path}::new").sum() == 36
+    with pytest.raises(InputError, match="no 'old' in it; it holds X, new"):
+        read_all(f"{path}::old")
+
+
+def with_metadata(folder, **changes):
+    array = zarr.create_array(folder / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4")
+    array[:] = 1
+    file = folder / "a.zarr" / "zarr.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    return folder / "a.zarr"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"storage_transformers": [{"name": "shifted", "configuration": {}}]}, "shifted"),
+        ({"chunk_grid": {"name": "ragged", "configuration": {"chunk_shapes": [[3, 5], [3]]}}}, "ragged"),
+        ({"chunk_key_encoding": {"name": "fanned", "configuration": {}}}, "fanned"),
+        ({"codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "magic"}]}, "magic"),
+        ({"reversed": {"must_understand": True}}, "reversed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_extension_that_is_not_known_is_named(tmp_path, changes, named):
+    with pytest.raises(InputError, match=f"a.zarr: .*{named}"):
+        read_all(with_metadata(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("chunk", ["c/1/0", "1.0", "1/0"])
+def test_a_chunk_that_is_a_link_to_nothing_is_missing(tmp_path, chunk):
+    how = {"1.0": {"zarr_format": 2}, "1/0": {"chunk_key_encoding": {"name": "v2", "separator": "/"}}}.get(chunk, {})
+    zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4", **how)[:] = 1
+    os.rename(tmp_path / "a.zarr" / chunk, tmp_path / "moved")
+    os.symlink(tmp_path / "moved", tmp_path / "a.zarr" / chunk)
+    assert read_all(tmp_path / "a.zarr").sum() == 24
+    os.unlink(tmp_path / "moved")
+    with pytest.raises(InputError, match=f"chunk {chunk} .* is missing"):
+        read_all(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("codec", [{}, {"compressors": zarr.codecs.GzipCodec()}], ids=["in place", "by Zarr"])
+def test_zeros_left_out_are_not_another_fill_value_of_zarr(tmp_path, codec):
+    array = zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4", fill_value=7, **codec)
+    array[:4] = 1
+    with pytest.raises(InputError, match="chunk c/1/0 .* fill value of the array, which is not zero"):
+        read_all(tmp_path / "a.zarr", missing_chunks="zeros")
+
+
+def test_a_chunk_left_out_of_a_whole_shard_is_what_its_writer_meant(tmp_path):
+    A = np.zeros((8, 4), "f4")
+    A[0] = 1
+    zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(2, 4), shards=(8, 4))
+    np.testing.assert_array_equal(read_all(tmp_path / "a.zarr"), A)
