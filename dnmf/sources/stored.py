@@ -164,8 +164,10 @@ class StoredArray:
         self._mark = uuid.uuid4().hex
         self._opened: tuple[Any, ChunkFiles | None] | None = None
         self._in_hdf5 = True  # an open HDF5 file would stay open where opened arrays are kept
-        handle, files = self._open()
+        handle, files = first = self._open()
         self._in_hdf5 = is_hdf5(handle)
+        if not self._in_hdf5:
+            OPENED.get(self._mark, lambda: first)
         if not is_array(handle):
             raise InputError(f"{self.address}: not an array; it holds {listing(handle)}")
         self.shape = tuple(int(n) for n in handle.shape)
