@@ -123,7 +123,7 @@ class Run:
         if self.store is not None:
             number, before = self._first_number + end.state.passes, fits[0].state
             model = commit_model(self.store, number, model, before, self._record(before))
-        emit(self.place.callbacks, PassDone(end.state.history[-1], self.store is not None))
+        emit(self.place.callbacks, PassDone(end.state.history[-1], self.store is not None, last=True))
         emit(self.place.callbacks, Finished(model.stop_reason, end.state.passes, model.reads, model.relative_error))
         return model
 

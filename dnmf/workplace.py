@@ -14,6 +14,7 @@ from dnmf.fitting.choose import plan_for_many
 from dnmf.fitting.events import Callback, Planned, emit
 from dnmf.fitting.finish import Ended
 from dnmf.fitting.loop import Engine
+from dnmf.fitting.meter import Meter
 from dnmf.memory import Machine
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
@@ -102,7 +103,9 @@ class Workplace:
                 "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
             )
         options.penalty.warn_if_one_sided()
-        self.source, self.callbacks, self.crowd = source, resources.callbacks, 1
+        self._meter = Meter(resources.callbacks)
+        self.source, self.crowd = source, 1
+        self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
         executor = choose_executor(resources.client, source)
         try:
             self.engine = self._planned(executor, options, resources, models, stored=stored, cuts=cuts)
@@ -145,7 +148,12 @@ class Workplace:
             Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
                     plan.need.total, machine.memory_bytes, keep is not None),
         )  # fmt: skip
-        return Engine(executor, source, plan, layout, keep)
+        return Engine(executor, source, plan, layout, keep, self._meter)
+
+    def listen(self, callback: Callback) -> None:
+        """Hand every event to one more, before the others."""
+        self.callbacks = (callback, *self.callbacks)
+        self._meter.listen(callback)
 
     def seen_inside(self, options: FitOptions) -> FitOptions:
         """Return options as the engine sees them."""

@@ -7,13 +7,13 @@ from dnmf.fitting.events import Finished, PassDone, PassRecord, Planned
 PLANNED = Planned("in process", "counts.zarr", (2700, 32738), 3 * 2**20, 9, 12, 2**28, 2**30)
 
 
-def a_pass(number=2, decrease=2.1e-4, accepted=True, committed=True):
+def a_pass(number=2, decrease=2.1e-4, accepted=True, committed=True, last=False):
     """A pass of 1.34 s that reached 0.3481; what is not said is zero."""
     said = {
         "number": number, "decrease": decrease, "accepted": accepted, "relative_error": 0.3481, "seconds": 1.34,
         "reads": number + 0.2,
     }  # fmt: skip
-    return PassDone(PassRecord(**{field.name: 0 for field in fields(PassRecord)} | said), committed)
+    return PassDone(PassRecord(**{field.name: 0 for field in fields(PassRecord)} | said), committed, last)
 
 
 def the_end(passes):

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import read_matrix, regularization_options
 from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
-from dnmf.fitting.events import Callback
+from dnmf.fitting.events import Callback, Event, PassProgress
 from dnmf.progress import EVERY_S, Progress, event_record, labelled
 from dnmf.signals import StopAfterPass
 
@@ -53,7 +54,13 @@ def watched(
         where.client(output) as client,
         Progress(output.progress, every_s) as progress,
     ):
-        yield client, (progress, lambda event: output.event(event_record(event)), stop)
+        yield client, (progress, partial(tell_program, output), stop)
+
+
+def tell_program(output: Output, event: Event) -> None:
+    """Print an event as JSON, if JSON was asked for; how far a pass is every two seconds."""
+    if not isinstance(event, PassProgress) or event.is_due(EVERY_S):
+        output.event(event_record(event))
 
 
 FIT_OPTIONS = (

@@ -140,10 +140,63 @@ class PassDone:
         What it found.
     committed : bool
         Whether a checkpoint of it is on disk.
+    last : bool
+        Whether it was the last one, which made W.
     """
 
     record: PassRecord
     committed: bool
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class PassProgress:
+    """Rows of a read have come back while it goes on: told a few times a second at most, and not of short reads.
+
+    Nothing of it is committed, and nothing is told when the read is over: what comes next says so.
+
+    Attributes
+    ----------
+    what : str
+        ``"pass"``; ``"last"``, the pass that makes W; ``"sample"`` and ``"start"``, reads on the way to the first H;
+        ``"copy"``, of W once its column sums are known; ``"transform"``, of other rows.
+    number : int
+        One more than passes are over.
+    rows_done, rows : int
+        How many rows have come back, of how many.
+    seconds : float
+        Since it began.
+    seconds_before : float
+        When this was told last, 0 where it was not.
+    """
+
+    what: str
+    number: int
+    rows_done: int
+    rows: int
+    seconds: float
+    seconds_before: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """Of the rows that have come back, 0 to 1."""
+        return self.rows_done / max(1, self.rows)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until all rows are back, if the others come as fast; None before the first ones are."""
+        return self.seconds * (1 / self.share - 1) if self.rows_done else None
+
+    def is_due(self, every_s: float) -> bool:
+        """Whether a multiple of so many seconds has gone by since this was told last: for who tells it more seldom.
+
+        Examples
+        --------
+        >>> told = [PassProgress("pass", 1, 10, 90, seconds, seconds - 20) for seconds in (20, 40, 60, 80)]
+        >>> [progress.is_due(60) for progress in told]
+        [False, False, True, False]
+        """
+        return every_s <= 0 or self.seconds // every_s > self.seconds_before // every_s
 
 
 @dataclass(frozen=True)
@@ -216,7 +269,7 @@ class PathFinished:
     reads: float
 
 
-Event = Planned | Started | PassDone | Finished | PathPassDone | PathFinished
+Event = Planned | Started | PassProgress | PassDone | Finished | PathPassDone | PathFinished
 Callback = Callable[[Event], None]
 
 

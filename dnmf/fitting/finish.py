@@ -18,6 +18,7 @@ from dnmf.fitting.state import State
 from dnmf.fitting.terms import terms_for_W
 from dnmf.fitting.update import normalize_rows, without_dead
 from dnmf.options import FitOptions
+from dnmf.passes.executor import in_rows
 from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
 from dnmf.passes.statistics import ModelSums, Statistics
@@ -178,7 +179,8 @@ def _written(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tup
 
 def _copy_scaled(engine: Engine, raw: str, path: str, scale: np.ndarray) -> None:
     spans = [(raw, path, scale, group.start, group.stop) for group in engine.plan.groups]
-    written, rows = sum(engine.executor.call_each(rescale_rows, spans)), engine.plan.n_rows
+    done = in_rows(engine.plan.groups, engine.watch("copy"))
+    written, rows = sum(engine.executor.call_each(rescale_rows, spans, done)), engine.plan.n_rows
     lost = missing_chunks(path)
     if written != rows or lost:
         raise CheckpointError(f"{path}: {written} of {rows} rows of W were written, {lost} chunks are missing")

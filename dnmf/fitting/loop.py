@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from dnmf.fitting.meter import Meter
 from dnmf.fitting.state import State
 from dnmf.fitting.step import advance
 from dnmf.fitting.terms import terms_for_W
 from dnmf.options import FitOptions
-from dnmf.passes.executor import Executor, run_pass
+from dnmf.passes.executor import Done, Executor, run_pass
 from dnmf.passes.problem import Problem, Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.plan import Plan
@@ -18,13 +19,18 @@ from dnmf.sources.source import Layout, Source
 
 @dataclass(frozen=True)
 class Engine:
-    """What a pass runs on: where, over what, cut how, and whether the data is kept between passes."""
+    """What a pass runs on: where, over what, cut how, whether the data is kept, and who is told how far it is."""
 
     executor: Executor
     source: Source
     plan: Plan
     layout: Layout
     keep: Keep | None = None
+    meter: Meter = field(default_factory=Meter)
+
+    def watch(self, what: str) -> Done:
+        """Return what is to be called with the rows that are back, for a read of all of them."""
+        return self.meter.begin(what, self.plan.n_rows)
 
     @property
     def source_bytes(self) -> int:
@@ -79,7 +85,7 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
     work = Work(problems, first.options.dtype, check=check, residual=bool(targets), signed=signed)
     statistics = run_pass(
         engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
-        keep=engine.keep,
+        keep=engine.keep, rows_back=engine.watch("last" if targets else "pass"),
     )  # fmt: skip
     states = [
         advance(fit.state, statistics.of(number), fit.options, engine.source_bytes) for number, fit in enumerate(fits)

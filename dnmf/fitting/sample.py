@@ -91,6 +91,7 @@ def _read_runs(engine: Engine, runs: list[tuple[int, int]], *, signed: bool) -> 
     """
     source, regions = engine.source, _regions(engine.layout, runs)
     parts, bytes_read = {}, 0
+    rows_back = engine.meter.begin("sample", sum(high - low for low, high in regions))
     for low, high in regions:
         part = source.for_rows(low, high)
         values = engine.executor.read([(part, low, high)])[0]
@@ -99,6 +100,7 @@ def _read_runs(engine: Engine, runs: list[tuple[int, int]], *, signed: bool) -> 
         for first, last in _joined([run for run in runs if low <= run[0] and run[1] <= high]):
             rows = _copied(slice_rows(values, first - low, last - low)) if last - first < high - low else values
             parts[first] = MemorySource.of_rows(rows, source.shape[1], source.address)
+        rows_back(high - low)
     return parts, bytes_read
 
 

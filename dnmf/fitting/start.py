@@ -53,7 +53,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     if guides.W is not None:
         W[:, : guides.W.shape[1]] = guides.W
     work = Work((), options.dtype, check=True, rank=options.rank, signed=bool(options.limits.free))
-    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W)
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
     sums, bytes_read = statistics.models[0], statistics.bytes_read
     limits, begun = options.limits, None
     H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
@@ -94,7 +94,8 @@ def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides:
         return begun
     held = guides.W.shape[1]
     work = Work((), options.dtype, check=begun.squares < 0, rank=held, signed=bool(options.limits.free))
-    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=guides.W)
+    watch = engine.watch("start")
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=guides.W, rows_back=watch)
     limits = replace(NO_LIMITS, free=options.limits.free)
     of_held = solve_H(statistics.models[0], begun.H[:held], Penalty(scale="objective"), limits=limits)
     squares = statistics.squares if begun.squares < 0 else begun.squares

@@ -134,8 +134,9 @@ def _turn(pairs: list[Pair], engine: Engine, options: FitOptions) -> Statistics:
         make_problem(p.h, terms_for_W(p.shape.times(p.strength), p.h, 0.0) if p.strength else NO_TERMS) for p in pairs
     )
     statistics = run_pass(
-        engine.executor, engine.source, engine.plan, Work(problems, options.dtype, check=True), keep=engine.keep
-    )
+        engine.executor, engine.source, engine.plan, Work(problems, options.dtype, check=True), keep=engine.keep,
+        rows_back=engine.watch("start"),
+    )  # fmt: skip
     for pair, sums in zip(pairs, statistics.models, strict=True):
         if sums.s.any():
             pair.follow(sums)

@@ -127,7 +127,10 @@ def project(engine: Engine, V: np.ndarray, options: FitOptions, *, one_in: int) 
     projection = Projection(pad_columns(V.astype(options.dtype)), V.shape[1], max(1, one_in), options.seed)
     work = Work((), options.dtype, check=one_in > 0, projection=projection)
     targets = ("",) if one_in else ()
-    return run_pass(engine.executor, engine.source, engine.plan, work, targets=targets, keep=engine.keep)
+    return run_pass(
+        engine.executor, engine.source, engine.plan, work, targets=targets, keep=engine.keep,
+        rows_back=engine.watch("start"),
+    )  # fmt: skip
 
 
 def coefficients(sums: ModelSums, least: float) -> np.ndarray:

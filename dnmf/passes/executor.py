@@ -16,6 +16,12 @@ from dnmf.plan import Group, Plan
 from dnmf.sources.kept import KEPT, Keep, KeptSource
 from dnmf.sources.source import Rows, Source
 
+Done = Callable[[int], None]
+
+
+def ignore(what: int) -> None:
+    """Take no note of a task that is done, or of rows that are back."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -53,12 +59,17 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = ()) -> Statistics:
-        """Return the sum of the statistics of all jobs, associated as a binary tree over their order."""
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
+        """Return the sum of the statistics of all jobs, associated as a binary tree over their order.
+
+        `done` is called in this thread with the number of each job, once, soon after it is done.
+        """
 
     @abstractmethod
-    def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Return ``function(*a)`` for each ``a``, in order."""
+    def call_each(
+        self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], done: Done = ignore
+    ) -> list[Any]:
+        """Return ``function(*a)`` for each ``a``, in order; `done` as in :meth:`add_up`."""
 
     def read(self, parts: Sequence[tuple[Source, int, int]]) -> list[Rows]:
         """Return the rows `start:stop` of each (source, start, stop) in this process."""
@@ -88,7 +99,7 @@ class Executor(ABC):
 
 def run_pass(
     executor: Executor, source: Source, plan: Plan, work: Work, *, given: np.ndarray | None = None,
-    targets: Sequence[str] = (), keep: Keep | None = None,
+    targets: Sequence[str] = (), keep: Keep | None = None, rows_back: Done = ignore,
 ) -> Statistics:  # fmt: skip
     """Visit every panel of `source` once and return the sums over all rows.
 
@@ -108,6 +119,8 @@ def run_pass(
         Where the rows of W of each model go: the path of a Zarr array, or ``""`` for memory. Empty: nowhere.
     keep : Keep, optional
         Lets the processes keep the rows they read, and take them from there in the next pass.
+    rows_back : callable
+        Called with the number of rows of each task that is back.
 
     Raises
     ------
@@ -117,7 +130,7 @@ def run_pass(
         The workers were lost, or the rows that came back are not the rows that were sent for.
     """
     jobs = [Job(_part(source, g, keep), g, None if given is None else given[g.start : g.stop]) for g in plan.groups]
-    statistics = executor.add_up(jobs, work, targets)
+    statistics = executor.add_up(jobs, work, targets, in_rows(plan.groups, rows_back))
     if statistics.rows != plan.n_rows:
         raise ClusterError(
             f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "
@@ -129,6 +142,13 @@ def run_pass(
             f"in {work.dtype} vanish; rescale the values"
         )
     return statistics
+
+
+def in_rows(groups: Sequence[Group], rows_back: Done) -> Done:
+    """Return what is to be called with the numbers of groups that are done, for one who counts rows."""
+    if rows_back is ignore:
+        return ignore
+    return lambda number: rows_back(groups[number].stop - groups[number].start)
 
 
 def _part(source: Source, group: Group, keep: Keep | None) -> Source:

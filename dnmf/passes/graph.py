@@ -8,6 +8,7 @@ import dask
 
 from dnmf.passes.executor import Job
 from dnmf.passes.problem import Work
+from dnmf.passes.returns import Address
 from dnmf.passes.statistics import Statistics, add, tree_levels
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
@@ -31,17 +32,19 @@ class Home:
         return object.__sizeof__(self) + self.nbytes
 
 
-def pass_graph(jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), homes: Sequence[Any] = ()) -> Any:
+def pass_graph(
+    jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), homes: Sequence[Any] = (), to: Address | None = None
+) -> Any:
     """Return the delayed sum over `jobs`; each visit goes to its home, where these are given.
 
     The fixed factors are one node: they travel to each worker once.
     """
-    return _sum(_visits(jobs, work, targets, homes))
+    return _sum(_visits(jobs, work, targets, homes, to))
 
 
-def first_pass_graph(jobs: Sequence[Job], work: Work) -> list[Any]:
+def first_pass_graph(jobs: Sequence[Job], work: Work, to: Address | None = None) -> list[Any]:
     """Return the delayed sum over `jobs` and the delayed home of each."""
-    visits, home = _visits(jobs, work, (), ()), dask.delayed(_home, pure=False)
+    visits, home = _visits(jobs, work, (), (), to), dask.delayed(_home, pure=False)
     mark = uuid.uuid4().hex
     return [_sum(visits)] + [
         home(visit, job.source, job.group, dask_key_name=f"dnmf-home-{number}-{mark}")
@@ -49,11 +52,21 @@ def first_pass_graph(jobs: Sequence[Job], work: Work) -> list[Any]:
     ]
 
 
-def calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Any:
+def calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], to: Address | None = None) -> Any:
     """Return the delayed list of the results of all calls."""
     mark = uuid.uuid4().hex
-    call = dask.delayed(function, pure=False)
-    return dask.delayed(list)([call(*a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)])
+    call = dask.delayed(call_on_worker, pure=False)
+    return dask.delayed(list)(
+        [call(function, to, i, *a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)]
+    )
+
+
+def call_on_worker(function: Callable[..., Any], to: Address | None, number: int, *arguments: Any) -> Any:
+    """Return ``function(*arguments)``, and say that the call is done."""
+    result = function(*arguments)
+    if to is not None:
+        to.say(number)
+    return result
 
 
 def place_of(key: Any, jobs: Sequence[Job]) -> str:
@@ -68,9 +81,13 @@ def place_of(key: Any, jobs: Sequence[Job]) -> str:
 def visit_on_worker(source: Source, blocks: list[Any], group: Group, work: Work, **where: Any) -> Statistics:
     """Return the statistics of a group; `blocks` are the dask blocks the scheduler computed for it, if any."""
     where.pop("home", None)  # it has done its work by lying here
+    to, number = where.pop("to", None), where.pop("number", 0)
     if blocks:
         source = source.with_blocks(blocks)  # type: ignore[attr-defined]
-    return visit_group(source, group, work, **where)
+    found = visit_group(source, group, work, **where)
+    if to is not None:
+        to.say(number)
+    return found
 
 
 def read_on_worker(source: Source, blocks: list[Any], start: int, stop: int) -> Rows:
@@ -84,7 +101,9 @@ def _home(_visited: Statistics, source: KeptSource, group: Group) -> Home:
     return Home(max(kept, LEAST_HOME_BYTES) if kept else 0)
 
 
-def _visits(jobs: Sequence[Job], work: Work, targets: Sequence[str], homes: Sequence[Any]) -> list[Any]:
+def _visits(
+    jobs: Sequence[Job], work: Work, targets: Sequence[str], homes: Sequence[Any], to: Address | None
+) -> list[Any]:
     """The delayed statistics of each job.
 
     The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
@@ -96,10 +115,12 @@ def _visits(jobs: Sequence[Job], work: Work, targets: Sequence[str], homes: Sequ
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
-        where = {"given": job.given, "targets": tuple(targets), "dask_key_name": f"{VISIT}-{number}-{mark}"}
+        where: dict[str, Any] = {"given": job.given, "targets": tuple(targets)}
         if homes:
             where["home"] = homes[number]
-        visits.append(visit(source, blocks, job.group, shared, **where))
+        if to is not None:
+            where |= {"to": to, "number": number}
+        visits.append(visit(source, blocks, job.group, shared, dask_key_name=f"{VISIT}-{number}-{mark}", **where))
         if not homes:
             _spread(visits[-1])
     return visits

@@ -2,8 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import psutil
@@ -11,7 +12,7 @@ import psutil
 from dnmf.memory import Machine
 from dnmf.passes.allocator import kept_when_freed
 from dnmf.passes.blas import one_blas_thread
-from dnmf.passes.executor import Executor, Job
+from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
@@ -50,21 +51,30 @@ class InProcess(Executor):
         limit = memory_bytes or base + psutil.virtual_memory().available
         return Machine(self.threads, limit, base, starts=True)
 
-    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = ()) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
         """Return the sum over all jobs."""
         with one_blas_thread():  # once, not for each task anew
             return sum_in_order(
-                self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, targets), jobs)
+                self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, targets), jobs, done)
             )
 
-    def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+    def call_each(
+        self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], done: Done = ignore
+    ) -> list[Any]:
         """Return ``function(*a)`` for each ``a``."""
-        return list(self._in_order(lambda a: function(*a), list(arguments)))
+        return list(self._in_order(lambda a: function(*a), list(arguments), done))
 
     def preflight(self, source: Source) -> None:
         """Nothing to do: the source was opened here."""
 
-    def _in_order(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+    def _in_order(self, function: Callable[[Any], Any], items: Sequence[Any], done: Done = ignore) -> Iterator[Any]:
+        """Yield the results in order, and tell of each before."""
+        with closing(self._results(function, items)) as results:  # also when `done` raises
+            for number, result in enumerate(results):
+                done(number)
+                yield result
+
+    def _results(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Generator[Any]:
         """Yield the results in order, with no more than twice as many started as there are threads."""
         if len(items) == 1 or self.threads == 1:
             yield from map(function, items)

@@ -17,9 +17,10 @@ from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
 from dnmf.options import format_bytes
 from dnmf.passes.allocator import give_back_freed
-from dnmf.passes.executor import Executor, Job
+from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.problem import Work
+from dnmf.passes.returns import Returns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.sources.kept import KEPT, KeptSource
@@ -32,6 +33,7 @@ PASS_TRIES = 3
 ASK_TRIES = 3
 ASK_PAUSE_S = 1.0
 POLL_S = 2.0
+LOOK_S = 0.25  # where somebody wants to know how far a pass is
 LOST = (CancelledError, CommClosedError, TimeoutError, ConnectionError)
 
 
@@ -114,6 +116,7 @@ class OnCluster(Executor):
         self._owned = owned
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self._homes: dict[str, tuple[frozenset[str], list[Future]]] = {}
+        self._returns = Returns(client)
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
             self._wait_for_a_worker()
@@ -154,6 +157,7 @@ class OnCluster(Executor):
 
     def close(self) -> None:
         """Close the client, if it was opened for this executor."""
+        self._returns.close()
         if self._owned:
             self.client.close()
 
@@ -203,7 +207,7 @@ class OnCluster(Executor):
                 f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
             ) from None
 
-    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = ()) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again.
 
         The first pass that may keep rows leaves a mark of each group with the worker that has them; the passes after
@@ -211,12 +215,12 @@ class OnCluster(Executor):
         made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
-        homes = self._homes.get(mark, (frozenset(), []))[1]
+        homes, to = self._homes.get(mark, (frozenset(), []))[1], self._returns.expect(done)
         if homes or not mark or targets:
-            total, _ = self._compute(lambda: [pass_graph(jobs, work, targets, homes)], jobs)
+            total, _ = self._compute(lambda: [pass_graph(jobs, work, targets, homes, to)], jobs)
             self._look_for_changes(mark)
         else:
-            total, homes = self._compute(lambda: first_pass_graph(jobs, work), jobs)
+            total, homes = self._compute(lambda: first_pass_graph(jobs, work, to), jobs)
             self._homes[mark] = self._addresses(), homes
         return total  # type: ignore[no-any-return]
 
@@ -246,10 +250,12 @@ class OnCluster(Executor):
             with contextlib.suppress(OSError, *LOST):
                 self.client.run(function, mark)
 
-    def call_each(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+    def call_each(
+        self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], done: Done = ignore
+    ) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
-        calls = list(arguments)
-        results: list[Any] = self._compute(lambda: [calls_graph(function, calls)], ())[0]
+        calls, to = list(arguments), self._returns.expect(done)
+        results: list[Any] = self._compute(lambda: [calls_graph(function, calls, to)], ())[0]
         return results
 
     def _compute(self, make_graph: Callable[[], list[Any]], jobs: Sequence[Job]) -> tuple[Any, list[Future]]:
@@ -298,15 +304,17 @@ class OnCluster(Executor):
 
     def _wait(self, future: Future) -> None:
         """Return when `future` is done; raise when no worker could have moved it for too long."""
-        standing_since = None
+        standing_since, looked_at = None, time.monotonic()
         while True:
             if self.client.status != "running":  # what is asked of it now would wait for its own, longer timeouts
                 raise ConnectionError(f"the connection to the scheduler is {self.client.status}")
             try:
-                wait(future, timeout=POLL_S)
+                wait(future, timeout=LOOK_S if self._returns.expected else POLL_S)
                 return
             except TimeoutError:
-                standing_since = self._standing_since(standing_since)
+                self._returns.tell()
+                if time.monotonic() - looked_at >= POLL_S:
+                    standing_since, looked_at = self._standing_since(standing_since), time.monotonic()
 
     def _standing_since(self, since: float | None) -> float | None:
         workers = self._workers()

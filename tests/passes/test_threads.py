@@ -95,6 +95,26 @@ def test_an_error_ends_the_pass_soon_and_leaves_no_thread():
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_task_is_told_of_once_before_the_next_result_is_waited_for(source, work, threads):
+    told = []
+    InProcess(threads).add_up(_jobs(source, 7), work, (), told.append)
+    assert InProcess(threads).call_each(abs, [(-i,) for i in range(5)], told.append) == list(range(5))
+    assert told == [*range(7), *range(5)]
+
+
+def test_a_listener_that_raises_ends_the_pass_and_leaves_no_thread(source, work):
+    before = threading.active_count()
+
+    def refuse(number):
+        if number == 2:
+            raise ValueError(number)
+
+    with pytest.raises(ValueError, match="2"):
+        InProcess(2).add_up(_jobs(source, 30), work, (), refuse)
+    assert threading.active_count() == before
+
+
 @pytest.fixture
 def blas_threads_seen(monkeypatch):
     """How many threads BLAS had whenever a block was solved."""

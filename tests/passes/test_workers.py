@@ -148,6 +148,29 @@ def test_bad_data_is_an_InputError_with_its_place(planted, client):
         dnmf.fit(dask.array.from_array(values, chunks=(100, 80)), 3, init="random", client=client)
 
 
+def test_tasks_are_told_of_as_they_come_back_each_once_and_those_of_other_passes_are_not(planted, work, client):
+    told, executor = [], OnCluster(client)
+    jobs = _jobs(VerySlow(planted), 12)
+    executor.add_up(jobs, work, (), told.append)
+    assert len(told) > 1
+    assert len(set(told)) == len(told)
+    assert set(told) <= set(range(12))
+    executor.call_each(pow, [(i, 2) for i in range(50)])  # nobody listens
+    assert set(told) <= set(range(12))
+    executor.close()
+
+
+class VerySlow(MemorySource):
+    """A matrix of which a few parts are read in a second."""
+
+    def for_rows(self, start, stop):
+        return self
+
+    def read(self, start, stop):
+        time.sleep(0.2)
+        return super().read(start, stop)
+
+
 class Loses(Executor):
     """An executor that forgets a panel."""
 
@@ -156,13 +179,13 @@ class Loses(Executor):
     def machine(self, memory_bytes):
         raise NotImplementedError
 
-    def call_each(self, function, arguments):
+    def call_each(self, function, arguments, done):
         raise NotImplementedError
 
     def preflight(self, source):
         raise NotImplementedError
 
-    def add_up(self, jobs, work, targets):
+    def add_up(self, jobs, work, targets, done):
         return Statistics([ModelSums.zeros(5, 80)], rows=500)
 
 

@@ -1,0 +1,79 @@
+"""Which tasks of a pass are done, as the workers say it: a few bytes for each, while its result stays where it is.
+
+Futures of the tasks would say it too, but hold every result on a worker until this process lets go of it.
+"""
+
+import contextlib
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client, get_worker
+
+from dnmf.passes.executor import Done, ignore
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the tasks of a pass say that they are done: a topic of the scheduler, and the mark of the pass."""
+
+    topic: str
+    mark: str
+
+    def say(self, number: int) -> None:
+        """Say on a worker that a task is done."""
+        with contextlib.suppress(ValueError):  # called where there is no worker
+            get_worker().log_event(self.topic, [self.mark, number])
+
+
+class Returns:
+    """Hears of tasks that are done, and tells of them in the thread that waits for the pass.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of the workers.
+    """
+
+    def __init__(self, client: Client):
+        self._client, self._topic, self._mark = client, "", ""
+        self._done: Done = ignore
+        self._heard: deque[int] = deque()  # filled by the thread of the client
+        self._told: set[int] = set()
+
+    def expect(self, done: Done) -> Address | None:
+        """Return where the tasks of the next pass say that they are done; None where nobody wants to know."""
+        self._mark, self._done, self._told = uuid.uuid4().hex, done, set()
+        self._heard.clear()
+        if done is ignore:
+            return None
+        if not self._topic:
+            self._topic = f"dnmf-{uuid.uuid4().hex}"
+            self._client.subscribe_topic(self._topic, self._hear)
+        return Address(self._topic, self._mark)
+
+    @property
+    def expected(self) -> bool:
+        """Whether somebody wants to know."""
+        return self._done is not ignore
+
+    def tell(self) -> None:
+        """Tell of the tasks that were heard of; one that was run again is told of once."""
+        while self._heard:
+            number = self._heard.popleft()
+            if number not in self._told:
+                self._told.add(number)
+                self._done(number)
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._done, topic = ignore, self._topic
+        self._topic = ""
+        if topic and self._client.status == "running":
+            self._client.unsubscribe_topic(topic)
+
+    def _hear(self, event: Any) -> None:
+        mark, number = event[1]
+        if mark == self._mark:
+            self._heard.append(number)

@@ -1,0 +1,193 @@
+"""Events of a fit in words: a line for each."""
+
+import math
+
+from dnmf.fitting.events import (
+    Event,
+    Finished,
+    PassDone,
+    PassProgress,
+    PassRecord,
+    PathFinished,
+    PathPassDone,
+    Planned,
+    Started,
+)
+from dnmf.options import format_bytes
+
+LABEL_WIDTH = 9
+ORIGINS = {
+    "sample": "from a sample of rows",
+    "surrogate": "from a surrogate of all rows",
+    "random": "at random",
+    "given": "from given factors",
+}
+
+
+def event_lines(event: Event) -> list[str]:
+    """Return any event in lines."""
+    if isinstance(event, Planned):
+        return planned_lines(event)
+    if isinstance(event, Started):
+        return [started_line(event)]
+    if isinstance(event, PassProgress):
+        return [progress_line(event)]
+    if isinstance(event, PassDone):
+        return [pass_line(event.record)]
+    if isinstance(event, PathPassDone):
+        return [path_pass_line(event)]
+    return [done_line(event)]
+
+
+def done_line(event: Finished | PathFinished) -> str:
+    """Return how it ended."""
+    if isinstance(event, PathFinished):
+        return labelled("done", f"{counted(event.models, 'model')}, {event.reads:.1f} reads of the data")
+    return labelled("done", f"{event.reason}, relative error {event.relative_error:.4f}")
+
+
+def planned_lines(event: Planned) -> list[str]:
+    """Return what is going to be done, in lines."""
+    rows, columns = event.shape
+    return [
+        labelled("data", f"{event.source}: {rows:,} × {columns:,}, {format_bytes(event.total_bytes)} in one read"),
+        labelled("where", event.where),
+        labelled(
+            "plan",
+            f"{counted(event.tasks, 'task')}, {counted(event.panels, 'panel')} in a pass; a worker needs "
+            f"{format_bytes(event.projected_bytes)} of its {format_bytes(event.limit_bytes)}"
+            + (", the data kept after the first pass among it" if event.keeps else ""),
+        ),
+    ]
+
+
+def started_line(event: Started) -> str:
+    """Return where the first H came from, or where a run goes on."""
+    if event.resumed_at:
+        return labelled("resume", f"after pass {event.resumed_at}, {event.reads:.1f} reads so far")
+    origin = ORIGINS.get(event.init, event.init)
+    return labelled("start", f"{origin}, {event.reads:.1f} reads")
+
+
+def pass_line(record: PassRecord) -> str:
+    """Return one pass as a line whose numbers stand below those of other passes.
+
+    Examples
+    --------
+    >>> pass_line(model.history[2])  # doctest: +SKIP
+    'pass   3   error 0.3481   fell 2.1e-04   reads   2.2    1.3 s'
+    """
+    return (
+        f"pass {record.number:>3}   error {record.relative_error:.4f}   {_change(record):<12}   "
+        f"reads {record.reads:>5.1f}   {format_seconds(record.seconds):>6}"
+    )
+
+
+def progress_line(event: PassProgress) -> str:
+    """Return how far a read is as a line.
+
+    Examples
+    --------
+    >>> progress_line(PassProgress("pass", 4, 300, 1000, 90.0))
+    'pass   4   30 % of the rows after 90.0 s, about 4 min left'
+    """
+    return f"{progress_label(event)}   {share_text(event.share, event.seconds, 'of the rows')}"
+
+
+def progress_label(event: PassProgress) -> str:
+    """Return what is being read, in words.
+
+    Examples
+    --------
+    >>> progress_label(PassProgress("last", 12, 0, 10, 0.0))
+    'pass  12, which makes W'
+    """
+    return _READS.get(event.what, event.what).format(number=event.number)
+
+
+_READS = {
+    "sample": "reading a sample of the rows",
+    "start": "a read for the start",
+    "pass": "pass {number:>3}",
+    "last": "pass {number:>3}, which makes W",
+    "copy": "copying W, its columns summing to one",
+    "transform": "solving rows",
+}
+
+
+def share_text(share: float, seconds: float, of: str = "") -> str:
+    """Return a share that took so long, and how long the rest will take, in words.
+
+    Examples
+    --------
+    >>> share_text(0.25, 10.0)
+    '25 % after 10.0 s, about 30 s left'
+    """
+    left = f", {left_text(seconds * (1 / share - 1))}" if share > 0 else ""
+    return f"{100 * share:.0f} % {of}".rstrip() + f" after {format_seconds(seconds)}{left}"
+
+
+def left_text(seconds: float) -> str:
+    """Return how long something will take, as exactly as anybody knows.
+
+    Examples
+    --------
+    >>> left_text(0.2), left_text(131), left_text(9000)
+    ('about 1 s left', 'about 2 min left', 'about 2.5 h left')
+    """
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
+
+
+def path_pass_line(event: PathPassDone) -> str:
+    """Return a pass of a path as a line like those of :func:`pass_line`.
+
+    Examples
+    --------
+    >>> path_pass_line(PathPassDone(4, 30, 6, 36, 5.25, 1.3, True))
+    'pass   4   30 models in it, 6 of 36 done   reads   5.2    1.3 s'
+    """
+    return (
+        f"pass {event.number:>3}   {counted(event.models, 'model')} in it, {event.done} of {event.total} done   "
+        f"reads {event.reads:>5.1f}   {format_seconds(event.seconds):>6}"
+    )
+
+
+def _change(record: PassRecord) -> str:
+    if not record.accepted:
+        return "rose, undone"
+    if not math.isfinite(record.decrease):
+        return ""
+    return f"fell {record.decrease:.1e}" if record.decrease >= 0 else "fell 0"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration in the unit that suits it.
+
+    Examples
+    --------
+    >>> [format_seconds(s) for s in (0.0042, 1.34, 125, 9000)]
+    ['4 ms', '1.3 s', '2.1 min', '2.5 h']
+    """
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def labelled(label: str, text: str) -> str:
+    """Return `text` behind its label, in the column all texts stand in."""
+    return f"{label:<{LABEL_WIDTH}} {text}".rstrip()
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "task"), counted(2000, "task")
+    ('1 task', '2,000 tasks')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
