@@ -9,6 +9,7 @@ import scipy.sparse
 
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
+from dnmf.sources.given import in_memory
 
 SIDES = ("W", "H")
 ROUNDING = 1e-12
@@ -270,6 +271,7 @@ def _bounds(value: Any) -> tuple[float, float]:
 
 
 def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
+    values = in_memory(f"constraints {name}", values)
     array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
     if array.ndim == 1 and name.startswith("fixed"):  # one component
         array = array[:, None] if name == "fixed_W" else array[None, :]
@@ -284,7 +286,7 @@ def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
 
 
 def _weights(graph: Any) -> Any:
-    weights = scipy.sparse.csr_array(graph, dtype=np.float64)
+    weights = scipy.sparse.csr_array(in_memory("constraints graph", graph), dtype=np.float64)
     if weights.shape[0] != weights.shape[1]:
         raise InputError(f"constraints graph: has shape {weights.shape}, expected one row and column for each column")
     if not (np.isfinite(weights.data).all() and (weights.data >= 0).all()):

@@ -14,8 +14,9 @@ from dnmf.fitting.events import PassRecord
 from dnmf.implicit import Implicit, implicit_of
 from dnmf.options import FitOptions
 from dnmf.passes.problem import NO_TERMS, Terms
-from dnmf.passes.rows_out import create_rows_array, missing_chunks, open_for_writing
+from dnmf.passes.rows_out import create_rows_array, open_for_writing
 from dnmf.penalty import Penalty
+from dnmf.sources.stored_factor import StoredFactor
 
 MOST_NAMES = 5_000_000
 
@@ -148,15 +149,13 @@ class Model(Applied):
 
     def with_W_in(self, folder: Path) -> "Model":
         """The same model with W copied, chunk by chunk, to a new Zarr array in `folder`."""
-        import zarr
-
         target = folder / f"W-{uuid.uuid4().hex[:12]}.zarr"
         create_rows_array(str(target), (self.shape[0], self.rank), self.chunk_rows, self.options.dtype)
         array = open_for_writing(str(target))
         for start in range(0, array.shape[0], array.chunks[0]):
             stop = min(start + array.chunks[0], array.shape[0])
             array[start:stop] = self.read_W(start, stop)
-        return replace(self, stored_W=zarr.open_array(str(target), mode="r"), order=None)
+        return replace(self, stored_W=StoredFactor(target), order=None)
 
     def reordered(self, order: Any) -> "Model":
         """The same model with its components in another order; W is not read, its columns are taken as they come.
@@ -198,9 +197,8 @@ class Model(Applied):
     @property
     def W_name(self) -> str:
         """Name of the array of W in the model's store; empty while W is in memory, or stored in another order."""
-        if isinstance(self.stored_W, np.ndarray) or self.order is not None:
-            return ""
-        return Path(self.stored_W.store.root).name
+        is_stored = isinstance(self.stored_W, StoredFactor) and self.order is None
+        return self.stored_W.path.name if is_stored else ""
 
     def record(self) -> dict[str, Any]:
         """The model as JSON values, its arrays apart."""
@@ -230,14 +228,12 @@ class Model(Applied):
         CheckpointError
             Its W is missing or not complete.
         """
-        import zarr
-
         record, arrays = generation.record, generation.arrays
-        place = path / record["W"]
-        if not place.exists() or missing_chunks(str(place)):
-            raise CheckpointError(f"{place}: W is missing or not complete; was a part of the store deleted?")
+        W = StoredFactor(path / record["W"])
+        if absent := W.count_absent():
+            raise CheckpointError(f"{W.path}: {absent} chunks of W are missing; was a part of the store deleted?")
         return cls(
-            zarr.open_array(str(place), mode="r"), arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
+            W, arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
             FitOptions.from_json(record["options"]), Terms.restore(arrays["terms"]), tuple(arrays["units"].tolist()),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),

@@ -24,6 +24,7 @@ from dnmf.passes.executor import Executor
 from dnmf.plan import Plan, keeping
 from dnmf.record import RunRecord, versions
 from dnmf.sources import Source
+from dnmf.sources.given import in_memory
 from dnmf.sources.kept import Keep
 from dnmf.sources.names import refuse_other_names
 
@@ -262,7 +263,7 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
 def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
     if values is None:
         return None
-    array = np.asarray(values)
+    array = np.asarray(in_memory(name, values))
     if array.dtype.kind not in "buif":
         raise InputError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.shape != shape:

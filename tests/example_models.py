@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-import zarr
 
 from dnmf.model import Model
 from dnmf.options import FitOptions
 from dnmf.passes.rows_out import create_rows_array, open_for_writing
+from dnmf.sources.stored_factor import StoredFactor
 
 
 def model_of(W, H, dtype="float64"):
@@ -33,7 +33,7 @@ def stored(model, folder, chunk_rows=7):
     path = folder / "W-chunked.zarr"
     create_rows_array(str(path), model.stored_W.shape, chunk_rows, str(model.stored_W.dtype))
     open_for_writing(str(path))[:] = model.stored_W
-    return replace(model, stored_W=zarr.open_array(path, mode="r"), path=folder)
+    return replace(model, stored_W=StoredFactor(path), path=folder)
 
 
 class Watched:

@@ -10,9 +10,10 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums", "arithmetic"},
-    {"penalty", "constraints"},
-    {"options", "kernels", "implicit"},
+    {"kernels"},
     {"sources"},
+    {"penalty", "constraints"},
+    {"options", "implicit"},
     {"memory", "conversion"},
     {"plan"},
     {"passes"},

@@ -17,8 +17,10 @@ from dnmf.passes.rows_out import create_rows_array, remove_array
 from dnmf.passes.warm import Kernels
 from dnmf.penalty import Penalty
 from dnmf.plan import Plan, make_plan
+from dnmf.sources.given import in_memory
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Source
+from dnmf.sources.stored_factor import StoredFactor
 
 MOST_TURNED_BYTES = 256 * 2**20
 
@@ -73,7 +75,7 @@ def given_columns(
         raise InputError(
             f"{source.address}: the fit was given no columns of W, so other rows need none: leave fixed_W out"
         )
-    wanted = (source.shape[0], len(scale))
+    wanted, fixed_W = (source.shape[0], len(scale)), in_memory("fixed_W", fixed_W)
     fixed_W = fixed_W if np.ndim(fixed_W) != 1 else np.asarray(fixed_W)[:, None]
     if fixed_W is None or np.shape(fixed_W) != wanted:
         found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"
@@ -91,7 +93,7 @@ def solve_other_rows(
     source: Source, executor: Executor, options: FitOptions, *, fixed: Fixed, out: str | None,
     memory_bytes: int | None,
 ) -> Any:  # fmt: skip
-    """Return the rows of W (rows, k) for every row of `source`: an ndarray, or the Zarr array at `out`.
+    """Return the rows of W (rows, k) for every row of `source`: an ndarray, or those of the array at `out`.
 
     Parameters
     ----------
@@ -108,8 +110,6 @@ def solve_other_rows(
     memory_bytes : int or None
         A worker's limit, if not its own.
     """
-    import zarr
-
     n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
     work = Work(
         (_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale, signed=bool(options.limits.free)
@@ -123,7 +123,7 @@ def solve_other_rows(
             remove_array(out)
         raise
     if out is not None:
-        return zarr.open_array(out, mode="r")
+        return StoredFactor(out)
     kept = statistics.models[0].kept
     return np.concatenate([kept[at] for at in sorted(kept)])
 

@@ -22,6 +22,7 @@ from dnmf.passes.executor import in_rows
 from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
 from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.sources.stored_factor import StoredFactor
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Factors:
 
     Attributes
     ----------
-    W : ndarray or zarr.Array (m, k)
+    W : ndarray or StoredFactor (m, k)
         The rows in memory or in the store; columns sum to one.
     d : ndarray (k,)
         The diagonal, float64.
@@ -160,8 +161,6 @@ def _collected(sums: ModelSums, n_rows: int) -> np.ndarray:
 
 
 def _written(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Fit], list[Any], Statistics]:
-    import zarr
-
     raws, paths = [], []
     for fit, store in zip(fits, stores, strict=True):
         remove_other_arrays(store, keep="")
@@ -174,7 +173,7 @@ def _written(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tup
     after, statistics = one_pass(engine, fits, raws)
     for raw, path, sums in zip(raws, paths, statistics.models, strict=True):
         _copy_scaled(engine, raw, path, sums.s)
-    return after, [zarr.open_array(path, mode="r") for path in paths], statistics
+    return after, [StoredFactor(path) for path in paths], statistics
 
 
 def _copy_scaled(engine: Engine, raw: str, path: str, scale: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
+from dnmf.sources.given import read_rows
 from dnmf.sources.memory import is_sparse
 
 BOTH = "both"
@@ -75,9 +77,9 @@ def columns_of(holder: Any, side: str) -> Columns:
             f"{name} has shape {tuple(values.shape)} and dtype {values.dtype}, expected dense numbers {expected}"
         )
     if side == "H":
-        return _in_memory(name, np.asarray(values[:]).T)
+        return _in_memory(name, read_rows(name, values, 0, values.shape[0]).T)
     length, rank = values.shape
-    return Columns(name, int(length), int(rank), _chunk_rows(values), lambda low, high: np.asarray(values[low:high]))
+    return Columns(name, int(length), int(rank), _chunk_rows(values), partial(read_rows, name, values))
 
 
 def _in_memory(name: str, values: np.ndarray) -> Columns:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import CheckpointError
+from dnmf.sources.stored_factor import StoredFactor
 
 
 class RowsOut:
@@ -96,7 +97,7 @@ def open_rows_out(target: str, start: int, stop: int) -> RowsOut:
 def create_rows_array(path: str, shape: tuple[int, int], chunk_rows: int, dtype: str) -> None:
     """Make an empty Zarr array for a factor: whole rows in a chunk, every chunk with a checksum.
 
-    AnnData reads it (``encoding-type: array``); dask reads it with ``dask.array.from_zarr``.
+    AnnData reads it (``encoding-type: array``), and so does anything that reads Zarr.
 
     Raises
     ------
@@ -134,13 +135,11 @@ def rescale_rows(raw: str, path: str, scale: np.ndarray, start: int, stop: int) 
     int
         How many rows were written.
     """
-    import zarr
-
-    source, target = zarr.open_array(raw, mode="r"), open_for_writing(path)
+    source, target = StoredFactor(raw), open_for_writing(path)
     height = target.chunks[0]
     for low in range(start, stop, height):
         high = min(low + height, stop)
-        target[low:high] = normalize_columns(np.asarray(source[low:high]), scale)
+        target[low:high] = normalize_columns(source.read(low, high), scale)
     return stop - start
 
 
@@ -152,11 +151,7 @@ def normalize_columns(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def missing_chunks(path: str) -> int:
     """Return how many chunks of the array at `path` are not there."""
-    import zarr
-
-    array = zarr.open_array(path, mode="r")
-    expected = np.prod([-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)])
-    return int(expected) - array.nchunks_initialized
+    return StoredFactor(path).count_absent()
 
 
 def remove_array(path: str) -> None:

@@ -26,6 +26,7 @@ from dnmf.paths.grid import Cell, PathOptions
 from dnmf.paths.state import PathState
 from dnmf.record import PATH
 from dnmf.run import commit_model
+from dnmf.sources.given import in_memory
 from dnmf.workplace import Workplace
 
 UNKNOWN_UNITS = (1.0, 1.0)
@@ -55,7 +56,7 @@ class PathRun:
 
     def __init__(self, place: Workplace, options: PathOptions, given: Any = None, guides: Guides = NO_GUIDES):
         self.place, self.options, self.guides = place, options, guides
-        self.given = None if given is None else np.asarray(given)
+        self.given = None if given is None else np.asarray(in_memory("H", given))
         self.state, self.models = PathState(), dict[Cell, Model]()
         self.store: checkpoint.Store | None = None
         self._fingerprint: dict[str, Any] = {}

@@ -201,7 +201,11 @@ class DaskRows(Source):
 
 
 def as_dask_array(values: Any, rows: int) -> Any:
-    """Return an array in memory or in Zarr as a dask array in chunks of `rows` rows."""
+    """Return an array in memory, or a :class:`~dnmf.sources.stored_factor.StoredFactor`, in chunks of `rows` rows.
+
+    The blocks of one on disk are read where they are computed, each checked as it is read.
+    """
     if isinstance(values, np.ndarray):
         return dask.array.from_array(values, chunks=(rows, -1), name=False)
-    return dask.array.from_zarr(values, chunks=(rows, values.shape[1]))
+    meta = np.empty((0, 0), values.dtype)
+    return dask.array.from_array(values, chunks=(rows, values.shape[1]), fancy=False, meta=meta)

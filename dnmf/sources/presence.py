@@ -60,12 +60,18 @@ def absent_object(node: Any, start: int, stop: int, *, zeros: bool = False) -> s
         return absent_in_dataset(node, start, stop, zeros=zeros)
     if zeros and fills_with_zeros(node):
         return None
+    return next(_absent_keys(node, start, stop), None)
+
+
+def count_absent(node: Any) -> int:
+    """Return how many stored objects of an opened Zarr array are absent or empty."""
+    return sum(1 for _ in _absent_keys(node, 0, int(node.shape[0])))
+
+
+def _absent_keys(node: Any, start: int, stop: int) -> Iterator[str]:
     keys = (node.metadata.encode_chunk_key(place) for place in _places(node, start, stop))
     while batch := list(islice(keys, SIZES_AT_ONCE)):
-        for key, size in zip(batch, object_sizes(node, batch), strict=True):
-            if not size:
-                return key
-    return None
+        yield from (key for key, size in zip(batch, object_sizes(node, batch), strict=True) if not size)
 
 
 def _places(node: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:

@@ -17,7 +17,7 @@ from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.formats import HDF5, ZIPPED_ZARR, format_of, refusal
 from dnmf.sources.nodes import attribute, is_array, listing, old_index
 from dnmf.sources.opened import OPENED
-from dnmf.sources.presence import absent_object, fills_with_zeros, is_hdf5, object_shape
+from dnmf.sources.presence import absent_object, count_absent, fills_with_zeros, is_hdf5, object_shape
 from dnmf.sources.source import NUMERIC_KINDS, check_dtype, names_of
 from dnmf.sources.zarr_stores import refuse_unknown_layouts
 
@@ -286,6 +286,10 @@ class StoredArray:
     def _check_shape(self, handle: Any, stop: int) -> None:
         if handle.shape[0] < stop or tuple(handle.shape[1:]) != self.shape[1:]:
             raise InputError(f"{self.address}: its shape was {self.shape} and is {tuple(handle.shape)} now")
+
+    def count_absent(self) -> int:
+        """Return how many of its stored objects are missing or empty; none of them is read."""
+        return count_absent(self._open()[0])
 
     def fingerprint(self) -> dict[str, Any]:
         """JSON values that change when the data changes; see :mod:`dnmf.sources.fingerprints`."""

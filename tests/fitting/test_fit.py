@@ -203,7 +203,7 @@ def test_a_chunk_of_zeros_in_W_is_written_like_any_other(tmp_path):
     A = np.zeros((40_000, 30))
     A[:5000] = np.random.default_rng(0).random((5000, 30))
     model = dnmf.fit(A, 4, max_passes=2, store=tmp_path / "run.dnmf")
-    assert model.stored_W.nchunks > 1
+    assert model.W.npartitions > 1
     assert (model.W[5000:].compute() == 0).all()
     assert dnmf.load(tmp_path / "run.dnmf").save(tmp_path / "copy.dnmf").shape == A.shape
 

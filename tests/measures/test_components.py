@@ -109,7 +109,7 @@ def test_everything_reads_each_row_of_W_once_and_never_more_than_a_chunk():
 def test_W_in_a_store_says_what_W_in_memory_says(tmp_path):
     model = random_model(rows=40, dtype="float32")
     on_disk = stored(model, tmp_path)
-    assert on_disk.stored_W.nchunks > 1
+    assert on_disk.W.npartitions > 1
     assert measures.sparsity(on_disk) == measures.sparsity(model)
     np.testing.assert_allclose(measures.cosines(on_disk, "W"), measures.cosines(model, "W"), rtol=1e-14)
 

@@ -1,0 +1,102 @@
+"""A factor that dnmf wrote to disk: an array to the rest of the program, opened by path, never read as zeros."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import CheckpointError, InputError
+from dnmf.sources.chunk_files import AbsentObject
+from dnmf.sources.stored import StoredArray
+
+
+class StoredFactor:
+    """Rows of a factor (m, k) in a Zarr array of whole rows: what ``W[start:stop]`` is of a W that lies on disk.
+
+    It is pickled as its path, so that tasks on other machines read it where they are. Whether what is asked for is
+    there is looked at whenever it is read; Zarr itself takes a chunk that is gone for zeros.
+
+    Parameters
+    ----------
+    path : path-like
+        The array.
+
+    Attributes
+    ----------
+    shape, dtype, ndim, chunks
+        As an array's; `chunks` are the rows and columns of a stored chunk.
+
+    Raises
+    ------
+    CheckpointError
+        It is not there, or damaged; here, and whenever it is read.
+    """
+
+    ndim = 2
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._array: StoredArray | None = None
+        self._array = self._named(lambda: StoredArray(str(path), ""))
+        self.shape, self.dtype = self._array.shape, self._array.dtype
+        self.chunks = self._array.object_shape
+        self._mark = self._named(self._array.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<dnmf factor {self.shape[0]} × {self.shape[1]} at {self.path}>"
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return type(self).__name__, str(self.path), repr(self._mark)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.read().astype(dtype or self.dtype, copy=False)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        rows, *rest = index if isinstance(index, tuple) else (index,)
+        if isinstance(rows, (int, np.integer)):
+            at = range(len(self))[rows]
+            return self.read(at, at + 1)[(0, *rest)]
+        if not isinstance(rows, slice):  # whatever else numpy knows
+            return self.read()[index]
+        wanted = range(len(self))[rows]
+        if not wanted:
+            return np.empty((0, *self.shape[1:]), self.dtype)[(slice(None), *rest)]
+        low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1]) + 1
+        return self.read(low, high)[(slice(None, None, wanted.step), *rest)]
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return rows `start:stop`.
+
+        Raises
+        ------
+        CheckpointError
+            A part of them is missing or damaged, or all of it is gone; the message names the path.
+        """
+        array: Any = self._array
+        return self._named(lambda: array.read(start, len(self) if stop is None else stop))
+
+    def count_absent(self) -> int:
+        """Return how many of its chunks are missing or empty."""
+        array: Any = self._array
+        return self._named(array.count_absent)
+
+    def _named(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except (InputError, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> CheckpointError:
+        if not self.path.exists():
+            return CheckpointError(
+                f"{self.path}: this array is gone. Was its store moved or removed, or does {socket.gethostname()} not "
+                "see the path? Load the model from where it is now (dnmf.load), or restore the array from a copy"
+            )
+        absent = error.__cause__
+        found = f"chunk {absent.args[0]} is missing or empty" if isinstance(absent, AbsentObject) else str(error)
+        return CheckpointError(f"{self.path}: an array that dnmf wrote is damaged ({found}); restore it from a copy")
