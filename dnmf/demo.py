@@ -84,13 +84,14 @@ def prepare_folder(folder: Path, digits: Digits) -> tuple[Path, Path]:
 
 def _write(path: Path, digits: Digits) -> None:
     from dnmf.conversion.anndata_layout import create_root, write_dense
+    from dnmf.conversion.frames import Frame, Values
     from dnmf.conversion.staging import staged
     from dnmf.conversion.streams import DenseStream
 
     values = digits.values
     stream = DenseStream(
         address="digits", shape=values.shape, dtype=values.dtype, target_dtype=values.dtype,
-        row_names=digits.row_names, column_names=digits.column_names,
+        rows=Frame(Values.of(digits.row_names)), columns=Frame(Values.of(digits.column_names)),
         read_rows=lambda start, stop: values[start:stop],
     )  # fmt: skip
     blocks = (values[at : at + CHUNK_ROWS] for at in range(0, len(values), CHUNK_ROWS))

@@ -53,6 +53,9 @@ def status(run: str) -> None:
     "--dtype", type=click.Choice(DTYPES), help="Of the values.  [default: as stored; for .mtx what holds them]"
 )
 @click.option("--transpose", is_flag=True, help="Write columns as rows (10x .mtx files are genes × cells).")
+@click.option("--rows", "row_names", metavar="FILE", help="Names for the rows of OUT, one a line.")
+@click.option("--columns", "column_names", metavar="FILE", help="Names for the columns of OUT, one a line.")
+@click.option("--feature-type", metavar="TYPE", help='Of a 10x matrix these features alone: "Gene Expression".')
 @click.option("--zarr-format", type=click.Choice(["3", "2"]), default="3", show_default=True, help="Of the target.")
 @click.option(
     "--chunk-size", "chunk_bytes", type=MEMORY, default="16MiB", show_default=True, help="Of a decoded chunk."
@@ -65,7 +68,10 @@ def status(run: str) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a Zarr store at OUT, once the new one is complete.")
 @output_options
 def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None:
-    """Write IN (.mtx, .mtx.gz, .npz, .npy, .h5ad, 10x .h5, .zarr) as a Zarr store that a fit reads well."""
+    """Write IN (.mtx, .mtx.gz, .npz, .npy, .h5ad, 10x .h5 or directory, .zarr) as a Zarr store that a fit reads well.
+
+    Names and annotations of rows and columns (obs, var, barcodes.tsv, features.tsv) are carried over.
+    """
     from dnmf.conversion import convert as convert_file
 
     output = current_output()

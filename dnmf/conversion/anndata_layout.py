@@ -1,16 +1,4 @@
-"""Matrices written as Zarr groups that anndata opens: one writer, whole chunks, in order.
-
-Compression
------------
-Format 3: blosc (lz4, byte shuffle) under a crc32c of each chunk. Decoding took 0.4-0.6 CPU seconds a GB of
-column indices, counts or float32 values, zstd 0.9-1.1 (a pass reads everything, so decoding is what it
-waits for), at two thirds of zstd's compression for counts and the same for indices. The checksum is there
-because neither blosc nor zstd as Zarr configures it notices most flipped bits, and crc32c notices every
-single one. Format 2 has no place for a checksum outside the compressor: there zstd with its own checksum is
-used.
-
-Every chunk is written, zeros too: then a chunk that is not there is damage, and never means zeros.
-"""
+"""Matrices written as Zarr groups that anndata opens: one writer, whole chunks, in order."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,75 +8,22 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from dnmf.conversion.streams import MatrixStream, Names
+from dnmf.conversion.streams import MatrixStream
+from dnmf.conversion.target_arrays import create_array, encoding
 
-NAMES_PER_CHUNK = 16384
 OFFSETS_PER_CHUNK = 2**17  # at most: a task reads those of its rows, by whole chunks
-ENCODINGS = {
-    "anndata": "0.1.0", "csr_matrix": "0.1.0", "array": "0.2.0",
-    "dataframe": "0.2.0", "string-array": "0.2.0", "dict": "0.1.0",
-}  # fmt: skip
 EMPTY_GROUPS = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 
 
 def create_root(path: Path, stream: MatrixStream, zarr_format: int) -> zarr.Group:
-    """Return a new AnnData group at `path` with everything but ``X``: names of rows (obs) and columns (var).
-
-    Where the stream has no names, the row and column numbers are written as text.
-    """
+    """Return a new AnnData group at `path` with everything but ``X``: what is known of rows (obs) and columns (var)."""
     version = cast(Literal[2, 3], zarr_format)
-    root = zarr.open_group(path, mode="w-", zarr_format=version, attributes=_encoding("anndata"))
+    root = zarr.open_group(path, mode="w-", zarr_format=version, attributes=encoding("anndata"))
     for name in EMPTY_GROUPS:
-        root.create_group(name, attributes=_encoding("dict"))
-    for axis, names, length in zip(("obs", "var"), (stream.row_names, stream.column_names), stream.shape, strict=True):
-        frame = root.create_group(axis, attributes=_encoding("dataframe", _index="_index", **{"column-order": []}))
-        _write_names(frame, names, length)
+        root.create_group(name, attributes=encoding("dict"))
+    stream.rows.write(root, "obs", stream.shape[0])
+    stream.columns.write(root, "var", stream.shape[1])
     return root
-
-
-def _encoding(kind: str, **attributes: Any) -> dict[str, Any]:
-    return {"encoding-type": kind, "encoding-version": ENCODINGS[kind], **attributes}
-
-
-def _write_names(frame: zarr.Group, names: Names | None, length: int) -> None:
-    array = create_array(frame, "_index", (length,), (min(length, NAMES_PER_CHUNK),), str, **_encoding("string-array"))
-    for start in range(0, length, NAMES_PER_CHUNK):
-        stop = min(start + NAMES_PER_CHUNK, length)
-        some = np.arange(start, stop).astype(str) if names is None else names[start:stop]
-        array[start:stop] = some.astype(np.dtypes.StringDType())
-
-
-def create_array(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: Any,
-    **attributes: Any,
-) -> zarr.Array:
-    """Return a new array: chunks compressed, with checksums, and all of them written."""
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        fill_value="" if dtype is str else 0,
-        compressors=_compressors(group.metadata.zarr_format, numeric=dtype is not str),
-        attributes=attributes,
-        config={"write_empty_chunks": True},
-    )
-
-
-def _compressors(zarr_format: int, *, numeric: bool) -> list[Any]:
-    if zarr_format == 2:
-        from numcodecs import Zstd
-
-        return [Zstd(level=1, checksum=True)]
-    from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
-
-    if not numeric:
-        return [ZstdCodec(level=1, checksum=True)]
-    return [BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec()]
 
 
 class _Appended:
@@ -141,7 +76,7 @@ class CsrWriter:
     """
 
     def __init__(self, root: zarr.Group, shape: tuple[int, int], most: int, dtype: np.dtype, chunk_bytes: int):
-        group = root.create_group("X", overwrite=True, attributes=_encoding("csr_matrix", shape=list(shape)))
+        group = root.create_group("X", overwrite=True, attributes=encoding("csr_matrix", shape=list(shape)))
         index = np.dtype("int32" if shape[1] < 2**31 else "int64")
         chunk = max(chunk_bytes // max(index.itemsize, dtype.itemsize), 1)
         self._data = _Appended(group, "data", most, chunk, dtype)
@@ -178,7 +113,7 @@ def write_dense(
     blocks: Iterator[NDArray[Any]],
 ) -> Iterator[int]:
     """Write ``X`` from blocks of whole chunks of rows; yields the entries of each when it is written."""
-    array = create_array(root, "X", shape, (chunk_rows, shape[1]), dtype, **_encoding("array"))
+    array = create_array(root, "X", shape, (chunk_rows, shape[1]), dtype, **encoding("array"))
     start = 0
     for block in blocks:
         array[start : start + len(block)] = block

@@ -1,4 +1,4 @@
-"""Matrices in AnnData stores (Zarr, .h5ad), plain Zarr arrays and 10x HDF5 files, streamed."""
+"""Matrices in AnnData stores (Zarr, .h5ad) and plain Zarr arrays, streamed with what is known of rows and columns."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,24 +7,24 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.conversion.compressed import CompressedParts, checked_lines
-from dnmf.conversion.reading import reading
-from dnmf.conversion.streams import CompressedStream, DenseStream, Lines, Names
+from dnmf.conversion.compressed import checked_lines
+from dnmf.conversion.stored_frames import stored_frame
+from dnmf.conversion.streams import CompressedStream, DenseStream, Lines
+from dnmf.conversion.tenx import open_tenx
 from dnmf.conversion.values import target_dtype
-from dnmf.errors import InputError
 from dnmf.sources.compressed import CompressedSource
-from dnmf.sources.layouts import tenx_groups
+from dnmf.sources.layouts import frames_of, meant_matrix, tenx_groups
+from dnmf.sources.nodes import MOST_LISTED, is_array, places_in
 from dnmf.sources.opening import open_source
-from dnmf.sources.source import Source, names_of
-from dnmf.sources.stored import StoredArray, annotation_names, open_root
+from dnmf.sources.stored import open_root
 
-TENX_GROUP = "matrix"
+CARRIED = ("obs", "var")
 
 
 def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream | DenseStream:
-    """Return the matrix `inner` (``X`` where empty) of a Zarr store or an HDF5 file.
+    """Return the matrix `inner` (``X`` where empty) of a Zarr store or an HDF5 file, with its ``obs`` and ``var``.
 
-    A 10x HDF5 file (a group ``matrix`` and nothing of AnnData) is read as cells × genes.
+    A 10x HDF5 file is read as cells × features.
 
     Raises
     ------
@@ -32,37 +32,48 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
         There is no such matrix; later, from the stream: a missing or damaged chunk, an index out of range,
         a value that is not finite and ≥ 0, with its place.
     """
-    if path.is_file() and not inner and TENX_GROUP in tenx_groups(open_root(str(path))):
-        return _open_tenx(path)
+    root = open_root(str(path))
+    genomes = tenx_groups(root)
+    if genomes and inner in ("", *genomes):
+        return open_tenx(path, inner, genomes)
     source = open_source(f"{path}::{inner}" if inner else str(path), missing_chunks=missing_chunks)
-    names = dict(zip(("row_names", "column_names"), _names(source, path, inner), strict=True))
+    inner = meant_matrix(str(path), root, inner)
     kept = target_dtype(source.dtype, source.address)
-    about: dict[str, Any] = {"address": source.address, "shape": source.shape, "target_dtype": kept, **names}
+    shape = source.shape[::-1] if source.transposed else source.shape
+    places = zip(frames_of(root, inner), shape, strict=True)
+    rows, columns = (stored_frame(str(path), place, length) for place, length in places)
+    about: dict[str, Any] = {
+        "address": source.address,
+        "target_dtype": kept,
+        "rows": rows,
+        "columns": columns,
+        "notes": _left_out(path, root, inner),
+    }
     if not isinstance(source, CompressedSource):
         read = cast(Callable[[int, int], NDArray[Any]], source.read)
-        return DenseStream(**about, dtype=source.dtype, read_rows=read)
-    stream = CompressedStream(
+        return DenseStream(**about, shape=shape, dtype=source.dtype, read_rows=read)
+    # a CSC matrix is read as its transpose, which is CSR
+    return CompressedStream(
         **about,
+        shape=shape,
         dtype=kept,
         stored=source.nonzeros,
-        by_rows=True,
+        by_rows=not source.transposed,
         lines=lambda limit: _lines(source, kept, limit),
     )
-    # a CSC matrix comes as its transpose, which is CSR
-    return stream.transposed() if source.transposed else stream
 
 
-def _names(source: Source, path: Path, inner: str) -> tuple[Names | None, Names | None]:
-    """Names along the source's rows and columns, where there are as many as there are rows and columns."""
-    rows, columns = source.row_names(), source.column_names()
-    if inner.startswith("raw/"):  # it has genes of its own
-        genes = annotation_names(str(path), "raw/var")
-        rows, columns = (genes, columns) if source.transposed else (rows, genes)
-    return _if_fits(rows, source.shape[0]), _if_fits(columns, source.shape[1])
-
-
-def _if_fits(names: Names | None, length: int) -> Names | None:
-    return names if names is not None and len(names) == length else None
+def _left_out(path: Path, root: Any, inner: str) -> tuple[str, ...]:
+    """Name what else there is beside the matrix, none of which is carried over."""
+    above = inner.rpartition("/X")[0] if inner.endswith("/X") else ""
+    group = root[above] if above else root
+    if is_array(group) or not any(frame in group for frame in CARRIED):
+        return ()
+    prefix = f"{above}/" if above else ""
+    places = [place for name in sorted(group) if name not in CARRIED for place in places_in(group, name)]
+    others = [f"{prefix}{place}" for place in places if f"{prefix}{place}" != inner]
+    listed = ", ".join(others[:MOST_LISTED]) + (" …" if len(others) > MOST_LISTED else "")
+    return (f"{path}: not carried over: {listed}",) if others else ()
 
 
 def _lines(source: CompressedSource, dtype: np.dtype, limit: int) -> Iterator[Lines]:
@@ -78,49 +89,3 @@ def _lines(source: CompressedSource, dtype: np.dtype, limit: int) -> Iterator[Li
         lines = Lines(first, rows.indptr, rows.indices, rows.data)
         yield checked_lines(lines, source.address, source.shape[1], dtype, by_rows=not source.transposed)
         start = stop
-
-
-class _StoredVector:
-    """A stored array read front to back."""
-
-    def __init__(self, array: StoredArray):
-        self._array, self._at = array, 0
-        self.length = array.shape[0]
-
-    def read(self, count: int) -> NDArray[Any]:
-        """Return the next `count` values."""
-        values = self._array.read(self._at, self._at + count)
-        self._at += count
-        return values
-
-
-def _open_tenx(path: Path) -> CompressedStream:
-    group = open_root(str(path))[TENX_GROUP]
-    with reading(path):
-        genes, cells = (int(n) for n in group["shape"][:])
-        barcodes = np.asarray(names_of(group["barcodes"][:]))
-        features = np.asarray(names_of(group["features"]["name" if "name" in group["features"] else "id"][:]))
-    if min(genes, cells) == 0 or (len(barcodes), len(features)) != (cells, genes):
-        raise InputError(
-            f"{path}: a 10x matrix of {genes} genes by {cells} cells with {len(features)} genes and "
-            f"{len(barcodes)} cells named; the file is empty or damaged"
-        )
-    indptr, indices, data = (StoredArray(str(path), f"{TENX_GROUP}/{part}") for part in ("indptr", "indices", "data"))
-    kept = target_dtype(data.dtype, str(path))
-
-    def lines(limit: int) -> Iterator[Lines]:
-        # stored as columns of genes × cells, which are the rows of cells × genes
-        vectors = (_StoredVector(indptr), _StoredVector(indices), _StoredVector(data))
-        return CompressedParts(str(path), *vectors, cells, genes, True, kept).lines(limit)
-
-    return CompressedStream(
-        address=str(path),
-        shape=(cells, genes),
-        dtype=kept,
-        target_dtype=kept,
-        row_names=barcodes,
-        column_names=features,
-        stored=data.shape[0],
-        by_rows=True,
-        lines=lines,
-    )

@@ -1,13 +1,13 @@
 """A matrix that is read once, front to back, in blocks of bounded size: by lines, by entries, or dense."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-Names = NDArray[np.str_]
+from dnmf.conversion.frames import Frame
 
 
 class Triplets(NamedTuple):
@@ -46,20 +46,23 @@ class MatrixStream:
     target_dtype : numpy dtype or None
         In which they are kept unless the caller says otherwise; None: the narrowest that holds the integers
         found.
-    row_names, column_names : ndarray of str or None
-        As many as there are rows and columns, where the source has them.
+    rows, columns : Frame
+        What the source knows of them.
+    notes : tuple of str
+        What a user has to know of the matrix, in a sentence each.
     """
 
     address: str
     shape: tuple[int, int]
     dtype: np.dtype
     target_dtype: np.dtype | None
-    row_names: Names | None = None
-    column_names: Names | None = None
+    rows: Frame = field(default_factory=Frame)
+    columns: Frame = field(default_factory=Frame)
+    notes: tuple[str, ...] = ()
 
     def transposed(self) -> Self:
         """Return the stream of the transpose; nothing is read."""
-        return replace(self, shape=self.shape[::-1], row_names=self.column_names, column_names=self.row_names)
+        return replace(self, shape=self.shape[::-1], rows=self.columns, columns=self.rows)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,24 +1,36 @@
 """Conversion of matrix files to Zarr, streaming: memory is bounded, and a target is whole or absent."""
 
+import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from dnmf.arithmetic import undisturbed
 from dnmf.conversion.dense_files import open_npy
+from dnmf.conversion.feature_types import of_type
 from dnmf.conversion.matrix_market import open_matrix_market
 from dnmf.conversion.npz import open_npz
 from dnmf.conversion.reading import reading
 from dnmf.conversion.staging import check_apart, staged
 from dnmf.conversion.stored_matrices import open_stored
 from dnmf.conversion.streams import MatrixStream
+from dnmf.conversion.tenx_files import open_tenx_directory, tenx_matrix, with_names_beside
 from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
-from dnmf.sources.formats import NPY, NPZ, format_of, refusal
+from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
+from dnmf.sources.name_files import read_names
+from dnmf.sources.source import names_of
 
+log = logging.getLogger("dnmf")
 MIB = 2**20
+PathLike = str | os.PathLike[str]
+Given = ArrayLike | PathLike | None
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class ConversionReport:
         The Zarr group.
     kind : {"csr", "dense"}
         How ``X`` is stored.
+    notes : tuple of str
+        What was left out, and what else has to be known, in a sentence each.
     """
 
     shape: tuple[int, int]
@@ -47,6 +61,7 @@ class ConversionReport:
     bytes_written: int
     target: Path
     kind: str
+    notes: tuple[str, ...] = ()
 
 
 @undisturbed
@@ -56,6 +71,9 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     *,
     dtype: str | None = None,
     transpose: bool = False,
+    row_names: Given = None,
+    column_names: Given = None,
+    feature_type: str | None = None,
     chunk_bytes: int = 16 * MIB,
     memory_bytes: int = 1024 * MIB,
     zarr_format: int = 3,
@@ -66,15 +84,17 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     """Write the matrix in `source` as a Zarr group in AnnData's layout and return what was written.
 
     A sparse source becomes a CSR matrix with sorted columns, duplicates summed and explicit zeros dropped;
-    a dense one an array in chunks of whole rows. The target appears under its name when it is complete, and
+    a dense one an array in chunks of whole rows. ``obs`` and ``var`` are carried over with all their columns; what is
+    not carried over is named in the report and logged. The target appears under its name when it is complete, and
     not at all otherwise; nothing is left beside it. Rows in no order are sorted through temporary files
     beside the target (up to 16 bytes per entry for matrices below 2^32 rows).
 
     Parameters
     ----------
     source : str or Path
-        ``.mtx``, ``.mtx.gz``, ``.npz`` (of ``scipy.sparse.save_npz``), ``.npy``, ``.h5ad``, ``.h5`` (10x),
-        or a Zarr store; ``path::layers/counts`` names a matrix other than ``X`` inside an AnnData.
+        ``.mtx`` (compressed or not), ``.npz`` (of ``scipy.sparse.save_npz``), ``.npy``, ``.h5ad``, ``.h5`` (10x), a
+        10x directory, or a Zarr store; ``path::layers/counts`` names a matrix other than ``X`` inside an AnnData.
+        ``features.tsv`` (``genes.tsv``) and ``barcodes.tsv`` beside a ``matrix.mtx`` are its names.
     target : str or Path
         A local directory that does not exist.
     dtype : str, optional
@@ -82,7 +102,12 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
         integers in text become the narrowest of the first three and int64 that holds them, real numbers in
         text float32, and other values keep their dtype.
     transpose : bool
-        Write columns as rows: Matrix Market files of 10x Genomics are genes × cells.
+        Write columns as rows: Matrix Market files of 10x Genomics are genes × cells (but 10x directories and ``.h5``
+        files are read as cells × genes).
+    row_names, column_names : sequence of str or path, optional
+        Names for the rows and columns of the target, instead of those of the source; or a file with one a line.
+    feature_type : str, optional
+        Of a 10x matrix the features of this type alone, ``"Gene Expression"`` for example.
     chunk_bytes : int
         Decoded size of a chunk.
     memory_bytes : int
@@ -115,16 +140,38 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     settings = Settings(wanted, transpose, chunk_bytes, memory_bytes, zarr_format, progress)
     path, inner = _existing_path(source)
     target = _local_path(target)
-    check_apart(path, target)
+    found = _convertible(path)
+    check_apart(tenx_matrix(path) if found is TENX_DIRECTORY else path, target)
+    given = (row_names, column_names)
     try:
         with staged(target, overwrite=overwrite) as staging:
-            stream = _open_stream(path, inner, staging.spool, missing_chunks)
+            stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
+            stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)
             size = sum(file.stat().st_size for file in staging.target.rglob("*") if file.is_file())
     except OSError as error:  # reading errors were named where they happened
         raise DnmfError(f"{target}: cannot be written ({error}); nothing was left there") from error
+    notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes)
+    for note in notes:
+        log.warning("%s", note)
     shape = stream.shape[::-1] if transpose else stream.shape
-    return ConversionReport(shape, nonzeros, written.name, size, target, kind)
+    return ConversionReport(shape, nonzeros, written.name, size, target, kind, notes)
+
+
+def _named(stream: MatrixStream, rows: Given, columns: Given) -> MatrixStream:
+    """Return the same matrix with the names that were given for the rows or columns of the source."""
+    given = zip((stream.rows, stream.columns), (rows, columns), stream.shape, strict=True)
+    frames = [frame if names is None else frame.renamed(_checked(names, n)) for frame, names, n in given]
+    return replace(stream, rows=frames[0], columns=frames[1])
+
+
+def _checked(names: ArrayLike | PathLike, length: int) -> NDArray[Any]:
+    if isinstance(names, (str, os.PathLike)):
+        return read_names(os.fspath(names), length, "rows or columns")
+    found = names_of(names)
+    if found is None or found.shape != (length,):
+        raise InputError(f"{np.size(names):,} names were given for {length:,} rows or columns")
+    return found
 
 
 def _existing_path(source: str | Path) -> tuple[Path, str]:
@@ -145,15 +192,21 @@ def _local_path(target: str | Path) -> Path:
     return Path(target)
 
 
-def _open_stream(path: Path, inner: str, spool: Path, missing_chunks: str) -> MatrixStream:
+def _convertible(path: Path) -> Format:
     with reading(path):
         found = format_of(path)
+        if found.use == "neither":
+            raise refusal(path)
+    return found
+
+
+def _open_stream(found: Format, path: Path, inner: str, spool: Path, missing_chunks: str) -> MatrixStream:
     if found.use == "read":
         return open_stored(path, inner, missing_chunks)
-    if found.use == "neither":
-        raise refusal(path)
     if inner:
         raise InputError(f"{path}::{inner}: only Zarr stores and .h5ad files have matrices inside them")
+    if found is TENX_DIRECTORY:
+        return open_tenx_directory(path, spool)
     if found is NPZ:
         return open_npz(path)
-    return open_npy(path) if found is NPY else open_matrix_market(path, spool)
+    return open_npy(path) if found is NPY else with_names_beside(open_matrix_market(path, spool), path)

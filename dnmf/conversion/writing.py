@@ -58,7 +58,7 @@ class _Progress:
             self._listener(self._done, self._total)
 
     def finish(self) -> None:
-        """Count what summed duplicates and dropped zeros left uncounted."""
+        """Count what summed duplicates, dropped zeros and features left uncounted."""
         if self._done < self._total:
             self.advance(self._total)
 
@@ -125,6 +125,7 @@ def _write_lines(stream: CompressedStream, target: Path, settings: Settings) -> 
             rows.sum_duplicates()
         _append(writer, rows, dtype, stream.address, lines.first)
         progress.advance(len(lines.values))
+    progress.finish()
     return writer.finish(), dtype
 
 

@@ -11,6 +11,10 @@ from dnmf.sources.stored import open_node
 
 TENX_PARTS = {"barcodes", "data", "indices", "indptr", "shape"}
 MODALITIES = "mod"
+FRAMES = {
+    "X": ("obs", "var"), "layers": ("obs", "var"), "obsm": ("obs", None), "varm": ("var", None),
+    "obsp": ("obs", "obs"), "varp": ("var", "var"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,3 +129,18 @@ def _only_matrix(path: str, root: Any) -> str:
     if len(matrices) == 1:
         return matrices[0]
     raise InputError(f"{path}: say which matrix with {path}::NAME; it holds {listing(root)}")
+
+
+def frames_of(root: Any, inner: str) -> tuple[str | None, str | None]:
+    """Return the data frames of an AnnData that name rows and columns of its matrix `inner`, where there are some."""
+    parts = inner.split("/")
+    at = next((number for number, part in enumerate(parts) if part in FRAMES), None)
+    if at is None or is_array(root):
+        return None, None
+    above = parts[:at]
+    found: list[str | None] = []
+    for frame in FRAMES[parts[at]]:
+        shared = above[:-1] if frame == "obs" and above[-1:] == ["raw"] else above  # raw has genes of its own only
+        name = "/".join([*shared, frame or ""])
+        found.append(name if frame and name in root else None)
+    return found[0], found[1]

@@ -37,15 +37,17 @@ def is_matrix(node: Any) -> bool:
 
 def listing(node: Any) -> str:
     """Return the names in a group for a message; of groups that only collect others (``layers``) what is in them."""
-    names = [place for name in (sorted(node) if hasattr(node, "keys") else []) for place in _places(node, name)]
+    names = sorted(node) if hasattr(node, "keys") else []
+    names = [place for name in names for place in places_in(node, name) or [name]]
     return ", ".join(names[:MOST_LISTED]) + (" …" if len(names) > MOST_LISTED else "") or "no groups or arrays"
 
 
-def _places(group: Any, name: str) -> list[str]:
+def places_in(group: Any, name: str) -> list[str]:
+    """Return `name`, or the places in it where it only collects others; nothing where it is empty."""
     try:
         node = group[name]
         if is_array(node) or encoding_of(node) not in ("dict", ""):
             return [name]
-        return [f"{name}/{inner}" for inner in sorted(node)] or [name]
+        return [f"{name}/{inner}" for inner in sorted(node)]
     except Exception:  # noqa: BLE001  what cannot be opened can still be named
         return [name]

@@ -10,17 +10,13 @@ from dnmf.errors import DnmfError, InputError
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
-from dnmf.sources.layouts import meant_matrix, refuse_other_layouts, stored_shape
+from dnmf.sources.layouts import frames_of, meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.source import NUMERIC_KINDS, Source, names_of
 from dnmf.sources.stored import StoredArray, is_url, open_node, open_root
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
-FRAMES = {
-    "X": ("obs", "var"), "layers": ("obs", "var"), "obsm": ("obs", None), "varm": ("var", None),
-    "obsp": ("obs", "obs"), "varp": ("var", "var"),
-}  # fmt: skip
 
 
 def open_source(data: Any, *, missing_chunks: str = "error") -> Source:
@@ -157,7 +153,7 @@ def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
     inner = meant_matrix(path, root, inner)
     node = open_node(path, inner)
     encoding = encoding_of(node)
-    frames = _frames(root, inner)
+    frames = frames_of(root, inner)
     if encoding in COMPRESSED:
         shape = stored_shape(f"{path}::{inner}", node)
         return CompressedSource(path, inner, shape, columns_first=COMPRESSED[encoding], frames=frames,
@@ -167,21 +163,6 @@ def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
     raise InputError(
         f"{path}::{inner}: neither an array nor a sparse matrix in AnnData's layout; it holds {listing(node)}"
     )
-
-
-def _frames(root: Any, inner: str) -> tuple[str | None, str | None]:
-    """Return the data frames of an AnnData that name rows and columns of its matrix `inner`, where there are some."""
-    parts = inner.split("/")
-    at = next((number for number, part in enumerate(parts) if part in FRAMES), None)
-    if at is None or is_array(root):
-        return None, None
-    above = parts[:at]
-    found: list[str | None] = []
-    for frame in FRAMES[parts[at]]:
-        shared = above[:-1] if frame == "obs" and above[-1:] == ["raw"] else above  # raw has genes of its own only
-        name = "/".join([*shared, frame or ""])
-        found.append(name if frame and name in root else None)
-    return found[0], found[1]
 
 
 def _index_names(index: Any) -> np.ndarray | None:

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.io
 import scipy.sparse
 import zarr
 from command_line import assert_one_clear_line, call, records
@@ -208,6 +209,23 @@ def test_convert_then_inspect_then_fit(tmp_path):
     assert call("fit", tmp_path / "a.zarr", "--rank", 2, "--store", tmp_path / "a.dnmf").exit_code == 0
     assert_one_clear_line(call("convert", tmp_path / "a.npz", tmp_path / "a.zarr"), "a.zarr")
     assert call("convert", tmp_path / "a.npz", tmp_path / "a.zarr", "--overwrite").exit_code == 0
+
+
+def test_convert_names_rows_and_columns_and_keeps_features_of_one_type(tmp_path):
+    scipy.io.mmwrite(tmp_path / "matrix.mtx", scipy.sparse.coo_array(np.arange(1, 7).reshape(3, 2)))
+    (tmp_path / "features.tsv").write_text("i\ta\tGene Expression\nj\tb\tPeaks\nk\tc\tGene Expression\n")
+    (tmp_path / "barcodes.tsv").write_text("x\ny\n")
+    (tmp_path / "rows.txt").write_text("first\nsecond\n")
+    both = call("convert", tmp_path, tmp_path / "both.zarr", "--json")
+    assert "'Peaks' (1)" in records(both)[-1]["notes"][0]
+    (said,) = [line for line in both.stderr.splitlines() if line.startswith("dnmf: warning: ")]
+    assert "features of several types" in said
+    options = ("--feature-type", "Gene Expression", "--rows", tmp_path / "rows.txt")
+    assert call("convert", tmp_path, tmp_path / "a.zarr", *options).exit_code == 0
+    source = dnmf.open_source(tmp_path / "a.zarr")
+    assert (source.row_names().tolist(), source.column_names().tolist()) == (["first", "second"], ["a", "c"])
+    (tmp_path / "rows.txt").write_text("heading\nfirst\nsecond\n")
+    assert_one_clear_line(call("convert", tmp_path, tmp_path / "b.zarr", *options), "first line a heading")
 
 
 def test_transform_of_the_training_rows_is_W(tmp_path, finished, data):

@@ -117,7 +117,7 @@ def test_columns_beyond_31_bits_have_64_bit_indices(tmp_path, monkeypatch):
     entries = Triplets(np.array([1, 0]), np.array([columns - 1, 7]), np.array([2.0, 3.0]))
     stream = TripletStream(
         address="x", shape=(2, columns), dtype=np.dtype("float64"), target_dtype=np.dtype("float32"),
-        row_names=None, column_names=None, stored=2, blocks=lambda limit: iter([entries]),
+        stored=2, blocks=lambda limit: iter([entries]),
     )  # fmt: skip
     root = zarr.open_group(tmp_path / "t", mode="w")
     monkeypatch.setattr(writing, "create_root", lambda *_: root)  # so many names would fill the disk

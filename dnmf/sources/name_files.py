@@ -1,0 +1,81 @@
+"""Files of names, one a line, compressed or not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnmf.errors import InputError
+from dnmf.sources.contents import DAMAGE, open_decompressed
+
+TEXT = np.dtypes.StringDType()
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LINES_AT_ONCE = 2**16
+
+
+def read_names(path: Path | str, length: int | None = None, what: str = "columns") -> NDArray[Any]:
+    """Return the lines of a text file as names, text of variable width.
+
+    Parameters
+    ----------
+    path : str or Path
+        UTF-8, with or without a byte order mark; compressed by gzip, bzip2, xz or zstd if its content is.
+    length : int, optional
+        How many there have to be.
+    what : str
+        What they name, for the message.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is not UTF-8, or does not have `length` lines.
+    """
+    names = np.concatenate([np.empty(0, TEXT), *(table[0] for table in read_table(path, 1))])
+    if length is not None and len(names) > length and not any(names[length:]):
+        names = names[:length]  # empty lines at the end
+    if length is not None and len(names) != length:
+        heading = "; is its first line a heading?" if len(names) == length + 1 else ""
+        raise InputError(f"{path}: {len(names):,} names for {length:,} {what}{heading}")
+    return names
+
+
+def read_table(path: Path | str, fields: int) -> Iterator[list[NDArray[Any]]]:
+    """Iterate over the first `fields` fields of the lines of a text file, cut at tabs, some lines at a time.
+
+    What a line does not have is empty; what it has more is in the last.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is not UTF-8.
+    """
+    for lines in _lines(Path(path)):
+        rows = [text.split("\t", fields - 1) if fields > 1 else [text] for text in lines]
+        rows = [row + [""] * (fields - len(row)) for row in rows]
+        yield [np.array(column, TEXT) for column in zip(*rows, strict=True)]
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    try:
+        with open_decompressed(path) as file:
+            if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+                file.seek(0)
+            while some := _some_lines(file):
+                yield some
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 ({error.reason}); write it anew: iconv -f LATIN1 -t UTF-8") from error
+    except ImportError as error:
+        raise InputError(f"{path}: to decompress it needs: pip install {error.name or 'zstandard'}") from error
+    except DAMAGE as error:
+        raise InputError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _some_lines(file: IO[bytes]) -> list[str]:
+    lines = []
+    for line in file:
+        lines.append(line.decode().removesuffix("\n").removesuffix("\r"))
+        if len(lines) == LINES_AT_ONCE:
+            break
+    return lines
