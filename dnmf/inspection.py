@@ -100,6 +100,7 @@ def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str
         "panel_bytes": plan.panel_bytes,
         "projected_bytes": plan.need.total,
         "projection": str(plan.need),
+        "gave_up": list(plan.gave_up),
         "refused": None,
     }
 

@@ -114,7 +114,9 @@ class MemoryNeed:
         )
 
 
-def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_groups: int) -> MemoryNeed:
+def memory_need(
+    shape: Shape, machine: Machine, reading: int, w_rows: int, n_groups: int, *, at_once: int | None = None
+) -> MemoryNeed:
     """Return what a pass takes of a worker, its start and kept data aside.
 
     Parameters
@@ -122,21 +124,23 @@ def memory_need(shape: Shape, machine: Machine, reading: int, w_rows: int, n_gro
     shape, machine
         The problem and the worker.
     reading : int
-        Bytes a thread holds of the data (:func:`reading_bytes`).
+        Bytes a task at work holds of the data (:meth:`dnmf.giving_way.Pace.reading_bytes`).
     w_rows : int
         Rows of a chunk of W.
     n_groups : int
         Tasks of a pass.
+    at_once : int, optional
+        How many of the threads visit data at the same time; all of them by default. The others may add up sums.
     """
-    threads, k, n = machine.threads, shape.rank, shape.n_columns
-    sets = 2 * threads + _waiting_sets(n_groups, in_process=machine.starts)
+    visits, k, n = at_once or machine.threads, shape.rank, shape.n_columns
+    sets = 2 * machine.threads + _waiting_sets(n_groups, in_process=machine.starts)
     block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
     block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
     written = 2 * shape.itemsize * w_rows * k * shape.written
     return MemoryNeed(
         base=machine.base_bytes,
-        panels=threads * reading,
-        workspace=ALLOWANCE_BYTES + threads * (block + written + shape.running_bytes),
+        panels=visits * reading,
+        workspace=ALLOWANCE_BYTES + visits * (block + written + shape.running_bytes),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * (k * (4 * n * shape.models + 2 * shape.kept_rows) + GIVEN_COPIES * shape.given),
     )
@@ -171,13 +175,6 @@ def sample_bytes(machine: Machine) -> int:
     return min(MOST_SAMPLE_BYTES, machine.memory_bytes // SAMPLE_SHARE)
 
 
-def reading_bytes(layout: Layout, panel: int, ahead: int = 1) -> int:
-    """Return what a thread holds of the data where its largest panel has so many bytes and so many are read ahead."""
-    if layout.in_place:
-        return (1 + ahead) * panel + layout.beside_bytes
-    return PANEL_COPIES * (panel + border_bytes(layout))
-
-
 def least_panel(layout: Layout) -> int:
     """Return the bytes of the largest piece that cannot be cut further."""
     return int(np.max(np.diff(layout.bytes_before)))
@@ -188,11 +185,14 @@ def border_bytes(layout: Layout) -> int:
     return layout.object_bytes if least_panel(layout) < layout.object_bytes else 0
 
 
-def advice(need: MemoryNeed) -> str:
-    """Return what else would help, by the part of the sum that is largest."""
-    parts = {"base": need.base, "panels": need.panels, "sums": need.statistics + need.factors}
-    return {
-        "base": ": most of it is the process itself",
-        "panels": ", fewer threads per worker, or smaller chunks (dnmf convert)",
-        "sums": ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose",
-    }[max(parts, key=lambda part: parts[part])]
+def advice(need: MemoryNeed, usable: int, layout: Layout) -> str:
+    """Return what else would help: less of the part that can be made smaller, where that is enough or most of all."""
+    sums = need.statistics + need.factors
+    most = max(need.panels, sums)
+    if need.total - most > usable and need.base > most:
+        return ": most of it is the process itself"
+    if sums > need.panels:
+        return ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose"
+    if layout.panel_is_whole:
+        return ", fewer threads per worker, or smaller chunks (rechunk)"
+    return ", or smaller chunks (dnmf convert IN OUT --chunk-size 4MiB)"

@@ -6,12 +6,14 @@ cluster adds the same numbers in the same order.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from dnmf.errors import BudgetError
+from dnmf.giving_way import Pace, most_panels_ahead, slower_paces
 from dnmf.memory import (
     BLOCK_BYTES,
     KEPT_SHARE,
@@ -27,7 +29,6 @@ from dnmf.memory import (
     border_bytes,
     least_panel,
     memory_need,
-    reading_bytes,
     sample_bytes,
     start_bytes,
 )
@@ -43,19 +44,30 @@ STATISTICS_SHARE = 16  # a group reads at least this many times what its statist
 OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
 PANELS_IN_GROUP = 8  # the first is not read ahead, nor anything while the last is in work
-MOST_AHEAD = 3  # panels: a chunk of sparse data may hold several of them
-AHEAD_BYTES = 32 * 2**20
 ROOM_TO_GROW = 1.02  # of a limit that is proposed
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one task, the panels it visits one after the other, and how many of them it reads ahead."""
+    """The rows of one task and the panels it visits one after the other.
+
+    Attributes
+    ----------
+    start, stop : int
+        The rows.
+    panels : tuple of (int, int)
+        The rows of each panel.
+    ahead : int
+        How many panels it reads ahead of the one in work.
+    at_once : float
+        How many such tasks a process may work on at once.
+    """
 
     start: int
     stop: int
     panels: tuple[tuple[int, int], ...]
     ahead: int = field(compare=False, default=1)
+    at_once: float = field(compare=False, default=math.inf)
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,8 @@ class Plan:
         Projected peak of a worker.
     sample_bytes, projected_rows : int
         How large the sample of a start may be, and how many rows it may keep of a projection (0: it makes none).
+    gave_up : tuple of str
+        What it does without, in words, to stay in the memory of a worker; the result is the same.
     """
 
     n_rows: int
@@ -87,6 +101,7 @@ class Plan:
     need: MemoryNeed = field(compare=False)
     sample_bytes: int = field(compare=False, default=MOST_SAMPLE_BYTES)
     projected_rows: int = field(compare=False, default=0)
+    gave_up: tuple[str, ...] = field(compare=False, default=())
 
     @property
     def n_panels(self) -> int:
@@ -120,26 +135,60 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     if cuts is None:
         group_bytes = _group_bytes(layout, shape.statistics_bytes)
         w_rows = _w_rows(layout, group_bytes, shape)
-        panel_bytes = min(MOST_PANEL_BYTES, max(group_bytes // PANELS_IN_GROUP, min(BLOCK_BYTES, group_bytes)))
     else:
-        panel_bytes, group_bytes, w_rows = cuts["panel_bytes"], cuts["group_bytes"], cuts["w_rows"]
-    spare = _spare_bytes(layout, shape, machine, w_rows, group_bytes)
-    least = least_panel(layout)
-    of_thread = max(0, spare) // machine.threads
-    if cuts is None:
-        affordable = of_thread // (2 if layout.in_place else PANEL_COPIES)
-        panel_bytes = max(_rounded_down(min(panel_bytes, affordable)), min(least, panel_bytes))
+        group_bytes, w_rows = cuts["group_bytes"], cuts["w_rows"]
+    of_thread = max(0, _spare_bytes(layout, shape, machine, w_rows, group_bytes)) // machine.threads
+    panel_bytes = _panel_bytes(layout, group_bytes, of_thread) if cuts is None else cuts["panel_bytes"]
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
-    pieces = ((g.start, g.stop) for g in groups) if layout.panel_is_whole else (p for g in groups for p in g.panels)
-    largest = max(_bytes_between(layout, *piece) for piece in pieces)
-    ahead = _panels_ahead(layout, largest, of_thread)
-    groups = tuple(replace(group, ahead=ahead) for group in groups)
-    need = memory_need(shape, machine, reading_bytes(layout, largest, ahead), w_rows, len(groups))
-    need = replace(need, start=start_bytes(layout, shape, machine))
-    plan = Plan(layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine))
+    largest = _largest_panel(layout, groups)
+
+    def need_at(pace: Pace) -> MemoryNeed:
+        reading = pace.reading_bytes(layout, largest)
+        need = memory_need(shape, machine, reading, w_rows, len(groups), at_once=pace.at_once)
+        return replace(need, start=start_bytes(layout, shape, machine))
+
+    can_read_ahead = layout.comes_with_task or any(len(group.panels) > 1 for group in groups)
+    most_ahead = most_panels_ahead(layout, largest, of_thread) if can_read_ahead else 0
+    wished = Pace(most_ahead, machine.threads, _beside_bytes(layout))
+    pace, need = _first_that_fits(wished, layout, need_at, int(USABLE_SHARE * machine.memory_bytes))
     if need.total > int(USABLE_SHARE * machine.memory_bytes):
-        raise _too_large(plan, layout, machine, largest, shape)
-    return plan
+        raise _too_large(need, layout, machine, largest, shape)
+    groups = tuple(replace(group, ahead=pace.ahead, at_once=pace.at_once) for group in groups)
+    return Plan(
+        layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine),
+        gave_up=pace.gave_up(wished),
+    )  # fmt: skip
+
+
+def _panel_bytes(layout: Layout, group_bytes: int, of_thread: int) -> int:
+    """The size of panels that is aimed at: a part of a group, less where a thread cannot afford that."""
+    wished = min(MOST_PANEL_BYTES, max(group_bytes // PANELS_IN_GROUP, min(BLOCK_BYTES, group_bytes)))
+    affordable = of_thread // (2 if layout.in_place else PANEL_COPIES)
+    return max(_rounded_down(min(wished, affordable)), min(least_panel(layout), wished))
+
+
+def _largest_panel(layout: Layout, groups: tuple[Group, ...]) -> int:
+    """The bytes of the largest panel; of the largest group, where all of that comes at once."""
+    pieces = ((g.start, g.stop) for g in groups) if layout.panel_is_whole else (p for g in groups for p in g.panels)
+    return max(_bytes_between(layout, *piece) for piece in pieces)
+
+
+def _first_that_fits(
+    wished: Pace, layout: Layout, need_at: Callable[[Pace], MemoryNeed], usable: int
+) -> tuple[Pace, MemoryNeed]:
+    """The fastest pace whose need is usable, and its need; the slowest where none is."""
+    pace, need = wished, need_at(wished)
+    if need.total > usable:
+        for pace in slower_paces(wished, layout):
+            need = need_at(pace)
+            if need.total <= usable:
+                break
+    return pace, need
+
+
+def _beside_bytes(layout: Layout) -> int:
+    """What a thread holds beside its panels, no file looked at: in place what the layout says, else stored objects."""
+    return layout.beside_bytes if layout.in_place else border_bytes(layout)
 
 
 def _group_bytes(layout: Layout, statistics: int) -> int:
@@ -148,13 +197,6 @@ def _group_bytes(layout: Layout, statistics: int) -> int:
         return max(LEAST_GROUP_BYTES, total // MOST_GROUPS)
     wished = min(max(total // GROUPS_WISHED, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
     return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics, OBJECTS_IN_GROUP * border_bytes(layout))
-
-
-def _panels_ahead(layout: Layout, largest: int, affordable: int) -> int:
-    """How many panels a thread reads ahead of the one in work: more than one where they are small."""
-    if not layout.in_place:
-        return 1
-    return max(1, min(MOST_AHEAD, AHEAD_BYTES // largest, affordable // largest - 1))
 
 
 def _rounded_down(count: int) -> int:
@@ -239,18 +281,20 @@ def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tup
 def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
     """What is left for panels when everything else has its place."""
     n_groups = layout.total_bytes // max(1, group_bytes) + 1
-    fixed = memory_need(shape, machine, reading_bytes(layout, 0), w_rows, n_groups)
+    beside = Pace(1, machine.threads, _beside_bytes(layout)).reading_bytes(layout, 0)
+    fixed = memory_need(shape, machine, beside, w_rows, n_groups)
     return int(USABLE_SHARE * machine.memory_bytes) - fixed.total - start_bytes(layout, shape, machine)
 
 
-def _too_large(plan: Plan, layout: Layout, machine: Machine, largest: int, shape: Shape) -> BudgetError:
+def _too_large(need: MemoryNeed, layout: Layout, machine: Machine, largest: int, shape: Shape) -> BudgetError:
     usable = int(USABLE_SHARE * machine.memory_bytes)
     smallest = "a row" if layout.row_step == 1 else f"{layout.row_step} rows (one chunk, all columns)"
-    enough = _limit_that_is_enough(plan.need, layout, machine, shape)
+    enough = _limit_that_is_enough(need, layout, machine, shape)
+    help_too = advice(need, usable, layout)
     return BudgetError(
-        f"a worker would need {plan.need}; {format_bytes(usable)} are usable of its limit of "
+        f"a worker would need {need}; {format_bytes(usable)} are usable of its limit of "
         f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "
-        f"and cannot be cut below {smallest}. Try a memory limit of {format_bytes(enough)}{advice(plan.need)}"
+        f"and cannot be cut below {smallest}. Try a memory limit of {format_bytes(enough)}{help_too}"
     )
 
 

@@ -147,7 +147,7 @@ class Workplace:
         emit(
             self.callbacks,
             Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
-                    plan.need.total, machine.memory_bytes, keep is not None),
+                    plan.need.total, machine.memory_bytes, keep is not None, plan.gave_up),
         )  # fmt: skip
         return Engine(executor, source, plan, layout, keep, self._meter)
 

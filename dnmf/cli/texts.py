@@ -4,6 +4,7 @@ import shlex
 import shutil
 from typing import Any
 
+from dnmf.giving_way import in_words
 from dnmf.options import format_bytes
 from dnmf.progress import counted, format_seconds, labelled
 from dnmf.signals import resume_command
@@ -64,6 +65,7 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
             f"with {counted(plan['threads'], 'thread')}",
         ),
         labelled("", plan["projection"]),
+        *([labelled("", in_words(plan["gave_up"]))] if plan["gave_up"] else []),
     ]
 
 

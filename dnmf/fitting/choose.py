@@ -52,11 +52,16 @@ def plan_with_start(
     directions = count_directions(options.rank, source.shape)
     with_projection = executor.machine(memory_bytes, replace(kernels, directions=directions))
     try:
-        return plan_with_projection(layout, shape, with_projection), with_projection
+        plan = plan_with_projection(layout, shape, with_projection)
     except BudgetError as error:
         if options.init == "surrogate":
             raise BudgetError(f"{error}; init='sample' needs less") from error
         return make_plan(layout, shape, machine), machine
+    if plan.gave_up and options.init == "auto":  # all passes would be slower for the sake of one
+        alone = make_plan(layout, shape, machine)
+        if alone.gave_up != plan.gave_up:
+            return alone, machine
+    return plan, with_projection
 
 
 def plan_for_many(
@@ -84,8 +89,12 @@ def plan_for_many(
         while low < high:
             try:
                 shape = replace(of_one, models=models, written=models)
-                found, low = (models, make_plan(layout, shape, machine, cuts)), models
+                together = make_plan(layout, shape, machine, cuts)
             except BudgetError:
+                together = None
+            if together is not None and together.gave_up == alone.gave_up:  # tasks are no slower than for one model
+                found, low = (models, together), models
+            else:
                 high = models - 1
             models = (low + high + 1) // 2
         return found

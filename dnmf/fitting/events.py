@@ -98,6 +98,8 @@ class Planned:
         Projected peak of a worker and its memory limit.
     keeps : bool
         Whether the data stays in memory after the first pass; else every pass reads it again.
+    gave_up : tuple of str
+        What the plan does without, in words, to stay in the memory of a worker; the result is the same.
     """
 
     where: str
@@ -109,6 +111,7 @@ class Planned:
     projected_bytes: int
     limit_bytes: int
     keeps: bool = False
+    gave_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dnmf.fitting.loop import Engine
+from dnmf.memory import PANEL_COPIES, border_bytes
 from dnmf.passes.visit import check_rows
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
 from dnmf.sources.source import CsrRows, Layout, Rows
@@ -47,8 +48,11 @@ class Sample:
         firsts = np.array(sorted(self._parts))
         pieces = []
         for low, high in _taken(self._runs, rows):
-            first = int(firsts[np.searchsorted(firsts, low, side="right") - 1])
-            pieces.append(self._parts[first].read(low - first, high - first))
+            while low < high:
+                first = int(firsts[np.searchsorted(firsts, low, side="right") - 1])
+                stop = min(high, first + self._parts[first].shape[0])
+                pieces.append(self._parts[first].read(low - first, stop - first))
+                low = stop
         some = self._parts[int(firsts[0])]
         return MemorySource.of_rows(stack_rows(pieces), some.shape[1], some.address)
 
@@ -89,29 +93,65 @@ def _read_runs(engine: Engine, runs: list[tuple[int, int]], *, signed: bool) -> 
     Runs that lie so near to each other that they share stored objects are read in one go, so that no chunk is
     decoded more often than it must be.
     """
-    source, regions = engine.source, _regions(engine.layout, runs)
-    parts, bytes_read = {}, 0
+    parts: dict[int, MemorySource] = {}
+    bytes_read, regions = 0, _regions(engine.layout, runs, _most_region_bytes(engine))
     rows_back = engine.meter.begin("sample", sum(high - low for low, high in regions))
     for low, high in regions:
-        part = source.for_rows(low, high)
-        values = engine.executor.read([(part, low, high)])[0]
-        check_rows(source, low, values, signed=signed)
-        bytes_read += source.touched_bytes(low, high, values)
-        for first, last in _joined([run for run in runs if low <= run[0] and run[1] <= high]):
-            rows = _copied(slice_rows(values, first - low, last - low)) if last - first < high - low else values
-            parts[first] = MemorySource.of_rows(rows, source.shape[1], source.address)
+        of_region = [(max(low, first), min(high, last)) for first, last in runs if first < high and last > low]
+        found, count = _read_region(engine, low, high, _joined(of_region), signed=signed)
+        parts.update(found)
+        bytes_read += count
         rows_back(high - low)
     return parts, bytes_read
 
 
-def _regions(layout: Layout, runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join runs whose gap is smaller than a stored object, up to regions of REGION_BYTES."""
+def _read_region(
+    engine: Engine, low: int, high: int, spans: list[tuple[int, int]], *, signed: bool
+) -> tuple[dict[int, MemorySource], int]:
+    """The spans of rows of a region by their first row, and the bytes decoded for it; the rest of it is let go of."""
+    source = engine.source
+    values = engine.executor.read([(source.for_rows(low, high), low, high)])[0]
+    parts = {}
+    for first, last in spans:
+        rows = slice_rows(values, first - low, last - low) if last - first < high - low else values
+        check_rows(source, first, rows, signed=signed)
+        kept = rows if rows is values else _copied(rows)
+        parts[first] = MemorySource.of_rows(kept, source.shape[1], source.address)
+    return parts, source.touched_bytes(low, high, values)
+
+
+def _most_region_bytes(engine: Engine) -> int:
+    """How much is read in one go: no more than the plan has room for, when no pass takes it."""
+    return min(REGION_BYTES, engine.plan.need.panels // PANEL_COPIES)
+
+
+def _regions(layout: Layout, runs: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """What to read in one go, up to `most` bytes: whole stored objects, or runs that share some.
+
+    Objects that rows cannot be cut within are read whole: a part of one takes the memory of the whole one beside.
+    """
+    if layout.comes_with_task or not layout.object_bytes or border_bytes(layout):
+        return _regions_of_runs(layout, runs, max(most, 2 * layout.object_bytes))
+    spans = np.searchsorted(layout.cuts, np.array(runs) + [1, 0]) - [1, 0]
+    pieces = np.unique(np.concatenate([np.arange(low, high) for low, high in spans]))
+    regions: list[tuple[int, int]] = []
+    for piece in map(int, pieces):
+        begins = regions[-1][0] if regions and regions[-1][1] == piece else piece
+        if begins < piece and layout.bytes_before[piece + 1] - layout.bytes_before[begins] <= most:
+            regions[-1] = (begins, piece + 1)
+        else:
+            regions.append((piece, piece + 1))
+    return [(int(layout.cuts[low]), int(layout.cuts[high])) for low, high in regions]
+
+
+def _regions_of_runs(layout: Layout, runs: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Join runs whose gap is smaller than a stored object."""
     before = np.interp(np.array(runs).ravel(), layout.cuts, layout.bytes_before).reshape(-1, 2)
     regions = [runs[0]]
     first_byte = before[0, 0]
     for (low, high), (low_byte, high_byte), (_, last_byte) in zip(runs[1:], before[1:], before, strict=False):
         near = low == regions[-1][1] or low_byte - last_byte < layout.object_bytes
-        if near and high_byte - first_byte <= max(REGION_BYTES, 2 * layout.object_bytes):
+        if near and high_byte - first_byte <= most:
             regions[-1] = (regions[-1][0], high)
         else:
             regions.append((low, high))

@@ -20,6 +20,7 @@ from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projecti
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums
+from dnmf.passes.turns import TURNS
 from dnmf.plan import Group
 from dnmf.sources.source import Rows, Source
 
@@ -53,6 +54,11 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     InputError
         A row cannot be read or, when the pass checks, holds a NaN, an infinity or a negative value.
     """
+    with TURNS.turn(group.at_once):
+        return _visit(source, group, work, given, targets)
+
+
+def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, targets: Sequence[str]) -> Statistics:
     source = source.for_rows(group.start, group.stop)  # what it keeps from panel to panel goes with this task
     # The last pass is the one whose objective is reported: sparse products are then exact, dense ones bring a residual.
     dtype = "float64" if work.residual and source.sparse else work.dtype
@@ -67,19 +73,13 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
             began = time.perf_counter()
             if work.check:
                 total.squares += check_rows(source, start, rows, work.dtype, signed=work.signed)
-            for low, block in cut_blocks(rows):
-                at = start + low
-                first = at - group.start
-                known = None if given is None else given[first : first + count_rows(block)].astype(work.dtype)
-                if known is not None and not work.problems:
-                    sums[0].add(block, pad_columns(known))
-                else:
-                    _visit_block(block, work, sums, outs, at=at, known=known)
+            _visit_rows(rows, work, sums, outs, at=start, known=None if given is None else given[start - group.start :])
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
             total.bytes_from_memory += source.bytes_from_memory(start, stop, rows)
             total.read_s += waited_s
             total.compute_s += time.perf_counter() - began
+            del rows  # before others are read, where nothing is read ahead
     total.models = [some.finish() for some in sums]
     for model, out in zip(total.models, outs, strict=True):
         model.kept = {} if out is None else out.finish()
@@ -88,11 +88,12 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
 
 def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], Rows, float]]:
     """Yield each panel of a group with its rows and the seconds spent waiting, while the next ones are being read."""
-    if len(group.panels) == 1 or source.in_memory:
+    if len(group.panels) == 1 or source.in_memory or not group.ahead:
         for panel in group.panels:
             began = time.perf_counter()
             rows = source.read(*panel)
             yield panel, rows, time.perf_counter() - began
+            del rows
         return
     with ThreadPoolExecutor(1, thread_name_prefix="dnmf-read") as reader:
         upcoming = iter(group.panels)
@@ -103,6 +104,17 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
             coming.extend(reader.submit(source.read, *panel) for panel in islice(upcoming, 1))
             yield panel, rows, time.perf_counter() - began
             del rows
+
+
+def _visit_rows(rows: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
+                known: np.ndarray | None) -> None:  # fmt: skip
+    """Visit the rows of a panel, the first of which is row `at`; what is `known` of W begins with that row."""
+    for low, block in cut_blocks(rows):
+        given = None if known is None else known[low : low + count_rows(block)].astype(work.dtype)
+        if given is not None and not work.problems:
+            sums[0].add(block, pad_columns(given))
+        else:
+            _visit_block(block, work, sums, outs, at=at + low, known=given)
 
 
 def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,

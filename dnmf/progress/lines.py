@@ -13,6 +13,7 @@ from dnmf.fitting.events import (
     Planned,
     Started,
 )
+from dnmf.giving_way import in_words
 from dnmf.options import format_bytes
 
 LABEL_WIDTH = 9
@@ -58,6 +59,7 @@ def planned_lines(event: Planned) -> list[str]:
             f"{format_bytes(event.projected_bytes)} of its {format_bytes(event.limit_bytes)}"
             + (", the data kept after the first pass among it" if event.keeps else ""),
         ),
+        *([labelled("", in_words(event.gave_up))] if event.gave_up else []),
     ]
 
 

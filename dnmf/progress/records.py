@@ -17,7 +17,7 @@ def event_record(event: Event) -> dict[str, Any]:
         return {"type": "pass", "committed": event.committed, **event.record.to_json()}
     record = {"type": _NAMES.get(type(event), type(event).__name__.lower()), **asdict(event)}
     if isinstance(event, Planned):
-        record["shape"] = list(event.shape)
+        record["shape"], record["gave_up"] = list(event.shape), list(event.gave_up)
     if isinstance(event, PassProgress):
         del record["seconds_before"]
         record["left_s"] = event.left_s

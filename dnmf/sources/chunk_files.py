@@ -70,11 +70,24 @@ class ChunkFiles:
         self._shape, self._object = tuple(int(n) for n in node.shape), object_shape(node)
         self._fill = 0 if node.fill_value is None else node.fill_value
         self._chunk_bytes = int(np.prod(chunk)) * node.dtype.itemsize
+        self._stored_bytes: int | None = None
 
     @property
     def decoding_bytes(self) -> int:
         """What a read takes beside its target for stored bytes; as much again if a chunk does not go there whole."""
         return _decoding_threads() * self._chunk_bytes
+
+    def stored_bytes(self) -> int:
+        """Return what a read takes for stored bytes, from the largest file (a shard holds more than a chunk).
+
+        Nothing where values lie in files as they are and go straight into rows. Files are looked at once.
+        """
+        if self._encoding.is_plain and self.goes_whole:
+            return 0
+        if self._stored_bytes is None:
+            largest = _largest_file(self._folder)
+            self._stored_bytes = largest if self._shard is None else min(largest, self._chunk_bytes)
+        return _decoding_threads() * self._stored_bytes
 
     @property
     def goes_whole(self) -> bool:
@@ -236,6 +249,14 @@ def _expect(path: Path) -> None:
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError), open(path, "rb", buffering=0) as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def _largest_file(folder: Path) -> int:
+    largest = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            largest = max(largest, _largest_file(Path(entry)) if entry.is_dir() else entry.stat().st_size)
+    return largest
 
 
 def _decoding_threads() -> int:

@@ -119,6 +119,7 @@ class CompressedSource(Source):
             in_place=all(part.in_place for part in parts),
             # The panel in work and the reader may each hold an object of both, while another is decoded.
             beside_bytes=2 * largest + max(part.decoding_bytes for part in parts),
+            beside_as_stored=lambda: 2 * largest + max(part.stored_bytes() for part in parts),
         )  # fmt: skip
 
     def _read_offsets(self, start: int, stop: int) -> np.ndarray:

@@ -84,7 +84,10 @@ class DaskSource(Source):
         """Cuts at multiples of the tallest chunk; bytes are an estimate when the blocks are sparse."""
         rows, step = self.shape[0], int(max(self.array.chunks[0]))
         cuts = np.append(np.arange(0, rows, step, dtype=np.int64), rows)
-        return Layout(cuts, cuts * self.row_bytes, step, panel_is_whole=True, object_bytes=step * self.row_bytes)
+        return Layout(
+            cuts, cuts * self.row_bytes, step, panel_is_whole=True, comes_with_task=True,
+            object_bytes=step * self.row_bytes,
+        )  # fmt: skip
 
     @property
     def row_bytes(self) -> int:

@@ -31,10 +31,11 @@ class DenseSource(Source):
     def layout(self) -> Layout:
         """Cuts at the borders of the stored objects, so that each is decoded once a pass."""
         cuts, step = even_cuts(self.shape[0], self.array.object_shape[0])
-        beside = 1 if self.array.goes_whole else 2  # stored bytes, and a chunk on its way to where it belongs
+        on_its_way = 0 if self.array.goes_whole else self.array.decoding_bytes  # a chunk, to where it belongs
         return Layout(
             cuts, cuts * self.shape[1] * self.dtype.itemsize, step, object_bytes=self.array.object_bytes,
-            in_place=self.array.in_place, beside_bytes=beside * self.array.decoding_bytes,
+            in_place=self.array.in_place, beside_bytes=on_its_way + self.array.decoding_bytes,
+            beside_as_stored=lambda: on_its_way + self.array.stored_bytes(),
         )  # fmt: skip
 
     def read(self, start: int, stop: int) -> np.ndarray:

@@ -120,9 +120,10 @@ class MemorySource(Source):
         """Cuts at every row, or every 2^j-th of a very long matrix."""
         cuts, step = even_cuts(self.shape[0])
         if isinstance(self._rows, np.ndarray):
-            return Layout(cuts, cuts * self.shape[1] * self.dtype.itemsize, step)
+            return Layout(cuts, cuts * self.shape[1] * self.dtype.itemsize, step, comes_with_task=True)
         entry = self._rows.data.itemsize + self._rows.indices.itemsize
-        return Layout(cuts, self._rows.indptr[cuts].astype(np.int64) * entry + cuts * 8, step)
+        before = self._rows.indptr[cuts].astype(np.int64) * entry + cuts * 8
+        return Layout(cuts, before, step, comes_with_task=True)
 
     def for_rows(self, start: int, stop: int) -> "MemorySource":
         """A source that holds rows `start:stop` alone, under their absolute numbers."""

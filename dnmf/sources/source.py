@@ -1,7 +1,8 @@
 """What every source of data offers: a shape, a layout to cut by, and rows on demand."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,8 @@ class Layout:
         their borders (1 where the source can be cut anywhere).
     panel_is_whole : bool
         True where a panel comes as it is (a block of a dask array) and its bytes are an estimate.
+    comes_with_task : bool
+        True where a task is given its rows (blocks of a dask array, an array in memory), rather than reads them.
     object_bytes : int
         Decoded bytes of the largest stored object (chunk or shard) that has to be decoded to read any row.
     in_place : bool
@@ -55,15 +58,19 @@ class Layout:
         their decoded values may lie in memory for all of it at once.
     beside_bytes : int
         Where `in_place`: what a thread holds at most beside the panel in work and the one that is being read.
+    beside_as_stored : callable or None
+        Returns the same from the sizes of the stored files, which it looks up; None where they cannot be.
     """
 
     cuts: np.ndarray
     bytes_before: np.ndarray
     row_step: int = 1
     panel_is_whole: bool = False
+    comes_with_task: bool = False
     object_bytes: int = 0
     in_place: bool = False
     beside_bytes: int = 0
+    beside_as_stored: Callable[[], int] | None = field(default=None, compare=False, repr=False)
 
     @property
     def n_rows(self) -> int:

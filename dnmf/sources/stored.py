@@ -178,6 +178,14 @@ class StoredArray:
         self.decoding_bytes = files.decoding_bytes if files is not None else 0
         self.goes_whole = files is not None and files.goes_whole
 
+    def stored_bytes(self) -> int:
+        """What the stored bytes of chunks really take while they are decoded: the files are looked at, once."""
+        files = self._open()[1]
+        try:
+            return self.decoding_bytes if files is None else files.stored_bytes()
+        except OSError:  # who reads will say what it is
+            return self.decoding_bytes
+
     @property
     def address(self) -> str:
         """The path, with the place inside it after ``::``."""

@@ -1,0 +1,88 @@
+"""What a plan gives up, one thing after the other, where a worker has too little memory for all; no result changes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dnmf.memory import PANEL_COPIES
+from dnmf.sources.source import Layout
+
+MOST_AHEAD = 3  # panels: a chunk of sparse data may hold several of them
+AHEAD_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the tasks of one worker go about their panels.
+
+    Attributes
+    ----------
+    ahead : int
+        How many panels each reads ahead of the one in work.
+    at_once : int
+        How many tasks work at once; others wait, and hold nothing of the data.
+    beside_bytes : int
+        What each holds of the data beside its panels.
+    """
+
+    ahead: int
+    at_once: int
+    beside_bytes: int
+
+    def reading_bytes(self, layout: Layout, panel: int) -> int:
+        """Return what a task holds of the data where its largest panel has so many bytes."""
+        if layout.in_place:
+            return (1 + self.ahead) * panel + self.beside_bytes
+        return (PANEL_COPIES - 1 + self.ahead) * (panel + self.beside_bytes)
+
+    def gave_up(self, wished: "Pace") -> tuple[str, ...]:
+        """Return in words what this pace is without."""
+        texts = []
+        if self.at_once < wished.at_once:
+            some = "one thread works" if self.at_once == 1 else f"{self.at_once} of {wished.at_once} threads work"
+            texts.append(f"{some} at a time")
+        if wished.ahead and not self.ahead:
+            texts.append("nothing is read ahead")
+        return tuple(texts)
+
+
+def most_panels_ahead(layout: Layout, largest: int, of_thread: int) -> int:
+    """Return how many panels a thread reads ahead of the one in work: more than one where they are small.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the source.
+    largest : int
+        Bytes of the largest panel.
+    of_thread : int
+        Bytes a thread may take for panels.
+    """
+    if not layout.in_place:
+        return 1
+    return max(1, min(MOST_AHEAD, AHEAD_BYTES // largest, of_thread // largest - 1))
+
+
+def slower_paces(wished: Pace, layout: Layout) -> Iterator[Pace]:
+    """Yield what to try, the dearest last: fewer panels read ahead, then fewer tasks at once.
+
+    Before anything is given up, what stored bytes take is looked up rather than bounded. Rows that come with their
+    task are there whether it waits or not: for these there is nothing to try.
+    """
+    if layout.comes_with_task:
+        return
+    beside = wished.beside_bytes if layout.beside_as_stored is None else layout.beside_as_stored()
+    for ahead in range(wished.ahead, -1, -1):
+        yield Pace(ahead, wished.at_once, beside)
+    for at_once in range(wished.at_once - 1, 0, -1):
+        yield Pace(0, at_once, beside)
+
+
+def in_words(gave_up: Sequence[str]) -> str:
+    """Return what is done without, and why.
+
+    Examples
+    --------
+    >>> in_words(["one thread works at a time", "nothing is read ahead"])
+    'one thread works at a time, nothing is read ahead: for want of memory'
+    """
+    return f"{', '.join(gave_up)}: for want of memory"
