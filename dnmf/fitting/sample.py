@@ -48,11 +48,12 @@ class Sample:
         firsts = np.array(sorted(self._parts))
         pieces = []
         for low, high in _taken(self._runs, rows):
-            while low < high:
-                first = int(firsts[np.searchsorted(firsts, low, side="right") - 1])
+            at = low
+            while at < high:  # a run may lie in several parts
+                first = int(firsts[np.searchsorted(firsts, at, side="right") - 1])
                 stop = min(high, first + self._parts[first].shape[0])
-                pieces.append(self._parts[first].read(low - first, stop - first))
-                low = stop
+                pieces.append(self._parts[first].read(at - first, stop - first))
+                at = stop
         some = self._parts[int(firsts[0])]
         return MemorySource.of_rows(stack_rows(pieces), some.shape[1], some.address)
 
@@ -131,9 +132,9 @@ def _regions(layout: Layout, runs: list[tuple[int, int]], most: int) -> list[tup
     Objects that rows cannot be cut within are read whole: a part of one takes the memory of the whole one beside.
     """
     if layout.comes_with_task or not layout.object_bytes or border_bytes(layout):
-        return _regions_of_runs(layout, runs, max(most, 2 * layout.object_bytes))
-    spans = np.searchsorted(layout.cuts, np.array(runs) + [1, 0]) - [1, 0]
-    pieces = np.unique(np.concatenate([np.arange(low, high) for low, high in spans]))
+        return _regions_of_runs(layout, runs, max(REGION_BYTES, 2 * layout.object_bytes))
+    spans = [np.searchsorted(layout.cuts, [low + 1, high]) for low, high in runs]
+    pieces = np.unique(np.concatenate([np.arange(low - 1, high) for low, high in spans]))
     regions: list[tuple[int, int]] = []
     for piece in map(int, pieces):
         begins = regions[-1][0] if regions and regions[-1][1] == piece else piece

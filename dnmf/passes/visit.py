@@ -24,6 +24,7 @@ from dnmf.passes.turns import TURNS
 from dnmf.plan import Group
 from dnmf.sources.source import Rows, Source
 
+VALUES_AT_ONCE = 2**20
 CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
 
 
@@ -215,13 +216,13 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64", *
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
     flat = np.ascontiguousarray(values).reshape(-1)
-    sizes = np.abs(flat) if signed else flat
-    squares, first_bad, bad = scan_values(as_kernels_read(sizes))
+    squares, first_bad, bad = _scan(flat, signed=signed)
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
-    if squares > SQUARES[dtype][1] or (squares == 0 and sizes.any()):
+    if squares > SQUARES[dtype][1] or (squares == 0 and flat.any()):
+        largest = float(np.abs(flat).max())
         raise InputError(
-            f"{source.address}: holds values up to {float(sizes.max()):.3g}, whose products overflow or vanish in "
+            f"{source.address}: holds values up to {largest:.3g}, whose products overflow or vanish in "
             f"{dtype}; rescale the values{' or use dtype=float64' if dtype == 'float32' else ''}"
         )
     if not isinstance(rows, np.ndarray):
@@ -233,8 +234,26 @@ def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64", *
                 "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
             )
     if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
-        squares = scan_values(sizes.astype(dtype))[0]  # of the values the products are made of
+        squares = _scan(flat, signed=signed, dtype=dtype)[0]  # of the values the products are made of
     return float(squares)
+
+
+def _scan(flat: np.ndarray, *, signed: bool, dtype: str | None = None) -> tuple[float, int, int]:
+    """What :func:`scan_values` returns of the sizes of values, in a dtype where one is given.
+
+    Sizes and other dtypes are copies: they are made of some values after the other, not of a whole panel.
+    """
+    copied = signed or dtype is not None or flat.dtype == np.float16
+    step = VALUES_AT_ONCE if copied else max(1, len(flat))
+    squares, first_bad, bad = 0.0, -1, 0
+    for low in range(0, len(flat), step):
+        some = as_kernels_read(flat[low : low + step])
+        some = np.abs(some) if signed else some
+        of_some, first, count = scan_values(some if dtype is None else some.astype(dtype))
+        squares, bad = squares + of_some, bad + int(count)
+        if first_bad < 0 <= first:
+            first_bad = low + int(first)
+    return squares, first_bad, bad
 
 
 def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> InputError:

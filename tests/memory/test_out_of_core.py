@@ -73,13 +73,22 @@ def place(tmp_path):
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT, passes=2):
+def write_dense_in_large_chunks(path):
+    """Chunks of 61 MiB whose files are of a sixth of that."""
+    rng = np.random.default_rng(0)
+    H = rng.random((10, 2_000), dtype=np.float32)
+    array = zarr.create_array(path, shape=(48_000, 2_000), chunks=(8_000, 2_000), dtype="f4")
+    for low in range(0, 48_000, 8_000):
+        array[low : low + 8_000] = np.round(8 * rng.random((8_000, 10), dtype=np.float32) ** 4 @ H) / 8
+
+
+def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT, passes=2, **options):
     """Return the model, the plan that was announced and the peak of the one worker, which never restarts."""
     planned = []
     with connect("local", workers=1, threads=threads, memory_limit=limit) as client:
         pids = client.run(os.getpid)
         model = dnmf.fit(
-            source, rank, max_passes=passes, tol=0.0, store=store, client=client, callbacks=(planned.append,)
+            source, rank, max_passes=passes, tol=0.0, store=store, client=client, callbacks=(planned.append,), **options
         )
         assert client.run(os.getpid) == pids, "the worker was restarted"
         peak_bytes, spilled = questions()
@@ -133,11 +142,21 @@ IN_PROCESS = """
 import sys
 import dnmf
 planned = []
-dnmf.fit(sys.argv[1], 10, max_passes=2, tol=0.0, memory_limit=sys.argv[2], store=sys.argv[1] + ".dnmf",
-         callbacks=(planned.append,))
+dnmf.fit(sys.argv[1], 10, max_passes=2, tol=0.0, memory_limit=sys.argv[2], store=sys.argv[1] + sys.argv[2] + ".dnmf",
+         init=sys.argv[3], callbacks=(planned.append,))
 peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(planned[0].projected_bytes, peak)
+print(planned[0].projected_bytes, peak, len(planned[0].gave_up))
 """
+
+
+def factorize_in_a_process(source, limit, init="auto"):
+    """Return the projected peak, the peak, and how much the plan gave up."""
+    command = [sys.executable, "-c", IN_PROCESS, str(source), limit, init]
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200, env=environment)
+    projected, peak, gave_up = map(int, ended.stdout.split())
+    print(f"\nprojected {projected / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB")
+    return projected, peak, gave_up
 
 
 @pytest.mark.slow
@@ -148,12 +167,38 @@ def test_a_process_without_a_cluster_stays_under_its_projected_peak(place, kind)
         write_dense(place / "data.zarr", (16_000, 8_000), 1_000, rank=10)
     else:
         write_csr(place / "data.zarr", (300_000, 2_000), 100, chunk=2**20)
-    command = [sys.executable, "-c", IN_PROCESS, str(place / "data.zarr"), "1 GiB"]
-    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200, env=environment)
-    projected, peak = map(int, ended.stdout.split())
-    print(f"\nprojected {projected / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB")
+    projected, peak, _ = factorize_in_a_process(place / "data.zarr", "1 GiB")
     assert peak <= projected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_small_worker_works_through_large_chunks_with_the_same_bits_as_a_large_one(place):
+    write_dense_in_large_chunks(place / "data.zarr")
+    models, gave_up = [], []
+    for threads, limit in ((2, 4096 * MIB), (2, LIMIT), (1, LIMIT)):
+        model, plan, peak = factorize_on_one_worker(
+            place / "data.zarr", place / f"{threads}-{limit}.dnmf", 10, threads, limit, 3, init="random", keep="stream"
+        )
+        assert peak <= plan.projected_bytes <= 0.7 * limit
+        models.append(model)
+        gave_up.append(plan.gave_up)
+    assert gave_up == [(), ("one thread works at a time",), ()]
+    for model in models[1:]:
+        assert model.H.tobytes() == models[0].H.tobytes()
+        assert model.d.tobytes() == models[0].d.tobytes()
+        assert model.read_W().tobytes() == models[0].read_W().tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("init", ["random", "sample"])
+def test_a_small_process_works_through_large_chunks(place, init):
+    write_dense_in_large_chunks(place / "data.zarr")
+    for limit in ("600 MiB", "2 GiB"):
+        projected, peak, gave_up = factorize_in_a_process(place / "data.zarr", limit, init)
+        assert peak <= projected
+        assert (gave_up > 0) == (limit == "600 MiB" and os.cpu_count() > 1)
 
 
 def test_a_limit_that_is_too_small_is_refused_with_numbers_before_anything_is_written(tmp_path, client):
