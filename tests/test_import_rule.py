@@ -15,6 +15,7 @@ LAYERS = [
     {"penalty", "constraints"},
     {"options", "implicit"},
     {"memory", "conversion"},
+    {"giving_way"},
     {"plan"},
     {"passes"},
     {"fitting", "checkpoint"},
