@@ -123,7 +123,7 @@ def compute_cpu(matrix: Any, rank: int) -> tuple[float, Statistics, np.ndarray]:
     H = np.random.default_rng(3).random((rank, source.shape[1]), dtype=np.float32)
     sums = None
     for _ in range(3):
-        H = H if sums is None else update_H(sums.models[0], H, Penalty())
+        H = H if sums is None else update_H(sums.models[0], H, Penalty()).H
         work = Work((make_problem(H),), "float32")
         sums = visit_group(source, group, work)
     assert sums is not None
@@ -136,7 +136,7 @@ def update_cpu(sums: Statistics, H: np.ndarray) -> float:
 
     def between() -> None:
         measure(sums.models[0], H, squares, Penalty())
-        make_problem(update_H(sums.models[0], H, Penalty()))
+        make_problem(update_H(sums.models[0], H, Penalty()).H)
 
     with one_blas_thread():
         return cpu_of(between, 3)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dnmf.kernels.nnls import solve_rows
+from dnmf.passes.exact import Finish, finish_rows
 from dnmf.passes.problem import unit_diagonal
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
@@ -26,9 +27,10 @@ def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:
     size = float(Q.sum())
     unit_Q, unit = unit_diagonal(Q.copy())
     start = np.where(unit > 0, max(0.0, float(b.sum())) / size if size > 0 else 0.0, 0.0)
-    weights, _, _ = solve_rows(
-        unit_Q, (b * unit)[None, :], (start / np.where(unit > 0, unit, 1.0))[None, :], TOLERANCE, SWEEPS
-    )
+    B = (b * unit)[None, :]
+    weights, violations, _ = solve_rows(unit_Q, B, (start / np.where(unit > 0, unit, 1.0))[None, :], TOLERANCE, SWEEPS)
+    if violations[0] > TOLERANCE:
+        finish_rows(weights, B, np.arange(1), Finish.by_gram(unit_Q, TOLERANCE, None))
     e = weights[0] * unit
     return e, gain_of_diagonal(sums, H, e)
 

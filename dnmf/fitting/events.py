@@ -47,6 +47,11 @@ class PassRecord:
         Seconds the tasks waited for data and computed, summed over tasks.
     from_memory : float
         Share of the data of this pass that an earlier pass had left in the workers' memory.
+    rows_finished, columns_finished : int
+        How many rows of W, and columns of the update of H, were not solved by coordinate descent within its sweeps and
+        went to an active set. (Of a matrix used as its transpose rows and columns change places.)
+    rows_unsolved, columns_unsolved : int
+        How many of them are above their tolerance still: the pass may then rise, and they are not exact.
     """
 
     number: int
@@ -66,6 +71,10 @@ class PassRecord:
     from_memory: float = 0.0
     change: float = float("inf")
     trial: bool = False
+    rows_finished: int = 0
+    rows_unsolved: int = 0
+    columns_finished: int = 0
+    columns_unsolved: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values (what is infinite becomes None)."""

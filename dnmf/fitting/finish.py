@@ -133,7 +133,7 @@ def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitO
         _, _, sums, factor, limits = on_scale(penalty, sums, factor, limits, before.guides)
     scale = column_scale(sums, penalty)
     # An objective fixes the scale of its factors; under a rule it is that of the half step alone.
-    solved = factor if penalty.in_objective else solve_H(sums, factor, penalty, limits=limits, guides=before.guides)
+    solved = factor if penalty.in_objective else solve_H(sums, factor, penalty, limits=limits, guides=before.guides).H
     _, of_rows = normalize_rows(solved)
     terms = terms_for_H(sums, penalty, scale, limits)
     h_scale = sums.s / scale

@@ -59,15 +59,15 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
     if needs_sample(options):
         rows, of_sample = few_rows(engine, options)
-        begun = settled(update_H(sums, H, Penalty(), limits=limits), rows, engine, options, guides)
+        begun = settled(update_H(sums, H, Penalty(), limits=limits).H, rows, engine, options, guides)
         options, bytes_read = in_units(options, begun.units), bytes_read + of_sample + begun.bytes_read
     penalty = options.penalty
     if balances(penalty):
-        H = update_H(sums, H, Penalty(scale="objective"), limits=without_bounds(limits))
+        H = update_H(sums, H, Penalty(scale="objective"), limits=without_bounds(limits)).H
         of_W, of_H = start_scale(penalty, sums, H, guides)
         of_W[: limits.held[0]] = of_H[: limits.held[0]] = 1.0
         sums, H = sums.scaled(of_W), (H * of_H[:, None]).astype(H.dtype)
-    H = update_H(sums, H, penalty, limits=limits, guides=guides, scaled=penalty.scale != "absolute")
+    H = update_H(sums, H, penalty, limits=limits, guides=guides, scaled=penalty.scale != "absolute").H
     known = Begun(H, bytes_read, statistics.squares)
     return known if begun is None else known._replace(peak=begun.peak, units=begun.units, strongest=begun.strongest)
 
@@ -97,7 +97,7 @@ def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides:
     watch = engine.watch("start")
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=guides.W, rows_back=watch)
     limits = replace(NO_LIMITS, free=options.limits.free)
-    of_held = solve_H(statistics.models[0], begun.H[:held], Penalty(scale="objective"), limits=limits)
+    of_held = solve_H(statistics.models[0], begun.H[:held], Penalty(scale="objective"), limits=limits).H
     squares = statistics.squares if begun.squares < 0 else begun.squares
     H = np.concatenate([of_held, begun.H[held:]])
     return begun._replace(H=H, bytes_read=begun.bytes_read + statistics.bytes_read, squares=squares)

@@ -11,6 +11,7 @@ from dnmf.fitting.events import PassRecord
 from dnmf.fitting.prune import begin_again, consider_pruning, prunes, worth
 from dnmf.fitting.state import Begun, State
 from dnmf.fitting.update import Measured, measure, normalize_rows, update_H, without_dead, without_unused
+from dnmf.kernels.bounds import keep_below
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import ModelSums, Statistics
 
@@ -76,7 +77,8 @@ def advance(state: State, statistics: Statistics, options: FitOptions, source_by
     if not accepted:
         return consider_pruning(_with_end(_take_back(_noted(known, record)), options), options)
     updated = update_H(sums, state.factor, options.penalty, limits=limits, guides=guides, tolerance=tolerance)
-    plain, before = _balanced(updated, known, sums, options)
+    record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved)
+    plain, before = _balanced(updated.H, known, sums, options)
     if options.penalty.is_rule:
         record = replace(record, change=_change(state.factor, plain))
     peak = float(sums.peaks.max(initial=0))
@@ -114,7 +116,8 @@ def _balanced(plain: np.ndarray, state: State, sums: ModelSums, options: FitOpti
     t = t if of_W == np.inf else np.minimum(t, 1.0)
     t = t if of_H == np.inf else np.maximum(t, plain.max(axis=1, initial=0) / of_H)
     scale = (1 / t)[:, None]
-    return (plain * scale).astype(plain.dtype), (state.plain * scale).astype(plain.dtype)
+    after = keep_below((plain * scale).astype(plain.dtype), of_H)
+    return after, (state.plain * scale).astype(plain.dtype)
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> float:
@@ -161,6 +164,8 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         read_s=statistics.read_s,
         compute_s=statistics.compute_s,
         from_memory=statistics.bytes_from_memory / max(1, statistics.bytes_read),
+        rows_finished=statistics.models[0].finished,
+        rows_unsolved=statistics.models[0].unsolved,
     )
 
 
@@ -188,7 +193,7 @@ def _extrapolate(state: State, plain: np.ndarray, options: FitOptions) -> State:
     if not options.extrapolate or options.penalty.is_rule or state.passes == 1:
         return replace(state, H=plain, plain=plain, extrapolated=False)
     H = (plain + state.beta * (plain - state.plain)).astype(plain.dtype)
-    H = H if options.limits.is_free("H") else np.clip(H, 0, options.limits.upper[1])
+    H = H if options.limits.is_free("H") else keep_below(np.maximum(H, 0), options.limits.upper[1])
     return replace(
         state,
         plain=plain,

@@ -112,7 +112,7 @@ class Pair:
         """Take in what a pass folded for `h`: a better pair, and the strength that kills it."""
         found = threshold(self.shape, sums, self.h)
         sums = sums.scaled(found.of_W)
-        h = update_H(sums, (self.h * found.of_H[:, None]).astype(self.h.dtype), self.shape.times(found.strength))
+        h = update_H(sums, (self.h * found.of_H[:, None]).astype(self.h.dtype), self.shape.times(found.strength)).H
         if not (h.any() and sums.s.any()):  # rounding at the very edge: the pair before is good enough
             self.strength = max(self.strength, found.strength)
             return

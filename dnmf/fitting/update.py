@@ -6,8 +6,9 @@ import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.balance import balances, on_scale, sizes_of
-from dnmf.fitting.columns import solve_H
+from dnmf.fitting.columns import Columns, solve_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
+from dnmf.kernels.bounds import pinned
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
@@ -102,7 +103,7 @@ def measure(
         loss = objective = max(0.0, loss - fit_diagonal(sums, H)[1])
     given = slice(0, limits.held[1])
     slope_of_given = _along_rows(HT[:, given], slope[:, given]) * ((sums.s[given] > 0) & balances(penalty))
-    slope[_held_in_place(HT, slope, limits)] = 0
+    slope[_held_in_place(HT, slope, limits, H.dtype)] = 0
     slope[:, given] = slope_of_given
     size = float(np.linalg.norm(sums.P))
     alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
@@ -123,12 +124,9 @@ def _penalty_and_slope(sums: ModelSums, HT: np.ndarray, penalty: Penalty, guides
     return value, slope
 
 
-def _held_in_place(HT: np.ndarray, slope: np.ndarray, limits: Limits) -> np.ndarray:
-    """Which entries of H (n, k) cannot follow their gradient: at a bound it points beyond."""
-    held = np.zeros(HT.shape, bool) if limits.is_free("H") else (HT == 0) & (slope > 0)
-    if limits.upper[1] < np.inf:
-        held |= (limits.upper[1] <= HT) & (slope < 0)
-    return held
+def _held_in_place(HT: np.ndarray, slope: np.ndarray, limits: Limits, dtype: np.dtype) -> np.ndarray:
+    """Which entries of H (n, k), computed in `dtype`, cannot follow their gradient: at a bound it points beyond."""
+    return np.zeros(HT.shape, bool) if limits.is_free("H") else pinned(HT, slope, limits.upper[1], dtype)
 
 
 def _along_rows(HT: np.ndarray, slope: np.ndarray) -> np.ndarray:
@@ -140,7 +138,9 @@ def _along_rows(HT: np.ndarray, slope: np.ndarray) -> np.ndarray:
 def update_H(
     sums: ModelSums, H: np.ndarray, penalty: Penalty, *, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES,
     scaled: bool = True, tolerance: float | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> Columns:  # fmt: skip
     """Return the next H (k, n): that of :func:`solve_H`, its rows brought to sum one where scale is free."""
     updated = solve_H(sums, H, penalty, limits=limits, guides=guides, scaled=scaled, tolerance=tolerance)
-    return normalize_rows(updated, limits.held[0])[0] if penalty.diagonal and not penalty.in_objective else updated
+    if not penalty.diagonal or penalty.in_objective:
+        return updated
+    return updated._replace(H=normalize_rows(updated.H, limits.held[0])[0])

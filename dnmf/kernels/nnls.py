@@ -59,7 +59,7 @@ class _Batch(NamedTuple):
 
 
 def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int,
-               upper: Array | None = None) -> tuple[Array, float, int]:  # fmt: skip
+               upper: Array | None = None) -> tuple[Array, Array, int]:  # fmt: skip
     """Return, for every row b of `B`, the x >= 0 that minimizes ``x'Qx / 2 - b'x``.
 
     Cyclic coordinate descent: ``x_j <- max(0, (b_j - sum_{l != j} Q_jl x_l) / Q_jj)``, at most its upper bound, for
@@ -89,8 +89,8 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
     X : array (rows, k or more)
         The solutions, as wide as `B`, padding 0. A row whose problem is not finite, in `B` or in `Q`, is NaN; one
         whose solution overflows means nothing, and its violation is infinite.
-    violation : float
-        The worst with which a row ended: 0 without rows, infinite if a problem or a solution was not finite.
+    violations : array (rows,)
+        With which each row ended, in float64: infinite where its problem or its solution was not finite.
     sweeps : int
         Sweeps summed over the rows.
 
@@ -109,10 +109,11 @@ def solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: i
     X = aligned_zeros(B.shape, B.dtype)
     if not np.isfinite(Q).all():
         X[:, :k] = np.nan
-        return X[:, :width], np.inf if len(B) else 0.0, 0
-    limits = float(tolerance), min(max(1, int(max_sweeps)), COUNTABLE)
-    violation, sweeps = _solve_rows(read_only(Q), read_only(B), read_only(start), *limits, _even(upper, B.dtype), X)
-    return X[:, :width], float(violation), int(sweeps)
+        return X[:, :width], np.full(len(B), np.inf), 0
+    limits, violations = (float(tolerance), min(max(1, int(max_sweeps)), COUNTABLE)), np.zeros(len(B))
+    operands = read_only(Q), read_only(B), read_only(start)
+    sweeps = _solve_rows(*operands, *limits, _even(upper, B.dtype), X, violations)
+    return X[:, :width], violations, int(sweeps)
 
 
 def _even(upper: Array | None, dtype: np.dtype) -> Array | None:
@@ -127,16 +128,16 @@ def _check_operand(name: str, array: Array, shape: tuple[int, ...], dtype: np.dt
 
 @compiled
 def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: int, upper: Array | None,
-                X: Array) -> tuple[float, int]:  # fmt: skip
+                X: Array, violations: Array) -> int:  # fmt: skip
     """Keep every place of the batch busy: a row that is done makes room for the next, so none waits for another.
 
-    X holds the starts of the rows to come and the solutions of those that are done.
+    X holds the starts of the rows to come and the solutions of those that are done. Returns the sweeps of all.
     """
     _clean_starts(B, start, len(Q), X)
     gram = _split_gram(Q)
     batch = _new_batch(B)
     row_of = np.zeros(ROWS, np.int64)
-    busy, upcoming, sweeps, worst = 0, 0, 0, 0.0
+    busy, upcoming, sweeps = 0, 0, 0
     while True:
         free = ~busy
         while free != 0 and upcoming < len(B):
@@ -147,12 +148,12 @@ def _solve_rows(Q: Array, B: Array, start: Array, tolerance: float, max_sweeps: 
             free &= free - 1
             upcoming += 1
         if busy == 0:
-            return worst, sweeps
+            return sweeps
         done = _sweep(gram, batch, B.dtype.type(tolerance), upper) & busy
         busy ^= done
         while done != 0:
             place = lowest_bit(done)
-            worst = max(worst, _unload_row(batch, place, len(Q), X, row_of[place]))
+            violations[row_of[place]] = _unload_row(batch, place, len(Q), X, row_of[place])
             sweeps += max_sweeps - int(batch.left[place])
             done &= done - 1
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns, padded
+from dnmf.passes.exact import FEW_SWEEPS, MOST_SWEEPS, Finish, least_eigenvalue, root_of_factor, tolerance_at
 
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
-MOST_SWEEPS = 1000
 SQUARES = {"float32": (1e-32, 1e34), "float64": (1e-150, 1e150)}  # ‖A‖² whose products neither vanish nor overflow
 
 
@@ -88,9 +88,13 @@ class Problem:
     l1 : float
         Subtracted from the right-hand sides.
     tolerance : float
-        The solver's stopping rule.
+        The stopping rule of coordinate descent; zero where every row is finished otherwise.
+    bound : float
+        The largest value of an entry of w.
     upper : ndarray (k,) or None
-        The largest value of each coordinate of ``w / unit``, where there is one.
+        The same for each coordinate of ``w / unit``, where there is one.
+    finish : Finish or None
+        How rows are solved that are above the tolerance then; None leaves them, which is enough for a start.
     free : bool
         Whether w may be negative: the solution is then where the solver would start, and `inverse` is exact.
     alone : bool
@@ -109,7 +113,9 @@ class Problem:
     unit: np.ndarray
     l1: float
     tolerance: float
+    bound: float = np.inf
     upper: np.ndarray | None = None
+    finish: Finish | None = None
     free: bool = False
     alone: bool = False
     held: int = 0
@@ -121,10 +127,17 @@ class Problem:
         """k."""
         return len(self.Q)
 
+    @property
+    def sweeps(self) -> int:
+        """How many of coordinate descent there may be."""
+        return MOST_SWEEPS if self.tolerance > 0 else FEW_SWEEPS
+
 
 def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None = None, *,
                  signed: bool = False, held: int = 0, peaks: bool = False) -> Problem:  # fmt: skip
     """Return the problem of the rows of A for a fixed `H` (k, n); its dtype is that of the computation.
+
+    With a `tolerance` rows are solved to that by coordinate descent alone, without one exactly.
 
     Raises
     ------
@@ -138,27 +151,58 @@ def make_problem(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None
     wide = H.astype(np.float64)
     Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if terms.kills and not held else terms.edit_gram(wide @ wide.T))
     HT = pad_columns(H.T * unit.astype(H.dtype))
-    tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-    problem = replace(_problem_of(HT, Q, unit, terms, tolerance), held=held, peaks=peaks)
+    parts = _Parts(HT, unit, terms, tolerance)
+    problem = replace(_problem_of(parts, Q, 0), held=held, peaks=peaks)
     if not held:
         return problem
     alive = 0.0 if terms.kills else 1.0  # of what is not given
-    rest = _problem_of(HT[:0, : padded(len(H) - held)], alive * Q[held:, held:], alive * unit[held:], terms, tolerance)
-    return replace(problem, rest=rest)
+    return replace(problem, finish=None, rest=_problem_of(parts, alive * Q[held:, held:], held))
 
 
-def _problem_of(HT: np.ndarray, Q: np.ndarray, unit: np.ndarray, terms: Terms, tolerance: float) -> Problem:
-    dtype, width = HT.dtype, padded(len(Q))
+class _Parts(NamedTuple):
+    """What a problem is made of besides its Gram matrix: of all components, those that are given included."""
+
+    HT: np.ndarray
+    unit: np.ndarray
+    terms: Terms
+    tolerance: float | None
+
+
+def _problem_of(parts: _Parts, Q: np.ndarray, held: int) -> Problem:
+    """The problem of the components that are not given; one of all of them has H in it."""
+    terms, dtype, width = parts.terms, parts.HT.dtype, padded(len(Q))
+    unit = parts.unit[held:] * (np.diag(Q) > 0)
+    HT = parts.HT[:0, :width] if held else parts.HT
     inverse = (
         np.linalg.pinv(Q, rcond=RIDGE_SHARE[str(dtype)], hermitian=True) if terms.free
         else np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
     )  # fmt: skip
-    return Problem(
+    problem = Problem(
         HT, Q.astype(dtype),
         _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
-        0.0 if terms.kills else float(terms.l1), tolerance,
-        in_units_of(terms.upper, unit, dtype), terms.free, terms.alone,
+        0.0 if terms.kills else float(terms.l1), TOLERANCE[str(dtype)] if parts.tolerance is None else parts.tolerance,
+        terms.upper, in_units_of(terms.upper, unit, dtype), None, terms.free, terms.alone,
     )  # fmt: skip
+    if terms.free or terms.alone or parts.tolerance is not None:
+        return problem
+    return _exactly(problem, parts, Q, held)
+
+
+def _exactly(problem: Problem, parts: _Parts, Q: np.ndarray, held: int) -> Problem:
+    """The problem with a tolerance that its Gram matrix allows for, and a way to finish rows that are above it."""
+    dtype = str(parts.HT.dtype)
+    finish = Finish.by_gram(Q, TOLERANCE[dtype], problem.upper)
+    tolerance = tolerance_at(problem.tolerance, least_eigenvalue(Q), dtype)
+    if tolerance > 0:
+        return replace(problem, tolerance=tolerance, finish=finish)
+    l1, l2, angular = (float(x) for x in parts.terms[:3])
+    unit, k = parts.unit, len(parts.unit)
+    ridge = l2 * np.diag(unit**2) + angular * unit[:, None] * unit
+    M = np.concatenate([parts.HT[:, :k].astype(np.float64), np.sqrt(l2) * np.diag(unit), np.sqrt(angular) * unit[None]])
+    finish = replace(
+        finish, root=root_of_factor(M[:, held:]), from_data=True, slope=l1 * unit[held:], ridge=ridge[:, held:]
+    )
+    return replace(problem, tolerance=0.0, finish=finish)
 
 
 def keep_largest(B: np.ndarray, rank: int) -> np.ndarray:

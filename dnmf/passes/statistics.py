@@ -26,6 +26,8 @@ class ModelSums:
         ``‖A − WH‖²`` of the rows of a dense source, where the pass computes it; else None.
     kept : dict
         Rows of W that were asked to be kept in memory, by their first row.
+    finished, unsolved : int
+        How many rows were solved with an active set, and how many are above their tolerance still.
     """
 
     G: np.ndarray
@@ -34,6 +36,8 @@ class ModelSums:
     peaks: np.ndarray
     residual: float | None = None
     kept: dict[int, np.ndarray] = field(default_factory=dict)
+    finished: int = 0
+    unsolved: int = 0
 
     @classmethod
     def zeros(cls, rank: int, n_columns: int) -> "ModelSums":
@@ -52,7 +56,10 @@ class ModelSums:
         peaks = np.maximum(self.peaks, other.peaks)
         residual = None if self.residual is None or other.residual is None else self.residual + other.residual
         kept = {**self.kept, **other.kept}
-        return ModelSums(self.G + other.G, self.P + other.P, self.s + other.s, peaks, residual, kept)
+        return ModelSums(
+            self.G + other.G, self.P + other.P, self.s + other.s, peaks, residual, kept,
+            self.finished + other.finished, self.unsolved + other.unsolved,
+        )  # fmt: skip
 
 
 @dataclass

@@ -37,6 +37,7 @@ class RunningSums:
         self._terms = self._rows = 0
         self._peaks = np.zeros(rank)
         self._residual = 0.0 if residual else None
+        self._finished = self._unsolved = 0
 
     def note_peaks(self, B: np.ndarray, unit: np.ndarray, held: int) -> None:
         """Note the largest right-hand sides among rows of B (rows, padded k), which were multiplied by `unit`.
@@ -46,6 +47,11 @@ class RunningSums:
         largest = B.max(axis=0)[: self._rank].astype(np.float64)  # 0 where unit is
         largest[:held] = 0
         self._peaks = np.maximum(self._peaks, largest / np.where(largest > 0, unit[: self._rank], 1.0))
+
+    def note_solved(self, finished: int, unsolved: int) -> None:
+        """Note how many rows were finished with an active set, and how many are above their tolerance still."""
+        self._finished += finished
+        self._unsolved += unsolved
 
     def note_residual(self, block: Rows, W: np.ndarray, H: np.ndarray) -> None:
         """Add ``‖A − WH‖²`` of dense rows, where that is wanted."""
@@ -83,4 +89,7 @@ class RunningSums:
         self._carry()
         k = self._rank
         P = np.ascontiguousarray(self._total[:, :k])
-        return ModelSums(self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks, self._residual)
+        return ModelSums(
+            self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks, self._residual,
+            finished=self._finished, unsolved=self._unsolved,
+        )  # fmt: skip

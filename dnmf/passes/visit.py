@@ -10,14 +10,15 @@ import numpy as np
 
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
-from dnmf.kernels.nnls import solve_rows
+from dnmf.kernels.bounds import keep_below
 from dnmf.kernels.padding import aligned_zeros, pad_columns
 from dnmf.kernels.products import cross_csr, cross_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
-from dnmf.passes.problem import MOST_SWEEPS, SQUARES, Centres, Problem, Projection, Work, keep_largest
+from dnmf.passes.problem import SQUARES, Centres, Projection, Work
 from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
+from dnmf.passes.solve import solve_block
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums
 from dnmf.passes.turns import TURNS
@@ -129,9 +130,11 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequenc
         B, out = cross(block, problem.HT), outs[number]
         if problem.peaks:
             sums[number].note_peaks(B, problem.unit, problem.held)
-        W = solve_block(B, problem) if known is None else _solve_rest(B, problem, known)
+        W, finished, unsolved = solve_block(block, B, problem, known)
+        sums[number].note_solved(finished, unsolved)
         sums[number].note_residual(block, W, problem.HT.T)
         W *= problem.unit
+        keep_below(W[:, : problem.rank], problem.bound)
         if known is not None:
             W[:, : problem.held] = known
         sums[number].add(block, W, signed=problem.free)
@@ -146,42 +149,6 @@ def _project_block(block: Rows, projection: Projection, sums: RunningSums, out: 
     sums.add(block, Y)
     if out is not None:
         out.write(at, Y[projection.drawn_rows(at, len(Y)), : projection.rank])
-
-
-def solve_block(B: np.ndarray, problem: Problem) -> np.ndarray:
-    """Return ``w / unit`` (rows, padded rank) for rows of right-hand sides ``B = A HT``, which are overwritten.
-
-    Raises
-    ------
-    InputError
-        A product is too large for the dtype.
-    """
-    if problem.l1:
-        B -= B.dtype.type(problem.l1) * problem.unit
-    start = aligned_zeros(B.shape, B.dtype)
-    cross_dense(B, problem.inverse, start)  # BLAS would let a row's last bits depend on how many rows there are
-    if problem.free or problem.alone:
-        X = start if problem.free else keep_largest(B, problem.rank)
-        finite = bool(np.isfinite(X).all())
-    else:
-        X, violation, _ = solve_rows(problem.Q, B, start, problem.tolerance, MOST_SWEEPS, problem.upper)
-        finite = bool(np.isfinite(violation))
-    if not finite:
-        raise InputError(f"values too large for {B.dtype}: a product overflows; use dtype='float64' or rescale them")
-    return X
-
-
-def _solve_rest(B: np.ndarray, problem: Problem, known: np.ndarray) -> np.ndarray:
-    """Return what :func:`solve_block` does, where the first components of each row are known."""
-    held, rank, rest = problem.held, problem.rank, problem.rest
-    assert rest is not None, "rows of W were given for a problem that holds none"
-    X, R = aligned_zeros(B.shape, B.dtype), aligned_zeros((len(B), len(rest.unit)), B.dtype)
-    unit = problem.unit[:held]
-    X[:, :held] = np.divide(known, unit, out=np.zeros_like(known), where=unit > 0)
-    cross_dense(np.ascontiguousarray(X[:, :held]), pad_columns(problem.Q[:held, held:]), R)
-    np.subtract(B[:, held:rank], R[:, : rank - held], out=R[:, : rank - held])
-    X[:, held:rank] = solve_block(R, rest)[:, : rank - held]
-    return X
 
 
 def _nearest(block: Rows, centres: Centres) -> np.ndarray:

@@ -437,7 +437,7 @@ def test_the_smoothed_half_step_is_exact(smooth, free):
     laplacian = scipy.sparse.csgraph.laplacian(graph).toarray()
     sums = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(3))
     penalty, guides = objective(smooth=smooth, l2=(1.0, 0.0)), Guides(laplacian=scipy.sparse.csr_array(laplacian))
-    found = solve_H(sums, draw.random((3, 12)), penalty, limits=Limits(free=free), guides=guides)
+    found = solve_H(sums, draw.random((3, 12)), penalty, limits=Limits(free=free), guides=guides).H
 
     def value(x):
         H = x.reshape(3, 12)
@@ -459,7 +459,7 @@ def test_the_half_step_beside_given_rows_is_exact(smooth):
     laplacian = scipy.sparse.csr_array(scipy.sparse.csgraph.laplacian(CHAIN.toarray()[:12, :12]))
     penalty = objective(smooth=smooth, l1=(0, 0.3), l2=(0, 1.0), angular=(0, 3.0))
     sums, limits, given = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(4)), Limits(held=(0, 2)), H[:2].copy()
-    found = solve_H(sums, H, penalty, limits=limits, guides=Guides(H=given, laplacian=laplacian))
+    found = solve_H(sums, H, penalty, limits=limits, guides=Guides(H=given, laplacian=laplacian)).H
 
     def value(x):
         X = np.concatenate([given, x.reshape(2, 12)])
@@ -487,7 +487,7 @@ def test_a_long_chain_smoothed_ever_more_strongly_is_solved_to_its_minimum(smoot
     start = draw.random((4, n)).astype(dtype)
     found = solve_H(
         sums, start, objective(smooth=smooth), limits=Limits(free="H"), guides=Guides(laplacian=laplacian)
-    ).astype(np.float64).ravel()  # fmt: skip
+    ).H.astype(np.float64).ravel()  # fmt: skip
     assert (found - exact) @ whole @ (found - exact) <= 1e-8 * (exact @ whole @ exact)
 
 

@@ -1,0 +1,179 @@
+"""Rows that coordinate descent leaves above their tolerance, solved to the end with an active set in float64.
+
+How near a row must come to its solution depends on the Gram matrix: with least eigenvalue λ (its diagonal is one) a
+violation v leaves what the row predicts wrong by up to ``v / √λ``. The tolerance therefore falls with √λ, down to what
+a sweep in the dtype can tell. Below that the Gram matrix has lost digits that H itself still has: every row is then
+finished, from H and the row of A.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnmf.kernels.active_set import settle_rows, slopes_by_data, slopes_by_gram
+from dnmf.kernels.bounds import pinned
+from dnmf.sources.source import CsrRows, Rows
+
+MOST_SWEEPS = 250  # from there on the active set is cheaper
+FEW_SWEEPS = 16  # for a first guess where every row is finished
+OFF = {"float32": 7e-4, "float64": 1e-9}  # by so much of ‖a‖ may be wrong what a row predicts
+LEAST_TOLERANCE = {"float32": 3e-6, "float64": 1e-14}  # what sweeps come to in this dtype
+LEAST_VALUE = {"gram": 2 * float(np.finfo(np.float64).eps), "factor": 1e-24}  # of the squares of a root, of the largest
+TURNS = 2  # the second from exact gradients where the first came to: what its root was off is squared
+GATHERED_BYTES = 2**20
+
+
+def least_eigenvalue(Q: np.ndarray) -> float:
+    """Return that of the part of a Gram matrix whose diagonal is not zero; 1 where there is none."""
+    alive = np.diag(Q) > 0
+    return float(np.linalg.eigvalsh(Q[np.ix_(alive, alive)])[0]) if alive.any() else 1.0
+
+
+def tolerance_at(usual: float, least: float, dtype: str) -> float:
+    """Return the violation at which sweeps may end for a Gram matrix with this `least` eigenvalue.
+
+    Zero where no sweep can tell: then every row is to be finished.
+
+    Examples
+    --------
+    >>> [tolerance_at(1e-11, least, "float64") for least in (0.1, 1e-6, 1e-12)]
+    [1e-11, 1e-12, 0.0]
+    """
+    wanted = OFF[dtype] * float(np.sqrt(max(0.0, least)))
+    return 0.0 if wanted < LEAST_TOLERANCE[dtype] else min(usual, wanted)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How rows are finished, in the coordinates ``w / unit`` of their problem.
+
+    Attributes
+    ----------
+    Q : ndarray (k, k)
+        The Gram matrix in float64, penalties included.
+    root : ndarray (k, k)
+        ``root' root = Q``, rows orthogonal; from H itself where `from_data`.
+    limit : float
+        A row whose violation is above it counts as not solved.
+    from_data : bool
+        Whether gradients are computed from H and the rows of A, and every row is finished.
+    upper : ndarray (k,) or None
+        Bounds.
+    slope : ndarray (k,)
+        Of the penalty at zero.
+    ridge : ndarray (held + k, k)
+        A row, the given components before the others, times it is the rest of the slope of the penalty.
+    """
+
+    Q: np.ndarray
+    root: np.ndarray
+    limit: float
+    from_data: bool
+    upper: np.ndarray | None
+    slope: np.ndarray
+    ridge: np.ndarray
+
+    @classmethod
+    def by_gram(cls, Q: np.ndarray, limit: float, upper: np.ndarray | None) -> "Finish":
+        """For right-hand sides alone."""
+        nothing = np.zeros(len(Q))
+        return cls(Q, root_of(Q), limit, False, _wide(upper), nothing, nothing[:, None] * nothing)
+
+    def concerns(self, X: np.ndarray, violations: np.ndarray, tolerance: float) -> np.ndarray:
+        """Return which rows are to be finished: those above the tolerance, all that are not zero if none can be met."""
+        above = violations > tolerance
+        return np.flatnonzero(above | X.any(axis=1) if tolerance == 0 else above)
+
+
+def _wide(upper: np.ndarray | None) -> np.ndarray | None:
+    return None if upper is None else upper.astype(np.float64)
+
+
+def root_of(Q: np.ndarray) -> np.ndarray:
+    """Return R (k, k) with ``R'R = Q`` up to rounding, its rows orthogonal and none zero."""
+    values, vectors = np.linalg.eigh(Q)
+    floor = LEAST_VALUE["gram"] * max(values[-1], np.finfo(np.float64).tiny)
+    return np.sqrt(np.maximum(values, floor))[:, None] * vectors.T
+
+
+def root_of_factor(M: np.ndarray) -> np.ndarray:
+    """Return R (k, k) with ``R'R = M'M`` for `M` (n, k), to the digits that M has and its Gram matrix has lost."""
+    _, values, vectors = np.linalg.svd(np.linalg.qr(M, mode="r"), full_matrices=True)
+    whole = np.zeros(M.shape[1])
+    whole[: len(values)] = values
+    floor = np.sqrt(LEAST_VALUE["factor"]) * max(whole[0], np.finfo(np.float64).tiny)
+    return np.maximum(whole, floor)[:, None] * vectors
+
+
+def finish_rows(  # noqa: PLR0917  the parts of one problem
+    X: np.ndarray, B: np.ndarray, which: np.ndarray, finish: Finish, block: Rows | None = None,
+    HT: np.ndarray | None = None, held: np.ndarray | None = None, wide: np.ndarray | None = None,
+) -> int:  # fmt: skip
+    """Finish the rows `which` of `X` in place; return how many are still above the limit.
+
+    Parameters
+    ----------
+    X : ndarray (rows, k or more)
+        Where coordinate descent has come to; in the dtype of the computation.
+    B : ndarray (rows, k or more)
+        Right-hand sides.
+    which : ndarray of int
+        Rows of both, and of the block.
+    finish : Finish
+        How.
+    block, HT : optional
+        The rows of A and ``H'`` (n, held + k or more); needed where gradients come from them.
+    held : ndarray (rows, held), optional
+        The components of each row that are given.
+    wide : ndarray (len(which), k or more), optional
+        The right-hand sides of the rows `which` with more digits, where there are any.
+    """
+    unsolved, k = 0, len(finish.Q)
+    step = max(1, GATHERED_BYTES // (8 * (k if block is None else HT.shape[0]))) if len(which) else 1  # type: ignore[union-attr]
+    for low in range(0, len(which), step):
+        some = which[low : low + step]
+        sides = B[some] if wide is None else wide[low : low + step]
+        slopes_at = _from_data(finish, block, HT, held, some) if finish.from_data else _from_gram(finish, sides)
+        x, ended = X[some, :k].astype(np.float64), np.ones(len(some), bool)
+        for _ in range(TURNS):
+            x, ended = settle_rows(finish.root, x, slopes_at(x), finish.upper)
+        X[some, :k] = x
+        slopes, sizes = slopes_at(x), np.abs(B[some, :k]).max(axis=1).astype(np.float64)
+        off = np.where(pinned(x, slopes, np.inf if finish.upper is None else finish.upper), 0.0, np.abs(slopes))
+        unsolved += int(np.count_nonzero(~ended | (off.max(axis=1) > finish.limit * sizes)))
+    return unsolved
+
+
+def _from_gram(finish: Finish, B: np.ndarray) -> Any:
+    return lambda x: slopes_by_gram(finish.Q, B, x)
+
+
+def _from_data(finish: Finish, block: Any, HT: Any, held: np.ndarray | None, some: np.ndarray) -> Any:
+    """The gradients of rows as a function of their x, from the rows of A as they are."""
+    A, k = _dense(block, some, len(HT)), len(finish.Q)
+    given = np.zeros((len(some), 0)) if held is None else held[some].astype(np.float64)
+    first = given.shape[1]
+
+    def slopes_at(x: np.ndarray) -> np.ndarray:
+        whole = np.zeros((len(x), HT.shape[1]))
+        whole[:, :first], whole[:, first : first + k] = given, x
+        slopes = slopes_by_data(A, HT, whole)[:, first : first + k]
+        return slopes + finish.slope + slopes_by_gram(finish.ridge, np.zeros_like(x), whole[:, : first + k])
+
+    return slopes_at
+
+
+def _dense(block: Rows, some: np.ndarray, n_columns: int) -> np.ndarray:
+    """Rows of a block, in float64 with their zeros."""
+    if isinstance(block, np.ndarray):
+        return block[some].astype(np.float64)
+    return _scattered(block, some, n_columns)
+
+
+def _scattered(block: CsrRows, some: np.ndarray, n_columns: int) -> np.ndarray:
+    A = np.zeros((len(some), n_columns))
+    for row, at in zip(A, some, strict=True):
+        here = slice(block.indptr[at], block.indptr[at + 1])
+        row[block.indices[here]] = block.data[here]
+    return A
