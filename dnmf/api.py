@@ -86,8 +86,9 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     store : path, optional
         A directory ``NAME.dnmf``: every pass is committed there and W is written there by the workers. Without
         it W is kept in memory.
-    client : distributed.Client or str, optional
-        A dask client or the address of a scheduler. By default the current client, else threads in process.
+    client : distributed.Client, cluster or str, optional
+        A dask client, a cluster such as LocalCluster, or the address or file of a scheduler. By default the current
+        client, else threads in process.
     memory_limit : str or int, optional
         Of one worker, for example ``"2GB"``; by default what the worker says, or what is free in process.
     keep : {"auto", "memory", "stream"}

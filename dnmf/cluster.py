@@ -70,7 +70,7 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
             ):  # fmt: skip
                 yield client
             return
-        from dnmf.passes.workers import client_at
+        from dnmf.passes.clients import client_at
 
         with client_at(scheduler) as client:
             yield client

@@ -38,7 +38,7 @@ class Resources:
 
     Attributes
     ----------
-    client : distributed.Client, str or None
+    client : distributed.Client, cluster, str or None
         See :func:`dnmf.fit`.
     memory_bytes : int or None
         Limit of one worker.

@@ -23,7 +23,7 @@ def test_workers_too_small_to_start_are_refused_at_once_with_what_to_try():
 
 
 def test_a_scheduler_that_is_not_there_is_a_ClusterError(monkeypatch):
-    monkeypatch.setattr("dnmf.passes.workers.CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr("dnmf.passes.clients.CONNECT_TIMEOUT_S", 1)
     with (
         pytest.raises(dnmf.ClusterError, match="no scheduler answers at tcp://127.0.0.1:9"),
         connect("tcp://127.0.0.1:9"),

@@ -29,7 +29,8 @@ LAYERS = [
     {"cli"},
 ]
 DASK_IS_MET_IN = {
-    "sources/dask_array.py", "passes/workers.py", "passes/graph.py", "passes/returns.py", "passes/choose.py",
+    "sources/dask_array.py", "passes/clients.py", "passes/workers.py", "passes/graph.py", "passes/returns.py",
+    "passes/choose.py",
     "cluster.py", "estimator.py", "cli/where.py",
 }  # fmt: skip
 

@@ -5,10 +5,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
-from pathlib import Path
 from typing import Any
 
-from distributed import Client, KilledWorker, default_client, wait
+from distributed import Client, KilledWorker, wait
 from distributed.client import Future
 from distributed.comm import CommClosedError
 
@@ -27,7 +26,6 @@ from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.source import Rows, Source
 
 log = logging.getLogger("dnmf")
-CONNECT_TIMEOUT_S = 30
 TASK_RETRIES = 2
 PASS_TRIES = 3
 ASK_TRIES = 3
@@ -35,29 +33,6 @@ ASK_PAUSE_S = 1.0
 POLL_S = 2.0
 LOOK_S = 0.25  # where somebody wants to know how far a pass is
 LOST = (CancelledError, CommClosedError, TimeoutError, ConnectionError)
-
-
-def client_at(address: str) -> Client:
-    """Return a client of the scheduler at `address`, which may be the path of a scheduler file.
-
-    Raises
-    ------
-    ClusterError
-        No scheduler answers there.
-    """
-    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
-    try:
-        return Client(**where, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ClusterError(f"no scheduler answers at {address} ({error}); start one with: dask scheduler") from error
-
-
-def current_client() -> Client | None:
-    """Return the client dask would use now, None where there is none."""
-    try:
-        return default_client()
-    except ValueError:
-        return None
 
 
 def _forget_rows(mark: str) -> None:

@@ -1,0 +1,116 @@
+"""The client to work with: the one that was given, one of a given cluster or address, or the current one."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, default_client
+from distributed.deploy.cluster import Cluster
+
+from dnmf.errors import ClusterError, InputError
+from dnmf.sources.memory import type_name
+
+CONNECT_TIMEOUT_S = 30
+FIT = "give a dask.distributed Client, a cluster such as LocalCluster, or the address of a scheduler"
+
+
+def client_for(given: Any) -> tuple[Client, bool]:
+    """Return a client that is connected, and whether it was made here, for its maker to close.
+
+    Parameters
+    ----------
+    given : distributed.Client, distributed cluster, str or path
+        The path is that of a scheduler file.
+
+    Raises
+    ------
+    ClusterError
+        No scheduler answers, or the client or the cluster is closed.
+    InputError
+        It is something else, or belongs to an event loop and cannot be waited for.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return client_at(os.fspath(given)), True
+    if isinstance(given, Client):
+        return usable(given), False
+    if isinstance(given, Cluster):
+        return _client_of(given), True
+    found = f"the class {given.__name__}" if isinstance(given, type) else f"a {type_name(given)}"
+    raise InputError(f"client={found}: {FIT}")
+
+
+def usable(client: Client) -> Client:
+    """Return `client` when it is connected and its results can be waited for.
+
+    Raises
+    ------
+    ClusterError
+        It is closed or has lost its scheduler.
+    InputError
+        It is asynchronous.
+    """
+    if client.asynchronous:
+        raise InputError(
+            "the client is asynchronous, and a fit waits for its passes: give its address, "
+            "client=client.scheduler.address, and call from a thread (asyncio.to_thread)"
+        )
+    if client.status != "running":
+        raise ClusterError(f"the client is {client.status}, not connected to a scheduler; make a new one")
+    return client
+
+
+def _client_of(cluster: Cluster) -> Client:
+    if cluster.asynchronous:
+        raise InputError("the cluster is asynchronous, and a fit waits for its passes: give its scheduler_address")
+    if cluster.status.name != "running":
+        raise ClusterError(f"the cluster {cluster.name} is {cluster.status.name}, not running; start a new one")
+    try:
+        return Client(cluster, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(f"the scheduler of cluster {cluster.name} does not answer ({error})") from error
+
+
+def client_at(address: str) -> Client:
+    """Return a client of the scheduler at `address`, which may be the path of a scheduler file.
+
+    Raises
+    ------
+    ClusterError
+        No scheduler answers there.
+    """
+    file = Path(address)
+    if file.is_file():
+        address = _address_in(file)
+    elif ":" not in address:
+        raise ClusterError(
+            f"{address!r} is neither a scheduler file that exists nor an address such as tcp://host:8786; start "
+            "workers on this machine with dnmf.cluster.connect('local'), or on the command line --scheduler local"
+        )
+    try:
+        return Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(f"no scheduler answers at {address} ({error}); start one with: dask scheduler") from error
+
+
+def _address_in(file: Path) -> str:
+    try:
+        return str(json.loads(file.read_bytes())["address"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClusterError(f"{file}: not a scheduler file; dask scheduler --scheduler-file writes one") from error
+
+
+def current_client() -> Client | None:
+    """Return the client dask would use now, None where there is none.
+
+    Raises
+    ------
+    InputError
+        It is asynchronous.
+    """
+    try:
+        return usable(default_client())
+    except InputError:
+        raise
+    except ValueError:
+        return None

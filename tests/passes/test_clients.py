@@ -1,0 +1,104 @@
+"""Whatever is given as client works, or is refused with what would."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import distributed
+import numpy as np
+import pytest
+import zarr
+from distributed import Client, LocalCluster
+
+import dnmf
+from dnmf.passes import clients
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "a.zarr"
+    zarr.save_array(path, np.random.default_rng(0).random((60, 12)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def small_cluster():
+    """One worker, a thread of this process."""
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        yield cluster
+
+
+def closed_client(cluster):
+    with Client(cluster, set_as_default=False) as client:
+        pass
+    return client
+
+
+def closed_cluster(_):
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        pass
+    return cluster
+
+
+def scheduler_file(cluster, folder):
+    path = folder / "scheduler.json"
+    with Client(cluster, set_as_default=False) as client:
+        client.write_scheduler_file(path)
+    return path
+
+
+def test_a_cluster_is_as_good_as_its_client(data, small_cluster, tmp_path):
+    expected = dnmf.fit(data, 2, max_passes=2)
+    file = scheduler_file(small_cluster, tmp_path)
+    for given in (small_cluster, small_cluster.scheduler_address, file, str(file)):
+        model = dnmf.fit(data, 2, max_passes=2, client=given)
+        np.testing.assert_array_equal(model.H, expected.H)
+        np.testing.assert_allclose(model.solve(data, client=given), expected.read_W(), atol=1e-6)
+    assert clients.current_client() is None
+    assert small_cluster.status.name == "running"
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (closed_client, dnmf.ClusterError, "the client is closed.*make a new one"),
+        (closed_cluster, dnmf.ClusterError, "is closed, not running; start a new one"),
+        (lambda cluster: cluster.scheduler, dnmf.InputError, "client=a distributed.Scheduler: give a dask"),
+        (lambda _: Client, dnmf.InputError, "client=the class Client: give a dask"),
+        (lambda _: ThreadPoolExecutor(1), dnmf.InputError, "client=a concurrent.ThreadPoolExecutor: give a dask"),
+        (lambda _: distributed, dnmf.InputError, "client=a module: give a dask"),
+        (lambda _: 8786, dnmf.InputError, "client=a int: give a dask"),
+        (lambda _: True, dnmf.InputError, "client=a bool"),
+        (lambda _: {"address": "tcp://host:1"}, dnmf.InputError, "client=a dict"),
+        (lambda _: b"tcp://127.0.0.1:9", dnmf.InputError, "client=a bytes"),
+        (lambda _: "", dnmf.ClusterError, "'' is neither a scheduler file.*tcp://host:8786"),
+        (lambda _: "local", dnmf.ClusterError, "'local' is neither.*dnmf.cluster.connect"),
+        (lambda _: "no/such/file.json", dnmf.ClusterError, "is neither a scheduler file"),
+        (lambda _: "ipc://nowhere:1", dnmf.ClusterError, "no scheduler answers at ipc://nowhere:1"),
+        (lambda _: "host:port", dnmf.ClusterError, "no scheduler answers at host:port"),
+        (lambda _: "tcp://127.0.0.1:9", dnmf.ClusterError, "no scheduler answers at tcp://127.0.0.1:9"),
+    ],
+)
+def test_what_is_no_running_client_is_refused(data, small_cluster, monkeypatch, make, error, words):
+    monkeypatch.setattr(clients, "CONNECT_TIMEOUT_S", 0.5)
+    given = make(small_cluster)
+    with pytest.raises(error, match=words):
+        dnmf.fit(data, 2, client=given)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "3", "no json"])
+def test_a_file_that_is_no_scheduler_file_is_refused(data, tmp_path, monkeypatch, content):
+    monkeypatch.setattr(clients, "CONNECT_TIMEOUT_S", 0.5)
+    (tmp_path / "file.json").write_text(content)
+    with pytest.raises(dnmf.ClusterError, match=r"file\.json: not a scheduler file"):
+        dnmf.fit(data, 2, client=tmp_path / "file.json")
+
+
+def test_an_asynchronous_client_is_refused_and_its_address_works_from_a_thread(data, small_cluster):
+    async def work():
+        async with Client(small_cluster.scheduler_address, asynchronous=True) as client:
+            for given in (client, None):  # None: the current one, which it is
+                with pytest.raises(dnmf.InputError, match=r"asynchronous.*client=client\.scheduler\.address"):
+                    dnmf.fit(data, 2, client=given)
+            return await asyncio.to_thread(dnmf.fit, data, 2, client=client.scheduler.address, max_passes=2)
+
+    assert asyncio.run(work()).shape == (60, 12)
