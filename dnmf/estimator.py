@@ -31,6 +31,7 @@ from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
 from dnmf.sources.memory import MemorySource, is_pydata_sparse
 from dnmf.sources.source import names_of
+from dnmf.streams import Forgiving
 
 
 class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -331,4 +332,5 @@ def _column_names(source: Source) -> np.ndarray | None:
 def _print_pass(event: Event) -> None:
     if isinstance(event, PassDone):
         at = event.record
-        sys.stdout.write(f"pass {at.number}: objective {at.objective:.6g}, relative error {at.relative_error:.6f}\n")
+        line = f"pass {at.number}: objective {at.objective:.6g}, relative error {at.relative_error:.6f}\n"
+        Forgiving(sys.stdout).write(line)

@@ -3,9 +3,10 @@
 import os
 import shlex
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -102,7 +103,9 @@ class StopAfterPass:
 
 
 def _write_to_stderr(line: str) -> None:
-    os.write(2, f"\ndnmf: {line}\n".encode())
+    if sys.__stderr__ is not None:  # else the number may be that of a file
+        with suppress(OSError):
+            os.write(2, f"\ndnmf: {line}\n".encode())
 
 
 @contextmanager

@@ -25,7 +25,7 @@ LAYERS = [
     {"api"},
     {"measures"},
     {"paths"},
-    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "demo", "plots"},
+    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "streams", "demo", "plots"},
     {"cli"},
 ]
 DASK_IS_MET_IN = {

@@ -6,6 +6,7 @@ from dnmf import __version__
 from dnmf.cli.exits import Commands
 from dnmf.cli.look import convert, inspect, status
 from dnmf.cli.pictures import plot, report
+from dnmf.cli.streams import stand_in
 from dnmf.cli.try_out import demo
 from dnmf.cli.work import fit, path, resume, transform
 
@@ -37,4 +38,5 @@ for command in (demo, inspect, convert, fit, path, resume, status, transform, pl
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
+    stand_in()
     commands(prog_name="dnmf")

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dnmf.cli.output import DEBUG, output_of, warn
+from dnmf.cli.streams import output_lost
 from dnmf.cli.words import in_options
 from dnmf.errors import DnmfError, Interrupted
 from dnmf.signals import EXIT_INTERRUPTED, EXIT_RESUMABLE, unwinding
@@ -29,7 +30,9 @@ class Commands(click.Group):
         _print_whatever_comes()
         with unwinding(), plain_messages(lambda: bool(ctx.meta.get(DEBUG))):
             try:
-                return super().invoke(ctx)
+                done = super().invoke(ctx)
+                say_what_is_lost(as_json=output_of(ctx).as_json)
+                return done
             except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
                 raise
             except BaseException as error:
@@ -45,10 +48,26 @@ def _print_whatever_comes() -> None:
             stream.reconfigure(errors="replace")
 
 
+def say_what_is_lost(*, as_json: bool) -> None:
+    """Warn of text that could not be written to standard output, where the command is done all the same.
+
+    Raises
+    ------
+    DnmfError
+        It was JSON, which is asked for in order to be read.
+    """
+    lost = output_lost()
+    if lost is not None:
+        message = f"standard output is not complete: {lost.strerror}. The command itself is done"
+        if as_json:
+            raise DnmfError(message)
+        warn(message)
+
+
 def report(error: BaseException, ctx: click.Context) -> int:
     """Say what happened, in one line and with ``--debug`` a traceback before it; return the exit code."""
     if ctx.meta.get(DEBUG):
-        traceback.print_exception(error, file=sys.stderr)
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     code, line = explain(error)
     click.echo(f"dnmf: {line}", err=True)
     kind = "interrupted" if code in (EXIT_RESUMABLE, EXIT_INTERRUPTED) else "error"

@@ -34,14 +34,14 @@ class Output:
 
     def say(self, *lines: str) -> None:
         """Print lines for people."""
-        for line in lines:
-            click.echo(line, file=self.human)
+        if self.human is not None:  # else click would take the stream of programs
+            for line in lines:
+                click.echo(line, file=self.human)
 
     def event(self, record: dict[str, Any]) -> None:
         """Print a JSON object, if JSON was asked for."""
         if self.as_json:
             click.echo(json.dumps(record, allow_nan=False))
-            sys.stdout.flush()
 
     def result(self, command: str, record: dict[str, Any], *lines: str) -> None:
         """Print how a command ended: lines for people, and the final JSON object."""

@@ -1,9 +1,10 @@
 """Where progress is shown: one interface, and the place that suits a stream."""
 
-from typing import TextIO
+from typing import Any, TextIO
 
 from dnmf.progress.notebook import NotebookLines, in_notebook
 from dnmf.progress.plain import PlainLines
+from dnmf.streams import Forgiving
 
 
 def place_for(stream: TextIO | None) -> PlainLines:
@@ -12,9 +13,9 @@ def place_for(stream: TextIO | None) -> PlainLines:
 
     if stream is None and in_notebook():
         return NotebookLines()
-    stream = sys.stderr if stream is None else stream
-    if not stream.isatty():
-        return PlainLines(stream)
+    heard: Any = Forgiving(sys.stderr if stream is None else stream)
+    if not heard.isatty():
+        return PlainLines(heard)
     from dnmf.progress.terminal import TerminalLines
 
-    return TerminalLines(stream)
+    return TerminalLines(heard)

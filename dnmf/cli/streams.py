@@ -1,0 +1,60 @@
+"""The standard streams of this process, which may be closed, full, or nobody's: no reason for work not to be done."""
+
+import errno
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+
+class _WhatCanBeWritten(io.FileIO):
+    """A descriptor on which what cannot be written is lost; `lost` says why."""
+
+    lost: OSError | None = None
+
+    def __init__(self, descriptor: int, reader_may_leave: bool):
+        super().__init__(descriptor, "wb", closefd=False)
+        self._reader_may_leave = reader_may_leave
+
+    def write(self, content: Any) -> int:
+        """Return how many bytes are done with, written or lost."""
+        try:
+            return super().write(content) or len(content)
+        except OSError as error:
+            if error.errno == errno.EPIPE and not self._reader_may_leave:
+                raise
+            self.lost = error
+            return len(content)
+
+
+def stand_in() -> None:
+    """Open the standard streams that are closed on nothing, and let a failing one lose what is written to it.
+
+    A closed one is opened first of all: the next file opened would get its number, and what a library writes to its
+    standard error would go into that file. Whoever reads the output and leaves (``| head``) still ends the command;
+    whoever reads the messages does not.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  stays open as long as the process
+    sys.stdout = _forgiving(sys.stdout, 1, reader_may_leave=False)
+    sys.stderr = _forgiving(sys.stderr, 2, reader_may_leave=True)
+
+
+def _forgiving(stream: TextIO | None, descriptor: int, *, reader_may_leave: bool) -> TextIO:
+    if stream is not None and not isinstance(stream, io.TextIOWrapper):
+        return stream  # somebody's own
+    buffer = io.BufferedWriter(_WhatCanBeWritten(descriptor, reader_may_leave))
+    encoding = "utf-8" if stream is None else stream.encoding
+    lines = stream is None or stream.line_buffering
+    return io.TextIOWrapper(buffer, encoding, errors="replace", line_buffering=lines)
+
+
+def output_lost() -> OSError | None:
+    """Return why some of what was written to standard output is lost, None where nothing is."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return getattr(raw, "lost", None)
