@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse
 import sparse
 import zarr
+from random_matrices import random_csr
 from sklearn import decomposition
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -61,7 +62,7 @@ def sklearn_objective(X, W, H, alpha_W, alpha_H, l1_ratio):
 
 
 def sparse_matrix(m=60, n=20):
-    return scipy.sparse.random_array((m, n), density=0.4, format="csr", rng=0)
+    return random_csr((m, n), 0.4)
 
 
 def as_dask(matrix, convert, rows=(25, 35), columns=None):

@@ -127,7 +127,7 @@ class MemorySource(Source):
 
     def for_rows(self, start: int, stop: int) -> "MemorySource":
         """A source that holds rows `start:stop` alone, under their absolute numbers."""
-        part = object.__new__(MemorySource)
+        part = object.__new__(type(self))
         part.__dict__.update(self.__dict__, _rows=slice_rows(self._rows, start - self._first, stop - self._first))
         part._first = start
         part._row_names = part._column_names = None

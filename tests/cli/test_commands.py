@@ -8,6 +8,7 @@ import scipy.io
 import scipy.sparse
 import zarr
 from command_line import assert_one_clear_line, call, records
+from random_matrices import random_csr
 
 import dnmf
 from dnmf.cli import commands
@@ -199,7 +200,7 @@ def test_inspect_describes_a_run(finished, half_way):
 
 
 def test_convert_then_inspect_then_fit(tmp_path):
-    matrix = scipy.sparse.random_array((200, 30), density=0.2, format="csr", rng=0, dtype=np.float32)
+    matrix = random_csr((200, 30), 0.2, dtype="float32")
     scipy.sparse.save_npz(tmp_path / "a.npz", matrix)
     result = call("convert", tmp_path / "a.npz", tmp_path / "a.zarr", "--chunk-size", "4KiB", "--json")
     assert result.exit_code == 0, result.stderr

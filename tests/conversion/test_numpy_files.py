@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_matrices import random_csr
 from scipy import sparse
 
 from dnmf.conversion import convert
@@ -18,8 +19,8 @@ DTYPES = {
 }  # fmt: skip
 
 
-def random_csr(rows=60, columns=30, density=0.2, dtype="float32", seed=0):
-    matrix = sparse.random_array((rows, columns), density=density, format="csr", rng=seed)
+def whole_numbers(rows=60, columns=30, density=0.2, dtype="float32", seed=0):
+    matrix = random_csr((rows, columns), density, seed)
     matrix.data = np.ceil(matrix.data * 9)
     return sparse.csr_array(matrix).astype(dtype)
 
@@ -33,7 +34,7 @@ def random_csr(rows=60, columns=30, density=0.2, dtype="float32", seed=0):
 def test_any_npz_equals_its_matrix(
     tmp_path_factory, read_back, kind, dtype, compressed, transpose, rows, columns, chunk_bytes, seed
 ):
-    matrix = random_csr(rows, columns, 0.3, dtype, seed)
+    matrix = whole_numbers(rows, columns, 0.3, dtype, seed)
     folder = tmp_path_factory.mktemp("npz")
     sparse.save_npz(folder / "a.npz", matrix.asformat(kind), compressed=compressed)
     report = convert(folder / "a.npz", folder / "out.zarr", transpose=transpose, chunk_bytes=chunk_bytes)
@@ -70,7 +71,7 @@ def test_sums_that_do_not_fit_the_dtype_of_the_file_are_refused(tmp_path, nothin
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
 @pytest.mark.parametrize(("value", "what"), [(-1, "negative"), (np.nan, "not a finite"), (np.inf, "not a finite")])
 def test_a_bad_value_is_refused_with_its_cell(tmp_path, nothing_left, kind, value, what):
-    matrix = random_csr().tolil()
+    matrix = whole_numbers().tolil()
     matrix[41, 7] = value
     sparse.save_npz(tmp_path / "a.npz", matrix.asformat(kind))
     with pytest.raises(InputError, match=f"row 41, column 7: .* is .*{what}"):
@@ -96,7 +97,7 @@ def test_unsigned_values_beyond_int64_are_refused(tmp_path):
 
 
 def save_parts(path, **changes):
-    matrix = random_csr(5, 4, 0.5)
+    matrix = whole_numbers(5, 4, 0.5)
     parts = {
         "format": b"csr", "shape": matrix.shape, "data": matrix.data, "indices": matrix.indices,
         "indptr": matrix.indptr,
@@ -133,7 +134,7 @@ def test_a_damaged_npz_is_refused(tmp_path, nothing_left, changes, message):
 
 
 def test_a_truncated_npz_is_refused(tmp_path, nothing_left):
-    sparse.save_npz(tmp_path / "a.npz", random_csr())
+    sparse.save_npz(tmp_path / "a.npz", whole_numbers())
     whole = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="truncated or damaged"):

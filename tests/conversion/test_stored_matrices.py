@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from random_matrices import random_csr
 from scipy import sparse
 
 from dnmf.conversion import convert
@@ -15,7 +16,7 @@ WHOLE = {"array.write_empty_chunks": True}
 
 
 def example(kind, dtype="float32", rows=70, columns=20):
-    X = sparse.random_array((rows, columns), density=0.3, rng=np.random.default_rng(0), format="csr")
+    X = random_csr((rows, columns), 0.3)
     X.data = np.ceil(X.data * 200)
     X = X.astype(dtype)
     make = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": lambda x: x.toarray()}[kind]

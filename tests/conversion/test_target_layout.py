@@ -6,6 +6,7 @@ import anndata
 import numpy as np
 import pytest
 import zarr
+from random_matrices import random_csr
 from scipy import sparse
 
 from dnmf.conversion import convert, writing
@@ -15,7 +16,7 @@ from dnmf.sources.opening import open_source
 
 @pytest.fixture
 def npz(tmp_path):
-    matrix = sparse.random_array((200, 30), density=0.2, rng=np.random.default_rng(0), format="csr", dtype="float32")
+    matrix = random_csr((200, 30), 0.2, dtype="float32")
     sparse.save_npz(tmp_path / "a.npz", matrix)
     return tmp_path / "a.npz", matrix
 

@@ -8,6 +8,7 @@ import time
 import anndata
 import numpy as np
 import pytest
+from random_matrices import random_csr
 from scipy import sparse
 
 from dnmf.conversion import convert
@@ -16,7 +17,7 @@ from dnmf.errors import DnmfError, InputError
 
 @pytest.fixture
 def sources(tmp_path):
-    matrix = sparse.random_array((300, 20), density=0.3, rng=np.random.default_rng(0), format="csr")
+    matrix = random_csr((300, 20), 0.3)
     sparse.save_npz(tmp_path / "csr.npz", matrix)
     sparse.save_npz(tmp_path / "csc.npz", matrix.tocsc())
     np.save(tmp_path / "dense.npy", matrix.toarray())
