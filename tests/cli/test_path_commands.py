@@ -1,7 +1,9 @@
 """The command path, and what the other commands make of its store."""
 
 import re
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 from command_line import assert_one_clear_line, call, records
 
