@@ -278,6 +278,20 @@ def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tup
     return replace(plan, need=replace(plan.need, kept=most)), most
 
 
+def keeping_borders(plan: Plan, layout: Layout, machine: Machine) -> tuple[Plan, int]:
+    """Return the plan with the stored objects kept that two tasks need, as many as there is room for, and their bytes.
+
+    Rows of sparse data end anywhere inside a stored object; else every pass would decode those at the borders of its
+    tasks twice.
+    """
+    shared = (len(plan.groups) - 1) * border_bytes(layout)
+    spare = min(int(USABLE_SHARE * machine.memory_bytes) - plan.need.total, int(KEPT_SHARE * machine.memory_bytes))
+    most = min(spare, shared)
+    if most < border_bytes(layout) or not most:
+        return plan, 0
+    return replace(plan, need=replace(plan.need, kept=most)), most
+
+
 def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
     """What is left for panels when everything else has its place."""
     n_groups = layout.total_bytes // max(1, group_bytes) + 1

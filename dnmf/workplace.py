@@ -21,7 +21,7 @@ from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
-from dnmf.plan import Plan, keeping
+from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory
@@ -147,7 +147,7 @@ class Workplace:
         emit(
             self.callbacks,
             Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
-                    plan.need.total, machine.memory_bytes, keep is not None, plan.gave_up),
+                    plan.need.total, machine.memory_bytes, keep is not None and not keep.borders, plan.gave_up),
         )  # fmt: skip
         return Engine(executor, source, plan, layout, keep, self._meter)
 
@@ -248,8 +248,10 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
         raise InputError(f"keep={policy!r}: use one of {', '.join(KEEP_POLICIES)}")
     if source.blocks_are_tasks and policy == "memory":
         raise InputError(f"{source.address}: blocks of a dask array are kept by dask: array.persist(), and keep='auto'")
-    if policy == "stream" or source.in_memory or source.blocks_are_tasks:
+    if source.in_memory or source.blocks_are_tasks:
         return plan, None
+    if policy == "stream":
+        return _keep_borders(source, plan, machine)
     kept_plan, of_process = keeping(plan, source.layout(), machine, processes)
     if of_process == 0 and policy == "memory":
         raise BudgetError(
@@ -257,7 +259,14 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
             f"{processes} process(es) with a limit of {format_bytes(machine.memory_bytes)}, of which a pass itself "
             f"takes {format_bytes(plan.need.total)}; use keep='stream', more workers or more memory"
         )
-    return kept_plan, Keep(uuid.uuid4().hex, of_process) if of_process else None
+    if of_process == 0:
+        return _keep_borders(source, plan, machine)
+    return kept_plan, Keep(uuid.uuid4().hex, of_process)
+
+
+def _keep_borders(source: Source, plan: Plan, machine: Machine) -> tuple[Plan, Keep | None]:
+    plan, of_process = keeping_borders(plan, source.layout(), machine)
+    return plan, Keep(uuid.uuid4().hex, of_process, borders=True) if of_process else None
 
 
 def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:

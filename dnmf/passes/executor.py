@@ -153,4 +153,6 @@ def in_rows(groups: Sequence[Group], rows_back: Done) -> Done:
 
 def _part(source: Source, group: Group, keep: Keep | None) -> Source:
     part = source.for_rows(group.start, group.stop)
-    return part if keep is None else KeptSource(part, keep)
+    if keep is None:
+        return part
+    return part.keeping_borders(keep) if keep.borders else KeptSource(part, keep)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """A sparse matrix in AnnData's layout: data, indices and indptr in a Zarr group or an HDF5 group."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.kernels.scan import indices_in_range
 from dnmf.sources.conventions import refuse_for_sparse
-from dnmf.sources.forward import ForwardReader
+from dnmf.sources.forward import Borders, ForwardReader
+from dnmf.sources.kept import Keep
 from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_shape, even_cuts
 from dnmf.sources.stored import StoredArray, annotation_names
 
@@ -57,6 +59,7 @@ class CompressedSource(Source):
         self._readers: tuple[ForwardReader, ForwardReader] | None = None
         self._offsets: np.ndarray | None = None
         self._layout: Layout | None = None
+        self._keep: Keep | None = None
         self.dtype = self._data.dtype
         self._check_parts()
 
@@ -137,11 +140,23 @@ class CompressedSource(Source):
         part._span, part._offsets, part._readers = (start, stop), None, None
         return part
 
+    def keeping_borders(self, keep: Keep) -> "CompressedSource":
+        """A copy whose parts leave the stored objects at their ends in memory for each other."""
+        source = copy.copy(self)
+        source._keep, source._readers = keep, None
+        return source
+
     def _forward(self) -> tuple[ForwardReader, ForwardReader]:
         """Readers of values and indices; a part for some rows keeps its own from panel to panel."""
         if self._readers is None or self._span is None:
-            self._readers = ForwardReader(self._data), ForwardReader(self._indices)
+            self._readers = self._reader(self._data), self._reader(self._indices)
         return self._readers
+
+    def _reader(self, part: StoredArray) -> ForwardReader:
+        if self._keep is None or self._span is None:
+            return ForwardReader(part)
+        offsets = self._offsets_of(*self._span)
+        return ForwardReader(part, Borders(self._keep, part.inner, int(offsets[0]), int(offsets[-1])))
 
     def _offsets_of(self, start: int, stop: int) -> np.ndarray:
         if self._span is None:
@@ -168,12 +183,23 @@ class CompressedSource(Source):
 
     def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
         """Bytes of the chunks (or shards) of values and indices that hold the rows, and of their offsets."""
+        decoded = sum(
+            reader.decoded(*span) * itemsize
+            for reader, itemsize, span in self._spans_read(start, len(rows.data))  # type: ignore[union-attr]
+        )
+        return decoded + 8 * (stop - start)
+
+    def bytes_from_memory(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+        """Bytes of those of them that a neighbour had left in memory."""
+        spans = self._spans_read(start, len(rows.data))  # type: ignore[union-attr]
+        return sum(reader.found(*span) * itemsize for reader, itemsize, span in spans)
+
+    def _spans_read(self, start: int, count: int) -> Iterator[tuple[ForwardReader, int, tuple[int, int, bool]]]:
+        """The readers of values and indices with the bytes of an entry, and what was read of `count` from a row on."""
         low = int(self._offsets_of(start, start)[0])
-        high = low + len(rows.data)  # type: ignore[union-attr]
         follows = self._span is not None and start > self._span[0]
-        arrays = zip((self._data, self._indices), self._forward(), strict=True)
-        entries = sum(reader.decoded(low, high, follows) * array.dtype.itemsize for array, reader in arrays)
-        return entries + 8 * (stop - start)
+        for array, reader in zip((self._data, self._indices), self._forward(), strict=True):
+            yield reader, array.dtype.itemsize, (low, low + count, follows)
 
     def fingerprint(self) -> dict[str, Any]:
         """Of the three stored arrays."""

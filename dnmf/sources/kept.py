@@ -14,37 +14,51 @@ FORGOTTEN_AFTER_S = 600  # without a visit: whoever began the fit is gone, or wo
 
 @dataclass(frozen=True)
 class Keep:
-    """Whose rows are kept, and how many bytes of rows a process may keep, those of other fits included."""
+    """What is kept, and how much of it.
+
+    Attributes
+    ----------
+    mark : str
+        Whose it is.
+    bytes_of_process : int
+        How many bytes a process may keep, those of other fits included.
+    borders : bool
+        Whether only the stored objects are kept that two tasks need, rather than all rows.
+    """
 
     mark: str
     bytes_of_process: int
+    borders: bool = False
 
 
 class KeptRows:
-    """The rows this process keeps: a dictionary that knows its size. Safe to use from several threads."""
+    """The rows this process keeps: a dictionary that knows its size. Safe to use from several threads.
+
+    Rows have a start and a stop, and so has a stored object of one of the parts that rows are made of.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[str, dict[tuple[int, int], Rows]] = {}
+        self._rows: dict[str, dict[tuple[int, int, str], Rows]] = {}
         self._bytes: dict[str, int] = {}
         self._visited: dict[str, float] = {}
         self._forgotten: set[str] = set()
 
-    def find(self, keep: Keep, start: int, stop: int) -> Rows | None:
+    def find(self, keep: Keep, start: int, stop: int, part: str = "") -> Rows | None:
         """Return rows `start:stop` if they are here."""
         with self._lock:
             self._visited[keep.mark] = time.monotonic()
-            return self._rows.get(keep.mark, {}).get((start, stop))
+            return self._rows.get(keep.mark, {}).get((start, stop, part))
 
-    def offer(self, keep: Keep, start: int, stop: int, rows: Rows) -> bool:
+    def offer(self, keep: Keep, start: int, stop: int, rows: Rows, part: str = "") -> bool:
         """Keep rows `start:stop`, read-only, if there is room for them; return whether they are kept."""
         with self._lock:
-            if (start, stop) in self._rows.get(keep.mark, {}):
+            if (start, stop, part) in self._rows.get(keep.mark, {}):
                 return True
             used = sum(self._bytes.values())  # of all fits: they share the memory of the process
             if keep.mark in self._forgotten or used + rows.nbytes > keep.bytes_of_process:
                 return False
-            self._rows.setdefault(keep.mark, {})[start, stop] = _compact(rows)
+            self._rows.setdefault(keep.mark, {})[start, stop, part] = _compact(rows)
             self._bytes[keep.mark] = self._bytes.get(keep.mark, 0) + rows.nbytes
             return True
 
