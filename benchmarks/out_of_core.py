@@ -21,6 +21,7 @@ from benchmarks.suite import environment
 
 MIB = 2**20
 GOAL = 0.7  # of the speed of reading alone
+SECTION = "## In little memory"
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,11 @@ class Outcome:
 
 
 @contextmanager
-def one_worker(limit_bytes: int) -> Iterator[Any]:
-    """Yield a client of a new cluster: one worker of one thread, its memory limited and watched."""
+def one_worker(limit_bytes: int, threads: int = 1) -> Iterator[Any]:
+    """Yield a client of a new cluster: one worker, its memory limited and watched."""
     from dnmf.cluster import connect
 
-    with connect("local", workers=1, threads=1, memory_limit=limit_bytes) as client:
+    with connect("local", workers=1, threads=threads, memory_limit=limit_bytes) as client:
         yield client
 
 
@@ -133,7 +134,7 @@ def measure_reading(path: Path, rank: int, limit_bytes: int) -> tuple[float, flo
         return client.submit(read_alone, source, groups, pure=False).result()
 
 
-def _questions() -> tuple[Callable[[], int], Callable[..., int]]:
+def questions() -> tuple[Callable[[], int], Callable[..., int]]:
     """Two functions to ask a worker; defined in here they travel by value."""
 
     def peak_bytes() -> int:
@@ -156,7 +157,7 @@ def measure_fit(path: Path, rank: int, limit_bytes: int, passes: int) -> dict[st
         pids, cpu = client.run(os.getpid), max(client.run(time.process_time).values())
         model = dnmf.fit(path, rank, max_passes=passes, tol=0.0, store=path.with_suffix(".dnmf"), client=client,
                          callbacks=(events.append,))  # fmt: skip
-        peak, spilled = (max(client.run(question).values()) for question in _questions())
+        peak, spilled = (max(client.run(question).values()) for question in questions())
         restarts = int(client.run(os.getpid) != pids)
         cpu = max(client.run(time.process_time).values()) - cpu
     plan = next(event for event in events if isinstance(event, Planned))
@@ -254,7 +255,16 @@ def write(folder: Path, outcomes: Sequence[Outcome], facts: dict[str, Any]) -> N
     folder.mkdir(parents=True, exist_ok=True)
     record = {"environment": facts, "outcomes": [asdict(one) for one in outcomes]}
     (folder / "out_of_core.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (folder / "OUT_OF_CORE.md").write_text(markdown(outcomes, facts), encoding="utf-8")
+    replace_page(folder / "OUT_OF_CORE.md", markdown(outcomes, facts))
+
+
+def replace_page(page: Path, text: str | None = None, section: str | None = None) -> None:
+    """Write what comes before `SECTION` on a page, or what comes after it; the rest stays as it is."""
+    before, found, after = (page.read_text(encoding="utf-8") if page.exists() else "").partition(SECTION)
+    before = before if text is None else text
+    if section is not None:
+        found, after = SECTION, section
+    page.write_text(before.rstrip() + "\n" + (f"\n{found}{after}" if found else ""), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from dnmf import open_source
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
-from benchmarks import large_stores, out_of_core  # noqa: E402
+from benchmarks import large_stores, little_memory, out_of_core  # noqa: E402
 
 MIB = 2**20
 
@@ -80,3 +80,22 @@ def test_it_runs(tmp_path):
         assert one["peak_bytes"] <= one["projected_bytes"] <= one["limit_bytes"]
         assert one["spilled_bytes"] == one["restarts"] == 0
         assert len(one["passes"]) == 2
+
+
+def test_the_part_about_little_memory_stays_when_the_rest_is_measured_again_and_the_other_way_round(tmp_path):
+    one = {
+        "where": "a worker, 2 thread(s)", "limit_mib": 512, "projected_bytes": 324 * 2**20, "peak_bytes": 298 * 2**20,
+        "spilled_bytes": 0, "gave_up": ["one thread works at a time"], "bits": "9df7a481", "seconds": [1.2, 1.1],
+        "reads": [1.26, 1.0],
+    }  # fmt: skip
+    facts = {"date": "2026-11-28", "processors": 2}
+    section = little_memory.section({"large_chunks": [one], "small_chunks": [one], "environment": facts})
+    assert "| 512 MiB | 324 MiB | 298 MiB | 0 MiB | one thread works at a time | 9df7a481 |" in section
+    assert "| 1.26, 1.00 |" in section
+    page = tmp_path / "OUT_OF_CORE.md"
+    out_of_core.replace_page(page, "# Out of core\n\nfirst\n")
+    out_of_core.replace_page(page, section=section)
+    out_of_core.replace_page(page, "# Out of core\n\nsecond\n")
+    text = page.read_text()
+    assert text.startswith("# Out of core\n\nsecond\n\n## In little memory\n")
+    assert text.endswith(section)
