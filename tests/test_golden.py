@@ -10,6 +10,8 @@ from scipy.io import mmread
 
 import dnmf
 
+pytestmark = pytest.mark.numeric
+
 SETTINGS = ["L1_0_L2_0", "L1_0.1_L2_0", "L1_0_L2_0.02", "L1_0.05_L2_0.01"]
 
 

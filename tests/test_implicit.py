@@ -9,6 +9,8 @@ from dnmf.implicit import implicit_of
 from dnmf.measures import implicit_penalty
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 KINDS = {
     "ridge": (Penalty(l2=(2.0, 3.0), scale="objective"), lambda w, h: np.sqrt(6.0) * np.linalg.norm(np.outer(w, h))),
     "l1": (Penalty(l1=(2.0, 3.0), scale="objective"), lambda w, h: 2 * np.sqrt(6.0) * np.sqrt(np.outer(w, h).sum())),

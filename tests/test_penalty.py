@@ -12,6 +12,8 @@ from dnmf.fitting.balance import sizes_of
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import SCALES, Penalty, PenaltyWarning
 
+pytestmark = pytest.mark.numeric
+
 rng = np.random.default_rng(0)
 W, H = rng.random((50, 3)), rng.random((3, 8))
 SUMS = ModelSums(W.T @ W, np.zeros((8, 3)), W.sum(axis=0), np.zeros(3))

@@ -9,6 +9,8 @@ import toys
 import dnmf
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 
 def l1(strength):
     return Penalty(l1=float(strength), scale="objective")

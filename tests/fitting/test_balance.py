@@ -10,6 +10,8 @@ from dnmf.fitting.balance import Sizes, balance, common_scale, sizes_of, start_s
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 size = st.floats(1e-6, 1e6)
 sizes = st.tuples(size, size, size, size)
 

@@ -15,6 +15,8 @@ from dnmf.fitting.columns import solve_H
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 RANK = 4
 rng = np.random.default_rng(5)
 CHAIN = scipy.sparse.diags_array([np.ones(79), np.ones(79)], offsets=[-1, 1])

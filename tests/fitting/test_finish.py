@@ -12,6 +12,8 @@ from dnmf.fitting.state import Begun
 from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions
 
+pytestmark = pytest.mark.numeric
+
 OPTIONS = FitOptions(5, dtype="float64", max_passes=6)
 
 

@@ -10,6 +10,8 @@ import zarr
 import dnmf
 from dnmf.fitting.events import Finished, PassDone, PassProgress, Planned, Started
 
+pytestmark = pytest.mark.numeric
+
 PENALTIES = {
     "none": None,
     "objective": dnmf.Penalty(l1=(0.05, 0.02), l2=(0.1, 0.1), scale="objective"),

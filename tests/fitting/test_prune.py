@@ -11,6 +11,8 @@ from dnmf.fitting.prune import worth
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 L1 = Penalty(l1=(0.3, 0.2), scale="objective")
 L1_L2 = Penalty(l1=(0.3, 0), l2=(0, 0.2), scale="objective")
 BOTH = Penalty(l1=0.1, l2=0.2, scale="objective")

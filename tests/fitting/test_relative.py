@@ -14,6 +14,8 @@ from dnmf.passes.problem import Terms
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 TIGHT = {"dtype": "float64", "tol": 1e-12, "max_passes": 2000}
 
 

@@ -16,6 +16,8 @@ from dnmf.passes.threads import InProcess
 from dnmf.passes.warm import Kernels
 from dnmf.plan import make_plan
 
+pytestmark = pytest.mark.numeric
+
 ROWS, COLUMNS = 900, 40
 
 

@@ -17,6 +17,8 @@ from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
 from dnmf.sources import open_source
 
+pytestmark = pytest.mark.numeric
+
 OPTIONS = FitOptions(5, dtype="float64", seed=3)
 
 

@@ -16,6 +16,8 @@ from dnmf.penalty import Penalty
 from dnmf.plan import Group
 from dnmf.sources import open_source
 
+pytestmark = pytest.mark.numeric
+
 SOURCE_BYTES = 1000
 A = np.random.default_rng(0).random((80, 20))
 

@@ -8,6 +8,8 @@ import dnmf
 from dnmf.errors import InputError
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 KINDS = {"l1": {"l1": 1.0}, "l2": {"l2": 1.0}, "l1-l2": {"l1": (1.0, 0.0), "l2": (0.0, 1.0)}}
 
 

@@ -26,6 +26,8 @@ from dnmf.sources import open_source
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Layout
 
+pytestmark = pytest.mark.numeric
+
 OPTIONS = FitOptions(5, init="surrogate", dtype="float64", seed=3, max_passes=100, tol=0.0)
 
 

@@ -8,6 +8,8 @@ from dnmf.fitting.update import measure, normalize_rows, update_H
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
+pytestmark = pytest.mark.numeric
+
 rng = np.random.default_rng(0)
 A = rng.random((40, 15))
 W = rng.random((40, 4))

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from dnmf.kernels import nnls
 from dnmf.kernels.nnls import ROWS, solve_rows
 
+pytestmark = pytest.mark.numeric
+
 FINE = {np.float32: 2e-6, np.float64: 1e-13}
 CLOSE = {np.float32: 2e-4, np.float64: 1e-9}
 ENOUGH_SWEEPS = 100_000

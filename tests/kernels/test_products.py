@@ -11,6 +11,8 @@ from dnmf.kernels.lanes import MOST_STRIP
 from dnmf.kernels.padding import LANES, aligned_zeros, pad_columns, padded
 from dnmf.kernels.products import cross_csr, cross_dense, fold_csr, fold_dense, residual_dense
 
+pytestmark = pytest.mark.numeric
+
 CLOSE = {np.float32: 1e-5, np.float64: 1e-13}
 WIDEST = 2 * LANES * MOST_STRIP + 1
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])

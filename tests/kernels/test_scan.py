@@ -18,6 +18,8 @@ from dnmf.kernels.scan import (
     scan_values,
 )
 
+pytestmark = pytest.mark.numeric
+
 NUMBERS = ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64"]
 unhurried = settings(deadline=None, max_examples=50)  # an example may have to wait for a compilation
 sizes = st.one_of(st.integers(0, 200), st.sampled_from([63, 64, 65, 1000]))

@@ -8,6 +8,8 @@ import zarr
 import dnmf
 from dnmf.measures import first_singular_vector, relative_error
 
+pytestmark = pytest.mark.numeric
+
 
 def obvious_error(model, A):
     rebuilt = (model.transform(A).compute().astype(np.float64) * model.d) @ model.H.astype(np.float64)

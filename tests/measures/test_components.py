@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import dnmf
 from dnmf import measures
 
+pytestmark = pytest.mark.numeric
+
 
 def factor(model, side):
     return model.read_W() if side == "W" else model.H.T

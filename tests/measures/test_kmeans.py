@@ -12,6 +12,8 @@ import dnmf
 from dnmf.measures import kmeans, kmeans_centres
 from dnmf.sources.memory import MemorySource
 
+pytestmark = pytest.mark.numeric
+
 
 def inertia(A, centres):
     return naive.squared_distances(A, centres).min(axis=1).sum()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 import dnmf
 from dnmf import measures
 
+pytestmark = pytest.mark.numeric
+
 SIDES = ["W", "H", "both"]
 
 

@@ -6,6 +6,8 @@ from example_models import random_model, stored, watched
 
 import dnmf
 
+pytestmark = pytest.mark.numeric
+
 ORDER = [2, 0, 3, 1]
 
 

@@ -17,6 +17,8 @@ from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources import open_source
 
+pytestmark = pytest.mark.numeric
+
 
 def _matrix(rows: int, columns: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
