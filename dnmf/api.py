@@ -14,7 +14,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, refuse_path
-from dnmf.run import Run, existing, reopened
+from dnmf.run import Run, existing, reopened, with_saved_names
 from dnmf.sources import open_source
 from dnmf.workplace import Resources, Workplace
 
@@ -177,6 +177,7 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(max_passes, tol)
         opened, changed = reopened(record, store, source, "dnmf.resume", force=force)
+        opened = with_saved_names(opened, generation)
         resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
         place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
         run = Run(place, options)

@@ -151,8 +151,8 @@ class Constraints:
     fixed_W: Any = None
     target_H: Any = None
     graph: Any = None
-    names: np.ndarray | None = field(default=None, init=False, repr=False)
-    row_names: np.ndarray | None = field(default=None, init=False, repr=False)
+    names: Any = field(default=None, init=False, repr=False)
+    row_names: Any = field(default=None, init=False, repr=False)
 
     @undisturbed
     def __post_init__(self):
@@ -245,18 +245,16 @@ def _check_shape(name: str, values: Any, wanted: tuple[int, int], fewer: str = "
         raise InputError(f"constraints {name}: has shape {values.shape}, expected {wanted} {fewer}".rstrip())
 
 
-def _names_of_frames(*given: Any) -> np.ndarray | None:
+def _names_of_frames(*given: Any) -> Any:
     """The columns of a DataFrame among what is given over columns, to be compared with those of the data."""
     frames = [each for each in given if hasattr(each, "columns")]
-    return np.asarray(frames[0].columns).astype(str) if frames else None
+    return frames[0].columns if frames else None
 
 
-def _row_names(given: Any) -> np.ndarray | None:
-    """The index of a DataFrame or a Series, to be compared with the rows of the data; None where it only counts."""
+def _row_names(given: Any) -> Any:
+    """The index of a DataFrame or a Series, to be compared with the rows of the data."""
     index = getattr(given, "index", None)
-    if index is None or callable(index) or np.array_equal(index, np.arange(len(index))):
-        return None
-    return np.asarray(index).astype(str)
+    return None if callable(index) else index
 
 
 def _bounds(value: Any) -> tuple[float, float]:

@@ -30,7 +30,7 @@ from dnmf.model import Model
 from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
 from dnmf.sources.memory import MemorySource, is_pydata_sparse
-from dnmf.sources.source import names_of
+from dnmf.sources.names import names_of
 from dnmf.streams import Forgiving
 
 

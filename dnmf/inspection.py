@@ -14,6 +14,7 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import PATH
 from dnmf.sources import Source
+from dnmf.sources.names import names_to_show
 
 DEFAULT_RANK = 20
 TOP_COLUMNS = 8
@@ -51,7 +52,7 @@ def inspect_source(source: Source, rank: int | None = None, memory_limit: str | 
     layout = source.layout()
     rows, columns = source.shape[::-1] if source.transposed else source.shape
     stored = getattr(source, "nonzeros", None) if source.sparse else None
-    rows_named, columns_named = source.row_names(), source.column_names()
+    rows_named, columns_named = map(names_to_show, (source.row_names(), source.column_names()))
     if source.transposed:
         rows_named, columns_named = columns_named, rows_named
     return {
@@ -230,8 +231,8 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
         "dtype": model.options.dtype,
         "penalty": describe(model.options.penalty, model.penalty, model.options.limits),
         "alive": model.alive,
-        "row_names": model.row_names is not None,
-        "column_names": model.column_names is not None,
+        "row_names": names_to_show(model.row_names) is not None,
+        "column_names": names_to_show(model.column_names) is not None,
         "components": components(model.d, model.H, model.column_names, top),
     }
 

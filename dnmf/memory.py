@@ -12,6 +12,7 @@ from dnmf.sources.source import Layout
 FAN_IN = 4  # sets of sums that one task adds up
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 GIVEN_COPIES = 4  # of given columns of W: as they came, brought to sum one, and what a checkpoint writes of them
+NAME_COPIES = 4  # of names: as they came, packed for a checkpoint, and what is written of them
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
 USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
@@ -66,6 +67,8 @@ class Shape:
         Numbers of columns of W that are given and lie in this process.
     written : int
         How many models write their W in one pass.
+    name_bytes : int
+        Of the names of rows and columns that lie in this process.
     """
 
     n_columns: int
@@ -75,6 +78,7 @@ class Shape:
     kept_rows: int = 0
     written: int = 1
     given: int = 0
+    name_bytes: int = 0
 
     @property
     def running_bytes(self) -> int:
@@ -98,17 +102,20 @@ class MemoryNeed:
     factors: int
     start: int = 0
     kept: int = 0
+    names: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.base + self.panels + self.workspace + self.statistics + self.factors + self.start + self.kept
+        sums = self.statistics + self.factors + self.names
+        return self.base + self.panels + self.workspace + sums + self.start + self.kept
 
     def __str__(self) -> str:
         return (
             f"{format_bytes(self.total)} = {format_bytes(self.base)} process + {format_bytes(self.panels)} panels"
             f" + {format_bytes(self.workspace)} workspace + {format_bytes(self.statistics)} statistics"
             f" + {format_bytes(self.factors)} factors"
+            + (f" + {format_bytes(self.names)} names" if self.names else "")
             + (f" + {format_bytes(self.start)} start" if self.start else "")
             + (f" + {format_bytes(self.kept)} kept data" if self.kept else "")
         )
@@ -143,6 +150,7 @@ def memory_need(
         workspace=ALLOWANCE_BYTES + visits * (block + written + shape.running_bytes),
         statistics=sets * shape.statistics_bytes,
         factors=shape.itemsize * (k * (4 * n * shape.models + 2 * shape.kept_rows) + GIVEN_COPIES * shape.given),
+        names=NAME_COPIES * shape.name_bytes,
     )
 
 
@@ -188,9 +196,11 @@ def border_bytes(layout: Layout) -> int:
 def advice(need: MemoryNeed, usable: int, layout: Layout) -> str:
     """Return what else would help: less of the part that can be made smaller, where that is enough or most of all."""
     sums = need.statistics + need.factors
-    most = max(need.panels, sums)
+    most = max(need.panels, sums, need.names)
     if need.total - most > usable and need.base > most:
         return ": most of it is the process itself"
+    if need.names == most:
+        return ", or data without names of its rows: they are most of it"
     if sums > need.panels:
         return ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose"
     if layout.panel_is_whole:

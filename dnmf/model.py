@@ -16,9 +16,8 @@ from dnmf.options import FitOptions
 from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import create_rows_array, open_for_writing
 from dnmf.penalty import Penalty
+from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import StoredFactor
-
-MOST_NAMES = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Model(Applied):
         What the fit was asked for.
     stop_reason : str
         Why it ended.
-    row_names, column_names : ndarray of str or None
-        Names carried over from the data.
+    row_names, column_names : ndarray of text or None
+        Names carried over from the data; those in a store are read when they are asked for.
     path : pathlib.Path or None
         The store the model lives in.
     address : str
@@ -65,8 +64,8 @@ class Model(Applied):
     units: tuple[float, ...] = (1.0, 1.0)
     history: tuple[PassRecord, ...] = ()
     stop_reason: str = ""
-    row_names: np.ndarray | None = None
-    column_names: np.ndarray | None = None
+    row_names: Carried = Carried()  # noqa: RUF009  a descriptor: each model has its own
+    column_names: Carried = Carried()  # type: ignore[assignment]  # noqa: RUF009
     path: Path | None = None
     address: str = ""
     order: np.ndarray | None = None
@@ -143,7 +142,7 @@ class Model(Applied):
         with checkpoint.Store(path) as store:
             if checkpoint.exists(path):
                 raise CheckpointError(f"{path}: holds a run already; choose another place for the model")
-            saved = replace(self.with_W_in(store.path), path=store.path)
+            saved = self.with_W_in(store.path)._with(path=store.path)
             store.commit(max(1, len(self.history)), saved.record(), saved.arrays())
             return Model.restore(checkpoint.read_latest(store.path), store.path)
 
@@ -155,7 +154,7 @@ class Model(Applied):
         for start in range(0, array.shape[0], array.chunks[0]):
             stop = min(start + array.chunks[0], array.shape[0])
             array[start:stop] = self.read_W(start, stop)
-        return replace(self, stored_W=StoredFactor(target), order=None)
+        return self._with(stored_W=StoredFactor(target), order=None)
 
     def reordered(self, order: Any) -> "Model":
         """The same model with its components in another order; W is not read, its columns are taken as they come.
@@ -181,18 +180,26 @@ class Model(Applied):
         if not np.array_equal(order[:held], own[:held]):
             raise InputError(f"order={order.tolist()}: the first {held} components have their W given and stay first")
         stored = order.astype(np.intp) if self.order is None else self.order[order]
-        return replace(
-            self, d=self.d[order], H=self.H[order], h_scale=self.h_scale[order], w_scale=self.w_scale[order], path=None,
+        return self._with(
+            d=self.d[order], H=self.H[order], h_scale=self.h_scale[order], w_scale=self.w_scale[order], path=None,
             order=None if np.array_equal(stored, own) else stored,
         )  # fmt: skip
 
     def transposed(self) -> "Model":
         """The model with W and H exchanged, both in memory; how rows are solved stays as it is."""
         H = np.ascontiguousarray(self.read_W().T)
-        return replace(
-            self, stored_W=np.ascontiguousarray(self.H.T), H=H, row_names=self.column_names,
-            column_names=self.row_names, order=None,
+        names = self._held_names()
+        return self._with(
+            stored_W=np.ascontiguousarray(self.H.T), H=H, row_names=names["column_names"],
+            column_names=names["row_names"], order=None,
         )  # fmt: skip
+
+    def _with(self, **changes: Any) -> "Model":
+        """The same model with other values; names that were not read yet stay so."""
+        return replace(self, **{**self._held_names(), **changes})
+
+    def _held_names(self) -> dict[str, Any]:
+        return {name: vars(Model)[name].held(self) for name in ("row_names", "column_names")}
 
     @property
     def W_name(self) -> str:
@@ -214,7 +221,7 @@ class Model(Applied):
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays of the model by name, W apart."""
         named = {"row_names": self.row_names, "column_names": self.column_names}
-        kept = {name: values for name, values in named.items() if values is not None and len(values) <= MOST_NAMES}
+        kept = {name: values for name, values in named.items() if values is not None}
         scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms),
                   "units": np.array(self.units)}  # fmt: skip
         return {"d": self.d, "H": self.H, **scales, **kept}
@@ -232,9 +239,10 @@ class Model(Applied):
         W = StoredFactor(path / record["W"])
         if absent := W.count_absent():
             raise CheckpointError(f"{W.path}: {absent} chunks of W are missing; was a part of the store deleted?")
+        rows, columns = (generation.texts.get(name, arrays.get(name)) for name in ("row_names", "column_names"))
         return cls(
             W, arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
             FitOptions.from_json(record["options"]), Terms.restore(arrays["terms"]), tuple(arrays["units"].tolist()),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
-            record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
+            record["stop_reason"], rows, columns, path, record.get("address", ""),
         )  # fmt: skip

@@ -96,7 +96,7 @@ class Run:
         """Put the state on disk, where there is a store."""
         if self.store is not None:
             number, record = self._first_number + state.passes, self._record(state).to_json()
-            self.store.commit(number, record, state.arrays(), state.guides.arrays())
+            self.store.commit(number, record, state.arrays(), {**state.guides.arrays(), **self.place.given_names})
 
     def _record(self, state: State) -> RunRecord:
         return self.place.record(self.options, state.scalars(), self._fingerprint)
@@ -203,6 +203,12 @@ def _stored_address(record: RunRecord, store: Path, function: str) -> str:
             f"{function}({str(store)!r}, source=…)"
         )
     return record.address
+
+
+def with_saved_names(source: Source, generation: checkpoint.Generation) -> Source:
+    """Return the source with the names that the fit was begun with, where they were not found with the data."""
+    saved = (generation.texts[name]() if name in generation.texts else None for name in ("row_names", "column_names"))
+    return source.with_names(*saved)
 
 
 def existing(store: Path) -> Path:

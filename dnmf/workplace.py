@@ -26,9 +26,10 @@ from dnmf.record import RunRecord, versions
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory
 from dnmf.sources.kept import Keep
-from dnmf.sources.names import refuse_other_names
+from dnmf.sources.names import MOST_NAMES, refuse_other_names
 
 MOST_GATHERED_BYTES = 256 * 2**20
+AXES = ("row", "column")
 KEEP_POLICIES = ("auto", "memory", "stream")
 
 
@@ -211,6 +212,12 @@ class Workplace:
             )
         return guides
 
+    @property
+    def given_names(self) -> dict[str, np.ndarray]:
+        """The names that are not found with the data, for a checkpoint."""
+        given = zip(AXES, self.source.given_names, strict=True)
+        return {f"{axis}_names": names for axis, names in given if names is not None and len(names) <= MOST_NAMES}
+
     def record(self, options: FitOptions, scalars: dict[str, Any], fingerprint: dict[str, Any]) -> RunRecord:
         """Return what a generation says of a run in the state with these scalars."""
         source = self.source
@@ -227,7 +234,7 @@ class Workplace:
         model = Model(
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
             state.units, state.history, state.reason,
-            source.row_names(), source.column_names(), folder, source.address,
+            *source.carried_names(), folder, source.address,
         )  # fmt: skip
         if not source.transposed:
             return model

@@ -209,7 +209,7 @@ class SourceContract:
             rows, columns = columns, rows
         assert rows.tolist() == ROW_NAMES
         assert columns.tolist() == COLUMN_NAMES
-        assert rows.dtype.kind == columns.dtype.kind == "U"
+        assert rows.dtype.kind == columns.dtype.kind == "T"  # of variable width
 
 
 class StoredContract(SourceContract):

@@ -9,14 +9,15 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.checkpoint import texts
 from dnmf.checkpoint.files import Files
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
@@ -47,11 +48,14 @@ class Generation:
         What the writer recorded, through JSON: tuples come back as lists, keys as strings.
     arrays : dict of str to numpy.ndarray
         Bit for bit what was committed, each in the layout (C or Fortran) it had.
+    texts : dict of str to callable
+        Of a generation that was read: returns an array of text, which is read and verified when it is called.
     """
 
     number: int
     record: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    texts: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
 
 
 class WrittenArray(NamedTuple):
@@ -89,7 +93,8 @@ def write_generation(
     files.make_directory(directory)
     written = []
     for name, array in generation.arrays.items():
-        path, same = directory / f"{name}.npy", [one for one in known if one.array is array]
+        suffix = texts.SUFFIX if texts.is_text(array) else ".npy"
+        path, same = directory / f"{name}{suffix}", [one for one in known if one.array is array]
         written.append(_linked(same[0], path, files) if same else _write_array(path, array, files))
     manifest = seal(
         {
@@ -108,6 +113,11 @@ def write_generation(
 
 
 def _write_array(path: Path, array: np.ndarray, files: Files) -> WrittenArray:
+    if texts.is_text(array):
+        packed = texts.packed(array)
+        files.write(path, memoryview(packed))
+        entry = {"size": len(packed), "crc32c": crc32c_of(packed), "dtype": texts.DTYPE, "shape": list(array.shape)}
+        return WrittenArray(array, path, entry)
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, array, allow_pickle=False)
     with buffer.getbuffer() as content:
@@ -155,8 +165,20 @@ def read_generation(directory: Path, manifest_crc32c: int | None) -> Generation:
     for name in manifest["arrays"]:
         if not _ARRAY_NAME.fullmatch(name):
             raise DamageError(path, f"names an array {name!r}")
-    arrays = {name: _read_array(directory / f"{name}.npy", is_) for name, is_ in manifest["arrays"].items()}
-    return Generation(manifest["number"], manifest["record"], arrays)
+    arrays, late = {}, {}
+    for name, entry in manifest["arrays"].items():
+        if entry["dtype"] == texts.DTYPE:
+            late[name] = _reader_of_texts(directory / f"{name}{texts.SUFFIX}", entry)
+        else:
+            arrays[name] = _read_array(directory / f"{name}.npy", entry)
+    return Generation(manifest["number"], manifest["record"], arrays, late)
+
+
+def _reader_of_texts(path: Path, expected: Mapping[str, Any]) -> Callable[[], np.ndarray]:
+    size = path.stat().st_size if path.exists() else None
+    if size != expected["size"]:
+        raise DamageError(path, os.strerror(errno.ENOENT) if size is None else f"{size} bytes, not as many as written")
+    return texts.reader(path, expected)
 
 
 def _read_array(path: Path, expected: Mapping[str, Any]) -> np.ndarray:
@@ -194,7 +216,7 @@ def refuse_unwritable(generation: Generation) -> None:
     for name, array in generation.arrays.items():
         if not _ARRAY_NAME.fullmatch(name):
             raise CheckpointError(f"array name {name!r}: use letters, digits, '_' and '-' only")
-        if array.dtype.hasobject:
+        if array.dtype.hasobject and not texts.is_text(array):
             raise CheckpointError(f"array {name!r} has dtype {array.dtype}: Python objects are not stored")
 
 

@@ -25,7 +25,7 @@ from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
 from dnmf.sources.name_files import read_names
-from dnmf.sources.source import names_of
+from dnmf.sources.names import names_of
 
 log = logging.getLogger("dnmf")
 MIB = 2**20

@@ -45,7 +45,7 @@ def plan_with_start(
     layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
     limits = options.limits.swapped() if source.transposed else options.limits
     given = 0 if executor.remote else limits.held[0] * source.shape[0]  # a worker gets those of its tasks alone
-    shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize, kept_rows=kept_rows, given=given)
+    shape = replace(_of_one(executor, source, options, kept_rows), given=given)
     machine = executor.machine(memory_bytes, kernels)
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
         return make_plan(layout, shape, machine, cuts), machine
@@ -81,8 +81,7 @@ def plan_for_many(
     """
     limits: Any = {"kept_rows": kept_rows, "memory_bytes": memory_bytes}
     alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts)
-    layout, itemsize = source.layout(), np.dtype(options.dtype).itemsize
-    of_one = Shape(source.shape[1], options.rank, itemsize, kept_rows=kept_rows)
+    layout, of_one = source.layout(), _of_one(executor, source, options, kept_rows)
 
     def most(cuts: dict[str, Any] | None) -> tuple[int, Plan]:
         found, low, high, models = (1, alone), 1, wanted, wanted
@@ -104,6 +103,12 @@ def plan_for_many(
         models, plan = max((models, plan), most(None), key=lambda found: found[0])
     need = max(alone.need, plan.need, key=lambda need: need.total)
     return replace(plan, projected_rows=alone.projected_rows, need=need), machine, models
+
+
+def _of_one(executor: Executor, source: Source, options: FitOptions, kept_rows: int) -> Shape:
+    names = 0 if executor.remote else source.name_bytes()  # workers see none
+    itemsize = np.dtype(options.dtype).itemsize
+    return Shape(source.shape[1], options.rank, itemsize, kept_rows=kept_rows, name_bytes=names)
 
 
 def start_of(options: FitOptions, plan: Plan) -> str:

@@ -149,7 +149,7 @@ class OnCluster(Executor):
         """Let every worker open the source by its path."""
         if source.in_memory or source.blocks_are_tasks:
             return
-        for address, trouble in self._ask(_opening_trouble, source).items():
+        for address, trouble in self._ask(_opening_trouble, source.without_names()).items():
             if trouble:
                 raise ClusterError(
                     f"worker {address} cannot read the data: {trouble}. Every worker needs the same path"

@@ -17,7 +17,7 @@ from dnmf.paths.rows import directions, measured_rows
 from dnmf.paths.waves import PathRun
 from dnmf.penalty import Penalty
 from dnmf.record import PATH, RunRecord
-from dnmf.run import existing, reopened
+from dnmf.run import existing, reopened, with_saved_names
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace
 
@@ -162,6 +162,7 @@ def resume_path(
         options = PathOptions.from_json(generation.record["path"])
         record = RunRecord.from_json(generation.record["run"])
         opened, changed = reopened(record, store, source, "dnmf.resume_path", force=force)
+        opened = with_saved_names(opened, generation)
         resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
         count = len(options.cells)
         with Workplace(opened, options.fit, resources, stored=True, cuts=record.plan, models=count) as place:

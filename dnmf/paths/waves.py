@@ -130,7 +130,8 @@ class PathRun:
             **more,
         }  # fmt: skip
         given = {} if self.given is None else {"given": self.given}
-        self.store.commit(self._number, record, self.state.arrays(), {**given, **self.guides.arrays()})
+        lasting = {**given, **self.guides.arrays(), **self.place.given_names}
+        self.store.commit(self._number, record, self.state.arrays(), lasting)
         self._number += 1
 
     def _inside(self, cell: Cell) -> FitOptions:

@@ -23,6 +23,7 @@ from dnmf.plots.sliders import slider_layout
 from dnmf.plots.strengths import path_overview, summarize, tables_of
 from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
+from dnmf.sources.names import names_to_show
 
 TABLE_MEASURES = ("relative_error", "alive", "sparsity_W", "sparsity_H", "cosine_off", "robustness", "passes")
 STARTS = {"unpenalized": "the one without a penalty", "chain": "the one of the strength before"}
@@ -121,7 +122,8 @@ def _facts(model: Model) -> list[tuple[str, str]]:
 def _data_section(model: Model) -> list[str]:
     rows, columns = model.shape
     options = model.options
-    named = [what for what, names in (("rows", model.row_names), ("columns", model.column_names)) if names is not None]
+    named = [what for what, names in (("rows", model.row_names), ("columns", model.column_names))
+             if names_to_show(names) is not None]  # fmt: skip
     facts = [
         ("Data", model.address or "in memory"),
         ("Rows × columns", f"{rows:,} × {columns:,}"),

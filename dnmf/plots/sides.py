@@ -11,6 +11,7 @@ from dnmf.errors import InputError
 from dnmf.measures.components import compared
 from dnmf.model import Model
 from dnmf.plots.figures import choice
+from dnmf.sources.names import names_to_show
 
 MOST_ENTRIES = 5_000_000
 SAMPLE_ROWS = 20_000
@@ -81,7 +82,7 @@ def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Si
     total = model.shape[1] if is_H else model.shape[0]
     known: Any = names
     if names is None:
-        known = model.column_names if is_H else model.row_names
+        known = names_to_show(model.column_names if is_H else model.row_names)
     elif len(names) != total:
         raise InputError(f"names: {len(names)} were given for {total} {'columns' if is_H else 'rows'} of {side}")
     if is_H:

@@ -8,11 +8,12 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.scan import indices_in_range
+from dnmf.sources.annotations import names_of_frames
 from dnmf.sources.conventions import refuse_for_sparse
 from dnmf.sources.forward import Borders, ForwardReader
 from dnmf.sources.kept import Keep
 from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_shape, even_cuts
-from dnmf.sources.stored import StoredArray, annotation_names
+from dnmf.sources.stored import StoredArray
 
 OFFSETS_AT_ONCE = 2**22
 
@@ -48,9 +49,9 @@ class CompressedSource(Source):
         self.address = f"{path}::{inner}" if inner else path
         self.shape = check_shape(self.address, shape)
         self.transposed, self.missing_chunks = columns_first, missing_chunks
-        self._path, self._frames = path, frames
         if columns_first:
-            self.shape, self._frames = self.shape[::-1], frames[::-1]
+            self.shape, frames = self.shape[::-1], frames[::-1]
+        self._names = names_of_frames(path, frames, self.shape)
         prefix = f"{inner}/" if inner else ""
         self._data, self._indices, self._indptr = (
             StoredArray(path, prefix + name, missing_chunks) for name in ("data", "indices", "indptr")
@@ -136,7 +137,7 @@ class CompressedSource(Source):
 
     def for_rows(self, start: int, stop: int) -> "CompressedSource":
         """A copy that reads its offsets for `start:stop` once, when first asked for rows."""
-        part = copy.copy(self)
+        part = self.without_names()
         part._span, part._offsets, part._readers = (start, stop), None, None
         return part
 
@@ -205,15 +206,3 @@ class CompressedSource(Source):
         """Of the three stored arrays."""
         parts = {name: getattr(self, f"_{name}").fingerprint() for name in ("data", "indices", "indptr")}
         return {"kind": "csc" if self.transposed else "csr", "shape": list(self.shape), **parts}
-
-    def row_names(self) -> np.ndarray | None:
-        """Names of the frame along the engine's rows: ``obs`` of an AnnData, ``var`` when transposed."""
-        return self._names(0)
-
-    def column_names(self) -> np.ndarray | None:
-        """Names of the frame along the engine's columns: ``var`` of an AnnData, ``obs`` when transposed."""
-        return self._names(1)
-
-    def _names(self, axis: int) -> np.ndarray | None:
-        frame = self._frames[axis]
-        return annotation_names(self._path, frame, self.shape[axis]) if frame else None

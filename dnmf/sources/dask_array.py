@@ -77,7 +77,7 @@ class DaskSource(Source):
         self.sparse = is_sparse(array._meta)
         self.array = array
         self._starts = np.concatenate([[0], np.cumsum(array.chunks[0])]).astype(np.int64)
-        self._row_names, self._column_names = row_names, column_names
+        self._names = (row_names, column_names)
         self._delayed: Any = None
 
     def layout(self) -> Layout:
@@ -128,14 +128,6 @@ class DaskSource(Source):
             "chunks": [list(map(int, axis)) for axis in self.array.chunks],
             "name": self.array.name,
         }
-
-    def row_names(self) -> np.ndarray | None:
-        """The names given at the door."""
-        return self._row_names
-
-    def column_names(self) -> np.ndarray | None:
-        """The names given at the door."""
-        return self._column_names
 
 
 class DaskRows(Source):

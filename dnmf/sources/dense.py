@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.sources.annotations import names_of_frames
 from dnmf.sources.source import Layout, Source, check_shape, even_cuts
-from dnmf.sources.stored import StoredArray, annotation_names
+from dnmf.sources.stored import StoredArray
 
 
 class DenseSource(Source):
@@ -22,10 +23,11 @@ class DenseSource(Source):
     sparse = False
 
     def __init__(self, array: StoredArray, frames: tuple[str | None, str | None] = (None, None)):
-        self.array, self._frames = array, frames
+        self.array = array
         self.address = array.address
         self.shape = check_shape(self.address, array.shape)
         self.dtype = array.dtype
+        self._names = names_of_frames(array.path, frames, self.shape)
         self.missing_chunks = array.missing_chunks
 
     def layout(self) -> Layout:
@@ -51,15 +53,3 @@ class DenseSource(Source):
     def fingerprint(self) -> dict[str, Any]:
         """Of the stored array."""
         return {"kind": "dense", **self.array.fingerprint()}
-
-    def row_names(self) -> np.ndarray | None:
-        """Names of the frame along the rows, ``obs`` for the X of an AnnData."""
-        return self._names(0)
-
-    def column_names(self) -> np.ndarray | None:
-        """Names of the frame along the columns, ``var`` for the X of an AnnData."""
-        return self._names(1)
-
-    def _names(self, axis: int) -> np.ndarray | None:
-        frame = self._frames[axis]
-        return annotation_names(self.array.path, frame, self.shape[axis]) if frame else None

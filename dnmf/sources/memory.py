@@ -106,7 +106,7 @@ class MemorySource(Source):
         self.dtype = check_dtype(self.address, values.dtype)
         self._rows = to_rows(values, self.sparse, self.address)
         self._first = 0
-        self._row_names, self._column_names = row_names, column_names
+        self._names = (row_names, column_names)
 
     @classmethod
     def of_rows(cls, rows: Rows, n_columns: int, address: str) -> "MemorySource":
@@ -130,7 +130,7 @@ class MemorySource(Source):
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__, _rows=slice_rows(self._rows, start - self._first, stop - self._first))
         part._first = start
-        part._row_names = part._column_names = None
+        part._names = (None, None)
         return part
 
     def read(self, start: int, stop: int) -> Rows:
@@ -150,14 +150,6 @@ class MemorySource(Source):
             "dtype": str(self.dtype),
             "crc32c": [crc32c_of(np.ascontiguousarray(part)) for part in parts],
         }
-
-    def row_names(self) -> np.ndarray | None:
-        """The names given at the door."""
-        return self._row_names
-
-    def column_names(self) -> np.ndarray | None:
-        """The names given at the door."""
-        return self._column_names
 
 
 def stack_rows(parts: list[Rows]) -> Rows:

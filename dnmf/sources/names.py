@@ -1,24 +1,162 @@
-"""Names of rows and columns, where data has them."""
+"""Names of rows and columns: what is one, what counts as none, and when names are compared.
+
+What is a name
+    Whatever labels a row or a column where the data lies, as text: text itself, bytes as UTF-8, a number, a date
+    (ISO 8601, to the nanosecond) or another object as Python writes it. A label that is missing (None, NaN, NaT) is the
+    text ``nan``. Labels need not differ.
+What counts as none
+    An array, a sparse matrix or a dimension without coordinates has no labels; labels that are all missing are none.
+What is a count
+    The labels ``0, 1, … n − 1`` in this order, whoever wrote them: pandas, AnnData and ``dnmf convert`` do where nobody
+    gave names. They are kept, but say no more than the place. Labels that fall, begin elsewhere or leave some out say
+    more: they are names.
+When names are compared
+    Where both sides have some, place by place, and they have to be the same; but a count is compared with numbers only,
+    not with other names.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from dnmf.errors import InputError
 
+log = logging.getLogger("dnmf")
+TEXT = np.dtypes.StringDType()  # of variable width: one long name costs its own length
+MISSING = "nan"
+MOST_NAMES = 5_000_000  # that a model carries; those of more rows stay with the data
+INLINE_BYTES = 16  # an entry of an array of TEXT, short texts inside it
 
-def refuse_other_names(address: str, names: np.ndarray | None, known: np.ndarray | None, what: str = "column") -> None:
-    """Compare the names of columns (or of another `what`) with those of a fit; they count where both are there.
+
+def names_of(values: Any) -> np.ndarray | None:
+    """Return labels as an array of text of variable width, None where they count as none."""
+    if values is None:
+        return None
+    labels = np.asarray(values)
+    if labels.dtype == TEXT or labels.dtype.kind in "iu":
+        return labels.astype(TEXT, copy=False)
+    if labels.dtype.kind == "M":
+        return _known(labels, ~np.isnat(labels), np.datetime_as_string(labels, unit=_unit(labels)))
+    if labels.dtype.kind == "m":
+        return names_of(labels.astype(str))
+    values = labels.tolist()
+    missing = np.fromiter((_is_missing(value) for value in values), bool, len(values))
+    return _known(labels, ~missing, np.array([_text(value) for value in values], dtype=TEXT))
+
+
+def _known(labels: np.ndarray, known: np.ndarray, text: np.ndarray) -> np.ndarray | None:
+    if len(labels) and not known.any():
+        return None
+    return np.where(known, text.astype(TEXT), np.array(MISSING, TEXT))
+
+
+def _unit(dates: np.ndarray) -> Any:
+    unit = np.datetime_data(dates.dtype)[0]
+    return unit if unit in ("ps", "fs", "as") else "ns"
+
+
+def _is_missing(value: Any) -> bool:
+    missing = value is None or type(value).__name__ in ("NAType", "NaTType")
+    return missing or (isinstance(value, float) and value != value)  # noqa: PLR0124  only NaN differs from itself
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    if isinstance(value, tuple):  # of several levels, their numbers as Python writes them
+        value = tuple(part.item() if isinstance(part, np.generic) else part for part in value)
+    return str(value).encode(errors="backslashreplace").decode()  # half a character cannot be stored
+
+
+class Carried:
+    """Names as an attribute: given as they are, or as a way to read them, which is taken when they are asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._place = f"_{name}"
+
+    def __get__(self, instance: Any, owner: type | None = None) -> np.ndarray | None:
+        if instance is None:
+            return None
+        held = instance.__dict__[self._place]
+        if callable(held):
+            held = instance.__dict__[self._place] = names_of(held())
+        names: np.ndarray | None = held
+        return names
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self._place] = value if callable(value) else names_of(value)
+
+    def held(self, instance: Any) -> Any:
+        """Return the names, or the way to read them, whichever is there."""
+        return instance.__dict__[self._place]
+
+
+def bytes_of_names(names: np.ndarray | None) -> int:
+    """Return the bytes that names take in memory."""
+    if names is None:
+        return 0
+    return INLINE_BYTES * len(names) + sum(len(part) for part, _ in encoded(names))
+
+
+def encoded(names: np.ndarray, at_once: int = 2**16) -> Iterator[tuple[bytes, np.ndarray]]:
+    """Yield the UTF-8 bytes of some names after others, and the length of each (ndarray of int64)."""
+    for start in range(0, len(names), at_once):
+        texts = [name.encode() for name in names[start : start + at_once].tolist()]
+        yield b"".join(texts), np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def is_count(names: np.ndarray | None) -> bool:
+    """Whether names are the numbers 0, 1, … in this order, which say no more than the place.
+
+    Examples
+    --------
+    >>> is_count(names_of(range(3))), is_count(names_of([2, 1, 0])), is_count(None)
+    (True, False, False)
+    """
+    if names is None or not len(names) or (names[0], names[-1]) != ("0", str(len(names) - 1)):
+        return False
+    return bool(np.array_equal(names, np.arange(len(names)).astype(TEXT)))
+
+
+def names_to_show(names: np.ndarray | None) -> np.ndarray | None:
+    """Return names, None where they only count: the number of a row or a column is told without them."""
+    return None if is_count(names) else names
+
+
+def refuse_other_names(address: str, found: Any, of_fit: Any, what: str = "column") -> None:
+    """Compare labels of columns (or of another `what`) with those of a fit, where they are to be compared.
 
     Raises
     ------
     InputError
         They are not the same.
     """
+    names, known = names_of(found), names_of(of_fit)
     if names is None or known is None or np.array_equal(names, known):
         return
     if len(names) != len(known):
         raise InputError(f"{address}: has {len(names)} {what}s, in the fit there are {len(known)}")
+    if _counts_against_other_names(names, known) or _counts_against_other_names(known, names):
+        log.info(
+            "%s: %ss are numbered here or in the fit and named in the other; names are not compared", address, what
+        )
+        return
     at = int(np.flatnonzero(names != known)[0])
     raise InputError(
         f"{address}: {what} {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring them into "
         "the order of the fit"
     )
+
+
+def _counts_against_other_names(count: np.ndarray, names: np.ndarray) -> bool:
+    return is_count(count) and not _are_numbers(names)
+
+
+def _are_numbers(names: np.ndarray) -> bool:
+    try:
+        np.asarray(names).astype(np.float64)
+    except ValueError:
+        return False
+    return True

@@ -12,8 +12,9 @@ from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
 from dnmf.sources.layouts import frames_of, meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
+from dnmf.sources.names import names_of
 from dnmf.sources.nodes import encoding_of, is_array, listing
-from dnmf.sources.source import NUMERIC_KINDS, Source, names_of
+from dnmf.sources.source import NUMERIC_KINDS, Source
 from dnmf.sources.stored import StoredArray, is_url, open_node, open_root
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
@@ -59,7 +60,7 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "data"):
         return _open_array(data.data, *_coordinates(data))
     if hasattr(data, "iloc") and hasattr(data, "to_numpy"):
-        return _open_array(_frame_values(data), _index_names(data.index), _index_names(data.columns))
+        return _open_array(_frame_values(data), names_of(data.index), names_of(data.columns))
     if hasattr(data, "group") and hasattr(data, "backend"):  # a sparse matrix of AnnData that stays on disk
         data = data.group
     if type(data).__module__.startswith("h5py"):
@@ -104,7 +105,8 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
                 f"a view of the AnnData backed by {data.filename}: its rows cannot be read in parts; use "
                 "view.to_memory(), or write the view to a file and give its path"
             )
-        return _open_path(str(data.filename), missing_chunks)
+        named = (names_of(data.obs_names), names_of(data.var_names))  # they may not be in the file yet
+        return _open_path(str(data.filename), missing_chunks).with_names(*named)
     if data.X is None:
         raise InputError("the AnnData has no X; pass one of its layers, for example adata.layers['counts']")
     return _open_array(data.X, names_of(data.obs_names), names_of(data.var_names))
@@ -163,8 +165,3 @@ def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
     raise InputError(
         f"{path}::{inner}: neither an array nor a sparse matrix in AnnData's layout; it holds {listing(node)}"
     )
-
-
-def _index_names(index: Any) -> np.ndarray | None:
-    """Names of a DataFrame's axis; a plain count from 0 names nothing."""
-    return None if type(index).__name__ == "RangeIndex" else names_of(index)

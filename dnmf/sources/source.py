@@ -1,13 +1,15 @@
 """What every source of data offers: a shape, a layout to cut by, and rows on demand."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.sources.names import MOST_NAMES, bytes_of_names
 
 NUMERIC_KINDS = "buif"
 MOST_CUTS = 2**22  # candidate cuts kept in memory: 64 MB of int64 pairs at the most
@@ -32,6 +34,7 @@ class CsrRows(NamedTuple):
 
 
 Rows = np.ndarray | CsrRows
+Names = np.ndarray | Callable[[], np.ndarray | None] | None  # as they are, or a way to read them
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class Source(ABC):
     transposed: bool = False
     missing_chunks: str = "error"
     index_dtype: np.dtype = np.dtype(np.int32)
+    _names: tuple[Names, Names] = (None, None)  # of the engine's rows and columns
 
     @abstractmethod
     def layout(self) -> Layout:
@@ -164,25 +168,62 @@ class Source(ABC):
         """JSON values that change when the data changes; compared before a run is resumed."""
 
     def for_rows(self, start: int, stop: int) -> "Source":  # noqa: ARG002
-        """The source as one task needs it to read rows within `start:stop` (absolute row numbers)."""
-        return self
+        """The source as one task needs it to read rows within `start:stop` (absolute row numbers), without names."""
+        return self.without_names()
 
     def blocks(self) -> list[Any]:
         """Dask objects that must be computed before :meth:`read`; empty for most sources."""
         return []
 
     def row_names(self) -> np.ndarray | None:
-        """Names of the engine's rows, where the source has them."""
-        return None
+        """Names of the engine's rows as text of variable width, where the source has them; see :mod:`names`."""
+        return _read(self._names[0])
 
     def column_names(self) -> np.ndarray | None:
         """Names of the engine's columns, where the source has them."""
-        return None
+        return _read(self._names[1])
+
+    def with_names(self, rows: Names = None, columns: Names = None) -> Self:
+        """The same source with other names for the user's rows or columns; None leaves them as they are."""
+        known = self._names[::-1] if self.transposed else self._names
+        given = tuple(old if new is None else new for new, old in zip((rows, columns), known, strict=True))
+        named = copy.copy(self)
+        named._names = given[::-1] if self.transposed else given  # type: ignore[assignment]
+        return named
+
+    @property
+    def given_names(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Names of the user's rows and columns, where they came with the source and are not read from the data."""
+        given = (None if callable(names) else names for names in self._names)
+        rows, columns = reversed(tuple(given)) if self.transposed else given
+        return rows, columns
+
+    def carried_names(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Names of the engine's rows and columns as a model carries them: not those of millions of rows and more."""
+        rows, columns = (
+            _read(names) if length <= MOST_NAMES else None
+            for names, length in zip(self._names, self.shape, strict=True)
+        )
+        return rows, columns
+
+    def name_bytes(self) -> int:
+        """Bytes in memory of the names that a model carries."""
+        return sum(map(bytes_of_names, self.carried_names()))
+
+    def without_names(self) -> Self:
+        """The same source without names: what travels to the workers."""
+        bare = copy.copy(self)
+        bare._names = (None, None)
+        return bare
 
     @property
     def kind(self) -> str:
         """A word or two for people: what this is."""
         return ("sparse " if self.sparse else "dense ") + type(self).__name__.removesuffix("Source").lower()
+
+
+def _read(names: Names) -> np.ndarray | None:
+    return names() if callable(names) else names
 
 
 def check_shape(address: str, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -221,13 +262,3 @@ def check_dtype(address: str, dtype: Any) -> np.dtype:
     if found.kind == "f":
         return np.dtype(np.float32 if found.itemsize <= 4 else np.float64)
     return found.newbyteorder("=")
-
-
-def names_of(values: Any) -> np.ndarray | None:
-    """Return `values` as an array of text (never of objects), None where there are none."""
-    if values is None:
-        return None
-    names = np.asarray(values)
-    if names.dtype.kind in "mM":
-        return names.astype(str)
-    return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in names.tolist()], dtype=str)

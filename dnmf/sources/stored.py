@@ -15,10 +15,10 @@ from dnmf.sources.conventions import Convention, convention_of
 from dnmf.sources.datasets import refuse_dangling_links, refuse_unknown_filters
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.formats import HDF5, ZIPPED_ZARR, format_of, refusal
-from dnmf.sources.nodes import attribute, is_array, listing, old_index
+from dnmf.sources.nodes import is_array, listing
 from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, count_absent, fills_with_zeros, is_hdf5, object_shape
-from dnmf.sources.source import NUMERIC_KINDS, check_dtype, names_of
+from dnmf.sources.source import check_dtype
 from dnmf.sources.zarr_stores import refuse_unknown_layouts
 
 log = logging.getLogger("dnmf")
@@ -302,47 +302,3 @@ class StoredArray:
     def fingerprint(self) -> dict[str, Any]:
         """JSON values that change when the data changes; see :mod:`dnmf.sources.fingerprints`."""
         return fingerprint_of(self._open()[0], self.path)
-
-
-def annotation_names(path: str, frame: str, length: int | None = None) -> np.ndarray | None:
-    """Return the names of a data frame of an AnnData (``obs``, ``var``, ``raw/var``), None where it has none.
-
-    Raises
-    ------
-    InputError
-        They cannot be read, or there are not `length` of them.
-    """
-    if frame not in open_root(path):
-        return None
-    node = open_node(path, frame)
-    index = old_index(node) or attribute(node, "_index")
-    if index is None:
-        return None
-    inner = f"{frame}/{index}"
-    names = np.asarray(names_of(node[index] if old_index(node) else _read_names(path, inner)))
-    if length is not None and len(names) != length:
-        raise InputError(f"{path}::{inner}: {len(names)} names for {length} rows or columns; the store is damaged")
-    return names
-
-
-def _read_names(path: str, inner: str) -> np.ndarray:
-    node = open_node(path, inner)
-    if is_array(node):
-        return _read_vector(node, f"{path}::{inner}")
-    if "categories" in node:
-        names = np.append(np.asarray(names_of(_read_names(path, f"{inner}/categories"))), "nan")
-        return names[_read_names(path, f"{inner}/codes")]  # code -1 is a missing name
-    return _read_names(path, f"{inner}/values")  # text that may be missing: values and a mask
-
-
-def _read_vector(node: Any, address: str) -> np.ndarray:
-    """Return a whole array of any dtype, refused when a chunk of text is absent."""
-    try:
-        is_text = node.shape[0] > 0 and node.dtype.kind not in NUMERIC_KINDS  # codes may be zeros left out
-        absent = absent_object(node, 0, node.shape[0]) if is_text else None
-        values = np.asarray(node[:])
-    except Exception as error:
-        raise InputError(f"{address}: the names cannot be read ({type(error).__name__}: {error})") from error
-    if absent is not None:
-        raise InputError(f"{address}: chunk {absent} of the names is missing or empty; restore the file")
-    return values
