@@ -20,8 +20,8 @@ from dnmf.fitting.update import normalize_rows, without_dead
 from dnmf.options import FitOptions
 from dnmf.passes.executor import in_rows
 from dnmf.passes.problem import Terms
-from dnmf.passes.rows_out import create_rows_array, missing_chunks, normalize_columns, rescale_rows
-from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.rows_out import Columns, create_rows_array, missing_chunks, rescale_rows
+from dnmf.passes.statistics import ModelSums
 from dnmf.sources.stored_factor import StoredFactor
 
 
@@ -52,6 +52,10 @@ class Factors:
     w_scale: np.ndarray
     terms: Terms
 
+    def taken(self, order: np.ndarray, W: Any) -> "Factors":
+        """The components in another order, W in that order already."""
+        return Factors(W, self.d[order], self.H[order], self.h_scale[order], self.w_scale[order], self.terms)
+
 
 class Ended(NamedTuple):
     """A fit after its last pass.
@@ -63,12 +67,15 @@ class Ended(NamedTuple):
     factor : ndarray (k, n)
         The H it was made with.
     factors : Factors
-        What it found.
+        What it found, the strongest component first.
+    order : ndarray (k,)
+        Which component of the state each of the factors is.
     """
 
     state: State
     factor: np.ndarray
     factors: Factors
+    order: np.ndarray
 
 
 def finish(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Ended], int]:
@@ -102,28 +109,53 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
     CheckpointError
         W cannot be written, or is not complete.
     """
-    if stores:
-        after, places, statistics = _written(engine, fits, stores)
-    else:
-        after, statistics = one_pass(engine, fits, [""] * len(fits))
-        places = [_collected(sums, statistics.rows) for sums in statistics.models]
+    raws, paths = _empty_arrays(engine, fits, stores)
+    after, statistics = one_pass(engine, fits, raws or [""] * len(fits))
     ends = []
-    for before, fit, W, sums in zip(fits, after, places, statistics.models, strict=True):
-        factors = _factors(W, sums, before.state, before.options)
+    for number, (before, fit, sums) in enumerate(zip(fits, after, statistics.models, strict=True)):
+        factors = _factors(sums, before.state, before.options)
         if engine.source.transposed:
             factors = _seen_from_H(factors, sums, before.state, before.options)
-        ends.append(Ended(fit.state, before.state.factor, factors))
+        order = by_weight(factors.d, before.options.limits.held, before.state.guides.target)
+        columns = Columns(order, sums.s[order])
+        W: Any
+        if stores:
+            W = _copied(engine, raws[number], paths[number], columns)
+        else:
+            W = _collected(sums, statistics.rows, columns)
+        ends.append(Ended(fit.state, before.state.factor, factors.taken(order, W), order))
     return ends, statistics.bytes_read
 
 
-def _factors(W: Any, sums: ModelSums, before: State, options: FitOptions) -> Factors:
+def by_weight(d: np.ndarray, held: tuple[int, int], target: np.ndarray | None) -> np.ndarray:
+    """Return the components (k,) by falling weight; those that are given, or pulled to a target, keep their place.
+
+    Examples
+    --------
+    >>> by_weight(np.array([1.0, 0.0, 3.0, 2.0]), (0, 0), None).tolist()
+    [2, 3, 0, 1]
+    >>> by_weight(np.array([1.0, 0.0, 3.0, 2.0]), (1, 0), None).tolist()
+    [0, 2, 3, 1]
+    """
+    own = np.arange(len(d))
+    placed = own < max(held)
+    if target is not None:
+        placed |= ~np.isnan(target).all(axis=1)
+    free = own[~placed]
+    order = own.copy()
+    order[free] = free[np.argsort(-d[free], kind="stable")]
+    return order
+
+
+def _factors(sums: ModelSums, before: State, options: FitOptions) -> Factors:
+    """The factors but for W, the components in the order of the engine."""
     H, h_scale = normalize_rows(without_dead(before.factor, sums, options))
     d = sums.s * h_scale
     w_scale = with_given(sums.s, before.guides.W_sums)
     if fits_diagonal(options.penalty):
         d = d * fit_diagonal(sums, before.factor)[0]
     terms = terms_for_W(options.penalty, before.factor, before.peak, options.limits)
-    return Factors(W, d, H, h_scale, w_scale, terms)
+    return Factors(None, d, H, h_scale, w_scale, terms)
 
 
 def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitOptions) -> Factors:
@@ -149,20 +181,22 @@ def with_given(scale: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     return scale if given is None else np.concatenate([given, scale[len(given) :]])
 
 
-def _collected(sums: ModelSums, n_rows: int) -> np.ndarray:
+def _collected(sums: ModelSums, n_rows: int, columns: Columns) -> np.ndarray:
     """W from the rows that were kept, each part let go of as soon as it is in its place."""
-    kept, scale = sums.kept, sums.s
+    kept = sums.kept
     first = next(iter(kept.values()))
     W = np.empty((n_rows, first.shape[1]), first.dtype)
     for start in sorted(kept):
         part = kept.pop(start)
-        W[start : start + len(part)] = normalize_columns(part, scale)
+        W[start : start + len(part)] = columns.of(part)
     return W
 
 
-def _written(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Fit], list[Any], Statistics]:
-    raws, paths = [], []
-    for fit, store in zip(fits, stores, strict=True):
+def _empty_arrays(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """Make arrays for W as it is solved and as it is kept, in each store, and return their paths."""
+    raws: list[str] = []
+    paths: list[str] = []
+    for fit, store in zip(fits, stores, strict=bool(stores)):
         remove_other_arrays(store, keep="")
         mark = uuid.uuid4().hex[:12]
         raws.append(str(store / f"raw-{mark}.zarr"))
@@ -170,19 +204,17 @@ def _written(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tup
         for place in (raws[-1], paths[-1]):
             shape = (engine.plan.n_rows, fit.options.rank)
             create_rows_array(place, shape, engine.plan.w_rows, fit.options.dtype)
-    after, statistics = one_pass(engine, fits, raws)
-    for raw, path, sums in zip(raws, paths, statistics.models, strict=True):
-        _copy_scaled(engine, raw, path, sums.s)
-    return after, [StoredFactor(path) for path in paths], statistics
+    return raws, paths
 
 
-def _copy_scaled(engine: Engine, raw: str, path: str, scale: np.ndarray) -> None:
-    spans = [(raw, path, scale, group.start, group.stop) for group in engine.plan.groups]
+def _copied(engine: Engine, raw: str, path: str, columns: Columns) -> StoredFactor:
+    spans = [(raw, path, columns, group.start, group.stop) for group in engine.plan.groups]
     done = in_rows(engine.plan.groups, engine.watch("copy"))
     written, rows = sum(engine.executor.call_each(rescale_rows, spans, done)), engine.plan.n_rows
     lost = missing_chunks(path)
     if written != rows or lost:
         raise CheckpointError(f"{path}: {written} of {rows} rows of W were written, {lost} chunks are missing")
+    return StoredFactor(path)
 
 
 def remove_other_arrays(store: Path, keep: str) -> None:

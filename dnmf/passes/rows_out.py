@@ -1,7 +1,7 @@
 """Where the rows of W go on the last pass: to Zarr, written by the tasks in whole chunks, or into memory."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -125,10 +125,21 @@ def open_for_writing(path: str) -> Any:
     return zarr.open_array(path, mode="r+").with_config({"write_empty_chunks": True})
 
 
-def rescale_rows(raw: str, path: str, scale: np.ndarray, start: int, stop: int) -> int:
-    """Copy rows `start:stop` of the array at `raw` to the one at `path`, its columns divided by `scale`.
+class Columns(NamedTuple):
+    """The columns of W as they are kept: which of those that were solved for each is, and what it is divided by."""
 
-    A column whose scale is zero stays zero. Doing it twice does no harm.
+    order: np.ndarray
+    scale: np.ndarray
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Return these columns of `rows`; one whose scale is zero is zero."""
+        return normalize_columns(np.take(rows, self.order, axis=1), self.scale)
+
+
+def rescale_rows(raw: str, path: str, columns: Columns, start: int, stop: int) -> int:
+    """Copy rows `start:stop` of the array at `raw` to the one at `path`, the columns as they are kept.
+
+    Doing it twice does no harm.
 
     Returns
     -------
@@ -139,7 +150,7 @@ def rescale_rows(raw: str, path: str, scale: np.ndarray, start: int, stop: int) 
     height = target.chunks[0]
     for low in range(start, stop, height):
         high = min(low + height, stop)
-        target[low:high] = normalize_columns(source.read(low, high), scale)
+        target[low:high] = columns.of(source.read(low, high))
     return stop - start
 
 

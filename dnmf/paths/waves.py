@@ -235,5 +235,5 @@ class PathRun:
 
 def carried(end: Ended) -> np.ndarray:
     """Return the H (k, n) that a fit was ended with, its scale included: to the bit what its model gives a caller."""
-    H, scale = normalize_rows(end.factor)
+    H, scale = normalize_rows(end.factor[end.order])
     return scale[:, None] * H

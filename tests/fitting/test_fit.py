@@ -103,7 +103,7 @@ def test_names_are_carried_and_columns_are_compared_at_transform(planted):
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_the_training_rows_are_transformed_to_W(planted, penalty):
     model = dnmf.fit(planted, 5, dtype="float64", penalty=PENALTIES[penalty], max_passes=5)
-    np.testing.assert_allclose(model.transform(planted).compute(), model.read_W(), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(model.transform(planted).compute(), model.read_W(), rtol=1e-9, atol=1e-12)
     half = model.transform(scipy.sparse.csr_array(planted[:100])).compute()
     np.testing.assert_allclose(half, model.read_W()[:100], rtol=1e-6, atol=1e-12)
 
@@ -278,3 +278,44 @@ def test_the_last_pass_over_sparse_float32_is_not_taken_for_a_rise(seed):
     A = rng.gamma(0.5, size=(300, 4)) @ rng.gamma(0.5, size=(4, 25)) + 0.05 * rng.random((300, 25))
     A[rng.random((300, 25)) < 0.4] = 0
     assert len(dnmf.fit(scipy.sparse.csr_array(A), 3, max_passes=2).history) == 2
+
+
+ORDERED = {
+    "dense": np.asarray,
+    "sparse": scipy.sparse.csr_array,
+    "by columns": scipy.sparse.csc_array,
+}
+
+
+@pytest.mark.parametrize("kind", ORDERED)
+@pytest.mark.parametrize("where", ["memory", "store"])
+def test_the_strongest_component_comes_first(planted, tmp_path, kind, where):
+    store = tmp_path / "run.dnmf" if where == "store" else None
+    model = dnmf.fit(ORDERED[kind](planted), 6, dtype="float64", store=store, max_passes=4)
+    assert (np.diff(model.d) <= 0).all()
+    assert model.order is None
+    error = np.linalg.norm(planted - (model.read_W() * model.d) @ model.H) / np.linalg.norm(planted)
+    assert error == pytest.approx(model.relative_error, rel=1e-9)
+    np.testing.assert_allclose(model.transform(planted[:40]).compute(), model.read_W(0, 40), rtol=1e-9, atol=1e-12)
+
+
+def test_dead_components_come_last(planted):
+    model = dnmf.fit(planted, 6, penalty=dnmf.Penalty(l1=0.9), max_passes=8)
+    assert 0 < model.alive < 6
+    assert (model.d[: model.alive] > 0).all()
+    assert not model.d[model.alive :].any()
+
+
+def test_a_component_that_is_given_or_pulled_keeps_its_place(planted):
+    plain = dnmf.fit(planted, 4, dtype="float64", max_passes=6)
+    weakest = plain.H[-1:]
+    held = dnmf.fit(planted, 4, constraints=dnmf.Constraints(fixed_H=weakest), dtype="float64", max_passes=6)
+    np.testing.assert_allclose(held.H[0], weakest[0], atol=1e-12)
+    assert (np.diff(held.d[1:]) <= 0).all()
+    target = np.full((4, 80), np.nan)
+    target[2] = weakest
+    pulled = dnmf.fit(planted, 4, constraints=dnmf.Constraints(target_H=target), penalty=dnmf.Penalty(target=1.0),
+                      dtype="float64", max_passes=6)  # fmt: skip
+    cosines = pulled.H @ weakest[0] / np.linalg.norm(pulled.H, axis=1) / np.linalg.norm(weakest)
+    assert cosines.argmax() == 2
+    assert (np.diff(pulled.d[[0, 1, 3]]) <= 0).all()
