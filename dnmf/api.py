@@ -37,6 +37,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     max_passes: int = 50,
     extrapolate: bool = True,
     prune: str = "rule",
+    row_names: Any = None,
+    column_names: Any = None,
     store: str | Path | None = None,
     client: Any = None,
     memory_limit: str | int | None = None,
@@ -83,6 +85,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         which the objective is lower is dropped, and the fit goes on. ``"refit"``: so is the weakest one, to see; it
         comes back where the objective does not fall below that from before. ``"off"``: they stay, and may be worse
         than nothing; so do they beside components that are given, and under a target.
+    row_names, column_names : sequence or path, optional
+        Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     store : path, optional
         A directory ``NAME.dnmf``: every pass is committed there and W is written there by the workers. Without
         it W is kept in memory.
@@ -116,7 +120,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     >>> model.H.round(3).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    opened, asked = open_source(source), checked_constraints(constraints)
+    opened = open_source(source, row_names=row_names, column_names=column_names)
+    asked = checked_constraints(constraints)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
         rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate, prune, asked.limits

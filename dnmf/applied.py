@@ -13,6 +13,7 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
 from dnmf.sources import Source, open_source
+from dnmf.sources.columns import with_columns
 from dnmf.sources.names import refuse_other_names
 
 W_CHUNK_ROWS = 65536
@@ -29,8 +30,8 @@ class Applied:
     terms: Terms
     column_names: np.ndarray | None
 
-    def transform(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
-                  memory_limit: Any = None) -> Any:  # fmt: skip
+    def transform(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
+                  client: Any = None, memory_limit: Any = None) -> Any:  # fmt: skip
         """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
 
         Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²`` plus the fit's penalty on W.
@@ -39,6 +40,8 @@ class Applied:
         ----------
         data : anything :func:`dnmf.open_source` takes
             (rows, n) with the columns of the fit.
+        columns : {"same", "match"}
+            ``"match"``: data with other columns besides, or in another order; those of the fit are found by name.
         fixed_W : array (rows, f), optional
             The first columns of W of these rows, where the fit was given those of its own (Constraints).
         out : path, optional
@@ -59,18 +62,18 @@ class Applied:
         """
         from dnmf.sources.dask_array import as_dask_array
 
-        values = self.solve(data, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit)
+        values = self.solve(data, columns=columns, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit)
         return as_dask_array(values, chunk_rows_of(values))
 
     @undisturbed
-    def solve(self, data: Any, *, fixed_W: Any = None, out: str | Path | None = None, client: Any = None,
-              memory_limit: Any = None) -> Any:  # fmt: skip
+    def solve(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
+              client: Any = None, memory_limit: Any = None) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
         if "://" in str(out):
             raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
         if out is not None and Path(out).exists():
             raise CheckpointError(f"{out}: exists already; choose another place for the result")
-        source = self.open_rows(data)
+        source = self.open_rows(data, columns)
         place = None if out is None else str(Path(out).absolute())
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
@@ -78,15 +81,19 @@ class Applied:
                 memory_bytes=parse_bytes(memory_limit),
             )  # fmt: skip
 
-    def open_rows(self, data: Any) -> Source:
-        """Return data that has the columns of the fit as a source of its rows.
+    def open_rows(self, data: Any, columns: str = "same") -> Source:
+        """Return data that has the columns of the fit, or with ``"match"`` those among others, as a source of its rows.
 
         Raises
         ------
         InputError
             The columns are not those of the fit, the data cannot be used, or its rows cannot be read one by one.
         """
+        if columns not in ("same", "match"):
+            raise InputError(f"columns={columns!r}: use 'same', or 'match' to find the columns of the fit by name")
         source = open_source(data)
+        if columns == "match":
+            return with_columns(by_rows(source), self.column_names)
         self._check_columns(source)
         return by_rows(source)
 

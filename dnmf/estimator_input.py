@@ -189,6 +189,8 @@ def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, ad
     block_info : dict
         Filled in by dask: where the block lies.
     """
+    if block.shape[0] == 0:  # a chunk of which a mask has left nothing
+        return np.empty((0, len(scale)), H.dtype)
     first = block_info[0]["array-location"][0][0] if block_info else 0
     rows = MemorySource(block, address=f"{address}, counted from row {first}")
     return replace(bare, H=H).solve(rows) * scale

@@ -36,6 +36,19 @@ KEEP = click.option(
 )
 
 
+NAMES = (
+    click.option("--columns", "column_names", metavar="FILE", help="Names of the columns, one a line."),
+    click.option("--rows", "row_names", metavar="FILE", help="Names of the rows, one a line."),
+)
+
+
+def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that give names to rows and columns."""
+    for option in reversed(NAMES):
+        command = option(command)
+    return command
+
+
 def absolute(source: str) -> str:
     """Return the address of data as workers and a later resume find it: local paths from the root."""
     if "://" in source:
@@ -98,6 +111,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory NAME.dnmf for checkpoints and W.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
+@names_options
 @fit_options
 @work_options
 @output_options
@@ -137,6 +151,7 @@ def say_model(command: str, store: str, output: Output) -> None:
               help="Whether to measure what takes reads of its own.")  # fmt: skip
 @click.option("--side", type=click.Choice(["W", "H"]), default="H", show_default=True,
               help="On which factor components are compared.")  # fmt: skip
+@names_options
 @fit_options
 @work_options
 @output_options
@@ -206,6 +221,9 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @click.option(
     "--fixed-w", metavar="FILE", help="The first columns of W of these rows, where the fit was given its own."
 )
+@click.option("--columns-match", is_flag=True,
+              help="Find the columns of the fit by name, among others or in another order.")  # fmt: skip
+@names_options
 @MISSING
 @work_options
 @output_options
@@ -219,11 +237,15 @@ def transform(run: str, source: str, out: str, where: Where, **given: Any) -> No
 
     output = current_output()
     model = load(run)
-    opened = open_source(absolute(source), missing_chunks=given["missing_chunks"])
-    fixed_W = None if given["fixed_w"] is None else read_matrix(given["fixed_w"])
+    named = {name: given[name] for name in ("row_names", "column_names", "missing_chunks")}
+    opened = open_source(absolute(source), **named)
+    about: dict[str, Any] = {
+        "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,
+        "fixed_W": None if given["fixed_w"] is None else read_matrix(given["fixed_w"]),
+    }  # fmt: skip
     # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
     with staged(Path(out), overwrite=None) as staging, where.client(output) as client:
-        found = model.solve(opened, fixed_W=fixed_W, out=staging.target, client=client, memory_limit=where.memory_limit)
+        found = model.solve(opened, out=staging.target, client=client, **about)
     record = {"run": run, "source": opened.address, "out": os.path.abspath(out), "shape": list(found.shape)}
     output.result(
         "transform", record, labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components")

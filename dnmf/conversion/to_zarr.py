@@ -5,10 +5,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dnmf.arithmetic import undisturbed
 from dnmf.conversion.dense_files import open_npy
@@ -24,8 +22,7 @@ from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
-from dnmf.sources.name_files import read_names
-from dnmf.sources.names import names_of
+from dnmf.sources.name_files import given_names
 
 log = logging.getLogger("dnmf")
 MIB = 2**20
@@ -161,17 +158,9 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
 def _named(stream: MatrixStream, rows: Given, columns: Given) -> MatrixStream:
     """Return the same matrix with the names that were given for the rows or columns of the source."""
     given = zip((stream.rows, stream.columns), (rows, columns), stream.shape, strict=True)
-    frames = [frame if names is None else frame.renamed(_checked(names, n)) for frame, names, n in given]
+    checked = [(frame, given_names(names, n, "rows or columns")) for frame, names, n in given]
+    frames = [frame if names is None else frame.renamed(names) for frame, names in checked]
     return replace(stream, rows=frames[0], columns=frames[1])
-
-
-def _checked(names: ArrayLike | PathLike, length: int) -> NDArray[Any]:
-    if isinstance(names, (str, os.PathLike)):
-        return read_names(os.fspath(names), length, "rows or columns")
-    found = names_of(names)
-    if found is None or found.shape != (length,):
-        raise InputError(f"{np.size(names):,} names were given for {length:,} rows or columns")
-    return found
 
 
 def _existing_path(source: str | Path) -> tuple[Path, str]:

@@ -41,6 +41,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     max_passes: int = 50,
     extrapolate: bool = True,
     prune: str = "rule",
+    row_names: Any = None,
+    column_names: Any = None,
     store: str | Folder | None = None,
     client: Any = None,
     memory_limit: str | int | None = None,
@@ -80,6 +82,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         The same for all models.
     init, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
         As in :func:`dnmf.fit`, for each model.
+    row_names, column_names : sequence or path, optional
+        Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     store : path, optional
         A directory ``NAME.dnmf``: after every pass all models are committed there, and it holds an ordinary store for
         each that is finished. Without it every W is kept in memory.
@@ -105,7 +109,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     >>> found.strengths, [row.alive for row in found.rows][::2]
     ((0.0, 0.1, 1.0), [3, 0])
     """
-    opened, seeds, asked = open_source(source), checked_seeds(seeds), checked_constraints(constraints)
+    opened = open_source(source, row_names=row_names, column_names=column_names)
+    seeds, asked = checked_seeds(seeds), checked_constraints(constraints)
     fit = FitOptions(rank, init if H is None else "given", "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes,
                      extrapolate, prune, asked.limits)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)

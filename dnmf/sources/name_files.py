@@ -1,5 +1,6 @@
 """Files of names, one a line, compressed or not."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from dnmf.errors import InputError
 from dnmf.sources.contents import DAMAGE, open_decompressed
+from dnmf.sources.names import TEXT, names_of
 
-TEXT = np.dtypes.StringDType()
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINES_AT_ONCE = 2**16
 
@@ -39,6 +40,24 @@ def read_names(path: Path | str, length: int | None = None, what: str = "columns
         heading = "; is its first line a heading?" if len(names) == length + 1 else ""
         raise InputError(f"{path}: {len(names):,} names for {length:,} {what}{heading}")
     return names
+
+
+def given_names(names: Any, length: int, what: str) -> NDArray[Any] | None:
+    """Return names that were given, as labels or as the path of a file of them; None where none were.
+
+    Raises
+    ------
+    InputError
+        There are not `length` of them, or the file cannot be read.
+    """
+    if names is None:
+        return None
+    if isinstance(names, (str, os.PathLike)):
+        return read_names(os.fspath(names), length, what)
+    found = names_of(list(names) if isinstance(names, range) else names)
+    if found is None or found.shape != (length,):
+        raise InputError(f"{np.size(np.asarray(names, object)):,} names were given for {length:,} {what}")
+    return found
 
 
 def read_table(path: Path | str, fields: int) -> Iterator[list[NDArray[Any]]]:

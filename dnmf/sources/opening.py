@@ -12,6 +12,7 @@ from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
 from dnmf.sources.layouts import frames_of, meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
+from dnmf.sources.name_files import given_names
 from dnmf.sources.names import names_of
 from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.source import NUMERIC_KINDS, Source
@@ -20,7 +21,7 @@ from dnmf.sources.stored import StoredArray, is_url, open_node, open_root
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
 
 
-def open_source(data: Any, *, missing_chunks: str = "error") -> Source:
+def open_source(data: Any, *, missing_chunks: str = "error", row_names: Any = None, column_names: Any = None) -> Source:
     """Return a :class:`~dnmf.sources.source.Source` for whatever holds a matrix.
 
     Parameters
@@ -31,11 +32,14 @@ def open_source(data: Any, *, missing_chunks: str = "error") -> Source:
         AnnData (in memory or backed); an xarray DataArray; a pandas DataFrame.
     missing_chunks : {"error", "zeros"}
         What an absent chunk of a stored array means.
+    row_names, column_names : sequence or path, optional
+        Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
 
     Raises
     ------
     InputError
-        Nothing is there, it is not a matrix of real numbers, or it cannot be read in parts.
+        Nothing is there, it is not a matrix of real numbers, it cannot be read in parts, or there are not as many names
+        as rows or columns.
 
     Examples
     --------
@@ -45,6 +49,14 @@ def open_source(data: Any, *, missing_chunks: str = "error") -> Source:
     """
     if missing_chunks not in ("error", "zeros"):
         raise InputError(f"missing_chunks={missing_chunks!r}: use 'error' or 'zeros'")
+    source = _opened(data, missing_chunks)
+    if row_names is None and column_names is None:
+        return source
+    rows, columns = source.shape[::-1] if source.transposed else source.shape
+    return source.with_names(given_names(row_names, rows, "rows"), given_names(column_names, columns, "columns"))
+
+
+def _opened(data: Any, missing_chunks: str) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, (str, os.PathLike)):

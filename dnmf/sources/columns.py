@@ -1,0 +1,114 @@
+"""Some columns of a source, in another order: found by name, taken piece by piece as rows are read."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from dnmf.errors import InputError
+from dnmf.sources.source import CsrRows, Layout, Rows, Source
+
+MOST_NAMED = 5  # missing columns, in a message
+
+
+class ColumnsSource(Source):
+    """The rows of a source with some of its columns.
+
+    Parameters
+    ----------
+    inner : Source
+        Where the rows come from.
+    chosen : ndarray of int (n,)
+        Which of its columns, each at most once, in the order they are wanted in.
+    """
+
+    def __init__(self, inner: Source, chosen: np.ndarray):
+        self.inner, self.chosen = inner, chosen
+        self.shape, self.dtype, self.sparse = (inner.shape[0], len(chosen)), inner.dtype, inner.sparse
+        self.address, self.index_dtype, self.missing_chunks = inner.address, inner.index_dtype, inner.missing_chunks
+        self.in_memory, self.blocks_are_tasks = inner.in_memory, inner.blocks_are_tasks
+        self._touched: dict[int, int] = {}
+
+    def layout(self) -> Layout:
+        """That of all columns, which are read: beside a panel lie the columns that are taken from it."""
+        return replace(self.inner.layout(), in_place=False)
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Return rows `start:stop`, the chosen columns alone."""
+        rows = self.inner.read(start, stop)
+        self._touched[start] = self.inner.touched_bytes(start, stop, rows)
+        if isinstance(rows, np.ndarray):
+            return np.take(rows, self.chosen, axis=1)
+        matrix = scipy.sparse.csr_array(tuple(rows), shape=(rows.n_rows, self.inner.shape[1]))[:, self.chosen]
+        matrix.sort_indices()
+        return CsrRows(matrix.data, matrix.indices, matrix.indptr)
+
+    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
+        """Decoded bytes it took to read the rows with all of their columns."""
+        return self._touched.pop(start, 0) or super().touched_bytes(start, stop, rows)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """That of the source itself, and which columns."""
+        return {**self.inner.fingerprint(), "columns": self.chosen.tolist()}
+
+    def row_names(self) -> np.ndarray | None:
+        """Those of the source itself."""
+        return self.inner.row_names()
+
+    def for_rows(self, start: int, stop: int) -> "ColumnsSource":
+        """The same for a part of the rows."""
+        return ColumnsSource(self.inner.for_rows(start, stop), self.chosen)
+
+    def without_names(self) -> "ColumnsSource":
+        """The same without names."""
+        return ColumnsSource(self.inner.without_names(), self.chosen)
+
+    def blocks(self) -> list[Any]:
+        """Those of the source itself."""
+        return self.inner.blocks()
+
+    def with_blocks(self, computed: list[list[Any]]) -> "ColumnsSource":
+        """The same with its blocks computed."""
+        part = copy.copy(self)
+        part.inner = self.inner.with_blocks(computed)  # type: ignore[attr-defined]
+        return part
+
+
+def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
+    """Return a source of rows with the columns of these names, in this order.
+
+    Raises
+    ------
+    InputError
+        One side has no names, a name is not there, or it is there more than once.
+    """
+    found = source.column_names()
+    if found is None or wanted is None:
+        where = "the fit" if wanted is None else source.address
+        raise InputError(f"{where}: its columns have no names to match; give them with column_names= (--columns FILE)")
+    if np.array_equal(found, wanted):
+        return source
+    names, places = wanted.tolist(), {name: place for place, name in enumerate(reversed(found.tolist()), 1)}
+    missing = [name for name in names if name not in places]
+    if missing:
+        raise InputError(
+            f"{source.address}: {len(missing):,} of the {len(names):,} columns of the fit are not among its "
+            f"{len(found):,}: {_some(missing)}"
+        )
+    wanted_once = set(names)
+    twice = _twice(names) or _twice([name for name in found.tolist() if name in wanted_once])
+    if twice:
+        raise InputError(f"{source.address}: columns cannot be matched by names that are there twice: {_some(twice)}")
+    return ColumnsSource(source, len(found) - np.array([places[name] for name in names]))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:MOST_NAMED])) + (" …" if len(names) > MOST_NAMED else "")
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    seen: set[str] = set()
+    return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
