@@ -29,8 +29,8 @@ from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
 from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
-from dnmf.sources.memory import MemorySource, is_pydata_sparse
-from dnmf.sources.names import names_of
+from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
+from dnmf.sources.names import names_of, refuse_other_names
 from dnmf.streams import Forgiving
 
 
@@ -220,6 +220,13 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise InputError(f"X has {X.shape[1]} columns, expected one for each of {self.n_components_} components")
         return X @ self.components_
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: no W of the training rows, as in scikit-learn; one in a store is found there again."""
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = state["model_"].without_W()
+        return state
+
     def _begin(self, X: Any) -> Source:
         check_parameters(self.get_params(deep=False))
         return self._open(X, reset=True)
@@ -227,11 +234,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _open(self, X: Any, *, reset: bool) -> Source:
         """Return `X` as a source, its columns noted or compared with those of the fit."""
         if not is_stored(X):
+            labels, address = names_of(getattr(X, "columns", None)), type_name(X)
             X = validate_data(
                 self, X.to_scipy_sparse() if is_pydata_sparse(X) else X, reset=reset,
                 accept_sparse=("csr", "csc"), dtype="numeric", ensure_non_negative=True,
             )  # fmt: skip
-            names = names_of(getattr(self, "feature_names_in_", None)) if reset else None
+            if not reset:  # of names that are numbers scikit-learn takes no notice
+                refuse_other_names(address, labels, self.model_.column_names)
+            names = names_of(getattr(self, "feature_names_in_", labels)) if reset else None
             if X.dtype.kind == "f" and X.dtype not in FLOATS:  # the kernels know no half or extended precision
                 X = X.astype(np.float64)
             return MemorySource(X, column_names=names)

@@ -15,6 +15,7 @@ from dnmf.penalty import Penalty
 from dnmf.record import PATH
 from dnmf.sources import Source
 from dnmf.sources.names import names_to_show
+from dnmf.tables import top_entries
 
 DEFAULT_RANK = 20
 TOP_COLUMNS = 8
@@ -258,25 +259,15 @@ def components(d: np.ndarray, H: np.ndarray, names: np.ndarray | None, top: int)
         ``{"column", "name", "share"}``, the share being that of the component's row of H.
     """
     total = float(d.sum()) or 1.0
+    named: dict[int, list[dict[str, Any]]] = {}
+    for entry in top_entries([(0, H)], names, top):
+        named.setdefault(entry.component, []).append({"column": entry.number, "name": entry.name, "share": entry.share})
     return [
         {
             "number": int(number),
             "weight": float(d[number]),
             "share": float(d[number]) / total,
-            "top": _top_columns(H[number], names, top),
+            "top": named.get(int(number), []),
         }
         for number in np.argsort(-d, kind="stable")
-    ]
-
-
-def _top_columns(row: np.ndarray, names: np.ndarray | None, top: int) -> list[dict[str, Any]]:
-    strongest = np.argsort(-np.abs(row), kind="stable")[:top]
-    return [
-        {
-            "column": int(at),
-            "name": str(at) if names is None else str(names[at]),
-            "share": float(row[at]),
-        }
-        for at in strongest
-        if row[at]
     ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.applied import Applied, chunk_rows_of
+from dnmf.constraints import SIDES
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.events import PassRecord
 from dnmf.implicit import Implicit, implicit_of
@@ -17,7 +18,8 @@ from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import create_rows_array, open_for_writing
 from dnmf.penalty import Penalty
 from dnmf.sources.names import Carried
-from dnmf.sources.stored_factor import StoredFactor
+from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
+from dnmf.tables import Table, summary_html, top_entries
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class Model(Applied):
             f"{self.reads:.1f} reads>"
         )
 
+    def _repr_html_(self) -> str:
+        return summary_html(self)
+
     @property
     def rank(self) -> int:
         """How many components, k."""
@@ -130,6 +135,44 @@ class Model(Applied):
     def reads(self) -> float:
         """How often the data was read, in multiples of its size, the start included."""
         return self.history[-1].reads
+
+    def top(self, count: int = 10, side: str = "H") -> Table:
+        """Return the strongest columns (or rows) of each component with their names and shares.
+
+        Parameters
+        ----------
+        count : int
+            How many of each component, at most; entries that are zero are left out.
+        side : {"H", "W"}
+            ``"H"`` for columns, ``"W"`` for rows: W is read once, a chunk at a time.
+
+        Raises
+        ------
+        InputError
+            There is no such side, or `count` is not at least 1.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> model = dnmf.fit(np.outer([1.0, 2], [3.0, 0, 1]), rank=1, column_names=["a", "b", "c"])
+        >>> model.top(2).names()
+        {0: ['a', 'c']}
+        """
+        if side not in SIDES or isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+            raise InputError(
+                f"top(count={count!r}, side={side!r}): give at least 1, and 'H' for columns or 'W' for rows"
+            )
+        if side == "H":
+            return Table(tuple(top_entries([(0, self.H)], self.column_names, int(count))), "column")
+        starts = range(0, self.shape[0], self.chunk_rows)
+        blocks = ((start, self.read_W(start, start + self.chunk_rows).T) for start in starts)
+        return Table(tuple(top_entries(blocks, self.row_names, int(count))), "row")
+
+    def without_W(self) -> "Model":
+        """The same model without W and names of rows that lie in this process; a W in a store is its path anyway."""
+        if not isinstance(self.stored_W, np.ndarray):
+            return self
+        return self._with(stored_W=AbsentFactor(self.shape[0], self.rank), row_names=None)
 
     def save(self, path: str | Path) -> "Model":
         """Write the model to a new store and return it as it is there.

@@ -1,5 +1,6 @@
 """The estimator keeps scikit-learn's contract, finds what scikit-learn's NMF finds, and gives back what it got."""
 
+import copy
 import pickle
 
 import cloudpickle
@@ -488,3 +489,35 @@ def test_stopping_early_warns_and_verbose_prints_a_line_a_pass(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == nmf.n_iter_ == 2
     assert lines[0].startswith("pass 1: objective ")
+
+
+@pytest.mark.parametrize("copied", [lambda nmf: pickle.loads(pickle.dumps(nmf)), copy.deepcopy])
+def test_what_is_pickled_has_no_row_of_the_training_data(copied):
+    X = np.random.default_rng(0).random((20_000, 12))
+    nmf = NMF(3, random_state=0, max_iter=3, tol=0).fit(X)
+    assert len(pickle.dumps(nmf)) < 20_000
+    again = copied(nmf)
+    np.testing.assert_array_equal(again.transform(X[:50]), nmf.transform(X[:50]))
+    np.testing.assert_array_equal(again.components_, nmf.components_)
+    assert again.model_.shape == nmf.model_.shape == X.shape
+    for ask in (lambda: again.model_.W, again.model_.read_W, lambda: again.model_.top(2, "W")):
+        with pytest.raises(dnmf.InputError, match="W of the training rows was not pickled"):
+            ask()
+    assert nmf.model_.read_W().shape == (20_000, 3)
+
+
+def test_a_W_in_a_store_is_found_again_by_a_pickled_estimator(tmp_path):
+    X = np.random.default_rng(0).random((50, 12))
+    nmf = NMF(3, random_state=0, store=tmp_path / "run.dnmf").fit(X)
+    again = pickle.loads(pickle.dumps(nmf))
+    np.testing.assert_array_equal(again.model_.read_W(), nmf.model_.read_W())
+
+
+def test_columns_that_are_numbered_in_another_order_are_refused():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(np.random.default_rng(0).random((40, 6)))
+    nmf = NMF(2, random_state=0, max_iter=3, tol=0).fit(frame)
+    for other in (frame.iloc[:, ::-1], frame[[1, 0, 2, 3, 4, 5]], frame.set_axis(range(1, 7), axis=1)):
+        with pytest.raises(dnmf.InputError, match="is named"):
+            nmf.transform(other)
+    np.testing.assert_array_equal(nmf.transform(frame), nmf.transform(frame.to_numpy()))

@@ -14,7 +14,7 @@ LAYERS = [
     {"sources"},
     {"penalty", "constraints"},
     {"options", "implicit"},
-    {"memory", "conversion"},
+    {"memory", "conversion", "tables"},
     {"giving_way"},
     {"plan"},
     {"passes"},

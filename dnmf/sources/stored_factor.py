@@ -100,3 +100,46 @@ class StoredFactor:
         absent = error.__cause__
         found = f"chunk {absent.args[0]} is missing or empty" if isinstance(absent, AbsentObject) else str(error)
         return CheckpointError(f"{self.path}: an array that dnmf wrote is damaged ({found}); restore it from a copy")
+
+
+class AbsentFactor:
+    """In the place of a W that was left behind: its shape, and what to do where its values are asked for.
+
+    Parameters
+    ----------
+    rows, rank : int
+        Of W.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        That of W.
+    """
+
+    ndim = 2
+
+    def __init__(self, rows: int, rank: int):
+        self.shape = (rows, rank)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        raise self._left_behind()
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Not known.
+
+        Raises
+        ------
+        InputError
+            Always, as for every value.
+        """
+        raise self._left_behind()
+
+    def _left_behind(self) -> InputError:
+        return InputError(
+            "W of the training rows was not pickled with the estimator; transform the rows again, give the fit a "
+            "store, or keep the model with model_.save(…) before"
+        )

@@ -1,0 +1,156 @@
+"""What a model says of itself in small tables: its strongest columns or rows, and a summary for notebooks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.sources.names import names_to_show
+
+NAMED_IN_SUMMARY = 5
+
+
+class Entry(NamedTuple):
+    """One of the strongest entries of a component.
+
+    Attributes
+    ----------
+    component : int
+        0 is the strongest component.
+    place : int
+        0 is the strongest entry of the component.
+    number : int
+        The column (or row) of the matrix.
+    name : str
+        Its name; its number where there are no names.
+    share : float
+        Of the component: its row of H, or column of W, sums to one.
+    """
+
+    component: int
+    place: int
+    number: int
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, repr=False)
+class Table(Sequence[Entry]):
+    """The strongest columns or rows of each component: a sequence of :class:`Entry`, by component and place.
+
+    Attributes
+    ----------
+    entries : tuple of Entry
+        All of them.
+    what : {"column", "row"}
+        What they are.
+    """
+
+    entries: tuple[Entry, ...]
+    what: str
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Entry, ...]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self.entries[index]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def of(self, component: int) -> list[Entry]:
+        """Return the entries of one component; none where it is zero."""
+        return [entry for entry in self.entries if entry.component == component]
+
+    def names(self) -> dict[int, list[str]]:
+        """Return the names by component."""
+        return {component: [entry.name for entry in some] for component, some in self._by_component()}
+
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas DataFrame with a column for each field."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("a DataFrame needs pandas: pip install pandas") from error
+        return pandas.DataFrame(list(self.entries), columns=list(Entry._fields))
+
+    def _by_component(self) -> Iterator[tuple[int, list[Entry]]]:
+        for component in dict.fromkeys(entry.component for entry in self.entries):
+            yield component, self.of(component)
+
+    def __repr__(self) -> str:
+        lines = [f"component  strongest {self.what}s (share of the component)"]
+        for component, some in self._by_component():
+            lines.append(f"{component:>9}  " + ", ".join(f"{entry.name} {entry.share:.1%}" for entry in some))
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [(component, _listed(some)) for component, some in self._by_component()]
+        return _html(("component", f"strongest {self.what}s"), rows)
+
+
+def strongest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
+    """Return the places of the entries farthest from zero, at most `count`, the first number first among equals."""
+    kept = np.flatnonzero(values)
+    if len(kept) > 4 * count:  # sorts few of many
+        least = -np.partition(-np.abs(values[kept]), count - 1)[count - 1]
+        kept = kept[np.abs(values[kept]) >= least]
+    order: np.ndarray = kept[np.lexsort((numbers[kept], -np.abs(values[kept])))][:count]
+    return order
+
+
+def top_entries(blocks: Any, names: np.ndarray | None, count: int) -> list[Entry]:
+    """Return the strongest entries of each component.
+
+    Parameters
+    ----------
+    blocks : iterable of (int, ndarray (k, some))
+        The components over some columns or rows after others, and the number of the first of these.
+    names : ndarray of text or None
+        Of all columns or rows.
+    count : int
+        How many of each component, at most; those that are zero are none.
+    """
+    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for first, block in blocks:
+        for component, values in enumerate(block):
+            before, their_numbers = kept.get(component, (np.empty(0), np.empty(0, np.int64)))
+            some = strongest(values, np.arange(len(values)), count)
+            both = np.concatenate([before, values[some].astype(np.float64)])
+            numbers = np.concatenate([their_numbers, first + some])
+            best = strongest(both, numbers, count)
+            kept[component] = both[best], numbers[best]
+    shown = names_to_show(names)
+    return [
+        Entry(component, place, int(number), str(number) if shown is None else str(shown[number]), float(share))
+        for component, (shares, numbers) in kept.items()
+        for place, (share, number) in enumerate(zip(shares, numbers, strict=True))
+    ]
+
+
+def summary_html(model: Any) -> str:
+    """Return a model in HTML: its sizes, how well it fits, and the strongest columns of each component."""
+    m, n = model.shape
+    title = f"dnmf.Model {m:,} × {n:,}, rank {model.rank}"
+    facts = f"relative error {model.relative_error:.4f}, {model.reads:.1f} reads" if model.history else ""
+    table, total = model.top(NAMED_IN_SUMMARY), float(model.d.sum()) or 1.0
+    rows = [
+        (component, f"{model.d[component]:.3e}", f"{model.d[component] / total:.1%}", _listed(table.of(component)))
+        for component in range(model.rank)
+    ]
+    heads = ("component", "weight d", "share", "strongest columns")
+    return f"<p><b>{escape(title)}</b><br>{escape(facts)}</p>" + _html(heads, rows)
+
+
+def _listed(entries: Sequence[Entry]) -> str:
+    return ", ".join(f"{entry.name} ({entry.share:.1%})" for entry in entries)
+
+
+def _html(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
