@@ -147,3 +147,22 @@ def test_names_that_do_not_fit_are_refused(names):
 def test_a_name_in_place_of_a_list_of_names_is_the_path_of_a_file():
     with pytest.raises(dnmf.InputError, match=r"gene 0: cannot be read"):
         open_source(A, column_names="gene 0")
+
+
+def stopped_after_a_pass(event):
+    if type(event).__name__ in ("PassDone", "PathPassDone"):
+        raise KeyboardInterrupt
+
+
+def test_given_names_outlive_a_fit_that_was_stopped(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        dnmf.fit(A, 2, column_names=NAMES, store=tmp_path / "run.dnmf", callbacks=[stopped_after_a_pass])
+    assert dnmf.resume(tmp_path / "run.dnmf", source=A).column_names.tolist() == NAMES
+
+
+def test_given_names_outlive_a_path_that_was_stopped(tmp_path):
+    about = {"column_names": NAMES, "store": tmp_path / "path.dnmf", "callbacks": [stopped_after_a_pass]}
+    with pytest.raises(KeyboardInterrupt):
+        dnmf.path(A, 2, dnmf.Penalty(l1=1.0), [0.0, 0.1], **about)
+    path = dnmf.resume_path(tmp_path / "path.dnmf", source=A)
+    assert [path.model(strength).column_names.tolist() for strength in (0.0, 0.1)] == [NAMES, NAMES]
