@@ -10,6 +10,7 @@ from dnmf import checkpoint
 from dnmf.checkpoint.locks import noted_holder
 from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
+from dnmf.ongoing import read_in_hand
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import PATH
@@ -111,8 +112,8 @@ def run_status(path: str | Path) -> dict[str, Any]:
     """Return how far the run in a store is, as JSON values.
 
     ``kind`` is ``"path"`` for a regularization path. ``status`` is ``"starting"`` (nothing is committed yet),
-    ``"running"`` (a process is writing it),
-    ``"stopped"`` (it can be resumed) or ``"done"``.
+    ``"running"`` (a process is writing it), ``"stopped"`` (it can be resumed) or ``"done"``. ``in_hand`` is how far the
+    read in hand is, or was when it was stopped (:func:`dnmf.ongoing.read_in_hand`); None where nothing is known of it.
 
     Raises
     ------
@@ -122,19 +123,25 @@ def run_status(path: str | Path) -> dict[str, Any]:
     store = Path(path)
     writer = _writer(store)
     if not checkpoint.exists(store) and writer:
-        return {"store": str(path), "status": "starting", "writer": writer}
+        in_hand = read_in_hand(store, 0, writer)
+        return {"store": str(path), "status": "starting", "writer": writer, "in_hand": in_hand}
     record = checkpoint.read_latest(store).record
+    facts = _path_facts(record) if record.get("kind") == PATH else _run_facts(record)
     done = record.get("status") == "done"
-    if record.get("kind") == PATH:
-        status = "done" if done else "running" if writer else "stopped"
-        return {"store": str(path), "status": status, "writer": None if done else writer, **_path_facts(record)}
-    state = record.get("state", {})
-    history = record.get("history") or state.get("history", [])
-    last = history[-1] if history else {}
     return {
         "store": str(path),
         "status": "done" if done else "running" if writer else "stopped",
         "writer": None if done else writer,
+        "in_hand": None if done else read_in_hand(store, facts["passes"], writer),
+        **facts,
+    }
+
+
+def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
+    state = record.get("state", {})
+    history = record.get("history") or state.get("history", [])
+    last = history[-1] if history else {}
+    return {
         "source": record.get("address"),
         "rank": record["options"]["rank"],
         "max_passes": record["options"]["max_passes"],

@@ -16,6 +16,7 @@ from dnmf.fitting.start import in_units
 from dnmf.fitting.state import State
 from dnmf.fitting.step import reconsider
 from dnmf.model import Model
+from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.record import RunRecord, differences, refuse_path, versions
@@ -63,6 +64,7 @@ class Run:
                 )
             self._first_number = latest.number + 1
         self.store, self._fingerprint = store, self.place.source.fingerprint()
+        self.place.listen(Ongoing(store.path))
 
     def start(self, W: Any, H: Any, guides: Guides) -> Fit:
         """Return the fit before its first pass, committed; what is given is in the engine's orientation."""
@@ -80,6 +82,7 @@ class Run:
         prefix = STATE_PREFIX if generation.record["status"] == "done" else ""
         arrays = {name.removeprefix(prefix): values for name, values in generation.arrays.items() if prefix in name}
         self.store, self._fingerprint = store, record.fingerprint
+        self.place.listen(Ongoing(store.path))
         fit = self._restored(State.restore(record.state, arrays), record.options, changed)
         self._first_number = generation.number - fit.state.passes
         reads = fit.state.bytes_read / self.place.engine.source_bytes

@@ -19,7 +19,7 @@ LAYERS = [
     {"plan"},
     {"passes"},
     {"fitting", "checkpoint"},
-    {"applied", "model", "record"},
+    {"applied", "model", "record", "ongoing"},
     {"workplace"},
     {"run"},
     {"api"},

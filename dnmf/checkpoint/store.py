@@ -7,7 +7,8 @@ A store is a directory ``NAME.dnmf``::
         manifest.json             ... and what must be found in them; written last
     LOCK                          held by the one writer; the kernel drops it when the writer dies
 
-Anything else in it (the final factor ``W-<uuid>.zarr``) is left alone. Nothing is ever pickled.
+Anything else in it (the final factor ``W-<uuid>.zarr``, the note ``progress.json``) is left alone. Nothing is ever
+pickled.
 """
 
 import contextlib

@@ -64,14 +64,14 @@ def say_what_is_lost(*, as_json: bool) -> None:
         warn(message)
 
 
-def report(error: BaseException, ctx: click.Context) -> int:
+def report(error: BaseException, ctx: click.Context, **about: str) -> int:
     """Say what happened, in one line and with ``--debug`` a traceback before it; return the exit code."""
     if ctx.meta.get(DEBUG):
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     code, line = explain(error)
     click.echo(f"dnmf: {line}", err=True)
     kind = "interrupted" if code in (EXIT_RESUMABLE, EXIT_INTERRUPTED) else "error"
-    output_of(ctx).event({"type": kind, "error": type(error).__name__, "message": line, "exit_code": code})
+    output_of(ctx).event({"type": kind, "error": type(error).__name__, "message": line, "exit_code": code, **about})
     return code
 
 

@@ -1,14 +1,18 @@
 """The commands that need no workers: inspect, status, convert."""
 
 import shlex
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from dnmf.cli.amounts import MEMORY
+from dnmf.cli.exits import report
 from dnmf.cli.output import current_output, output_options
-from dnmf.cli.texts import run_lines, source_lines, status_lines
+from dnmf.cli.texts import run_lines, source_lines, status_lines, table_lines
+from dnmf.errors import DnmfError
 from dnmf.options import format_bytes
 from dnmf.progress import PartDone, labelled
 
@@ -16,34 +20,76 @@ DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 
 
 @click.command(short_help="Describe a matrix and its plan, or a run.")
-@click.argument("source", metavar="SOURCE|RUN")
+@click.argument("places", metavar="SOURCE|RUN...", nargs=-1, required=True)
 @click.option("--rank", type=click.IntRange(1), help="For the plan.  [default: 20]")
 @click.option("--memory-limit", type=MEMORY, help="For the plan.  [default: what is free]")
-@click.option("--top", type=click.IntRange(1), default=8, show_default=True, help="Columns to name in a finished run.")
+@click.option("--top", type=click.IntRange(1), help="Columns to name in a finished run.  [default: 8]")
 @output_options
-def inspect(source: str, rank: int | None, memory_limit: int | None, top: int) -> None:
-    """Say what a matrix is and how it would be cut, or what a finished run found."""
-    from dnmf.inspection import inspect_run, inspect_source, is_run
+def inspect(places: tuple[str, ...], **given: int | None) -> None:
+    """Say what a matrix is and how it would be cut, or what a finished run found; of several, one after the other."""
+    output, after = current_output(), [""] if len(places) > 1 else []
+
+    def look(place: str) -> None:
+        found, lines = _inspected(place, **given)
+        output.result("inspect", found, *lines, *after)
+
+    for_each("inspect", places, look)
+
+
+def _inspected(
+    place: str, rank: int | None, memory_limit: int | None, top: int | None
+) -> tuple[dict[str, Any], list[str]]:
+    from dnmf.inspection import TOP_COLUMNS, inspect_run, inspect_source, is_run
     from dnmf.sources import open_source
 
-    output = current_output()
-    if is_run(source):
-        found = inspect_run(source, top)
-        output.result("inspect", found, *run_lines(found))
+    if is_run(place):
+        if rank is not None or memory_limit is not None:
+            raise click.UsageError(f"--rank and --memory-limit are for the plan of a matrix; {place} is a run")
+        found = inspect_run(place, top or TOP_COLUMNS)
+        return found, run_lines(found)
+    if top is not None:
+        raise click.UsageError(f"--top is for a finished run; {place} is a matrix")
+    found = inspect_source(open_source(place), rank, memory_limit)
+    return found, source_lines(found)
+
+
+def for_each(command: str, places: tuple[str, ...], look: Callable[[str], None]) -> None:
+    """Look at each of some places; where there are several, one that cannot be looked at does not hide the others.
+
+    It is told of in a line, with ``--json`` an object of type ``error`` that names it, and the command ends with
+    exit code 1.
+    """
+    if len(places) == 1:
+        look(places[0])
         return
-    found = inspect_source(open_source(source), rank, memory_limit)
-    output.result("inspect", found, *source_lines(found))
+    context, code = click.get_current_context(), 0
+    for place in places:
+        try:
+            look(place)
+        except (DnmfError, OSError) as error:
+            code = report(error, context, command=command, place=place)
+    if code:
+        context.exit(code)
 
 
 @click.command(short_help="Say how far a fit is.")
-@click.argument("run")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
 @output_options
-def status(run: str) -> None:
-    """Say how far the fit in the store RUN is, and how to go on."""
+def status(runs: tuple[str, ...]) -> None:
+    """Say how far the fit in the store RUN is, and how to go on; of several, a table."""
     from dnmf.inspection import run_status
 
-    found = run_status(run)
-    current_output().result("status", found, *status_lines(found))
+    output, several = current_output(), len(runs) > 1
+    table: dict[str, Any] = dict.fromkeys(runs)
+
+    def look(run: str) -> None:
+        table[run] = run_status(run)
+        output.result("status", table[run], *([] if several else status_lines(table[run])))
+
+    with ExitStack() as after:
+        if several:
+            after.callback(lambda: output.say(*table_lines(table)))
+        for_each("status", runs, look)
 
 
 @click.command(short_help="Write a matrix file as Zarr.")
@@ -76,14 +122,14 @@ def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None
 
     output = current_output()
     with PartDone("converting", output.progress, output.event) as progress:
-        report = convert_file(source, target, zarr_format=int(zarr_format), progress=progress, **settings)
-    record = {**asdict(report), "target": str(report.target), "shape": list(report.shape), "source": source}
-    rows, columns = report.shape
-    entries = "" if report.nonzeros is None else f", {report.nonzeros:,} non-zeros"
+        written = convert_file(source, target, zarr_format=int(zarr_format), progress=progress, **settings)
+    record = {**asdict(written), "target": str(written.target), "shape": list(written.shape), "source": source}
+    rows, columns = written.shape
+    entries = "" if written.nonzeros is None else f", {written.nonzeros:,} non-zeros"
     output.result(
         "convert",
         record,
-        labelled("done", f"{report.target}: {report.kind}, {rows:,} × {columns:,}{entries}, {report.dtype}"),
-        labelled("size", f"{format_bytes(report.bytes_written)} on disk"),
+        labelled("done", f"{written.target}: {written.kind}, {rows:,} × {columns:,}{entries}, {written.dtype}"),
+        labelled("size", f"{format_bytes(written.bytes_written)} on disk"),
         labelled("look", f"dnmf inspect {shlex.quote(target)}"),
     )

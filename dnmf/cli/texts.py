@@ -4,9 +4,10 @@ import shlex
 import shutil
 from typing import Any
 
+from dnmf.fitting.events import PassProgress
 from dnmf.giving_way import in_words
 from dnmf.options import format_bytes
-from dnmf.progress import counted, format_seconds, labelled
+from dnmf.progress import counted, format_seconds, labelled, progress_label, share_text
 from dnmf.signals import resume_command
 
 MOST_COLUMNS = 100
@@ -75,7 +76,7 @@ def status_lines(found: dict[str, Any]) -> list[str]:
     at = f", process {writer['pid']} on {writer['host']} since {writer['since']}" if writer else ""
     lines = [labelled("run", f"{found['store']}: {found['status']}{at}")]
     if found["status"] == "starting":
-        return lines
+        return lines + _in_hand_lines(found)
     if found.get("kind") == "path":
         return lines + _path_status_lines(found)
     if found["source"]:
@@ -89,7 +90,23 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         )
     if found["status"] == "done":
         lines.append(labelled("ended", str(found["stop_reason"])))
-    return lines + _next_lines(found)
+    return lines + _in_hand_lines(found) + _next_lines(found)
+
+
+def _in_hand_lines(found: dict[str, Any]) -> list[str]:
+    """How far the read in hand is, or was."""
+    if found["in_hand"] is None:
+        return []
+    stopped = found["status"] == "stopped"
+    return [labelled("left off" if stopped else "now", in_hand_text(found["in_hand"], stopped=stopped))]
+
+
+def in_hand_text(in_hand: dict[str, Any], *, stopped: bool) -> str:
+    """Return how far a read is, and how long it will take where it has not been stopped."""
+    event = PassProgress(**{name: in_hand[name] for name in ("what", "number", "rows_done", "rows", "seconds")})
+    label = " ".join(progress_label(event).split())
+    text = f"{label}: {share_text(event.share, event.seconds, 'of the rows')}"
+    return text.partition(", about")[0] if stopped else text
 
 
 def _path_status_lines(found: dict[str, Any]) -> list[str]:
@@ -101,8 +118,40 @@ def _path_status_lines(found: dict[str, Any]) -> list[str]:
         labelled("data", found["source"]),
         labelled("rank", str(found["rank"])),
         labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
+        *_in_hand_lines(found),
         *([labelled("go on", resume_command(found["store"]))] if found["status"] == "stopped" else []),
     ]
+
+
+_HEAD = ("run", "status", "rank", "passes", "error", "reads", "")
+_SIDES = "<<>>>><"
+
+
+def table_lines(found: dict[str, dict[str, Any] | None]) -> list[str]:
+    """Return a table of runs by name, None where nothing can be said of one; see :func:`status_lines`."""
+    rows = [_HEAD, *((name, *_cells(facts)) for name, facts in found.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    return [
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, _SIDES, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _cells(found: dict[str, Any] | None) -> tuple[str, ...]:
+    if found is None:
+        return ("unreadable", "–", "–", "–", "–", "")
+    if found["status"] == "starting":
+        return ("starting", "–", "–", "–", "–", _in_hand_cell(found))
+    error, reads = found.get("relative_error"), found["reads"]
+    models = f"{found['models_done']} of {counted(found['models'], 'model')}" if found.get("kind") == "path" else ""
+    return (
+        found["status"], str(found["rank"]), str(found["passes"]), "–" if error is None else f"{error:.4f}",
+        "–" if reads is None else f"{reads:.1f}", "; ".join(text for text in (models, _in_hand_cell(found)) if text),
+    )  # fmt: skip
+
+
+def _in_hand_cell(found: dict[str, Any]) -> str:
+    return "" if found["in_hand"] is None else in_hand_text(found["in_hand"], stopped=found["status"] == "stopped")
 
 
 _ORIGINS = {"unpenalized": "the model without a penalty", "chain": "the strength before"}

@@ -20,6 +20,7 @@ from dnmf.fitting.state import Begun
 from dnmf.fitting.strongest import strongest
 from dnmf.fitting.update import normalize_rows
 from dnmf.model import Model
+from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.paths.grid import Cell, PathOptions
@@ -83,12 +84,14 @@ class PathRun:
                 )
             self._number = latest.number + 1
         self.store, self._fingerprint = store, self.place.source.fingerprint()
+        self.place.listen(Ongoing(store.path))
 
     def restore(
         self, store: checkpoint.Store, generation: checkpoint.Generation, fingerprint: dict[str, Any], changed: bool
     ) -> None:
         """Take up the path where it was committed; `changed` data is checked and measured anew."""
         self.store, self._fingerprint, self._number = store, fingerprint, generation.number + 1
+        self.place.listen(Ongoing(store.path))
         self.given = generation.arrays.get("given")
         self.guides = Guides.restore(generation.arrays)
         state = PathState.restore(generation.record["state"], generation.arrays, self._inside)

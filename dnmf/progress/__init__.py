@@ -7,7 +7,9 @@ from dnmf.progress.lines import (
     pass_line,
     path_pass_line,
     planned_lines,
+    progress_label,
     progress_line,
+    share_text,
     started_line,
 )
 from dnmf.progress.logged import log_events
@@ -16,5 +18,5 @@ from dnmf.progress.shown import EVERY_S, PartDone, Progress
 
 __all__ = [
     "EVERY_S", "PartDone", "Progress", "counted", "event_record", "format_seconds", "labelled", "log_events",
-    "pass_line", "path_pass_line", "planned_lines", "progress_line", "started_line",
+    "pass_line", "path_pass_line", "planned_lines", "progress_label", "progress_line", "share_text", "started_line",
 ]  # fmt: skip
