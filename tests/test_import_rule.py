@@ -9,7 +9,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums", "arithmetic"},
+    {"errors", "checksums", "amounts", "arithmetic"},
     {"kernels"},
     {"sources"},
     {"penalty", "constraints"},

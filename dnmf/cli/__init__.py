@@ -3,6 +3,7 @@
 import click
 
 from dnmf import __version__
+from dnmf.cli.completion import complete_places
 from dnmf.cli.exits import Commands
 from dnmf.cli.look import convert, inspect, status
 from dnmf.cli.pictures import plot, report
@@ -33,7 +34,7 @@ def commands() -> None:
 
 
 for command in (demo, inspect, convert, fit, path, resume, status, transform, plot, report):
-    commands.add_command(command)
+    commands.add_command(complete_places(command))
 
 
 def main() -> None:

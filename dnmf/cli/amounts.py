@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from dnmf.amounts import parse_bytes
 from dnmf.errors import InputError
-from dnmf.options import parse_bytes
 
 
 class Memory(click.ParamType):

@@ -6,13 +6,13 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from dnmf.cli.output import DEBUG, output_of, warn
+from dnmf.cli.output import DEBUG, QUIET, output_of, warn
 from dnmf.cli.streams import output_lost
 from dnmf.cli.words import in_options
 from dnmf.errors import DnmfError, Interrupted
@@ -28,7 +28,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named; leave with its exit code when it fails."""
         _print_whatever_comes()
-        with unwinding(), plain_messages(lambda: bool(ctx.meta.get(DEBUG))):
+        with unwinding(), plain_messages(ctx.meta):
             try:
                 done = super().invoke(ctx)
                 say_what_is_lost(as_json=output_of(ctx).as_json)
@@ -103,9 +103,12 @@ def _is_of_another_package(error: BaseException) -> bool:
 
 
 @contextmanager
-def plain_messages(is_debugging: Callable[[], bool]) -> Iterator[None]:
-    """Show dnmf's warnings and log records as one line each; what other packages say, only when debugging."""
-    handler = _OneLine()
+def plain_messages(asked: Mapping[str, Any]) -> Iterator[None]:
+    """Show dnmf's warnings and log records as one line each; what other packages say, only when debugging.
+
+    `asked` has the options of the command once they are known; with ``--quiet`` only errors are shown.
+    """
+    handler = _OneLine(asked)
     log = logging.getLogger("dnmf")
     log.addHandler(handler)
     levels = {name: logging.getLogger(name).level for name in NOISY_LOGGERS}
@@ -114,8 +117,9 @@ def plain_messages(is_debugging: Callable[[], bool]) -> Iterator[None]:
 
         def show(message: Any, category: Any, *place: Any) -> None:
             if category.__module__.startswith("dnmf"):
-                warn(in_options(str(message)))
-            elif is_debugging():
+                if not asked.get(QUIET):
+                    warn(in_options(str(message)))
+            elif asked.get(DEBUG):
                 shown(message, category, *place)
 
         warnings.showwarning = show  # type: ignore[assignment]
@@ -130,7 +134,14 @@ def plain_messages(is_debugging: Callable[[], bool]) -> Iterator[None]:
 class _OneLine(logging.Handler):
     """Log records as the other messages of the command line look; found anew each time: tests replace stderr."""
 
+    def __init__(self, asked: Mapping[str, Any]):
+        super().__init__()
+        self._asked = asked
+
     def emit(self, record: logging.LogRecord) -> None:
+        """Show one."""
+        if record.levelno < logging.ERROR and self._asked.get(QUIET):
+            return
         warn(record.getMessage(), record.levelname.lower())
 
 

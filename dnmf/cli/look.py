@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from dnmf.amounts import format_bytes
 from dnmf.cli.amounts import MEMORY
 from dnmf.cli.exits import report
 from dnmf.cli.output import current_output, output_options
 from dnmf.cli.texts import run_lines, source_lines, status_lines, table_lines
 from dnmf.errors import DnmfError
-from dnmf.options import format_bytes
 from dnmf.progress import PartDone, labelled
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
@@ -88,7 +88,7 @@ def status(runs: tuple[str, ...]) -> None:
 
     with ExitStack() as after:
         if several:
-            after.callback(lambda: output.say(*table_lines(table)))
+            after.callback(lambda: output.show(*table_lines(table)))
         for_each("status", runs, look)
 
 

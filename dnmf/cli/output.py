@@ -7,7 +7,9 @@ from typing import Any, TextIO
 
 import click
 
-AS_JSON, DEBUG = "dnmf.json", "dnmf.debug"
+from dnmf.streams import Forgiving
+
+AS_JSON, DEBUG, QUIET = "dnmf.json", "dnmf.debug", "dnmf.quiet"
 
 
 class Output:
@@ -17,10 +19,12 @@ class Output:
     ----------
     as_json : bool
         One JSON object a line on standard output; text for people goes to standard error then.
+    quiet : bool
+        No text for people but results, and with JSON not these either.
     """
 
-    def __init__(self, as_json: bool):
-        self.as_json = as_json
+    def __init__(self, as_json: bool, quiet: bool = False):
+        self.as_json, self.quiet = as_json, quiet
 
     @property
     def human(self) -> TextIO:
@@ -28,13 +32,18 @@ class Output:
         return sys.stderr if self.as_json else sys.stdout
 
     @property
-    def progress(self) -> TextIO:
+    def progress(self) -> Any:
         """The stream for what only matters while it goes on."""
-        return sys.stderr
+        return Forgiving(None) if self.quiet else sys.stderr
 
     def say(self, *lines: str) -> None:
-        """Print lines for people."""
-        if self.human is not None:  # else click would take the stream of programs
+        """Print lines for people on what goes on."""
+        if not self.quiet:
+            self.show(*lines)
+
+    def show(self, *lines: str) -> None:
+        """Print lines for people that were asked for: results."""
+        if self.human is not None and not (self.quiet and self.as_json):  # else click would take the stream of programs
             for line in lines:
                 click.echo(line, file=self.human)
 
@@ -45,13 +54,13 @@ class Output:
 
     def result(self, command: str, record: dict[str, Any], *lines: str) -> None:
         """Print how a command ended: lines for people, and the final JSON object."""
-        self.say(*lines)
+        self.show(*lines)
         self.event({"type": "result", "command": command, **record})
 
 
 def output_of(ctx: click.Context) -> Output:
     """Return the output that the options of a command ask for."""
-    return Output(bool(ctx.meta.get(AS_JSON)))
+    return Output(bool(ctx.meta.get(AS_JSON)), bool(ctx.meta.get(QUIET)))
 
 
 def current_output() -> Output:
@@ -74,11 +83,13 @@ def _remember(key: str) -> Callable[[click.Context, click.Parameter, bool], bool
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--json`` and ``--debug``, which every command has."""
-    for name, key, text in (
-        ("--debug", DEBUG, "Show tracebacks, and what other packages log."),
-        ("--json", AS_JSON, "One JSON object a line on stdout; text goes to stderr."),
+    """Add ``--json``, ``--quiet`` and ``--debug``, which every command has."""
+    for names, key, text in (
+        (("--debug",), DEBUG, "Show tracebacks, and what other packages log."),
+        (("-q", "--quiet"), QUIET, "Say nothing but results and errors: no progress, no warnings."),
+        (("--json", "as_json"), AS_JSON, "One JSON object a line on stdout; text goes to stderr."),
     ):
-        option = click.option(name, is_flag=True, is_eager=True, expose_value=False, callback=_remember(key), help=text)
+        remember = _remember(key)
+        option = click.option(*names, is_flag=True, is_eager=True, expose_value=False, callback=remember, help=text)
         command = option(command)
     return command

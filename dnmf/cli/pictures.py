@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dnmf.amounts import format_bytes
 from dnmf.cli.amounts import HEIGHT_BY_WIDTH
 from dnmf.cli.output import current_output, output_options
-from dnmf.options import format_bytes
 from dnmf.progress import labelled
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from dnmf.cli.amounts import NUMBER_OR_PAIR
 from dnmf.errors import InputError
@@ -66,6 +65,7 @@ def read_matrix(path: str) -> Any:
     InputError
         It cannot be read.
     """
+    import numpy as np
     import scipy.io
     import scipy.sparse
 

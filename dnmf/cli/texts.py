@@ -4,9 +4,8 @@ import shlex
 import shutil
 from typing import Any
 
+from dnmf.amounts import format_bytes
 from dnmf.fitting.events import PassProgress
-from dnmf.giving_way import in_words
-from dnmf.options import format_bytes
 from dnmf.progress import counted, format_seconds, labelled, progress_label, share_text
 from dnmf.signals import resume_command
 
@@ -66,8 +65,14 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
             f"with {counted(plan['threads'], 'thread')}",
         ),
         labelled("", plan["projection"]),
-        *([labelled("", in_words(plan["gave_up"]))] if plan["gave_up"] else []),
+        *([labelled("", _given_up(plan))] if plan["gave_up"] else []),
     ]
+
+
+def _given_up(plan: dict[str, Any]) -> str:
+    from dnmf.giving_way import in_words  # takes longer to import than most commands take
+
+    return in_words(plan["gave_up"])
 
 
 def status_lines(found: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
+from dnmf.cli.groups import Grouped
 from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import read_matrix, regularization_options
 from dnmf.cli.texts import model_lines, path_lines
@@ -63,11 +64,15 @@ def watched(
 ) -> Iterator[tuple[Any, tuple[Callback, ...]]]:
     """Yield a client and the callbacks of a fit into a store: progress, JSON events, and stopping on a signal."""
     with (
-        StopAfterPass(store) as stop,
+        StopAfterPass(store, _say_nothing if output.quiet else None) as stop,
         where.client(output) as client,
         Progress(output.progress, every_s) as progress,
     ):
         yield client, (progress, partial(tell_program, output), stop)
+
+
+def _say_nothing(line: str) -> None:
+    """The error that ends the command will say it."""
 
 
 def tell_program(output: Output, event: Event) -> None:
@@ -106,7 +111,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return whole
 
 
-@click.command(short_help="Factorize a matrix into a store.")
+@click.command(cls=Grouped, short_help="Factorize a matrix into a store.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory NAME.dnmf for checkpoints and W.")
@@ -139,7 +144,7 @@ def say_model(command: str, store: str, output: Output) -> None:
     output.result(command, found, *model_lines(found))
 
 
-@click.command(short_help="Factorize a matrix along the strengths of a penalty.")
+@click.command(cls=Grouped, short_help="Factorize a matrix along the strengths of a penalty.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k of every model.")
 @click.option("--store", required=True, metavar="PATH", help="Directory NAME.dnmf for checkpoints and the models.")
@@ -178,7 +183,7 @@ def say_path(command: str, store: str, output: Output) -> None:
     output.result(command, found, *path_lines(found))
 
 
-@click.command(short_help="Go on with a fit or a path that was stopped.")
+@click.command(cls=Grouped, short_help="Go on with a fit or a path that was stopped.")
 @click.argument("run")
 @click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
@@ -214,7 +219,7 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
     return resume_path if status.get("kind") == "path" else resume_model
 
 
-@click.command(short_help="Write the rows of W for other rows of data.")
+@click.command(cls=Grouped, short_help="Write the rows of W for other rows of data.")
 @click.argument("run")
 @click.argument("source")
 @click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write; must not exist.")

@@ -2,6 +2,7 @@
 
 import math
 
+from dnmf.amounts import format_bytes
 from dnmf.fitting.events import (
     Event,
     Finished,
@@ -13,8 +14,6 @@ from dnmf.fitting.events import (
     Planned,
     Started,
 )
-from dnmf.giving_way import in_words
-from dnmf.options import format_bytes
 
 LABEL_WIDTH = 9
 ORIGINS = {
@@ -49,6 +48,8 @@ def done_line(event: Finished | PathFinished) -> str:
 
 def planned_lines(event: Planned) -> list[str]:
     """Return what is going to be done, in lines."""
+    from dnmf.giving_way import in_words  # takes longer to import than most commands take
+
     rows, columns = event.shape
     return [
         labelled("data", f"{event.source}: {rows:,} × {columns:,}, {format_bytes(event.total_bytes)} in one read"),
