@@ -24,7 +24,10 @@ def of_type(stream: MatrixStream, feature_type: str | None) -> MatrixStream:
     if axis is None:
         if feature_type is None:
             return stream
-        raise InputError(f"{stream.address}: it does not say of which types its features are; leave out feature_type")
+        raise InputError(
+            f"{stream.address}: not a matrix of 10x Genomics, of whose features the types are known; "
+            "select them before, for example adata[:, adata.var['feature_types'] == …].write_h5ad(…)"
+        )
     types: Any = frames[axis].feature_types
     if feature_type is None:
         return replace(stream, notes=(*stream.notes, *_note(stream.address, types)))

@@ -18,7 +18,7 @@ from dnmf.sources.name_files import read_table
 ENDINGS = ("", ".gz", ".bz2", ".xz", ".zst")
 FEATURE_FILES, BARCODE_FILES = ("features.tsv", "genes.tsv"), ("barcodes.tsv",)
 MATRIX = "matrix.mtx"
-FIELDS = ("id", "name", "feature_type", "interval")
+FIELDS = ("id", "name", "feature_type", "chrom", "start", "end")
 
 
 def tenx_matrix(folder: Path) -> Path:
@@ -57,18 +57,25 @@ def open_tenx_directory(folder: Path, spool: Path) -> TripletStream | DenseStrea
 
 
 def with_names_beside(stream: TripletStream | DenseStream, path: Path) -> TripletStream | DenseStream:
-    """Return a Matrix Market file's matrix with the features and barcodes that lie beside it, where counts agree."""
-    features, barcodes = _features_beside(path), _barcodes_beside(path)
-    counts = tuple(None if beside is None else beside[1] for beside in (features, barcodes))
-    found = [beside for beside in (features, barcodes) if beside is not None]
-    for axes in ((0, 1), (1, 0)):  # features × cells, as 10x writes it, or turned
-        if found and all(count in (None, stream.shape[axis]) for count, axis in zip(counts, axes, strict=True)):
-            frames = [Frame() if beside is None else beside[2] for beside in (features, barcodes)]
-            rows, columns = frames if axes == (0, 1) else frames[::-1]
-            return replace(stream, rows=rows, columns=columns)
+    """Return a Matrix Market file's matrix with the features and barcodes that lie beside it, where counts agree.
+
+    Files that are not of this matrix, or cannot be read, are named in a note: they were not asked for.
+    """
+    try:
+        beside = (_features_beside(path), _barcodes_beside(path))
+    except InputError as error:
+        return replace(stream, notes=(f"{error}; it lies beside {path.name} and is not used",))
+    frames = [Frame() if one is None else one[2] for one in beside]
+    counts = [None if one is None else one[1] for one in beside]
+    rows, columns = stream.shape
+    if counts[0] in (None, rows) and counts[1] in (None, columns):  # features × cells, as 10x writes it
+        return replace(stream, rows=frames[0], columns=frames[1])
+    if counts[0] in (None, columns) and counts[1] in (None, rows):
+        return replace(stream, rows=frames[1], columns=frames[0])
     notes = tuple(
-        f"{beside[0]}: names {beside[1]:,}, which is not what {path.name} of shape {stream.shape} has; it is not used"
-        for beside in found
+        f"{one[0]}: names {one[1]:,}, which do not fit {path.name} of shape {rows:,} × {columns:,}; it is not used"
+        for one in beside
+        if one is not None
     )
     return replace(stream, notes=notes)
 

@@ -165,20 +165,29 @@ def _named(stream: MatrixStream, rows: Given, columns: Given) -> MatrixStream:
 
 def _existing_path(source: str | Path) -> tuple[Path, str]:
     if not isinstance(source, (str, os.PathLike)):
-        raise InputError(f"convert reads one file or store by its path; this is a {type(source).__name__}")
-    name, _, inner = os.fspath(source).partition("::")
+        raise InputError(
+            f"convert reads one file or store by its path, not a {type(source).__name__}; a matrix in memory can be "
+            "given to dnmf.fit as it is, or written with anndata.AnnData(matrix).write_zarr(path)"
+        )
+    name, _, inner = os.fsdecode(source).partition("::")
     if "://" in name:
         raise InputError(f"{source}: convert reads local files; download it first")
-    path = Path(name)
-    if not path.exists():
-        raise InputError(f"{path}: there is nothing at this path")
+    path = Path(os.path.expanduser(name))
+    with reading(path):
+        if not path.exists():
+            raise InputError(f"{path}: there is nothing at this path")
     return path, inner.strip("/")
 
 
 def _local_path(target: str | Path) -> Path:
-    if "://" in str(target) or "::" in str(target):
-        raise InputError(f"{target}: convert writes to a local directory; copy it elsewhere afterwards")
-    return Path(target)
+    if not isinstance(target, (str, os.PathLike)):
+        raise InputError(f"convert writes to a path, not to a {type(target).__name__}")
+    name = os.fsdecode(target)
+    if "://" in name or "::" in name:
+        raise InputError(f"{name}: convert writes to a local directory; copy it elsewhere afterwards")
+    if "\0" in name:
+        raise InputError(f"{name!r}: a path holds no zero bytes")
+    return Path(os.path.expanduser(name))
 
 
 def _convertible(path: Path) -> Format:

@@ -219,8 +219,8 @@ def refusal(path: Path) -> InputError:
             f"dnmf convert {shlex.quote(str(path))} out.zarr"
         )
     if contents.compression and found in (HDF5, NPY, UNKNOWN):
-        command = DECOMPRESS_WITH[contents.compression]
-        return InputError(f"{path}: compressed by {contents.compression}; decompress it first: {command} {path}")
+        command = f"{DECOMPRESS_WITH[contents.compression]} {shlex.quote(str(path))}"
+        return InputError(f"{path}: compressed by {contents.compression}; decompress it first: {command}")
     return InputError(f"{path}: {found.name}; {_way(found, contents)}")
 
 

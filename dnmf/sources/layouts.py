@@ -133,6 +133,8 @@ def _only_matrix(path: str, root: Any) -> str:
 
 def frames_of(root: Any, inner: str) -> tuple[str | None, str | None]:
     """Return the data frames of an AnnData that name rows and columns of its matrix `inner`, where there are some."""
+    if inner == "raw.X":  # of anndata before 0.7
+        return ("obs", "raw.var") if "raw.var" in root else ("obs", None)
     parts = inner.split("/")
     at = next((number for number, part in enumerate(parts) if part in FRAMES), None)
     if at is None or is_array(root):

@@ -14,6 +14,7 @@ from dnmf.sources.names import TEXT, names_of
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINES_AT_ONCE = 2**16
+LONGEST_LINE = 2**20
 
 
 def read_names(path: Path | str, length: int | None = None, what: str = "columns") -> NDArray[Any]:
@@ -93,7 +94,9 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 def _some_lines(file: IO[bytes]) -> list[str]:
     lines = []
-    for line in file:
+    for line in iter(lambda: file.readline(LONGEST_LINE), b""):
+        if len(line) == LONGEST_LINE:
+            raise ValueError(f"a line is longer than {LONGEST_LINE} bytes, these are no names")
         lines.append(line.decode().removesuffix("\n").removesuffix("\r"))
         if len(lines) == LINES_AT_ONCE:
             break

@@ -46,6 +46,8 @@ def places_in(group: Any, name: str) -> list[str]:
     """Return `name`, or the places in it where it only collects others; nothing where it is empty."""
     try:
         node = group[name]
+        if encoding_of(node) == "null":  # None, as anndata writes it
+            return []
         if is_array(node) or encoding_of(node) not in ("dict", ""):
             return [name]
         return [f"{name}/{inner}" for inner in sorted(node)]

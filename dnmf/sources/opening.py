@@ -60,7 +60,7 @@ def _opened(data: Any, missing_chunks: str) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, (str, os.PathLike)):
-        return _open_path(os.fspath(data), missing_chunks)
+        return _open_path(os.fsdecode(data), missing_chunks)
     return _open_object(data, missing_chunks)
 
 

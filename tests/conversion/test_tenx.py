@@ -138,7 +138,7 @@ def test_a_type_that_is_not_there_is_refused(tmp_path, kind):
 
 def test_a_type_of_a_matrix_without_types_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", A)
-    with pytest.raises(InputError, match="does not say of which types"):
+    with pytest.raises(InputError, match="not a matrix of 10x Genomics"):
         convert(tmp_path / "a.npy", tmp_path / "out.zarr", feature_type="Peaks")
 
 
@@ -185,6 +185,22 @@ def test_names_beside_that_are_of_another_matrix_are_not_used(tmp_path):
     assert list(anndata.read_zarr(tmp_path / "out.zarr").obs_names) == [str(i) for i in range(CELLS)]
     with pytest.raises(InputError, match=r"barcodes\.tsv\.gz: names 1, but matrix\.mtx\.gz has 25 columns"):
         convert(folder, tmp_path / "b.zarr")
+
+
+def test_names_beside_that_cannot_be_read_are_not_used(tmp_path):
+    folder = directory(tmp_path / "d")
+    (folder / "features.tsv.gz").write_bytes(b"caf\xe9")
+    report = convert(folder / "matrix.mtx.gz", tmp_path / "out.zarr", transpose=True)
+    assert "not UTF-8" in report.notes[0]
+    with pytest.raises(InputError, match="not UTF-8"):
+        convert(folder, tmp_path / "b.zarr")
+
+
+def test_places_of_peaks_are_columns(tmp_path):
+    folder = directory(tmp_path / "d", [f"Peaks\tchr1\t{i}\t{i + 5}" for i in range(FEATURES)])
+    convert(folder, tmp_path / "out.zarr")
+    var = anndata.read_zarr(tmp_path / "out.zarr").var
+    assert var[["chrom", "start", "end"]].iloc[2].tolist() == ["chr1", "2", "7"]
 
 
 def test_a_directory_without_features_says_so(tmp_path):

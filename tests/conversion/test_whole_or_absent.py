@@ -172,3 +172,24 @@ def test_a_call_that_makes_no_sense_is_refused(tmp_path, sources, nothing_left, 
     with pytest.raises(InputError, match=message):
         convert(f"{tmp_path}/{source}", target, **options)
     nothing_left(*sources, "table.csv")
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (None, "out.zarr"), (5, "out.zarr"), (b"csr.npz", "out.zarr"), (["csr.npz"], "out.zarr"),
+        (np.ones((2, 2)), "out.zarr"), ("x" * 5000, "out.zarr"), ("a\0b", "out.zarr"), ("csr.npz/x", "out.zarr"),
+        ("csr.npz", None), ("csr.npz", 5), ("csr.npz", "a\0b"), ("csr.npz", "x" * 5000), ("csr.npz", "."),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_is_no_path_is_refused(tmp_path, sources, nothing_left, monkeypatch, source, target):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DnmfError):
+        convert(source, target)
+    nothing_left(*sources)
+
+
+def test_a_home_is_expanded(tmp_path, sources, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert convert("~/csr.npz", "~/out.zarr").target == tmp_path / "out.zarr"

@@ -40,6 +40,7 @@ def test_empty_lines_at_the_end_are_no_names(tmp_path):
         (b"a\nb\nc\n", "3 names for 2 genes; is its first line a heading"),
         (b"a\n", "1 names for 2 genes"),
         (b"", "0 names for 2 genes"),
+        (b"x" * 2**21, "cannot be read.*longer than"),
         (b"caf\xe9\nb\n", "not UTF-8.*iconv"),
         (gzip.compress(b"a\nb\n")[:-9], "cannot be read"),
         (b"\x28\xb5\x2f\xfd\x00", "zstandard|cannot be read"),
