@@ -87,7 +87,7 @@ def _column(path: str, place: str) -> Column | None:
     node = open_node(path, place)
     if is_array(node):
         categories = _categories_of_07(path, node)
-        values = _values(node)
+        values = values_of(node)
         if values is None or categories is None:
             return values
         return Categorical(values, *categories)
@@ -96,7 +96,8 @@ def _column(path: str, place: str) -> Column | None:
     return Group(node, known) if known and len(known) == len(parts) else None
 
 
-def _values(node: Any) -> Values | None:
+def values_of(node: Any) -> Values | None:
+    """Return an opened array as values read in parts, None where a column cannot hold such."""
     if len(node.shape) != 1 or node.dtype.kind not in NUMBERS + TEXT_KINDS:
         return None
     at_once = int(node.chunks[0]) if node.chunks else 1
@@ -109,19 +110,20 @@ def _categories_of_07(path: str, node: Any) -> tuple[Values, bool] | None:
     if reference is None:
         return None
     categories = open_node(path, reference.strip("/")) if isinstance(reference, str) else node.file[reference]
-    values = _values(categories)
+    values = values_of(categories)
     return None if values is None else (values, bool(attribute(categories, "ordered")))
 
 
 def _table_columns(path: str, place: str, node: Any) -> dict[str, Column | None]:
     """Columns of one table, as anndata wrote it before 0.7; what numbers stand for is in ``uns``."""
     columns: dict[str, Column | None] = {}
+    above = place[: place.rfind("/") + 1]
     for name in node.dtype.names:
         kind = node.dtype[name].kind
         values = Values(int(node.shape[0]), _field(node, name)) if kind in NUMBERS + TEXT_KINDS else None
-        categories = f"{place.removesuffix('obs').removesuffix('var')}uns/{name}_categories"
+        categories = f"{above}uns/{name}_categories"
         if values is not None and kind in "iu" and categories in open_root(path):
-            known = _values(open_node(path, categories))
+            known = values_of(open_node(path, categories))
             columns[name] = values if known is None else Categorical(values, known)
         else:
             columns[name] = values

@@ -13,7 +13,7 @@ from dnmf.conversion.streams import CompressedStream, DenseStream, Lines
 from dnmf.conversion.tenx import open_tenx
 from dnmf.conversion.values import target_dtype
 from dnmf.sources.compressed import CompressedSource
-from dnmf.sources.layouts import frames_of, meant_matrix, tenx_groups
+from dnmf.sources.layouts import frames_of, group_above, meant_matrix, tenx_groups
 from dnmf.sources.nodes import MOST_LISTED, is_array, places_in
 from dnmf.sources.opening import open_source
 from dnmf.sources.stored import open_root
@@ -65,13 +65,14 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
 
 def _left_out(path: Path, root: Any, inner: str) -> tuple[str, ...]:
     """Name what else there is beside the matrix, none of which is carried over."""
-    above = inner.rpartition("/X")[0] if inner.endswith("/X") else ""
+    above = group_above(inner)
     group = root[above] if above else root
     if is_array(group) or not any(frame in group for frame in CARRIED):
         return ()
     prefix = f"{above}/" if above else ""
-    places = [place for name in sorted(group) if name not in CARRIED for place in places_in(group, name)]
-    others = [f"{prefix}{place}" for place in places if f"{prefix}{place}" != inner]
+    names = [name for name in sorted(group) if name not in CARRIED]
+    places = [f"{prefix}{place}" for name in names for place in places_in(group, name)]
+    others = [place for place in places if inner != place and not inner.startswith(f"{place}/")]
     listed = ", ".join(others[:MOST_LISTED]) + (" …" if len(others) > MOST_LISTED else "")
     return (f"{path}: not carried over: {listed}",) if others else ()
 

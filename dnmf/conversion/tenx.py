@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dnmf.conversion.compressed import CompressedParts
 from dnmf.conversion.frames import Frame, Values, as_text
 from dnmf.conversion.reading import reading
+from dnmf.conversion.stored_frames import values_of
 from dnmf.conversion.streams import CompressedStream, Lines
 from dnmf.conversion.values import target_dtype
 from dnmf.errors import InputError
@@ -16,8 +17,8 @@ from dnmf.sources.layouts import TENX_PARTS
 from dnmf.sources.nodes import is_array
 from dnmf.sources.stored import StoredArray, open_root
 
-TYPES = "feature_types"
-COLUMN_NAMES = {"id": "gene_ids", "genes": "gene_ids", "feature_type": TYPES}  # as scanpy calls them
+TYPES, GENE_IDS = "feature_types", "gene_ids"
+COLUMN_NAMES = {"id": GENE_IDS, "genes": GENE_IDS, "feature_type": TYPES}  # as scanpy calls them
 NAMES_ALONE = ("name", "gene_names")
 NAMES = (*NAMES_ALONE, "id", "genes")
 
@@ -59,12 +60,12 @@ def open_tenx(path: Path, inner: str, genomes: list[str]) -> CompressedStream:
     group = open_root(str(path))[place]
     with reading(path):
         features, cells = (int(n) for n in group["shape"][:])
-        barcodes = Values(int(group["barcodes"].shape[0]), lambda start, stop: group["barcodes"][start:stop])
+        barcodes = values_of(group["barcodes"])
         frame, named = _features(group, features)
-    if min(features, cells) == 0 or (barcodes.length, named) != (cells, features):
+    if barcodes is None or min(features, cells) == 0 or (barcodes.length, named) != (cells, features):
         raise InputError(
             f"{path}: a 10x matrix of {features} genes by {cells} cells with {named} genes and "
-            f"{barcodes.length} cells named; the file is empty or damaged"
+            f"{0 if barcodes is None else barcodes.length} cells named; the file is empty or damaged"
         )
     return _stream(path, place, (cells, features), Frame(barcodes), frame)
 

@@ -17,6 +17,7 @@ from dnmf.conversion.reading import reading
 from dnmf.conversion.staging import check_apart, staged
 from dnmf.conversion.stored_matrices import open_stored
 from dnmf.conversion.streams import MatrixStream
+from dnmf.conversion.tenx import GENE_IDS
 from dnmf.conversion.tenx_files import open_tenx_directory, tenx_matrix, with_names_beside
 from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
@@ -148,11 +149,18 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
             size = sum(file.stat().st_size for file in staging.target.rglob("*") if file.is_file())
     except OSError as error:  # reading errors were named where they happened
         raise DnmfError(f"{target}: cannot be written ({error}); nothing was left there") from error
-    notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes)
+    notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes, *(_turned(stream) if transpose else ()))
     for note in notes:
         log.warning("%s", note)
     shape = stream.shape[::-1] if transpose else stream.shape
     return ConversionReport(shape, nonzeros, written.name, size, target, kind, notes)
+
+
+def _turned(stream: MatrixStream) -> tuple[str, ...]:
+    """Say so where a transpose makes the features of cells the rows: who knows .mtx files may not mean that."""
+    if GENE_IDS not in stream.columns.columns:
+        return ()
+    return (f"{stream.address}: it is read as cells × features, so that its transpose has the features as rows",)
 
 
 def _named(stream: MatrixStream, rows: Given, columns: Given) -> MatrixStream:

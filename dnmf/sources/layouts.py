@@ -146,3 +146,11 @@ def frames_of(root: Any, inner: str) -> tuple[str | None, str | None]:
         name = "/".join([*shared, frame or ""])
         found.append(name if frame and name in root else None)
     return found[0], found[1]
+
+
+def group_above(inner: str) -> str:
+    """Return the place of the AnnData that a matrix belongs to: ``mod/rna`` of ``mod/rna/layers/counts``."""
+    parts = inner.split("/")
+    at = next((number for number, part in enumerate(parts) if part in FRAMES), 0)
+    above = parts[:at]
+    return "/".join(above[:-1] if above[-1:] == ["raw"] else above)

@@ -123,6 +123,8 @@ def test_modalities_have_frames_of_their_own(tmp_path):
         for name, some in (("rna", data[:, :5].copy()), ("prot", data[:, 5:].copy())):
             anndata.io.write_elem(file, f"mod/{name}", some)
     convert(f"{tmp_path / 'a.h5mu'}::mod/prot", tmp_path / "out.zarr")
+    report = convert(f"{tmp_path / 'a.h5mu'}::mod/rna/layers/counts", tmp_path / "b.zarr")
+    assert report.notes[0].endswith("not carried over: mod/rna/X")
     assert list(anndata.read_zarr(tmp_path / "out.zarr").var["ids"]) == list(var()["ids"])[5:]
 
 
