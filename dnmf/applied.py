@@ -1,5 +1,6 @@
 """What a finished factorization says of other rows than those it was fitted on."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
+from dnmf.fitting.events import Callback
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
@@ -31,7 +33,7 @@ class Applied:
     column_names: np.ndarray | None
 
     def transform(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
-                  client: Any = None, memory_limit: Any = None) -> Any:  # fmt: skip
+                  client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
         """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
 
         Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²`` plus the fit's penalty on W.
@@ -48,6 +50,8 @@ class Applied:
             Where the workers write the result as a Zarr array; in memory otherwise.
         client, memory_limit
             As in :func:`dnmf.fit`.
+        callbacks : sequence of callables
+            Each is handed every :class:`~dnmf.fitting.events.PassProgress`: how far it is.
 
         Returns
         -------
@@ -62,12 +66,13 @@ class Applied:
         """
         from dnmf.sources.dask_array import as_dask_array
 
-        values = self.solve(data, columns=columns, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit)
+        values = self.solve(data, columns=columns, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit,
+                            callbacks=callbacks)  # fmt: skip
         return as_dask_array(values, chunk_rows_of(values))
 
     @undisturbed
     def solve(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
-              client: Any = None, memory_limit: Any = None) -> Any:  # fmt: skip
+              client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
         if "://" in str(out):
             raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
@@ -78,7 +83,7 @@ class Applied:
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
                 source, executor, self.options, fixed=self.fixed(source, fixed_W), out=place,
-                memory_bytes=parse_bytes(memory_limit),
+                memory_bytes=parse_bytes(memory_limit), callbacks=callbacks,
             )  # fmt: skip
 
     def open_rows(self, data: Any, columns: str = "same") -> Source:

@@ -9,7 +9,7 @@ GROUPS = (
     ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "no_diagonal",
                    "prune")),
     ("Constraints", ("upper", "free", "fixed_w", "fixed_h")),
-    ("Data", ("source", "force", "columns", "rows", "column_names", "row_names", "feature_type", "missing_chunks")),
+    ("Data", ("source", "force", "column_names", "row_names", "columns_match", "missing_chunks")),
     ("Where it runs", ("scheduler", "workers", "threads", "memory_limit", "keep")),
     ("Output", ("store", "out", "overwrite", "as_json", "quiet", "debug", "help")),
 )  # fmt: skip

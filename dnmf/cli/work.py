@@ -249,8 +249,13 @@ def transform(run: str, source: str, out: str, where: Where, **given: Any) -> No
         "fixed_W": None if given["fixed_w"] is None else read_matrix(given["fixed_w"]),
     }  # fmt: skip
     # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
-    with staged(Path(out), overwrite=None) as staging, where.client(output) as client:
-        found = model.solve(opened, out=staging.target, client=client, **about)
+    with (
+        staged(Path(out), overwrite=None) as staging,
+        where.client(output) as client,
+        Progress(output.progress) as progress,
+    ):
+        callbacks = (progress, partial(tell_program, output))
+        found = model.solve(opened, out=staging.target, client=client, callbacks=callbacks, **about)
     record = {"run": run, "source": opened.address, "out": os.path.abspath(out), "shape": list(found.shape)}
     output.result(
         "transform", record, labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components")

@@ -1,5 +1,6 @@
 """Rows of W for other data, and how well they fit: one pass with H kept."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ import scipy.sparse
 
 from dnmf.errors import InputError
 from dnmf.fitting.diagonal import gain_of_diagonal
+from dnmf.fitting.events import Callback
+from dnmf.fitting.meter import Meter
 from dnmf.fitting.update import measure
 from dnmf.memory import Shape
 from dnmf.options import FitOptions, format_bytes
@@ -91,7 +94,7 @@ def given_columns(
 
 def solve_other_rows(
     source: Source, executor: Executor, options: FitOptions, *, fixed: Fixed, out: str | None,
-    memory_bytes: int | None,
+    memory_bytes: int | None, callbacks: Sequence[Callback] = (),
 ) -> Any:  # fmt: skip
     """Return the rows of W (rows, k) for every row of `source`: an ndarray, or those of the array at `out`.
 
@@ -109,6 +112,8 @@ def solve_other_rows(
         Path of a Zarr array to be made.
     memory_bytes : int or None
         A worker's limit, if not its own.
+    callbacks : sequence of callables
+        Each is handed every :class:`~dnmf.fitting.events.PassProgress`.
     """
     n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
     work = Work(
@@ -116,8 +121,11 @@ def solve_other_rows(
     )
     if out is not None:
         create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
+    rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
-        statistics = run_pass(executor, source, plan, work, given=fixed.given, targets=(out or "",))
+        statistics = run_pass(
+            executor, source, plan, work, given=fixed.given, targets=(out or "",), rows_back=rows_back
+        )
     except BaseException:
         if out is not None:  # rows that were not written would read as zeros
             remove_array(out)

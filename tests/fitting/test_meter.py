@@ -92,6 +92,16 @@ def test_every_read_of_a_fit_is_told_of_and_the_bits_stay(impatient, planted, tm
         np.testing.assert_array_equal(np.asarray(getattr(model, name)), np.asarray(getattr(silent, name)))
 
 
+@pytest.mark.parametrize("kept", ["in memory", "on disk"])
+def test_the_rows_of_other_data_are_told_of_too(impatient, planted, tmp_path, kept):
+    del impatient
+    model, told = dnmf.fit(planted, 3, max_passes=2), []
+    out = None if kept == "in memory" else tmp_path / "W.zarr"
+    model.transform(planted, out=out, callbacks=[told.append])
+    assert {(event.what, event.rows) for event in told} == {("transform", len(planted))}
+    assert told[-1].rows_done == len(planted)
+
+
 def test_a_callback_may_end_a_fit_inside_a_pass(impatient, planted):
     del impatient
 
