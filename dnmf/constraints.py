@@ -9,6 +9,7 @@ import scipy.sparse
 
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
+from dnmf.missing import dense, plain
 from dnmf.sources.given import in_memory
 
 SIDES = ("W", "H")
@@ -270,7 +271,7 @@ def _bounds(value: Any) -> tuple[float, float]:
 
 def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
     values = in_memory(f"constraints {name}", values)
-    array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+    array = np.asarray(dense(values, f"constraints {name}", as_nan=allow_nan))
     if array.ndim == 1 and name.startswith("fixed"):  # one component
         array = array[:, None] if name == "fixed_W" else array[None, :]
     if array.ndim != 2 or array.dtype.kind not in "buif":
@@ -284,7 +285,8 @@ def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
 
 
 def _weights(graph: Any) -> Any:
-    weights = scipy.sparse.csr_array(in_memory("constraints graph", graph), dtype=np.float64)
+    weights = in_memory("constraints graph", graph)
+    weights = scipy.sparse.csr_array(plain(weights, "constraints graph"), dtype=np.float64)
     if weights.shape[0] != weights.shape[1]:
         raise InputError(f"constraints graph: has shape {weights.shape}, expected one row and column for each column")
     if not (np.isfinite(weights.data).all() and (weights.data >= 0).all()):

@@ -23,6 +23,7 @@ from dnmf.estimator_input import (
     choose_rank,
     is_stored,
     solve_block,
+    with_no_mask,
     without_rows,
 )
 from dnmf.fitting.events import Event, PassDone
@@ -215,7 +216,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "components_")
         if not hasattr(X, "dask"):
-            X = check_array(X, accept_sparse=("csr", "csc"), dtype=FLOATS)
+            X = check_array(with_no_mask(X), accept_sparse=("csr", "csc"), dtype=FLOATS)
         if X.shape[1] != self.n_components_:
             raise InputError(f"X has {X.shape[1]} columns, expected one for each of {self.n_components_} components")
         return X @ self.components_
@@ -235,6 +236,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Return `X` as a source, its columns noted or compared with those of the fit."""
         if not is_stored(X):
             labels, address = names_of(getattr(X, "columns", None)), type_name(X)
+            X = with_no_mask(X)
             X = validate_data(
                 self, X.to_scipy_sparse() if is_pydata_sparse(X) else X, reset=reset,
                 accept_sparse=("csr", "csc"), dtype="numeric", ensure_non_negative=True,

@@ -13,9 +13,10 @@ from sklearn.utils import check_array
 
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
+from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.sources import Source
-from dnmf.sources.memory import MemorySource
+from dnmf.sources.memory import MemorySource, type_name
 from dnmf.sources.names import refuse_other_names
 
 FLOATS = [np.float64, np.float32]
@@ -94,6 +95,18 @@ def is_stored(X: Any) -> bool:
     return isinstance(X, (str, os.PathLike, Source)) or any(all(hasattr(X, name) for name in of) for of in marks)
 
 
+def with_no_mask(X: Any) -> Any:
+    """Return `X` without a mask; scikit-learn would take what lies under one for a value. A DataFrame stays one.
+
+    Raises
+    ------
+    InputError
+        Something is masked or missing, or the zeros of a sparse array are not zero.
+    """
+    values = plain(X, type_name(X))
+    return X if hasattr(X, "iloc") else values
+
+
 def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
     """Return the W and H to start from as float arrays, None where there is none.
 
@@ -119,7 +132,7 @@ def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
 def _check_factor(name: str, factor: Any) -> Any:
     if factor is None:
         return None
-    array = check_array(factor, dtype=FLOATS, ensure_non_negative=True, input_name=name)
+    array = check_array(dense(factor, name), dtype=FLOATS, ensure_non_negative=True, input_name=name)
     if not array.any():
         raise InputError(f"NMF: the given {name} is full of zeros, from where no solver gets away; give another")
     return array

@@ -16,6 +16,7 @@ from dnmf.fitting.finish import Ended
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
 from dnmf.memory import Machine
+from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
@@ -279,7 +280,7 @@ def _keep_borders(source: Source, plan: Plan, machine: Machine) -> tuple[Plan, K
 def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
     if values is None:
         return None
-    array = np.asarray(in_memory(name, values))
+    array = np.asarray(dense(in_memory(name, values), name))
     if array.dtype.kind not in "buif":
         raise InputError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.shape != shape:

@@ -54,7 +54,7 @@ def dtypes_of(data: Any) -> tuple[np.dtype, np.dtype | None]:
         return _dtypes_of_node(data.group)
     if hasattr(data, "iloc"):
         dtype = data.dtypes.iloc[0]
-        return (dtype if isinstance(dtype, np.dtype) else np.dtype("f8")), None  # where values may be missing
+        return getattr(dtype, "numpy_dtype", dtype), None
     data = data.data if hasattr(data, "dims") else data
     block = data.blocks[0, 0].compute(scheduler="synchronous") if hasattr(data, "dask") else data
     indices = block.indices if scipy.sparse.issparse(block) and block.format in ("csr", "csc") else None

@@ -12,6 +12,7 @@ from dnmf.fitting.events import Callback
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.update import measure
 from dnmf.memory import Shape
+from dnmf.missing import dense
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
@@ -78,7 +79,7 @@ def given_columns(
         raise InputError(
             f"{source.address}: the fit was given no columns of W, so other rows need none: leave fixed_W out"
         )
-    wanted, fixed_W = (source.shape[0], len(scale)), in_memory("fixed_W", fixed_W)
+    wanted, fixed_W = (source.shape[0], len(scale)), dense(in_memory("fixed_W", fixed_W), "fixed_W")
     fixed_W = fixed_W if np.ndim(fixed_W) != 1 else np.asarray(fixed_W)[:, None]
     if fixed_W is None or np.shape(fixed_W) != wanted:
         found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"

@@ -10,6 +10,7 @@ import numpy as np
 from dnmf.applied import W_CHUNK_ROWS
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
+from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
 from dnmf.sources.given import read_rows
@@ -70,6 +71,7 @@ def columns_of(holder: Any, side: str) -> Columns:
     if isinstance(holder, tuple) and len(holder) == len(SIDES):
         holder = holder[SIDES.index(side)]
     name = f"the array given for {side}"
+    holder = dense(holder, name) if hasattr(holder, "iloc") else plain(holder, name)
     values = holder if hasattr(holder, "shape") and hasattr(holder, "dtype") else np.asarray(holder)
     if len(values.shape) != 2 or 0 in values.shape or np.dtype(values.dtype).kind not in "buif" or is_sparse(values):
         expected = "(m, k)" if side == "W" else "(k, n)"

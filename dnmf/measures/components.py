@@ -9,6 +9,7 @@ from dnmf.errors import InputError
 from dnmf.fitting.balance import Sizes as PenaltySizes
 from dnmf.fitting.balance import balance
 from dnmf.measures.columns import BOTH, SIDES, Columns, checked_side, columns_of, cosines_between, squared_norms
+from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.sources.given import in_memory
 
@@ -176,7 +177,7 @@ def alike(model: Model, direction: Any, side: str = "H") -> float:
     InputError
         The vector is not as long as the components, or not a vector of numbers.
     """
-    vector = np.asarray(in_memory("direction", direction))
+    vector = np.asarray(dense(in_memory("direction", direction), "direction"))
     if vector.size != max(vector.shape, default=0):
         raise InputError(f"direction has shape {vector.shape}, expected one vector")
     as_array = vector.reshape(-1, 1) if checked_side(side) == "W" else vector.reshape(1, -1)

@@ -14,6 +14,7 @@ from dnmf.kernels.bounds import keep_below
 from dnmf.kernels.padding import aligned_zeros, pad_columns
 from dnmf.kernels.products import cross_csr, cross_dense
 from dnmf.kernels.scan import scan_csr, scan_values
+from dnmf.missing import NOT_SUPPORTED
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
 from dnmf.passes.problem import SQUARES, Centres, Projection, Work
@@ -235,7 +236,7 @@ def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> I
     negative = np.isfinite(value)
     what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
     more = f" ({count} such values in this panel)" if count > 1 else ""
-    wanted = "finite values"
+    wanted = f"finite values ({NOT_SUPPORTED})" if np.isnan(value) else "finite values"
     if negative:
         wanted = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"
     return InputError(f"{source.address}: {what} at {place}{more}; a factorization needs {wanted}")

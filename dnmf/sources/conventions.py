@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.missing import NOT_SUPPORTED
 from dnmf.sources.presence import is_hdf5
 
 PACKING = ("scale_factor", "add_offset", "_Unsigned")
@@ -20,10 +21,7 @@ MISSING = ("_FillValue", "missing_value")
 LIMITS = ("valid_range", "valid_min", "valid_max")
 TIMES = re.compile(r"(years?|months?|weeks?|days?|hours?|h|minutes?|min|seconds?|s|m\w*seconds?|n\w*seconds?) since \d")
 DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
-WAY_OUT = (
-    "missing entries are not supported: leave out the rows or columns that hold them, or open the array with xarray, "
-    "say what they are (.fillna(0), say) and give the DataArray"
-)
+WAY_OUT = f"{NOT_SUPPORTED}; an array that xarray opened can be given too, once it says what they are"
 
 
 @dataclass(frozen=True)

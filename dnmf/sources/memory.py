@@ -7,6 +7,7 @@ import scipy.sparse
 
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
+from dnmf.missing import plain
 from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_dtype, check_shape, even_cuts
 
 
@@ -43,8 +44,7 @@ def to_rows(values: Any, sparse: bool, address: str) -> Rows:
     InputError
         Its parts contradict each other, its zeros are not zero, it is masked, or its values are not numbers.
     """
-    if isinstance(values, np.ma.MaskedArray):
-        raise InputError(f"{address}: a masked array; missing values are not supported, fill them first")
+    values = plain(values, address)
     try:
         if is_pydata_sparse(values):
             values = values.asformat("coo").to_scipy_sparse()
@@ -99,6 +99,7 @@ class MemorySource(Source):
     def __init__(self, values: Any, row_names: np.ndarray | None = None, column_names: np.ndarray | None = None,
                  address: str | None = None):  # fmt: skip
         self.address = address or type_name(values)
+        values = plain(values, self.address)
         self.sparse = is_sparse(values)
         if not (hasattr(values, "shape") and hasattr(values, "dtype")):
             values = _as_array(values, self.address)

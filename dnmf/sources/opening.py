@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import DnmfError, InputError
+from dnmf.frames import frame_values
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
@@ -15,7 +16,7 @@ from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
 from dnmf.sources.names import names_of
 from dnmf.sources.nodes import encoding_of, is_array, listing
-from dnmf.sources.source import NUMERIC_KINDS, Source
+from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, is_url, open_node, open_root
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
@@ -72,7 +73,7 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "data"):
         return _open_array(data.data, *_coordinates(data))
     if hasattr(data, "iloc") and hasattr(data, "to_numpy"):
-        return _open_array(_frame_values(data), names_of(data.index), names_of(data.columns))
+        return _open_array(frame_values(data, "a DataFrame"), names_of(data.index), names_of(data.columns))
     if hasattr(data, "group") and hasattr(data, "backend"):  # a sparse matrix of AnnData that stays on disk
         data = data.group
     if type(data).__module__.startswith("h5py"):
@@ -122,13 +123,6 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
     if data.X is None:
         raise InputError("the AnnData has no X; pass one of its layers, for example adata.layers['counts']")
     return _open_array(data.X, names_of(data.obs_names), names_of(data.var_names))
-
-
-def _frame_values(frame: Any) -> np.ndarray:
-    nullable = [dtype for dtype in frame.dtypes if not isinstance(dtype, np.dtype)]
-    if nullable and all(dtype.kind in NUMERIC_KINDS for dtype in frame.dtypes):
-        return frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    return frame.to_numpy()
 
 
 def _coordinates(data: Any) -> list[np.ndarray | None]:

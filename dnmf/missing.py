@@ -1,0 +1,90 @@
+"""Arrays whose entries may be missing, by a mask, a nullable dtype or a fill value: plain ones, or refused.
+
+numpy and scikit-learn take what lies under a mask for a value, without a word. Every door for arrays asks here.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import InputError
+
+NOT_SUPPORTED = (
+    "missing entries are not supported yet, and filled with zeros they are fitted as zeros; leave out the rows or "
+    "columns that hold them, or fit what a simple model leaves over (0 where nothing is known) with "
+    "Constraints(free='W')"
+)
+
+
+def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
+    """Return `values` without a mask, as an array if they are a DataFrame or a Series; anything else as it is.
+
+    Parameters
+    ----------
+    values : array or anything
+        numpy, pandas, ``sparse``, a variable of netCDF4, a list of such rows.
+    name : str
+        For messages.
+    as_nan : bool
+        Return missing entries as NaN.
+
+    Raises
+    ------
+    InputError
+        An entry is missing (unless `as_nan`), or the zeros of a sparse array are not zero.
+    """
+    if hasattr(values, "iloc") and hasattr(values, "to_numpy"):
+        from dnmf.frames import frame_values
+
+        is_frame = hasattr(values, "columns")
+        array = frame_values(values if is_frame else values.to_frame(), name, as_nan=as_nan)
+        return array if is_frame else array[:, 0]
+    if type(values).__module__.split(".")[0] == "netCDF4":
+        values = values[...]
+    if isinstance(values, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in values):
+        values = np.ma.array(values)
+    if isinstance(values, np.ma.MaskedArray):
+        return _without_mask(values, name, as_nan)
+    if type(values).__module__.split(".")[0] == "sparse":
+        refuse_fill_value(values.fill_value, name, "array.todense()")
+    return values
+
+
+def dense(values: Any, name: str, *, as_nan: bool = False) -> Any:
+    """Return the same as :func:`plain`, a sparse matrix as an ndarray.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    values = plain(values, name, as_nan=as_nan)
+    for method in ("toarray", "todense"):
+        if hasattr(values, method):
+            return getattr(values, method)()
+    return values
+
+
+def _without_mask(values: np.ma.MaskedArray, name: str, as_nan: bool) -> np.ndarray:
+    mask = np.ma.getmaskarray(values)
+    if not mask.any():
+        return np.ma.getdata(values)
+    if as_nan:
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    first = tuple(int(n) for n in np.argwhere(mask)[0])
+    place = f"row {first[0]}, column {first[1]}" if len(first) == 2 else f"element {first}"
+    raise InputError(
+        f"{name}: a masked array; {place} is masked, as {int(mask.sum())} of {mask.size} entries; {NOT_SUPPORTED}"
+    )
+
+
+def refuse_fill_value(fill: Any, name: str, way: str) -> None:
+    """Refuse a sparse array whose entries that are not stored are not zero.
+
+    Raises
+    ------
+    InputError
+        They are not; `way` says what to give instead.
+    """
+    if not np.all(fill == 0):
+        raise InputError(f"{name}: the zeros of this sparse array are not zero (fill value {fill}); give {way}")
