@@ -26,7 +26,7 @@ LOCK_NAME = "LOCK"
 def is_run(path: str | Path) -> bool:
     """Whether there is a run (or a saved model) at `path` rather than data."""
     text = str(path)
-    if "://" in text or "::" in text or not Path(text).is_dir():
+    if "://" in text or not Path(text).is_dir():
         return False
     return checkpoint.exists(text) or bool(noted_holder(Path(text) / LOCK_NAME))
 

@@ -52,10 +52,10 @@ def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def absolute(source: str) -> str:
     """Return the address of data as workers and a later resume find it: local paths from the root."""
-    if "://" in source:
-        return source
-    path, separator, inner = source.partition("::")
-    return os.path.abspath(path) + separator + inner
+    from dnmf.sources.addresses import split_address
+
+    path, inner = split_address(source)
+    return f"{path}::{inner}" if inner else path
 
 
 @contextmanager

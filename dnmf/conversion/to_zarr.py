@@ -22,6 +22,7 @@ from dnmf.conversion.tenx_files import open_tenx_directory, tenx_matrix, with_na
 from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
+from dnmf.sources.addresses import BETWEEN, is_url, split_address
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
 from dnmf.sources.name_files import given_names
 
@@ -177,25 +178,26 @@ def _existing_path(source: str | Path) -> tuple[Path, str]:
             f"convert reads one file or store by its path, not a {type(source).__name__}; a matrix in memory can be "
             "given to dnmf.fit as it is, or written with anndata.AnnData(matrix).write_zarr(path)"
         )
-    name, _, inner = os.fsdecode(source).partition("::")
-    if "://" in name:
+    name, inner = split_address(os.fsdecode(source))
+    if is_url(name):
         raise InputError(f"{source}: convert reads local files; download it first")
-    path = Path(os.path.expanduser(name))
+    path = Path(name)
     with reading(path):
         if not path.exists():
             raise InputError(f"{path}: there is nothing at this path")
-    return path, inner.strip("/")
+    return path, inner
 
 
 def _local_path(target: str | Path) -> Path:
     if not isinstance(target, (str, os.PathLike)):
         raise InputError(f"convert writes to a path, not to a {type(target).__name__}")
     name = os.fsdecode(target)
-    if "://" in name or "::" in name:
+    path = Path(os.path.expanduser(name))
+    if is_url(name) or BETWEEN in path.name or (BETWEEN in name and not path.parent.exists()):
         raise InputError(f"{name}: convert writes to a local directory; copy it elsewhere afterwards")
     if "\0" in name:
         raise InputError(f"{name!r}: a path holds no zero bytes")
-    return Path(os.path.expanduser(name))
+    return path
 
 
 def _convertible(path: Path) -> Format:

@@ -1,13 +1,14 @@
 """One door for every kind of input: a path, a URL, an array, an AnnData, a DataArray."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from dnmf.errors import DnmfError, InputError
 from dnmf.frames import frame_values
+from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
@@ -17,12 +18,20 @@ from dnmf.sources.name_files import given_names
 from dnmf.sources.names import names_of
 from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.source import Source
-from dnmf.sources.stored import StoredArray, is_url, open_node, open_root
+from dnmf.sources.stored import StoredArray, open_node, open_root
+from dnmf.sources.zarr_stores import address_of_object, lies_in_memory, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
 
 
-def open_source(data: Any, *, missing_chunks: str = "error", row_names: Any = None, column_names: Any = None) -> Source:
+def open_source(
+    data: Any,
+    *,
+    missing_chunks: str = "error",
+    row_names: Any = None,
+    column_names: Any = None,
+    storage_options: dict[str, Any] | None = None,
+) -> Source:
     """Return a :class:`~dnmf.sources.source.Source` for whatever holds a matrix.
 
     Parameters
@@ -30,11 +39,15 @@ def open_source(data: Any, *, missing_chunks: str = "error", row_names: Any = No
     data : str, path, array, AnnData, DataArray, DataFrame or Source
         A path or URL of a Zarr array, of an AnnData store (Zarr or .h5ad; ``X`` unless
         ``path::layers/counts`` names another matrix); a numpy, scipy sparse, ``sparse`` or dask array; an
-        AnnData (in memory or backed); an xarray DataArray; a pandas DataFrame.
+        AnnData (in memory or backed); an xarray DataArray; a pandas DataFrame; an opened Zarr array or group, whose
+        store (fsspec, obstore) goes to the workers with what it was opened with.
     missing_chunks : {"error", "zeros"}
         What an absent chunk of a stored array means.
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
+    storage_options : dict, optional
+        For a URL: what fsspec opens it with, as in :func:`zarr.open`. They are sent to the workers and kept nowhere
+        else, so that a resume is given the source again.
 
     Raises
     ------
@@ -50,18 +63,20 @@ def open_source(data: Any, *, missing_chunks: str = "error", row_names: Any = No
     """
     if missing_chunks not in ("error", "zeros"):
         raise InputError(f"missing_chunks={missing_chunks!r}: use 'error' or 'zeros'")
-    source = _opened(data, missing_chunks)
+    source = _opened(data, missing_chunks, storage_options)
     if row_names is None and column_names is None:
         return source
     rows, columns = source.shape[::-1] if source.transposed else source.shape
     return source.with_names(given_names(row_names, rows, "rows"), given_names(column_names, columns, "columns"))
 
 
-def _opened(data: Any, missing_chunks: str) -> Source:
+def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | None) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, (str, os.PathLike)):
-        return _open_path(os.fsdecode(data), missing_chunks)
+        return _open_path(os.fsdecode(data), missing_chunks, storage_options)
+    if storage_options is not None:
+        raise InputError(f"storage_options are for a URL, this is a {type_name(data)}")
     return _open_object(data, missing_chunks)
 
 
@@ -131,22 +146,33 @@ def _coordinates(data: Any) -> list[np.ndarray | None]:
 
 
 def _open_zarr_object(data: Any, missing_chunks: str) -> Source:
-    root = getattr(data.store, "root", None)
-    if not isinstance(root, Path):
-        raise InputError("this Zarr object has no path that workers could open; give its path or URL instead")
-    return _open_path(f"{root}::{data.path}" if data.path else str(root), missing_chunks)
+    address = address_of_object(data)
+    if not isinstance(address, StoreAddress):
+        return _open_path(f"{address}::{data.path}" if data.path else address, missing_chunks)
+    source = _open_at(address, data.path, missing_chunks)
+    return source if not lies_in_memory(data.store) else _in_memory(source)
 
 
-def _split(address: str) -> tuple[str, str]:
-    """Return the store and the place in it: ``path::place``. A local path is made absolute, for the workers."""
-    path, separator, inner = address.rpartition("::")
-    if not separator or is_url(inner):  # simplecache::s3://… is one address
-        path, inner = address, ""
-    return path if is_url(path) else os.path.abspath(os.path.expanduser(path)), inner.strip("/")
+def _in_memory(source: Source) -> Source:
+    """The matrix of a store that is a dictionary of this process: decoded, as other data in memory."""
+    rows, (n_rows, n_columns) = source.read(0, source.shape[0]), source.shape
+    names = source.row_names(), source.column_names()
+    values = rows if isinstance(rows, np.ndarray) else scipy.sparse.csr_array(tuple(rows), shape=(n_rows, n_columns))
+    if source.transposed:
+        values, names = values.T, names[::-1]
+    return MemorySource(values, *names, address=source.address)
 
 
-def _open_path(address: str, missing_chunks: str) -> Source:
-    path, inner = _split(address)
+def _open_path(address: str, missing_chunks: str, storage_options: dict[str, Any] | None = None) -> Source:
+    path, inner = split_address(address)
+    if storage_options is not None:
+        if not is_url(path):
+            raise InputError(f"{path}: storage_options are for a URL, this is a path")
+        path = named_store(path, storage_options)
+    return _open_at(path, inner, missing_chunks)
+
+
+def _open_at(path: str, inner: str, missing_chunks: str) -> Source:
     try:
         return _open_inner(path, inner, missing_chunks)
     except DnmfError:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.conventions import Convention, convention_of
 from dnmf.sources.datasets import refuse_dangling_links, refuse_unknown_filters
@@ -19,17 +20,12 @@ from dnmf.sources.nodes import is_array, listing
 from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, count_absent, fills_with_zeros, is_hdf5, object_shape
 from dnmf.sources.source import check_dtype
-from dnmf.sources.zarr_stores import refuse_unknown_layouts
+from dnmf.sources.zarr_stores import open_zarr, refuse_unknown_layouts, why_not
 
 log = logging.getLogger("dnmf")
 READ_TRIES = 3
 FIRST_WAIT_S = 0.1
 LASTING = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # waiting does not help
-
-
-def is_url(path: str) -> bool:
-    """Whether `path` names an object store or a web address rather than a file."""
-    return "://" in path
 
 
 def with_retries(action: Callable[[], Any], what: str) -> Any:
@@ -59,15 +55,15 @@ def open_root(path: str) -> Any:
     InputError
         There is nothing there, or it is neither; the message says what to try.
     """
-    if is_url(path):
-        return _opened(path, "Zarr store", _open_zarr)
+    if is_url(path) or isinstance(path, StoreAddress):
+        return _opened(path, "Zarr store", open_zarr)
     place = Path(path)
     if not _opened(path, "file or directory", lambda _: place.exists()):
         raise InputError(f"{path}: there is nothing at this path")
     found = _opened(path, "file or directory", lambda _: format_of(place))
     if found.use != "read":
         raise refusal(place)
-    return _opened(path, found.name.split(" ", 1)[1], OPENERS.get(found, _open_zarr))
+    return _opened(path, found.name.split(" ", 1)[1], OPENERS.get(found, open_zarr))
 
 
 def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
@@ -75,14 +71,12 @@ def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
         return with_retries(lambda: opener(path), f"{path}: opening")
     except ImportError as error:
         raise InputError(f"{path}: {error}; reading it needs: pip install {error.name or 's3fs obstore'}") from error
+    except InputError:
+        raise
     except Exception as error:
+        if is_url(path):
+            raise InputError(f"{path}: {why_not(error)}") from error
         raise InputError(f"{path}: not a readable {what} ({type(error).__name__}: {error})") from error
-
-
-def _open_zarr(path: str) -> Any:
-    import zarr
-
-    return zarr.open(path, mode="r", use_consolidated=False)
 
 
 def _open_hdf5(path: str) -> Any:
@@ -160,7 +154,7 @@ class StoredArray:
     """
 
     def __init__(self, path: str, inner: str, missing_chunks: str = "error"):
-        self.path, self.inner, self.missing_chunks = str(path), inner, missing_chunks
+        self.path, self.inner, self.missing_chunks = path if isinstance(path, str) else str(path), inner, missing_chunks
         self._mark = uuid.uuid4().hex
         self._opened: tuple[Any, ChunkFiles | None] | None = None
         self._in_hdf5 = True  # an open HDF5 file would stay open where opened arrays are kept

@@ -1,8 +1,123 @@
 """Zarr stores, wherever they are: opened by what is stored, not by a copy of it, and refused in a sentence."""
 
+import os
+import pickle
+from pathlib import Path
 from typing import Any
 
 from dnmf.errors import InputError
+from dnmf.sources.addresses import StoreAddress, is_url
+
+HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5", ".h5mu", ".loom", ".nc")
+MANUAL = "docs/object-storage.md"
+NOT_PERMITTED = ("PermissionError", "NoCredentialsError", "PermissionDeniedError", "UnauthenticatedError")
+NOT_REACHED = ("Connect", "Timeout", "TimedOut", "Unreachable", "GenericError")
+
+
+def store_at(url: str, storage_options: dict[str, Any] | None = None) -> StoreAddress:
+    """Return the store at a URL, opened by fsspec with `storage_options`, which go to the workers.
+
+    Raises
+    ------
+    InputError
+        It would be an HDF5 file.
+    ImportError
+        The package for this kind of address is not installed.
+    """
+    if url.lower().endswith(HDF5_SUFFIXES):
+        raise InputError(
+            f"{url}: HDF5 files are read from a file system, not from an address; copy the file here, or convert it to "
+            f"Zarr once (dnmf convert) and upload that, see {MANUAL}"
+        )
+    import zarr
+
+    return StoreAddress(url, zarr.storage.FsspecStore.from_url(url, storage_options=storage_options, read_only=True))
+
+
+def named_store(url: str, storage_options: dict[str, Any]) -> StoreAddress:
+    """Return the store at a URL, opened with options of the caller.
+
+    Raises
+    ------
+    InputError
+        The options are not those of this kind of address, or it would be an HDF5 file.
+    """
+    try:
+        return store_at(url, storage_options)
+    except (TypeError, ValueError, ImportError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{url}: storage_options cannot be used ({error}); see {MANUAL}") from error
+
+
+def open_zarr(address: str) -> Any:
+    """Return the Zarr group or array of a path, or of a :class:`StoreAddress`."""
+    import zarr
+
+    if is_url(address) and not isinstance(address, StoreAddress):
+        address = store_at(address)
+    if isinstance(address, StoreAddress):
+        _ask_once(address.store)
+        return zarr.open(address.store, mode="r", use_consolidated=False)
+    return zarr.open(Path(address), mode="r", use_consolidated=False)  # as text, two colons would make it a URL
+
+
+def _ask_once(store: Any) -> None:
+    """Ask for one object, before Zarr asks for several at once: of those that fail, Python prints each."""
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
+
+    sync(store.get("zarr.json", default_buffer_prototype()))
+
+
+def why_not(error: Exception) -> str:
+    """Return why a store at an address could not be opened, and what to try."""
+    kind = type(error).__name__
+    if kind in ("GroupNotFoundError", "FileNotFoundError", "NotFoundError", "NoSuchBucket", "ContainsArrayError"):
+        return "there is no Zarr array or group there, or no bucket of that name; check the address"
+    if kind in NOT_PERMITTED:
+        return f"not permitted ({error}); for keys and endpoints see {MANUAL}"
+    if any(part in kind for part in NOT_REACHED):
+        return (
+            f"it cannot be reached ({' '.join(str(error).split())}); check the network and the endpoint, see {MANUAL}"
+        )
+    return f"not a readable Zarr store ({kind}: {error})"
+
+
+def address_of_object(node: Any) -> str:
+    """Return how workers find the store of an opened Zarr array or group.
+
+    Raises
+    ------
+    InputError
+        It cannot be sent to them.
+    """
+    store = node.store
+    if isinstance(getattr(store, "root", None), Path):
+        return str(store.root)
+    if type(store).__name__ == "ZipStore":
+        return os.path.abspath(store.path)
+    name = _name_of(store)
+    try:
+        pickle.dumps(store)
+    except Exception as error:
+        raise InputError(
+            f"{name}: this Zarr object cannot be sent to workers ({type(error).__name__}: {error}); give its path or "
+            "URL, or a dask array: dask.array.from_zarr(array)"
+        ) from error
+    return StoreAddress(name, store)
+
+
+def _name_of(store: Any) -> str:
+    protocol = getattr(getattr(store, "fs", None), "protocol", None)
+    if protocol is None:
+        return str(store)
+    return f"{protocol if isinstance(protocol, str) else protocol[0]}://{store.path}"
+
+
+def lies_in_memory(store: Any) -> bool:
+    """Whether a Zarr store is a dictionary of this process."""
+    return hasattr(store, "_store_dict")
 
 
 def refuse_unknown_layouts(node: Any, address: str) -> None:

@@ -1,0 +1,62 @@
+"""What names a matrix: a path or a URL, and after two colons a place inside the store."""
+
+import os
+from typing import Any
+
+BETWEEN = "::"
+
+
+class StoreAddress(str):
+    """What a Zarr store is called, with the store itself, which goes to the workers with it.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    store : zarr.abc.store.Store
+        To be opened for reading.
+    """
+
+    store: Any
+
+    def __new__(cls, name: str, store: Any) -> "StoreAddress":
+        """The text, and the store beside it."""
+        address = super().__new__(cls, name)
+        address.store = store
+        return address
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreAddress, (str(self), self.store)
+
+
+def is_url(path: str) -> bool:
+    """Whether `path` names an object store or a web address rather than a file."""
+    return "://" in path
+
+
+def local_path(path: str) -> str:
+    """Return a path of this machine as workers and a later resume find it: absolute, ``~`` for the home."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Return the store and the place in it: ``path::place``, a local path absolute.
+
+    A file or a directory may have two colons in its name: the longest path that is there counts.
+
+    Examples
+    --------
+    >>> split_address("s3://bucket/counts.zarr::layers/raw")
+    ('s3://bucket/counts.zarr', 'layers/raw')
+    """
+    path, separator, inner = address.rpartition(BETWEEN)
+    if not separator or is_url(inner):  # simplecache::s3://… is one address
+        path, inner = address, ""
+    if is_url(path):
+        return path, inner.strip("/")
+    parts = address.split(BETWEEN)
+    for number in range(len(parts), 0, -1):
+        found = local_path(BETWEEN.join(parts[:number]))
+        if os.path.lexists(found):
+            return found, BETWEEN.join(parts[number:]).strip("/")
+    return local_path(path), inner.strip("/")
