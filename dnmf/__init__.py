@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dnmf.conversion import convert
     from dnmf.errors import (
         BudgetError,
+        ChangedError,
         CheckpointError,
         ClusterError,
         CorruptError,
@@ -37,16 +38,17 @@ _PLACES = {
     "Constraints": "dnmf.constraints",
     "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
-    "Interrupted": "dnmf.errors", "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
+    "Interrupted": "dnmf.errors", "ChangedError": "dnmf.errors",
+    "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
     "Path": "dnmf.paths", "PathRow": "dnmf.paths",
 }  # fmt: skip
 
 _ROOMS = {"cluster", "measures", "plots", "progress", "signals"}  # that the documentation names
 
 __all__ = [
-    "NMF", "BudgetError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError", "InputError",
-    "Interrupted", "Model", "Path", "PathRow", "Penalty", "__version__", "convert", "fit", "load", "load_path",
-    "open_source", "path", "resume", "resume_path",
+    "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError",
+    "InputError", "Interrupted", "Model", "Path", "PathRow", "Penalty", "__version__", "convert", "fit", "load",
+    "load_path", "open_source", "path", "resume", "resume_path",
 ]  # fmt: skip
 
 

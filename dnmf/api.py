@@ -88,8 +88,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     store : path, optional
-        A directory ``NAME.dnmf``: every pass is committed there and W is written there by the workers. Without
-        it W is kept in memory.
+        A directory, such as ``NAME.dnmf``, in one that is there: every pass is committed to it and the workers write W
+        into it. Without it W is kept in memory.
     client : distributed.Client, cluster or str, optional
         A dask client, a cluster such as LocalCluster, or the address or file of a scheduler. By default the current
         client, else threads in process.
@@ -172,13 +172,10 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
     store = Path(store)
+    if model := _finished(store, unchanged=max_passes is None and tol is None):
+        return model  # nothing is to be written, and it may lie where nobody can write
     with ExitStack() as stack:
-        lock = stack.enter_context(checkpoint.Store(existing(store)))
-        generation = checkpoint.read_latest(store)
-        refuse_path(generation.record, store, f"go on with: dnmf.resume_path({str(store)!r})")
-        unchanged = max_passes is None and tol is None
-        if generation.record["status"] == "done" and (unchanged or "run" not in generation.record):
-            return Model.restore(generation, store)
+        lock, generation = stack.enter_context(checkpoint.Store(store)), checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(max_passes, tol)
         opened, changed = reopened(record, store, source, "dnmf.resume", force=force)
@@ -190,6 +187,15 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         if generation.record["status"] == "done" and fit.state.reason:
             return Model.restore(generation, store)  # the new limits end it where it ended
         return run.go_on(fit)
+
+
+def _finished(store: Path, *, unchanged: bool) -> Model | None:
+    """The model in a store with which nothing can be done but to load it, None where there may be more to do."""
+    generation = checkpoint.read_latest(existing(store))
+    record = generation.record
+    refuse_path(record, store, f"go on with: dnmf.resume_path({str(store)!r})")
+    is_final = record["status"] == "done" and (unchanged or "run" not in record)
+    return Model.restore(generation, store) if is_final else None
 
 
 def load(path: str | Path) -> Model:

@@ -62,7 +62,7 @@ class Applied:
         InputError
             The columns are not those of the fit, or the data cannot be used.
         CheckpointError
-            There is something at `out` already.
+            There is something at `out` already, or no directory for it.
         """
         from dnmf.sources.dask_array import as_dask_array
 
@@ -74,12 +74,8 @@ class Applied:
     def solve(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
               client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
-        if "://" in str(out):
-            raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
-        if out is not None and Path(out).exists():
-            raise CheckpointError(f"{out}: exists already; choose another place for the result")
+        place = None if out is None else _free_place(out)
         source = self.open_rows(data, columns)
-        place = None if out is None else str(Path(out).absolute())
         with closing(choose_executor(client, source)) as executor:
             return solve_other_rows(
                 source, executor, self.options, fixed=self.fixed(source, fixed_W), out=place,
@@ -135,6 +131,18 @@ class Applied:
             raise InputError(f"{source.address}: has {columns} columns, the model was fitted on {self.H.shape[1]}")
         names = source.row_names() if source.transposed else source.column_names()
         refuse_other_names(source.address, names, self.column_names)
+
+
+def _free_place(out: str | Path) -> str:
+    """The absolute path of a result that can be made there."""
+    if "://" in str(out):
+        raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
+    place = Path(out).absolute()
+    if place.exists():
+        raise CheckpointError(f"{out}: exists already; choose another place for the result")
+    if not place.parent.is_dir():
+        raise CheckpointError(f"{out}: its directory does not exist; create {place.parent} first")
+    return str(place)
 
 
 def chunk_rows_of(values: Any) -> int:

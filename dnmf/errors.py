@@ -12,6 +12,10 @@ class InputError(DnmfError, ValueError):
     """
 
 
+class ChangedError(InputError):
+    """Stored data was changed while it was read; the message names the first few files or objects."""
+
+
 class BudgetError(DnmfError):
     """The work does not fit in the memory that was allowed; raised before anything starts."""
 

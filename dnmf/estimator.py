@@ -81,7 +81,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     memory_limit : str or int, optional
         Of one worker, for example ``"2GB"``.
     store : str or path, optional
-        A new directory ``NAME.dnmf`` for checkpoints and W, see :func:`dnmf.fit`; one for each fit.
+        A new directory, such as ``NAME.dnmf``, for checkpoints and W, see :func:`dnmf.fit`; one for each fit.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from dnmf.fitting.events import PassRecord
 from dnmf.implicit import Implicit, implicit_of
 from dnmf.options import FitOptions
 from dnmf.passes.problem import NO_TERMS, Terms
-from dnmf.passes.rows_out import create_rows_array, open_for_writing
+from dnmf.passes.rows_out import write_rows
 from dnmf.penalty import Penalty
 from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
@@ -180,23 +180,17 @@ class Model(Applied):
         Raises
         ------
         CheckpointError
-            The place is taken or cannot be written.
+            The place is taken or cannot be written; nothing of the model is left there.
         """
-        with checkpoint.Store(path) as store:
-            if checkpoint.exists(path):
-                raise CheckpointError(f"{path}: holds a run already; choose another place for the model")
+        with checkpoint.fresh_store(path, "model") as store:
             saved = self.with_W_in(store.path)._with(path=store.path)
             store.commit(max(1, len(self.history)), saved.record(), saved.arrays())
             return Model.restore(checkpoint.read_latest(store.path), store.path)
 
     def with_W_in(self, folder: Path) -> "Model":
         """The same model with W copied, chunk by chunk, to a new Zarr array in `folder`."""
-        target = folder / f"W-{uuid.uuid4().hex[:12]}.zarr"
-        create_rows_array(str(target), (self.shape[0], self.rank), self.chunk_rows, self.options.dtype)
-        array = open_for_writing(str(target))
-        for start in range(0, array.shape[0], array.chunks[0]):
-            stop = min(start + array.chunks[0], array.shape[0])
-            array[start:stop] = self.read_W(start, stop)
+        target, shape = folder / f"W-{uuid.uuid4().hex[:12]}.zarr", (self.shape[0], self.rank)
+        write_rows(str(target), shape, self.chunk_rows, self.options.dtype, self.read_W)
         return self._with(stored_W=StoredFactor(target), order=None)
 
     def reordered(self, order: Any) -> "Model":

@@ -1,12 +1,14 @@
 """A fit from beginning to end: start, pass after pass, commit, finish."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
 from dnmf.constraints import Guides
-from dnmf.errors import CheckpointError, ClusterError, InputError
+from dnmf.errors import ChangedError, CheckpointError, ClusterError, InputError
 from dnmf.fitting.begin import begin, fit_from
 from dnmf.fitting.choose import start_of
 from dnmf.fitting.events import Finished, PassDone, Started, emit
@@ -111,13 +113,11 @@ class Run:
         ------
         ClusterError
             The workers or the scheduler were lost; the message says how to go on.
+        ChangedError
+            The data changed meanwhile; the message names what did.
         """
-        try:
+        with saying_how_to_go_on(self.store):
             return self._go_on(fit)
-        except ClusterError as error:
-            if self.store is None:
-                raise
-            raise ClusterError(f"{error}; go on with: dnmf resume {self.store.path}") from error
 
     def _go_on(self, fit: Fit) -> Model:
         fits = run_until_last(self.place.engine, [fit], self._after_pass)
@@ -134,6 +134,24 @@ class Run:
         (fit,) = fits
         self.commit(fit.state)
         emit(self.place.callbacks, PassDone(fit.state.history[-1], self.store is not None))
+
+
+@contextmanager
+def saying_how_to_go_on(store: checkpoint.Store | None) -> Iterator[None]:
+    """Add the command that goes on to errors that leave the last committed pass as it is, where there is a store."""
+    try:
+        yield
+    except ClusterError as error:
+        if store is None:
+            raise
+        raise ClusterError(f"{error}; go on with: dnmf resume {store.path}") from error
+    except ChangedError as error:
+        if store is None:
+            raise
+        raise ChangedError(
+            f"{error}. The last committed pass stands: with the data as it was before, its times of change too, go on "
+            f"with dnmf resume {store.path}; with force (--force) if it means the same as it is"
+        ) from error
 
 
 def commit_model(store: checkpoint.Store, number: int, model: Model, before: State, record: RunRecord) -> Model:
@@ -225,5 +243,5 @@ def existing(store: Path) -> Path:
     if not store.exists():
         raise CheckpointError(f"{store}: there is nothing at this path")
     if not checkpoint.exists(store):
-        raise CheckpointError(f"{store}: nothing of a fit was committed here; begin with dnmf fit")
+        raise CheckpointError(f"{store}: nothing was committed here yet; run dnmf fit (or dnmf path) again with it")
     return store

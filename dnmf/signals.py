@@ -84,7 +84,9 @@ class StopAfterPass:
             self._notify(f"{name}: stopping when the pass in hand is committed; a second signal stops at once")
             return
         resumable = self._status() != ""
-        self._notify(f"{name}: stopped at once; {self._how_to_go_on() if resumable else 'nothing is committed'}")
+        self._notify(
+            f"{name}: stopped at once; {self._how_to_go_on() if resumable else 'nothing is committed, run it again'}"
+        )
         if signum == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(EXIT_RESUMABLE if resumable else EXIT_TERMINATED)

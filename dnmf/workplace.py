@@ -26,6 +26,7 @@ from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory
+from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import Keep
 from dnmf.sources.names import MOST_NAMES, refuse_other_names
 
@@ -106,7 +107,7 @@ class Workplace:
                 "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
             )
         options.penalty.warn_if_one_sided()
-        self._meter = Meter(resources.callbacks)
+        self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
         self.source, self.crowd = source, 1
         self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
         executor = choose_executor(resources.client, source)
@@ -151,7 +152,7 @@ class Workplace:
             Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
                     plan.need.total, machine.memory_bytes, keep is not None and not keep.borders, plan.gave_up),
         )  # fmt: skip
-        return Engine(executor, source, plan, layout, keep, self._meter)
+        return Engine(executor, source, plan, layout, keep, self._meter, self._guard)
 
     def listen(self, callback: Callback) -> None:
         """Hand every event to one more, before the others."""

@@ -105,6 +105,7 @@ def test_the_latest_generation_is_the_last_one_committed(tmp_path):
 
 def test_a_relative_path_still_means_the_same_store_after_a_change_of_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
     with Store("runs/a.dnmf") as store:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
@@ -242,8 +243,10 @@ def test_a_file_in_the_place_of_the_store_is_refused_and_left_as_it_was(tmp_path
     assert (tmp_path / "run.dnmf").read_text() == "precious"
 
 
-def test_missing_parents_are_made(tmp_path):
-    assert exists(commit_all(tmp_path / "runs" / "today" / "run.dnmf", 1))
+def test_a_place_in_a_directory_that_is_not_there_is_refused_and_nothing_made(tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist; create .*runs/today first"):
+        Store(tmp_path / "runs" / "today" / "run.dnmf")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_was_opened_but_never_committed_to_holds_nothing_and_can_be_used(tmp_path):

@@ -14,7 +14,7 @@ from example_models import random_model, stored
 
 import dnmf
 from dnmf import measures
-from dnmf.passes.rows_out import rescale_rows
+from dnmf.passes.rows_out import Columns, rescale_rows
 from dnmf.plots.sides import take_side
 from dnmf.plots.sums import factor_sums
 from dnmf.sources.stored_factor import StoredFactor
@@ -136,7 +136,7 @@ def test_a_row_that_was_not_scaled_yet_is_never_taken_for_zeros(model, tmp_path)
     _chunks(raw)[1].unlink()
     shutil.copytree(raw, tmp_path / "W.zarr")
     with pytest.raises(dnmf.CheckpointError, match=r"W-chunked\.zarr.*missing"):
-        rescale_rows(str(raw), str(tmp_path / "W.zarr"), np.ones(3), 0, ROWS)
+        rescale_rows(str(raw), str(tmp_path / "W.zarr"), Columns(np.arange(3), np.ones(3)), 0, ROWS)
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """A run's store on disk: whole generations, committed one after another and verified when read."""
 
 from dnmf.checkpoint.files import Files
+from dnmf.checkpoint.fresh import fresh_store
 from dnmf.checkpoint.generations import Generation
 from dnmf.checkpoint.store import CheckpointWarning, Store, exists, read_latest
 
-__all__ = ["CheckpointWarning", "Files", "Generation", "Store", "exists", "read_latest"]
+__all__ = ["CheckpointWarning", "Files", "Generation", "Store", "exists", "fresh_store", "read_latest"]

@@ -1,6 +1,6 @@
 """A run's store on disk: whole generations, committed one after another and verified when read.
 
-A store is a directory ``NAME.dnmf``::
+A store is a directory, usually called ``NAME.dnmf``::
 
     CURRENT                       which generation is the newest, and the checksum of its manifest
     gen-000012-<uuid>/            one generation: a .npy file per array ...
@@ -14,6 +14,7 @@ pickled.
 import contextlib
 import os
 import re
+import shutil
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -53,13 +54,13 @@ class CheckpointWarning(UserWarning):
 class Store:
     """The one writer of a store; holds its lock until it is closed or its process dies.
 
-    A directory that is not there is made, with its parents. Forked children share the lock; programs
+    A directory that is not there is made, where the one above it is there. Forked children share the lock; programs
     that were started (spawned) do not.
 
     Parameters
     ----------
     path : path-like
-        A directory ``NAME.dnmf`` on a local or shared file system.
+        A directory on a local or shared file system, in one that is there; any name will do.
     files : Files, optional
         How files are written; only tests pass their own.
 
@@ -71,8 +72,8 @@ class Store:
     Raises
     ------
     CheckpointError
-        For a URL, a non-empty directory that is not a store, a store that another process is writing,
-        one of another format version, or a file system that refuses.
+        For a URL, a place in a directory that is not there, a non-empty directory that is not a store, a store that
+        another process is writing, one of another format version, or a file system that refuses.
     CorruptError
         When it holds generations and none of them is whole; nothing is removed.
 
@@ -98,8 +99,13 @@ class Store:
         self._files = files or Files()
         self._lasting: list[WrittenArray] = []
         with explained(f"{self.path} cannot be opened for writing"):
-            _make_store_directory(self.path, self._files)
-            self._lock = take_lock(self.path / _LOCK, self.path, self._files)
+            is_new = _make_store_directory(self.path, self._files)
+            try:
+                self._lock = take_lock(self.path / _LOCK, self.path, self._files)
+            except OSError:  # not that another writer has it
+                if is_new:
+                    shutil.rmtree(self.path, ignore_errors=True)
+                raise
             try:
                 self._continue_from(find_newest(self.path))
             except BaseException:
@@ -257,7 +263,10 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
             raise CheckpointError(f"{root} is not a dnmf store: it has no generation and no lock of dnmf")
         found = find_newest(root)
     if found.generation is None:
-        raise CheckpointError(f"nothing was committed to {root}: its run ended before its first checkpoint")
+        raise CheckpointError(
+            f"nothing was committed to {root}: its run ended before its first checkpoint. Run dnmf fit (or dnmf path) "
+            "again, with the same store if you like"
+        )
     if found.damage:
         warnings.warn(damage_report(root, found), CheckpointWarning, stacklevel=2)
     return found.generation
@@ -276,11 +285,10 @@ def _is_store(root: Path) -> bool:
     return bool(generation_names(root)) or bool(noted_holder(root / _LOCK))
 
 
-def _make_store_directory(root: Path, files: Files) -> None:
-    for directory in reversed([path for path in (root, *root.parents) if not path.exists()]):
-        with contextlib.suppress(FileExistsError):  # another writer was faster; the lock decides
-            files.make_directory(directory)
-        files.sync_directory(directory.parent)
+def _make_store_directory(root: Path, files: Files) -> bool:
+    """Return whether the directory was made here; refuse one that is no store."""
+    if not root.exists():
+        return _make_directory(root, files)
     if not root.is_dir():
         raise CheckpointError(f"{root} is a file: a store is a directory, choose another name")
     entries = os.listdir(root)
@@ -289,3 +297,19 @@ def _make_store_directory(root: Path, files: Files) -> None:
         raise CheckpointError(
             f"{root} is not a dnmf store and not empty (it holds {min(entries)!r}): choose another directory"
         )
+    return False
+
+
+def _make_directory(root: Path, files: Files) -> bool:
+    if not root.parent.exists():  # a name that was mistyped is no reason to make directories from the root on
+        raise CheckpointError(f"{root}: its directory does not exist; create {root.parent} first")
+    try:
+        files.make_directory(root)
+    except FileExistsError:  # another writer was faster; the lock decides
+        return False
+    try:
+        files.sync_directory(root.parent)
+    except OSError:
+        root.rmdir()
+        raise
+    return True

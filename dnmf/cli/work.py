@@ -114,7 +114,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(cls=Grouped, short_help="Factorize a matrix into a store.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
-@click.option("--store", required=True, metavar="RUN", help="Directory NAME.dnmf for checkpoints and W.")
+@click.option("--store", required=True, metavar="RUN", help="Directory for checkpoints and W, such as run.dnmf.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
 @names_options
 @fit_options
@@ -147,7 +147,7 @@ def say_model(command: str, store: str, output: Output) -> None:
 @click.command(cls=Grouped, short_help="Factorize a matrix along the strengths of a penalty.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k of every model.")
-@click.option("--store", required=True, metavar="PATH", help="Directory NAME.dnmf for checkpoints and the models.")
+@click.option("--store", required=True, metavar="PATH", help="Directory for checkpoints and models, such as path.dnmf.")
 @click.option("--strengths", type=NUMBERS, required=True, help="What all strengths are multiplied by, such as 0,0.1.")
 @click.option("--seeds", type=COUNT_OR_LIST, default=1, show_default=True, help="How many, or which: 3,5,7.")
 @click.option("--warm", type=click.Choice(["unpenalized", "chain"]), default="unpenalized", show_default=True,

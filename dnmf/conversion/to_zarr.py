@@ -24,6 +24,7 @@ from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
 from dnmf.sources.addresses import BETWEEN, is_url, split_address
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
+from dnmf.sources.guard import guard_files, guarded
 from dnmf.sources.name_files import given_names
 
 log = logging.getLogger("dnmf")
@@ -126,6 +127,8 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     InputError
         The source is not there, cannot be read, or holds a NaN, an infinite or a negative value (the
         message says where); the target exists; an option makes no sense.
+    ChangedError
+        The source changed while it was read.
     DnmfError
         The target cannot be written, because the disk is full for example.
 
@@ -143,7 +146,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     check_apart(tenx_matrix(path) if found is TENX_DIRECTORY else path, target)
     given = (row_names, column_names)
     try:
-        with staged(target, overwrite=overwrite) as staging:
+        with staged(target, overwrite=overwrite) as staging, guarded(guard_files(_place_of(path, inner))):
             stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)
@@ -186,6 +189,12 @@ def _existing_path(source: str | Path) -> tuple[Path, str]:
         if not path.exists():
             raise InputError(f"{path}: there is nothing at this path")
     return path, inner
+
+
+def _place_of(path: Path, inner: str) -> Path:
+    """Where the files of a matrix are: of a store the part that is read, not others that somebody may write."""
+    part = path / (inner or "X")
+    return part if part.is_dir() else path
 
 
 def _local_path(target: str | Path) -> Path:

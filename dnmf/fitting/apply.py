@@ -22,6 +22,7 @@ from dnmf.passes.warm import Kernels
 from dnmf.penalty import Penalty
 from dnmf.plan import Plan, make_plan
 from dnmf.sources.given import in_memory
+from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Source
 from dnmf.sources.stored_factor import StoredFactor
@@ -115,18 +116,24 @@ def solve_other_rows(
         A worker's limit, if not its own.
     callbacks : sequence of callables
         Each is handed every :class:`~dnmf.fitting.events.PassProgress`.
+
+    Raises
+    ------
+    ChangedError
+        The data changed while it was read; nothing is left at `out`.
     """
     n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
     work = Work(
         (_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale, signed=bool(options.limits.free)
     )
-    if out is not None:
-        create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
     rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
-        statistics = run_pass(
-            executor, source, plan, work, given=fixed.given, targets=(out or "",), rows_back=rows_back
-        )
+        if out is not None:
+            create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
+        with guarded(guard_source(source)):
+            statistics = run_pass(
+                executor, source, plan, work, given=fixed.given, targets=(out or "",), rows_back=rows_back
+            )
     except BaseException:
         if out is not None:  # rows that were not written would read as zeros
             remove_array(out)
@@ -148,7 +155,8 @@ def measure_other_rows(
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
     work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
-    statistics = run_pass(executor, source, plan, work, given=fixed.given)
+    with guarded(guard_source(source)):
+        statistics = run_pass(executor, source, plan, work, given=fixed.given)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
     loss = measure(sums, H, statistics.squares, Penalty(), sums.residual).loss
     return max(0.0, 2 * (loss - gain_of_diagonal(sums, H, weights))), statistics.squares

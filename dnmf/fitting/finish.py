@@ -107,10 +107,23 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
     Raises
     ------
     CheckpointError
-        W cannot be written, or is not complete.
+        W cannot be written, or is not complete; nothing of it is left.
+    ChangedError
+        The data is not what it was; looked at before the pass and after it, so that W is of one state of the data.
     """
+    try:
+        return _last_pass(engine, fits, stores)
+    except Exception:  # what is half made is of no use, and the disk may be full
+        for store in stores:
+            remove_other_arrays(store, keep="")
+        raise
+
+
+def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Ended], int]:
     raws, paths = _empty_arrays(engine, fits, stores)
+    engine.guard.check()
     after, statistics = one_pass(engine, fits, raws or [""] * len(fits))
+    engine.guard.check()
     ends = []
     for number, (before, fit, sums) in enumerate(zip(fits, after, statistics.models, strict=True)):
         factors = _factors(sums, before.state, before.options)

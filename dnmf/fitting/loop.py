@@ -13,13 +13,14 @@ from dnmf.passes.executor import Done, Executor, run_pass
 from dnmf.passes.problem import Problem, Work, make_problem
 from dnmf.passes.statistics import Statistics
 from dnmf.plan import Plan
+from dnmf.sources.guard import Guard
 from dnmf.sources.kept import Keep
 from dnmf.sources.source import Layout, Source
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What a pass runs on: where, over what, cut how, whether the data is kept, and who is told how far it is."""
+    """What a pass runs on: where, over what, cut how, whether the data is kept, who is told and who looks after it."""
 
     executor: Executor
     source: Source
@@ -27,6 +28,7 @@ class Engine:
     layout: Layout
     keep: Keep | None = None
     meter: Meter = field(default_factory=Meter)
+    guard: Guard = field(default_factory=Guard)
 
     def watch(self, what: str) -> Done:
         """Return what is to be called with the rows that are back, for a read of all of them."""
@@ -76,6 +78,11 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
         What, from where, how.
     targets : sequence of str
         Where the rows of W of each fit go; see :func:`dnmf.passes.executor.run_pass`.
+
+    Raises
+    ------
+    ChangedError
+        The data is not what it was when it was first looked at.
     """
     began = time.perf_counter()
     problems = tuple(_problem(fit) for fit in fits)
@@ -83,10 +90,12 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
     first = fits[0]  # what they all have in common
     signed = bool(first.options.limits.free)
     work = Work(problems, first.options.dtype, check=check, residual=bool(targets), signed=signed)
-    statistics = run_pass(
-        engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
-        keep=engine.keep, rows_back=engine.watch("last" if targets else "pass"),
-    )  # fmt: skip
+    with engine.guard.explaining():
+        statistics = run_pass(
+            engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
+            keep=engine.keep, rows_back=engine.watch("last" if targets else "pass"),
+        )  # fmt: skip
+    engine.guard.after_pass(time.perf_counter() - began)
     states = [
         advance(fit.state, statistics.of(number), fit.options, engine.source_bytes) for number, fit in enumerate(fits)
     ]

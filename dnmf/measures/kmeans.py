@@ -29,6 +29,7 @@ from dnmf.passes.visit import cross
 from dnmf.passes.warm import Kernels
 from dnmf.plan import make_plan
 from dnmf.sources import Rows, Source, open_source
+from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.memory import MemorySource
 from dnmf.workplace import choose_keep
 
@@ -88,7 +89,7 @@ def kmeans_centres(
 @contextmanager
 def _engine_over(source: Source, options: FitOptions, client: Any, memory_limit: Any) -> Iterator[Engine]:
     """What passes over the source run on, with rows kept in memory from pass to pass where there is room."""
-    with ExitStack() as held:
+    with ExitStack() as held, guarded(guard_source(source)):
         executor = choose_executor(client, source)
         held.callback(executor.close)
         layout = source.layout()

@@ -1,5 +1,6 @@
 """Where the rows of W go on the last pass: to Zarr, written by the tasks in whole chunks, or into memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,10 +81,7 @@ class ZarrRowsOut(RowsOut):
 
     def _flush(self, height: int) -> None:
         buffered = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
-        try:
-            self._array[self._next : self._next + height] = buffered[:height]
-        except OSError as error:
-            raise CheckpointError(f"{self._path}: W cannot be written ({error}); is the disk full?") from error
+        _put(self._path, self._array, self._next, buffered[:height])
         self._next += height
         self._buffered -= height
         self._parts = [buffered[height:]] if self._buffered else []
@@ -125,6 +123,34 @@ def open_for_writing(path: str) -> Any:
     return zarr.open_array(path, mode="r+").with_config({"write_empty_chunks": True})
 
 
+def write_rows(
+    path: str, shape: tuple[int, int], chunk_rows: int, dtype: str, read: Callable[[int, int], np.ndarray]
+) -> None:
+    """Make an array for a factor at `path` and fill it with ``read(start, stop)``, a chunk of rows at a time.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be written; nothing of it is left.
+    """
+    try:
+        create_rows_array(path, shape, chunk_rows, dtype)
+        array = open_for_writing(path)
+        for start in range(0, shape[0], array.chunks[0]):
+            stop = min(start + array.chunks[0], shape[0])
+            _put(path, array, start, read(start, stop))
+    except BaseException:
+        remove_array(path)
+        raise
+
+
+def _put(path: str, array: Any, start: int, rows: np.ndarray) -> None:
+    try:
+        array[start : start + len(rows)] = rows
+    except OSError as error:
+        raise CheckpointError(f"{path}: W cannot be written ({error}); is the disk full?") from error
+
+
 class Columns(NamedTuple):
     """The columns of W as they are kept: which of those that were solved for each is, and what it is divided by."""
 
@@ -150,7 +176,7 @@ def rescale_rows(raw: str, path: str, columns: Columns, start: int, stop: int) -
     height = target.chunks[0]
     for low in range(start, stop, height):
         high = min(low + height, stop)
-        target[low:high] = columns.of(source.read(low, high))
+        _put(path, target, low, columns.of(source.read(low, high)))
     return stop - start
 
 

@@ -85,8 +85,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     store : path, optional
-        A directory ``NAME.dnmf``: after every pass all models are committed there, and it holds an ordinary store for
-        each that is finished. Without it every W is kept in memory.
+        A directory, such as ``NAME.dnmf``, in one that is there: after every pass all models are committed to it, and
+        it holds an ordinary store for each that is finished. Without it every W is kept in memory.
     callbacks : sequence of callables
         Each is handed every event (:mod:`dnmf.fitting.events`).
 
@@ -159,10 +159,11 @@ def resume_path(
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
     store = Folder(store)
+    if (generation := _generation_of_path(existing(store))).record["status"] == "done":
+        return Path.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
     with ExitStack() as stack:
-        lock = stack.enter_context(checkpoint.Store(existing(store)))
-        generation = _generation_of_path(store)
-        if generation.record["status"] == "done":
+        lock, generation = stack.enter_context(checkpoint.Store(store)), _generation_of_path(store)
+        if generation.record["status"] == "done":  # by another process, just now
             return Path.restore(generation, store)
         options = PathOptions.from_json(generation.record["path"])
         record = RunRecord.from_json(generation.record["run"])

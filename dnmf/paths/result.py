@@ -8,7 +8,7 @@ from typing import Any
 
 from dnmf import checkpoint
 from dnmf.api import load
-from dnmf.errors import CheckpointError, InputError
+from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.paths.grid import Cell, PathOptions
 from dnmf.paths.rows import COLUMNS, PathRow
@@ -116,11 +116,9 @@ class Path:
         Raises
         ------
         CheckpointError
-            The place is taken or cannot be written.
+            The place is taken or cannot be written; nothing of the path is left there.
         """
-        with checkpoint.Store(path) as store:
-            if checkpoint.exists(path):
-                raise CheckpointError(f"{path}: holds a run already; choose another place for the path")
+        with checkpoint.fresh_store(path, "path") as store:
             for cell, model in self.models.items():
                 model.save(store.path / cell.folder)
             store.commit(max(1, self.passes), self.record(), {})

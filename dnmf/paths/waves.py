@@ -9,7 +9,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.constraints import NO_GUIDES, Guides
-from dnmf.errors import CheckpointError, ClusterError
+from dnmf.errors import CheckpointError
 from dnmf.fitting.begin import begin, fit_from
 from dnmf.fitting.choose import start_of
 from dnmf.fitting.events import PathPassDone, Started, emit
@@ -26,7 +26,7 @@ from dnmf.passes.statistics import Statistics
 from dnmf.paths.grid import Cell, PathOptions
 from dnmf.paths.state import PathState
 from dnmf.record import PATH
-from dnmf.run import commit_model
+from dnmf.run import commit_model, saying_how_to_go_on
 from dnmf.sources.given import in_memory
 from dnmf.workplace import Workplace
 
@@ -112,16 +112,14 @@ class PathRun:
         ------
         ClusterError
             The workers or the scheduler were lost; the message says how to go on.
+        ChangedError
+            The data changed meanwhile; the message names what did.
         """
-        try:
+        with saying_how_to_go_on(self.store):
             while self.state.cells or (cells := self.options.next_wave(self.state.done, self.place.crowd)):
                 if not self.state.cells:
                     self._begin_wave(cells)
                 self._end_wave(run_until_last(self.place.engine, self.state.fits, self._after_pass))
-        except ClusterError as error:
-            if self.store is None:
-                raise
-            raise ClusterError(f"{error}; go on with: dnmf resume {self.store.path}") from error
 
     def commit(self, **more: Any) -> None:
         """Put the state on disk, where there is a store."""

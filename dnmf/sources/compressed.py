@@ -206,3 +206,7 @@ class CompressedSource(Source):
         """Of the three stored arrays."""
         parts = {name: getattr(self, f"_{name}").fingerprint() for name in ("data", "indices", "indptr")}
         return {"kind": "csc" if self.transposed else "csr", "shape": list(self.shape), **parts}
+
+    def stored_arrays(self) -> tuple[StoredArray, ...]:
+        """Values, indices and offsets."""
+        return self._data, self._indices, self._indptr

@@ -53,3 +53,7 @@ class DenseSource(Source):
     def fingerprint(self) -> dict[str, Any]:
         """Of the stored array."""
         return {"kind": "dense", **self.array.fingerprint()}
+
+    def stored_arrays(self) -> tuple[StoredArray, ...]:
+        """The one it is."""
+        return (self.array,)

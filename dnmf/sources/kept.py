@@ -149,6 +149,10 @@ class KeptSource(Source):
         """That of the source itself."""
         return self.inner.fingerprint()
 
+    def stored_arrays(self) -> tuple[Any, ...]:
+        """Those of the source itself."""
+        return self.inner.stored_arrays()
+
     def for_rows(self, start: int, stop: int) -> "KeptSource":
         """The same for a part of the rows."""
         return KeptSource(self.inner.for_rows(start, stop), self.keep)

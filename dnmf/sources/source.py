@@ -167,6 +167,10 @@ class Source(ABC):
     def fingerprint(self) -> dict[str, Any]:
         """JSON values that change when the data changes; compared before a run is resumed."""
 
+    def stored_arrays(self) -> tuple[Any, ...]:
+        """The :class:`~dnmf.sources.stored.StoredArray` s it reads from; none where nothing is on disk."""
+        return ()
+
     def for_rows(self, start: int, stop: int) -> "Source":  # noqa: ARG002
         """The source as one task needs it to read rows within `start:stop` (absolute row numbers), without names."""
         return self.without_names()

@@ -16,6 +16,7 @@ from dnmf.sources.conventions import Convention, convention_of
 from dnmf.sources.datasets import refuse_dangling_links, refuse_unknown_filters
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.formats import HDF5, ZIPPED_ZARR, format_of, refusal
+from dnmf.sources.marks import Marks, marks_of
 from dnmf.sources.nodes import is_array, listing
 from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, count_absent, fills_with_zeros, is_hdf5, object_shape
@@ -123,8 +124,8 @@ def open_node(path: str, inner: str) -> Any:
 class StoredArray:
     """One array of a Zarr store or an HDF5 file: pickled as its path, opened when first used in a process.
 
-    What it is (its shape, its chunks, their encoding) is what it was when it was opened, as long as it can be read:
-    to replace it under a fit is noticed by its chunks, at best.
+    What it is (its shape, its chunks, their encoding) is what it was when it was opened, as long as it can be read;
+    a :class:`~dnmf.sources.guard.Guard` notices when it is replaced.
 
     Parameters
     ----------
@@ -296,3 +297,7 @@ class StoredArray:
     def fingerprint(self) -> dict[str, Any]:
         """JSON values that change when the data changes; see :mod:`dnmf.sources.fingerprints`."""
         return fingerprint_of(self._open()[0], self.path)
+
+    def marks(self) -> Marks:
+        """What changes when one of its files or objects is replaced; see :mod:`dnmf.sources.marks`."""
+        return with_retries(lambda: marks_of(self._open()[0], self.path), f"{self.address}: looking at it")

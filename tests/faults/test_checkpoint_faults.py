@@ -114,9 +114,9 @@ def test_killed_at_any_operation_the_old_or_the_new_generation_is_read_and_the_r
 @pytest.mark.usefixtures("no_warning")
 def test_killed_at_any_operation_of_its_first_commit_the_store_is_empty_or_holds_it(tmp_path, torn):
     files = StoppingFiles()
-    commit(tmp_path / "counted" / "run.dnmf", 1, files=files)
+    commit(tmp_path / "counted.dnmf", 1, files=files)
     for operations in range(files.done):
-        root = tmp_path / f"killed-{operations}" / "run.dnmf"
+        root = tmp_path / f"killed-{operations}.dnmf"
         with pytest.raises(Stopped):
             commit(root, 1, files=StoppingFiles(operations, torn))
         if exists(root):

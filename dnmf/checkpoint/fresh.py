@@ -1,0 +1,46 @@
+"""A store that is filled at one go: all of it is there in the end, or nothing."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dnmf.checkpoint.files import explained
+from dnmf.checkpoint.store import Store, exists
+from dnmf.errors import CheckpointError
+
+
+@contextmanager
+def fresh_store(path: str | os.PathLike[str], what: str) -> Iterator[Store]:
+    """Give a store to write a finished `what` into; whatever goes wrong, nothing of it is left.
+
+    What a process that was killed left there is not touched.
+
+    Raises
+    ------
+    CheckpointError
+        The place is taken, or cannot be written (the disk is full).
+    """
+    before = set(os.listdir(path)) if os.path.isdir(path) else None
+    with Store(path) as store:
+        if exists(path):
+            raise CheckpointError(f"{path}: holds a run already; choose another place for the {what}")
+        try:
+            with explained(f"{path}: the {what} cannot be written"):
+                yield store
+        except BaseException:
+            _remove(store.path, before)
+            raise
+
+
+def _remove(folder: Path, before: set[str] | None) -> None:
+    """Remove what was not there before, the folder too where there was none."""
+    if before is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path.name not in before and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in before:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,294 @@
+"""Data that is changed while it is read is an error that names what changed, and the last good pass stands."""
+
+import os
+import shutil
+import time
+
+import h5py
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+
+import dnmf
+from dnmf.fitting.events import PassDone, Started
+from dnmf.sources import guard
+from dnmf.sources.guard import guard_source
+
+A = np.random.default_rng(0).random((60, 12)).astype(np.float32)
+FIT = {"rank": 3, "seed": 1, "tol": 0.0, "max_passes": 5}
+
+
+def _dense_zarr(folder):
+    zarr.create_array(folder / "a.zarr", data=A, chunks=(10, 12), compressors=None)
+    return folder / "a.zarr"
+
+
+def _dense_zarr_2(folder):
+    zarr.create_array(folder / "a.zarr", data=A, chunks=(10, 12), zarr_format=2, compressors=None)
+    return folder / "a.zarr"
+
+
+def _csr(folder):
+    matrix, root = scipy.sparse.csr_array(A), zarr.open_group(folder / "a.zarr", mode="w")
+    X = root.create_group("X", attributes={"encoding-type": "csr_matrix", "shape": list(A.shape)})
+    for name in ("data", "indices", "indptr"):
+        X.create_array(name, data=getattr(matrix, name), chunks=(100,), compressors=None)
+    return folder / "a.zarr"
+
+
+def _hdf5(folder):
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("X", data=A, chunks=(10, 12))
+    return folder / "a.h5"
+
+
+def _virtual_hdf5(folder):
+    with h5py.File(folder / "part.h5", "w") as file:
+        file.create_dataset("X", data=A, chunks=(10, 12))
+    layout = h5py.VirtualLayout(A.shape, A.dtype)
+    layout[:] = h5py.VirtualSource(folder / "part.h5", "X", A.shape)
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_virtual_dataset("X", layout)
+    return folder / "a.h5"
+
+
+SOURCES = {
+    "Zarr": (_dense_zarr, "a.zarr/c/0/0"), "Zarr 2": (_dense_zarr_2, "a.zarr/0.0"), "CSR": (_csr, "a.zarr::X/data/c/0"),
+    "HDF5": (_hdf5, "a.h5"), "virtual HDF5": (_virtual_hdf5, "part.h5"),
+}  # fmt: skip
+
+
+def _write_anew(path):
+    content, status = bytearray(path.read_bytes()), path.stat()
+    content[-30] ^= 1
+    path.write_bytes(bytes(content))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+
+
+def _write_anew_at_the_old_time(path):
+    times = path.stat()
+    _write_anew(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _put_another_in_its_place(path):
+    shutil.copy2(path, path.with_name("other"))
+    _write_anew_at_the_old_time(path.with_name("other"))
+    path.with_name("other").replace(path)
+
+
+CHANGES = {
+    "written anew": _write_anew,
+    "replaced, or its owner or permissions changed": _write_anew_at_the_old_time,
+    "replaced": _put_another_in_its_place,
+    "bytes →": lambda path: path.write_bytes(path.read_bytes() + b"\0" * 8),
+}
+
+
+def _after_pass(number, change):
+    def listen(event):
+        if isinstance(event, PassDone) and event.record.number == number:
+            change()
+
+    return listen
+
+
+@pytest.fixture
+def every_pass(monkeypatch):
+    """The data is looked at after every pass, whatever that takes on a machine under load."""
+    monkeypatch.setattr(guard, "FREE_S", np.inf)
+
+
+@pytest.mark.usefixtures("every_pass")
+@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_change_in_the_middle_of_a_fit_is_an_error_that_names_it(tmp_path, source, what):
+    write, name = SOURCES[source]
+    data, store = write(tmp_path), tmp_path / "run.dnmf"
+    change = _after_pass(2, lambda: CHANGES[what](tmp_path / name.replace("::", "/")))
+    with pytest.raises(dnmf.ChangedError, match=rf"the data changed while it was read.*{name} \(.*{what}") as raised:
+        dnmf.fit(data, **FIT, store=store, keep="stream", callbacks=(change,))
+    assert f"dnmf resume {store}" in str(raised.value)
+    assert not list(store.glob("*.zarr"))
+    with pytest.raises(dnmf.CheckpointError, match=r"\(2 passes are committed\)"):
+        dnmf.load(store)
+
+
+@pytest.mark.parametrize("moment", ["the start", "the last pass"])
+def test_no_moment_of_a_fit_is_too_early_or_too_late(tmp_path, monkeypatch, moment):
+    data, store, done = _dense_zarr(tmp_path), tmp_path / "run.dnmf", []
+
+    def change(event):
+        if isinstance(event, Started) and moment == "the start":
+            _write_anew(data / "c/0/0")
+
+    if moment == "the last pass":
+        from dnmf.passes.rows_out import ZarrRowsOut
+
+        finish = ZarrRowsOut.finish
+        monkeypatch.setattr(ZarrRowsOut, "finish", lambda out: done.append(_write_anew(data / "c/0/0")) or finish(out))
+    with pytest.raises(dnmf.ChangedError, match="written anew"):
+        dnmf.fit(data, **FIT, store=store, callbacks=(change,))
+    assert not list(store.glob("*.zarr"))
+
+
+def test_a_fit_without_a_store_says_so_too(tmp_path):
+    data = _dense_zarr(tmp_path)
+    with pytest.raises(dnmf.ChangedError, match="begin again when nothing writes to it any more$"):
+        dnmf.fit(data, **FIT, callbacks=(_after_pass(1, lambda: shutil.rmtree(data / "c")),))
+
+
+def test_chunks_that_come_and_go_are_named_the_first_few(tmp_path):
+    data = _dense_zarr(tmp_path)
+    watch = guard_source(dnmf.open_source(data))
+    for row in range(5):
+        (data / "c" / str(row) / "0").rename(data / "c" / f"{row}9")
+    with pytest.raises(dnmf.ChangedError, match=r"c/0/0 \(is gone\), .*c/09 \(is new\).* and 6 more"):
+        watch.check()
+
+
+@pytest.mark.usefixtures("every_pass")
+def test_with_the_data_as_it_was_the_run_goes_on_with_the_same_bits(tmp_path):
+    data = _dense_zarr(tmp_path)
+    whole = dnmf.fit(data, **FIT)
+    shutil.copytree(data, tmp_path / "kept.zarr")
+    with pytest.raises(dnmf.ChangedError):
+        dnmf.fit(
+            data, **FIT, store=tmp_path / "run.dnmf", callbacks=(_after_pass(2, lambda: _write_anew(data / "c/0/0")),)
+        )
+    with pytest.raises(dnmf.CheckpointError, match="not what the fit began with"):
+        dnmf.resume(tmp_path / "run.dnmf")
+    shutil.rmtree(data)
+    shutil.copytree(tmp_path / "kept.zarr", data)
+    assert dnmf.resume(tmp_path / "run.dnmf").read_W().tobytes() == whole.read_W().tobytes()
+
+
+def test_an_identical_copy_written_in_mid_fit_goes_on_by_force(tmp_path):
+    data, store = _dense_zarr(tmp_path), tmp_path / "run.dnmf"
+    touch = _after_pass(2, lambda: os.utime(data / "c/0/0"))
+    with pytest.raises(dnmf.ChangedError, match="--force"):
+        dnmf.fit(data, **FIT, store=store, callbacks=(touch,))
+    assert dnmf.resume(store, force=True).read_W().tobytes() == dnmf.fit(data, **FIT).read_W().tobytes()
+
+
+def test_what_is_no_part_of_the_matrix_may_change(tmp_path):
+    data = _csr(tmp_path)
+
+    def write_beside():
+        zarr.open_group(data, mode="r+").create_array("obsm", data=A)
+        (data / "X" / "data" / ".DS_Store").write_bytes(b"x")
+        (data / "X" / "data" / "c" / ".nfs0001").write_bytes(b"x")
+
+    assert dnmf.fit(data, **FIT, callbacks=(_after_pass(2, write_beside),)).stop_reason == "max_passes"
+
+
+def test_a_path_stops_too(tmp_path):
+    data, store, seen = _dense_zarr(tmp_path), tmp_path / "path.dnmf", []
+
+    def change(event):
+        if type(event).__name__ == "PathPassDone":
+            seen.append(event)
+            if len(seen) == 2:
+                _write_anew(data / "c/0/0")
+
+    with pytest.raises(dnmf.ChangedError, match=rf"c/0/0 \(written anew\).*dnmf resume {store}"):
+        dnmf.path(data, 3, dnmf.Penalty(l1=1.0), [0, 0.1], store=store, max_passes=5, callbacks=(change,))
+
+
+@pytest.fixture
+def changing_reads(monkeypatch):
+    """Every read of a stored array is followed by a change of its first chunk."""
+    from dnmf.sources.stored import StoredArray
+
+    read = StoredArray.read
+
+    def of(data):
+        monkeypatch.setattr(StoredArray, "read", lambda array, start, stop: _then(read(array, start, stop), data))
+
+    def _then(rows, data):
+        os.utime(data / "c/0/0", ns=(1, time.time_ns()))
+        return rows
+
+    return of
+
+
+def test_a_transform_of_changing_rows_leaves_nothing(tmp_path, changing_reads):
+    data, model = _dense_zarr(tmp_path), dnmf.fit(A, **FIT)
+    changing_reads(data)
+    for out in (None, tmp_path / "W.zarr"):
+        with pytest.raises(dnmf.ChangedError, match="c/0/0"):
+            model.transform(data, out=out)
+    assert not (tmp_path / "W.zarr").exists()
+
+
+def test_measures_of_changing_rows_are_refused(tmp_path, changing_reads):
+    data, model = _dense_zarr(tmp_path), dnmf.fit(A, **FIT)
+    changing_reads(data)
+    with pytest.raises(dnmf.ChangedError, match="c/0/0"):
+        dnmf.measures.relative_error(model, data)
+    with pytest.raises(dnmf.ChangedError, match="c/0/0"):
+        dnmf.measures.kmeans_centres(data, 2)
+
+
+def test_a_conversion_of_a_changing_store_leaves_nothing(tmp_path, changing_reads):
+    data = _dense_zarr(tmp_path)
+    changing_reads(data)
+    with pytest.raises(dnmf.ChangedError, match="c/0/0"):
+        dnmf.convert(data, tmp_path / "out.zarr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr"]
+
+
+def test_a_conversion_of_a_file_that_is_written_meanwhile_leaves_nothing(tmp_path):
+    np.save(tmp_path / "a.npy", A)
+    with pytest.raises(dnmf.ChangedError, match=r"a\.npy"):
+        dnmf.convert(
+            tmp_path / "a.npy", tmp_path / "out.zarr", chunk_bytes=1000,
+            progress=lambda done, total: os.utime(tmp_path / "a.npy", ns=(1, 1)),
+        )  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy"]
+
+
+class _Counting:
+    """A look that takes as long as it is told, by a clock of its own."""
+
+    def __init__(self, monkeypatch, seconds):
+        self.now, self.looks, self.seconds = 0.0, 0, seconds
+        monkeypatch.setattr(guard.time, "perf_counter", lambda: self.now)
+
+    def __call__(self):
+        self.looks += 1
+        self.now += self.seconds
+        return {}
+
+
+@pytest.mark.parametrize(("look_s", "looks"), [(0.01, 20), (0.09, 10), (1.0, 1)])
+def test_looking_takes_a_small_share_of_the_passes(monkeypatch, look_s, looks):
+    look = _Counting(monkeypatch, look_s)
+    watch = guard.Guard("data", look)
+    for _ in range(20):
+        watch.after_pass(1.0)
+    assert look.looks - 1 == looks
+
+
+def test_a_short_look_is_always_taken(monkeypatch):
+    look = _Counting(monkeypatch, guard.FREE_S / 2)
+    watch = guard.Guard("data", look)
+    for _ in range(20):
+        watch.after_pass(guard.FREE_S)
+    assert look.looks - 1 == 20
+
+
+def test_a_change_that_is_found_late_says_since_when_it_may_have_been_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "FREE_S", 0.0)
+    monkeypatch.setattr(guard, "MOST_SHARE", 0.0)
+    data = _dense_zarr(tmp_path)
+    with pytest.raises(dnmf.ChangedError, match="during one of the last 4 passes"):
+        dnmf.fit(data, **FIT, callbacks=(_after_pass(1, lambda: _write_anew(data / "c/0/0")),))
+
+
+def test_data_in_memory_and_dask_blocks_have_no_files_to_look_at():
+    import dask.array
+
+    for values in (A, scipy.sparse.csr_array(A), dask.array.from_array(A, chunks=(20, 12))):
+        assert dnmf.open_source(values).stored_arrays() == ()
