@@ -11,7 +11,7 @@ from dnmf.errors import InputError
 from dnmf.measures.components import compared
 from dnmf.model import Model
 from dnmf.plots.figures import choice
-from dnmf.sources.names import names_to_show
+from dnmf.sources.names import names_of, names_to_show
 
 MOST_ENTRIES = 5_000_000
 SAMPLE_ROWS = 20_000
@@ -91,7 +91,8 @@ def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Si
         runs = list(row_runs(total, model.rank, MOST_ENTRIES))
         numbers = np.concatenate([np.arange(start, stop) for start, stop in runs])
         values = np.concatenate([model.read_W(start, stop).astype(np.float64) for start, stop in runs]).T
-    kept = None if known is None else np.asarray(known)[numbers]
+    known = names_of(known)
+    kept = None if known is None else known[numbers]
     return Side(values, numbers, kept, total, "column" if is_H else "row")
 
 

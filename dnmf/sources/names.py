@@ -34,7 +34,7 @@ def names_of(values: Any) -> np.ndarray | None:
     """Return labels as an array of text of variable width, None where they count as none."""
     if values is None:
         return None
-    labels = np.asarray(values)
+    labels = _as_labels(values)
     if labels.dtype == TEXT or labels.dtype.kind in "iu":
         return labels.astype(TEXT, copy=False)
     if labels.dtype.kind == "M":
@@ -44,6 +44,15 @@ def names_of(values: Any) -> np.ndarray | None:
     values = labels.tolist()
     missing = np.fromiter((_is_missing(value) for value in values), bool, len(values))
     return _known(labels, ~missing, np.array([_text(value) for value in values], dtype=TEXT))
+
+
+def _as_labels(values: Any) -> np.ndarray:
+    """Labels as an array; a list as one of objects, since as one of text each entry would be as wide as the longest."""
+    if not isinstance(values, (list, tuple)) or any(isinstance(one, np.datetime64) for one in values[:1]):
+        return np.asarray(values)
+    labels = np.empty(len(values), object)
+    labels[:] = values
+    return labels
 
 
 def _known(labels: np.ndarray, known: np.ndarray, text: np.ndarray) -> np.ndarray | None:
