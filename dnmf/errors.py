@@ -46,3 +46,7 @@ class Interrupted(DnmfError):
     def __init__(self, signum: int, message: str):
         super().__init__(message)
         self.signum = signum
+
+
+class UnsolvedWarning(UserWarning):
+    """Some rows of W or columns of H are not the exact solutions that were promised."""

@@ -1,12 +1,13 @@
 """Rows of W for other data, and how well they fit: one pass with H kept."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
-from dnmf.errors import InputError
+from dnmf.errors import InputError, UnsolvedWarning
 from dnmf.fitting.diagonal import gain_of_diagonal
 from dnmf.fitting.events import Callback
 from dnmf.fitting.meter import Meter
@@ -18,6 +19,7 @@ from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Problem, Terms, Work, make_problem
 from dnmf.passes.rows_out import create_rows_array, remove_array
+from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
 from dnmf.penalty import Penalty
 from dnmf.plan import Plan, make_plan
@@ -138,6 +140,7 @@ def solve_other_rows(
         if out is not None:  # rows that were not written would read as zeros
             remove_array(out)
         raise
+    _warn_of_unsolved(statistics, source)
     if out is not None:
         return StoredFactor(out)
     kept = statistics.models[0].kept
@@ -157,9 +160,21 @@ def measure_other_rows(
     work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
     with guarded(guard_source(source)):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
+    _warn_of_unsolved(statistics, source)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
     loss = measure(sums, H, statistics.squares, Penalty(), sums.residual).loss
     return max(0.0, 2 * (loss - gain_of_diagonal(sums, H, weights))), statistics.squares
+
+
+def _warn_of_unsolved(statistics: Statistics, source: Source) -> None:
+    unsolved = statistics.models[0].unsolved
+    if unsolved:
+        warnings.warn(
+            f"{source.address}: {unsolved:,} of {statistics.rows:,} rows are not solved to their tolerance: components "
+            "of the model are too much alike for its dtype",
+            UnsolvedWarning,
+            stacklevel=3,
+        )
 
 
 def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes: int | None, *, kept: bool) -> Plan:

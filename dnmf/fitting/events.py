@@ -76,6 +76,12 @@ class PassRecord:
     columns_finished: int = 0
     columns_unsolved: int = 0
 
+    @property
+    def unsolved(self) -> str:
+        """What is above its tolerance, in words; empty where nothing is."""
+        counts = ((self.rows_unsolved, "rows of W"), (self.columns_unsolved, "columns of H"))
+        return " and ".join(f"{count:,} {what}" for count, what in counts if count)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values (what is infinite becomes None)."""
         return {name: None if value == float("inf") else value for name, value in asdict(self).items()}

@@ -54,7 +54,7 @@ def settle_rows(root: Array, X: Array, slopes: Array, upper: Array | None = None
     slopes : array (rows, k)
         Gradients there.
     upper : array (k,), optional
-        The largest value of each coordinate.
+        The largest value of each coordinate; one that is 0 leaves it at 0.
 
     Returns
     -------
@@ -135,10 +135,10 @@ def _settle(table: _Table, upper: Array, x: Array) -> bool:
             between = _leave(table, between, blocking)
             exchanges += 1
             continue
-        entering = _best(table, between, least)
+        entering = _best(table, between, upper, least)
         while entering >= 0 and not _enters(table, between, entering, upper):
             table.refused[entering] = 1
-            entering = _best(table, between, least)
+            entering = _best(table, between, upper, least)
         if entering < 0:
             return True
         between, exchanges = between + 1, exchanges + 1
@@ -247,7 +247,7 @@ def _move(table: _Table, between: int, upper: Array, x: Array) -> int:
 
 
 @compiled
-def _best(table: _Table, between: int, least: float) -> int:
+def _best(table: _Table, between: int, upper: Array, least: float) -> int:
     """Return the bounded coordinate that takes most from the rest by moving inwards, or -1 where none does."""
     turned, gain, square, k = table.turned, table.first, table.second, len(table.turned)
     for column in range(k):
@@ -258,7 +258,7 @@ def _best(table: _Table, between: int, least: float) -> int:
             square[column] += turned[i, column] * turned[i, column]
     best, most = -1, least
     for j in range(k):
-        if table.state[j] != BETWEEN and table.refused[j] == 0 and square[j] > 0:
+        if table.state[j] != BETWEEN and table.refused[j] == 0 and square[j] > 0 and upper[j] > 0:
             size = (gain[j] if table.state[j] == AT_ZERO else -gain[j]) / np.sqrt(square[j])
             if size > most:
                 best, most = j, size

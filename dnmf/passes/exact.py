@@ -17,7 +17,7 @@ from dnmf.sources.source import CsrRows, Rows
 
 MOST_SWEEPS = 250  # from there on the active set is cheaper
 FEW_SWEEPS = 16  # for a first guess where every row is finished
-OFF = {"float32": 7e-4, "float64": 1e-9}  # by so much of ‖a‖ may be wrong what a row predicts
+OFF = {"float32": 7e-4, "float64": 1e-10}  # by so much of ‖a‖ may be wrong what a row predicts
 LEAST_TOLERANCE = {"float32": 3e-6, "float64": 1e-14}  # what sweeps come to in this dtype
 LEAST_VALUE = {"gram": 2 * float(np.finfo(np.float64).eps), "factor": 1e-24}  # of the squares of a root, of the largest
 TURNS = 2  # the second from exact gradients where the first came to: what its root was off is squared
@@ -37,7 +37,7 @@ def tolerance_at(usual: float, least: float, dtype: str) -> float:
 
     Examples
     --------
-    >>> [tolerance_at(1e-11, least, "float64") for least in (0.1, 1e-6, 1e-12)]
+    >>> [tolerance_at(1e-11, least, "float64") for least in (0.1, 1e-4, 1e-12)]
     [1e-11, 1e-12, 0.0]
     """
     wanted = OFF[dtype] * float(np.sqrt(max(0.0, least)))
@@ -58,8 +58,8 @@ class Finish:
         A row whose violation is above it counts as not solved.
     from_data : bool
         Whether gradients are computed from H and the rows of A, and every row is finished.
-    upper : ndarray (k,) or None
-        Bounds.
+    upper : ndarray (k,)
+        Bounds: infinite where there is none, zero where the diagonal of Q is.
     slope : ndarray (k,)
         Of the penalty at zero.
     ridge : ndarray (held + k, k)
@@ -70,7 +70,7 @@ class Finish:
     root: np.ndarray
     limit: float
     from_data: bool
-    upper: np.ndarray | None
+    upper: np.ndarray
     slope: np.ndarray
     ridge: np.ndarray
 
@@ -78,16 +78,13 @@ class Finish:
     def by_gram(cls, Q: np.ndarray, limit: float, upper: np.ndarray | None) -> "Finish":
         """For right-hand sides alone."""
         nothing = np.zeros(len(Q))
-        return cls(Q, root_of(Q), limit, False, _wide(upper), nothing, nothing[:, None] * nothing)
+        most = np.where(np.diag(Q) > 0, np.inf if upper is None else upper.astype(np.float64), 0.0)
+        return cls(Q, root_of(Q), limit, False, most, nothing, nothing[:, None] * nothing)
 
     def concerns(self, X: np.ndarray, violations: np.ndarray, tolerance: float) -> np.ndarray:
         """Return which rows are to be finished: those above the tolerance, all that are not zero if none can be met."""
         above = violations > tolerance
         return np.flatnonzero(above | X.any(axis=1) if tolerance == 0 else above)
-
-
-def _wide(upper: np.ndarray | None) -> np.ndarray | None:
-    return None if upper is None else upper.astype(np.float64)
 
 
 def root_of(Q: np.ndarray) -> np.ndarray:
@@ -140,7 +137,7 @@ def finish_rows(  # noqa: PLR0917  the parts of one problem
             x, ended = settle_rows(finish.root, x, slopes_at(x), finish.upper)
         X[some, :k] = x
         slopes, sizes = slopes_at(x), np.abs(B[some, :k]).max(axis=1).astype(np.float64)
-        off = np.where(pinned(x, slopes, np.inf if finish.upper is None else finish.upper), 0.0, np.abs(slopes))
+        off = np.where(pinned(x, slopes, finish.upper), 0.0, np.abs(slopes))
         unsolved += int(np.count_nonzero(~ended | (off.max(axis=1) > finish.limit * sizes)))
     return unsolved
 

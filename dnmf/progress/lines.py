@@ -83,6 +83,7 @@ def pass_line(record: PassRecord) -> str:
     return (
         f"pass {record.number:>3}   error {record.relative_error:.4f}   {_change(record):<12}   "
         f"reads {record.reads:>5.1f}   {format_seconds(record.seconds):>6}"
+        + (f"   not solved: {record.unsolved}" if record.unsolved else "")
     )
 
 
