@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import best_known, report, suite
+from benchmarks.exact_rows import exact_rows
 from benchmarks.first_call import first_call
 from benchmarks.peers import Peer, peers
 from benchmarks.problems import Problem, problems
 
-FIRST_CALL = "first call"
+FIRST_CALL, EXACT_ROWS = "first call", "exact rows"
 QUICK_RESTARTS, QUICK_PASSES = 2, 40
 
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     every, usual = peers(), [peer for peer in peers() if not (chosen.quick and peer.optional)]
-    some = _named(parser, chosen.only, problems(chosen.quick), besides=FIRST_CALL)
+    some = _named(parser, chosen.only, problems(chosen.quick), besides=(FIRST_CALL, EXACT_ROWS))
     against = _named(parser, chosen.peer, every) if chosen.peer else usual
     if chosen.quick:
         _run(some, against, 1, chosen.out)
@@ -30,23 +31,29 @@ def main(arguments: list[str] | None = None) -> None:
     folder = chosen.out or Path(__file__).parent
     if not chosen.only or FIRST_CALL in chosen.only:
         report.write(folder, {**report.read(folder), FIRST_CALL: first_call()})
+    if not chosen.only or EXACT_ROWS in chosen.only:
+        report.write(folder, {**report.read(folder), EXACT_ROWS: exact_rows(some or problems())})
     _run(some, against, chosen.seeds, folder)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small matrices, one seed: to see that it works")
-    parser.add_argument("--only", metavar="NAME", action="append", help=f"a matrix, or '{FIRST_CALL}' (repeatable)")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help=f"a matrix, '{FIRST_CALL}' or '{EXACT_ROWS}' (repeatable)"
+    )
     parser.add_argument("--peer", metavar="NAME", action="append", help="only this program (repeatable)")
     parser.add_argument("--seeds", type=int, default=9, help="most seeds of a program (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder for the results (default: this one; with --quick: none)")
     return parser
 
 
-def _named(parser: argparse.ArgumentParser, names: list[str] | None, every: Sequence[Any], besides: str = "") -> list:
+def _named(
+    parser: argparse.ArgumentParser, names: list[str] | None, every: Sequence[Any], besides: Sequence[str] = ()
+) -> list:
     """The entries with these names, all where none are given."""
     known = [entry.name for entry in every]
-    wrong = set(names or ()) - {*known, besides}
+    wrong = set(names or ()) - {*known, *besides}
     if wrong:
         parser.error(f"nothing here is called {', '.join(sorted(wrong))}; there are {', '.join(known)}")
     return [entry for entry in every if not names or entry.name in names]

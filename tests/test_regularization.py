@@ -150,8 +150,8 @@ def test_moving_weight_between_the_sides_changes_nothing(moved):
         objectives.append(model.history[-1].objective)
         products.append((model.read_W() * model.d) @ model.H)
     np.testing.assert_allclose(objectives, objectives[0], rtol=1e-10)
-    for product in products:
-        np.testing.assert_allclose(product, products[0], atol=1e-10 * products[0].max())
+    for product in products:  # what is flat to 1e-10 at a minimum tells points apart to the root of that
+        assert np.linalg.norm(product - products[0]) <= 1e-5 * np.linalg.norm(products[0])
 
 
 REAL = ["hawaiibirds", "pbmc3k", "movielens"]

@@ -149,7 +149,7 @@ class _ColumnProblem(NamedTuple):
         X, violations, _ = solve_rows(self.Q.astype(B.dtype), B, start, tolerance, sweeps, upper)
         if not aim.exactly:
             return X, (0, 0)
-        finish = Finish.by_gram(self.Q, aim.tolerance, upper)
+        finish = Finish(self.Q, aim.tolerance, upper)
         which = finish.concerns(X, violations, tolerance)
         return X, (len(which), finish_rows(X, B, which, finish, wide=self.right_hand_sides(np.float64, which)))
 

@@ -30,7 +30,7 @@ def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:
     B = (b * unit)[None, :]
     weights, violations, _ = solve_rows(unit_Q, B, (start / np.where(unit > 0, unit, 1.0))[None, :], TOLERANCE, SWEEPS)
     if violations[0] > TOLERANCE:
-        finish_rows(weights, B, np.arange(1), Finish.by_gram(unit_Q, TOLERANCE, None))
+        finish_rows(weights, B, np.arange(1), Finish(unit_Q, TOLERANCE))
     e = weights[0] * unit
     return e, gain_of_diagonal(sums, H, e)
 

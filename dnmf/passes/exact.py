@@ -52,39 +52,61 @@ class Finish:
     ----------
     Q : ndarray (k, k)
         The Gram matrix in float64, penalties included.
-    root : ndarray (k, k)
-        ``root' root = Q``, rows orthogonal; from H itself where `from_data`.
     limit : float
         A row whose violation is above it counts as not solved.
-    from_data : bool
-        Whether gradients are computed from H and the rows of A, and every row is finished.
-    upper : ndarray (k,)
-        Bounds: infinite where there is none, zero where the diagonal of Q is.
+    upper : ndarray (k,) or None
+        Bounds, where there are any.
+    data : FromData or None
+        How gradients come from H and the rows of A; None: from Q and the right-hand sides.
+    """
+
+    Q: np.ndarray
+    limit: float
+    upper: np.ndarray | None = None
+    data: "FromData | None" = None
+
+    @property
+    def root(self) -> np.ndarray:
+        """``root' root = Q`` (k, k), to the digits that matter."""
+        return root_of(self.Q) if self.data is None else self.data.root
+
+    @property
+    def most(self) -> np.ndarray:
+        """The bounds (k,): infinite where there is none, zero where the diagonal of Q is."""
+        return np.where(np.diag(self.Q) > 0, np.inf if self.upper is None else self.upper.astype(np.float64), 0.0)
+
+    def concerns(self, X: np.ndarray, violations: np.ndarray, tolerance: float) -> np.ndarray:
+        """Return which rows are to be finished: those above the tolerance, all that are not zero if none can be met."""
+        above = violations > tolerance
+        return np.flatnonzero(above | X.any(axis=1) if tolerance == 0 else above)
+
+
+@dataclass(frozen=True)
+class FromData:
+    """What is needed besides H and the rows of A where the Gram matrix has lost the digits.
+
+    Attributes
+    ----------
+    root : ndarray (k, k)
+        ``root' root = Q``, rows orthogonal, from H itself.
     slope : ndarray (k,)
         Of the penalty at zero.
     ridge : ndarray (held + k, k)
         A row, the given components before the others, times it is the rest of the slope of the penalty.
     """
 
-    Q: np.ndarray
     root: np.ndarray
-    limit: float
-    from_data: bool
-    upper: np.ndarray
     slope: np.ndarray
     ridge: np.ndarray
 
     @classmethod
-    def by_gram(cls, Q: np.ndarray, limit: float, upper: np.ndarray | None) -> "Finish":
-        """For right-hand sides alone."""
-        nothing = np.zeros(len(Q))
-        most = np.where(np.diag(Q) > 0, np.inf if upper is None else upper.astype(np.float64), 0.0)
-        return cls(Q, root_of(Q), limit, False, most, nothing, nothing[:, None] * nothing)
-
-    def concerns(self, X: np.ndarray, violations: np.ndarray, tolerance: float) -> np.ndarray:
-        """Return which rows are to be finished: those above the tolerance, all that are not zero if none can be met."""
-        above = violations > tolerance
-        return np.flatnonzero(above | X.any(axis=1) if tolerance == 0 else above)
+    def of(cls, HT: np.ndarray, unit: np.ndarray, penalty: tuple[float, float, float], held: int) -> "FromData":
+        """For ``H'`` (n, held + k or more) in units (held + k,), and a penalty of (L1, L2, angular)."""
+        (l1, l2, angular), size = penalty, len(unit)
+        added = np.concatenate([np.sqrt(l2) * np.diag(unit), np.sqrt(angular) * unit[None]])
+        M = np.concatenate([HT[:, :size].astype(np.float64), added])
+        ridge = l2 * np.diag(unit**2) + angular * unit[:, None] * unit
+        return cls(root_of_factor(M[:, held:]), l1 * unit[held:], ridge[:, held:])
 
 
 def root_of(Q: np.ndarray) -> np.ndarray:
@@ -126,29 +148,31 @@ def finish_rows(  # noqa: PLR0917  the parts of one problem
     wide : ndarray (len(which), k or more), optional
         The right-hand sides of the rows `which` with more digits, where there are any.
     """
-    unsolved, k = 0, len(finish.Q)
-    step = max(1, GATHERED_BYTES // (8 * (k if block is None else HT.shape[0]))) if len(which) else 1  # type: ignore[union-attr]
+    if not len(which):
+        return 0
+    unsolved, k, root, most = 0, len(finish.Q), finish.root, finish.most
+    step = max(1, GATHERED_BYTES // (8 * (k if block is None else HT.shape[0])))  # type: ignore[union-attr]
     for low in range(0, len(which), step):
         some = which[low : low + step]
         sides = B[some] if wide is None else wide[low : low + step]
-        slopes_at = _from_data(finish, block, HT, held, some) if finish.from_data else _from_gram(finish, sides)
+        slopes_at = _from_data(finish.data, block, HT, held, some) if finish.data else _from_gram(finish.Q, sides)
         x, ended = X[some, :k].astype(np.float64), np.ones(len(some), bool)
         for _ in range(TURNS):
-            x, ended = settle_rows(finish.root, x, slopes_at(x), finish.upper)
+            x, ended = settle_rows(root, x, slopes_at(x), most)
         X[some, :k] = x
         slopes, sizes = slopes_at(x), np.abs(B[some, :k]).max(axis=1).astype(np.float64)
-        off = np.where(pinned(x, slopes, finish.upper), 0.0, np.abs(slopes))
+        off = np.where(pinned(x, slopes, most), 0.0, np.abs(slopes))
         unsolved += int(np.count_nonzero(~ended | (off.max(axis=1) > finish.limit * sizes)))
     return unsolved
 
 
-def _from_gram(finish: Finish, B: np.ndarray) -> Any:
-    return lambda x: slopes_by_gram(finish.Q, B, x)
+def _from_gram(Q: np.ndarray, B: np.ndarray) -> Any:
+    return lambda x: slopes_by_gram(Q, B, x)
 
 
-def _from_data(finish: Finish, block: Any, HT: Any, held: np.ndarray | None, some: np.ndarray) -> Any:
+def _from_data(data: FromData, block: Any, HT: Any, held: np.ndarray | None, some: np.ndarray) -> Any:
     """The gradients of rows as a function of their x, from the rows of A as they are."""
-    A, k = _dense(block, some, len(HT)), len(finish.Q)
+    A, k = _dense(block, some, len(HT)), len(data.root)
     given = np.zeros((len(some), 0)) if held is None else held[some].astype(np.float64)
     first = given.shape[1]
 
@@ -156,7 +180,7 @@ def _from_data(finish: Finish, block: Any, HT: Any, held: np.ndarray | None, som
         whole = np.zeros((len(x), HT.shape[1]))
         whole[:, :first], whole[:, first : first + k] = given, x
         slopes = slopes_by_data(A, HT, whole)[:, first : first + k]
-        return slopes + finish.slope + slopes_by_gram(finish.ridge, np.zeros_like(x), whole[:, : first + k])
+        return slopes + data.slope + slopes_by_gram(data.ridge, np.zeros_like(x), whole[:, : first + k])
 
     return slopes_at
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns, padded
-from dnmf.passes.exact import FEW_SWEEPS, MOST_SWEEPS, Finish, least_eigenvalue, root_of_factor, tolerance_at
+from dnmf.passes.exact import FEW_SWEEPS, MOST_SWEEPS, Finish, FromData, least_eigenvalue, tolerance_at
 
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
@@ -177,32 +177,26 @@ def _problem_of(parts: _Parts, Q: np.ndarray, held: int) -> Problem:
         np.linalg.pinv(Q, rcond=RIDGE_SHARE[str(dtype)], hermitian=True) if terms.free
         else np.linalg.inv(add_to_diagonal(Q.copy(), RIDGE_SHARE[str(dtype)] + (unit == 0)))
     )  # fmt: skip
-    problem = Problem(
+    tolerance, finish = _how_near(parts, Q, inverse)
+    return Problem(
         HT, Q.astype(dtype),
         _padded_with_zeros(inverse, (width, width)).astype(dtype), _padded_with_zeros(unit, (width,)).astype(dtype),
-        0.0 if terms.kills else float(terms.l1), TOLERANCE[str(dtype)] if parts.tolerance is None else parts.tolerance,
-        terms.upper, in_units_of(terms.upper, unit, dtype), None, terms.free, terms.alone,
+        0.0 if terms.kills else float(terms.l1), tolerance,
+        terms.upper, in_units_of(terms.upper, unit, dtype), finish, terms.free, terms.alone,
     )  # fmt: skip
+
+
+def _how_near(parts: _Parts, Q: np.ndarray, inverse: np.ndarray) -> tuple[float, Finish | None]:
+    """Return the tolerance that a Gram matrix allows for, and a way to finish rows that are above it."""
+    dtype, terms, held = str(parts.HT.dtype), parts.terms, len(parts.unit) - len(Q)
+    usual = TOLERANCE[dtype]
     if terms.free or terms.alone or parts.tolerance is not None:
-        return problem
-    return _exactly(problem, parts, Q, held)
-
-
-def _exactly(problem: Problem, parts: _Parts, Q: np.ndarray, held: int) -> Problem:
-    """The problem with a tolerance that its Gram matrix allows for, and a way to finish rows that are above it."""
-    dtype = str(parts.HT.dtype)
-    finish = Finish.by_gram(Q, TOLERANCE[dtype], problem.upper)
-    tolerance = tolerance_at(problem.tolerance, least_eigenvalue(Q), dtype)
-    if tolerance > 0:
-        return replace(problem, tolerance=tolerance, finish=finish)
-    l1, l2, angular = (float(x) for x in parts.terms[:3])
-    unit, k = parts.unit, len(parts.unit)
-    ridge = l2 * np.diag(unit**2) + angular * unit[:, None] * unit
-    M = np.concatenate([parts.HT[:, :k].astype(np.float64), np.sqrt(l2) * np.diag(unit), np.sqrt(angular) * unit[None]])
-    finish = replace(
-        finish, root=root_of_factor(M[:, held:]), from_data=True, slope=l1 * unit[held:], ridge=ridge[:, held:]
-    )
-    return replace(problem, tolerance=0.0, finish=finish)
+        return usual if parts.tolerance is None else parts.tolerance, None
+    known = 1 / float(np.linalg.norm(inverse)) - RIDGE_SHARE[dtype]  # not above the least eigenvalue, and cheap
+    enough = tolerance_at(usual, known, dtype) == usual
+    tolerance = usual if enough else tolerance_at(usual, least_eigenvalue(Q), dtype)
+    data = None if tolerance > 0 else FromData.of(parts.HT, parts.unit, parts.terms[:3], held)
+    return tolerance, Finish(Q, usual, in_units_of(terms.upper, parts.unit[held:], parts.HT.dtype), data)
 
 
 def keep_largest(B: np.ndarray, rank: int) -> np.ndarray:
