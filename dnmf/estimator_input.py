@@ -16,6 +16,7 @@ from dnmf.errors import InputError
 from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.sources import Source
+from dnmf.sources.given import in_memory
 from dnmf.sources.memory import MemorySource, type_name
 from dnmf.sources.names import refuse_other_names
 
@@ -103,7 +104,7 @@ def with_no_mask(X: Any) -> Any:
     InputError
         Something is masked or missing, or the zeros of a sparse array are not zero.
     """
-    values = plain(X, type_name(X))
+    values = plain(in_memory(type_name(X), X), type_name(X))
     return X if hasattr(X, "iloc") else values
 
 
@@ -132,7 +133,7 @@ def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
 def _check_factor(name: str, factor: Any) -> Any:
     if factor is None:
         return None
-    array = check_array(dense(factor, name), dtype=FLOATS, ensure_non_negative=True, input_name=name)
+    array = check_array(dense(in_memory(name, factor), name), dtype=FLOATS, ensure_non_negative=True, input_name=name)
     if not array.any():
         raise InputError(f"NMF: the given {name} is full of zeros, from where no solver gets away; give another")
     return array

@@ -51,14 +51,14 @@ def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
 
 
 def dense(values: Any, name: str, *, as_nan: bool = False) -> Any:
-    """Return the same as :func:`plain`, a sparse matrix as an ndarray.
+    """Return the same as :func:`plain`, a sparse matrix as an ndarray, a dask array computed.
 
     Raises
     ------
     InputError
         As there.
     """
-    values = plain(values, name, as_nan=as_nan)
+    values = plain(values.compute() if hasattr(values, "dask") else values, name, as_nan=as_nan)
     for method in ("toarray", "todense"):
         if hasattr(values, method):
             return getattr(values, method)()

@@ -110,6 +110,7 @@ GIVEN_DOORS = {
     "target_H": (H, lambda X, A, m: dnmf.Constraints(target_H=X)),
     "graph": (None, lambda X, A, m: dnmf.Constraints(graph=X)),
     "direction": (np.s_[:1], lambda X, A, m: measures.alike(m[0], X)),
+    "H of a path": (H, lambda X, A, m: dnmf.path(A, RANK, dnmf.Penalty(l1=1.0), [0.1], H=X, max_passes=2)),
     "components of a measure": (H, lambda X, A, m: measures.match(m[0], X, side="H")),
 }
 
@@ -136,6 +137,23 @@ def test_given_arrays_that_are_missing_are_refused(A, fitted, door, kind):
     given = A[part] if part is not None else A[:COLUMNS] + A[:COLUMNS].T
     with pytest.raises(ValueError, match="missing entries|NaN|fill value|finite"):
         enter(MISSING[kind](given), A, fitted)
+
+
+@pytest.mark.parametrize("door", [door for door in GIVEN_DOORS if door not in ("graph", "inverse_transform")])
+def test_blocks_of_given_arrays_that_are_masked_are_refused(A, fitted, door):
+    part, enter = GIVEN_DOORS[door]
+    given = with_hole(A[part])
+    with pytest.raises(InputError, match="missing entries|NaN"):
+        enter(da.from_array(given, chunks=given.shape, asarray=False), A, fitted)
+
+
+@pytest.mark.parametrize("door", GIVEN_DOORS)
+def test_given_arrays_that_are_packed_are_refused(A, fitted, door):
+    part, enter = GIVEN_DOORS[door]
+    given = A[part] if part is not None else A[:COLUMNS] + A[:COLUMNS].T
+    packed = xarray.DataArray(given, dims=("r", "c"), attrs={"scale_factor": 0.1})
+    with pytest.raises(InputError, match="not decoded"):
+        enter(packed, A, fitted)
 
 
 @pytest.mark.parametrize("kind", WHOLE)

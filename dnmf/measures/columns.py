@@ -13,6 +13,7 @@ from dnmf.errors import InputError
 from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
+from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.given import read_rows
 from dnmf.sources.memory import is_sparse
 
@@ -71,6 +72,7 @@ def columns_of(holder: Any, side: str) -> Columns:
     if isinstance(holder, tuple) and len(holder) == len(SIDES):
         holder = holder[SIDES.index(side)]
     name = f"the array given for {side}"
+    refuse_undecoded(holder, name)
     holder = dense(holder, name) if hasattr(holder, "iloc") else plain(holder, name)
     values = holder if hasattr(holder, "shape") and hasattr(holder, "dtype") else np.asarray(holder)
     if len(values.shape) != 2 or 0 in values.shape or np.dtype(values.dtype).kind not in "buif" or is_sparse(values):

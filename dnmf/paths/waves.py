@@ -19,6 +19,7 @@ from dnmf.fitting.start import FewRows, few_rows, in_units, last_resort, needs_s
 from dnmf.fitting.state import Begun
 from dnmf.fitting.strongest import strongest
 from dnmf.fitting.update import normalize_rows
+from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
@@ -57,7 +58,7 @@ class PathRun:
 
     def __init__(self, place: Workplace, options: PathOptions, given: Any = None, guides: Guides = NO_GUIDES):
         self.place, self.options, self.guides = place, options, guides
-        self.given = None if given is None else np.asarray(in_memory("H", given))
+        self.given = None if given is None else np.asarray(dense(in_memory("H", given), "H"))
         self.state, self.models = PathState(), dict[Cell, Model]()
         self.store: checkpoint.Store | None = None
         self._fingerprint: dict[str, Any] = {}

@@ -91,8 +91,10 @@ def _read_vector(node: Any, address: str) -> np.ndarray:
     """Return a whole array of any dtype, text of variable width; refused when a chunk of text is absent."""
     try:
         is_text = node.shape[0] > 0 and node.dtype.kind not in NUMERIC_KINDS  # codes may be zeros left out
-        absent = absent_object(node, 0, node.shape[0]) if is_text else None
+        absent = absent_object(node, 0, node.shape[0], zeros=not is_text) if node.shape[0] else None
         values = _in_pieces(node) if is_text else np.asarray(node[:])
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{address}: the names cannot be read ({type(error).__name__}: {error})") from error
     if absent is not None:

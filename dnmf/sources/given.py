@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.missing import dense
+from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.presence import absent_object, is_hdf5
 
 
@@ -23,7 +25,7 @@ def read_rows(name: str, values: Any, start: int, stop: int) -> np.ndarray:
                 f"{name}: chunk {absent} of {values.name} is missing or empty, it would read as zeros; restore it, or "
                 "give array[:] if zeros are what is meant"
             )
-    return np.asarray(values[start:stop])
+    return np.asarray(dense(values[start:stop], name))
 
 
 def in_memory(name: str, values: Any) -> Any:
@@ -32,8 +34,9 @@ def in_memory(name: str, values: Any) -> Any:
     Raises
     ------
     InputError
-        A chunk is missing.
+        A chunk is missing, or attributes say that the values are not decoded.
     """
+    refuse_undecoded(values, name)
     stored = _lies_in_a_store(values) and len(values.shape) > 0
     return read_rows(name, values, 0, values.shape[0]) if stored else values
 

@@ -324,6 +324,22 @@ def test_a_virtual_dataset_may_hold_zeros_where_that_is_said(tmp_path):
         read_all(virtual(tmp_path, "five.h5", mapped=[(0, HALF)], fillvalue=5), missing_chunks="zeros")
 
 
+def test_names_that_are_not_there_are_refused_too(tmp_path):
+    names = np.array([b"gene%d" % j for j in range(COLUMNS)])
+    with h5py.File(tmp_path / "part1.h5", "w") as file:
+        file["d"] = names
+    layout = h5py.VirtualLayout(shape=names.shape, dtype=names.dtype)
+    layout[:] = h5py.VirtualSource("part1.h5", "d", shape=names.shape)
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        file["X"] = small_matrix()
+        file.create_group("var").attrs["_index"] = "names"
+        file["var"].create_virtual_dataset("names", layout)
+    assert open_source(tmp_path / "a.h5ad").column_names()[2] == "gene2"
+    os.unlink(tmp_path / "part1.h5")
+    with pytest.raises(InputError, match=r"its source part1\.h5 is not there"):
+        open_source(tmp_path / "a.h5ad").column_names()
+
+
 def test_external_files_are_looked_for_in_the_working_directory(tmp_path):
     with working_in(tmp_path):
         with h5py.File("all.h5", "w") as file:
