@@ -1,7 +1,7 @@
 """Files of names, one a line, compressed or not."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,9 +55,11 @@ def given_names(names: Any, length: int, what: str) -> NDArray[Any] | None:
         return None
     if isinstance(names, (str, os.PathLike)):
         return read_names(os.fspath(names), length, what)
-    found = names_of(list(names) if isinstance(names, range) else names)
-    if found is None or found.shape != (length,):
-        raise InputError(f"{np.size(np.asarray(names, object)):,} names were given for {length:,} {what}")
+    if isinstance(names, (set, frozenset, dict)) or not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:
+        raise InputError(f"names of {what}: a {type(names).__name__} is neither a list of them nor a file")
+    found = names_of(names if hasattr(names, "dtype") else list(names))
+    if found is None or len(found) != length:
+        raise InputError(f"{0 if found is None else len(found):,} names were given for {length:,} {what}")
     return found
 
 

@@ -123,6 +123,8 @@ def _written(names, folder):
 GIVEN = {
     "a list": lambda names, _: list(names),
     "an array": lambda names, _: np.array(names),
+    "what is iterated over": lambda names, _: iter(names),
+    "keys": lambda names, _: dict.fromkeys(names).keys(),
     "a file": _written,
 }
 
@@ -131,14 +133,21 @@ GIVEN = {
 @pytest.mark.parametrize("convert", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
 def test_names_can_be_given_with_any_matrix(convert, how, tmp_path):
     rows = [f"row {at}" for at in range(ROWS)]
-    names = {"row_names": rows, "column_names": GIVEN[how](NAMES, tmp_path)}
-    model = dnmf.fit(convert(A), 2, max_passes=2, store=tmp_path / "run.dnmf", **names)
+    about = {"row_names": rows, "max_passes": 2}
+    model = dnmf.fit(convert(A), 2, column_names=GIVEN[how](NAMES, tmp_path), store=tmp_path / "run.dnmf", **about)
     assert (model.row_names.tolist(), model.column_names.tolist()) == (rows, NAMES)
-    path = dnmf.path(convert(A), 2, dnmf.Penalty(l1=1.0), [0.0], max_passes=2, **names)
+    path = dnmf.path(convert(A), 2, dnmf.Penalty(l1=1.0), [0.0], column_names=GIVEN[how](NAMES, tmp_path), **about)
     assert path.model(0.0).column_names.tolist() == NAMES
 
 
-@pytest.mark.parametrize("names", [NAMES[:-1], [*NAMES, "more"], "not there.txt", [None] * 8, [NAMES]])
+NOT_NAMES = {
+    "too few": NAMES[:-1], "too many": [*NAMES, "more"], "no file": "not there.txt", "all missing": [None] * 8,
+    "a list in a list": [NAMES], "a set": set(NAMES), "a dict": dict.fromkeys(NAMES), "a number": 8,
+    "a matrix": np.ones((8, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", NOT_NAMES.values(), ids=NOT_NAMES)
 def test_names_that_do_not_fit_are_refused(names):
     with pytest.raises(dnmf.InputError):
         open_source(A, column_names=names)
