@@ -177,7 +177,7 @@ class PassProgress:
     ----------
     what : str
         ``"pass"``; ``"last"``, the pass that makes W; ``"sample"`` and ``"start"``, reads on the way to the first H;
-        ``"copy"``, of W once its column sums are known; ``"transform"``, of other rows.
+        ``"copy"``, of W once its column sums are known; ``"transform"`` and ``"measure"``, of a finished model.
     number : int
         One more than passes are over.
     rows_done, rows : int

@@ -2,11 +2,22 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from dnmf.fitting.events import Callback, Event, PassDone, PassProgress, PathPassDone, Started, emit
 from dnmf.passes.executor import Done, ignore
 
 EVERY_S = 0.25
+
+
+def as_part(callbacks: Sequence[Callback], what: str) -> tuple[Callback, ...]:
+    """Return callbacks for a part of something larger: they hear how far its reads are, all called `what`, no more."""
+
+    def hand_on(event: Event) -> None:
+        if isinstance(event, PassProgress):
+            emit(tuple(callbacks), replace(event, what=what))
+
+    return (hand_on,) if callbacks else ()
 
 
 class Meter:

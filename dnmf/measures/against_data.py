@@ -1,5 +1,6 @@
 """What has to read data: how well a model explains other rows, and the first singular vector to compare with."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from dnmf.api import fit
 from dnmf.arithmetic import undisturbed
 from dnmf.fitting.apply import measure_other_rows
+from dnmf.fitting.events import Callback
+from dnmf.fitting.meter import as_part
 from dnmf.measures.columns import checked_side
 from dnmf.model import Model
 from dnmf.options import parse_bytes
@@ -56,7 +59,9 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
 
 
 @undisturbed
-def first_singular_vector(source: Any, client: Any = None, memory_limit: Any = None, side: str = "H") -> np.ndarray:
+def first_singular_vector(
+    source: Any, client: Any = None, memory_limit: Any = None, side: str = "H", *, callbacks: Sequence[Callback] = ()
+) -> np.ndarray:
     """Return the first singular vector of a non-negative matrix, of norm 1: right (n,), or left (m,) for ``"W"``.
 
     By Perron and Frobenius it is not negative, so it is the component of the best model of rank 1, which is fitted
@@ -70,6 +75,8 @@ def first_singular_vector(source: Any, client: Any = None, memory_limit: Any = N
         As in :func:`dnmf.fit`.
     side : {"H", "W"}
         Which of the pair.
+    callbacks : sequence of callables
+        Each is handed every :class:`~dnmf.fitting.events.PassProgress`: how far a read is.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def first_singular_vector(source: Any, client: Any = None, memory_limit: Any = N
     columns = opened.shape[0] if opened.transposed else opened.shape[1]
     model = fit(
         opened, 1, H=np.ones((1, columns)), dtype="float64", tol=TOLERANCE, max_passes=MOST_PASSES, client=client,
-        memory_limit=memory_limit,
+        memory_limit=memory_limit, callbacks=as_part(callbacks, "measure"),
     )  # fmt: skip
     vector = model.H[0] if side == "H" else model.read_W()[:, 0]
     norm = float(np.linalg.norm(vector))

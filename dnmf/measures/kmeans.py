@@ -5,8 +5,9 @@ what k-means needs: ``WᵀA`` the sums of the rows of each centre, the column su
 and ``‖A‖²`` the inertia. They are added in the fixed order of every pass, so the bits depend on no worker.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,9 @@ import numpy as np
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
+from dnmf.fitting.events import Callback
 from dnmf.fitting.loop import Engine
+from dnmf.fitting.meter import Meter, as_part
 from dnmf.fitting.race import engine_in_memory, sample_rows
 from dnmf.fitting.sample import Sample, affordable_rows
 from dnmf.kernels.padding import pad_columns
@@ -42,7 +45,7 @@ KMEANS_STREAM = 2
 @undisturbed
 def kmeans_centres(
     source: Any, k: int, seed: int = 0, *, max_passes: int = 20, tol: float = 1e-4, client: Any = None,
-    memory_limit: Any = None,
+    memory_limit: Any = None, callbacks: Sequence[Callback] = (),
 ) -> np.ndarray:  # fmt: skip
     """Return centres (k, n) of a k-means clustering of the rows in float64, those of most rows first.
 
@@ -64,6 +67,8 @@ def kmeans_centres(
         Stop when a pass lowers the inertia by less than this share of it; always when no centre moves.
     client, memory_limit
         As in :func:`dnmf.fit`.
+    callbacks : sequence of callables
+        Each is handed every :class:`~dnmf.fitting.events.PassProgress`: how far a read is.
 
     Raises
     ------
@@ -80,7 +85,8 @@ def kmeans_centres(
     if not isinstance(k, (int, np.integer)) or not 1 <= k <= opened.shape[0]:
         raise InputError(f"{opened.address}: k={k!r}: a whole number from 1 to the number of rows, {opened.shape[0]}")
     options = FitOptions(int(k), dtype=DTYPE, seed=seed, tol=tol, max_passes=max_passes)
-    with _engine_over(opened, options, client, memory_limit) as engine:
+    with _engine_over(opened, options, client, memory_limit) as silent:
+        engine = replace(silent, meter=Meter(as_part(callbacks, "measure")))
         start = _centres_of_sample(engine, options)
         found = _iterate(engine, start, options.max_passes, options.tol)
     return found.centres[np.argsort(-found.counts, kind="stable")]
@@ -115,7 +121,8 @@ def _iterate(engine: Engine, centres: np.ndarray, max_passes: int, tol: float) -
     squares, inertia, counts = 0.0, np.inf, np.zeros(len(centres))
     for number in range(max_passes):
         work = Work((), DTYPE, check=number == 0, centres=Centres.of(centres))
-        statistics = run_pass(engine.executor, engine.source, engine.plan, work, keep=engine.keep)
+        statistics = run_pass(engine.executor, engine.source, engine.plan, work, keep=engine.keep,
+                              rows_back=engine.watch("measure"))  # fmt: skip
         sums, before, at = statistics.models[0], inertia, centres
         squares = statistics.squares if number == 0 else squares
         centres, counts = _means(sums, at), sums.s

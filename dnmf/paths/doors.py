@@ -207,7 +207,8 @@ def _measured(run: PathRun, source: Source, resources: Resources) -> Path:
     """Return the path once all its models are finished, and commit what was measured of them."""
     options, folder = run.options, run.store.path if run.store else None
     models = run.models if folder is None else StoredModels(folder, options.cells)
-    found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes)
+    found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes,
+                       callbacks=resources.callbacks)  # fmt: skip
     rows = measured_rows(models, options, found)
     whole = Path(rows, models, options, run.reads, run.state.passes, folder)
     run.commit(**whole.record())

@@ -94,7 +94,7 @@ def directions(source: Source, options: PathOptions, **where: Any) -> Directions
     options : PathOptions
         Of the path.
     **where
-        `client` and `memory_limit`, as in :func:`dnmf.fit`.
+        `client`, `memory_limit` and `callbacks`, as in :func:`dnmf.fit`.
     """
     if options.measures == "cheap":
         return Directions()

@@ -116,6 +116,7 @@ _READS = {
     "last": "pass {number:>3}, which makes W",
     "copy": "copying W, its columns summing to one",
     "transform": "solving rows",
+    "measure": "a read for the measures",
 }
 
 

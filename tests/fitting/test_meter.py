@@ -102,6 +102,17 @@ def test_the_rows_of_other_data_are_told_of_too(impatient, planted, tmp_path, ke
     assert told[-1].rows_done == len(planted)
 
 
+def test_the_measures_of_a_path_are_told_of_as_such_and_as_nothing_else(impatient, planted):
+    del impatient
+    told = []
+    dnmf.path(planted, 2, dnmf.Penalty(l1=0.1), [0, 1], max_passes=2, callbacks=[told.append])
+    kinds = list(dict.fromkeys(type(event).__name__ for event in told))
+    assert kinds.count("Started") == kinds.count("PathFinished") == 1
+    assert "PassDone" not in kinds
+    ends = [at for at, event in enumerate(told) if isinstance(event, PathPassDone)]
+    assert {event.what for event in told[ends[-1] :] if isinstance(event, PassProgress)} == {"measure"}
+
+
 def test_a_callback_may_end_a_fit_inside_a_pass(impatient, planted):
     del impatient
 
