@@ -140,6 +140,8 @@ class KillsWorkers:
         self._thread = threading.Thread(target=self._strike)
 
     def __call__(self, event):
+        if type(event).__name__ == "PassProgress":
+            return
         number = {"Started": 0}.get(type(event).__name__, getattr(getattr(event, "record", event), "number", -1))
         if number == self.after_pass:
             self._thread.start()
