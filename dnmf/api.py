@@ -10,6 +10,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
+from dnmf.locations import local_path
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
@@ -171,7 +172,7 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
     CheckpointError
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
-    store = Path(store)
+    store = local_path(store, "store")
     if model := _finished(store, unchanged=max_passes is None and tol is None):
         return model  # nothing is to be written, and it may lie where nobody can write
     with ExitStack() as stack:
@@ -206,7 +207,7 @@ def load(path: str | Path) -> Model:
     CheckpointError
         There is none, or the fit is not finished.
     """
-    path = existing(Path(path))
+    path = existing(local_path(path))
     generation = checkpoint.read_latest(path)
     refuse_path(generation.record, path, "use one of the models inside it, or load all with dnmf.load_path")
     if generation.record.get("status") != "done":

@@ -1,5 +1,6 @@
 """What a finished factorization says of other rows than those it was fitted on."""
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import Callback
+from dnmf.locations import local_path, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
@@ -135,10 +137,10 @@ class Applied:
 
 def _free_place(out: str | Path) -> str:
     """The absolute path of a result that can be made there."""
-    if "://" in str(out):
+    if "://" in written(out, "out"):
         raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
-    place = Path(out).absolute()
-    if place.exists():
+    place = local_path(out, "out").absolute()
+    if os.path.lexists(place):
         raise CheckpointError(f"{out}: exists already; choose another place for the result")
     if not place.parent.is_dir():
         raise CheckpointError(f"{out}: its directory does not exist; create {place.parent} first")

@@ -10,6 +10,7 @@ from dnmf import checkpoint
 from dnmf.checkpoint.locks import noted_holder
 from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
+from dnmf.locations import local_path
 from dnmf.ongoing import read_in_hand
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
@@ -26,9 +27,9 @@ LOCK_NAME = "LOCK"
 def is_run(path: str | Path) -> bool:
     """Whether there is a run (or a saved model) at `path` rather than data."""
     text = str(path)
-    if "://" in text or not Path(text).is_dir():
+    if "://" in text or not (folder := local_path(path)).is_dir():
         return False
-    return checkpoint.exists(text) or bool(noted_holder(Path(text) / LOCK_NAME))
+    return checkpoint.exists(folder) or bool(noted_holder(folder / LOCK_NAME))
 
 
 def inspect_source(source: Source, rank: int | None = None, memory_limit: str | int | None = None) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def run_status(path: str | Path) -> dict[str, Any]:
     CheckpointError
         There is no run, nothing of it was committed, or it is damaged.
     """
-    store = Path(path)
+    store = local_path(path, "store")
     writer = _writer(store)
     if not checkpoint.exists(store) and writer:
         in_hand = read_in_hand(store, 0, writer)

@@ -10,6 +10,7 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums", "amounts", "arithmetic"},
+    {"locations"},
     {"missing", "frames"},
     {"kernels"},
     {"sources"},

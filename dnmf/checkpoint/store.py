@@ -41,6 +41,7 @@ from dnmf.checkpoint.locks import noted_holder, take_lock
 from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
+from dnmf.locations import local_path
 
 _LOCK = "LOCK"
 _NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -277,7 +278,7 @@ def _local_directory(path: str | os.PathLike[str]) -> Path:
         raise CheckpointError(
             f"{path} is a URL: stores on object storage are not supported, use a local or shared directory"
         )
-    return Path(os.path.abspath(path))
+    return Path(os.path.abspath(local_path(path, "store")))
 
 
 def _is_store(root: Path) -> bool:

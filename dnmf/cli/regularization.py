@@ -10,6 +10,7 @@ import click
 
 from dnmf.cli.amounts import NUMBER_OR_PAIR
 from dnmf.errors import InputError
+from dnmf.locations import regular_file
 
 READERS = (".npy", ".npz", ".mtx", ".csv")
 NUMBERS = ("l1", "l2", "angular", "smooth", "target")
@@ -69,6 +70,7 @@ def read_matrix(path: str) -> Any:
     import scipy.io
     import scipy.sparse
 
+    path = str(regular_file(path))
     readers = {
         ".npy": lambda: np.load(path, allow_pickle=False),
         ".npz": lambda: scipy.sparse.load_npz(path),

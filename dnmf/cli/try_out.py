@@ -3,7 +3,6 @@
 import os
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from dnmf.cli.output import current_output, output_options
 from dnmf.cli.texts import terminal_columns
 from dnmf.cli.where import Where
+from dnmf.locations import local_path
 from dnmf.progress import labelled
 
 
@@ -27,7 +27,7 @@ def demo(folder: str, workers: int) -> None:
 
     output = current_output()
     digits = load_digits()
-    data, store = (str(path) for path in prepare_folder(Path(folder), digits))
+    data, store = (str(path) for path in prepare_folder(local_path(folder, "--dir"), digits))
     output.say(
         f"{digits.values.shape[0]:,} handwritten digits of 8 × 8 pixels, as a Zarr store on disk.",
         "The first run on a machine compiles the kernels, which takes a while.",

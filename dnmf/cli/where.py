@@ -15,6 +15,7 @@ from dnmf.cli.amounts import MEMORY
 from dnmf.cli.exits import silence_other_loggers
 from dnmf.cli.output import DEBUG, Output
 from dnmf.errors import ClusterError
+from dnmf.locations import local_path
 from dnmf.progress import counted, labelled
 
 WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # read by each worker process when it starts
@@ -64,8 +65,8 @@ class Where:
 
     def _refuse_no_address(self) -> None:
         name = str(self.scheduler)
-        if Path(name).is_file():
-            if not _names_a_scheduler(Path(name)):
+        if "://" not in name and (file := local_path(name, "--scheduler")).is_file():
+            if not _names_a_scheduler(file):
                 raise ClusterError(
                     f"--scheduler {name}: not a scheduler file; dask scheduler --scheduler-file writes one"
                 )

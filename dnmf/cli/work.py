@@ -16,6 +16,7 @@ from dnmf.cli.regularization import read_matrix, regularization_options
 from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback, Event, PassProgress
+from dnmf.locations import local_path
 from dnmf.progress import EVERY_S, Progress, event_record, labelled
 from dnmf.signals import StopAfterPass
 
@@ -234,7 +235,6 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @output_options
 def transform(run: str, source: str, out: str, where: Where, **given: Any) -> None:
     """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept."""
-    from pathlib import Path
 
     from dnmf.api import load
     from dnmf.conversion.staging import staged
@@ -250,13 +250,13 @@ def transform(run: str, source: str, out: str, where: Where, **given: Any) -> No
     }  # fmt: skip
     # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
     with (
-        staged(Path(out), overwrite=None) as staging,
+        staged(local_path(out, "--out"), overwrite=None) as staging,
         where.client(output) as client,
         Progress(output.progress) as progress,
     ):
         callbacks = (progress, partial(tell_program, output))
         found = model.solve(opened, out=staging.target, client=client, callbacks=callbacks, **about)
-    record = {"run": run, "source": opened.address, "out": os.path.abspath(out), "shape": list(found.shape)}
+    record = {"run": run, "source": opened.address, "out": os.path.abspath(local_path(out)), "shape": list(found.shape)}
     output.result(
         "transform", record, labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components")
     )

@@ -22,6 +22,7 @@ from dnmf.conversion.tenx_files import open_tenx_directory, tenx_matrix, with_na
 from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
+from dnmf.locations import local_path, refuse_special, written
 from dnmf.sources.addresses import BETWEEN, is_url, split_address
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
 from dnmf.sources.guard import guard_files, guarded
@@ -188,6 +189,7 @@ def _existing_path(source: str | Path) -> tuple[Path, str]:
     with reading(path):
         if not path.exists():
             raise InputError(f"{path}: there is nothing at this path")
+        refuse_special(path)
     return path, inner
 
 
@@ -198,14 +200,12 @@ def _place_of(path: Path, inner: str) -> Path:
 
 
 def _local_path(target: str | Path) -> Path:
-    if not isinstance(target, (str, os.PathLike)):
-        raise InputError(f"convert writes to a path, not to a {type(target).__name__}")
-    name = os.fsdecode(target)
-    path = Path(os.path.expanduser(name))
-    if is_url(name) or BETWEEN in path.name or (BETWEEN in name and not path.parent.exists()):
+    name = written(target, "target")
+    if is_url(name):
         raise InputError(f"{name}: convert writes to a local directory; copy it elsewhere afterwards")
-    if "\0" in name:
-        raise InputError(f"{name!r}: a path holds no zero bytes")
+    path = local_path(name, "target")
+    if BETWEEN in path.name or (BETWEEN in name and not path.parent.exists()):
+        raise InputError(f"{name}: convert writes to a local directory; copy it elsewhere afterwards")
     return path
 
 

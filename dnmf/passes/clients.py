@@ -9,6 +9,7 @@ from distributed import Client, default_client
 from distributed.deploy.cluster import Cluster
 
 from dnmf.errors import ClusterError, InputError
+from dnmf.locations import local_path
 from dnmf.sources.memory import type_name
 
 CONNECT_TIMEOUT_S = 30
@@ -79,9 +80,8 @@ def client_at(address: str) -> Client:
     ClusterError
         No scheduler answers there.
     """
-    file = Path(address)
-    if file.is_file():
-        address = _address_in(file)
+    if "://" not in address and os.path.isfile(address := str(local_path(address, "client") if address else address)):
+        address = _address_in(Path(address))
     elif ":" not in address:
         raise ClusterError(
             f"{address!r} is neither a scheduler file that exists nor an address such as tcp://host:8786; start "

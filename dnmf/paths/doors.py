@@ -10,6 +10,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback, PathFinished, emit
+from dnmf.locations import local_path
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.paths.grid import PathOptions, checked_seeds, checked_strengths
 from dnmf.paths.result import Path, StoredModels
@@ -158,7 +159,7 @@ def resume_path(
     CheckpointError
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
-    store = Folder(store)
+    store = local_path(store, "store")
     if (generation := _generation_of_path(existing(store))).record["status"] == "done":
         return Path.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
     with ExitStack() as stack:
@@ -186,7 +187,7 @@ def load_path(path: str | Folder) -> Path:
     CheckpointError
         There is none, or it is not finished.
     """
-    folder = existing(Folder(path))
+    folder = existing(local_path(path))
     generation = _generation_of_path(folder)
     if generation.record["status"] != "done":
         raise CheckpointError(

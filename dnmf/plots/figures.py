@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnmf.errors import InputError
+from dnmf.locations import local_path, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -149,7 +150,7 @@ def picture_kind(out: str | Path) -> str:
     InputError
         None of them.
     """
-    kind = Path(out).suffix.lower().removeprefix(".")
+    kind = Path(written(out, "out")).suffix.lower().removeprefix(".")
     if kind not in PICTURE_KINDS:
         raise InputError(f"{out}: the name of a picture ends in .png, .svg or .pdf")
     return kind
@@ -163,7 +164,7 @@ def checked_page(out: str | Path) -> str | Path:
     InputError
         It does not.
     """
-    if Path(out).suffix.lower() not in (".html", ".htm"):
+    if Path(written(out, "out")).suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{out}: this is a page for a browser; give a name that ends in .html")
     return out
 
@@ -176,7 +177,7 @@ def check_free(out: str | Path, overwrite: bool) -> Path:
     InputError
         Something is there already and `overwrite` is false, or its directory does not exist.
     """
-    target = Path(out)
+    target = local_path(out, "out")
     if not target.parent.is_dir():
         raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
     if target.is_dir():

@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+from dnmf.locations import local_path
+
 BETWEEN = "::"
 
 
@@ -34,9 +36,9 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
-def local_path(path: str) -> str:
+def from_root(path: str) -> str:
     """Return a path of this machine as workers and a later resume find it: absolute, ``~`` for the home."""
-    return os.path.abspath(os.path.expanduser(path))
+    return os.path.abspath(local_path(path))
 
 
 def split_address(address: str) -> tuple[str, str]:
@@ -56,7 +58,7 @@ def split_address(address: str) -> tuple[str, str]:
         return path, inner.strip("/")
     parts = address.split(BETWEEN)
     for number in range(len(parts), 0, -1):
-        found = local_path(BETWEEN.join(parts[:number]))
+        found = from_root(BETWEEN.join(parts[:number]))
         if os.path.lexists(found):
             return found, BETWEEN.join(parts[number:]).strip("/")
-    return local_path(path), inner.strip("/")
+    return from_root(path), inner.strip("/")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnmf.errors import InputError
+from dnmf.locations import regular_file
 from dnmf.sources.contents import DAMAGE, open_decompressed
 from dnmf.sources.names import TEXT, names_of
 
@@ -73,7 +74,7 @@ def read_table(path: Path | str, fields: int) -> Iterator[list[NDArray[Any]]]:
     InputError
         It cannot be read, or is not UTF-8.
     """
-    for lines in _lines(Path(path)):
+    for lines in _lines(regular_file(path)):
         rows = [text.split("\t", fields - 1) if fields > 1 else [text] for text in lines]
         rows = [row + [""] * (fields - len(row)) for row in rows]
         yield [np.array(column, TEXT) for column in zip(*rows, strict=True)]

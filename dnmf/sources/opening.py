@@ -8,6 +8,7 @@ import scipy.sparse
 
 from dnmf.errors import DnmfError, InputError
 from dnmf.frames import frame_values
+from dnmf.locations import written
 from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
@@ -74,7 +75,7 @@ def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | No
     if isinstance(data, Source):
         return data
     if isinstance(data, (str, os.PathLike)):
-        return _open_path(os.fsdecode(data), missing_chunks, storage_options)
+        return _open_path(written(data), missing_chunks, storage_options)
     if storage_options is not None:
         raise InputError(f"storage_options are for a URL, this is a {type_name(data)}")
     return _open_object(data, missing_chunks)

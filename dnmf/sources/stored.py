@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.locations import refuse_special
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.conventions import Convention, convention_of
@@ -61,6 +62,7 @@ def open_root(path: str) -> Any:
     place = Path(path)
     if not _opened(path, "file or directory", lambda _: place.exists()):
         raise InputError(f"{path}: there is nothing at this path")
+    refuse_special(place)
     found = _opened(path, "file or directory", lambda _: format_of(place))
     if found.use != "read":
         raise refusal(place)

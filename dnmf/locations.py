@@ -1,0 +1,107 @@
+"""Paths of this machine as people write them."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+from dnmf.errors import InputError
+
+_REASONS = {
+    errno.ENAMETOOLONG: "a name in it is too long for this file system; choose a shorter one",
+    errno.ENOTDIR: "a part of it is a file, not a directory; check the path",
+    errno.EACCES: "a directory in it may not be entered; check who owns it",
+    errno.ELOOP: "its links lead in a circle; name the place itself",
+}
+
+
+def local_path(given: Any, what: str = "path") -> Path:
+    """Return a path with ``~`` and ``~user`` replaced by the home they stand for; whether something is there is open.
+
+    Every path that people give comes through here: of data, stores, outputs and files, in Python and as options.
+
+    Parameters
+    ----------
+    given : str or path
+        As it was given; no URL.
+    what : str
+        What it is called in messages, for example ``store``.
+
+    Raises
+    ------
+    InputError
+        It is no path, names a home that there is not, or cannot be followed.
+
+    Examples
+    --------
+    >>> local_path("counts.zarr") == Path("counts.zarr"), local_path("~") == Path.home()
+    (True, True)
+    """
+    text = written(given, what)
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise InputError(
+            f"{text}: {text.partition('/')[0]} is nobody's home here; write ./{text} if the name begins with ~"
+        )
+    try:
+        os.lstat(expanded)
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        raise InputError(f"{text!r}: a path holds no NUL and nothing that file systems cannot spell") from None
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, f"{error.strerror}; check the path")
+        raise InputError(f"{_shown(text)}: this path cannot be followed: {reason}") from error
+    return Path(expanded)
+
+
+def written(given: Any, what: str = "path") -> str:
+    """Return a path or an address as text.
+
+    Raises
+    ------
+    InputError
+        It is neither, or empty.
+    """
+    text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise InputError(f"{what}={_shown(repr(given))}: give a path as text or a pathlib.Path")
+    if not text:
+        raise InputError(f"{what}='': the path is empty; name a file or a directory")
+    return text
+
+
+def regular_file(given: Any, what: str = "path") -> Path:
+    """Return the path of an ordinary file to be read.
+
+    Raises
+    ------
+    InputError
+        There is nothing, a directory, or a pipe or device, which could not be read in parts or might never end.
+    """
+    path = local_path(given, what)
+    if path.is_dir():
+        raise InputError(f"{path}: is a directory; name a file in it")
+    refuse_special(path)
+    if not path.exists():
+        raise InputError(f"{path}: there is nothing at this path")
+    return path
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse what is neither a file nor a directory: pipes, sockets and devices.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(
+            f"{path}: is neither a file nor a directory (a pipe, a socket or a device), which cannot be read in parts; "
+            "write what comes from it to a file first"
+        )
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:100]}…{text[-60:]}"
