@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,6 +14,7 @@ import zarr
 import dnmf
 from dnmf.fitting.events import PassDone, Started
 from dnmf.sources import guard
+from dnmf.sources.columns import ColumnsSource
 from dnmf.sources.guard import guard_source
 
 A = np.random.default_rng(0).random((60, 12)).astype(np.float32)
@@ -220,6 +222,40 @@ def test_a_transform_of_changing_rows_leaves_nothing(tmp_path, changing_reads):
         with pytest.raises(dnmf.ChangedError, match="c/0/0"):
             model.transform(data, out=out)
     assert not (tmp_path / "W.zarr").exists()
+
+
+def test_columns_taken_from_changing_rows_are_refused(tmp_path, changing_reads):
+    data = _dense_zarr(tmp_path)
+    source = ColumnsSource(dnmf.open_source(data), np.arange(12)[::-1])
+    assert source.stored_arrays() == source.inner.stored_arrays() != ()
+    changing_reads(data)
+    with pytest.raises(dnmf.ChangedError, match="c/0/0"):
+        dnmf.fit(source, **FIT)
+
+
+def test_every_source_of_another_one_looks_after_what_that_reads():
+    for path in Path(dnmf.sources.__file__).parent.glob("*.py"):
+        text = path.read_text()
+        assert ("self.inner.fingerprint()" in text) == ("self.inner.stored_arrays()" in text), path
+
+
+@pytest.mark.usefixtures("every_pass")
+def test_an_object_that_is_replaced_by_one_of_the_same_size_is_noticed(tmp_path):
+    address = f"memory://{tmp_path.name}/a.zarr"
+    store = zarr.create_array(address, data=A, chunks=(10, 12), compressors=None)
+    before = dnmf.open_source(address).fingerprint()
+    assert dnmf.open_source(address).fingerprint() == before
+
+    def change():
+        store[:10] = A[10:20]
+
+    with pytest.raises(dnmf.ChangedError, match=r"a\.zarr/c/0/0 \(written anew\)"):
+        dnmf.fit(address, **FIT, store=tmp_path / "run.dnmf", keep="stream", callbacks=(_after_pass(2, change),))
+    after = dnmf.open_source(address).fingerprint()
+    assert (after["bytes"], after["objects"]) == (before["bytes"], before["objects"])
+    assert after != before
+    with pytest.raises(dnmf.CheckpointError, match="tags of objects"):
+        dnmf.resume(tmp_path / "run.dnmf")
 
 
 def test_measures_of_changing_rows_are_refused(tmp_path, changing_reads):

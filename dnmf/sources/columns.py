@@ -54,6 +54,10 @@ class ColumnsSource(Source):
         """That of the source itself, and which columns."""
         return {**self.inner.fingerprint(), "columns": self.chosen.tolist()}
 
+    def stored_arrays(self) -> tuple[Any, ...]:
+        """Those of the source itself."""
+        return self.inner.stored_arrays()
+
     def row_names(self) -> np.ndarray | None:
         """Those of the source itself."""
         return self.inner.row_names()
