@@ -15,6 +15,7 @@ from dnmf.fitting.sample import Sample, affordable_rows
 from dnmf.fitting.state import Begun
 from dnmf.fitting.strongest import strongest
 from dnmf.fitting.update import normalize_rows, update_H
+from dnmf.kernels.bounds import keep_below
 from dnmf.memory import BYTES_OF_START
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
@@ -187,7 +188,7 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, gu
     if not np.isfinite(of_H).all():
         raise InputError(f"{engine.source.address}: the sample has no finite scale")
     of_H[: limits.held[0]] = 1.0  # their W is on a scale already
-    return begun._replace(H=np.minimum(H * of_H[:, None], limits.upper[1]).astype(H.dtype))
+    return begun._replace(H=keep_below((H * of_H[:, None]).astype(H.dtype), limits.upper[1]))
 
 
 def _within_bounds(of_H: np.ndarray, sums: ModelSums, H: np.ndarray, limits: Limits, n_rows: int) -> np.ndarray:
