@@ -138,23 +138,21 @@ def _field(node: Any, name: str) -> Callable[[int, int], NDArray[Any]]:
 
 def _notes(path: str, place: str, node: Any, index: str, left: list[str]) -> tuple[str, ...]:
     notes = [f"{path}: {', '.join(left)} cannot be written and are left out"] if left else []
-    absent = [] if is_array(node) else _with_absent_chunks(path, place, node)
-    if f"{place}/{index}" in absent:
+    names = [] if is_array(node) else sorted(node)
+    arrays = [(name, array) for name in names for array in _arrays(open_node(path, f"{place}/{name}"))]
+    absent = [(name, array) for name, array in arrays if array.shape[0] and absent_object(array, 0, array.shape[0])]
+    if any(name == index and array.dtype.kind in TEXT_KINDS for name, array in absent):
         raise InputError(f"{path}::{place}/{index}: a chunk of the names is missing or empty; restore the file")
-    if absent:
+    places = sorted({f"{place}/{name}" for name, _ in absent if name != index})
+    if places:
         notes.append(
-            f"{path}: chunks of {', '.join(absent)} are not there and are taken for zeros, as Zarr leaves out chunks "
+            f"{path}: chunks of {', '.join(places)} are not there and are taken for zeros, as Zarr leaves out chunks "
             "of nothing but zeros"
         )
     return tuple(notes)
 
 
-def _with_absent_chunks(path: str, place: str, node: Any) -> list[str]:
-    """Return the columns of which chunks are not stored."""
-    found = []
-    for name in sorted(node):
-        column = open_node(path, f"{place}/{name}")
-        arrays = [column] if is_array(column) else [column[part] for part in column if is_array(column[part])]
-        if any(len(a.shape) == 1 and a.shape[0] and absent_object(a, 0, a.shape[0]) for a in arrays):
-            found.append(f"{place}/{name}")
-    return found
+def _arrays(column: Any) -> list[Any]:
+    """Return the arrays of a column but for its mask: where nothing is masked, its chunks are not written."""
+    parts = [column] if is_array(column) else [column[part] for part in column if part != "mask"]
+    return [part for part in parts if is_array(part) and len(part.shape) == 1]
