@@ -16,6 +16,7 @@ from dnmf.locations import local_path, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
+from dnmf.passes.rows_out import Columns
 from dnmf.sources import Source, open_source
 from dnmf.sources.columns import with_columns
 from dnmf.sources.names import refuse_other_names
@@ -33,6 +34,7 @@ class Applied:
     options: FitOptions
     terms: Terms
     column_names: np.ndarray | None
+    inside: np.ndarray | None
 
     def transform(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
                   client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
@@ -113,7 +115,8 @@ class Applied:
         # Other rows may have what those of the fit had not.
         given_H = np.arange(len(self.d)) < self.options.limits.held[1]
         factor = np.where((self.w_scale > 0) | given_H, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
-        return Fixed(factor, self.terms, self.row_scale, given)
+        order = np.arange(len(self.d)) if self.inside is None else self.inside
+        return Fixed(factor[np.argsort(order)], self.terms, Columns(order, self.row_scale), given)
 
     @property
     def weights(self) -> np.ndarray:

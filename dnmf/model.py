@@ -54,6 +54,9 @@ class Model(Applied):
         Where the data was, or what it was called.
     order : ndarray (k,) or None
         The column of `stored_W` that is each component, where it is not in the same place (:meth:`reordered`).
+    inside : ndarray (k,) or None
+        The component of the fit, inside, that each component is, where it is not in the same place: rows are solved in
+        the order of the fit, so that those of the fit give W again to the bit.
     """
 
     stored_W: Any
@@ -71,6 +74,7 @@ class Model(Applied):
     path: Path | None = None
     address: str = ""
     order: np.ndarray | None = None
+    inside: np.ndarray | None = None
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -220,6 +224,7 @@ class Model(Applied):
         return self._with(
             d=self.d[order], H=self.H[order], h_scale=self.h_scale[order], w_scale=self.w_scale[order], path=None,
             order=None if np.array_equal(stored, own) else stored,
+            inside=order.astype(np.intp) if self.inside is None else self.inside[order],
         )  # fmt: skip
 
     def transposed(self) -> "Model":
@@ -261,7 +266,8 @@ class Model(Applied):
         kept = {name: values for name, values in named.items() if values is not None}
         scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms),
                   "units": np.array(self.units)}  # fmt: skip
-        return {"d": self.d, "H": self.H, **scales, **kept}
+        inside = {} if self.inside is None else {"inside": self.inside}
+        return {"d": self.d, "H": self.H, **scales, **kept, **inside}
 
     @classmethod
     def restore(cls, generation: checkpoint.Generation, path: Path) -> "Model":
@@ -282,4 +288,5 @@ class Model(Applied):
             FitOptions.from_json(record["options"]), Terms.restore(arrays["terms"]), tuple(arrays["units"].tolist()),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], rows, columns, path, record.get("address", ""),
+            inside=arrays.get("inside"),
         )  # fmt: skip

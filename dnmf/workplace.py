@@ -236,7 +236,7 @@ class Workplace:
         model = Model(
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
             state.units, state.history, state.reason,
-            *source.carried_names(), folder, source.address,
+            *source.carried_names(), folder, source.address, inside=end.order,
         )  # fmt: skip
         if not source.transposed:
             return model

@@ -18,7 +18,7 @@ from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Problem, Terms, Work, make_problem
-from dnmf.passes.rows_out import create_rows_array, remove_array
+from dnmf.passes.rows_out import Columns, create_rows_array, remove_array
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
 from dnmf.penalty import Penalty
@@ -38,18 +38,18 @@ class Fixed(NamedTuple):
     Attributes
     ----------
     factor : ndarray (k, n)
-        The H of their problem.
+        The H of their problem, its components in the order in which the fit solved its own rows.
     terms : Terms
         What the penalty does to its normal equations.
-    scale : ndarray (k,)
-        What a solution is divided by to become a row of W.
+    columns : Columns
+        Which of a solution each column of W is, and what it is divided by.
     given : ndarray (rows, f) or None
         The first columns of W, where they are given.
     """
 
     factor: np.ndarray
     terms: Terms
-    scale: np.ndarray
+    columns: Columns
     given: np.ndarray | None = None
 
 
@@ -126,7 +126,7 @@ def solve_other_rows(
     """
     n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
     work = Work(
-        (_problem(fixed, options),), options.dtype, check=True, scale=fixed.scale, signed=bool(options.limits.free)
+        (_problem(fixed, options),), options.dtype, check=True, columns=fixed.columns, signed=bool(options.limits.free)
     )
     rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
@@ -163,7 +163,9 @@ def measure_other_rows(
     _warn_of_unsolved(statistics, source)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
     loss = measure(sums, H, statistics.squares, Penalty(), sums.residual).loss
-    return max(0.0, 2 * (loss - gain_of_diagonal(sums, H, weights))), statistics.squares
+    return max(
+        0.0, 2 * (loss - gain_of_diagonal(sums, H, weights[np.argsort(fixed.columns.order)]))
+    ), statistics.squares
 
 
 def _warn_of_unsolved(statistics: Statistics, source: Source) -> None:

@@ -136,7 +136,7 @@ def run_pass(
             f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "
             "counted twice. The last checkpoint is not affected"
         )
-    if work.check and work.scale is None and 0 < statistics.squares < SQUARES[work.dtype][0]:
+    if work.check and work.columns is None and 0 < statistics.squares < SQUARES[work.dtype][0]:
         raise InputError(
             f"{source.address}: the squares of its values add up to {statistics.squares:.3g}, so small that products "
             f"in {work.dtype} vanish; rescale the values"

@@ -8,6 +8,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns, padded
 from dnmf.passes.exact import FEW_SWEEPS, MOST_SWEEPS, Finish, FromData, least_eigenvalue, tolerance_at
+from dnmf.passes.rows_out import Columns
 
 RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
@@ -317,8 +318,8 @@ class Work:
         Of the model whose W is given, when it is.
     residual : bool
         Whether the residual of dense rows is computed too: on the last pass, whose objective is reported.
-    scale : ndarray (k,), optional
-        What the columns of W are divided by where they are written out; the sums are those of W before.
+    columns : Columns, optional
+        Which columns of W are written out, and what they are divided by; the sums are those of W before.
     signed : bool
         Whether the data may be negative.
     projection : Projection, optional
@@ -332,7 +333,7 @@ class Work:
     check: bool = False
     rank: int = 0
     residual: bool = False
-    scale: np.ndarray | None = None
+    columns: Columns | None = None
     signed: bool = False
     projection: Projection | None = None
     centres: Centres | None = None

@@ -18,7 +18,7 @@ from dnmf.missing import NOT_SUPPORTED
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
 from dnmf.passes.problem import SQUARES, Centres, Projection, Work
-from dnmf.passes.rows_out import RowsOut, normalize_columns, open_rows_out
+from dnmf.passes.rows_out import RowsOut, open_rows_out
 from dnmf.passes.solve import solve_block
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums
@@ -141,7 +141,7 @@ def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequenc
         sums[number].add(block, W, signed=problem.free)
         if out is not None:
             rows = W[:, : problem.rank].copy()
-            out.write(at, rows if work.scale is None else normalize_columns(rows, work.scale))
+            out.write(at, rows if work.columns is None else work.columns.of(rows))
 
 
 def _project_block(block: Rows, projection: Projection, sums: RunningSums, out: RowsOut | None, at: int) -> None:
