@@ -1,6 +1,7 @@
 """What changes when stored data is replaced: the size and the times of every file, a tag of every object; no values."""
 
 import os
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,19 +69,30 @@ def _what_happened(before: list[int] | None, after: list[int] | None) -> str:
     return "written anew" if before[1] != after[1] else "replaced, or its owner or permissions changed"
 
 
-def _packed(found: list[tuple[str, int, int, int]]) -> Marks:
-    found.sort()
-    values = np.array([entry[1:] for entry in found], np.int64).reshape(-1, 3)
-    return Marks("\0".join(entry[0] for entry in found), values)
+class _Found:
+    """Names and marks as they are found, in little room."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._values = array("q")
+
+    def add(self, name: str, size: int, written: int, changed: int = 0) -> None:
+        self._names.append(name)
+        self._values.extend((size, written, changed))
+
+    def marks(self) -> Marks:
+        order = sorted(range(len(self._names)), key=self._names.__getitem__)
+        values = np.frombuffer(self._values, np.int64).reshape(-1, 3)[order]
+        return Marks("\0".join([self._names[at] for at in order]), values)
 
 
 def marks_of_files(places: Iterable[Path]) -> Marks:
     """Return the marks of some files, by their paths; of those that are there."""
-    found = []
+    found = _Found()
     for place in places:
         with suppress(FileNotFoundError):
-            found.append((str(place), *_times(place.stat())))
-    return _packed(found)
+            found.add(str(place), *_times(place.stat()))
+    return found.marks()
 
 
 def marks_of_directory(place: Path) -> Marks:
@@ -88,8 +100,7 @@ def marks_of_directory(place: Path) -> Marks:
 
     Hidden files that are no part of Zarr are left out: they come and go (``.nfs…``, ``.DS_Store``).
     """
-    found: list[tuple[str, int, int, int]] = []
-    folders = [""]
+    found, folders = _Found(), [""]
     while folders:
         folder = folders.pop()
         for entry in _entries(os.path.join(place, folder)):
@@ -99,8 +110,8 @@ def marks_of_directory(place: Path) -> Marks:
                 folders.append(f"{folder}{entry.name}/")
                 continue
             with suppress(FileNotFoundError):
-                found.append((folder + entry.name, *_times(entry.stat())))
-    return _packed(found)
+                found.add(folder + entry.name, *_times(entry.stat()))
+    return found.marks()
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -152,8 +163,11 @@ def marks_of_objects(node: Any) -> Marks | None:
         listed = _listed_by_obstore(store, prefix)
     else:
         return None
-    found = [(path, about["size"], _tag(about)) for path, about in listed.items() if about.get("size") is not None]
-    return _packed([(path, int(size), tag, 0) for path, size, tag in found]) if found else None
+    found = _Found()
+    for path, about in listed.items():
+        if about.get("size") is not None:
+            found.add(path, int(about["size"]), _tag(about))
+    return found.marks() or None
 
 
 def _listed_by_fsspec(store: Any, prefix: str) -> dict[str, Any]:
@@ -187,4 +201,7 @@ def _marks_of_some_objects(node: Any) -> Marks:
     grid = [-(-int(n) // c) for n, c in zip(node.shape, object_shape(node), strict=True)]
     step = max(1, int(np.prod(grid)) // MOST_ASKED)
     keys = [node.metadata.encode_chunk_key(place) for place in islice(np.ndindex(*grid), 0, None, step)]
-    return _packed([(key, size, 0, 0) for key, size in zip(keys, object_sizes(node, keys), strict=True)])
+    found = _Found()
+    for key, size in zip(keys, object_sizes(node, keys), strict=True):
+        found.add(key, size, 0)
+    return found.marks()
