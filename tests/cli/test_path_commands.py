@@ -25,7 +25,7 @@ def stopped_path(tmp_path, data):
     """The store of a path that was stopped after its third pass."""
 
     def stop(event):
-        if getattr(event, "number", 0) == 3:
+        if type(event).__name__ == "PathPassDone" and event.number == 3:
             raise KeyboardInterrupt
 
     store = str(tmp_path / "stopped.dnmf")
