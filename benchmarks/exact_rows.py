@@ -18,7 +18,7 @@ from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
 
 PASSES_BEFORE = 5  # of a fit whose H is then kept
-PAIRS = 15
+PAIRS = 21
 LEAST_S = 0.05  # of passes timed together: the clock of the processor is coarse
 DTYPES = ("float32", "float64")
 
