@@ -197,5 +197,5 @@ def test_a_pipe_is_not_read(tmp_path):
 
     os.mkfifo(tmp_path / "pipe")
     assert contents_of(tmp_path / "pipe").head == b""
-    with pytest.raises(InputError, match="unknown kind"):
+    with pytest.raises(InputError, match="a pipe, a socket or a device"):
         dnmf.open_source(tmp_path / "pipe")

@@ -54,7 +54,7 @@ def test_a_file_of_other_names_is_refused(tmp_path, content, message):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"none\.txt: cannot be read"):
+    with pytest.raises(InputError, match=r"none\.txt: there is nothing"):
         read_names(tmp_path / "none.txt")
 
 
