@@ -213,7 +213,7 @@ def test_an_array_on_disk_that_is_given_beside_the_data_is_read_whole_or_refused
         use(GIVEN_AS[kind](tmp_path, values), random_model(40, 12))
 
 
-READS_STORES = {"sources/stored.py", "sources/datasets.py"}
+READS_STORES = {"sources/stored.py", "sources/datasets.py", "sources/zarr_stores.py"}
 WRITES_STORES = {"passes/rows_out.py", "conversion/anndata_layout.py"}
 OPENERS = {
     "zarr": {"open", "open_array", "open_group", "open_consolidated", "load"}, "h5py": {"File"},
