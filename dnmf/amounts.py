@@ -1,5 +1,6 @@
 """Amounts of memory as text and as numbers; no more is imported than that takes: every command needs it."""
 
+import math
 import re
 
 from dnmf.errors import InputError
@@ -24,7 +25,7 @@ def parse_bytes(text: str | int | float | None) -> int | None:
     if text is None:
         return None
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e\d+)?)\s*([kmgt]?i?)b?\s*", str(text).lower())
-    if not match or float(match[1]) <= 0:
+    if not match or not 0 < float(match[1]) < math.inf:
         raise InputError(f"{text!r} is not an amount of memory; write for example '512MiB' or '4GB'")
     return int(float(match[1]) * _UNITS[match[2]])
 

@@ -17,7 +17,7 @@ from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, refuse_path
 from dnmf.run import Run, existing, reopened, with_saved_names
 from dnmf.sources import open_source
-from dnmf.workplace import Resources, Workplace
+from dnmf.workplace import Resources, Workplace, checked_callbacks
 
 
 @undisturbed
@@ -125,9 +125,20 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     asked = checked_constraints(constraints)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
-        rank, given, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate, prune, asked.limits
+        rank,
+        given,
+        solver,
+        loss,
+        Penalty() if penalty is None else penalty,
+        dtype,
+        seed,
+        tol,
+        max_passes,
+        extrapolate,
+        prune,
+        asked.limits,
     )
-    resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
+    resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     with ExitStack() as stack:
         place = stack.enter_context(Workplace(opened, options, resources, stored=store is not None))
         start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), Run(place, options)
@@ -181,7 +192,7 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         options = record.options.with_limits(max_passes, tol)
         opened, changed = reopened(record, store, source, "dnmf.resume", force=force)
         opened = with_saved_names(opened, generation)
-        resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
+        resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
         place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
         run = Run(place, options)
         fit = run.restore(lock, generation, record, changed)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from dnmf.arithmetic import undisturbed
+from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
 from dnmf.sources.given import in_memory
@@ -157,7 +158,7 @@ class Constraints:
 
     @undisturbed
     def __post_init__(self):
-        if self.free not in ("", *SIDES):
+        if not isinstance(self.free, str) or self.free not in ("", *SIDES):
             raise InputError(f"constraints free={self.free!r}: 'W', 'H' or '' for neither")
         if self.fixed_W is not None and self.fixed_H is not None:
             raise InputError(
@@ -262,7 +263,7 @@ def _bounds(value: Any) -> tuple[float, float]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     try:
         of_W, of_H = (math.inf if one is None else float(one) for one in pair)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"constraints upper={value!r}: give one number or a (W, H) pair, None for no bound") from None
     if not (of_W > 0 and of_H > 0):
         raise InputError(f"constraints upper={value!r}: bounds are above zero")
@@ -270,8 +271,9 @@ def _bounds(value: Any) -> tuple[float, float]:
 
 
 def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
-    values = in_memory(f"constraints {name}", values)
-    array = np.asarray(dense(values, f"constraints {name}", as_nan=allow_nan))
+    with taken_as_array(f"constraints {name}", values):
+        values = in_memory(f"constraints {name}", values)
+        array = np.asarray(dense(values, f"constraints {name}", as_nan=allow_nan))
     if array.ndim == 1 and name.startswith("fixed"):  # one component
         array = array[:, None] if name == "fixed_W" else array[None, :]
     if array.ndim != 2 or array.dtype.kind not in "buif":
@@ -285,8 +287,11 @@ def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
 
 
 def _weights(graph: Any) -> Any:
-    weights = in_memory("constraints graph", graph)
-    weights = scipy.sparse.csr_array(plain(weights, "constraints graph"), dtype=np.float64)
+    with taken_as_array("constraints graph", graph):
+        weights = in_memory("constraints graph", graph)
+        weights = scipy.sparse.csr_array(plain(weights, "constraints graph"), dtype=np.float64)
+    if weights.ndim != 2:
+        raise InputError(f"constraints graph: has shape {weights.shape}, expected one row and column for each column")
     if weights.shape[0] != weights.shape[1]:
         raise InputError(f"constraints graph: has shape {weights.shape}, expected one row and column for each column")
     if not (np.isfinite(weights.data).all() and (weights.data >= 0).all()):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dnmf.api import fit
 from dnmf.arithmetic import undisturbed
+from dnmf.arrays import refuse_no_array
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
     FLOATS,
@@ -216,6 +217,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "components_")
         if not hasattr(X, "dask"):
+            refuse_no_array("X", X)
             X = check_array(with_no_mask(X), accept_sparse=("csr", "csc"), dtype=FLOATS)
         if X.shape[1] != self.n_components_:
             raise InputError(f"X has {X.shape[1]} columns, expected one for each of {self.n_components_} components")
@@ -235,6 +237,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _open(self, X: Any, *, reset: bool) -> Source:
         """Return `X` as a source, its columns noted or compared with those of the fit."""
         if not is_stored(X):
+            refuse_no_array("X", X)
             labels, address = names_of(getattr(X, "columns", None)), type_name(X)
             X = with_no_mask(X)
             X = validate_data(

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.applied import Applied, chunk_rows_of
+from dnmf.arrays import taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.events import PassRecord
@@ -212,7 +213,8 @@ class Model(Applied):
         InputError
             `order` is not a permutation of all components.
         """
-        order, own = np.asarray(order), np.arange(self.rank)
+        with taken_as_array("order", order):
+            order, own = np.asarray(order), np.arange(self.rank)
         if order.dtype.kind not in "ui" or not np.array_equal(np.sort(order, axis=None), own) or order.ndim != 1:
             raise InputError(f"order={order.tolist()}: give each component, 0 to {self.rank - 1}, once")
         if np.array_equal(order, own):

@@ -25,8 +25,11 @@ def _whole(value: Any) -> bool:
 
 
 def _dtype_name(value: Any) -> str:
-    """The name of a numpy dtype or scalar type; text stays as it is."""
-    return value if isinstance(value, str) else getattr(value, "name", getattr(value, "__name__", repr(value)))
+    """The name of whatever numpy takes for a dtype but None; anything else as it looks."""
+    try:
+        return repr(value) if value is None else np.dtype(value).name
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -77,6 +80,8 @@ class FitOptions:
             object.__setattr__(self, each.name, _plain(getattr(self, each.name)))
         object.__setattr__(self, "dtype", _dtype_name(self.dtype))
         _check(_whole(self.rank) and self.rank >= 1, f"rank={self.rank!r}: a whole number, at least 1")
+        for name in ("init", "solver", "loss", "prune"):
+            _check(isinstance(getattr(self, name), str), f"{name}={getattr(self, name)!r}: give its name as text")
         _check(self.init in INITS, f"init={self.init!r}: use one of {', '.join(INITS[:-1])}")
         _check(self.solver == "cd", f"solver={self.solver!r}: 'cd' is the one available")
         _check(self.loss == "frobenius", f"loss={self.loss!r}: 'frobenius' is the one available")
@@ -84,7 +89,7 @@ class FitOptions:
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")
         _check(_whole(self.seed) and self.seed >= 0, f"seed={self.seed!r}: a whole number, not negative")
         tol = self.tol if isinstance(self.tol, (int, float)) and not isinstance(self.tol, bool) else -1.0
-        _check(tol >= 0 and math.isfinite(tol), f"tol={self.tol!r}: a finite number, not negative")
+        _check(0 <= tol < math.inf, f"tol={self.tol!r}: a finite number, not negative")
         _check(_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={self.max_passes!r}: at least 1")
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         _check_together(self)

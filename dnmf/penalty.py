@@ -67,7 +67,7 @@ class Penalty:
 
     @undisturbed
     def __post_init__(self):
-        if self.scale not in SCALES:
+        if not isinstance(self.scale, str) or self.scale not in SCALES:
             raise InputError(f"penalty scale {self.scale!r} is unknown; use one of {', '.join(SCALES)}")
         if not isinstance(self.diagonal, bool):
             raise InputError(f"penalty diagonal={self.diagonal!r}: True or False")
@@ -245,6 +245,7 @@ class Penalty:
         >>> Penalty(l1=1.0).at(0.25).l1, Penalty(l1=1.0).at(0) == Penalty()
         ((0.25, 0.25), True)
         """
+        strength = _as_strength("strength", strength)
         found: dict[str, Any] = {name: tuple(strength * x for x in getattr(self, name)) for name in PAIRS}
         found |= {name: strength * getattr(self, name) for name in ON_H}
         return replace(self, **found)
@@ -286,7 +287,7 @@ def _as_pair(name: str, value: Any) -> tuple[float, float]:
 def _as_strength(name: str, value: Any) -> float:
     try:
         strength = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"penalty {name}={value!r}: a strength is a number") from None
     if not (math.isfinite(strength) and strength >= 0):
         raise InputError(f"penalty {name}={value!r}: strengths are finite and not negative")

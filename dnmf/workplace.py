@@ -1,6 +1,7 @@
 """What the fits of one source run on: an executor, a plan, data that may be kept; and how they look from outside."""
 
 import uuid
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arrays import taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.choose import plan_for_many
@@ -253,7 +255,7 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
     BudgetError
         The data shall be kept and does not fit.
     """
-    if policy not in KEEP_POLICIES:
+    if not isinstance(policy, str) or policy not in KEEP_POLICIES:
         raise InputError(f"keep={policy!r}: use one of {', '.join(KEEP_POLICIES)}")
     if source.blocks_are_tasks and policy == "memory":
         raise InputError(f"{source.address}: blocks of a dask array are kept by dask: array.persist(), and keep='auto'")
@@ -278,10 +280,27 @@ def _keep_borders(source: Source, plan: Plan, machine: Machine) -> tuple[Plan, K
     return plan, Keep(uuid.uuid4().hex, of_process, borders=True) if of_process else None
 
 
+def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return callbacks as a tuple; one alone counts as a list of one.
+
+    Raises
+    ------
+    InputError
+        One cannot be called.
+    """
+    given = (callbacks,) if callable(callbacks) and not isinstance(callbacks, type) else callbacks
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else (given,)
+    wrong = [each for each in found if not callable(each)]
+    if wrong:
+        raise InputError(f"callbacks: a {type(wrong[0]).__name__} cannot be called; give functions of one event")
+    return found
+
+
 def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
     if values is None:
         return None
-    array = np.asarray(dense(in_memory(name, values), name))
+    with taken_as_array(name, values):
+        array = np.asarray(dense(in_memory(name, values), name))
     if array.dtype.kind not in "buif":
         raise InputError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.shape != shape:

@@ -10,7 +10,7 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums", "amounts", "arithmetic"},
-    {"locations"},
+    {"locations", "arrays"},
     {"missing", "frames"},
     {"kernels"},
     {"sources"},

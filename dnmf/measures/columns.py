@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.applied import W_CHUNK_ROWS
+from dnmf.arrays import taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
@@ -52,7 +53,7 @@ def checked_side(side: str, others: tuple[str, ...] = ()) -> str:
         It is something else.
     """
     allowed = (*SIDES, *others)
-    if side not in allowed:
+    if not isinstance(side, str) or side not in allowed:
         raise InputError(f"side={side!r}: use one of {', '.join(repr(one) for one in allowed)}")
     return side
 
@@ -72,16 +73,19 @@ def columns_of(holder: Any, side: str) -> Columns:
     if isinstance(holder, tuple) and len(holder) == len(SIDES):
         holder = holder[SIDES.index(side)]
     name = f"the array given for {side}"
-    refuse_undecoded(holder, name)
-    holder = dense(holder, name) if hasattr(holder, "iloc") else plain(holder, name)
-    values = holder if hasattr(holder, "shape") and hasattr(holder, "dtype") else np.asarray(holder)
+    with taken_as_array(name, holder):
+        refuse_undecoded(holder, name)
+        holder = dense(holder, name) if hasattr(holder, "iloc") else plain(holder, name)
+        in_parts = all(hasattr(holder, name) for name in ("shape", "dtype", "__getitem__"))
+        values = holder if in_parts else np.asarray(holder)
     if len(values.shape) != 2 or 0 in values.shape or np.dtype(values.dtype).kind not in "buif" or is_sparse(values):
         expected = "(m, k)" if side == "W" else "(k, n)"
         raise InputError(
             f"{name} has shape {tuple(values.shape)} and dtype {values.dtype}, expected dense numbers {expected}"
         )
     if side == "H":
-        return _in_memory(name, read_rows(name, values, 0, values.shape[0]).T)
+        with taken_as_array(name, values):
+            return _in_memory(name, read_rows(name, values, 0, values.shape[0]).T)
     length, rank = values.shape
     return Columns(name, int(length), int(rank), _chunk_rows(values), partial(read_rows, name, values))
 

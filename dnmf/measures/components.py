@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.arithmetic import undisturbed
+from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.fitting.balance import Sizes as PenaltySizes
 from dnmf.fitting.balance import balance
@@ -177,7 +178,8 @@ def alike(model: Model, direction: Any, side: str = "H") -> float:
     InputError
         The vector is not as long as the components, or not a vector of numbers.
     """
-    vector = np.asarray(dense(in_memory("direction", direction), "direction"))
+    with taken_as_array("direction", direction):
+        vector = np.asarray(dense(in_memory("direction", direction), "direction"))
     if vector.size != max(vector.shape, default=0):
         raise InputError(f"direction has shape {vector.shape}, expected one vector")
     as_array = vector.reshape(-1, 1) if checked_side(side) == "W" else vector.reshape(1, -1)

@@ -20,7 +20,7 @@ from dnmf.penalty import Penalty
 from dnmf.record import PATH, RunRecord
 from dnmf.run import existing, reopened, with_saved_names
 from dnmf.sources import Source, open_source
-from dnmf.workplace import Resources, Workplace
+from dnmf.workplace import Resources, Workplace, checked_callbacks
 
 
 @undisturbed
@@ -115,7 +115,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     fit = FitOptions(rank, init if H is None else "given", "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes,
                      extrapolate, prune, asked.limits)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
-    resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
+    resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     with ExitStack() as stack:
         lock = None if store is None else stack.enter_context(checkpoint.Store(store))
         place = Workplace(opened, fit, resources, stored=store is not None, models=len(options.cells))
@@ -170,7 +170,7 @@ def resume_path(
         record = RunRecord.from_json(generation.record["run"])
         opened, changed = reopened(record, store, source, "dnmf.resume_path", force=force)
         opened = with_saved_names(opened, generation)
-        resources = Resources(client, parse_bytes(memory_limit), keep, tuple(callbacks))
+        resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
         count = len(options.cells)
         with Workplace(opened, options.fit, resources, stored=True, cuts=record.plan, models=count) as place:
             run = PathRun(place, options)

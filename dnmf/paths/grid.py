@@ -1,16 +1,18 @@
 """What a path is asked for: strengths and seeds, and in which order their models are fitted."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.measures.columns import checked_side
 from dnmf.options import FitOptions
 
+MOST_SEEDS = 10_000
 WARM = ("unpenalized", "chain")
 MEASURES = ("all", "cheap")
 
@@ -61,7 +63,7 @@ class PathOptions:
 
     def __post_init__(self) -> None:
         for name, allowed in (("warm", WARM), ("measures", MEASURES)):
-            if getattr(self, name) not in allowed:
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
                 raise InputError(f"{name}={getattr(self, name)!r}: use one of {', '.join(allowed)}")
         checked_side(self.side)
         if not self.fit.penalty.active:
@@ -127,13 +129,14 @@ def checked_strengths(strengths: Any, warm: str) -> tuple[float, ...]:
     InputError
         They are not numbers that are finite and not negative, or there are none.
     """
-    given = np.atleast_1d(np.asarray(strengths))
+    with taken_as_array("strengths", strengths):
+        given = np.atleast_1d(np.asarray(strengths))
     if given.dtype.kind not in "uif" or given.ndim != 1 or given.size == 0:
         raise InputError(f"strengths={strengths!r}: give numbers, such as [0, 0.01, 0.1]")
     found = {float(strength) for strength in given.tolist()}
     if not all(math.isfinite(strength) and strength >= 0 for strength in found):
         raise InputError(f"strengths={strengths!r}: strengths are finite and not negative")
-    return tuple(sorted(found | {0.0} if warm == "unpenalized" else found))
+    return tuple(sorted(found | {0.0} if isinstance(warm, str) and warm == "unpenalized" else found))
 
 
 def checked_seeds(seeds: Any) -> tuple[int, ...]:
@@ -149,7 +152,7 @@ def checked_seeds(seeds: Any) -> tuple[int, ...]:
     >>> checked_seeds(3), checked_seeds([5, 2])
     ((0, 1, 2), (5, 2))
     """
-    many = isinstance(seeds, (Sequence, np.ndarray, range)) and not isinstance(seeds, str)
+    many = np.ndim(seeds) == 1 if isinstance(seeds, np.ndarray) else isinstance(seeds, (list, tuple, range))
     found = tuple(seeds) if many else (seeds,)
     if not found or not all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) and s >= 0 for s in found):
         raise InputError(f"seeds={seeds!r}: give how many, or a list of whole numbers that are not negative")
@@ -157,6 +160,6 @@ def checked_seeds(seeds: Any) -> tuple[int, ...]:
         if len(set(found)) < len(found):
             raise InputError(f"seeds={seeds!r}: each seed once")
         return tuple(int(seed) for seed in found)
-    if found[0] == 0:
-        raise InputError("seeds=0: at least one")
+    if not 0 < found[0] <= MOST_SEEDS:
+        raise InputError(f"seeds: so many of them make no sense; give 1 to {MOST_SEEDS:,}, or a list")
     return tuple(range(int(found[0])))

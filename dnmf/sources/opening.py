@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from dnmf.arrays import instead_of, looks_like_array
 from dnmf.errors import DnmfError, InputError
 from dnmf.frames import frame_values
 from dnmf.locations import written
@@ -78,7 +79,16 @@ def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | No
         return _open_path(written(data), missing_chunks, storage_options)
     if storage_options is not None:
         raise InputError(f"storage_options are for a URL, this is a {type_name(data)}")
-    return _open_object(data, missing_chunks)
+    try:
+        if type(data).__name__ == "Series":
+            raise InputError(f"a {type_name(data)} is one column, not a matrix; {instead_of(data)}")
+        return _open_object(data, missing_chunks)
+    except (DnmfError, MemoryError):
+        raise
+    except Exception as error:  # whatever objects do that are asked what they are
+        raise InputError(
+            f"a {type_name(data)} is not a matrix ({type(error).__name__}: {error}); {instead_of(data)}"
+        ) from error
 
 
 def _open_object(data: Any, missing_chunks: str) -> Source:
@@ -114,8 +124,9 @@ def _open_array(values: Any, row_names: np.ndarray | None, column_names: np.ndar
             "a list of paths is not a matrix; give one path, or put the arrays together: "
             "dask.array.concatenate([dask.array.from_zarr(path) for path in paths])"
         )
-    if values is None or (isinstance(values, (bytes, dict, set)) and not is_sparse(values)):
-        raise InputError(f"a {type_name(values)} is not a matrix; give a path, an array or an AnnData")
+    no_matrix = isinstance(values, (bytes, dict, set, type)) or not looks_like_array(values)
+    if values is None or (no_matrix and not is_sparse(values)):
+        raise InputError(f"a {type_name(values)} is not a matrix; {instead_of(values)}")
     return MemorySource(values, row_names, column_names)
 
 

@@ -1,0 +1,62 @@
+"""Objects that are asked to be arrays, and what they may do instead."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from dnmf.errors import DnmfError, InputError
+
+_MARKS = ("__array__", "__array_interface__", "__buffer__", "toarray", "dtype", "iloc")
+_INSTEAD = {
+    "AnnCollection": "put its parts into one file with anndata.experimental.concat_on_disk and give the path",
+    "Delayed": "say what it will be with dask.array.from_delayed(value, shape=…, dtype=…)",
+    "MuData": "give one of its modalities, for example mdata['rna']",
+    "Series": "give a DataFrame: series.to_frame()",
+    "SpatialData": "give one of its tables, for example sdata['table']",
+}
+
+
+def instead_of(values: Any) -> str:
+    """Return what to give in place of an object that is no matrix."""
+    return _INSTEAD.get(type(values).__name__, "give a path, an array or an AnnData")
+
+
+def looks_like_array(values: Any) -> bool:
+    """Whether numpy can be asked to make an array of an object: of one that is only indexed it may never come back."""
+    plain = (Sequence, Number, np.generic, memoryview, type(None), set, frozenset, dict)
+    return isinstance(values, plain) or any(hasattr(type(values), mark) for mark in _MARKS)
+
+
+def refuse_no_array(name: str, values: Any) -> None:
+    """Refuse what numpy cannot be asked to make an array of.
+
+    Raises
+    ------
+    InputError
+        It is a class, or only indexed.
+    """
+    if isinstance(values, type) or not looks_like_array(values):
+        kind = f"the class {values.__name__}" if isinstance(values, type) else f"a {type(values).__name__}"
+        raise InputError(f"{name}: {kind} is no array; {instead_of(values)}")
+
+
+@contextmanager
+def taken_as_array(name: str, values: Any) -> Iterator[None]:
+    """Let whatever an object does that is asked to be an array end in an error that names it.
+
+    Raises
+    ------
+    InputError
+        It cannot be one: no sequence of numbers, rows of different lengths, a tensor on another device.
+    """
+    refuse_no_array(name, values)
+    try:
+        yield
+    except (DnmfError, MemoryError):
+        raise
+    except Exception as error:  # whatever objects do
+        kind = type(values).__name__
+        raise InputError(f"{name}: a {kind} cannot be read as an array ({type(error).__name__}: {error})") from error
