@@ -247,8 +247,8 @@ def test_a_transform_needs_the_columns_in_the_order_of_the_fit(A):
         (lambda folder: f"{folder / 'nothing.zarr'}::X", "there is nothing at this path"),
         (lambda folder: folder, r"a directory; neither a Zarr store .* it holds notes\.txt"),
         (lambda folder: "s3:nothing", "there is nothing at this path"),
-        (lambda folder: "x" * 5000, "not a readable file or directory"),
-        (lambda folder: "a\0b", "there is nothing at this path"),
+        (lambda folder: "x" * 5000, "a name in it is too long"),
+        (lambda folder: "a\0b", "a path holds no NUL"),
     ],
 )
 def test_a_path_without_a_store_is_refused(tmp_path, make, message):
