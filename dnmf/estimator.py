@@ -1,7 +1,6 @@
 """The factorization behind scikit-learn's contract: parameters, validation, containers in and out."""
 
 import sys
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from dnmf.api import fit
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import refuse_no_array
+from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
     FLOATS,
@@ -288,10 +288,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         )  # fmt: skip
         self._keep(model)
         if model.stop_reason == "max_passes" and self.tol > 0:
-            warnings.warn(
+            warn_caller(
                 f"Maximum number of iterations {self.max_iter} reached. Increase it to improve convergence.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def _seed(self) -> int:

@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
@@ -12,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from dnmf.arithmetic import undisturbed
+from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
 from dnmf.model import Model
@@ -122,10 +122,8 @@ def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
             raise InputError("NMF: init='custom' needs a W or an H; give one to fit or fit_transform")
         return _check_factor("W", W), _check_factor("H", H)
     if W is not None or H is not None:
-        warnings.warn(
-            "When init!='custom', provided W or H are ignored. Set init='custom' to start from them.",
-            RuntimeWarning,
-            stacklevel=4,
+        warn_caller(
+            "When init!='custom', provided W or H are ignored. Set init='custom' to start from them.", RuntimeWarning
         )
     return None, None
 

@@ -1,11 +1,11 @@
 """How strongly the factors are held down, and in which units: what the caller says."""
 
 import math
-import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dnmf.arithmetic import undisturbed
+from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 
 SCALES = ("relative", "objective", "fraction", "absolute")
@@ -182,11 +182,10 @@ class Penalty:
         if not self.one_sided:
             return
         one, other = ("W", "H") if self.one_sided == "W" else ("H", "W")
-        warnings.warn(
+        warn_caller(
             f"a penalty on {one} alone means nothing in an objective: {one} shrinks, {other} grows, and the penalty "
             f"goes to zero. Penalize {other} too (an l2 of any size will do), or use scale='relative'",
             PenaltyWarning,
-            stacklevel=4,
         )
 
     def check_guides(self, has_graph: bool, has_target: bool) -> None:

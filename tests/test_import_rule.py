@@ -9,7 +9,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums", "amounts", "arithmetic"},
+    {"errors", "checksums", "callers", "amounts", "arithmetic"},
     {"locations", "arrays"},
     {"missing", "frames"},
     {"kernels"},

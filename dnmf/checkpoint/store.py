@@ -16,7 +16,6 @@ import os
 import re
 import shutil
 import uuid
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -24,6 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from dnmf.callers import warn_caller
 from dnmf.checkpoint.files import Files, explained
 from dnmf.checkpoint.generations import (
     MANIFEST,
@@ -179,7 +179,7 @@ class Store:
         self._expected = {name_in_current(self.path)}  # what CURRENT may name, or someone else wrote it
         if found.name and self._expected == {None}:  # CURRENT is lost, or the first commit was cut short
             if found.damage:  # once CURRENT is mended, no reader would be told
-                warnings.warn(damage_report(self.path, found), CheckpointWarning, stacklevel=3)
+                warn_caller(damage_report(self.path, found), CheckpointWarning)
             self._point_at(found.name, crc32c_of(read_content(self.path / found.name / MANIFEST)))
 
     def _point_at(self, name: str, manifest_crc32c: int) -> None:
@@ -218,7 +218,7 @@ class Store:
                     remove_generation(self.path / name, self._files)
         except OSError as error:  # the commit itself is done; the next one tries this again
             message = f"an old generation of {self.path} cannot be removed yet: {error}"
-            warnings.warn(message, CheckpointWarning, stacklevel=3)
+            warn_caller(message, CheckpointWarning)
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
@@ -269,7 +269,7 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
             "again, with the same store if you like"
         )
     if found.damage:
-        warnings.warn(damage_report(root, found), CheckpointWarning, stacklevel=2)
+        warn_caller(damage_report(root, found), CheckpointWarning)
     return found.generation
 
 

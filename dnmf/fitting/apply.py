@@ -1,12 +1,12 @@
 """Rows of W for other data, and how well they fit: one pass with H kept."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
+from dnmf.callers import warn_caller
 from dnmf.errors import InputError, UnsolvedWarning
 from dnmf.fitting.diagonal import gain_of_diagonal
 from dnmf.fitting.events import Callback
@@ -171,11 +171,10 @@ def measure_other_rows(
 def _warn_of_unsolved(statistics: Statistics, source: Source) -> None:
     unsolved = statistics.models[0].unsolved
     if unsolved:
-        warnings.warn(
+        warn_caller(
             f"{source.address}: {unsolved:,} of {statistics.rows:,} rows are not solved to their tolerance: components "
             "of the model are too much alike for its dtype",
             UnsolvedWarning,
-            stacklevel=3,
         )
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 import uuid
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.callers import warn_caller
 from dnmf.errors import CheckpointError, UnsolvedWarning
 from dnmf.fitting.balance import on_scale
 from dnmf.fitting.columns import column_scale, solve_H, terms_for_H
@@ -103,12 +103,11 @@ def _warn_of_unsolved(ends: Sequence[Ended]) -> None:
     """Warn once of what was not solved in any pass of the fits."""
     found = [record for end in ends for record in end.state.history if record.unsolved]
     if found:
-        warnings.warn(
+        warn_caller(
             f"{found[-1].unsolved} of pass {found[-1].number} are not solved to their tolerance, as in {len(found)} "
             "passes in all: components are too much alike for this dtype; use dtype='float64', a lower rank or an l2 "
             "penalty",
             UnsolvedWarning,
-            stacklevel=3,
         )
 
 

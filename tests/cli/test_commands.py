@@ -85,7 +85,8 @@ def test_what_is_wrong_is_said_in_options(tmp_path, data, options, words, monkey
 def test_names_of_files_are_left_as_they_are(tmp_path, data):
     gone = tmp_path / "My--Data" / "fixed_W.npy"
     result = call("fit", data, "--rank", 3, "--store", tmp_path / "s.dnmf", "--fixed-w", gone)
-    assert_one_clear_line(result, str(gone), "cannot be read")
+    assert_one_clear_line(result, str(gone), "there is nothing at this path")
+    (tmp_path / "My--Data").mkdir()
     store = tmp_path / "My--Data" / "Run_target_H.dnmf"
     assert call("fit", data, "--rank", 3, "--store", store, "--max-passes", 2).exit_code == 0
     assert_one_clear_line(call("fit", data, "--rank", 3, "--store", store), f"dnmf resume {store}")
@@ -113,7 +114,11 @@ def test_a_warning_of_a_penalty_is_in_options_too(tmp_path, data):
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
-    [("a.npy", "no array", "cannot be read"), ("a.txt", "1 2", "not one of"), ("gone.npy", None, "cannot be read")],
+    [
+        ("a.npy", "no array", "cannot be read"),
+        ("a.txt", "1 2", "not one of"),
+        ("gone.npy", None, "there is nothing at this path"),
+    ],
 )
 def test_a_file_that_is_no_matrix_is_one_clear_sentence(tmp_path, data, name, text, message):
     if text is not None:
