@@ -1,5 +1,7 @@
 """A plan gives way before it refuses: what it gives up, in which order, and what of it is said."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import zarr
@@ -160,6 +162,7 @@ def test_stored_bytes_are_those_of_the_largest_file(tmp_path, chunks, options, s
 
 def test_inspection_says_what_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 8)
+    monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
     zarr.create_array(tmp_path / "a.zarr", shape=(2**18, 64), chunks=(2**16, 64), dtype="f4")
     source = open_source(tmp_path / "a.zarr")
     plans = [inspect_source(source, 4, f"{limit}MiB")["plan"] for limit in range(2_000, 200, -40)]

@@ -75,7 +75,7 @@ def impatient(monkeypatch):
 def test_every_read_of_a_fit_is_told_of_and_the_bits_stay(impatient, planted, tmp_path, request, where):
     del impatient
     client = None if where == "in process" else request.getfixturevalue("client")
-    options = {"max_passes": 3, "tol": 0, "memory_limit": "1GB", "client": client}
+    options = {"max_passes": 3, "tol": 0, "memory_limit": "8GB", "client": client}
     np.save(tmp_path / "a.npy", planted)
     dnmf.convert(tmp_path / "a.npy", tmp_path / "a.zarr", chunk_bytes=2**13)
     told = []

@@ -154,7 +154,7 @@ def test_names_that_do_not_fit_are_refused(names):
 
 
 def test_a_name_in_place_of_a_list_of_names_is_the_path_of_a_file():
-    with pytest.raises(dnmf.InputError, match=r"gene 0: cannot be read"):
+    with pytest.raises(dnmf.InputError, match="gene 0: there is nothing at this path"):
         open_source(A, column_names="gene 0")
 
 
