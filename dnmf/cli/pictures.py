@@ -14,14 +14,15 @@ from dnmf.progress import labelled
 if TYPE_CHECKING:
     from dnmf.model import Model
 
-OF_COMPONENTS = ("profiles", "images", "heatmap")
+OF_COMPONENTS = ("components", "bars", "profiles", "images", "heatmap")
 OF_PATHS = ("path", "slider")
-KINDS = ("convergence", *OF_COMPONENTS, "biplot", *OF_PATHS)
-MOST_RUNS = {"profiles": 1, "images": 1, "heatmap": 1, "biplot": 2, "slider": 1}
+KINDS = (*OF_COMPONENTS, "convergence", "biplot", *OF_PATHS)
+MOST_RUNS = {**dict.fromkeys(OF_COMPONENTS, 1), "biplot": 2, "slider": 1}
+BY_DEFAULT = ("components", "images", "convergence", "biplot")  # the first that takes the runs and the options
 TAKEN_BY = {
     "side": (*OF_COMPONENTS, "biplot", "slider"),
-    "top": ("profiles", "heatmap", "biplot"),
-    "shape": ("images",),
+    "top": ("components", "bars", "profiles", "heatmap", "biplot"),
+    "shape": ("images", "slider"),
     "component": ("biplot",),
     "against": ("convergence",),
     "value": ("convergence",),
@@ -29,12 +30,13 @@ TAKEN_BY = {
     "seed": ("slider",),
 }
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a file at --out.")
+KIND_HELP = "What to draw.  [default: components, as bars or profiles; of runs, convergence; of a path, path]"
 SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 
 
 @click.command(short_help="Draw a run as a picture.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
-@click.option("--kind", type=click.Choice(KINDS), help="What to draw.  [default: convergence; of a path, path]")
+@click.option("--kind", type=click.Choice(KINDS), help=KIND_HELP)
 @click.option(
     "--out", required=True, metavar="FILE", help="The picture to write: .png, .svg or .pdf; .html for a slider."
 )
@@ -52,16 +54,17 @@ SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 @OVERWRITE
 @output_options
 def plot(runs: tuple[str, ...], kind: str | None, out: str, overwrite: bool, **given: Any) -> None:
-    """Draw a finished RUN: its convergence, its components, or two components against each other.
+    """Draw a finished RUN: its components, its convergence, or two components against each other.
 
-    Of regularization paths, the measures along the penalty, or a page with a slider over the strengths of one. A
-    convergence may show several runs. A biplot of two runs shows a component of the first against the one of the
-    second that it matches; of one run, two of its components.
+    Components are bars of the largest columns where these have names without an order, such as words, and profiles
+    along the columns elsewhere. Of regularization paths, the measures along the penalty, or a page with a slider over
+    the strengths of one. A convergence may show several runs. A biplot of two runs shows a component of the first
+    against the one of the second that it matches; of one run, two of its components.
     """
     from dnmf.plots.figures import check_free, picture, picture_kind, require, write_whole
 
     wanted = {name: value for name, value in given.items() if value is not None}
-    kind = kind or ("path" if _is_path(runs[0]) else "convergence")
+    kind = kind or ("path" if _is_path(runs[0]) else _usual_kind(runs, wanted))
     _refuse_what_does_not_belong(kind, runs, wanted)
     if kind == "slider":
         _say("plot", _slider(runs[0], out, wanted, overwrite=overwrite), {"runs": list(runs), "kind": kind})
@@ -77,6 +80,12 @@ def _is_path(run: str) -> bool:
     from dnmf.inspection import run_status
 
     return run_status(run).get("kind") == "path"
+
+
+def _usual_kind(runs: tuple[str, ...], wanted: dict[str, Any]) -> str:
+    """What is drawn of runs when no kind is asked for: their components, or what the options belong to."""
+    of_as_many = [kind for kind in BY_DEFAULT if MOST_RUNS.get(kind, len(runs)) >= len(runs)]
+    return next((kind for kind in of_as_many if all(kind in TAKEN_BY[name] for name in wanted)), of_as_many[0])
 
 
 def _refuse_what_does_not_belong(kind: str, runs: tuple[str, ...], wanted: dict[str, Any]) -> None:
@@ -125,7 +134,7 @@ def _axes(kind: str, models: "dict[str, Model]", wanted: dict[str, Any]) -> Any:
     first, *others = models.values()
     if kind == "biplot":
         return plots.biplot(first, *others, **wanted)
-    return plots.components(first, kind, **wanted)[0]
+    return plots.components(first, None if kind == "components" else kind, **wanted)[0]
 
 
 def _say(command: str, target: Path, record: dict[str, Any]) -> None:
@@ -142,7 +151,9 @@ def _say(command: str, target: Path, record: dict[str, Any]) -> None:
 @click.option("--out", required=True, metavar="FILE.html", help="The page to write.")
 @click.option("--title", help="Of the page.  [default: the name of the store]")
 @click.option("--shape", type=HEIGHT_BY_WIDTH, help=SHAPE_HELP)
-@click.option("--top", type=click.IntRange(1), default=8, show_default=True, help="Columns to name of a component.")
+@click.option(
+    "--top", type=click.IntRange(1), default=8, show_default=True, help="Columns and rows to name of a component."
+)
 @OVERWRITE
 @output_options
 def report(run: str, out: str, overwrite: bool, **given: Any) -> None:

@@ -1,4 +1,4 @@
-"""The components of a model: as profiles, as images, or as a heatmap of their largest entries."""
+"""The components of a model: as bars, as profiles, as images, or as a heatmap of their largest entries."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,23 +8,27 @@ import numpy as np
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.model import Model
+from dnmf.plots.bars import draw_bars
 from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, choice, given_axes, panels, shortened, tidy
 from dnmf.plots.labels import place_labels
+from dnmf.plots.orders import is_ordered
 from dnmf.plots.sides import Side, by_weight, share_of, take_side, thinned
+from dnmf.tables import strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KINDS = ("profiles", "images", "heatmap")
+KINDS = ("bars", "profiles", "images", "heatmap")
 MOST_COMPONENTS = 36
 MOST_BINS = 500
 MOST_NAMES = 60
 TOP_OF_A_PROFILE = 2
+MOST_APART = 2.0  # largest entries of components that share a scale of colours
 
 
 @undisturbed
 def components(
-    model: Model, kind: str = "profiles", *, side: str = "H", shape: tuple[int, int] | None = None,
+    model: Model, kind: str | None = None, *, side: str = "H", shape: tuple[int, int] | None = None,
     names: Sequence[str] | None = None, top: int | None = None, axes: Any = None,
 ) -> list["Axes"]:  # fmt: skip
     """Draw the components of a model, the strongest first, and return the axes: one for each, or one heatmap.
@@ -36,10 +40,12 @@ def components(
     ----------
     model : Model
         Whose.
-    kind : {"profiles", "images", "heatmap"}
-        A profile shows the values along the columns (or rows), more than 500 of them as the largest of each run
-        of neighbours. An image shows them as pixels, each component on its own scale, dark is large. The heatmap
-        has a row for each component and the columns that are the largest of any.
+    kind : {"bars", "profiles", "images", "heatmap"}, optional
+        Bars show the largest columns (or rows) by name. A profile shows the values along all of them, more than 500
+        as the largest of each run of neighbours. An image shows them as pixels, each component on its own scale,
+        dark is large. The heatmap has a row for each component and the columns that are the largest of any; where
+        the largest of the components differ by more than a factor of two each row has its own scale of colours.
+        By default :func:`component_kind` of the names: bars of words, profiles along what has an order.
     side : {"W", "H"}
         Which factor. Of a W of more than five million numbers 20,000 rows are read, and the axis says so.
     shape : (int, int), optional
@@ -47,8 +53,8 @@ def components(
     names : sequence of str, optional
         Of the columns (or rows); those of the model by default.
     top : int, optional
-        How many entries of each component are named: by default 2 in a profile where there are names, and in a
-        heatmap as many as make at most 60 in all.
+        How many entries of each component are named: by default 10 as bars, 2 in a profile where there are names,
+        and in a heatmap as many as make at most 60 in all.
     axes : matplotlib Axes, or a list or array of them, optional
         Where to draw; a new figure by default.
 
@@ -62,20 +68,48 @@ def components(
     >>> axes = components(model, "heatmap", top=5)  # doctest: +SKIP
     >>> axes[0].figure.savefig("components.png")  # doctest: +SKIP
     """
-    choice("kind", kind, KINDS)
+    if kind is not None:
+        choice("kind", kind, KINDS)
     if top is not None and top < 0:
         raise InputError(f"top={top}: a whole number, not negative")
     drawn = take_side(model, side, names)
-    order = by_weight(model)
+    kind, order = kind or component_kind(drawn.names), by_weight(model)
     if kind == "heatmap":
         return [_heatmap(model, drawn, order, top, axes)]
     order = order[:MOST_COMPONENTS]
     if kind == "images":
-        return _images(model, drawn, order, _checked_shape(drawn, shape, side), axes)
-    return _profiles(model, drawn, order, top, axes)
+        return _images(model, drawn, order, checked_shape(drawn, shape, side), axes)
+    made = draw_bars(drawn, order, top, axes) if kind == "bars" else _profiles(drawn, order, top, axes)
+    _set_titles(model, made, order, own=axes is None)
+    return made
 
 
-def _checked_shape(side: Side, shape: tuple[int, int] | None, name: str) -> tuple[int, int]:
+def component_kind(names: np.ndarray | None) -> str:
+    """Return how components over such columns are drawn: ``"bars"`` of names without an order, else ``"profiles"``.
+
+    Examples
+    --------
+    >>> component_kind(np.array(["GNLY", "NKG7"])), component_kind(np.array(["0.5", "1.0"])), component_kind(None)
+    ('bars', 'profiles', 'profiles')
+    """
+    return "profiles" if is_ordered(names) else "bars"
+
+
+def _set_titles(model: Model, axes: list["Axes"], order: np.ndarray, *, own: bool) -> None:
+    for ax, number in zip(axes, order, strict=False):
+        ax.set_title(_title(model, number), fontsize=TEXT_POINTS, loc="left")
+    if own:
+        _explain_titles(axes[0].figure, model, len(order))
+
+
+def checked_shape(side: Side, shape: tuple[int, int] | None, name: str) -> tuple[int, int]:
+    """Return the height and width of images.
+
+    Raises
+    ------
+    InputError
+        They are not those of so many entries, or these are a sample.
+    """
     if side.sampled:
         raise InputError(
             f"{name} has {side.total:,} rows, of which only a sample is read; images need all: use kind='profiles'"
@@ -103,12 +137,12 @@ def _explain_titles(figure: Any, model: Model, drawn: int) -> None:
     figure.suptitle(text, fontsize=TEXT_POINTS, color="0.35")
 
 
-def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes: Any) -> list["Axes"]:
+def _profiles(side: Side, order: np.ndarray, top: int | None, axes: Any) -> list["Axes"]:
     own = axes is None
     drawn = panels(len(order), 2, 4.2, 1.45, sharex=True) if own else given_axes(axes, len(order))
     values, edges = thinned(side.values[order], MOST_BINS)
     top = (TOP_OF_A_PROFILE if side.names is not None else 0) if top is None else top
-    for place, number in enumerate(order):
+    for place in range(len(order)):
         ax = tidy(drawn[place], "y") if own else drawn[place]
         # With an outline: an area narrower than a pixel may not be drawn at all.
         ax.stairs(
@@ -117,21 +151,19 @@ def _profiles(model: Model, side: Side, order: np.ndarray, top: int | None, axes
         )  # fmt: skip
         ax.set_xlim(0, edges[-1])
         ax.set_ylim(1.5 * min(0, values[place].min()), 1.5 * max(0, values[place].max()))
-        ax.set_title(_title(model, number), fontsize=TEXT_POINTS, loc="left")
         ax.locator_params(axis="y", nbins=3)
     if own:
         drawn[-1].figure.supxlabel(side.axis_text, fontsize=10)
         drawn[-1].figure.supylabel("share of the component", fontsize=10)
-        _explain_titles(drawn[0].figure, model, len(order))
     for place, number in enumerate(order):
         _name_peaks(drawn[place], side, side.values[number], top, settle=place == 0)
     return drawn
 
 
 def _name_peaks(ax: "Axes", side: Side, values: np.ndarray, top: int, *, settle: bool) -> None:
-    strongest = [at for at in np.argsort(-np.abs(values), kind="stable")[:top] if values[at]]
-    points = np.array([(at + 0.5, values[at]) for at in strongest]).reshape(-1, 2)
-    place_labels(ax, points, [shortened(side.label(at)) for at in strongest], obstacles=_bars(values), settle=settle)
+    peaks = strongest(values, side.numbers, top) if top else np.empty(0, int)
+    points = np.array([(at + 0.5, values[at]) for at in peaks]).reshape(-1, 2)
+    place_labels(ax, points, [shortened(side.label(at)) for at in peaks], obstacles=_bars(values), settle=settle)
 
 
 def _bars(values: np.ndarray) -> np.ndarray:
@@ -167,10 +199,11 @@ def _colours(values: np.ndarray, from_zero: str) -> dict[str, Any]:
 
 def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes: Any) -> "Axes":
     top = max(1, min(5, MOST_NAMES // len(order))) if top is None else max(1, top)
-    shown = _largest(side.values[order], top)
+    scaled, meaning = _scaled(side.values[order])
+    shown = largest_of_any(scaled, top)
     ax = axes_or_new(None, 1.9 + 0.21 * len(shown), 2.2 + 0.24 * len(order)) if axes is None else given_axes(axes, 1)[0]
     ax.grid(False)
-    values = side.values[np.ix_(order, shown)]
+    values = scaled[:, shown]
     image = ax.imshow(values, **_colours(values, "viridis"), aspect="auto", interpolation="nearest")
     labels = [shortened(side.label(at)) for at in shown]
     ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS, parse_math=False)
@@ -181,17 +214,25 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     largest = f"the {top} largest {side.what}s of each" if top > 1 else f"the largest {side.what} of each"
     ax.set_xlabel(largest + (f", {side.axis_text}" if side.sampled else ""))
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
-    bar.set_label("share of the component")
+    bar.set_label(meaning, fontsize=TEXT_POINTS)
     bar.outline.set_visible(False)  # type: ignore[operator]
     return ax
 
 
-def _largest(values: np.ndarray, top: int) -> np.ndarray:
+def _scaled(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Rows on a scale that shows all of them, and what it is: as they are, or each up to its largest."""
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    if largest.max() <= MOST_APART * largest.min():
+        return values, "share of the component"
+    return values / largest, "share of the largest\n(each row has its own scale)"
+
+
+def largest_of_any(values: np.ndarray, top: int) -> np.ndarray:
     """Return the entries that are among the largest of a component, each once, beside those of its component."""
     found: dict[int, None] = {}
     values = np.abs(values)
     for row in values:
-        found.update((int(at), None) for at in np.argsort(-row, kind="stable")[:top] if row[at] > 0)
+        found.update((int(at), None) for at in strongest(row, np.arange(len(row)), top))
     every = np.array(list(found))
     home = np.argmax(values[:, every], axis=0)
     return every[np.lexsort((-values[home, every], home))]

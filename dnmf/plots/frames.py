@@ -1,7 +1,8 @@
 """What a page with a slider shows at each strength: the models of a path, matched one to the next, and thinned."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.model import Model
+from dnmf.plots.factors import checked_shape, largest_of_any
 from dnmf.plots.figures import shortened
+from dnmf.plots.orders import is_ordered
 from dnmf.plots.sides import Side, matches, take_side, thinned
 
 MOST_BINS = 400
+MOST_NAMED_COLUMNS = 50
+MOST_PIXELS = 2_000_000
 MOST_NUMBERS = 150_000
 TOP = 3
 
@@ -26,7 +31,7 @@ class Frames:
     strengths : tuple of float
         Rising.
     values : ndarray (strengths, k, bins)
-        Profiles ``d · H`` (or ``d · W``): the largest of each bin.
+        Profiles ``d · H`` (or ``d · W``): the largest of each bin, or the pixels of images.
     edges : ndarray (bins + 1,)
         Where the bins begin and end.
     d : ndarray (strengths, k)
@@ -41,6 +46,8 @@ class Frames:
         What each component is called: its number in the model of the weakest penalty, if it was there.
     tops : list of list of str
         For each strength, the strongest entries of each component, where they have names.
+    shape : (int, int) or None
+        Height and width, where the values are pixels.
     """
 
     strengths: tuple[float, ...]
@@ -53,38 +60,84 @@ class Frames:
     axis_text: str
     numbers: tuple[str, ...]
     tops: list[list[str]]
+    shape: tuple[int, int] | None = None
 
 
-def take_frames(models: Any, side: str, names: Sequence[str] | None = None) -> Frames:
-    """Return what the page of these models shows.
+def take_frames(
+    models: Any, side: str, names: Sequence[str] | None = None, shape: tuple[int, int] | None = None
+) -> Frames:
+    """Return what the page of these models shows: images of a shape, else the largest of words, else profiles.
 
     Raises
     ------
     InputError
-        There are fewer than two, two have the same strength, or they are of different rows or columns.
+        There are fewer than two, two have the same strength, they are of different rows or columns, or not of `shape`.
     """
     pairs = _pairs(models)
     sides = [take_side(model, side, names) for _, model in pairs]
     if len({(each.total, len(each.numbers)) for each in sides}) > 1:
         counts = ", ".join(f"{each.total:,}" for each in sides)
         raise InputError(f"the models of a path have the same {sides[0].what}s and similar ranks; these have {counts}")
-    places = _places([model for _, model in pairs])
+    named = next((each for each in sides if each.names is not None), sides[0])
+    d, profiles, numbers = _followed([model for _, model in pairs], sides)
+    error = np.array([model.relative_error for _, model in pairs])
+    shown = Shown.of(named, profiles, None if shape is None else checked_shape(named, shape, side))
+    return Frames(
+        tuple(strength for strength, _ in pairs), shown.values, shown.edges, d, error,
+        np.count_nonzero(d, axis=1), shown.labels, shown.axis_text, numbers,
+        [_strongest(named, values) for values in profiles], shown.shape,
+    )  # fmt: skip
+
+
+def _followed(models: list[Model], sides: list[Side]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Weights and profiles of each model, a component in the same row of all, and what each row is called."""
+    places = _places(models)
     k = 1 + max(int(place.max()) for place in places)
-    bins = int(np.clip(MOST_NUMBERS // (k * len(pairs)), 20, MOST_BINS))
-    d = np.zeros((len(pairs), k))
-    profiles = np.zeros((len(pairs), k, len(sides[0].numbers)))
-    for frame, (_, model) in enumerate(pairs):
+    d = np.zeros((len(models), k))
+    profiles = np.zeros((len(models), k, len(sides[0].numbers)))
+    for frame, model in enumerate(models):
         d[frame, places[frame]] = model.d
         profiles[frame, places[frame]] = model.d[:, None] * sides[frame].values
-    thin, edges = thinned(profiles.reshape(len(pairs) * k, -1), bins)
     order = [str(number) for number in np.argsort(places[0], kind="stable")]
-    named = next((each for each in sides if each.names is not None), sides[0])
-    return Frames(
-        tuple(strength for strength, _ in pairs), thin.reshape(len(pairs), k, -1), edges, d,
-        np.array([model.relative_error for _, model in pairs]), np.count_nonzero(d, axis=1),
-        tuple(_bin_label(named, *edge) for edge in pairwise(edges)), named.axis_text,
-        (*order, *["new"] * (k - len(order))), [_strongest(named, values) for values in profiles],
-    )  # fmt: skip
+    return d, profiles, (*order, *["new"] * (k - len(order)))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of all values is on the page: pixels, the largest by name, or the largest of each run of neighbours."""
+
+    values: np.ndarray
+    edges: np.ndarray
+    labels: tuple[str, ...]
+    axis_text: str
+    shape: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, side: Side, profiles: np.ndarray, shape: tuple[int, int] | None) -> "Shown":
+        """Return what is shown of profiles (models, k, entries)."""
+        if shape is not None:
+            return cls.as_images(profiles, shape)
+        text = side.axis_text
+        if not is_ordered(side.names):
+            top = int(np.clip(MOST_NAMED_COLUMNS // profiles.shape[1], 1, 5))
+            few = largest_of_any(profiles.max(axis=0), top)
+            side = replace(side, numbers=side.numbers[few], names=None if side.names is None else side.names[few])
+            text, profiles = f"{side.what}s that are the largest of a component", profiles[:, :, few]
+        models, k, entries = profiles.shape
+        bins = int(np.clip(MOST_NUMBERS // (k * models), 20, MOST_BINS))
+        thin, edges = thinned(profiles.reshape(models * k, entries), bins)
+        labels = tuple(_bin_label(side, *edge) for edge in pairwise(edges))
+        return cls(thin.reshape(models, k, -1), edges, labels, text)
+
+    @classmethod
+    def as_images(cls, profiles: np.ndarray, shape: tuple[int, int]) -> "Shown":
+        """Return pixels, of large images the largest of each square of neighbours."""
+        step = math.ceil(math.sqrt(profiles.size / MOST_PIXELS))
+        images = profiles.reshape(*profiles.shape[:2], *shape)
+        for axis, length in ((2, shape[0]), (3, shape[1])):
+            images = np.maximum.reduceat(images, np.arange(0, length, step), axis=axis)
+        made: Any = images.shape[2:]
+        return cls(images.reshape(*profiles.shape[:2], -1), np.arange(1), (), "", made)
 
 
 def _pairs(models: Any) -> list[tuple[float, Model]]:

@@ -119,7 +119,9 @@ def text_size(text: str) -> tuple[float, float]:
     """Width and height of a text in points, at the size of labels."""
     from matplotlib.textpath import TextPath
 
-    return float(HINTING * TextPath((0, 0), text or " ", size=TEXT_POINTS).get_extents().width), float(TEXT_POINTS)
+    if not text.strip():  # has no outlines
+        return 0.0, float(TEXT_POINTS)
+    return float(HINTING * TextPath((0, 0), text, size=TEXT_POINTS).get_extents().width), float(TEXT_POINTS)
 
 
 def _is_free(box: np.ndarray, frame: np.ndarray, taken: list[np.ndarray], taboo: np.ndarray) -> bool:

@@ -11,20 +11,22 @@ import numpy as np
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.implicit import describe
-from dnmf.inspection import components as described
 from dnmf.model import Model
 from dnmf.options import format_bytes
 from dnmf.plots import pages
 from dnmf.plots.convergences import convergence
-from dnmf.plots.factors import components
-from dnmf.plots.figures import check_free, checked_page, new_figure, panels, require, tidy, write_whole
+from dnmf.plots.factors import component_kind, components
+from dnmf.plots.figures import check_free, checked_page, new_figure, panels, require, shortened, tidy, write_whole
 from dnmf.plots.frames import take_frames
+from dnmf.plots.sides import by_weight, share_of
 from dnmf.plots.sliders import slider_layout
 from dnmf.plots.strengths import path_overview, summarize, tables_of
 from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
 from dnmf.sources.names import names_to_show
+from dnmf.tables import Entry
 
+MOST_OF_A_NAME = 60
 TABLE_MEASURES = ("relative_error", "alive", "sparsity_W", "sparsity_H", "cosine_off", "robustness", "passes")
 STARTS = {"unpenalized": "the one without a penalty", "chain": "the one of the strength before"}
 TABLE_HEADS = ("relative error", "alive", "zeros in W", "zeros in H", "mean cosine", "robustness", "passes")
@@ -37,8 +39,8 @@ def report(
 ) -> Path:  # fmt: skip
     """Write a page about a finished run, and return where it is.
 
-    What was factorized and with which options; how the fit went; the components with their strongest columns,
-    weights, sparsity and angles; a regularization path, where one is given. The page holds all it needs.
+    What was factorized and with which options; how the fit went; the components with their strongest columns and
+    rows, weights, sparsity and angles; a regularization path, where one is given. The page holds all it needs.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def report(
     shape : (int, int), optional
         Height and width, where the rows of H are images.
     top : int
-        Strongest columns to name for each component.
+        Strongest columns, and strongest rows, to name for each component.
     overwrite : bool
         Whether a file at `out` may be replaced.
 
@@ -75,7 +77,7 @@ def report(
         raise InputError(f"top={top}: a whole number, at least 1")
     if hasattr(model, "of_seed"):
         model, path, models, title = _parts_of_path(model, title)
-    sums = factor_sums(model)
+    sums = factor_sums(model, top)
     name = title or (model.path.name if model.path else "") or model.address or "a matrix in memory"
     body = [f"<header><h1>{escape(name)}</h1>", pages.paragraph(_summary(model, path), "soft"), "</header>"]
     body += [pages.fact_cards(_facts(model))]
@@ -83,7 +85,7 @@ def report(
     body += [] if path is None else _path_section(path)
     head = ""
     if models is not None:
-        head, section = _slider_section(models)
+        head, section = _slider_section(models, shape)
         body += section
     return write_whole(target, pages.page(name, body, head).encode())
 
@@ -183,8 +185,9 @@ def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) ->
     body = ["<h2>Components</h2>"]
     if not (model.d > 0).any():
         return [*body, pages.paragraph("All components are zero: the penalty was too strong for this matrix.")]
-    body += [_component_table(model, sums, top), pages.paragraph(_table_note(model, sums), "soft")]
-    kind = "profiles" if shape is None else "images"
+    body += [_component_table(model, sums), pages.paragraph(_table_note(model, sums), "soft")]
+    body.append(_strongest_table(model, sums, top))
+    kind = component_kind(model.column_names) if shape is None else "images"
     picture = components(model, kind, shape=shape)[0].figure
     body.append(pages.shown(picture, f"The components of H as {kind}", _caption(kind)))  # type: ignore[arg-type]
     if shape is None:
@@ -196,24 +199,35 @@ def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) ->
 
 def _caption(kind: str) -> str:
     return {
+        "bars": "The strongest columns of H by name, the strongest component first; each on its own scale.",
         "profiles": "Rows of H, the strongest component first; the height is the share of the component.",
         "images": "Rows of H as images, the strongest component first; dark is large, each on its own scale.",
         "heatmap": "The columns that are the largest of any component.",
     }[kind]
 
 
-def _component_table(model: Model, sums: FactorSums, top: int) -> str:
+def _component_table(model: Model, sums: FactorSums) -> str:
     energy = model.d**2 * np.diag(sums.gram_W) * np.diag(sums.gram_H)
     energy /= energy.sum() or 1.0
     rows: list[Sequence[str | float]] = []
-    for entry in described(model.d, model.H, model.column_names, top)[: int(np.count_nonzero(model.d > 0))]:
-        number = entry["number"]
-        names = ", ".join(f"{each['name']} ({100 * each['share']:.1f}\N{NO-BREAK SPACE}%)" for each in entry["top"])
+    for number in by_weight(model).tolist():
         zeros = (f"{100 * share[number]:.0f} %" for share in (sums.zeros_W, sums.zeros_H))
-        weight = _weight(entry["weight"])
-        rows.append([str(number), weight, entry["share"], float(energy[number]), *zeros, names])
-    heads = ("#", "weight d", "share of Σd", "energy", "zeros in W", "zeros in H", "strongest columns")
-    return pages.table(heads, rows, (True, True, False, False, True, True, False))
+        weight, share = _weight(float(model.d[number])), share_of(model, number)
+        rows.append([str(number), weight, share, float(energy[number]), *zeros])
+    heads = ("#", "weight d", "share of Σd", "energy", "zeros in W", "zeros in H")
+    return pages.table(heads, rows, (True, True, False, False, True, True))
+
+
+def _strongest_table(model: Model, sums: FactorSums, top: int) -> str:
+    both = (model.top(top), sums.top_rows)
+    rows = [[str(number), *(_listed(table.of(number)) for table in both)] for number in by_weight(model).tolist()]
+    return pages.table(("#", "strongest columns", "strongest rows"), rows, (True, False, False))
+
+
+def _listed(entries: Sequence[Entry]) -> str:
+    return ", ".join(
+        f"{shortened(entry.name, MOST_OF_A_NAME)} ({100 * entry.share:.1f}\N{NO-BREAK SPACE}%)" for entry in entries
+    )
 
 
 def _weight(value: float) -> str:
@@ -282,13 +296,13 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def _slider_section(models: Any) -> tuple[str, list[str]]:
+def _slider_section(models: Any, shape: Any) -> tuple[str, list[str]]:
     """Return what the head of the page needs for the slider, and its section."""
     require("bokeh")
     from bokeh.embed import components as embedded
     from bokeh.resources import Resources
 
-    script, place = embedded(slider_layout(take_frames(models, "H")))
+    script, place = embedded(slider_layout(take_frames(models, "H", shape=shape)))
     note = pages.paragraph("Move the slider from strength to strength; a component keeps its row.", "soft")
     return Resources(mode="inline", components=["bokeh", "bokeh-widgets"]).render_js(), [
         "<h2>Components at each strength</h2>",

@@ -164,10 +164,27 @@ def _mark_decades(axes: "Axes", positive: np.ndarray, *, zero: bool) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     width = axes.get_window_extent().width / axes.figure.dpi
-    marks = marks_that_fit(positive.min(), positive.max(), int(width / INCHES_OF_MARK) - zero)
-    axes.xaxis.set_major_locator(FixedLocator(([0.0] if zero else []) + with_ends(marks, positive)))
+    most = int(width / INCHES_OF_MARK) - zero
+    marks = marks_that_fit(positive.min(), positive.max(), most)
+    if not np.isclose(positive[:, None], marks).any(axis=1).all():
+        marks = strengths_that_fit(positive, most) or with_ends(marks, positive)
+    axes.xaxis.set_major_locator(FixedLocator(([0.0] if zero else []) + marks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda mark, _: f"{mark:g}"))
+
+
+def strengths_that_fit(strengths: np.ndarray, most: int) -> list[float]:
+    """Return the strengths themselves where `most` marks at even distances would leave room for each, else none.
+
+    Examples
+    --------
+    >>> strengths_that_fit(np.array([0.01, 0.03, 0.1, 0.3]), most=6), strengths_that_fit(np.array([0.01, 0.011, 1]), 6)
+    ([0.01, 0.03, 0.1, 0.3], [])
+    """
+    marks = sorted({float(strength) for strength in strengths})
+    places = np.log10(marks)
+    apart = np.diff(places).min(initial=np.inf)
+    return marks if apart * most >= places[-1] - places[0] else []
 
 
 def marks_that_fit(low: float, high: float, most: int) -> list[float]:

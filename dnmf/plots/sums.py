@@ -1,5 +1,6 @@
-"""What a report says of both factors: Gram matrices, cosines and exact zeros, from blocks of W."""
+"""What a report says of both factors: Gram matrices, cosines, exact zeros and strongest rows, from blocks of W."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from dnmf.model import Model
 from dnmf.plots.figures import TEXT_POINTS
 from dnmf.plots.sides import row_runs
+from dnmf.tables import Table, top_entries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +30,8 @@ class FactorSums:
         The share of exact zeros in each component.
     rows_read : int
         How many rows of W these are from.
+    top_rows : Table
+        The strongest of these rows in each component.
     """
 
     gram_W: np.ndarray
@@ -35,19 +39,32 @@ class FactorSums:
     zeros_W: np.ndarray
     zeros_H: np.ndarray
     rows_read: int
+    top_rows: Table
 
 
-def factor_sums(model: Model) -> FactorSums:
+class _Blocks:
+    """The blocks of W that are read, and sums over those that were."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.read = model, 0
+        self.gram, self.zeros = np.zeros((model.rank, model.rank)), np.zeros(model.rank)
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        for start, stop in row_runs(self.model.shape[0], self.model.rank, MOST_ENTRIES):
+            block = self.model.read_W(start, stop).astype(np.float64)
+            self.gram += block.T @ block
+            self.zeros += np.count_nonzero(block == 0, axis=0)
+            self.read += stop - start
+            yield start, block.T
+
+
+def factor_sums(model: Model, top: int = 1) -> FactorSums:
     """Return the sums of a model; W is read block by block, a sample of it where it has over 50 million numbers."""
-    rows, rank = model.shape[0], model.rank
-    gram, zeros, read = np.zeros((rank, rank)), np.zeros(rank), 0
-    for start, stop in row_runs(rows, rank, MOST_ENTRIES):
-        block = model.read_W(start, stop).astype(np.float64)
-        gram += block.T @ block
-        zeros += np.count_nonzero(block == 0, axis=0)
-        read += stop - start
-    H = np.asarray(model.H, np.float64)
-    return FactorSums(gram * (rows / read), H @ H.T, zeros / read, (H == 0).mean(axis=1), read)
+    blocks = _Blocks(model)
+    rows = Table(tuple(top_entries(blocks, model.row_names, top)), "row")
+    H, read = np.asarray(model.H, np.float64), blocks.read
+    gram = blocks.gram * (model.shape[0] / read)
+    return FactorSums(gram, H @ H.T, blocks.zeros / read, (H == 0).mean(axis=1), read, rows)
 
 
 def cosines_of(gram: np.ndarray) -> np.ndarray:

@@ -29,6 +29,24 @@ def test_plot_writes_a_picture_of_the_kind_its_name_says(tmp_path, finished, kin
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("runs", "options", "kind"),
+    [
+        (1, [], "components"),
+        (1, ["--side", "W", "--top", 3], "components"),
+        (1, ["--shape", "5x8"], "images"),
+        (1, ["--value", "gradient"], "convergence"),
+        (1, ["--component", 1], "biplot"),
+        (2, [], "convergence"),
+        (2, ["--component", 1], "biplot"),
+    ],
+)
+def test_without_a_kind_plot_draws_components_or_what_the_options_belong_to(tmp_path, finished, runs, options, kind):
+    result = call("plot", *[finished] * runs, "--out", tmp_path / "a.png", *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert records(result)[-1]["kind"] == kind
+
+
 @pytest.mark.parametrize("kind", ["convergence", "biplot"])
 def test_plot_compares_two_runs(tmp_path, finished, kind):
     out = tmp_path / "two.svg"
@@ -58,7 +76,8 @@ def test_nothing_is_written_over_unless_asked_for(tmp_path, finished):
     ("runs", "options", "words"),
     [
         (1, ["--kind", "heatmap", "--shape", "5x8"], "--shape is for --kind images"),
-        (1, ["--side", "W"], "--side is for --kind"),
+        (1, ["--side", "W", "--value", "gradient"], "--value is for --kind convergence"),
+        (2, ["--shape", "5x8"], "--shape is for --kind images"),
         (2, ["--kind", "profiles"], "one run"),
         (3, ["--kind", "biplot"], "one or two runs"),
         (1, ["--kind", "images", "--shape", "5"], "28x28"),

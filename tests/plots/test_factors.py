@@ -1,11 +1,14 @@
 """What the pictures of components show, and how much of W they read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from example_pictures import RowsThatCount, example_model
 
 from dnmf.errors import InputError
 from dnmf.plots import components
+from dnmf.sources.names import names_of
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 
@@ -19,11 +22,63 @@ def test_there_are_axes_for_each_component_the_strongest_first():
 
 def test_a_profile_is_the_row_of_H_and_names_its_peaks():
     model = example_model()
-    axes = components(model)[0]
+    axes = components(model, "profiles")[0]
     (stairs,) = axes.patches
     assert np.allclose(stairs.get_data().values, model.H[0])
     strongest = np.argsort(-model.H[0])[:2]
     assert {text.get_text() for text in axes.texts} == {f"column {at}" for at in strongest}
+
+
+def test_bars_are_the_largest_columns_by_name_the_largest_on_top():
+    model = example_model(columns=30)
+    for axes, row in zip(components(model, "bars"), model.H, strict=True):
+        largest = np.argsort(-row)[:10]
+        assert [label.get_text() for label in axes.get_yticklabels()] == [f"column {at}" for at in largest]
+        assert np.allclose([bar.get_width() for bar in axes.patches], 100 * row[largest])
+        assert axes.yaxis_inverted()
+
+
+def test_there_are_as_many_bars_as_asked_for_and_none_of_zeros():
+    model = example_model()
+    model.H[0, 1:] = 0
+    assert [len(axes.patches) for axes in components(model, "bars", top=2)] == [1, 2, 2]
+
+
+def test_bars_of_negative_entries_go_the_other_way_in_another_colour():
+    model = example_model()
+    model.H[0, 3] = -0.9
+    first, second, *_ = components(model, "bars")[0].patches
+    assert first.get_width() == -90
+    assert first.get_facecolor() != second.get_facecolor()
+
+
+def test_long_names_that_begin_alike_are_told_by_their_ends():
+    model = replace(
+        example_model(), column_names=np.array([f"a/directory/that/all/share/file{at}" for at in range(12)])
+    )
+    labels = [label.get_text() for label in components(model, top=3)[0].get_yticklabels()]
+    assert [label.partition("file")[2] for label in labels] == [str(at) for at in np.argsort(-model.H[0])[:3]]
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (None, "profiles"),
+        (range(12), "profiles"),
+        (range(400, 448, 4), "profiles"),
+        ([1.5 - at / 7 for at in range(12)], "profiles"),
+        (np.arange("2024-03", "2025-03", dtype="datetime64[M]"), "profiles"),
+        ([(y, x) for y in range(3) for x in range(4)], "profiles"),
+        ([5, 3, 9, 1, 12, 7, 0, 2, 4, 6, 8, 10], "bars"),
+        ([f"gene {at}" for at in range(12)], "bars"),
+        ([*range(1, 12), "rest"], "bars"),
+        (["nan", "now", "today", "inf", "e", "1e5", "()", "(", "7", "[x]", "8", ""], "bars"),
+    ],
+    ids=str,
+)
+def test_words_are_drawn_as_bars_and_what_has_an_order_as_profiles(names, kind):
+    axes = components(replace(example_model(), column_names=names_of(names)))[0]
+    assert ("share of the component in %" in axes.figure.get_supxlabel()) == (kind == "bars")
 
 
 def test_without_names_no_peak_is_named_unless_asked_for():
@@ -72,6 +127,16 @@ def test_the_heatmap_has_the_largest_columns_of_each_component_under_their_names
     assert np.allclose(axes.images[0].get_array(), model.H[:, shown])
 
 
+def test_components_of_other_heights_have_their_own_scale_in_the_heatmap_and_it_says_so():
+    model = example_model()
+    model.H[1] *= 5
+    (axes,) = components(model, "heatmap", top=2)
+    assert np.allclose(axes.images[0].get_array().max(axis=1), 1)
+    assert "each row has its own scale" in axes.figure.axes[-1].get_ylabel()
+    even = components(example_model(), "heatmap")[0].figure
+    assert even.axes[-1].get_ylabel() == "share of the component"
+
+
 def test_names_can_be_given_and_have_to_be_all():
     (axes,) = components(example_model(), "heatmap", names=[f"bird $ {at}" for at in range(12)])
     axes.figure.draw_without_rendering()
@@ -82,7 +147,7 @@ def test_names_can_be_given_and_have_to_be_all():
 
 def test_W_is_drawn_too():
     model = example_model()
-    assert np.allclose(components(model, side="W")[0].patches[0].get_data().values, model.stored_W[:, 0])
+    assert np.allclose(components(model, "profiles", side="W")[0].patches[0].get_data().values, model.stored_W[:, 0])
 
 
 def test_a_long_W_is_sampled_and_the_picture_says_so():
@@ -98,8 +163,6 @@ def test_images_of_a_long_W_are_refused():
 
 
 def _with_W(W):
-    from dataclasses import replace
-
     return replace(example_model(), stored_W=W)
 
 

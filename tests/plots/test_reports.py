@@ -64,6 +64,22 @@ def test_it_names_the_strongest_columns_of_each_component(tmp_path):
         assert f"column {np.argmax(row)} ({100 * row.max():.1f}\N{NO-BREAK SPACE}%)" in text
 
 
+def test_it_names_the_strongest_rows_beside_the_columns(tmp_path):
+    model = replace(example_model(), row_names=np.array([f"document {at}" for at in range(40)]))
+    text = parse(report(model, tmp_path / "run.html", top=2).read_text()).text
+    for component, column in enumerate(model.stored_W.T):
+        first, second = np.argsort(-column)[:2]
+        names = [f"document {at} ({100 * column[at]:.1f}\N{NO-BREAK SPACE}%)" for at in (first, second)]
+        assert ", ".join(names) in text
+        assert [entry.number for entry in factor_sums(model, 2).top_rows.of(component)] == [first, second]
+
+
+@pytest.mark.parametrize(("names", "what"), [(True, "as bars"), (False, "as profiles")])
+def test_components_are_drawn_as_their_names_suggest(tmp_path, names, what):
+    page = parse(report(example_model(names=names), tmp_path / "run.html").read_text())
+    assert any(picture["alt"].endswith(what) for picture in page.pictures)
+
+
 def test_it_is_whole_loads_nothing_and_describes_its_pictures(tmp_path):
     page = parse(report(example_model(), tmp_path / "run.html").read_text())
     assert page.external == []
@@ -93,10 +109,11 @@ def test_a_path_adds_its_figure_and_table(tmp_path):
     assert "0.01" in page.text
 
 
-def test_models_add_a_slider(tmp_path):
+@pytest.mark.parametrize("shape", [None, (3, 4)])
+def test_models_add_a_slider(tmp_path, shape):
     pytest.importorskip("bokeh", reason="the slider needs the extra 'plot'")
     models = {0: example_model(), 1: example_model(seed=1)}
-    page = parse(report(example_model(), tmp_path / "run.html", models=models).read_text())
+    page = parse(report(example_model(), tmp_path / "run.html", models=models, shape=shape).read_text())
     assert page.headings[-1] == "Components at each strength"
     assert page.external == []
 

@@ -40,10 +40,52 @@ def test_a_component_keeps_its_row_although_models_order_theirs_differently(alon
 def test_profiles_are_d_times_H_and_named(along):
     frames = take_frames(along, "H")
     model = along[0.0]
-    assert np.allclose(frames.values[0], model.d[:, None] * model.H)
-    assert frames.labels == tuple(model.column_names)
+    shown = [int(label.split()[1]) for label in frames.labels]
+    assert np.allclose(frames.values[0], model.d[:, None] * model.H[:, shown])
     assert frames.tops[0][0].split(", ")[0] == f"column {np.argmax(model.H[0])}"
     assert frames.tops[2][1] == ""
+
+
+def test_columns_with_an_order_are_all_there_and_of_words_those_that_are_the_largest_of_any_component():
+    def shown(names):
+        models = {at: replace(example_model(columns=90), column_names=names) for at in range(2)}
+        return take_frames(models, "H").labels
+
+    wavelengths = [str(400 + 0.5 * at) for at in range(90)]
+    assert list(shown(wavelengths)) == wavelengths
+    words = np.array([f"word {at}" for at in range(90)])
+    strongest = {words[at] for row in example_model(columns=90).H for at in np.argsort(-row)[:5]}
+    assert set(shown(words)) == strongest
+
+
+def test_components_that_are_images_move_as_images(along):
+    frames = take_frames(along, "H", shape=(3, 4))
+    assert frames.shape == (3, 4)
+    assert np.allclose(frames.values[0], along[0.0].d[:, None] * along[0.0].H)
+    layout = slider_layout(frames)
+    (pictures,) = [source for source in layout.select({"type": _sources()}) if "image" in source.data]
+    upright = pictures.data["image"][1][::-1]
+    assert np.allclose(upright, (along[0.0].H[1] / along[0.0].H[1].max()).reshape(3, 4))
+
+
+def _sources():
+    from bokeh.models import ColumnDataSource
+
+    return ColumnDataSource
+
+
+def test_large_images_keep_the_largest_of_neighbouring_pixels():
+    models = {at: example_model(rank=1, columns=1200 * 1000, names=False) for at in range(2)}
+    models[0].H[0, 5] = 1.0
+    frames = take_frames(models, "H", shape=(1200, 1000))
+    assert frames.shape == (600, 500)
+    assert np.isclose(frames.values[0, 0, 2], models[0].d[0])
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (12, 2)])
+def test_images_of_another_shape_are_refused(along, shape):
+    with pytest.raises(InputError, match="pixels"):
+        take_frames(along, "H", shape=shape)
 
 
 def test_long_profiles_are_thinned_so_that_the_page_stays_small():
