@@ -275,6 +275,76 @@ def test_a_conversion_of_a_changing_store_leaves_nothing(tmp_path, changing_read
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr"]
 
 
+def _external_hdf5(folder):
+    A.tofile(folder / "part.h5")
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("X", A.shape, "f4", external=[(folder / "part.h5", 0, A.nbytes)])
+    return folder / "a.h5"
+
+
+def _linked_hdf5(folder):
+    _hdf5(folder).rename(folder / "part.h5")
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["X"] = h5py.ExternalLink(folder / "part.h5", "X")
+    return folder / "a.h5"
+
+
+def _virtual_in_a_group(folder):
+    _virtual_hdf5(folder)
+    with h5py.File(folder / "a.h5", "a") as file:
+        group = file.create_group("obs")
+        group.attrs["_index"] = "name"
+        group["name"] = [b"row %d" % row for row in range(len(A))]
+    return folder / "a.h5"
+
+
+@pytest.mark.parametrize("write", [_virtual_hdf5, _external_hdf5, _linked_hdf5, _virtual_in_a_group])
+def test_a_conversion_looks_after_the_files_that_hdf5_leads_to(tmp_path, write):
+    source, part = write(tmp_path), tmp_path / "part.h5"
+    with pytest.raises(dnmf.ChangedError, match=r"part\.h5"):
+        dnmf.convert(
+            source, tmp_path / "out.zarr", chunk_bytes=1000,
+            progress=lambda done, total: os.utime(part, ns=(1, 1)),
+        )  # fmt: skip
+    assert not (tmp_path / "out.zarr").exists()
+    assert dnmf.convert(source, tmp_path / "out.zarr").shape == A.shape
+
+
+@pytest.mark.parametrize("place", ["obs/name/c/0", "obs/zarr.json"])
+def test_a_conversion_looks_after_names_and_not_after_other_matrices(tmp_path, place):
+    data = _csr(tmp_path)
+    root = zarr.open_group(data)
+    obs = root.create_group("obs", attributes={"_index": "name", "column-order": []})
+    obs.create_array("name", data=np.arange(len(A)))
+    root.create_array("layers", data=A, chunks=A.shape)
+
+    def touching(name):
+        return {"progress": lambda done, total: os.utime(data / name, ns=(1, 1)), "chunk_bytes": 1000}
+
+    dnmf.convert(data, tmp_path / "out.zarr", **touching("layers/c/0/0"))
+    with pytest.raises(dnmf.ChangedError, match=place):
+        dnmf.convert(data, tmp_path / "out.zarr", overwrite=True, **touching(place))
+
+
+def test_a_matrix_of_columns_that_changes_while_it_is_turned_is_refused(tmp_path, monkeypatch):
+    from dnmf.sources.compressed import CompressedSource
+
+    data, model = _csr(tmp_path), dnmf.fit(A, **FIT)
+    read = CompressedSource.read
+
+    def reading(source, start, stop):
+        os.utime(data / "X/data/c/0", ns=(1, time.time_ns()))
+        return read(source, start, stop)
+
+    attributes = zarr.open_group(data)["X"].attrs
+    attributes.update({"encoding-type": "csc_matrix", "shape": list(A.shape[::-1])})
+    model = dnmf.fit(np.ascontiguousarray(A.T), **FIT)
+    monkeypatch.setattr(CompressedSource, "read", reading)
+    for act in (model.transform, lambda data: dnmf.measures.relative_error(model, data)):
+        with pytest.raises(dnmf.ChangedError, match="X/data/c/0"):
+            act(data)
+
+
 def test_a_conversion_of_a_file_that_is_written_meanwhile_leaves_nothing(tmp_path):
     np.save(tmp_path / "a.npy", A)
     with pytest.raises(dnmf.ChangedError, match=r"a\.npy"):

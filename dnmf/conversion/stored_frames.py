@@ -12,7 +12,7 @@ from dnmf.conversion.frames import INDEX, NUMBERS, Categorical, Column, Frame, V
 from dnmf.conversion.reading import reading
 from dnmf.errors import InputError
 from dnmf.sources.nodes import attribute, encoding_of, is_array, old_index
-from dnmf.sources.presence import absent_object
+from dnmf.sources.presence import absent_object, refuse_absent
 from dnmf.sources.stored import open_node, open_root
 
 COPIED_GROUPS = {
@@ -138,10 +138,12 @@ def _field(node: Any, name: str) -> Callable[[int, int], NDArray[Any]]:
 
 def _notes(path: str, place: str, node: Any, index: str, left: list[str]) -> tuple[str, ...]:
     notes = [f"{path}: {', '.join(left)} cannot be written and are left out"] if left else []
+    if is_array(node):
+        refuse_absent(node, f"{path}::{place}", " of the names")
     names = [] if is_array(node) else sorted(node)
     arrays = [(name, array) for name in names for array in _arrays(open_node(path, f"{place}/{name}"))]
     absent = [(name, array) for name, array in arrays if array.shape[0] and absent_object(array, 0, array.shape[0])]
-    if any(name == index and array.dtype.kind in TEXT_KINDS for name, array in absent):
+    if any(name == index for name, _ in absent):
         raise InputError(f"{path}::{place}/{index}: a chunk of the names is missing or empty; restore the file")
     places = sorted({f"{place}/{name}" for name, _ in absent if name != index})
     if places:

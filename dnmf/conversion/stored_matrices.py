@@ -13,10 +13,12 @@ from dnmf.conversion.streams import CompressedStream, DenseStream, Lines
 from dnmf.conversion.tenx import open_tenx
 from dnmf.conversion.values import target_dtype
 from dnmf.sources.compressed import CompressedSource
-from dnmf.sources.layouts import frames_of, group_above, meant_matrix, tenx_groups
+from dnmf.sources.datasets import files_below
+from dnmf.sources.layouts import frames_of, group_above, meant_matrix, refuse_other_layouts, tenx_groups
 from dnmf.sources.nodes import MOST_LISTED, is_array, places_in
 from dnmf.sources.opening import open_source
-from dnmf.sources.stored import open_root
+from dnmf.sources.presence import is_hdf5
+from dnmf.sources.stored import open_node, open_root
 
 CARRIED = ("obs", "var")
 
@@ -63,10 +65,35 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
     )
 
 
+def read_places(path: Path, inner: str) -> list[Path]:
+    """Return the files and directories that a matrix and its ``obs`` and ``var`` are read from.
+
+    Of a store the parts that are read, not others that somebody may write; of an HDF5 file also those that its virtual
+    datasets, external storage and links lead to.
+
+    Raises
+    ------
+    InputError
+        There is no such matrix, or a file that it leads to is not there.
+    """
+    root = open_root(str(path))
+    genomes = tenx_groups(root)
+    if genomes and inner in ("", *genomes):
+        places = [inner] if inner else genomes
+    else:
+        refuse_other_layouts(str(path), root, inner)
+        matrix = meant_matrix(str(path), root, inner)
+        places = [matrix, *(frame for frame in frames_of(root, matrix) if frame)]
+    if is_hdf5(root):
+        behind = (file for place in places for file in files_below(open_node(str(path), place)))
+        return list(dict.fromkeys([path, *behind]))
+    return [path / place for place in places] if path.is_dir() else [path]
+
+
 def _left_out(path: Path, root: Any, inner: str) -> tuple[str, ...]:
     """Name what else there is beside the matrix, none of which is carried over."""
     above = group_above(inner)
-    group = root[above] if above else root
+    group = open_node(str(path), above) if above else root
     if is_array(group) or not any(frame in group for frame in CARRIED):
         return ()
     prefix = f"{above}/" if above else ""

@@ -15,6 +15,7 @@ from dnmf.conversion.values import target_dtype
 from dnmf.errors import InputError
 from dnmf.sources.layouts import TENX_PARTS
 from dnmf.sources.nodes import is_array
+from dnmf.sources.presence import refuse_absent
 from dnmf.sources.stored import StoredArray, open_root
 
 TYPES, GENE_IDS = "feature_types", "gene_ids"
@@ -59,9 +60,10 @@ def open_tenx(path: Path, inner: str, genomes: list[str]) -> CompressedStream:
     place = inner or genomes[0]
     group = open_root(str(path))[place]
     with reading(path):
-        features, cells = (int(n) for n in group["shape"][:])
+        features, cells = (int(n) for n in _whole(group["shape"], path))
+        refuse_absent(group["barcodes"], f"{path}::{place}/barcodes")
         barcodes = values_of(group["barcodes"])
-        frame, named = _features(group, features)
+        frame, named = _features(path, group, features)
     if barcodes is None or min(features, cells) == 0 or (barcodes.length, named) != (cells, features):
         raise InputError(
             f"{path}: a 10x matrix of {features} genes by {cells} cells with {named} genes and "
@@ -92,11 +94,16 @@ def _stream(path: Path, place: str, shape: tuple[int, int], rows: Frame, columns
     )
 
 
-def _features(group: Any, length: int) -> tuple[Frame, int]:
+def _whole(node: Any, path: Path) -> NDArray[Any]:
+    refuse_absent(node, f"{path}::{node.name.strip('/')}")
+    return node[:]
+
+
+def _features(path: Path, group: Any, length: int) -> tuple[Frame, int]:
     """Return what is known of the features, and how many are named."""
     table = group.get("features", group)
     arrays = (name for name in table if is_array(table[name]) and name not in TENX_PARTS)
-    found = {name: table[name][:] for name in arrays if table[name].shape == (length,)}
+    found = {name: _whole(table[name], path) for name in arrays if table[name].shape == (length,)}
     names = next((found[key] for key in NAMES if key in found), None)
     if names is None:
         return Frame(), 0

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from dnmf.conversion.matrix_market import open_matrix_market
 from dnmf.conversion.npz import open_npz
 from dnmf.conversion.reading import reading
 from dnmf.conversion.staging import check_apart, staged
-from dnmf.conversion.stored_matrices import open_stored
+from dnmf.conversion.stored_matrices import open_stored, read_places
 from dnmf.conversion.streams import MatrixStream
 from dnmf.conversion.tenx import GENE_IDS
 from dnmf.conversion.tenx_files import open_tenx_directory, tenx_matrix, with_names_beside
@@ -147,7 +148,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     check_apart(tenx_matrix(path) if found is TENX_DIRECTORY else path, target)
     given = (row_names, column_names)
     try:
-        with staged(target, overwrite=overwrite) as staging, guarded(guard_files(_place_of(path, inner))):
+        with staged(target, overwrite=overwrite) as staging, _watched(found, path, inner):
             stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)
@@ -193,10 +194,10 @@ def _existing_path(source: str | Path) -> tuple[Path, str]:
     return path, inner
 
 
-def _place_of(path: Path, inner: str) -> Path:
-    """Where the files of a matrix are: of a store the part that is read, not others that somebody may write."""
-    part = path / (inner or "X")
-    return part if part.is_dir() else path
+def _watched(found: Format, path: Path, inner: str) -> AbstractContextManager[None]:
+    """Raise ChangedError at the end when a file that is read from now on has changed."""
+    places = read_places(path, inner) if found.use == "read" else [path]
+    return guarded(guard_files(str(path), places))
 
 
 def _local_path(target: str | Path) -> Path:

@@ -202,9 +202,16 @@ def by_rows(source: Source) -> Source:
     ------
     InputError
         A CSC store too large for that.
+    ChangedError
+        It changed while it was read.
     """
     if not source.transposed:
         return source
+    with guarded(guard_source(source)):
+        return _turned(source)
+
+
+def _turned(source: Source) -> Source:
     size = source.layout().total_bytes
     if size > MOST_TURNED_BYTES:
         raise InputError(

@@ -7,7 +7,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.sources.names import MISSING, TEXT, names_of
 from dnmf.sources.nodes import attribute, is_array, old_index
-from dnmf.sources.presence import absent_object
+from dnmf.sources.presence import refuse_absent
 from dnmf.sources.source import NUMERIC_KINDS
 from dnmf.sources.stored import open_node, open_root
 
@@ -70,6 +70,8 @@ def annotation_names(path: str, frame: str, length: int | None = None) -> np.nda
     if index is None:
         return None
     inner = f"{frame}/{index}"
+    if old_index(node):
+        refuse_absent(node, f"{path}::{frame}", " of the names")
     names = names_of(node[index] if old_index(node) else _read_names(path, inner))
     if names is not None and length is not None and len(names) != length:
         raise InputError(f"{path}::{inner}: {len(names)} names for {length} rows or columns; the store is damaged")
@@ -88,18 +90,18 @@ def _read_names(path: str, inner: str) -> np.ndarray:
 
 
 def _read_vector(node: Any, address: str) -> np.ndarray:
-    """Return a whole array of any dtype, text of variable width; refused when a chunk of text is absent."""
+    """Return a whole array of any dtype, text of variable width; refused when a chunk is absent.
+
+    Zarr leaves out chunks of zeros, but many rows in turn with the name that has the number zero are not meant.
+    """
     try:
-        is_text = node.shape[0] > 0 and node.dtype.kind not in NUMERIC_KINDS  # codes may be zeros left out
-        absent = absent_object(node, 0, node.shape[0], zeros=not is_text) if node.shape[0] else None
-        values = _in_pieces(node) if is_text else np.asarray(node[:])
+        refuse_absent(node, address, " of the names")
+        is_text = node.shape[0] > 0 and node.dtype.kind not in NUMERIC_KINDS
+        return _in_pieces(node) if is_text else np.asarray(node[:])
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"{address}: the names cannot be read ({type(error).__name__}: {error})") from error
-    if absent is not None:
-        raise InputError(f"{address}: chunk {absent} of the names is missing or empty; restore the file")
-    return values
 
 
 def _in_pieces(node: Any) -> np.ndarray:

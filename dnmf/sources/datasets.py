@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.sources.nodes import is_array
 
 ORIGIN = "${ORIGIN}"
 UNLIMITED = 2**64 - 1
@@ -110,6 +111,24 @@ def files_behind(dataset: Any) -> list[Path]:
                 found += files_behind(source)
     elif dataset.external:
         found += _external_files(dataset)
+    return list(dict.fromkeys(found))
+
+
+def files_below(node: Any) -> list[Path]:
+    """Return every file that a dataset, or those in a group, are read from, each once.
+
+    Raises
+    ------
+    InputError
+        One is not there.
+    """
+    if is_array(node):
+        return files_behind(node)
+    found = [Path(node.file.filename)]
+    for name in node if hasattr(node, "keys") else ():
+        part = node.get(name)
+        if part is not None:  # a link to nothing: who reads it will say so
+            found += files_below(part)
     return list(dict.fromkeys(found))
 
 

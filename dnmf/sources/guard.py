@@ -1,7 +1,7 @@
 """Data on disk stays what it was while it is read, or whoever reads it is told."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,7 +109,10 @@ def guarded(guard: Guard) -> Iterator[None]:
     guard.check()
 
 
-def guard_files(place: Path) -> Guard:
-    """Return a guard over a file, or over the files of a directory."""
-    look = marks_of_directory if place.is_dir() else lambda file: marks_of_files([file])
-    return Guard(str(place), lambda: {str(place): look(place)})
+def guard_files(address: str, places: Sequence[Path]) -> Guard:
+    """Return a guard over files, and over all files of directories."""
+    return Guard(address, lambda: {str(place): _marks_at(place) for place in places})
+
+
+def _marks_at(place: Path) -> Marks:
+    return marks_of_directory(place) if place.is_dir() else marks_of_files([place])

@@ -5,6 +5,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+from dnmf.errors import InputError
 from dnmf.sources.datasets import absent_in_dataset
 
 BLOCK_BYTES = 2**20
@@ -61,6 +62,19 @@ def absent_object(node: Any, start: int, stop: int, *, zeros: bool = False) -> s
     if zeros and fills_with_zeros(node):
         return None
     return next(_absent_keys(node, start, stop), None)
+
+
+def refuse_absent(node: Any, address: str, of: str = "") -> None:
+    """Return when every stored object of an opened array is there.
+
+    Raises
+    ------
+    InputError
+        One is not; the message names it.
+    """
+    absent = absent_object(node, 0, int(node.shape[0])) if node.shape[0] else None
+    if absent is not None:
+        raise InputError(f"{address}: chunk {absent}{of} is missing or empty; restore the file")
 
 
 def count_absent(node: Any) -> int:

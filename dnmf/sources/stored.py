@@ -22,7 +22,7 @@ from dnmf.sources.nodes import is_array, listing
 from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, count_absent, fills_with_zeros, is_hdf5, object_shape
 from dnmf.sources.source import check_dtype
-from dnmf.sources.zarr_stores import open_zarr, refuse_unknown_layouts, why_not
+from dnmf.sources.zarr_stores import as_stored, open_zarr, refuse_unknown_layouts, why_not
 
 log = logging.getLogger("dnmf")
 READ_TRIES = 3
@@ -112,7 +112,8 @@ def open_node(path: str, inner: str) -> Any:
             refuse_dangling_links(root, inner, path)
         try:
             present = not is_array(root) and inner in root
-            node = with_retries(lambda: root[inner], f"{path}::{inner}: opening") if present else None
+            found = with_retries(lambda: root[inner], f"{path}::{inner}: opening") if present else None
+            node = found if found is None or is_hdf5(found) else as_stored(found)
         except Exception as error:
             raise InputError(f"{path}::{inner}: cannot be opened ({type(error).__name__}: {error})") from error
     if node is None:

@@ -62,6 +62,18 @@ def open_zarr(address: str) -> Any:
     return zarr.open(Path(address), mode="r", use_consolidated=False)  # as text, two colons would make it a URL
 
 
+def as_stored(node: Any) -> Any:
+    """Return an opened Zarr node that lists what is stored, not the copy of it that a group may carry along.
+
+    A group below the one that was opened uses such consolidated metadata, whatever was asked for at the root.
+    """
+    import zarr
+
+    if getattr(node.metadata, "consolidated_metadata", None) is None:
+        return node
+    return zarr.open_group(node.store, path=node.path, mode="r", use_consolidated=False)
+
+
 def _ask_once(store: Any) -> None:
     """Ask for one object, before Zarr asks for several at once: of those that fail, Python prints each."""
     from zarr.core.buffer import default_buffer_prototype

@@ -13,6 +13,7 @@ import zarr
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 
+import dnmf
 from dnmf.conversion import convert
 from dnmf.errors import InputError
 
@@ -198,6 +199,48 @@ def test_lost_names_are_refused(tmp_path, nothing_left, place):
     with pytest.raises(InputError, match=f"{place}.*missing"):
         convert(tmp_path / "a.zarr", tmp_path / "out.zarr")
     nothing_left("a.zarr")
+
+
+def index_of(obs, kind):
+    """Names of the rows of `obs` in two chunks, as text, as numbers, or by their number in a list."""
+    del obs["_index"]
+    if kind == "numbers":
+        obs.create_array("_index", data=np.array([3, 7, 4, 9]), chunks=(2,))
+    else:
+        index = obs.create_group("_index", attributes={"encoding-type": "categorical", "ordered": False})
+        index.create_array("codes", data=np.arange(4, dtype="i1"), chunks=(2,))
+        index.create_array("categories", data=np.array(list("abcd")), chunks=(4,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lost"),
+    [
+        ("numbers", "c/0"),
+        ("numbers", "c/1"),
+        ("codes", "codes/c/0"),
+        ("codes", "codes/c/1"),
+        ("codes", "categories/c/0"),
+    ],
+)
+def test_names_by_number_do_not_become_the_first_where_numbers_are_lost(tmp_path, kind, lost):
+    with anndata.settings.override(zarr_write_format=3):
+        anndata.AnnData(np.eye(4), obs=pd.DataFrame(index=list("dcba"))).write_zarr(tmp_path / "a.zarr")
+    index_of(zarr.open_group(tmp_path / "a.zarr")["obs"], kind)
+    assert len(set(dnmf.open_source(tmp_path / "a.zarr").row_names())) == 4
+    (tmp_path / "a.zarr/obs/_index" / lost).unlink()
+    for read in (lambda path: dnmf.open_source(path).row_names(), lambda path: convert(path, tmp_path / "out.zarr")):
+        with pytest.raises(InputError, match="_index.*missing"):
+            read(tmp_path / "a.zarr")
+
+
+def test_a_table_of_names_that_was_never_written_is_refused(tmp_path):
+    with h5py.File(old_file(tmp_path / "old.h5ad", as_table), "a") as file:
+        shape, dtype = file["obs"].shape, file["obs"].dtype
+        del file["obs"]
+        file.create_dataset("obs", shape, dtype, chunks=shape)
+    for read in (lambda path: dnmf.open_source(path).row_names(), lambda path: convert(path, tmp_path / "out.zarr")):
+        with pytest.raises(InputError, match="obs.*missing"):
+            read(tmp_path / "old.h5ad")
 
 
 def test_a_column_whose_chunks_are_not_there_is_named(tmp_path):

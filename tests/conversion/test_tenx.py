@@ -83,6 +83,20 @@ WHOLE = {
 }
 
 
+@pytest.mark.parametrize(
+    "place", ["shape", "barcodes", "features/name", "features/id", "features/feature_type", "data"]
+)
+def test_parts_that_were_never_written_are_not_read_as_zeros_or_empty_text(tmp_path, place):
+    path = version_3(tmp_path / "source.h5")
+    with h5py.File(path, "a") as file:
+        shape, dtype = file[f"matrix/{place}"].shape, file[f"matrix/{place}"].dtype
+        del file[f"matrix/{place}"]
+        file.create_dataset(f"matrix/{place}", shape, dtype, chunks=shape)
+    with pytest.raises(InputError, match=rf"{place}.*missing"):
+        convert(path, tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()
+
+
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("kind", WHOLE)
 def test_cells_and_features_keep_their_names(tmp_path, read_back, kind, transpose):

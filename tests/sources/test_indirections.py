@@ -376,12 +376,17 @@ def group_with_a_copy_of_its_metadata(folder, zarr_format):
 
 @pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_a_stale_copy_of_the_metadata_is_not_asked(tmp_path, zarr_format):
-    path = group_with_a_copy_of_its_metadata(tmp_path, zarr_format)
-    assert read_all(path)[:, 0].tolist() == [1] * 8 + [2] * 4
-    assert read_all(f"{path}::new").sum() == 36
-    with pytest.raises(InputError, match="no 'old' in it; it holds X, new"):
-        read_all(f"{path}::old")
+@pytest.mark.parametrize("above", ["", "mod/rna"])
+def test_a_stale_copy_of_the_metadata_is_not_asked(tmp_path, zarr_format, above):
+    path = group_with_a_copy_of_its_metadata(tmp_path / above, zarr_format)
+    for folder in ("", "mod", "mod/rna") if above else ():
+        zarr.create_group(tmp_path / folder, zarr_format=zarr_format)
+    prefix = f"{tmp_path}::{above}/g.zarr" if above else path
+    within = f"{prefix}/" if above else f"{path}::"
+    assert read_all(prefix)[:, 0].tolist() == [1] * 8 + [2] * 4
+    assert read_all(f"{within}new").sum() == 36
+    with pytest.raises(InputError, match="there is no .*old' in it"):
+        read_all(f"{within}old")
 
 
 def with_metadata(folder, **changes):
