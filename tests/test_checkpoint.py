@@ -265,7 +265,7 @@ def test_a_lock_file_cut_short_does_not_make_the_directory_foreign(tmp_path):
 
 
 def test_a_store_that_is_not_there_is_said_so(tmp_path):
-    with pytest.raises(CheckpointError, match="there is no store at"):
+    with pytest.raises(CheckpointError, match="there is nothing at this path"):
         read_latest(tmp_path / "run.dnmf")
 
 

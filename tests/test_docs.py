@@ -1,5 +1,6 @@
 """What the README and the pages under docs/ say can be done: their snippets run, their links lead somewhere."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ import scipy.io
 import scipy.sparse
 import yaml
 import zarr
+from command_line import call
 
 from dnmf.cli import commands
 from dnmf.cluster import SAFE_DEFAULTS
@@ -21,6 +23,7 @@ PAGES += [page for folder in ("docs", "deploy", "benchmarks") for page in sorted
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SKIPPED = "# not run"
+NOT_AT_HAND = ("dnmf demo", "--scheduler", "--workers", "s3://", "deploy/")  # clusters, buckets, and what takes long
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -30,7 +33,12 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def dnmf_lines(page: Path) -> list[list[str]]:
     """Return the words of every ``dnmf …`` command in the sh blocks of a page."""
-    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    return commands_in("\n".join(blocks(page, "sh")))
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """Return the words of every ``dnmf …`` command in some lines for a shell."""
+    lines = text.replace("\\\n", " ").splitlines()
     parts = [part.strip() for line in lines for part in line.split("&&")]
     return [shlex.split(part, comments=True) for part in parts if part.startswith("dnmf ")]
 
@@ -67,13 +75,34 @@ def folder(small_data, tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("page", named([page for page in PAGES if blocks(page, "python")]))
-def test_the_python_snippets_of_a_page_run_one_after_the_other(page, folder):
-    names = {"__name__": "__main__"}
-    for number, text in enumerate(blocks(page, "python"), 1):
-        code = compile(text, f"{page.name}, block {number}", "exec")
-        if not text.startswith(SKIPPED):
-            exec(code, names)
+@pytest.fixture(scope="module")
+def written():
+    """What each page has written into its folder so far."""
+    return {}
+
+
+@pytest.mark.parametrize("page", named([page for page in PAGES if blocks(page, "python") or blocks(page, "sh")]))
+def test_the_blocks_of_a_page_run_one_after_the_other_in_one_folder(page, folder, written):
+    before, names = set(os.listdir()), {"__name__": "__main__"}
+    for number, (language, text) in enumerate(FENCE.findall(page.read_text(encoding="utf-8")), 1):
+        if language == "python":
+            code = compile(text, f"{page.name}, block {number}", "exec")
+            if not text.startswith(SKIPPED):
+                exec(code, names)
+        elif language == "sh" and not any(word in text for word in NOT_AT_HAND):
+            for words in commands_in(text):
+                result = call(*words[1:])
+                assert result.exit_code == 0, f"{' '.join(words)}: {result.stderr}"
+    written[page.name] = set(os.listdir()) - before
+
+
+def test_no_two_pages_write_the_same_files(written):
+    """So that all can be tried in one folder; holds of the pages that ran before."""
+    pages = {}
+    for page, names in written.items():
+        for name in names:
+            pages.setdefault(name, []).append(page)
+    assert {name: several for name, several in pages.items() if len(several) > 1} == {}
 
 
 @pytest.mark.parametrize("page", named([page for page in PAGES if dnmf_lines(page)]))

@@ -259,7 +259,7 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
     root = _local_directory(path)
     with explained(f"{root} cannot be read"):
         if not root.is_dir():
-            raise CheckpointError(f"there is no store at {root}: check the path")
+            raise CheckpointError(f"{root}: there is nothing at this path")
         if not _is_store(root):
             raise CheckpointError(f"{root} is not a dnmf store: it has no generation and no lock of dnmf")
         found = find_newest(root)

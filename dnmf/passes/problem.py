@@ -191,7 +191,8 @@ def _how_near(parts: _Parts, Q: np.ndarray, inverse: np.ndarray) -> tuple[float,
     """Return the tolerance that a Gram matrix allows for, and a way to finish rows that are above it."""
     dtype, terms, held = str(parts.HT.dtype), parts.terms, len(parts.unit) - len(Q)
     usual = TOLERANCE[dtype]
-    if terms.free or terms.alone or parts.tolerance is not None:
+    nothing_left = not len(Q)  # all components are given
+    if terms.free or terms.alone or nothing_left or parts.tolerance is not None:
         return usual if parts.tolerance is None else parts.tolerance, None
     known = 1 / float(np.linalg.norm(inverse)) - RIDGE_SHARE[dtype]  # not above the least eigenvalue, and cheap
     enough = tolerance_at(usual, known, dtype) == usual

@@ -89,6 +89,27 @@ def test_options_that_do_not_belong_together_are_a_usage_error(tmp_path, finishe
     assert words in result.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plot", "--out", "a.png"],
+        ["plot", "--kind", "heatmap", "--out", "a.png"],
+        ["plot", "--kind", "path", "--out", "a.png"],
+        ["plot", "--kind", "slider", "--out", "a.html"],
+        ["report", "--out", "a.html"],
+        ["status"],
+        ["resume"],
+        ["inspect"],
+        ["transform", "data.zarr", "--out", "W.zarr"],
+    ],
+    ids=lambda command: "-".join(command[:3]),
+)
+def test_a_run_that_is_not_there_is_told_in_the_same_words_by_every_command(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    name, *rest = command
+    assert_one_clear_line(call(name, "gone.dnmf", *rest), "gone.dnmf: there is nothing at this path")
+
+
 def test_what_cannot_be_drawn_is_one_clear_line(tmp_path, finished, half_way):
     out = tmp_path / "a.png"
     assert_one_clear_line(call("plot", half_way, "--out", out), "not finished", "dnmf resume")

@@ -454,6 +454,21 @@ def test_the_smoothed_half_step_is_exact(smooth, free):
     assert value(found.ravel())[0] <= best.fun + 1e-9
 
 
+@pytest.mark.parametrize(("dtype", "apart"), [("float64", 1e-9), ("float32", 1e-3)])
+@pytest.mark.parametrize("side", ["W", "H"])
+def test_a_factor_that_is_given_whole_leaves_non_negative_least_squares_for_the_other(side, dtype, apart):
+    draw = np.random.default_rng(4)
+    A, W, H = draw.random((40, 12)), draw.random((40, 3)), draw.random((3, 12))
+    given = Constraints(fixed_W=W) if side == "W" else Constraints(fixed_H=H)
+    model = dnmf.fit(A, 3, constraints=given, dtype=dtype, tol=1e-9)
+    known, data = (W, A) if side == "W" else (H.T, A.T)
+    best = known @ np.column_stack([scipy.optimize.nnls(known, column)[0] for column in data.T])
+    found = (model.read_W() * model.d) @ model.H
+    np.testing.assert_allclose(found if side == "W" else found.T, best, atol=apart)
+    scales = model.read_W() / W if side == "W" else (model.H / H).T
+    assert np.ptp(scales, axis=0).max() < apart  # the given components, in their places
+
+
 @pytest.mark.parametrize("smooth", [0.0, 2.0])
 def test_the_half_step_beside_given_rows_is_exact(smooth):
     draw = np.random.default_rng(2)
