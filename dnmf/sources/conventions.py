@@ -157,8 +157,8 @@ def refuse_undecoded(data: Any, address: str) -> None:
     ]
     if told:
         raise InputError(
-            f"{address}: its attributes ({', '.join(told)}) say that its values are not decoded; open it without "
-            "mask_and_scale=False, or decode it with xarray.decode_cf, or take attributes away that are not meant"
+            f"{address}: its attributes ({', '.join(told)}) say that its values are not decoded; give its path, open "
+            "it without mask_and_scale=False, decode it with xarray.decode_cf, or take away attributes not meant"
         )
 
 

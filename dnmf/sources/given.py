@@ -18,7 +18,7 @@ def read_rows(name: str, values: Any, start: int, stop: int) -> np.ndarray:
     InputError
         A chunk of a Zarr array or of an HDF5 dataset is missing.
     """
-    if start < stop and _lies_in_a_store(values):
+    if start < stop and lies_in_a_store(values):
         absent = absent_object(values, start, stop)
         if absent is not None:
             raise InputError(
@@ -37,10 +37,11 @@ def in_memory(name: str, values: Any) -> Any:
         A chunk is missing, or attributes say that the values are not decoded.
     """
     refuse_undecoded(values, name)
-    stored = _lies_in_a_store(values) and len(values.shape) > 0
+    stored = lies_in_a_store(values) and len(values.shape) > 0
     return read_rows(name, values, 0, values.shape[0]) if stored else values
 
 
-def _lies_in_a_store(values: Any) -> bool:
+def lies_in_a_store(values: Any) -> bool:
+    """Whether an object is an opened Zarr array or HDF5 dataset."""
     is_zarr = hasattr(values, "store") and hasattr(values, "metadata")
     return (is_zarr or is_hdf5(values)) and hasattr(values, "shape") and hasattr(values, "dtype")

@@ -97,23 +97,31 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     if hasattr(data, "obs_names") and hasattr(data, "var_names"):
         return _open_anndata(data, missing_chunks)
     if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "data"):
-        return _open_array(data.data, *_coordinates(data))
+        rows, columns = _coordinates(data)
+        return _open_array(data.data, rows, columns, missing_chunks)
     if hasattr(data, "iloc") and hasattr(data, "to_numpy"):
-        return _open_array(frame_values(data, "a DataFrame"), names_of(data.index), names_of(data.columns))
+        values, named = frame_values(data, "a DataFrame"), (names_of(data.index), names_of(data.columns))
+        return MemorySource(values, *named, address=type_name(data))
     if hasattr(data, "group") and hasattr(data, "backend"):  # a sparse matrix of AnnData that stays on disk
         data = data.group
     if type(data).__module__.startswith("h5py"):
+        _refuse_hdf5_in_memory(data)
         return _open_path(f"{data.file.filename}::{data.name}", missing_chunks)
     if hasattr(data, "store") and hasattr(data, "metadata"):
         return _open_zarr_object(data, missing_chunks)
-    return _open_array(data, None, None)
+    return _open_array(data, None, None, missing_chunks)
 
 
-def _open_array(values: Any, row_names: np.ndarray | None, column_names: np.ndarray | None) -> Source:
+def _open_array(
+    values: Any, row_names: np.ndarray | None, column_names: np.ndarray | None, missing_chunks: str
+) -> Source:
     if hasattr(values, "dask") and hasattr(values, "numblocks"):
+        from dnmf.sources.behind_dask import refuse_unread
         from dnmf.sources.dask_array import DaskSource
 
-        return DaskSource(values, row_names, column_names)
+        source = DaskSource(values, row_names, column_names)
+        refuse_unread(values, source.address, missing_chunks)
+        return source
     if hasattr(values, "data_vars") or hasattr(values, "npartitions"):
         raise InputError(
             f"a {type_name(values)} is not a matrix; give one variable of a Dataset, or "
@@ -149,12 +157,22 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
         return _open_path(str(data.filename), missing_chunks).with_names(*named)
     if data.X is None:
         raise InputError("the AnnData has no X; pass one of its layers, for example adata.layers['counts']")
-    return _open_array(data.X, names_of(data.obs_names), names_of(data.var_names))
+    return _open_array(data.X, names_of(data.obs_names), names_of(data.var_names), missing_chunks)
 
 
 def _coordinates(data: Any) -> list[np.ndarray | None]:
     found = [names_of(data.coords[dim].values) if dim in data.coords else None for dim in data.dims[:2]]
     return [*found, None, None][:2]
+
+
+def _refuse_hdf5_in_memory(node: Any) -> None:
+    """Refuse what no file on disk has: its name would lead to nothing, or to another file."""
+    file = node.file
+    if file.driver == "fileobj" or (file.driver == "core" and file.mode != "r"):
+        raise InputError(
+            f"{file.filename}::{node.name}: this HDF5 file lies in memory; give the values, dataset[:], or write it to "
+            "disk and give its path"
+        )
 
 
 def _open_zarr_object(data: Any, missing_chunks: str) -> Source:

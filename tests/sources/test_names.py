@@ -38,6 +38,7 @@ TEXTS = {
     "a falling count": (pd.RangeIndex(2, -1, -1), ["2", "1", "0"]),
     "names twice": (["a", "a"], ["a", "a"]),
     "an empty name": (["", "a"], ["", "a"]),
+    "a masked one": (np.ma.array(GENES[:2], mask=[False, True]), [GENES[0], "nan"]),
     "one long name": (["a" * 5000, "b"], ["a" * 5000, "b"]),
 }
 TEXTS["levels of numpy"] = (pd.MultiIndex.from_tuples([("a", np.float64(0.5))]), ["('a', 0.5)"])

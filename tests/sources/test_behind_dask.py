@@ -1,0 +1,88 @@
+"""Stored arrays that come through dask: what is missing or packed in them is refused where all is handed over."""
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+from source_contract import COLUMNS, ROWS, read, small_matrix
+
+from dnmf import open_source
+from dnmf.errors import InputError
+
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+
+CHUNKS = (6, COLUMNS)
+
+
+def in_zarr(folder, rows=ROWS, **attributes):
+    array = zarr.create_array(folder / "a.zarr", shape=(ROWS, COLUMNS), chunks=CHUNKS, dtype="f8")
+    array.attrs.update(attributes)
+    array[:rows] = 1 + small_matrix()[:rows]
+    return array
+
+
+def in_hdf5(folder, rows=ROWS, **attributes):
+    dataset = h5py.File(folder / "a.h5", "w").create_dataset("x", (ROWS, COLUMNS), "f8", chunks=CHUNKS)
+    dataset.attrs.update(attributes)
+    dataset[:rows] = 1 + small_matrix()[:rows]
+    return dataset
+
+
+WAYS = {
+    "from Zarr": (in_zarr, da.from_zarr),
+    "from a path": (in_zarr, lambda array: da.from_zarr(str(array.store.root))),
+    "from an array": (in_zarr, da.from_array),
+    "inline": (in_zarr, lambda array: da.from_array(array, inline_array=True)),
+    "from HDF5": (in_hdf5, lambda dataset: da.from_array(dataset, chunks=CHUNKS)),
+    "in other chunks": (in_zarr, lambda array: da.from_zarr(array).rechunk((ROWS, 3))),
+    "joined": (in_zarr, lambda array: da.concatenate([da.from_array(np.ones((4, COLUMNS))), da.from_zarr(array)])),
+    "turned twice": (in_hdf5, lambda dataset: da.from_array(dataset, chunks=CHUNKS).T.rechunk((COLUMNS, 5)).T),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_chunk_that_is_missing_behind_dask_is_refused(way, tmp_path):
+    store, through_dask = WAYS[way]
+    array = through_dask(store(tmp_path, rows=12))
+    with pytest.raises(InputError, match=r"chunk .* is missing or empty, and dask reads it as zeros"):
+        open_source(array)
+    assert open_source(array, missing_chunks="zeros").shape[1] == COLUMNS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_packed_values_behind_dask_are_refused(way, tmp_path):
+    store, through_dask = WAYS[way]
+    with pytest.raises(InputError, match=r"\(scale_factor\) say that its values are not decoded; give its path"):
+        open_source(through_dask(store(tmp_path, scale_factor=0.5)))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whole_arrays_behind_dask_are_read(way, tmp_path):
+    store, through_dask = WAYS[way]
+    source = open_source(through_dask(store(tmp_path)))
+    rows = read(source, source.shape[0] - ROWS, source.shape[0])
+    assert np.array_equal(rows, 1 + small_matrix())
+
+
+def test_what_a_caller_leaves_out_or_decodes_is_not_looked_at(tmp_path):
+    array = da.from_zarr(in_zarr(tmp_path, rows=12, scale_factor=0.5))
+    assert open_source(array[:12] * 0.5).shape == (12, COLUMNS)
+
+
+@pytest.mark.parametrize("kind", ["memory", "bytes"])
+def test_an_hdf5_file_in_memory_is_not_taken_for_one_of_its_name(kind, tmp_path):
+    import io
+
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.ones((4, 3))
+    if kind == "memory":
+        file = h5py.File(path.with_name("b.h5"), "w", driver="core", backing_store=False)
+        path.rename(path.with_name("b.h5"))
+    else:
+        file = h5py.File(io.BytesIO(), "w")
+    with file:
+        file["x"] = np.full((4, 3), 2.0)
+        with pytest.raises(InputError, match="lies in memory; give the values"):
+            open_source(file["x"])
+        assert open_source(file["x"][:]).shape == (4, 3)
