@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from dnmf.arithmetic import undisturbed
+from dnmf.arrays import taken_as_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
@@ -102,9 +103,10 @@ def with_no_mask(X: Any) -> Any:
     Raises
     ------
     InputError
-        Something is masked or missing, or the zeros of a sparse array are not zero.
+        Something is masked or missing, the zeros of a sparse array are not zero, or it cannot be read.
     """
-    values = plain(in_memory(type_name(X), X), type_name(X))
+    with taken_as_array(type_name(X), X):
+        values = plain(in_memory(type_name(X), X), type_name(X))
     return X if hasattr(X, "iloc") else values
 
 

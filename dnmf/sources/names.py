@@ -49,7 +49,9 @@ def names_of(values: Any) -> np.ndarray | None:
 def _as_labels(values: Any) -> np.ndarray:
     """Labels as an array; a list as one of objects, since as one of text each entry would be as wide as the longest."""
     if isinstance(values, np.ma.MaskedArray):  # what lies under a mask is no label
-        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+        labels = values.data.astype(object)
+        labels[np.ma.getmaskarray(values)] = None
+        return labels
     if not isinstance(values, (list, tuple)) or any(isinstance(one, np.datetime64) for one in values[:1]):
         return np.asarray(values)
     labels = np.empty(len(values), object)
