@@ -15,7 +15,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, refuse_path
-from dnmf.run import Run, existing, reopened, with_saved_names
+from dnmf.run import Run, free_store, number_in, reopened, with_saved_names
 from dnmf.sources import open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
 
@@ -41,6 +41,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     row_names: Any = None,
     column_names: Any = None,
     store: str | Path | None = None,
+    overwrite: bool = False,
     client: Any = None,
     memory_limit: str | int | None = None,
     keep: str = "auto",
@@ -91,6 +92,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     store : path, optional
         A directory, such as ``NAME.dnmf``, in one that is there: every pass is committed to it and the workers write W
         into it. Without it W is kept in memory.
+    overwrite : bool
+        Whether a run, or a saved model, in `store` is replaced. It stands until the start of this one is committed.
     client : distributed.Client, cluster or str, optional
         A dask client, a cluster such as LocalCluster, or the address or file of a scheduler. By default the current
         client, else threads in process.
@@ -139,11 +142,13 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         asked.limits,
     )
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
+    if store is not None:  # before it is planned, and again when its lock is held
+        number_in(free_store(store, opened, overwrite=overwrite), options, overwrite=overwrite)
     with ExitStack() as stack:
         place = stack.enter_context(Workplace(opened, options, resources, stored=store is not None))
         start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), Run(place, options)
         if store is not None:
-            run.begin_store(stack.enter_context(checkpoint.Store(store)))
+            run.begin_store(stack.enter_context(checkpoint.Store(store)), overwrite=overwrite)
         return run.go_on(run.start(*start, guides))
 
 
@@ -183,9 +188,9 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
     CheckpointError
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
-    store = local_path(store, "store")
     if model := _finished(store, unchanged=max_passes is None and tol is None):
         return model  # nothing is to be written, and it may lie where nobody can write
+    store = local_path(store, "store")
     with ExitStack() as stack:
         lock, generation = stack.enter_context(checkpoint.Store(store)), checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
@@ -201,9 +206,9 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         return run.go_on(fit)
 
 
-def _finished(store: Path, *, unchanged: bool) -> Model | None:
+def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
     """The model in a store with which nothing can be done but to load it, None where there may be more to do."""
-    generation = checkpoint.read_latest(existing(store))
+    generation, store = checkpoint.read_latest(store), local_path(store, "store")
     record = generation.record
     refuse_path(record, store, f"go on with: dnmf.resume_path({str(store)!r})")
     is_final = record["status"] == "done" and (unchanged or "run" not in record)
@@ -218,8 +223,7 @@ def load(path: str | Path) -> Model:
     CheckpointError
         There is none, or the fit is not finished.
     """
-    path = existing(local_path(path))
-    generation = checkpoint.read_latest(path)
+    generation, path = checkpoint.read_latest(path), local_path(path)
     refuse_path(generation.record, path, "use one of the models inside it, or load all with dnmf.load_path")
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)

@@ -2,24 +2,28 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dnmf import checkpoint
 from dnmf.arithmetic import undisturbed
+from dnmf.conversion.staging import staged
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import Callback
-from dnmf.locations import local_path, written
+from dnmf.locations import checked_overwrite, local_path, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
-from dnmf.passes.rows_out import Columns
+from dnmf.passes.rows_out import Columns, is_rows_array
 from dnmf.sources import Source, open_source
 from dnmf.sources.columns import with_columns
+from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
+from dnmf.sources.stored_factor import StoredFactor
 
 W_CHUNK_ROWS = 65536
 
@@ -37,7 +41,8 @@ class Applied:
     inside: np.ndarray | None
 
     def transform(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
-                  client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
+                  overwrite: bool = False, client: Any = None, memory_limit: Any = None,
+                  callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
         """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
 
         Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²`` plus the fit's penalty on W.
@@ -51,7 +56,9 @@ class Applied:
         fixed_W : array (rows, f), optional
             The first columns of W of these rows, where the fit was given those of its own (Constraints).
         out : path, optional
-            Where the workers write the result as a Zarr array; in memory otherwise.
+            Where the workers write the result as a Zarr array, beside it until it is whole; in memory otherwise.
+        overwrite : bool
+            Whether a result of an earlier call at `out` is replaced, once the new one is whole; nothing else is.
         client, memory_limit
             As in :func:`dnmf.fit`.
         callbacks : sequence of callables
@@ -66,25 +73,33 @@ class Applied:
         InputError
             The columns are not those of the fit, or the data cannot be used.
         CheckpointError
-            There is something at `out` already, or no directory for it.
+            There is something at `out` already that may not be overwritten, or no directory for it.
         """
         from dnmf.sources.dask_array import as_dask_array
 
-        values = self.solve(data, columns=columns, fixed_W=fixed_W, out=out, client=client, memory_limit=memory_limit,
-                            callbacks=callbacks)  # fmt: skip
+        values = self.solve(data, columns=columns, fixed_W=fixed_W, out=out, overwrite=overwrite, client=client,
+                            memory_limit=memory_limit, callbacks=callbacks)  # fmt: skip
         return as_dask_array(values, chunk_rows_of(values))
 
     @undisturbed
     def solve(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
-              client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
+              overwrite: bool = False, client: Any = None, memory_limit: Any = None,
+              callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
-        place = None if out is None else _free_place(out)
+        place = None if out is None else free_place(out, overwrite=overwrite)
         source = self.open_rows(data, columns)
-        with closing(choose_executor(client, source)) as executor:
-            return solve_other_rows(
-                source, executor, self.options, fixed=self.fixed(source, fixed_W), out=place,
-                memory_bytes=parse_bytes(memory_limit), callbacks=callbacks,
+        with ExitStack() as stack:
+            executor, staging = stack.enter_context(closing(choose_executor(client, source))), None
+            if place is not None:
+                refuse_to_replace(place, source)
+                # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
+                staging = stack.enter_context(staged(place, overwrite=overwrite))
+            values = solve_other_rows(
+                source, executor, self.options, fixed=self.fixed(source, fixed_W),
+                out=None if staging is None else str(staging.target), memory_bytes=parse_bytes(memory_limit),
+                callbacks=callbacks,
             )  # fmt: skip
+        return values if place is None else StoredFactor(place)
 
     def open_rows(self, data: Any, columns: str = "same") -> Source:
         """Return data that has the columns of the fit, or with ``"match"`` those among others, as a source of its rows.
@@ -138,16 +153,29 @@ class Applied:
         refuse_other_names(source.address, names, self.column_names)
 
 
-def _free_place(out: str | Path) -> str:
-    """The absolute path of a result that can be made there."""
+def free_place(out: str | Path, *, overwrite: Any = False) -> Path:
+    """Return the absolute path of a result that can be written there.
+
+    Raises
+    ------
+    CheckpointError
+        Something is there that may not be overwritten, or there is no directory for it.
+    InputError
+        It is a URL, or no path; or `overwrite` is neither True nor False.
+    """
     if "://" in written(out, "out"):
         raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
-    place = local_path(out, "out").absolute()
-    if os.path.lexists(place):
-        raise CheckpointError(f"{out}: exists already; choose another place for the result")
+    place = Path(os.path.abspath(local_path(out, "out")))
     if not place.parent.is_dir():
         raise CheckpointError(f"{out}: its directory does not exist; create {place.parent} first")
-    return str(place)
+    taken = os.path.lexists(place)
+    if not checked_overwrite(overwrite) and taken:
+        raise CheckpointError(
+            f"{out}: exists already; choose another place for the result, or overwrite it (overwrite=True, --overwrite)"
+        )
+    if taken and (place.is_symlink() or not is_rows_array(place) or checkpoint.exists(place.parent)):
+        raise CheckpointError(f"{out}: is no result of transform, so it is not overwritten; remove it yourself")
+    return place
 
 
 def chunk_rows_of(values: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
-from dnmf.checkpoint.locks import noted_holder
+from dnmf.checkpoint.locks import LOCK, noted_holder, writer_of
 from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
 from dnmf.locations import local_path
@@ -21,7 +21,6 @@ from dnmf.tables import top_entries
 
 DEFAULT_RANK = 20
 TOP_COLUMNS = 8
-LOCK_NAME = "LOCK"
 
 
 def is_run(path: str | Path) -> bool:
@@ -29,7 +28,7 @@ def is_run(path: str | Path) -> bool:
     text = str(path)
     if "://" in text or not (folder := local_path(path)).is_dir():
         return False
-    return checkpoint.exists(folder) or bool(noted_holder(folder / LOCK_NAME))
+    return checkpoint.exists(folder) or bool(noted_holder(folder / LOCK))
 
 
 def inspect_source(source: Source, rank: int | None = None, memory_limit: str | int | None = None) -> dict[str, Any]:
@@ -122,7 +121,7 @@ def run_status(path: str | Path) -> dict[str, Any]:
         There is no run, nothing of it was committed, or it is damaged.
     """
     store = local_path(path, "store")
-    writer = _writer(store)
+    writer = writer_of(store)
     if not checkpoint.exists(store) and writer:
         in_hand = read_in_hand(store, 0, writer)
         return {"store": str(path), "status": "starting", "writer": writer, "in_hand": in_hand}
@@ -172,29 +171,6 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "passes": state["passes"] if state else record["passes"],
         "reads": record["reads"],
     }
-
-
-def _writer(store: Path) -> dict[str, Any] | None:
-    """Who holds the store's lock now: pid, host, since; None when nobody does."""
-    lock = store / LOCK_NAME
-    try:
-        with open(lock, encoding="utf-8") as file:
-            return noted_holder(lock) if _is_locked(file.fileno()) else None
-    except OSError:
-        return None
-
-
-def _is_locked(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # no advisory locks on this platform
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False
 
 
 def finished_run(path: str | Path) -> dict[str, Any]:

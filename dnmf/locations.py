@@ -71,6 +71,19 @@ def written(given: Any, what: str = "path") -> str:
     return text
 
 
+def checked_overwrite(overwrite: Any) -> bool:
+    """Return whether what is at a path may be overwritten: nothing that only looks like a yes will do.
+
+    Raises
+    ------
+    InputError
+        It is neither True nor False.
+    """
+    if not isinstance(overwrite, bool):
+        raise InputError(f"overwrite={_shown(repr(overwrite))}: True or False")
+    return overwrite
+
+
 def regular_file(given: Any, what: str = "path") -> Path:
     """Return the path of an ordinary file to be read.
 

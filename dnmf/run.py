@@ -17,12 +17,14 @@ from dnmf.fitting.loop import Fit, run_until_last
 from dnmf.fitting.start import in_units
 from dnmf.fitting.state import State
 from dnmf.fitting.step import reconsider
+from dnmf.locations import checked_overwrite
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.record import RunRecord, differences, refuse_path, versions
 from dnmf.sources import Source, open_source
+from dnmf.sources.guard import refuse_to_replace
 from dnmf.workplace import Workplace
 
 log = logging.getLogger("dnmf")
@@ -46,25 +48,15 @@ class Run:
         self._fingerprint: dict[str, Any] = {}
         self._first_number = 0
 
-    def begin_store(self, store: checkpoint.Store) -> None:
-        """Commit to `store` from now on; a run there that never finished its first pass is begun anew.
+    def begin_store(self, store: checkpoint.Store, *, overwrite: bool = False) -> None:
+        """Commit to `store` from now on; what is there stands until the start is committed.
 
         Raises
         ------
         CheckpointError
-            It holds a run already; the message lists the options that differ.
+            As :func:`number_in`.
         """
-        if checkpoint.exists(store.path):
-            latest = checkpoint.read_latest(store.path)
-            refuse_path(latest.record, store.path, "choose another store")
-            record = RunRecord.from_json(latest.record)
-            if record.status == "done" or record.state["passes"]:
-                changed = "; ".join(record.options.differences(self.options))
-                raise CheckpointError(
-                    f"{store.path}: holds a run already{f' with other options ({changed})' if changed else ''}. Go on "
-                    f"with dnmf resume {store.path} (new limits: --max-passes, --tol), or choose another store"
-                )
-            self._first_number = latest.number + 1
+        self._first_number = number_in(store.path, self.options, overwrite=overwrite)
         self.store, self._fingerprint = store, self.place.source.fingerprint()
         self.place.listen(Ongoing(store.path))
 
@@ -134,6 +126,47 @@ class Run:
         (fit,) = fits
         self.commit(fit.state)
         emit(self.place.callbacks, PassDone(fit.state.history[-1], self.store is not None))
+
+
+def number_in(store: Path, options: FitOptions, *, overwrite: bool) -> int:
+    """Return the number of the first generation of a new run in a store; one that never finished a pass may be there.
+
+    Raises
+    ------
+    CheckpointError
+        It holds a path, or a run that may not be overwritten; the message lists the options that differ.
+    """
+    if not checkpoint.exists(store):
+        return 0
+    latest = checkpoint.read_latest(store)
+    refuse_path(latest.record, store, "choose another store, or remove it yourself")
+    record = RunRecord.from_json(latest.record)
+    if not overwrite and (record.status == "done" or record.state["passes"]):
+        changed = "; ".join(record.options.differences(options))
+        raise CheckpointError(
+            f"{store}: holds a run already{f' with other options ({changed})' if changed else ''}. Go on with dnmf "
+            f"resume {store} (new limits: --max-passes, --tol), choose another store, or begin anew in its place with "
+            "overwrite=True (--overwrite)"
+        )
+    return latest.number + 1
+
+
+def free_store(store: Any, source: Source, *, overwrite: Any) -> Path:
+    """Return the absolute path of a directory in which a new run could begin now, whatever run is there already.
+
+    Raises
+    ------
+    CheckpointError
+        It is no store and cannot become one, another process writes it, or a model of a path would be overwritten.
+    InputError
+        `overwrite` is neither True nor False, or true where `source` is read from what would be overwritten.
+    """
+    root = checkpoint.refuse_place(store)
+    if checked_overwrite(overwrite) and checkpoint.exists(root):
+        if checkpoint.exists(root.parent):
+            raise CheckpointError(f"{root}: is a part of what {root.parent} holds; choose another store")
+        refuse_to_replace(root, source)
+    return root
 
 
 @contextmanager
@@ -230,18 +263,3 @@ def with_saved_names(source: Source, generation: checkpoint.Generation) -> Sourc
     """Return the source with the names that the fit was begun with, where they were not found with the data."""
     saved = (generation.texts[name]() if name in generation.texts else None for name in ("row_names", "column_names"))
     return source.with_names(*saved)
-
-
-def existing(store: Path) -> Path:
-    """Return `store` if something is committed there.
-
-    Raises
-    ------
-    CheckpointError
-        Nothing is.
-    """
-    if not store.exists():
-        raise CheckpointError(f"{store}: there is nothing at this path")
-    if not checkpoint.exists(store):
-        raise CheckpointError(f"{store}: nothing was committed here yet; run dnmf fit (or dnmf path) again with it")
-    return store

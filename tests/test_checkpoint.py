@@ -264,9 +264,12 @@ def test_a_lock_file_cut_short_does_not_make_the_directory_foreign(tmp_path):
     assert exists(commit_all(tmp_path, 1))
 
 
-def test_a_store_that_is_not_there_is_said_so(tmp_path):
-    with pytest.raises(CheckpointError, match="there is nothing at this path"):
-        read_latest(tmp_path / "run.dnmf")
+@pytest.mark.parametrize("door", [read_latest, dnmf.load, dnmf.resume, dnmf.load_path, dnmf.resume_path])
+def test_a_store_that_is_not_there_is_said_so_in_the_same_words_everywhere(tmp_path, door):
+    with pytest.raises(CheckpointError, match="run.dnmf: there is nothing at this path"):
+        door(tmp_path / "run.dnmf")
+    with pytest.raises(CheckpointError, match="s3://bucket/run.dnmf is a URL"):
+        door("s3://bucket/run.dnmf")
 
 
 def test_a_copy_without_its_lock_file_is_a_store(tmp_path):

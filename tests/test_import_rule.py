@@ -9,7 +9,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums", "callers", "amounts", "arithmetic"},
+    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals"},
     {"locations", "arrays"},
     {"missing", "frames"},
     {"kernels"},

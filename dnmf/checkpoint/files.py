@@ -7,20 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dnmf.errors import CheckpointError
-
-_NO_ROOM = "free some room or raise the quota, then try again"
-_NOT_ALLOWED = "check who owns the directory and how it is mounted"
-_NO_LOCKS = "this file system has no file locks; use another directory"
-_ADVICE = {
-    errno.ENOSPC: _NO_ROOM,
-    errno.EDQUOT: _NO_ROOM,
-    errno.EFBIG: "raise the file size limit of this process (ulimit -f), or use another file system",
-    errno.EACCES: _NOT_ALLOWED,
-    errno.EPERM: _NOT_ALLOWED,
-    errno.EROFS: _NOT_ALLOWED,
-    errno.ENOLCK: _NO_LOCKS,
-    errno.EOPNOTSUPP: _NO_LOCKS,
-}
+from dnmf.refusals import in_words
 
 
 class Files:
@@ -74,5 +61,4 @@ def explained(what_failed: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "check the file system, then try again")
-        raise CheckpointError(f"{what_failed}: {error}; {advice}") from error
+        raise CheckpointError(f"{what_failed}: {in_words(error)}") from error

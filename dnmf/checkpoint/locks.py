@@ -11,6 +11,7 @@ from typing import IO, Any
 from dnmf.checkpoint.files import Files
 from dnmf.errors import CheckpointError
 
+LOCK = "LOCK"  # of a store
 LOOKS_S = (0.02, 0.05)
 
 
@@ -55,7 +56,7 @@ def take_lock(path: Path, guarded: Path, files: Files) -> IO[str]:
         _note_holder(lock, files)
     except BlockingIOError as error:
         lock.close()
-        raise CheckpointError(_held_by_another(path, guarded)) from error
+        raise CheckpointError(held_by_another(guarded, noted_holder(path))) from error
     except OSError:
         lock.close()
         raise
@@ -84,8 +85,31 @@ def _note_holder(lock: IO[str], files: Files) -> None:
     files.sync(lock.fileno())
 
 
-def _held_by_another(path: Path, guarded: Path) -> str:
-    holder = {"pid": "unknown", "host": "unknown", "since": "unknown", **noted_holder(path)}
+def writer_of(store: Path) -> dict[str, Any] | None:
+    """Return who holds the lock of a store now: pid, host, since; None when nobody does."""
+    try:
+        with open(store / LOCK, encoding="utf-8") as file:
+            return noted_holder(store / LOCK) if _is_locked(file.fileno()) else None
+    except OSError:
+        return None
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # no advisory locks on this platform
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def held_by_another(guarded: Path, noted: dict[str, Any]) -> str:
+    """Return that somebody else writes `guarded`, and what to do about it."""
+    holder = {"pid": "unknown", "host": "unknown", "since": "unknown", **noted}
     return (
         f"{guarded} is being written by process {holder['pid']} on host {holder['host']} since "
         f"{holder['since']}: wait for it to end, stop it, or choose another store"

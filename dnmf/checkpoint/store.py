@@ -37,13 +37,12 @@ from dnmf.checkpoint.generations import (
     seal,
     write_generation,
 )
-from dnmf.checkpoint.locks import noted_holder, take_lock
+from dnmf.checkpoint.locks import LOCK, held_by_another, noted_holder, take_lock, writer_of
 from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 from dnmf.locations import local_path
 
-_LOCK = "LOCK"
 _NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -102,7 +101,7 @@ class Store:
         with explained(f"{self.path} cannot be opened for writing"):
             is_new = _make_store_directory(self.path, self._files)
             try:
-                self._lock = take_lock(self.path / _LOCK, self.path, self._files)
+                self._lock = take_lock(self.path / LOCK, self.path, self._files)
             except OSError:  # not that another writer has it
                 if is_new:
                     shutil.rmtree(self.path, ignore_errors=True)
@@ -221,6 +220,22 @@ class Store:
             warn_caller(message, CheckpointWarning)
 
 
+def refuse_place(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a directory in which a writer may begin now; nothing is made or changed.
+
+    Raises
+    ------
+    CheckpointError
+        As for :class:`Store`, but for what the file system refuses to write.
+    """
+    root = _local_directory(path)
+    with explained(f"{root} cannot be read"):
+        _refuse_what_is_no_store(root)
+    if writer := writer_of(root):
+        raise CheckpointError(held_by_another(root, writer))
+    return root
+
+
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether the directory is a store that holds a generation, damaged or not.
 
@@ -283,27 +298,29 @@ def _local_directory(path: str | os.PathLike[str]) -> Path:
 
 def _is_store(root: Path) -> bool:
     # By content, not by name: databases too have a CURRENT and a LOCK in their directories.
-    return bool(generation_names(root)) or bool(noted_holder(root / _LOCK))
+    return bool(generation_names(root)) or bool(noted_holder(root / LOCK))
 
 
-def _make_store_directory(root: Path, files: Files) -> bool:
-    """Return whether the directory was made here; refuse one that is no store."""
+def _refuse_what_is_no_store(root: Path) -> None:
     if not root.exists():
-        return _make_directory(root, files)
+        if not root.parent.exists():  # a name that was mistyped is no reason to make directories from the root on
+            raise CheckpointError(f"{root}: its directory does not exist; create {root.parent} first")
+        return
     if not root.is_dir():
         raise CheckpointError(f"{root} is a file: a store is a directory, choose another name")
     entries = os.listdir(root)
-    cut_short = entries == [_LOCK] and not (root / _LOCK).stat().st_size
+    cut_short = entries == [LOCK] and not (root / LOCK).stat().st_size
     if entries and not cut_short and not _is_store(root):
         raise CheckpointError(
             f"{root} is not a dnmf store and not empty (it holds {min(entries)!r}): choose another directory"
         )
-    return False
 
 
-def _make_directory(root: Path, files: Files) -> bool:
-    if not root.parent.exists():  # a name that was mistyped is no reason to make directories from the root on
-        raise CheckpointError(f"{root}: its directory does not exist; create {root.parent} first")
+def _make_store_directory(root: Path, files: Files) -> bool:
+    """Return whether the directory was made here; refuse one that is no store."""
+    _refuse_what_is_no_store(root)
+    if root.exists():
+        return False
     try:
         files.make_directory(root)
     except FileExistsError:  # another writer was faster; the lock decides

@@ -16,6 +16,7 @@ from dnmf.cli.output import DEBUG, QUIET, output_of, warn
 from dnmf.cli.streams import output_lost
 from dnmf.cli.words import in_options
 from dnmf.errors import DnmfError, Interrupted
+from dnmf.refusals import in_words
 from dnmf.signals import EXIT_INTERRUPTED, EXIT_RESUMABLE, unwinding
 
 EXIT_ERROR = 1
@@ -81,7 +82,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     Examples
     --------
     >>> explain(FileNotFoundError(2, "No such file or directory", "a.npy"))
-    (1, "error: [Errno 2] No such file or directory: 'a.npy'")
+    (1, 'error: a.npy: No such file or directory; check the path')
     """
     text = in_options(" ".join(str(error).split()))
     if isinstance(error, Interrupted):
@@ -93,7 +94,9 @@ def explain(error: BaseException) -> tuple[int, str]:
     elif _is_of_another_package(error):
         name = getattr(error, "name", None)
         text = f"{text}; it is optional: pip install {name}" if name else text
-    elif not isinstance(error, (DnmfError, OSError)):
+    elif isinstance(error, OSError):
+        text = " ".join(in_words(error).split())
+    elif not isinstance(error, DnmfError):
         text = f"this is a bug in dnmf: {type(error).__name__}: {text}; --debug shows where"
     return EXIT_ERROR, f"error: {text or type(error).__name__}"
 

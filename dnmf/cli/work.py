@@ -117,6 +117,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory for checkpoints and W, such as run.dnmf.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
+@click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
 @names_options
 @fit_options
 @work_options
@@ -157,6 +158,7 @@ def say_model(command: str, store: str, output: Output) -> None:
               help="Whether to measure what takes reads of its own.")  # fmt: skip
 @click.option("--side", type=click.Choice(["W", "H"]), default="H", show_default=True,
               help="On which factor components are compared.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace a path in the store, once this one has begun.")
 @names_options
 @fit_options
 @work_options
@@ -223,39 +225,35 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @click.command(cls=Grouped, short_help="Write the rows of W for other rows of data.")
 @click.argument("run")
 @click.argument("source")
-@click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write; must not exist.")
+@click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write.")
 @click.option(
     "--fixed-w", metavar="FILE", help="The first columns of W of these rows, where the fit was given its own."
 )
 @click.option("--columns-match", is_flag=True,
               help="Find the columns of the fit by name, among others or in another order.")  # fmt: skip
 @names_options
+@click.option("--overwrite", is_flag=True, help="Replace an earlier result at --out, once the new one is whole.")
 @MISSING
 @work_options
 @output_options
-def transform(run: str, source: str, out: str, where: Where, **given: Any) -> None:
+def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool, **given: Any) -> None:
     """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept."""
 
     from dnmf.api import load
-    from dnmf.conversion.staging import staged
+    from dnmf.applied import free_place
     from dnmf.sources import open_source
 
-    output = current_output()
-    model = load(run)
+    output, model = current_output(), load(run)
+    free_place(out, overwrite=overwrite)
     named = {name: given[name] for name in ("row_names", "column_names", "missing_chunks")}
     opened = open_source(absolute(source), **named)
     about: dict[str, Any] = {
         "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,
         "fixed_W": None if given["fixed_w"] is None else read_matrix(given["fixed_w"]),
     }  # fmt: skip
-    # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
-    with (
-        staged(local_path(out, "--out"), overwrite=None) as staging,
-        where.client(output) as client,
-        Progress(output.progress) as progress,
-    ):
+    with where.client(output) as client, Progress(output.progress) as progress:
         callbacks = (progress, partial(tell_program, output))
-        found = model.solve(opened, out=staging.target, client=client, callbacks=callbacks, **about)
+        found = model.solve(opened, out=out, overwrite=overwrite, client=client, callbacks=callbacks, **about)
     record = {"run": run, "source": opened.address, "out": os.path.abspath(local_path(out)), "shape": list(found.shape)}
     output.result(
         "transform", record, labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components")

@@ -5,11 +5,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dnmf.errors import InputError
+from dnmf.refusals import in_words
 from dnmf.sources.formats import is_zarr_directory
 
 try:
@@ -50,11 +51,12 @@ def staged(target: Path, *, overwrite: bool | None) -> Iterator[Staging]:
     target = Path(os.path.abspath(target))  # "..", trailing slashes and the like would spoil the sibling's name
     _check_target(target, overwrite)
     _remove_abandoned(target)
-    work = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+    work = _directory_beside(target)
     try:
         with (work / "lock.new").open("wb") as lock:
             if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with suppress(OSError):  # a file system without locks
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (work / "lock.new").rename(work / "lock")  # under this name it is locked from the first moment
             staging = Staging(work / "target", work / "spool")
             staging.spool.mkdir()
@@ -76,6 +78,13 @@ def check_apart(source: Path, target: Path) -> None:
     a, b = source.resolve(), target.resolve()
     if a == b or a in b.parents or b in a.parents:
         raise InputError(f"{target}: the target and the source {source} overlap; choose another target")
+
+
+def _directory_beside(target: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {in_words(error)}") from error
 
 
 def _prefix(target: Path) -> str:

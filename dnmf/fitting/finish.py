@@ -1,5 +1,6 @@
 """The last pass: the same as any other, but W is kept, brought to columns that sum to one, and stored."""
 
+import re
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import Columns, create_rows_array, missing_chunks, rescale_rows
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.stored_factor import StoredFactor
+
+_OF_AN_ATTEMPT = re.compile(r"(raw|W)-[0-9a-f]{12}\.zarr")
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,6 @@ def _copied(engine: Engine, raw: str, path: str, columns: Columns) -> StoredFact
 
 def remove_other_arrays(store: Path, keep: str) -> None:
     """Remove arrays of earlier attempts from the store."""
-    for path in [*store.glob("raw-*.zarr"), *store.glob("W-*.zarr")]:
-        if path.name != keep:
+    for path in store.glob("*.zarr"):
+        if path.name != keep and _OF_AN_ATTEMPT.fullmatch(path.name):  # not what somebody else put there
             shutil.rmtree(path, ignore_errors=True)

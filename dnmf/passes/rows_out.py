@@ -1,5 +1,6 @@
 """Where the rows of W go on the last pass: to Zarr, written by the tasks in whole chunks, or into memory."""
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import CheckpointError
-from dnmf.sources.stored_factor import StoredFactor
+from dnmf.sources.stored_factor import MARK, StoredFactor, mark_of
 
 
 class RowsOut:
@@ -109,11 +110,16 @@ def create_rows_array(path: str, shape: tuple[int, int], chunk_rows: int, dtype:
         array = zarr.create_array(
             path, shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype, fill_value=0,
             compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
-            attributes={"encoding-type": "array", "encoding-version": "0.2.0"},
+            attributes={"encoding-type": "array", "encoding-version": "0.2.0", MARK: uuid.uuid4().hex},
         )  # fmt: skip
         del array
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: an array for W cannot be made here ({error})") from error
+
+
+def is_rows_array(path: Path) -> bool:
+    """Whether a directory is an array that :func:`create_rows_array` made."""
+    return mark_of(path) is not None
 
 
 def open_for_writing(path: str) -> Any:

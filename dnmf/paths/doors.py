@@ -13,12 +13,12 @@ from dnmf.fitting.events import Callback, PathFinished, emit
 from dnmf.locations import local_path
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.paths.grid import PathOptions, checked_seeds, checked_strengths
-from dnmf.paths.result import Path, StoredModels
+from dnmf.paths.result import Path, StoredModels, remove_other_models
 from dnmf.paths.rows import directions, measured_rows
-from dnmf.paths.waves import PathRun
+from dnmf.paths.waves import PathRun, number_in
 from dnmf.penalty import Penalty
 from dnmf.record import PATH, RunRecord
-from dnmf.run import existing, reopened, with_saved_names
+from dnmf.run import free_store, reopened, with_saved_names
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
 
@@ -45,6 +45,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     row_names: Any = None,
     column_names: Any = None,
     store: str | Folder | None = None,
+    overwrite: bool = False,
     client: Any = None,
     memory_limit: str | int | None = None,
     keep: str = "auto",
@@ -88,6 +89,9 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     store : path, optional
         A directory, such as ``NAME.dnmf``, in one that is there: after every pass all models are committed to it, and
         it holds an ordinary store for each that is finished. Without it every W is kept in memory.
+    overwrite : bool
+        Whether a path in `store` is replaced. It stands until the start of this one is committed; then its models are
+        removed, one by one as those of this one come, and all that are left at the end.
     callbacks : sequence of callables
         Each is handed every event (:mod:`dnmf.fitting.events`).
 
@@ -116,14 +120,14 @@ def path(  # noqa: PLR0913  the one door of the room names every option
                      extrapolate, prune, asked.limits)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
+    if store is not None:  # before it is planned, and again when its lock is held
+        number_in(free_store(store, opened, overwrite=overwrite), options, overwrite=overwrite)
     with ExitStack() as stack:
-        lock = None if store is None else stack.enter_context(checkpoint.Store(store))
-        place = Workplace(opened, fit, resources, stored=store is not None, models=len(options.cells))
-        with place:
+        with Workplace(opened, fit, resources, stored=store is not None, models=len(options.cells)) as place:
             place.checked_start(None, H, fit)
             run = PathRun(place, options, H, place.guides(asked, fit))
-            if lock is not None:
-                run.begin_store(lock)
+            if store is not None:
+                run.begin_store(stack.enter_context(checkpoint.Store(store)), overwrite=overwrite)
             run.go_on()
         return _measured(run, opened, resources)
 
@@ -159,8 +163,8 @@ def resume_path(
     CheckpointError
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
-    store = local_path(store, "store")
-    if (generation := _generation_of_path(existing(store))).record["status"] == "done":
+    generation, store = _generation_of_path(store), local_path(store, "store")
+    if generation.record["status"] == "done":
         return Path.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
     with ExitStack() as stack:
         lock, generation = stack.enter_context(checkpoint.Store(store)), _generation_of_path(store)
@@ -187,8 +191,7 @@ def load_path(path: str | Folder) -> Path:
     CheckpointError
         There is none, or it is not finished.
     """
-    folder = existing(local_path(path))
-    generation = _generation_of_path(folder)
+    generation, folder = _generation_of_path(path), local_path(path)
     if generation.record["status"] != "done":
         raise CheckpointError(
             f"{folder}: this path is not finished ({generation.record['state']['passes']} passes are committed); go on "
@@ -197,7 +200,7 @@ def load_path(path: str | Folder) -> Path:
     return Path.restore(generation, folder)
 
 
-def _generation_of_path(store: Folder) -> checkpoint.Generation:
+def _generation_of_path(store: str | Folder) -> checkpoint.Generation:
     generation = checkpoint.read_latest(store)
     if generation.record.get("kind") != PATH:
         raise CheckpointError(f"{store}: holds a single run, not a regularization path")
@@ -210,8 +213,10 @@ def _measured(run: PathRun, source: Source, resources: Resources) -> Path:
     models = run.models if folder is None else StoredModels(folder, options.cells)
     found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes,
                        callbacks=resources.callbacks)  # fmt: skip
-    rows = measured_rows(models, options, found)
-    whole = Path(rows, models, options, run.reads, run.state.passes, folder)
+    whole = Path(measured_rows(models, options, found), models, options, run.reads, run.state.passes, folder)
     run.commit(**whole.record())
-    emit(resources.callbacks, PathFinished(len(rows), whole.passes, whole.reads))
+    if folder is not None:
+        remove_other_models(folder, options.cells)
+        whole = Path.restore(checkpoint.read_latest(folder), folder)
+    emit(resources.callbacks, PathFinished(len(whole.rows), whole.passes, whole.reads))
     return whole

@@ -161,5 +161,5 @@ def checked_seeds(seeds: Any) -> tuple[int, ...]:
             raise InputError(f"seeds={seeds!r}: each seed once")
         return tuple(int(seed) for seed in found)
     if not 0 < found[0] <= MOST_SEEDS:
-        raise InputError(f"seeds: so many of them make no sense; give 1 to {MOST_SEEDS:,}, or a list")
+        raise InputError(f"seeds: give at least one and at most {MOST_SEEDS:,}, or a list")
     return tuple(range(int(found[0])))

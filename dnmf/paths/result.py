@@ -1,6 +1,7 @@
 """A finished regularization path: its models, and what was measured of them."""
 
 import math
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as Folder
@@ -8,7 +9,8 @@ from typing import Any
 
 from dnmf import checkpoint
 from dnmf.api import load
-from dnmf.errors import InputError
+from dnmf.checkpoint.newest import name_in_current
+from dnmf.errors import CheckpointError, InputError
 from dnmf.model import Model
 from dnmf.paths.grid import Cell, PathOptions
 from dnmf.paths.rows import COLUMNS, PathRow
@@ -24,18 +26,29 @@ class StoredModels(Mapping[Cell, Model]):
         The store of the path.
     cells : list of Cell
         Which there are.
+    finished : bool
+        Whether the path is: once its store holds another one, what was not loaded yet is gone.
     """
 
-    def __init__(self, folder: Folder, cells: list[Cell]):
+    def __init__(self, folder: Folder, cells: list[Cell], *, finished: bool = False):
         self._folder, self._cells, self._loaded = folder, cells, dict[Cell, Model]()
+        self._generation = name_in_current(folder) if finished else None
 
     def __getitem__(self, key: Any) -> Model:
         cell = Cell(*key)
         if cell not in self._cells:
             raise KeyError(key)
         if cell not in self._loaded:
-            self._loaded[cell] = load(self._folder / cell.folder)
+            try:
+                model = load(self._folder / cell.folder)
+            finally:  # after it was read: it may have been replaced in the meantime
+                self._refuse_another()
+            self._loaded[cell] = model
         return self._loaded[cell]
+
+    def _refuse_another(self) -> None:
+        if self._generation is not None and name_in_current(self._folder) != self._generation:
+            raise CheckpointError(f"{self._folder}: another path was written here since; load it with dnmf.load_path")
 
     def __iter__(self) -> Iterator[Cell]:
         return iter(self._cells)
@@ -137,6 +150,14 @@ class Path:
         record = generation.record
         options = PathOptions.from_json(record["path"])
         return cls(
-            tuple(PathRow.from_json(row) for row in record["rows"]), StoredModels(folder, options.cells), options,
-            record["reads"], record["passes"], folder,
+            tuple(PathRow.from_json(row) for row in record["rows"]),
+            StoredModels(folder, options.cells, finished=True), options, record["reads"], record["passes"], folder,
         )  # fmt: skip
+
+
+def remove_other_models(folder: Folder, cells: list[Cell]) -> None:
+    """Remove the models of a path that was overwritten: those in the store at `folder` that are not of these cells."""
+    kept = {cell.folder for cell in cells}
+    for place in folder.glob("strength-*-seed-*.dnmf"):
+        if place.name not in kept and not place.is_symlink() and checkpoint.exists(place):
+            shutil.rmtree(place, ignore_errors=True)

@@ -65,25 +65,15 @@ class PathRun:
         self._number = 0
         self._few_rows: dict[int, FewRows] = {}
 
-    def begin_store(self, store: checkpoint.Store) -> None:
-        """Commit to `store` from now on; a path there that never finished its first pass is begun anew.
+    def begin_store(self, store: checkpoint.Store, *, overwrite: bool = False) -> None:
+        """Commit to `store` from now on; what is there stands until the start is committed.
 
         Raises
         ------
         CheckpointError
-            It holds something already; the message lists the options that differ.
+            As :func:`number_in`.
         """
-        if checkpoint.exists(store.path):
-            latest = checkpoint.read_latest(store.path)
-            if latest.record.get("kind") != PATH:
-                raise CheckpointError(f"{store.path}: holds a single run already; choose another store")
-            if latest.record["state"]["passes"]:
-                changed = "; ".join(PathOptions.from_json(latest.record["path"]).differences(self.options))
-                raise CheckpointError(
-                    f"{store.path}: holds a path already{f' with other options ({changed})' if changed else ''}. Go on "
-                    f"with dnmf resume {store.path}, or choose another store"
-                )
-            self._number = latest.number + 1
+        self._number = number_in(store.path, self.options, overwrite=overwrite)
         self.store, self._fingerprint = store, self.place.source.fingerprint()
         self.place.listen(Ongoing(store.path))
 
@@ -233,6 +223,29 @@ class PathRun:
             shutil.rmtree(folder, ignore_errors=True)
             checkpoint.Store(folder).close()
         return folders
+
+
+def number_in(store: Path, options: PathOptions, *, overwrite: bool) -> int:
+    """Return the number of the first generation of a new path in a store; one that never finished a pass may be there.
+
+    Raises
+    ------
+    CheckpointError
+        It holds a single run, or a path that may not be overwritten; the message lists the options that differ.
+    """
+    if not checkpoint.exists(store):
+        return 0
+    latest = checkpoint.read_latest(store)
+    record = latest.record
+    if record.get("kind") != PATH:
+        raise CheckpointError(f"{store}: holds a single run; choose another store, or remove it yourself")
+    if not overwrite and (record["status"] == "done" or record["state"]["passes"]):
+        changed = "; ".join(PathOptions.from_json(record["path"]).differences(options))
+        raise CheckpointError(
+            f"{store}: holds a path already{f' with other options ({changed})' if changed else ''}. Go on with dnmf "
+            f"resume {store}, choose another store, or begin anew in its place with overwrite=True (--overwrite)"
+        )
+    return latest.number + 1
 
 
 def carried(end: Ended) -> np.ndarray:

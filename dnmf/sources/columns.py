@@ -58,6 +58,10 @@ class ColumnsSource(Source):
         """Those of the source itself."""
         return self.inner.stored_arrays()
 
+    def places(self) -> list[str]:
+        """Those of the source itself."""
+        return self.inner.places()
+
     def row_names(self) -> np.ndarray | None:
         """Those of the source itself."""
         return self.inner.row_names()

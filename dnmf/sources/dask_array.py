@@ -11,6 +11,7 @@ from dask.sizeof import sizeof
 from dnmf.errors import DnmfError, InputError
 from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
 from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
+from dnmf.sources.stored_factor import StoredFactor
 
 SPARSE_SHARE = 0.1  # assumed share of non-zeros of sparse blocks, which cannot be known before they are computed
 
@@ -128,6 +129,12 @@ class DaskSource(Source):
             "chunks": [list(map(int, axis)) for axis in self.array.chunks],
             "name": self.array.name,
         }
+
+    def places(self) -> list[str]:
+        """Those of the factors on disk that :func:`as_dask_array` made arrays of; of others nothing is known."""
+        layers = self.array.dask.layers
+        given = (values for name in layers if name.startswith("original-") for values in layers[name].values())
+        return [str(values.path) for values in given if isinstance(values, StoredFactor)]
 
 
 class DaskRows(Source):

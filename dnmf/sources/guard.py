@@ -116,3 +116,20 @@ def guard_files(address: str, places: Sequence[Path]) -> Guard:
 
 def _marks_at(place: Path) -> Marks:
     return marks_of_directory(place) if place.is_dir() else marks_of_files([place])
+
+
+def refuse_to_replace(folder: Path, source: Source) -> None:
+    """Refuse to overwrite a directory that data is read from.
+
+    Raises
+    ------
+    InputError
+        It is.
+    """
+    root = folder.resolve()
+    for place in source.places():
+        found = Path(place).resolve()
+        if root in (found, *found.parents):
+            raise InputError(
+                f"{folder}: the data is read from there ({place}), so it is not overwritten; choose another"
+            )

@@ -4,11 +4,13 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.sources.addresses import is_url
 from dnmf.sources.names import MOST_NAMES, bytes_of_names
 
 NUMERIC_KINDS = "buif"
@@ -170,6 +172,11 @@ class Source(ABC):
     def stored_arrays(self) -> tuple[Any, ...]:
         """The :class:`~dnmf.sources.stored.StoredArray` s it reads from; none where nothing is on disk."""
         return ()
+
+    def places(self) -> list[str]:
+        """Where on this machine the arrays are that it reads from, as far as that is known."""
+        found = ((part.path.removeprefix("file://"), part.inner) for part in self.stored_arrays())
+        return [str(Path(path, inner)) for path, inner in found if not is_url(path)]
 
     def for_rows(self, start: int, stop: int) -> "Source":  # noqa: ARG002
         """The source as one task needs it to read rows within `start:stop` (absolute row numbers), without names."""

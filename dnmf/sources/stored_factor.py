@@ -1,5 +1,6 @@
 """A factor that dnmf wrote to disk: an array to the rest of the program, opened by path, never read as zeros."""
 
+import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,16 @@ import numpy as np
 from dnmf.errors import CheckpointError, InputError
 from dnmf.sources.chunk_files import AbsentObject
 from dnmf.sources.stored import StoredArray
+
+MARK = "dnmf"  # an attribute of every array of a factor: no two have the same
+
+
+def mark_of(path: Path) -> str | None:
+    """Return what tells an array that dnmf wrote from any other; None where there is none, or it cannot be read."""
+    try:
+        return str(json.loads((path / "zarr.json").read_bytes())["attributes"][MARK])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 class StoredFactor:
@@ -31,7 +42,7 @@ class StoredFactor:
     Raises
     ------
     CheckpointError
-        It is not there, or damaged; here, and whenever it is read.
+        It is not there, or damaged, or another one was put in its place; here, and whenever it is read.
     """
 
     ndim = 2
@@ -39,6 +50,7 @@ class StoredFactor:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._array: StoredArray | None = None
+        self._own = mark_of(self.path)
         self._array = self._named(lambda: StoredArray(str(path), ""))
         self.shape, self.dtype = self._array.shape, self._array.dtype
         self.chunks = self._array.object_shape
@@ -78,7 +90,10 @@ class StoredFactor:
             A part of them is missing or damaged, or all of it is gone; the message names the path.
         """
         array: Any = self._array
-        return self._named(lambda: array.read(start, len(self) if stop is None else stop))
+        rows = self._named(lambda: array.read(start, len(self) if stop is None else stop))
+        if self._was_replaced():  # looked at when all is read: it may have been meanwhile
+            raise self._replaced()
+        return rows
 
     def count_absent(self) -> int:
         """Return how many of its chunks are missing or empty."""
@@ -91,7 +106,15 @@ class StoredFactor:
         except (InputError, OSError) as error:
             raise self._unreadable(error) from error
 
+    def _was_replaced(self) -> bool:
+        return mark_of(self.path) not in (None, self._own)
+
+    def _replaced(self) -> CheckpointError:
+        return CheckpointError(f"{self.path}: another array was written here since this one was opened; open it anew")
+
     def _unreadable(self, error: Exception) -> CheckpointError:
+        if self._was_replaced():
+            return self._replaced()
         if not self.path.exists():
             return CheckpointError(
                 f"{self.path}: this array is gone. Was its store moved or removed, or does {socket.gethostname()} not "

@@ -98,11 +98,11 @@ def test_an_empty_file_is_no_matrix(tmp_path, data):
     assert_one_clear_line(result, "cannot be read as a matrix")
 
 
-def test_transform_does_not_offer_what_it_does_not_have(tmp_path, data, finished):
+def test_transform_overwrites_nothing_but_its_results(tmp_path, data, finished):
     (tmp_path / "w.zarr").mkdir()
-    result = call("transform", finished, data, "--out", tmp_path / "w.zarr")
-    assert_one_clear_line(result, "exists already")
-    assert "--overwrite" not in result.stderr
+    command = ("transform", finished, data, "--out", tmp_path / "w.zarr")
+    assert_one_clear_line(call(*command), "exists already", "--overwrite")
+    assert_one_clear_line(call(*command, "--overwrite"), "is no result of transform", "remove it yourself")
 
 
 def test_a_warning_of_a_penalty_is_in_options_too(tmp_path, data):

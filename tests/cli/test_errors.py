@@ -124,7 +124,15 @@ def test_wrong_usage_ends_with_2(data, arguments, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(28, "No space left on device", "W.zarr"), ["W.zarr", "No space left"]),
+        (OSError(28, "No space left on device", "W.zarr"), ["W.zarr: No space left on device", "free some room"]),
+        (OSError(30, "Read-only file system", "W.zarr"), ["W.zarr: Read-only file system", "how it is mounted"]),
+        (OSError(24, "Too many open files"), ["Too many open files", "ulimit -n"]),
+        (OSError(5, "Input/output error", b"x"), ["x: Input/output error", "the disk", "try again"]),
+        (OSError(36, "File name too long", "x" * 300), ["File name too long", "a shorter name"]),
+        (OSError(18, "Invalid cross-device link", "a", None, "b"), ["a → b: Invalid cross-device", "try again"]),
+        (TimeoutError(110, "Connection timed out"), ["Connection timed out", "network"]),
+        (OSError("no number at all"), ["no number at all", "try again"]),
+        (OSError(), ["OSError", "try again"]),
         (MemoryError("Unable to allocate 3 TiB"), ["out of memory", "3 TiB", "--memory-limit"]),
         (ImportError("No module named 's3fs'", name="s3fs"), ["s3fs", "pip install"]),
         (ImportError("cannot import name", name="dnmf.plan"), ["bug"]),
@@ -136,6 +144,7 @@ def test_every_error_is_one_line(error, words):
     code, line = explain(error)
     assert code == 1
     assert "\n" not in line
+    assert "[Errno" not in line
     for word in words:
         assert word in line
 
@@ -149,6 +158,20 @@ def test_an_unexpected_error_shows_its_traceback_only_with_debug(monkeypatch, fi
     result = call("status", finished, "--debug")
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",), ("resume",), ("transform", "x.zarr", "--out", "W.zarr"), ("report", "--out", "r.html"),
+        *(("plot", "--out", "x.png", "--kind", kind) for kind in ("convergence", "heatmap", "path", "slider")),
+    ],
+)  # fmt: skip
+def test_a_store_that_is_not_there_is_one_text_in_every_command(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    name, *options = command
+    result = call(name, "gone.dnmf", *options)
+    assert_one_clear_line(result, "gone.dnmf: there is nothing at this path")
 
 
 def test_an_error_is_an_object_in_json_too(tmp_path):

@@ -1,0 +1,59 @@
+"""What the operating system refused, in a sentence: what it said, on which path, and what to try."""
+
+import errno
+
+_NO_ROOM = "free some room or raise the quota, then try again"
+_NOT_ALLOWED = "check who owns the directory and how it is mounted"
+_NO_LOCKS = "this file system has no file locks; use another directory"
+_NO_ANSWER = "check the address and the network, then try again"
+_TOO_MANY_OPEN = "too many files are open; raise the limit (ulimit -n), or use fewer threads or workers"
+_LOST = "the disk, or the network it is on, failed; check the system's log, then try again"
+ANYTHING_ELSE = "check the file system, then try again"
+ADVICE = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: "raise the file size limit of this process (ulimit -f), or use another file system",
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.EROFS: _NOT_ALLOWED,
+    errno.ENOLCK: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+    errno.EMFILE: _TOO_MANY_OPEN,
+    errno.ENFILE: _TOO_MANY_OPEN,
+    errno.EIO: _LOST,
+    errno.ESTALE: _LOST,
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of the path is a file, not a directory; check it",
+    errno.EISDIR: "it is a directory; name a file in it",
+    errno.EEXIST: "choose another name",
+    errno.ENOTEMPTY: "something was put into it meanwhile; look what it holds, then try again",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its links lead in a circle; name the place itself",
+    errno.EBUSY: "another program uses it; try again when that is done",
+    errno.EAGAIN: "there are too many processes or threads; try again with fewer workers",
+    errno.ENOMEM: "close other programs, or set a lower memory limit",
+    errno.ETIMEDOUT: _NO_ANSWER,
+    errno.ECONNREFUSED: _NO_ANSWER,
+    errno.ECONNRESET: _NO_ANSWER,
+    errno.EHOSTUNREACH: _NO_ANSWER,
+    errno.ENETUNREACH: _NO_ANSWER,
+    errno.EADDRINUSE: "another program listens there; choose another port",
+}
+
+
+def in_words(error: OSError) -> str:
+    """Return what an OSError says as a sentence without its number.
+
+    Examples
+    --------
+    >>> in_words(FileNotFoundError(2, "No such file or directory", "a.npy"))
+    'a.npy: No such file or directory; check the path'
+    """
+    places = [_text(name) for name in (error.filename, error.filename2) if name not in (None, "", b"")]
+    where = f"{' → '.join(places)}: " if places else ""
+    said = error.strerror or str(error) or type(error).__name__
+    return f"{where}{said}; {ADVICE.get(error.errno or 0, ANYTHING_ELSE)}"
+
+
+def _text(name: object) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
