@@ -214,9 +214,10 @@ def _measured(run: PathRun, source: Source, resources: Resources) -> Path:
     found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes,
                        callbacks=resources.callbacks)  # fmt: skip
     whole = Path(measured_rows(models, options, found), models, options, run.reads, run.state.passes, folder)
-    run.commit(**whole.record())
     if folder is not None:
         remove_other_models(folder, options.cells)
+    run.commit(**whole.record())
+    if folder is not None:
         whole = Path.restore(checkpoint.read_latest(folder), folder)
     emit(resources.callbacks, PathFinished(len(whole.rows), whole.passes, whole.reads))
     return whole
