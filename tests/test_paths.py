@@ -119,6 +119,7 @@ def test_a_given_start_is_that_of_every_seed(planted):
     assert bits(path.model(0)) == bits(dnmf.fit(planted, RANK, H=H))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["relative", "objective"])
 @pytest.mark.parametrize("where", ["in a store", "in memory"])
 def test_a_CSC_store_gives_the_path_of_the_matrix(planted, stored_csc, scale, where, tmp_path):
@@ -198,6 +199,7 @@ CONSTRAINED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONSTRAINED)
 def test_constraints_are_those_of_every_model_also_after_a_stop(planted, name, tmp_path):
     penalty, asked = CONSTRAINED[name]
@@ -357,6 +359,7 @@ def stop_after(number):
     return stop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warm", ["unpenalized", "chain"])
 @pytest.mark.parametrize("penalty", [L1, Penalty(l1=2.0, scale="fraction")], ids=["rule", "fraction"])
 def test_stopped_after_any_pass_and_resumed_the_bits_are_the_same(planted, tmp_path, warm, penalty):
@@ -371,6 +374,7 @@ def test_stopped_after_any_pass_and_resumed_the_bits_are_the_same(planted, tmp_p
         assert resumed.passes == whole.passes
 
 
+@pytest.mark.slow
 def test_a_path_whose_components_died_begins_again_with_the_strongest_also_after_a_stop(hawaiibirds, tmp_path):
     penalty, options = Penalty(l1=1.0, scale="fraction"), {"warm": "chain", "init": "random", "measures": "cheap"}
     whole = dnmf.path(hawaiibirds, 3, penalty, [0.9, 0.95, 1], **options)

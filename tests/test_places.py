@@ -42,6 +42,7 @@ def test_a_place_in_a_directory_that_is_not_there_is_refused_by_name(tmp_path, w
     assert not (tmp_path / "mistyped").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("name", ["run", "run 2.d", "läuft", "RUN.DNMF"])
 def test_a_place_may_have_any_name(tmp_path, writer, name):

@@ -19,6 +19,7 @@ def test_five_reads_are_enough(name, rank, bound, request):
     assert np.median([model.relative_error for model in models]) <= bound
 
 
+@pytest.mark.slow
 def test_the_reported_error_is_the_dense_one(pbmc3k):
     model = dnmf.fit(pbmc3k, 20, max_passes=2)
     dense = pbmc3k.toarray().astype(np.float64)

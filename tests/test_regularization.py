@@ -157,6 +157,7 @@ def test_moving_weight_between_the_sides_changes_nothing(moved):
 REAL = ["hawaiibirds", "pbmc3k", "movielens"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_on_real_data_a_relative_l1_of_one_leaves_nothing(name, request):
     A = request.getfixturevalue(name)
@@ -166,6 +167,7 @@ def test_on_real_data_a_relative_l1_of_one_leaves_nothing(name, request):
     assert dnmf.fit(A, 10, penalty=Penalty(l1=0.5)).history[-1].alive > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_on_real_data_a_relative_l2_of_one_leaves_the_first_singular_vector(name, request):
     import scipy.sparse.linalg

@@ -54,6 +54,7 @@ def peak(source, target, **options) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "transpose"),
     [

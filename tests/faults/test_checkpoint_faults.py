@@ -128,6 +128,7 @@ def test_killed_at_any_operation_of_its_first_commit_the_store_is_empty_or_holds
         assert_is(read_latest(commit(root, 2)), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_warning")
 def test_when_the_power_fails_at_any_operation_the_old_or_the_new_generation_is_read(base):
     old = read_latest(base).number
@@ -142,6 +143,7 @@ def test_when_the_power_fails_at_any_operation_the_old_or_the_new_generation_is_
             assert_is(survivor, max(survivor.number, old))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_warning")
 def test_when_the_power_fails_in_a_first_commit_the_store_is_empty_or_holds_it(tmp_path):
     histories = [(None, operations) for operations in range(OPERATIONS_UNTIL_PRUNED)]
@@ -206,6 +208,7 @@ def assert_is_with_links(generation: Generation, number: int) -> None:
     assert_is(generation, number)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_warning")
 def test_killed_or_without_power_a_generation_that_shares_a_file_is_whole_and_the_next_ones_too(tmp_path):
     base, files = commit(tmp_path / "base", 1), StoppingFiles()

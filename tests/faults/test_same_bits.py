@@ -72,6 +72,7 @@ def test_threads_of_this_process(source, undisturbed, bits, threads, monkeypatch
     assert bits(dnmf.fit(source, **FIT)) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_worker_whose_BLAS_may_use_every_processor(source, undisturbed, bits, threads):
     with (

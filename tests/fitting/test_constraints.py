@@ -214,6 +214,7 @@ few_when_time_is_short = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @few_when_time_is_short
 def test_a_resumed_fit_has_the_same_bits(name, planted, signed, tmp_path):
     A = data_of(name, planted, signed)
@@ -225,6 +226,7 @@ def test_a_resumed_fit_has_the_same_bits(name, planted, signed, tmp_path):
     assert (again.options.penalty, again.options.limits) == (whole.options.penalty, whole.options.limits)
 
 
+@pytest.mark.slow
 @few_when_time_is_short
 def test_a_cluster_has_the_same_bits(name, planted, signed, tmp_path, client):
     A = data_of(name, planted, signed)

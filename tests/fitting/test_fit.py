@@ -224,6 +224,7 @@ def test_blocks_of_a_dask_array_are_computed_once_a_pass(planted):
     assert seen.count((20, 80)) == 2 * 30
 
 
+@pytest.mark.slow
 def test_a_persisted_dask_array_is_factorized_where_its_blocks_are(planted, client):
     import dask.array as da
 

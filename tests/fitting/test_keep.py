@@ -55,6 +55,7 @@ def test_nothing_is_kept_after_a_fit_even_one_that_failed(stored):
     assert KEPT._rows == {}
 
 
+@pytest.mark.slow
 def test_workers_keep_their_part_and_get_it_again(stored, client, monkeypatch):
     monkeypatch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**14)
     monkeypatch.setattr("dnmf.plan.OBJECTS_IN_GROUP", 1)

@@ -115,6 +115,7 @@ def test_a_drop_that_does_not_help_leaves_the_bits_of_a_fit_that_never_tried():
     assert fits[1].read_W().tobytes() == fits[0].read_W().tobytes()
 
 
+@pytest.mark.slow
 def test_a_fit_killed_while_it_tries_goes_on_to_the_same_bits(tmp_path):
     A, H = toys.three_gaussians()
     options = {"penalty": Penalty(l1=0.6, scale="objective"), "dtype": "float64", "tol": 1e-7, "prune": "refit"}

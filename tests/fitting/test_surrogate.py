@@ -234,6 +234,7 @@ def stored(planted, tmp_path, monkeypatch):
     return path
 
 
+@pytest.mark.slow
 def test_threads_workers_and_stores_give_the_same_bits(stored, client, tmp_path, monkeypatch):
     options = {"init": "surrogate", "max_passes": 2, "tol": 0.0}
     events = []
