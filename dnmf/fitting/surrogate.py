@@ -32,7 +32,8 @@ from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Problem, Projection, Work, make_problem
+from dnmf.passes.problem import Problem, Work, make_problem
+from dnmf.passes.projections import Projection
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.sources.memory import MemorySource
 

@@ -26,7 +26,8 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.blocks import cut_blocks
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Centres, Work
+from dnmf.passes.problem import Work
+from dnmf.passes.projections import Centres
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.visit import cross
 from dnmf.passes.warm import Kernels

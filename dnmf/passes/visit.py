@@ -17,7 +17,8 @@ from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.missing import NOT_SUPPORTED
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
-from dnmf.passes.problem import SQUARES, Centres, Projection, Work
+from dnmf.passes.problem import SQUARES, Work
+from dnmf.passes.projections import Centres, Projection
 from dnmf.passes.rows_out import RowsOut, open_rows_out
 from dnmf.passes.solve import solve_block
 from dnmf.passes.statistics import Statistics

@@ -13,7 +13,8 @@ import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
 from dnmf.kernels.padding import pad_columns
-from dnmf.passes.problem import Projection, Terms, Work, make_problem
+from dnmf.passes.problem import Terms, Work, make_problem
+from dnmf.passes.projections import Projection
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource

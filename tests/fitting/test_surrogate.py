@@ -20,7 +20,8 @@ from dnmf.fitting.surrogate import SurrogateCourse, coefficients, directions, pr
 from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Projection, Work
+from dnmf.passes.problem import Work
+from dnmf.passes.projections import Projection
 from dnmf.passes.threads import InProcess
 from dnmf.sources import open_source
 from dnmf.sources.memory import MemorySource

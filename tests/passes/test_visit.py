@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import InputError
-from dnmf.passes.problem import Centres, Terms, Work, make_problem
+from dnmf.passes.problem import Terms, Work, make_problem
+from dnmf.passes.projections import Centres
 from dnmf.passes.rows_out import create_rows_array
 from dnmf.passes.visit import visit_group
 from dnmf.plan import Group
