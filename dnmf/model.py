@@ -57,7 +57,7 @@ class Model(Applied):
         The column of `stored_W` that is each component, where it is not in the same place (:meth:`reordered`).
     inside : ndarray (k,) or None
         The component of the fit, inside, that each component is, where it is not in the same place: rows are solved in
-        the order of the fit, so that those of the fit give W again to the bit.
+        the order of the fit, so that those of the fit give W again.
     """
 
     stored_W: Any

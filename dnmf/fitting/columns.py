@@ -29,7 +29,7 @@ class Aim(NamedTuple):
     exactly: bool
 
 
-class Columns(NamedTuple):
+class SolvedColumns(NamedTuple):
     """Columns of H that were solved for, and how they came about.
 
     Attributes
@@ -64,7 +64,7 @@ def terms_for_H(sums: ModelSums, penalty: Penalty, scale: np.ndarray, limits: Li
 def solve_H(
     sums: ModelSums, H: np.ndarray, penalty: Penalty, *, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES,
     scaled: bool = True, tolerance: float | None = None,
-) -> Columns:  # fmt: skip
+) -> SolvedColumns:  # fmt: skip
     """Return the H (k, n) for the W behind `sums`: exact non-negative least squares, columns independent.
 
     Where the scale of the factors is no part of the problem the columns of W are first brought to sum one (``D``
@@ -100,18 +100,18 @@ def solve_H(
         found = guided.solved(pulls, limits.held[1], guides, is_shape=not penalty.in_objective)
         return found._replace(H=keep_below(found.H.astype(H.dtype), limits.upper[1]))
     if terms.kills:
-        return Columns(np.zeros_like(H))
+        return SolvedColumns(np.zeros_like(H))
     return _solve(terms.edit_gram(G), sums.P, H, terms, aim, scale)
 
 
 def _solve(  # noqa: PLR0917  the parts of one formula
     Q: np.ndarray, P: np.ndarray, H: np.ndarray, terms: Terms, aim: Aim, scale: np.ndarray | float = 1.0
-) -> Columns:
+) -> SolvedColumns:
     """Return the solution (k, n) for the right-hand sides ``P / scale − l1``, in the dtype of `H`, where it begins."""
     Q, unit = unit_diagonal(Q)
     problem = _ColumnProblem(Q, P, unit / scale, terms.l1 * unit)
     B = problem.right_hand_sides(H.dtype)
-    solved = Columns(H)
+    solved = SolvedColumns(H)
     if terms.alone:
         X = keep_largest(B, len(H))
     elif terms.free:
@@ -119,7 +119,7 @@ def _solve(  # noqa: PLR0917  the parts of one formula
     else:
         start = _scaled(H.T, scale / np.where(unit > 0, unit, 1.0), H.dtype)
         X, counts = problem.solved(B, start, in_units_of(terms.upper, unit, H.dtype), aim)
-        solved = Columns(H, *counts)
+        solved = SolvedColumns(H, *counts)
     updated = np.empty_like(H)
     np.multiply(X[:, : len(H)].T, unit.astype(H.dtype)[:, None], out=updated)
     return solved._replace(H=keep_below(updated, terms.upper))
@@ -181,7 +181,7 @@ class _Guided:
     def __init__(self, G: np.ndarray, P: np.ndarray, X: np.ndarray, terms: Terms, aim: Aim):
         self.G, self.P, self.X, self.terms, self.aim = G, P, X, terms, aim
 
-    def solved(self, pulls: Pulls, held: int, guides: Guides, *, is_shape: bool) -> Columns:
+    def solved(self, pulls: Pulls, held: int, guides: Guides, *, is_shape: bool) -> SolvedColumns:
         """Return H (k, n); the first `held` rows of X stay. `is_shape`: only the direction of a target counts."""
         Q, P, X = self.terms.edit_gram(self.G.copy()), self.P.copy(), self.X.copy()
         stays = np.arange(len(X)) < held
@@ -205,12 +205,14 @@ class _Guided:
         sums = np.abs(target).sum(axis=1, keepdims=True)
         return target * (np.abs(X).sum(axis=1, keepdims=True) / np.where(sums > 0, sums, 1.0))
 
-    def _solve_moving(self, Q: np.ndarray, P: np.ndarray, X: np.ndarray, smooth: float, guides: Guides) -> Columns:
+    def _solve_moving(
+        self, Q: np.ndarray, P: np.ndarray, X: np.ndarray, smooth: float, guides: Guides
+    ) -> SolvedColumns:
         if self.terms.kills or not len(X):
-            return Columns(np.zeros_like(X))
+            return SolvedColumns(np.zeros_like(X))
         if not smooth or guides.laplacian is None:
             return _solve(Q, P, X, self.terms, self.aim)
-        return Columns(self._smoothed(Q, P, X, smooth * guides.laplacian))
+        return SolvedColumns(self._smoothed(Q, P, X, smooth * guides.laplacian))
 
     def _smoothed(self, Q: np.ndarray, P: np.ndarray, X: np.ndarray, laplacian: Any) -> np.ndarray:
         """Minimize with ``½ tr(X L Xᵀ)``, whose columns are coupled: bounded from above by one whose are not, again.

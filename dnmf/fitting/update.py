@@ -6,7 +6,7 @@ import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.balance import balances, on_scale, sizes_of
-from dnmf.fitting.columns import Columns, solve_H
+from dnmf.fitting.columns import SolvedColumns, solve_H
 from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.kernels.bounds import pinned
 from dnmf.options import FitOptions
@@ -138,7 +138,7 @@ def _along_rows(HT: np.ndarray, slope: np.ndarray) -> np.ndarray:
 def update_H(
     sums: ModelSums, H: np.ndarray, penalty: Penalty, *, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES,
     scaled: bool = True, tolerance: float | None = None,
-) -> Columns:  # fmt: skip
+) -> SolvedColumns:  # fmt: skip
     """Return the next H (k, n): that of :func:`solve_H`, its rows brought to sum one where scale is free."""
     updated = solve_H(sums, H, penalty, limits=limits, guides=guides, scaled=scaled, tolerance=tolerance)
     if not penalty.diagonal or penalty.in_objective:

@@ -18,7 +18,7 @@ FRAMES = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class Arrangement:
     """How another program arranges a matrix.
 
     Attributes
@@ -73,11 +73,11 @@ def _is_loom(root: Any) -> bool:
     return all(name in root for name in ("matrix", "row_attrs", "col_attrs"))
 
 
-LAYOUTS = (
-    Layout("a 10x Genomics file", lambda root: bool(tenx_groups(root)), "convert"),
-    Layout("a loom file, genes × cells", _is_loom, "neither",
+ARRANGEMENTS = (
+    Arrangement("a 10x Genomics file", lambda root: bool(tenx_groups(root)), "convert"),
+    Arrangement("a loom file, genes × cells", _is_loom, "neither",
            "write it as AnnData: anndata.io.read_loom({path!r}).write_h5ad('out.h5ad')"),
-    Layout("an h5Seurat file", lambda root: "assays" in root and "cell.names" in root, "neither",
+    Arrangement("an h5Seurat file", lambda root: "assays" in root and "cell.names" in root, "neither",
            "write it as .h5ad in R: SeuratDisk::Convert({path!r}, dest = 'h5ad')"),
 )  # fmt: skip
 
@@ -92,7 +92,7 @@ def refuse_other_layouts(path: str, root: Any, inner: str) -> None:
     """
     if is_array(root) or (inner and not is_tenx(open_node(path, inner))):
         return
-    found = next((layout for layout in LAYOUTS if layout.recognized(root)), None)
+    found = next((each for each in ARRANGEMENTS if each.recognized(root)), None)
     if found is None:
         return
     if found.use == "convert":

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.frames import NUMERIC_KINDS
 from dnmf.sources.addresses import is_url
 from dnmf.sources.names import MOST_NAMES, bytes_of_names
 
-NUMERIC_KINDS = "buif"
 MOST_CUTS = 2**22  # candidate cuts kept in memory: 64 MB of int64 pairs at the most
 
 
