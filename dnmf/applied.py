@@ -134,7 +134,7 @@ class Applied:
         return Fixed(factor[np.argsort(order)], self.terms, Columns(order, self.row_scale), given)
 
     @property
-    def weights(self) -> np.ndarray:
+    def d_ratio(self) -> np.ndarray:
         """By how much the diagonal differs from that of the factors as rows are solved with them (k,)."""
         scale = self.row_scale * self.h_scale
         return np.divide(self.d, scale, out=np.zeros_like(self.d), where=scale > 0)

@@ -1,12 +1,13 @@
 """Warnings that name the line which called dnmf, however deep inside it they come from."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-OURS = tuple(str(Path(module).parent) for module in (__file__, np.__file__))  # numpy wraps functions of ours
+OURS = tuple(f"{Path(module).parent}{os.sep}" for module in (__file__, np.__file__))  # numpy wraps functions of ours
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:

@@ -52,7 +52,7 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
             executor,
             model.options,
             fixed=model.fixed(source, fixed_W),
-            weights=model.weights,
+            weights=model.d_ratio,
             memory_bytes=parse_bytes(memory_limit),
         )
     return float(np.sqrt(left / squares)) if squares > 0 else 0.0

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from dnmf.errors import InputError
+from dnmf.sources.names import is_count
 from dnmf.sources.source import CsrRows, Layout, Rows, Source
 
 MOST_NAMED = 5  # missing columns, in a message
@@ -91,7 +92,7 @@ def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
     Raises
     ------
     InputError
-        One side has no names, a name is not there, or it is there more than once.
+        One side has no names, both have numbers for them, a name is not there, or it is there more than once.
     """
     found = source.column_names()
     if found is None or wanted is None:
@@ -99,6 +100,11 @@ def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
         raise InputError(f"{where}: its columns have no names to match; give them with column_names= (--columns FILE)")
     if np.array_equal(found, wanted):
         return source
+    if is_count(found) and is_count(wanted):  # the first of more columns need not be those of the fit
+        raise InputError(
+            f"{source.address}: its {len(found):,} columns and the {len(wanted):,} of the fit are only numbered, which "
+            "does not say which are meant; give names with column_names= (--columns FILE)"
+        )
     names, places = wanted.tolist(), {name: place for place, name in enumerate(reversed(found.tolist()), 1)}
     missing = [name for name in names if name not in places]
     if missing:

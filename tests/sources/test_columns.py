@@ -105,6 +105,14 @@ def test_a_name_that_is_twice_among_other_columns_does_no_harm():
     np.testing.assert_array_equal(source.read(0, 4), np.eye(4)[:, [3, 0]])
 
 
+def test_columns_that_are_only_numbered_are_not_matched_by_their_places():
+    numbered = open_source(OTHERS, column_names=range(12))
+    with pytest.raises(dnmf.InputError, match="its 12 columns and the 8 of the fit are only numbered"):
+        with_columns(numbered, names_of(range(8)))
+    assert with_columns(numbered, names_of(range(12))) is numbered
+    np.testing.assert_array_equal(with_columns(numbered, names_of([5, 2])).read(0, 3), OTHERS[:3, [5, 2]])
+
+
 def test_names_are_needed_on_both_sides(model):
     with pytest.raises(dnmf.InputError, match="its columns have no names to match"):
         model.transform(OTHERS, columns="match")
