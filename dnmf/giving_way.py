@@ -1,4 +1,7 @@
-"""What a plan gives up, one thing after the other, where a worker has too little memory for all; no result changes."""
+"""What a plan gives up, one thing after the other, where a worker has too little memory for all.
+
+No result changes, but for the last step: where chunks are read in parts, sums are made of other pieces.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from dnmf.sources.source import Layout
 
 MOST_AHEAD = 3  # panels: a chunk of sparse data may hold several of them
 AHEAD_BYTES = 32 * 2**20
+IN_PARTS = "chunks are read in parts"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
-from dnmf.giving_way import Pace, most_panels_ahead, slower_paces
+from dnmf.giving_way import IN_PARTS, Pace, most_panels_ahead, slower_paces
 from dnmf.memory import (
     BLOCK_BYTES,
     KEPT_SHARE,
@@ -89,7 +89,9 @@ class Plan:
     sample_bytes, projected_rows : int
         How large the sample of a start may be, and how many rows it may keep of a projection (0: it makes none).
     gave_up : tuple of str
-        What it does without, in words, to stay in the memory of a worker; the result is the same.
+        What it does without, in words, to stay in the memory of a worker.
+    in_parts : bool
+        Whether panels begin and end inside stored objects, where these can be read in parts.
     """
 
     n_rows: int
@@ -102,6 +104,7 @@ class Plan:
     sample_bytes: int = field(compare=False, default=MOST_SAMPLE_BYTES)
     projected_rows: int = field(compare=False, default=0)
     gave_up: tuple[str, ...] = field(compare=False, default=())
+    in_parts: bool = False
 
     @property
     def n_panels(self) -> int:
@@ -110,7 +113,8 @@ class Plan:
 
     def cuts_json(self) -> dict[str, Any]:
         """What a checkpoint keeps so that a resumed run cuts alike."""
-        return {"panel_bytes": self.panel_bytes, "group_bytes": self.group_bytes, "w_rows": self.w_rows}
+        known = {"panel_bytes": self.panel_bytes, "group_bytes": self.group_bytes, "w_rows": self.w_rows}
+        return {**known, "in_parts": True} if self.in_parts else known
 
 
 def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
@@ -132,11 +136,23 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     BudgetError
         It cannot fit; the message has the numbers and what to try.
     """
+    if cuts is not None:
+        return _plan(layout, shape, machine, cuts, in_parts=cuts.get("in_parts", False))
+    try:
+        return _plan(layout, shape, machine, None, in_parts=False)
+    except BudgetError:
+        if layout.parts is None:
+            raise
+    return _plan(layout, shape, machine, None, in_parts=True)
+
+
+def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None, *, in_parts: bool) -> Plan:
     if cuts is None:
         group_bytes = _group_bytes(layout, shape.statistics_bytes)
         w_rows = _w_rows(layout, group_bytes, shape)
     else:
         group_bytes, w_rows = cuts["group_bytes"], cuts["w_rows"]
+    layout = layout.cut_for(in_parts=in_parts)
     of_thread = max(0, _spare_bytes(layout, shape, machine, w_rows, group_bytes)) // machine.threads
     panel_bytes = _panel_bytes(layout, group_bytes, of_thread) if cuts is None else cuts["panel_bytes"]
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
@@ -156,7 +172,7 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
     groups = tuple(replace(group, ahead=pace.ahead, at_once=pace.at_once) for group in groups)
     return Plan(
         layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine),
-        gave_up=pace.gave_up(wished),
+        gave_up=(*pace.gave_up(wished), *((IN_PARTS,) if in_parts else ())), in_parts=in_parts,
     )  # fmt: skip
 
 

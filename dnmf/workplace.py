@@ -154,7 +154,8 @@ class Workplace:
             Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
                     plan.need.total, machine.memory_bytes, keep is not None and not keep.borders, plan.gave_up),
         )  # fmt: skip
-        return Engine(executor, source, plan, layout, keep, self._meter, self._guard)
+        cut = layout.cut_for(in_parts=plan.in_parts)
+        return Engine(executor, source, plan, cut, keep, self._meter, self._guard)
 
     def listen(self, callback: Callback) -> None:
         """Hand every event to one more, before the others."""

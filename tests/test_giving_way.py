@@ -1,5 +1,6 @@
 """A plan gives way before it refuses: what it gives up, in which order, and what of it is said."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,9 @@ from dnmf.errors import BudgetError
 from dnmf.fitting.events import Planned
 from dnmf.inspection import inspect_source
 from dnmf.memory import USABLE_SHARE, Machine, Shape
+from dnmf.passes.executor import run_pass
+from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.threads import InProcess
 from dnmf.plan import Plan, make_plan
 from dnmf.progress import event_record, planned_lines
 from dnmf.sources.source import Layout
@@ -18,6 +22,7 @@ from dnmf.sources.source import Layout
 MIB = 2**20
 BASE = 190 * MIB
 SHAPE = Shape(2_000, 10, 4)
+SHAPE_OF_600 = Shape(600, 3, 8)
 
 
 def layout_of(chunks: int, panels_in_chunk: int = 1, **known) -> Layout:
@@ -142,7 +147,7 @@ def test_a_refusal_names_what_would_help_most(layout, base_mib, shape, advice):
         ((10, 600), {}, "largest", 0),
         ((10, 300), {}, "largest", 1),
         ((10, 600), {"compressors": None}, "nothing", 0),
-        ((7, 600), {"compressors": None}, "largest", 1),
+        ((7, 600), {"compressors": None}, "nothing", 0),
         ((20, 600), {"shards": (40, 600)}, "largest", 0),
         ((4, 600), {"shards": (40, 600)}, "a chunk", 0),
     ],
@@ -170,3 +175,109 @@ def test_inspection_says_what_is_given_up(tmp_path, monkeypatch):
     assert said[0] == []
     assert said[-1] == ["one thread works at a time"]
     assert any(texts and texts[0].endswith("of 8 threads work at a time") for texts in said)
+
+
+RAW = {"compressors": None}
+IN_PARTS = {
+    "plain": ((400, 600), RAW, 1), "plain, ragged": ((300, 600), RAW, 1),
+    "one chunk larger than the array": ((5_000, 600), RAW, 1),
+    "plain, version 2": ((400, 600), {**RAW, "zarr_format": 2}, 1),
+    "chunks in a shard": ((50, 600), {"shards": (400, 600)}, 50),
+    "plain in a shard": ((200, 600), {**RAW, "shards": (400, 600)}, 1),
+    "narrow chunks in a shard": ((50, 300), {**RAW, "shards": (400, 600)}, 50),
+}  # fmt: skip
+ONLY_WHOLE = {
+    "compressed": ((400, 600), {}),
+    "checked": ((400, 600), {"compressors": [zarr.codecs.Crc32cCodec()]}),
+    "narrow": ((400, 300), RAW),
+    "column-major": ((400, 600), {"zarr_format": 2, "order": "F", **RAW}),
+    "other byte order": ((400, 600), {"serializer": zarr.codecs.BytesCodec(endian="big"), **RAW}),
+    "small": ((50, 600), RAW),
+}
+
+
+def stored_as(path, chunks, how):
+    values = np.random.default_rng(0).integers(0, 9, (1_000, 600)).astype(np.float32)
+    zarr.create_array(path, data=values, chunks=chunks, **how)
+    return open_source(path), values
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Parts of 64 rows of 600 columns."""
+    monkeypatch.setattr("dnmf.sources.dense.PART_BYTES", 100 * 600 * 4)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("kind", IN_PARTS)
+def test_chunks_that_hold_values_as_they_are_can_be_read_in_parts(tmp_path, kind):
+    chunks, how, least = IN_PARTS[kind]
+    source, values = stored_as(tmp_path / "a.zarr", chunks, how)
+    whole, parts = source.layout(), source.layout().parts
+    assert set(whole.cuts) < set(parts.cuts)
+    assert parts.cuts[-1] == len(values)
+    assert np.diff(parts.cuts).max() <= max(64, least)
+    assert not (parts.cuts[:-1] % least).any()
+    assert np.array_equal(parts.bytes_before, parts.cuts * 2_400)
+    for start, stop in zip(parts.cuts[:-1], parts.cuts[1:], strict=True):
+        rows = source.read(start, stop)
+        assert np.array_equal(rows, values[start:stop])
+        assert source.touched_bytes(start, stop, rows) == rows.nbytes
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("kind", ONLY_WHOLE)
+def test_other_chunks_are_read_whole(tmp_path, kind):
+    source, _ = stored_as(tmp_path / "a.zarr", *ONLY_WHOLE[kind])
+    assert source.layout().parts is None
+
+
+def large_chunks(*, raw: bool) -> Layout:
+    """Four chunks of 305 MiB, in parts of 3.9 MiB where they can be read so."""
+    cuts, fine = np.arange(0, 160_001, 40_000), np.arange(0, 160_001, 500)
+    whole = Layout(cuts, cuts * 8_000, 40_000, object_bytes=40_000 * 8_000, in_place=True)
+    return (
+        replace(whole, parts=replace(whole, cuts=fine, bytes_before=fine * 8_000, object_bytes=500 * 8_000))
+        if raw
+        else whole
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_chunks_are_read_in_parts_where_the_plan_would_refuse_and_nowhere_else(threads):
+    roomy = 16_000
+    assert plan_within(roomy, threads, large_chunks(raw=True)) == plan_within(roomy, threads, large_chunks(raw=False))
+    with pytest.raises(BudgetError):
+        plan_within(512, threads, large_chunks(raw=False))
+    plan = plan_within(512, threads, large_chunks(raw=True))
+    assert plan.in_parts
+    assert "chunks are read in parts" in plan.gave_up
+    assert plan.need.total <= USABLE_SHARE * 512 * MIB
+    assert [(group.start, group.stop) for group in plan.groups] == [
+        (low, low + 40_000) for low in range(0, 160_000, 40_000)
+    ]
+    assert plan.w_rows == plan_within(roomy, threads, large_chunks(raw=True)).w_rows
+
+
+def test_who_goes_on_cuts_as_before_with_any_memory():
+    layout = large_chunks(raw=True)
+    in_parts, whole = plan_within(512, 2, layout), plan_within(16_000, 2, layout)
+    assert plan_within(16_000, 2, layout, in_parts.cuts_json()) == in_parts
+    assert whole.cuts_json().keys() == {"panel_bytes", "group_bytes", "w_rows"}  # as runs of before have them
+    with pytest.raises(BudgetError):
+        plan_within(512, 2, layout, whole.cuts_json())
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_rows_of_parts_are_those_of_whole_chunks(tmp_path):
+    source, values = stored_as(tmp_path / "a.zarr", (400, 600), RAW)
+    layout, machine = source.layout(), Machine(1, 2**34, 0)
+    whole = make_plan(layout, SHAPE_OF_600, machine)
+    parts = make_plan(layout, SHAPE_OF_600, machine, {**whole.cuts_json(), "in_parts": True, "panel_bytes": 200_000})
+    assert parts.n_panels > whole.n_panels
+    H = np.random.default_rng(1).random((3, 600))
+    work = Work((make_problem(H),), "float64", check=True)
+    one, other = (run_pass(InProcess(2), source, plan, work, targets=("",)) for plan in (whole, parts))
+    assert np.array_equal(*(np.concatenate(list(found.models[0].kept.values())) for found in (one, other)))
+    np.testing.assert_allclose(one.models[0].P, other.models[0].P, rtol=1e-12)
+    assert one.bytes_read == other.bytes_read == values.nbytes

@@ -89,7 +89,9 @@ def test_the_part_about_little_memory_stays_when_the_rest_is_measured_again_and_
         "reads": [1.26, 1.0],
     }  # fmt: skip
     facts = {"date": "2026-11-28", "processors": 2}
-    section = little_memory.section({"large_chunks": [one], "small_chunks": [one], "environment": facts})
+    section = little_memory.section(
+        {"large_chunks": [one], "raw_chunks": [one], "small_chunks": [one], "environment": facts}
+    )
     assert "| 512 MiB | 324 MiB | 298 MiB | 0 MiB | one thread works at a time | 9df7a481 |" in section
     assert "| 1.26, 1.00 |" in section
     page = tmp_path / "OUT_OF_CORE.md"

@@ -106,7 +106,7 @@ def _engine_over(source: Source, options: FitOptions, client: Any, memory_limit:
         if keep is not None:
             held.callback(executor.forget, keep.mark)
         executor.preflight(source)
-        yield Engine(executor, source, plan, layout, keep)
+        yield Engine(executor, source, plan, layout.cut_for(in_parts=plan.in_parts), keep)
 
 
 class Clustered(NamedTuple):

@@ -75,14 +75,14 @@ class ChunkFiles:
     @property
     def decoding_bytes(self) -> int:
         """What a read takes beside its target for stored bytes; as much again if a chunk does not go there whole."""
-        return _decoding_threads() * self._chunk_bytes
+        return 0 if self._is_flat else _decoding_threads() * self._chunk_bytes
 
     def stored_bytes(self) -> int:
         """Return what a read takes for stored bytes, from the largest file (a shard holds more than a chunk).
 
         Nothing where values lie in files as they are and go straight into rows. Files are looked at once.
         """
-        if self._encoding.is_plain and self.goes_whole:
+        if self._is_flat:
             return 0
         if self._stored_bytes is None:
             largest = _largest_file(self._folder)
@@ -92,7 +92,17 @@ class ChunkFiles:
     @property
     def goes_whole(self) -> bool:
         """Whether every chunk goes whole into rows that begin and end at chunks: none is narrower or at an edge."""
-        return self._chunk[1:] == self._shape[1:] and self._shape[0] % self._chunk[0] == 0
+        return self._is_flat or (self._chunk[1:] == self._shape[1:] and self._shape[0] % self._chunk[0] == 0)
+
+    @property
+    def least_rows(self) -> int:
+        """How few rows can be read without decoding others: one where values lie in files as they are."""
+        return 1 if self._is_flat else self._chunk[0]
+
+    @property
+    def _is_flat(self) -> bool:
+        """Whether the rows of a chunk lie in a file one after the other, as they are in memory."""
+        return self._encoding.is_plain and self._chunk[1:] == self._shape[1:]
 
     def read(self, target: np.ndarray, start: int, *, absent_is_fill: bool = False) -> None:
         """Fill `target` (rows of the whole width, contiguous, as stored) with the rows from `start` on.
@@ -168,11 +178,14 @@ class ChunkFiles:
             yield tuple(c + i * n for c, i, n in zip(corner, inner, self._chunk, strict=True)), offset, length
 
     def _read_chunk(self, file: BinaryIO, length: int, at: Place, panel: "_Panel") -> None:
-        whole = panel.whole(at)
-        if self._encoding.is_plain and whole is not None and length == whole.nbytes:
-            _read_exactly(file, whole)
+        if self._is_flat:
+            if length != self._chunk_bytes:
+                raise ValueError(f"{length} bytes where {self._chunk_bytes} belong")
+            first, rows = panel.rows_of(at)
+            file.seek(first * (self._chunk_bytes // self._chunk[0]), os.SEEK_CUR)
+            _read_exactly(file, rows)
             return
-        stored = panel.buffer(length)
+        whole, stored = panel.whole(at), panel.buffer(length)
         _read_exactly(file, stored)
         if whole is not None:
             self._encoding.decode(stored, whole)
@@ -211,6 +224,11 @@ class _Panel:
         """The bytes of the rows where the chunk at `corner` belongs; None unless all of it does, in one piece."""
         view = self._target[self._overlap(corner, self._chunk)[0]]
         return _octets(view) if view.shape == self._chunk and view.flags.c_contiguous else None
+
+    def rows_of(self, corner: Place) -> tuple[int, np.ndarray]:
+        """The first row of the chunk at `corner`, as wide as the array, that belongs to the rows, and their bytes."""
+        in_rows, in_chunk = self._overlap(corner, self._chunk)
+        return in_chunk[0].start, _octets(self._target[in_rows])
 
     def buffer(self, length: int) -> np.ndarray:
         """Room for `length` stored bytes."""

@@ -65,6 +65,8 @@ class Layout:
         Where `in_place`: what a thread holds at most beside the panel in work and the one that is being read.
     beside_as_stored : callable or None
         Returns the same from the sizes of the stored files, which it looks up; None where they cannot be.
+    parts : Layout or None
+        The same source with more cuts, at rows inside stored objects, where these can be read in parts.
     """
 
     cuts: np.ndarray
@@ -76,6 +78,11 @@ class Layout:
     in_place: bool = False
     beside_bytes: int = 0
     beside_as_stored: Callable[[], int] | None = field(default=None, compare=False, repr=False)
+    parts: "Layout | None" = field(default=None, compare=False, repr=False)
+
+    def cut_for(self, *, in_parts: bool) -> "Layout":
+        """Return this layout, or the one with cuts inside stored objects where such are asked for and possible."""
+        return self.parts if in_parts and self.parts is not None else self
 
     @property
     def n_rows(self) -> int:

@@ -148,6 +148,8 @@ class StoredArray:
         Whether chunks are decoded straight into what is returned.
     decoding_bytes : int
         What the stored bytes of chunks take beside, while they are decoded.
+    least_rows : int
+        How few rows (entries of the first axis) can be read without decoding others.
     goes_whole : bool
         Whether chunks are decoded in place without room for a whole one beside, where rows are cut at chunks.
 
@@ -174,6 +176,7 @@ class StoredArray:
         self.dtype = check_dtype(self.address, self.convention.dtype if self.convention else handle.dtype)
         self.in_place = files is not None and handle.dtype == self.dtype and self.convention is None
         self.decoding_bytes = files.decoding_bytes if files is not None else 0
+        self.least_rows = files.least_rows if files is not None else object_shape(handle)[0]
         self.goes_whole = files is not None and files.goes_whole
 
     def stored_bytes(self) -> int:

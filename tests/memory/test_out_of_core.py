@@ -192,6 +192,32 @@ def test_a_small_worker_works_through_large_chunks_with_the_same_bits_as_a_large
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_small_worker_reads_chunks_larger_than_its_memory_in_parts(place, threads):
+    write_dense(place / "data.zarr", (100_000, 2_000), 80_000, rank=10)  # 610 MiB
+    how = {"rank": 10, "threads": threads, "init": "random", "keep": "stream"}
+    model, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", passes=3, **how)
+    assert "chunks are read in parts" in plan.gave_up
+    assert peak <= plan.projected_bytes <= 0.7 * LIMIT
+    factorize_on_one_worker(place / "data.zarr", place / "again.dnmf", passes=2, **how)
+    with connect("local", workers=1, threads=threads, memory_limit=4096 * MIB) as client:
+        again = dnmf.resume(place / "again.dnmf", max_passes=3, client=client)
+    assert again.H.tobytes() == model.H.tobytes()
+    assert again.read_W().tobytes() == model.read_W().tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("init", ["auto", "random"])
+def test_a_process_with_little_memory_reads_large_chunks_in_parts(place, init):
+    write_dense(place / "data.zarr", (100_000, 2_000), 80_000, rank=10)
+    projected, peak, gave_up = factorize_in_a_process(place / "data.zarr", "600 MiB", init)
+    assert peak <= projected
+    assert gave_up > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("init", ["random", "sample"])
 def test_a_small_process_works_through_large_chunks(place, init):
     write_dense_in_large_chunks(place / "data.zarr")

@@ -193,6 +193,17 @@ def test_a_chunk_of_another_length_is_an_error(tmp_path, codecs, rows):
         StoredArray(tmp_path / "a.zarr", "").read(0, 8)
 
 
+@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content + b"\0"])
+@pytest.mark.parametrize("rows", [(4, 5), (7, 8), (5, 7)])
+def test_a_part_of_a_chunk_of_another_length_is_an_error(tmp_path, rows, change):
+    stored(tmp_path / "a.zarr", compressors=None)
+    assert np.array_equal(StoredArray(tmp_path / "a.zarr", "").read(*rows), values_of((23, 6))[slice(*rows)])
+    file = tmp_path / "a.zarr/c/1/0"
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(InputError, match=r"c/1/0: 9[57] bytes where 96 belong"):
+        StoredArray(tmp_path / "a.zarr", "").read(*rows)
+
+
 @pytest.mark.parametrize("codecs", ["checked", "lz4, checked", "zstd, checked", "zstd, its own checksum"])
 def test_every_flipped_bit_under_a_checksum_is_found(tmp_path, codecs):
     stored(tmp_path / "a.zarr", compressors=V3[codecs])
