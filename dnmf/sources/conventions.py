@@ -110,7 +110,7 @@ def convention_of(node: Any, address: str) -> Convention | None:
         return None
     attributes = {name: _numbers(name, value, address) for name, value in attributes.items()}
     seen_as = _seen_as(node.dtype, attributes.pop("_Unsigned", None))
-    scale, offset = (attributes[name][0] if name in attributes else None for name in ("scale_factor", "add_offset"))
+    scale, offset = (_one_number(name, attributes.get(name), address) for name in ("scale_factor", "add_offset"))
     stored_limits, limits = _limits(attributes, node.dtype, seen_as)
     missing = [(name, value) for name in MISSING for value in attributes.get(name, ())]
     missing += [] if fill is None else [("its fill value", fill)]
@@ -197,6 +197,17 @@ def _numbers(name: str, value: Any, address: str) -> tuple[Any, ...]:
     if not found or any(np.asarray(number).dtype.kind not in "iuf" for number in found):
         raise InputError(f"{address}: its attribute {name} is {value!r}, which is not a number; repair it")
     return tuple(found)
+
+
+def _one_number(name: str, found: tuple[Any, ...] | None, address: str) -> Any:
+    """The number that all values are packed with, None where there is none."""
+    if found is None:
+        return None
+    if any(number != found[0] for number in found[1:]):
+        raise InputError(f"{address}: its attribute {name} holds {len(found)} numbers, not one; unpack the array first")
+    if name == "scale_factor" and found[0] == 0:
+        raise InputError(f"{address}: its attribute scale_factor is 0, which would leave nothing but zeros; repair it")
+    return found[0]
 
 
 def _number_of_text(text: str, name: str) -> Any:

@@ -118,6 +118,9 @@ REFUSED = {
     "too large": ("i2", {"valid_range": np.array([0, 22], "i2")}, r"element \(5, 3\) is 23, .*valid_max 22"),
     "too large once unpacked": ("i2", {"valid_max": DOUBLE(2.1), "scale_factor": DOUBLE(0.1)}, r"\(5, 2\) is 2\.2"),
     "too small": ("f8", {"valid_min": DOUBLE(1)}, r"element \(0, 0\) is 0\.0, which is not valid \(valid_min 1"),
+    "a scale of zero": ("i2", {"scale_factor": DOUBLE(0)}, "scale_factor is 0, which would leave nothing but zeros"),
+    "a scale for each column": ("i2", {"scale_factor": [0.5, 2.0]}, "scale_factor holds 2 numbers, not one"),
+    "an offset for each column": ("i2", {"add_offset": [0.5, 2.0]}, "add_offset holds 2 numbers, not one"),
     "times": ("i4", {"units": "days since 2001-01-01"}, "holds times"),
     "not a number": ("i2", {"scale_factor": "tenths"}, "attribute scale_factor is 'tenths', which is not a number"),
 }
