@@ -109,7 +109,7 @@ class Applied:
         InputError
             The columns are not those of the fit, the data cannot be used, or its rows cannot be read one by one.
         """
-        if columns not in ("same", "match"):
+        if not isinstance(columns, str) or columns not in ("same", "match"):
             raise InputError(f"columns={columns!r}: use 'same', or 'match' to find the columns of the fit by name")
         source = open_source(data)
         if columns == "match":

@@ -163,7 +163,8 @@ class Model(Applied):
         >>> model.top(2).names()
         {0: ['a', 'c']}
         """
-        if side not in SIDES or isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+        known = isinstance(side, str) and side in SIDES
+        if not known or isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
             raise InputError(
                 f"top(count={count!r}, side={side!r}): give at least 1, and 'H' for columns or 'W' for rows"
             )

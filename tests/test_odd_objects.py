@@ -127,6 +127,11 @@ DOORS = {
     "solve": lambda thing, model, folder: model.solve(thing),
     "fixed_W": lambda thing, model, folder: model.solve(A, fixed_W=thing),
     "reordered": lambda thing, model, folder: model.reordered(thing),
+    "top": lambda thing, model, folder: model.top(thing),
+    "top side": lambda thing, model, folder: model.top(2, thing),
+    "columns": lambda thing, model, folder: model.transform(A, columns=thing),
+    "energy": lambda thing, model, folder: measures.energy(thing),
+    "implicit_penalty": lambda thing, model, folder: measures.implicit_penalty(thing),
     "at": lambda thing, model, folder: dnmf.Penalty(l1=1.0).at(thing),
     **{f"fit {name}": option(name) for name in OPTIONS},
     **{f"path {name}": of_path(name) for name in ("penalty", "strengths", "seeds", "warm", "measures", "side", "H")},
@@ -137,6 +142,14 @@ DOORS = {
     "alike": lambda thing, model, folder: measures.alike(model, thing),
     "cosines": lambda thing, model, folder: measures.cosines(model, thing),
 }  # fmt: skip
+
+
+def test_a_path_has_no_model_of_what_is_no_strength_or_seed(zoo):
+    found = of_path("warm")("unpenalized", None, None)
+    for thing in zoo.values():
+        for ask in (found.model, found.of_seed, lambda seed: found.model(0.1, seed)):
+            with contextlib.suppress(dnmf.InputError):
+                ask(thing)
 
 
 @pytest.mark.filterwarnings("ignore")

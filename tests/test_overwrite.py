@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import dask.array
 import numpy as np
 import pytest
 import zarr
@@ -15,7 +14,6 @@ from command_line import assert_one_clear_line, call
 
 import dnmf
 from dnmf import checkpoint
-from dnmf.sources.stored_factor import MARK
 
 A = np.random.default_rng(0).random((60, 8), dtype=np.float32)
 FIT = {"rank": 2, "init": "random", "tol": 0.0, "max_passes": 3}
@@ -88,7 +86,7 @@ def test_the_old_run_stands_until_the_start_of_the_new_one_is_committed(store):
     assert same(dnmf.load(store), old)
 
 
-@pytest.mark.parametrize("moment", [("Started", None), ("PassDone", 1), ("PassDone", 2)])
+@pytest.mark.parametrize("moment", [("Started", None), ("PassDone", 2)])
 def test_stopped_later_it_is_the_new_run_that_is_resumed(store, tmp_path, moment):
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(20, 8))
     fit(store)
@@ -348,9 +346,3 @@ def test_the_commands_overwrite_what_the_functions_do(tmp_path):
         assert_one_clear_line(refused, "--overwrite")
         assert "plan" not in refused.output
         assert call(*command, "--overwrite").exit_code == 0
-
-
-def test_every_array_of_a_factor_has_a_mark_of_its_own(tmp_path):
-    marks = [zarr.open_array(fit(tmp_path / f"{seed}.dnmf", seed=seed).stored_W.path).attrs[MARK] for seed in range(2)]
-    assert marks[0] != marks[1]
-    np.testing.assert_array_equal(dask.array.from_zarr(str(fit(tmp_path / "2.dnmf").stored_W.path)).shape, (60, 2))

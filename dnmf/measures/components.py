@@ -46,6 +46,18 @@ def sparsity(model: Model) -> Sides:
     return Sides(*(_share_of_zeros(columns_of(model, side)) for side in SIDES))
 
 
+def refuse_no_model(model: Any) -> None:
+    """Refuse what is no model.
+
+    Raises
+    ------
+    InputError
+        It is something else.
+    """
+    if not isinstance(model, Model):
+        raise InputError(f"a {type(model).__name__} is no model; give what dnmf.fit or dnmf.load returned")
+
+
 def _share_of_zeros(columns: Columns) -> float:
     cuts = range(0, columns.length, columns.rows_at_once)
     filled = sum(np.count_nonzero(columns.read(at, at + columns.rows_at_once)) for at in cuts)
@@ -64,6 +76,7 @@ def energy(model: Model) -> np.ndarray:
     model : Model
         Its W is read once, chunk by chunk.
     """
+    refuse_no_model(model)
     of_W, of_H = (squared_norms(columns_of(model, side)) for side in SIDES)
     return model.d**2 * of_W * of_H
 
@@ -84,6 +97,7 @@ def implicit_penalty(model: Model) -> np.ndarray:
     InputError
         Its penalty is no part of an objective, or is more than L1 and L2.
     """
+    refuse_no_model(model)
     penalty = model.penalty
     if not penalty.in_objective or any(penalty.angular) or penalty.smooth or penalty.target:
         raise InputError(f"the penalty of this model ({penalty}) is not one of L1 and L2 in an objective")

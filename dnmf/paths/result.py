@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path as Folder
 from typing import Any
 
+import numpy as np
+
 from dnmf import checkpoint
 from dnmf.api import load
 from dnmf.checkpoint.newest import name_in_current
@@ -108,9 +110,10 @@ class Path:
         InputError
             The path has no such model.
         """
-        near = [known for known in self.strengths if math.isclose(known, strength, rel_tol=1e-9)]
+        plain = isinstance(strength, (float, int, np.floating, np.integer)) and -1e300 < strength < 1e300
+        near = [known for known in self.strengths if plain and math.isclose(known, strength, rel_tol=1e-9)]
         seed = self.seeds[0] if seed is None else seed
-        if not near or seed not in self.seeds:
+        if not near or not isinstance(seed, (int, np.integer)) or seed not in self.seeds:
             known = f"strengths {', '.join(f'{s:g}' for s in self.strengths)}; seeds {', '.join(map(str, self.seeds))}"
             raise InputError(f"this path has no model of strength {strength!r} and seed {seed!r}, only {known}")
         return self.models[Cell(near[0], seed)]
