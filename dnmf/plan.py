@@ -318,7 +318,9 @@ def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, gr
 
 def _too_large(need: MemoryNeed, layout: Layout, machine: Machine, largest: int, shape: Shape) -> BudgetError:
     usable = int(USABLE_SHARE * machine.memory_bytes)
-    smallest = "a row" if layout.row_step == 1 else f"{layout.row_step} rows (one chunk, all columns)"
+    rows = int(np.max(np.diff(layout.cuts)))
+    what = "one chunk, all columns" if rows >= layout.row_step else "a part of a chunk"
+    smallest = "a row" if layout.row_step == 1 else f"{rows} rows ({what})"
     enough = _limit_that_is_enough(need, layout, machine, shape)
     help_too = advice(need, usable, layout)
     return BudgetError(

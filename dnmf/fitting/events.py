@@ -114,7 +114,7 @@ class Planned:
     keeps : bool
         Whether the data stays in memory after the first pass; else every pass reads it again.
     gave_up : tuple of str
-        What the plan does without, in words, to stay in the memory of a worker; the result is the same.
+        What the plan does without, in words, to stay in the memory of a worker; see docs/memory.md.
     """
 
     where: str
