@@ -120,7 +120,7 @@ def run_status(path: str | Path) -> dict[str, Any]:
     CheckpointError
         There is no run, nothing of it was committed, or it is damaged.
     """
-    store = local_path(path, "store")
+    store = checkpoint.local_directory(path)
     writer = writer_of(store)
     if not checkpoint.exists(store) and writer:
         in_hand = read_in_hand(store, 0, writer)

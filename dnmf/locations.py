@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ _REASONS = {
     errno.EACCES: "a directory in it may not be entered; check who owns it",
     errno.ELOOP: "its links lead in a circle; name the place itself",
 }
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def local_path(given: Any, what: str = "path") -> Path:
@@ -23,14 +25,14 @@ def local_path(given: Any, what: str = "path") -> Path:
     Parameters
     ----------
     given : str or path
-        As it was given; no URL.
+        As it was given.
     what : str
         What it is called in messages, for example ``store``.
 
     Raises
     ------
     InputError
-        It is no path, names a home that there is not, or cannot be followed.
+        It is no path but a URL, names a home that there is not, or cannot be followed.
 
     Examples
     --------
@@ -38,6 +40,8 @@ def local_path(given: Any, what: str = "path") -> Path:
     (True, True)
     """
     text = written(given, what)
+    if _URL.match(text):
+        raise InputError(f"{text}: is a URL; give a path on this machine, or on a disk that is shared with it")
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         raise InputError(

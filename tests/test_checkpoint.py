@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from example_models import random_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -20,6 +21,8 @@ from dnmf.checkpoint import CheckpointWarning, Store, exists, read_latest
 from dnmf.checkpoint.generations import FORMAT, read_generation
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError, CorruptError, InputError
+from dnmf.inspection import run_status
+from dnmf.locations import local_path
 
 
 def state_of(number: int) -> dict[str, np.ndarray]:
@@ -270,6 +273,12 @@ def test_a_store_that_is_not_there_is_said_so_in_the_same_words_everywhere(tmp_p
         door(tmp_path / "run.dnmf")
     with pytest.raises(CheckpointError, match="s3://bucket/run.dnmf is a URL"):
         door("s3://bucket/run.dnmf")
+
+
+@pytest.mark.parametrize("door", [run_status, random_model(4, 3, 2).save, local_path])
+def test_a_url_is_named_as_it_was_given_where_there_can_be_none(door):
+    with pytest.raises(dnmf.DnmfError, match=r"s3://bucket/a(: | )is a URL"):
+        door("s3://bucket/a")
 
 
 def test_a_copy_without_its_lock_file_is_a_store(tmp_path):

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dnmf.checkpoint.files import explained
-from dnmf.checkpoint.store import Store, exists
+from dnmf.checkpoint.store import Store, exists, local_directory
 from dnmf.errors import CheckpointError
-from dnmf.locations import local_path
 
 
 @contextmanager
@@ -23,7 +22,7 @@ def fresh_store(path: str | os.PathLike[str], what: str) -> Iterator[Store]:
     CheckpointError
         The place is taken, or cannot be written (the disk is full).
     """
-    path = local_path(path, "store")
+    path = local_directory(path)
     before = set(os.listdir(path)) if os.path.isdir(path) else None
     with Store(path) as store:
         if exists(path):

@@ -95,7 +95,7 @@ class Store:
     _number: int
 
     def __init__(self, path: str | os.PathLike[str], files: Files | None = None):
-        self.path = _local_directory(path)
+        self.path = local_directory(path)
         self._files = files or Files()
         self._lasting: list[WrittenArray] = []
         with explained(f"{self.path} cannot be opened for writing"):
@@ -228,7 +228,7 @@ def refuse_place(path: str | os.PathLike[str]) -> Path:
     CheckpointError
         As for :class:`Store`, but for what the file system refuses to write.
     """
-    root = _local_directory(path)
+    root = local_directory(path)
     with explained(f"{root} cannot be read"):
         _refuse_what_is_no_store(root)
     if writer := writer_of(root):
@@ -246,7 +246,7 @@ def exists(path: str | os.PathLike[str]) -> bool:
     CheckpointError
         For a URL, or a directory that cannot be read.
     """
-    root = _local_directory(path)
+    root = local_directory(path)
     with explained(f"{root} cannot be read"):
         if not (root.is_dir() and _is_store(root)):
             return False
@@ -271,7 +271,7 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
         When there is no store, nothing was committed to it, it has another format version, or it cannot
         be read.
     """
-    root = _local_directory(path)
+    root = local_directory(path)
     with explained(f"{root} cannot be read"):
         if not root.is_dir():
             raise CheckpointError(f"{root}: there is nothing at this path")
@@ -288,7 +288,14 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
     return found.generation
 
 
-def _local_directory(path: str | os.PathLike[str]) -> Path:
+def local_directory(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a store.
+
+    Raises
+    ------
+    CheckpointError
+        It is a URL.
+    """
     if _URL.search(str(path)):
         raise CheckpointError(
             f"{path} is a URL: stores on object storage are not supported, use a local or shared directory"
