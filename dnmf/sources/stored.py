@@ -148,8 +148,6 @@ class StoredArray:
         Whether chunks are decoded straight into what is returned.
     decoding_bytes : int
         What the stored bytes of chunks take beside, while they are decoded.
-    least_rows : int
-        How few rows (entries of the first axis) can be read without decoding others.
     goes_whole : bool
         Whether chunks are decoded in place without room for a whole one beside, where rows are cut at chunks.
 
@@ -176,7 +174,6 @@ class StoredArray:
         self.dtype = check_dtype(self.address, self.convention.dtype if self.convention else handle.dtype)
         self.in_place = files is not None and handle.dtype == self.dtype and self.convention is None
         self.decoding_bytes = files.decoding_bytes if files is not None else 0
-        self.least_rows = files.least_rows if files is not None else object_shape(handle)[0]
         self.goes_whole = files is not None and files.goes_whole
 
     def stored_bytes(self) -> int:
@@ -201,6 +198,12 @@ class StoredArray:
     def object_bytes(self) -> int:
         """Decoded bytes of one stored object."""
         return int(np.prod(self.object_shape)) * self.dtype.itemsize
+
+    @property
+    def least_rows(self) -> int:
+        """How few rows (entries of the first axis) can be read without decoding others."""
+        files = self._open()[1]
+        return self.object_shape[0] if files is None else files.least_rows
 
     def _open(self) -> tuple[Any, ChunkFiles | None]:
         """The array and its chunk files, if it has such: taken together, since another thread may close them."""
