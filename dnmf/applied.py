@@ -20,7 +20,7 @@ from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import Columns, is_rows_array
 from dnmf.sources import Source, open_source
-from dnmf.sources.columns import with_columns
+from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
 from dnmf.sources.stored_factor import StoredFactor
@@ -147,10 +147,13 @@ class Applied:
 
     def _check_columns(self, source: Source) -> None:
         columns = source.shape[0] if source.transposed else source.shape[1]
-        if columns != self.H.shape[1]:
-            raise InputError(f"{source.address}: has {columns} columns, the model was fitted on {self.H.shape[1]}")
         names = source.row_names() if source.transposed else source.column_names()
-        refuse_other_names(source.address, names, self.column_names)
+        if columns != self.H.shape[1]:
+            raise InputError(
+                f"{source.address}: has {columns} columns, the model was fitted on {self.H.shape[1]}"
+                f"{way_to_match(names, self.column_names)}"
+            )
+        refuse_other_names(source.address, names, self.column_names, remedy=way_to_match)
 
 
 def free_place(out: str | Path, *, overwrite: Any = False) -> Path:

@@ -237,6 +237,28 @@ def test_a_transform_needs_the_columns_in_the_order_of_the_fit(A):
     assert np.isfinite(model.solve(A[:4])).all()
 
 
+def frame_of(A):
+    pd = pytest.importorskip("pandas", reason="pandas is not installed")
+    return pd.DataFrame(A, columns=[f"gene{j}" for j in range(COLUMNS)])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda frame: frame.iloc[:, ::-1], r"in the fit 'gene0'; all names .* columns='match' \(--columns-match\)"),
+        (lambda frame: frame.assign(more=1.0), r"fitted on 12; all names .* columns='match' \(--columns-match\)"),
+        (lambda frame: frame.iloc[:, 1:], r"fitted on 12; 1 of the 12 names of the fit is not among them: 'gene0'"),
+        (lambda frame: frame.iloc[:, 2:].assign(a=1.0, b=1.0), r"; 2 of the 12 names of the fit are not among them"),
+        (lambda frame: frame.to_numpy()[:, 1:], r"fitted on 12$"),
+    ],
+    ids=["another order", "more columns", "fewer columns", "other columns", "no names"],
+)
+def test_columns_that_are_not_those_of_the_fit_are_refused_with_the_way_to_find_them(A, other, message):
+    frame = frame_of(A)
+    with pytest.raises(InputError, match=message):
+        fit(frame).solve(other(frame))
+
+
 # ---- places
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from dnmf.errors import InputError
-from dnmf.sources.names import is_count
+from dnmf.sources.names import is_count, names_of
 from dnmf.sources.source import CsrRows, Layout, Rows, Source
 
 MOST_NAMED = 5  # missing columns, in a message
@@ -117,6 +117,27 @@ def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
     if twice:
         raise InputError(f"{source.address}: columns cannot be matched by names that are there twice: {_some(twice)}")
     return ColumnsSource(source, len(found) - np.array([places[name] for name in names]))
+
+
+def way_to_match(found: Any, wanted: Any) -> str:
+    """Return the end of a message on columns that are not those of a fit: whether they can be found by name.
+
+    Examples
+    --------
+    >>> way_to_match(["b", "a", "c"], ["a", "b"])
+    "; all names of the fit are among them: columns='match' (--columns-match) finds them by name"
+    >>> way_to_match(["b", "c"], ["a", "b"])
+    "; 1 of the 2 names of the fit is not among them: 'a'"
+    """
+    names, known = names_of(found), names_of(wanted)
+    if names is None or known is None or (is_count(names) and is_count(known)):
+        return ""
+    there = set(names.tolist())
+    missing = [name for name in known.tolist() if name not in there]
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        return f"; {len(missing):,} of the {len(known):,} names of the fit {are} not among them: {_some(missing)}"
+    return "; all names of the fit are among them: columns='match' (--columns-match) finds them by name"
 
 
 def _some(names: Sequence[str]) -> str:

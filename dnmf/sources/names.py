@@ -16,7 +16,7 @@ When names are compared
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -138,8 +138,18 @@ def names_to_show(names: np.ndarray | None) -> np.ndarray | None:
     return None if is_count(names) else names
 
 
-def refuse_other_names(address: str, found: Any, of_fit: Any, what: str = "column") -> None:
+def keep_the_order(names: np.ndarray, known: np.ndarray) -> str:  # noqa: ARG001  what any pair of names is told
+    """Return the end of a message on names that are not those of a fit, where there is no other way."""
+    return "; bring them into the order of the fit"
+
+
+def refuse_other_names(
+    address: str, found: Any, of_fit: Any, what: str = "column",
+    remedy: Callable[[np.ndarray, np.ndarray], str] = keep_the_order,
+) -> None:  # fmt: skip
     """Compare labels of columns (or of another `what`) with those of a fit, where they are to be compared.
+
+    The message ends with the `remedy` for names that differ from those known.
 
     Raises
     ------
@@ -158,8 +168,7 @@ def refuse_other_names(address: str, found: Any, of_fit: Any, what: str = "colum
         return
     at = int(np.flatnonzero(names != known)[0])
     raise InputError(
-        f"{address}: {what} {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}; bring them into "
-        "the order of the fit"
+        f"{address}: {what} {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}{remedy(names, known)}"
     )
 
 
