@@ -24,6 +24,14 @@ def instead_of(values: Any) -> str:
     return _INSTEAD.get(type(values).__name__, "give a path, an array or an AnnData")
 
 
+def offers(values: Any, *names: str) -> bool:
+    """Whether objects of this type have attributes of these names.
+
+    The object itself is not asked: frames and arrays with coordinates answer for the names of their columns too.
+    """
+    return all(hasattr(type(values), name) for name in names)
+
+
 def looks_like_array(values: Any) -> bool:
     """Whether numpy can be asked to make an array of an object: of one that is only indexed it may never come back."""
     plain = (Sequence, Number, np.generic, memoryview, type(None), set, frozenset, dict)

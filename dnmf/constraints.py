@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import taken_as_array
+from dnmf.arrays import offers, taken_as_array
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
 from dnmf.sources.given import in_memory
@@ -249,7 +249,7 @@ def _check_shape(name: str, values: Any, wanted: tuple[int, int], fewer: str = "
 
 def _names_of_frames(*given: Any) -> Any:
     """The columns of a DataFrame among what is given over columns, to be compared with those of the data."""
-    frames = [each for each in given if hasattr(each, "columns")]
+    frames = [each for each in given if offers(each, "columns")]
     return frames[0].columns if frames else None
 
 

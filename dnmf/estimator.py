@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dnmf.api import fit
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import refuse_no_array
+from dnmf.arrays import offers, refuse_no_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
@@ -216,7 +216,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             `X` has another number of columns than there are components.
         """
         check_is_fitted(self, "components_")
-        if not hasattr(X, "dask"):
+        if not offers(X, "dask"):
             refuse_no_array("X", X)
             X = check_array(with_no_mask(X), accept_sparse=("csr", "csc"), dtype=FLOATS)
         if X.shape[1] != self.n_components_:

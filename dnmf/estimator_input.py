@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import taken_as_array
+from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
@@ -94,7 +94,7 @@ def check_parameters(values: dict[str, Any]) -> None:
 def is_stored(X: Any) -> bool:
     """Return whether `X` has to be opened; an array, a DataFrame or a list is validated as it is instead."""
     marks = (("dask",), ("obs_names", "var_names"), ("dims", "coords"), ("store", "metadata"))
-    return isinstance(X, (str, os.PathLike, Source)) or any(all(hasattr(X, name) for name in of) for of in marks)
+    return isinstance(X, (str, os.PathLike, Source)) or any(offers(X, *names) for names in marks)
 
 
 def with_no_mask(X: Any) -> Any:
@@ -107,7 +107,7 @@ def with_no_mask(X: Any) -> Any:
     """
     with taken_as_array(type_name(X), X):
         values = plain(in_memory(type_name(X), X), type_name(X))
-    return X if hasattr(X, "iloc") else values
+    return X if offers(X, "iloc") else values
 
 
 def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:

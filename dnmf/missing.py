@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arrays import offers
 from dnmf.errors import InputError
 
 NOT_SUPPORTED = (
@@ -33,10 +34,10 @@ def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
     InputError
         An entry is missing (unless `as_nan`), or the zeros of a sparse array are not zero.
     """
-    if hasattr(values, "iloc") and hasattr(values, "to_numpy"):
+    if offers(values, "iloc", "to_numpy"):
         from dnmf.frames import frame_values
 
-        is_frame = hasattr(values, "columns")
+        is_frame = offers(values, "columns")
         array = frame_values(values if is_frame else values.to_frame(), name, as_nan=as_nan)
         return array if is_frame else array[:, 0]
     if type(values).__module__.split(".")[0] == "netCDF4":
@@ -58,7 +59,7 @@ def dense(values: Any, name: str, *, as_nan: bool = False) -> Any:
     InputError
         As there.
     """
-    values = plain(values.compute() if hasattr(values, "dask") else values, name, as_nan=as_nan)
+    values = plain(values.compute() if offers(values, "dask") else values, name, as_nan=as_nan)
     for method in ("toarray", "todense"):
         if hasattr(values, method):
             return getattr(values, method)()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.applied import W_CHUNK_ROWS
-from dnmf.arrays import taken_as_array
+from dnmf.arrays import offers, taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
@@ -75,7 +75,7 @@ def columns_of(holder: Any, side: str) -> Columns:
     name = f"the array given for {side}"
     with taken_as_array(name, holder):
         refuse_undecoded(holder, name)
-        holder = dense(holder, name) if hasattr(holder, "iloc") else plain(holder, name)
+        holder = dense(holder, name) if offers(holder, "iloc") else plain(holder, name)
         in_parts = all(hasattr(holder, name) for name in ("shape", "dtype", "__getitem__"))
         values = holder if in_parts else np.asarray(holder)
     if len(values.shape) != 2 or 0 in values.shape or np.dtype(values.dtype).kind not in "buif" or is_sparse(values):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.missing import dense
 from dnmf.sources.conventions import refuse_undecoded
@@ -43,5 +44,5 @@ def in_memory(name: str, values: Any) -> Any:
 
 def lies_in_a_store(values: Any) -> bool:
     """Whether an object is an opened Zarr array or HDF5 dataset."""
-    is_zarr = hasattr(values, "store") and hasattr(values, "metadata")
+    is_zarr = offers(values, "store", "metadata")
     return (is_zarr or is_hdf5(values)) and hasattr(values, "shape") and hasattr(values, "dtype")

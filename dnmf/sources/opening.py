@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from dnmf.arrays import instead_of, looks_like_array
+from dnmf.arrays import instead_of, looks_like_array, offers
 from dnmf.errors import DnmfError, InputError
 from dnmf.frames import frame_values
 from dnmf.locations import written
@@ -92,22 +92,22 @@ def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | No
 
 
 def _open_object(data: Any, missing_chunks: str) -> Source:
-    if not hasattr(data, "store") and not type(data).__module__.startswith("h5py"):  # those are read by path
+    if not offers(data, "store") and not type(data).__module__.startswith("h5py"):  # those are read by path
         refuse_undecoded(data, type_name(data))
-    if hasattr(data, "obs_names") and hasattr(data, "var_names"):
+    if offers(data, "obs_names", "var_names"):
         return _open_anndata(data, missing_chunks)
-    if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "data"):
+    if offers(data, "dims", "coords", "data"):
         rows, columns = _coordinates(data)
         return _open_array(data.data, rows, columns, missing_chunks)
-    if hasattr(data, "iloc") and hasattr(data, "to_numpy"):
+    if offers(data, "iloc", "to_numpy"):
         values, named = frame_values(data, "a DataFrame"), (names_of(data.index), names_of(data.columns))
         return MemorySource(values, *named, address=type_name(data))
-    if hasattr(data, "group") and hasattr(data, "backend"):  # a sparse matrix of AnnData that stays on disk
+    if offers(data, "group", "backend"):  # a sparse matrix of AnnData that stays on disk
         data = data.group
     if type(data).__module__.startswith("h5py"):
         _refuse_hdf5_in_memory(data)
         return _open_path(f"{data.file.filename}::{data.name}", missing_chunks)
-    if hasattr(data, "store") and hasattr(data, "metadata"):
+    if offers(data, "store", "metadata"):
         return _open_zarr_object(data, missing_chunks)
     return _open_array(data, None, None, missing_chunks)
 
@@ -115,14 +115,14 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
 def _open_array(
     values: Any, row_names: np.ndarray | None, column_names: np.ndarray | None, missing_chunks: str
 ) -> Source:
-    if hasattr(values, "dask") and hasattr(values, "numblocks"):
+    if offers(values, "dask", "numblocks"):
         from dnmf.sources.behind_dask import refuse_unread
         from dnmf.sources.dask_array import DaskSource
 
         source = DaskSource(values, row_names, column_names)
         refuse_unread(values, source.address, missing_chunks)
         return source
-    if hasattr(values, "data_vars") or hasattr(values, "npartitions"):
+    if offers(values, "data_vars") or offers(values, "npartitions"):
         raise InputError(
             f"a {type_name(values)} is not a matrix; give one variable of a Dataset, or "
             "frame.to_dask_array(lengths=True) of a dask DataFrame"
