@@ -231,20 +231,19 @@ def component_lines(components: list[dict[str, Any]]) -> list[str]:
     lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  strongest columns (share of the component's row of H)"]
     for entry in components:
         head = f"{entry['number']:>9}  {entry['weight']:>10.3e}  {100 * entry['share']:>4.1f} %  "
-        lines.append(head + _fitting(entry["top"], terminal_columns() - len(head)))
+        lines.append(head + _listed(entry["top"], len(head)))
     return lines
 
 
-def _fitting(top: list[dict[str, Any]], columns: int) -> str:
-    """As many names with their shares as fit, one at least."""
-    text = ""
-    for place in top:
-        piece = f"{place['name']} {100 * place['share']:.1f} %"
-        longer = f"{text}, {piece}" if text else piece
-        if text and len(longer) > columns:
-            break
-        text = longer
-    return text or "none: this component is zero"
+def _listed(top: list[dict[str, Any]], indent: int) -> str:
+    """All names with their shares, those that do not fit a line below the others."""
+    lines = [""]
+    for number, place in enumerate(top, 1):
+        piece = f"{place['name']} {100 * place['share']:.1f} %" + ", " * (number < len(top))
+        if lines[-1] and indent + len((lines[-1] + piece).rstrip()) > terminal_columns():
+            lines.append("")
+        lines[-1] += piece
+    return ("\n" + " " * indent).join(line.rstrip() for line in lines) or "none: this component is zero"
 
 
 def model_lines(found: dict[str, Any]) -> list[str]:

@@ -196,6 +196,14 @@ def test_inspect_describes_data(data):
     assert (found["shape"], found["plan"]["limit_bytes"]) == ([300, 40], 2 * 10**9)
 
 
+def test_inspect_names_as_many_columns_as_are_asked_for(finished):
+    table = call("inspect", finished, "--top", 12).stdout.partition("strongest columns")[2]
+    (found,) = records(call("inspect", finished, "--top", 12, "--json"))
+    shares = [place for entry in found["components"] for place in entry["top"]]
+    assert table.count(" %") == len(shares) + len(found["components"])
+    assert max(map(len, table.splitlines()[1:])) <= 100
+
+
 def test_inspect_describes_a_run(finished, half_way):
     result = call("inspect", finished)
     assert "weight d" in result.stdout
