@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,20 @@ def written(given: Any, what: str = "path") -> str:
     if not text:
         raise InputError(f"{what}='': the path is empty; name a file or a directory")
     return text
+
+
+def gone(path: Path, what: str) -> str:
+    """Return what to say where a part of a store is not there any more: `what` it was, and how to go on.
+
+    Examples
+    --------
+    >>> print(gone(Path("run.dnmf/W.zarr"), "array").partition(",")[0])
+    run.dnmf/W.zarr: this array is gone. Was its store moved or removed
+    """
+    return (
+        f"{path}: this {what} is gone. Was its store moved or removed, or does {socket.gethostname()} not see the "
+        f"path? Load the model from where it is now (dnmf.load), or restore the {what} from a copy"
+    )
 
 
 def checked_overwrite(overwrite: Any) -> bool:

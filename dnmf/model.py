@@ -1,5 +1,6 @@
 """A finished factorization: the factors, how they were found, and what they say of other rows."""
 
+import os
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -281,6 +282,7 @@ class Model(Applied):
         CheckpointError
             Its W is missing or not complete.
         """
+        path = Path(os.path.abspath(path))  # stays where it is when the working directory changes
         record, arrays = generation.record, generation.arrays
         W = StoredFactor(path / record["W"])
         if absent := W.count_absent():

@@ -7,6 +7,7 @@ from typing import Any
 from dnmf.errors import CheckpointError
 from dnmf.options import FitOptions
 
+DASK = "a dask array"
 PATH = "path"  # the kind of a record that describes a regularization path
 
 
@@ -91,6 +92,30 @@ def versions() -> dict[str, str]:
         "numba": numba.__version__,
         "blas": "; ".join(blas),
     }
+
+
+def changes_of_data(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return in what two fingerprints of data differ, in one sentence where there is no more to compare.
+
+    Examples
+    --------
+    >>> changes_of_data({"kind": "dask", "shape": [4, 2], "name": "a"}, {"kind": "dense", "shape": [4, 3], "bytes": 5})
+    ['shape: [4, 2] → [4, 3]', 'a dask array, which cannot be compared with stored data']
+    """
+    kinds = _kind(before), _kind(now)
+    if kinds[0] == kinds[1] != DASK or before == now:
+        return differences(before, now)
+    first, second = ({name: record.get(name) for name in ("shape", "dtype")} for record in (before, now))
+    told = f"{kinds[0]}, which cannot be compared with {kinds[1]}"
+    if kinds[0] == kinds[1]:
+        told = "by its name or its chunks another dask array, or one that was made in another way"
+    return [*differences(first, second), told]
+
+
+def _kind(fingerprint: dict[str, Any]) -> str:
+    if fingerprint.get("kind") == "dask":
+        return DASK
+    return "an array in memory" if "crc32c" in fingerprint else "stored data"
 
 
 def differences(before: Any, now: Any, at: str = "") -> list[str]:

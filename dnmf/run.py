@@ -22,7 +22,7 @@ from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
-from dnmf.record import RunRecord, differences, refuse_path, versions
+from dnmf.record import RunRecord, changes_of_data, differences, refuse_path, versions
 from dnmf.sources import Source, open_source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.workplace import Workplace
@@ -208,7 +208,7 @@ def _refuse_changed(record: RunRecord, source: Source, force: bool) -> bool:
     CheckpointError
         It has; the message lists the differences.
     """
-    found = differences(record.fingerprint, source.fingerprint())
+    found = changes_of_data(record.fingerprint, source.fingerprint())
     same_shape = list(source.shape) == list(record.shape) and source.transposed == record.transposed
     if not same_shape or (found and not force):
         advice = "or use force (--force) if you know it is the same" if same_shape else "for data of this shape"

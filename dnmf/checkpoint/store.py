@@ -38,6 +38,7 @@ from dnmf.checkpoint.generations import (
     write_generation,
 )
 from dnmf.checkpoint.locks import LOCK, held_by_another, noted_holder, take_lock, writer_of
+from dnmf.checkpoint.mistaken import refuse_what_is_no_run
 from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
@@ -273,10 +274,7 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
     """
     root = local_directory(path)
     with explained(f"{root} cannot be read"):
-        if not root.is_dir():
-            raise CheckpointError(f"{root}: there is nothing at this path")
-        if not _is_store(root):
-            raise CheckpointError(f"{root} is not a dnmf store: it has no generation and no lock of dnmf")
+        refuse_what_is_no_run(root, is_store=root.is_dir() and _is_store(root))
         found = find_newest(root)
     if found.generation is None:
         raise CheckpointError(

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
+from dnmf.locations import gone
 from dnmf.sources.names import TEXT, encoded
 
 SUFFIX = ".text"
@@ -75,6 +76,8 @@ def read_texts(path: Path, entry: Mapping[str, Any]) -> np.ndarray:
         if len(content) != entry["size"] or crc32c_of(content) != entry["crc32c"]:
             raise ValueError("it is not what was written")
         return unpacked(content, entry["shape"][0])
+    except FileNotFoundError as error:
+        raise CheckpointError(gone(path, "file of names")) from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: the names cannot be read ({error}); restore the file from a copy") from error
 

@@ -66,6 +66,11 @@ def _holds(*files: str) -> Callable[[Contents], bool]:
     return lambda contents: contents.is_directory and any(name in contents.names for name in files)  # type: ignore[operator]
 
 
+def _is_run(contents: Contents) -> bool:
+    names = contents.names if contents.is_directory else None
+    return bool(names) and "CURRENT" in names and any(name.startswith("gen-") for name in names)  # type: ignore[union-attr,operator]
+
+
 def _is_hdf5(contents: Contents) -> bool:
     """Whether the signature is at 0, 512, 1024, …, where a block of the user's may precede it."""
     signature = b"\x89HDF\r\n\x1a\n"
@@ -128,7 +133,13 @@ MATRIX_MARKET = Format(
 TENX_DIRECTORY = Format("a directory of 10x Genomics (matrix.mtx)", _is_tenx_directory, "convert")
 NPY = Format("an .npy file", lambda c: c.head.startswith(b"\x93NUMPY"), "convert", suffixes=(".npy",))
 NPZ = Format("a sparse matrix in an .npz file", _is_sparse_npz_of(SPARSE_IN_NPZ), "convert", suffixes=(".npz",))
+RUN = _refused(
+    "a run of dnmf", _is_run,
+    "not data; dnmf.load({path!r}) returns its model, whose transform (dnmf transform {quoted} DATA --out W.zarr) "
+    "solves for the rows of other data",
+)  # fmt: skip
 DIRECTORIES = (
+    RUN,
     ZARR,
     TENX_DIRECTORY,
     _refused("a TileDB store", _holds("__schema", "__group", "__tiledb_group.tdb"),
@@ -228,7 +239,7 @@ def _way(found: Format, contents: Contents) -> str:
     names = sorted(name.removesuffix(".npy") for name in contents.names or ())
     listed = ", ".join(names[:12]) + (" …" if len(names) > 12 else "") or "nothing"
     text = found.way
-    if contents.is_directory:
+    if contents.is_directory and found is not RUN:
         text += f"; it holds {listed}"
     by_tabs = b"\t" in contents.text.split(b"\n", 1)[0]
     fields = {"path": str(contents.path), "quoted": shlex.quote(str(contents.path)), "names": listed}

@@ -1,7 +1,6 @@
 """A factor that dnmf wrote to disk: an array to the rest of the program, opened by path, never read as zeros."""
 
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import CheckpointError, InputError
+from dnmf.locations import gone
 from dnmf.sources.chunk_files import AbsentObject
 from dnmf.sources.stored import StoredArray
 
@@ -116,10 +116,7 @@ class StoredFactor:
         if self._was_replaced():
             return self._replaced()
         if not self.path.exists():
-            return CheckpointError(
-                f"{self.path}: this array is gone. Was its store moved or removed, or does {socket.gethostname()} not "
-                "see the path? Load the model from where it is now (dnmf.load), or restore the array from a copy"
-            )
+            return CheckpointError(gone(self.path, "array"))
         absent = error.__cause__
         found = f"chunk {absent.args[0]} is missing or empty" if isinstance(absent, AbsentObject) else str(error)
         return CheckpointError(f"{self.path}: an array that dnmf wrote is damaged ({found}); restore it from a copy")
