@@ -82,10 +82,12 @@ def check_values(values: NDArray[Any], place: Callable[[int], str]) -> None:
     bad = ~(values >= 0) | (values == np.inf)
     first = int(np.argmax(bad))
     value = values.reshape(-1)[first]
-    what = "a negative value" if value < 0 else "not a finite number"
+    is_negative = bool(value < 0)
+    what = "a negative value" if is_negative else "not a finite number"
+    signed = "; for a factor that may be negative write the array with zarr.save_array" if is_negative else ""
     raise InputError(
         f"{place(first)}: {value} is {what} ({int(np.count_nonzero(bad))} such among {values.size} values "
-        "read together); non-negative factorization needs finite values ≥ 0, repair or remove them first"
+        f"read together); non-negative factorization needs finite values ≥ 0, repair or remove them first{signed}"
     )
 
 
