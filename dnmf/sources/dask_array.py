@@ -65,6 +65,12 @@ class DaskSource(Source):
     A panel is one step of rows as tall as the tallest chunk, so an evenly chunked array is served block by
     block. On a cluster the blocks are dependencies of the panel's task, in process they are computed in the
     thread that needs them; either way nothing of them is kept between passes unless the caller persisted them.
+
+    Attributes
+    ----------
+    behind : tuple of BehindDask
+        The stored arrays on this machine that the blocks are made of, as far as they are known; see
+        :mod:`dnmf.sources.behind_dask`.
     """
 
     blocks_are_tasks = True
@@ -80,6 +86,7 @@ class DaskSource(Source):
         self._starts = np.concatenate([[0], np.cumsum(array.chunks[0])]).astype(np.int64)
         self._names = (row_names, column_names)
         self._delayed: Any = None
+        self.behind: tuple[Any, ...] = ()
 
     def layout(self) -> Layout:
         """Cuts at multiples of the tallest chunk; bytes are an estimate when the blocks are sparse."""
@@ -130,11 +137,15 @@ class DaskSource(Source):
             "name": self.array.name,
         }
 
+    def stored_arrays(self) -> tuple[Any, ...]:
+        """Those behind the blocks."""
+        return self.behind
+
     def places(self) -> list[str]:
-        """Those of the factors on disk that :func:`as_dask_array` made arrays of; of others nothing is known."""
+        """Those of the arrays behind the blocks, and of the factors on disk that :func:`as_dask_array` was given."""
         layers = self.array.dask.layers
         given = (values for name in layers if name.startswith("original-") for values in layers[name].values())
-        return [str(values.path) for values in given if isinstance(values, StoredFactor)]
+        return super().places() + [str(values.path) for values in given if isinstance(values, StoredFactor)]
 
 
 class DaskRows(Source):

@@ -90,8 +90,16 @@ class Guard:
 
 
 def guard_source(source: Source) -> Guard:
-    """Return a guard over what a source reads from disk; of one in memory, or of dask blocks, there is nothing."""
+    """Return a guard over what a source reads from disk; of one in memory there is nothing.
+
+    Raises
+    ------
+    InputError
+        Something is missing already that the reads to come would not miss.
+    """
     parts = source.stored_arrays()
+    for part in parts:
+        part.refuse_absent()
     return Guard(source.address, lambda: {part.address: part.marks() for part in parts})
 
 

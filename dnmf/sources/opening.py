@@ -116,11 +116,11 @@ def _open_array(
     values: Any, row_names: np.ndarray | None, column_names: np.ndarray | None, missing_chunks: str
 ) -> Source:
     if offers(values, "dask", "numblocks"):
-        from dnmf.sources.behind_dask import refuse_unread
+        from dnmf.sources.behind_dask import arrays_behind
         from dnmf.sources.dask_array import DaskSource
 
         source = DaskSource(values, row_names, column_names)
-        refuse_unread(values, source.address, missing_chunks)
+        source.behind = arrays_behind(values, source.address, missing_chunks)
         return source
     if offers(values, "data_vars") or offers(values, "npartitions"):
         raise InputError(

@@ -177,7 +177,7 @@ class Source(ABC):
         """JSON values that change when the data changes; compared before a run is resumed."""
 
     def stored_arrays(self) -> tuple[Any, ...]:
-        """The :class:`~dnmf.sources.stored.StoredArray` s it reads from; none where nothing is on disk."""
+        """What it reads from on disk, a ``StoredArray`` or a ``BehindDask`` each; none where nothing is."""
         return ()
 
     def places(self) -> list[str]:

@@ -307,6 +307,9 @@ class StoredArray:
         """JSON values that change when the data changes; see :mod:`dnmf.sources.fingerprints`."""
         return fingerprint_of(self._open()[0], self.path)
 
+    def refuse_absent(self) -> None:
+        """Return: each read looks for what it needs by itself, and for nothing else."""
+
     def marks(self) -> Marks:
         """What changes when one of its files or objects is replaced; see :mod:`dnmf.sources.marks`."""
         return with_retries(lambda: marks_of(self._open()[0], self.path), f"{self.address}: looking at it")
