@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,10 @@ from dnmf.cli.texts import run_lines, source_lines, status_lines, table_lines
 from dnmf.errors import DnmfError
 from dnmf.progress import PartDone, labelled
 
+if TYPE_CHECKING:
+    from dnmf.conversion import ConversionReport
+
+MOST_LISTED = 8
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 
 
@@ -130,6 +134,20 @@ def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None
         "convert",
         record,
         labelled("done", f"{written.target}: {written.kind}, {rows:,} × {columns:,}{entries}, {written.dtype}"),
+        *_carried_lines(written),
         labelled("size", f"{format_bytes(written.bytes_written)} on disk"),
         labelled("look", f"dnmf inspect {shlex.quote(target)}"),
     )
+
+
+def _carried_lines(written: "ConversionReport") -> list[str]:
+    """What came along with the values."""
+    named = ((written.row_names, "rows"), (written.column_names, "columns"))
+    names = " and ".join(what for there, what in named if there)
+    frames = (("obs", written.obs), ("var", written.var))
+    return [labelled("names", names or "none"), *(labelled(what, _listed(some)) for what, some in frames if some)]
+
+
+def _listed(columns: tuple[str, ...]) -> str:
+    more = f" and {len(columns) - MOST_LISTED} more" if len(columns) > MOST_LISTED else ""
+    return ", ".join(columns[:MOST_LISTED]) + more

@@ -13,6 +13,10 @@ from dnmf.errors import InputError
 from dnmf.locations import regular_file
 
 READERS = (".npy", ".npz", ".mtx", ".csv")
+CSV_HINT = (
+    "; a .csv holds numbers only, no header and no index: frame.to_csv(path, header=False, index=False), or save it as "
+    ".npy, numpy.save(path, frame.to_numpy())"
+)
 NUMBERS = ("l1", "l2", "angular", "smooth", "target")
 FILES = ("fixed_w", "fixed_h", "target_h", "graph")
 
@@ -83,4 +87,5 @@ def read_matrix(path: str) -> Any:
     try:
         return readers[kind]()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a matrix ({error})") from error
+        hint = CSV_HINT if kind == ".csv" else ""
+        raise InputError(f"{path}: cannot be read as a matrix ({error}){hint}") from error

@@ -256,5 +256,9 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
         found = model.solve(opened, out=out, overwrite=overwrite, client=client, callbacks=callbacks, **about)
     record = {"run": run, "source": opened.address, "out": os.path.abspath(local_path(out)), "shape": list(found.shape)}
     output.result(
-        "transform", record, labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components")
+        "transform",
+        record,
+        labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components"),
+        labelled("columns", f"as those of W, without the weights: d is in {run}"),
+        labelled("rows", f"in the order of {source}; the array has no names"),
     )

@@ -72,15 +72,27 @@ def with_names_beside(stream: TripletStream | DenseStream, path: Path) -> Triple
         return replace(stream, rows=frames[0], columns=frames[1])
     if counts[0] in (None, columns) and counts[1] in (None, rows):
         return replace(stream, rows=frames[1], columns=frames[0])
-    notes = tuple(
-        f"{one[0]}: names {one[1]:,}, which do not fit {path.name} of shape {rows:,} × {columns:,}; it is not used"
-        for one in beside
-        if one is not None
-    )
-    return replace(stream, notes=notes)
+    return replace(stream, notes=_not_used(path, stream.shape, beside))
 
 
 Beside = tuple[Path, int, Frame]
+
+
+def _not_used(path: Path, shape: tuple[int, int], beside: tuple[Beside | None, Beside | None]) -> tuple[str, ...]:
+    """Say which of the files beside a matrix do not fit it, either way round, and that the other one is not used."""
+    misfits = min(
+        ([one for one, n in zip(beside, way, strict=True) if one and one[1] != n] for way in (shape, shape[::-1])),
+        key=len,
+    )
+    others = [one for one in beside if one and one not in misfits]
+    rows, columns = shape
+    return (
+        *(
+            f"{place}: names {count:,}, which do not fit {path.name} of shape {rows:,} × {columns:,}; it is not used"
+            for place, count, _ in misfits
+        ),
+        *(f"{place}: is not used either, though it fits: it may be of another matrix" for place, _, _ in others),
+    )
 
 
 def _features_beside(path: Path) -> Beside | None:

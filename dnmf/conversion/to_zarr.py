@@ -55,6 +55,10 @@ class ConversionReport:
         How ``X`` is stored.
     notes : tuple of str
         What was left out, and what else has to be known, in a sentence each.
+    row_names, column_names : bool
+        Whether rows and columns have names.
+    obs, var : tuple of str
+        What else was carried over of rows and columns.
     """
 
     shape: tuple[int, int]
@@ -64,6 +68,10 @@ class ConversionReport:
     target: Path
     kind: str
     notes: tuple[str, ...] = ()
+    row_names: bool = False
+    column_names: bool = False
+    obs: tuple[str, ...] = ()
+    var: tuple[str, ...] = ()
 
 
 @undisturbed
@@ -155,18 +163,27 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
             size = sum(file.stat().st_size for file in staging.target.rglob("*") if file.is_file())
     except OSError as error:  # reading errors were named where they happened
         raise DnmfError(f"{target}: cannot be written ({error}); nothing was left there") from error
-    notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes, *(_turned(stream) if transpose else ()))
+    notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes, *_features_as_rows(stream, transpose=transpose))
     for note in notes:
         log.warning("%s", note)
     shape = stream.shape[::-1] if transpose else stream.shape
-    return ConversionReport(shape, nonzeros, written.name, size, target, kind, notes)
+    obs, var = (stream.columns, stream.rows) if transpose else (stream.rows, stream.columns)
+    return ConversionReport(
+        shape, nonzeros, written.name, size, target, kind, notes, obs.names is not None, var.names is not None,
+        tuple(obs.columns), tuple(var.columns),
+    )  # fmt: skip
 
 
-def _turned(stream: MatrixStream) -> tuple[str, ...]:
-    """Say so where a transpose makes the features of cells the rows: who knows .mtx files may not mean that."""
-    if GENE_IDS not in stream.columns.columns:
+def _features_as_rows(stream: MatrixStream, *, transpose: bool) -> tuple[str, ...]:
+    """Say so where the features of cells become the rows: a transpose may be too much, or missing."""
+    if GENE_IDS not in (stream.columns if transpose else stream.rows).columns:
         return ()
-    return (f"{stream.address}: it is read as cells × features, so that its transpose has the features as rows",)
+    if transpose:
+        return (f"{stream.address}: it is read as cells × features, so that its transpose has the features as rows",)
+    return (
+        f"{stream.address}: it is features × cells, so that the result has the features as rows; cells are the rows "
+        "with --transpose (transpose=True)",
+    )
 
 
 def _named(stream: MatrixStream, rows: Given, columns: Given) -> MatrixStream:

@@ -10,7 +10,7 @@ from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.plots.bars import draw_bars
 from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, choice, given_axes, panels, shortened, tidy
-from dnmf.plots.labels import place_labels
+from dnmf.plots.labels import place_labels, text_size
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.sides import Side, by_weight, share_of, take_side, thinned
 from dnmf.tables import strongest
@@ -23,6 +23,7 @@ MOST_COMPONENTS = 36
 MOST_BINS = 500
 MOST_NAMES = 60
 TOP_OF_A_PROFILE = 2
+LEAST_HIGH = 2.1  # inches of a heatmap: what stands beside it has to find room
 MOST_APART = 2.0  # largest entries of components that share a scale of colours
 
 
@@ -201,11 +202,11 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     top = max(1, min(5, MOST_NAMES // len(order))) if top is None else max(1, top)
     scaled, meaning = _scaled(side.values[order])
     shown = largest_of_any(scaled, top)
-    ax = axes_or_new(None, 1.9 + 0.21 * len(shown), 2.2 + 0.24 * len(order)) if axes is None else given_axes(axes, 1)[0]
+    labels = [shortened(side.label(at)) for at in shown]
+    ax = _heatmap_axes(labels, len(order)) if axes is None else given_axes(axes, 1)[0]
     ax.grid(False)
     values = scaled[:, shown]
     image = ax.imshow(values, **_colours(values, "viridis"), aspect="auto", interpolation="nearest")
-    labels = [shortened(side.label(at)) for at in shown]
     ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS, parse_math=False)
     ax.set_yticks(range(len(order)), [_title(model, number) for number in order], fontsize=TEXT_POINTS)
     ax.tick_params(length=0)
@@ -217,6 +218,13 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     bar.set_label(meaning, fontsize=TEXT_POINTS)
     bar.outline.set_visible(False)  # type: ignore[operator]
     return ax
+
+
+def _heatmap_axes(labels: list[str], rows: int) -> "Axes":
+    """Axes of a new figure with room for the labels below."""
+    below = max(text_size(label)[0] for label in labels) / 72
+    high = 0.24 * rows
+    return axes_or_new(None, 1.9 + 0.21 * len(labels), max(2.2 + high, 0.5 + below + max(high, LEAST_HIGH)))
 
 
 def _scaled(values: np.ndarray) -> tuple[np.ndarray, str]:

@@ -1,12 +1,17 @@
 """What all pictures share: the optional packages, colours and marks, new figures, and files that appear whole."""
 
 import os
+import unicodedata
 import uuid
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.locations import local_path, written
@@ -20,6 +25,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)), (0, (2, 2)))
 TEXT_POINTS = 9
+WIDE, WIDE_LETTERS = 1.6, "MWmw@%—…"
 FAINT = "#767676"
 PICTURE_KINDS = ("png", "svg", "pdf")
 PNG_DPI = 150
@@ -81,8 +87,6 @@ def given_axes(axes: Any, count: int) -> list["Axes"]:
     InputError
         There are fewer.
     """
-    import numpy as np
-
     flat = list(np.ravel(np.asarray(axes, dtype=object)))
     if len(flat) < count:
         raise InputError(f"axes: {len(flat)} were given for {count} pictures; give {count}, or none")
@@ -127,7 +131,23 @@ def shortened(text: str, most: int = 28) -> str:
     'Black-crown…'
     """
     text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+    widths = np.cumsum([_width(letter) for letter in text[: most + 1]])
+    if len(text) <= most and (not len(widths) or widths[-1] <= most):
+        return text
+    return text[: max(1, int(np.searchsorted(widths, most - 1, side="right")))].rstrip() + "…"
+
+
+def _width(letter: str) -> float:
+    """How wide a letter is, measured by usual ones."""
+    return WIDE if letter in WIDE_LETTERS or unicodedata.east_asian_width(letter) in "WF" else 1.0
+
+
+@contextmanager
+def whatever_the_font() -> Iterator[None]:
+    """Draw what the font lacks as boxes, without a warning for each of its letters."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield
 
 
 def picture(figure: "Figure", kind: str) -> bytes:
@@ -137,7 +157,7 @@ def picture(figure: "Figure", kind: str) -> bytes:
     dated = {"svg": "Date", "pdf": "CreationDate"}
     metadata = {dated[kind]: None} if kind in dated else None
     content = BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "dnmf"}):
+    with matplotlib.rc_context({"svg.hashsalt": "dnmf"}), whatever_the_font():
         figure.savefig(content, format=kind, dpi=PNG_DPI, facecolor="white", metadata=metadata)
     return content.getvalue()
 

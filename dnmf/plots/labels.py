@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnmf.plots.figures import TEXT_POINTS
+from dnmf.plots.figures import TEXT_POINTS, whatever_the_font
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +77,8 @@ def place_labels(
         return []
     canvas = axes.figure.canvas
     if settle:
-        canvas.figure.draw_without_rendering()  # the layout decides where the points are
+        with whatever_the_font():
+            canvas.figure.draw_without_rendering()  # the layout decides where the points are
     to_points = 72.0 / canvas.figure.dpi
     at = axes.transData.transform(np.asarray(points, float)) * to_points
     others = at if obstacles is None else axes.transData.transform(np.asarray(obstacles, float)) * to_points
@@ -121,7 +122,8 @@ def text_size(text: str) -> tuple[float, float]:
 
     if not text.strip():  # has no outlines
         return 0.0, float(TEXT_POINTS)
-    return float(HINTING * TextPath((0, 0), text, size=TEXT_POINTS).get_extents().width), float(TEXT_POINTS)
+    with whatever_the_font():
+        return float(HINTING * TextPath((0, 0), text, size=TEXT_POINTS).get_extents().width), float(TEXT_POINTS)
 
 
 def _is_free(box: np.ndarray, frame: np.ndarray, taken: list[np.ndarray], taboo: np.ndarray) -> bool:

@@ -14,6 +14,27 @@ import dnmf
 from dnmf.cli import commands
 
 
+@pytest.mark.parametrize("option", ["--fixed-h", "--fixed-w", "--target-h", "--graph"])
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", ",0,1\n0,1,2\n"], ids=["header", "header and index"])
+def test_a_csv_with_a_header_is_refused_with_what_it_should_hold(tmp_path, option, text):
+    (tmp_path / "h.csv").write_text(text)
+    result = call("fit", tmp_path / "a.zarr", "--rank", "2", "--store", tmp_path / "r", option, tmp_path / "h.csv")
+    assert_one_clear_line(result, "h.csv: cannot be read as a matrix", "numbers only, no header", ".npy")
+
+
+def test_convert_says_what_came_along_and_transform_what_its_columns_are(tmp_path):
+    anndata, pd = pytest.importorskip("anndata"), pytest.importorskip("pandas")
+    values, wide = np.random.default_rng(0).random((30, 12)), {f"batch{at}": np.arange(30) for at in range(10)}
+    obs = pd.DataFrame(wide, index=[f"cell {at}" for at in range(30)])
+    anndata.AnnData(values, obs=obs).write_h5ad(tmp_path / "a.h5ad")
+    result = call("convert", tmp_path / "a.h5ad", tmp_path / "a.zarr")
+    assert re.search(r"names +rows", result.output)
+    assert re.search(r"obs +batch0, .*batch7 and 2 more", result.output)
+    dnmf.fit(tmp_path / "a.zarr", 2, max_passes=2, store=tmp_path / "r.dnmf")
+    result = call("transform", tmp_path / "r.dnmf", tmp_path / "a.zarr", "--out", tmp_path / "W.zarr")
+    assert re.search(r"columns +as those of W, without the weights: d is in .*r\.dnmf", result.output)
+
+
 def test_fit_prints_the_plan_the_passes_and_where_the_model_is(tmp_path, data):
     store = tmp_path / "b.dnmf"
     result = call("fit", data, "--rank", 3, "--store", store)

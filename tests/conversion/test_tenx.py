@@ -201,6 +201,35 @@ def test_names_beside_that_are_of_another_matrix_are_not_used(tmp_path):
         convert(folder, tmp_path / "b.zarr")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "fits"), [("barcodes.tsv.gz", "features.tsv.gz"), ("features.tsv.gz", "barcodes.tsv.gz")]
+)
+def test_of_two_files_beside_a_matrix_it_is_said_which_does_not_fit(tmp_path, wrong, fits):
+    folder = directory(tmp_path / "d")
+    (folder / wrong).write_bytes(gzip.compress(b"one\n"))
+    first, second = convert(folder / "matrix.mtx.gz", tmp_path / "out.zarr").notes
+    assert f"{wrong}: names 1, which do not fit matrix.mtx.gz of shape 10 × 25; it is not used" in first
+    assert f"{fits}: is not used either, though it fits" in second
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_features_that_stay_the_rows_of_a_matrix_file_are_told_of(tmp_path, transpose):
+    report = convert(directory(tmp_path / "d") / "matrix.mtx.gz", tmp_path / "out.zarr", transpose=transpose)
+    assert ["features as rows; cells are the rows with --transpose" in note for note in report.notes] == [True] * (
+        not transpose
+    )
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_the_report_says_what_was_carried_over(tmp_path, kind, transpose):
+    report = convert(WHOLE[kind](tmp_path / "source"), tmp_path / "out.zarr", transpose=transpose)
+    result = anndata.read_zarr(tmp_path / "out.zarr")
+    assert (report.row_names, report.column_names) == (True, True)
+    assert (list(report.obs), list(report.var)) == (list(result.obs.columns), list(result.var.columns))
+    assert "gene_ids" in (report.obs if transpose else report.var)
+
+
 def test_names_beside_that_cannot_be_read_are_not_used(tmp_path):
     folder = directory(tmp_path / "d")
     (folder / "features.tsv.gz").write_bytes(b"caf\xe9")

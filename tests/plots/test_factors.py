@@ -8,6 +8,7 @@ from example_pictures import RowsThatCount, example_model
 
 from dnmf.errors import InputError
 from dnmf.plots import components
+from dnmf.plots.figures import picture
 from dnmf.sources.names import names_of
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
@@ -135,6 +136,17 @@ def test_components_of_other_heights_have_their_own_scale_in_the_heatmap_and_it_
     assert "each row has its own scale" in axes.figure.axes[-1].get_ylabel()
     even = components(example_model(), "heatmap")[0].figure
     assert even.axes[-1].get_ylabel() == "share of the component"
+
+
+@pytest.mark.parametrize("letters", ["W" * 400, "gene name " * 40, "遺伝子" * 130, "i", "Å" * 20], ids=ascii)
+def test_names_of_any_width_stay_inside_the_heatmap_and_draw_without_warnings(letters, recwarn):
+    model = replace(example_model(), column_names=names_of([f"{at} {letters}" for at in range(12)]))
+    figure = components(model, "heatmap")[0].figure
+    picture(figure, "png")
+    assert not recwarn.list
+    box, rounding = figure.get_tightbbox().extents, 0.05  # inches: texts are laid out at another resolution
+    assert (box[:2] > -rounding).all()
+    assert (box[2:] < figure.get_size_inches() + rounding).all()
 
 
 def test_names_can_be_given_and_have_to_be_all():
