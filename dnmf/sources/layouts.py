@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dnmf.errors import InputError
-from dnmf.sources.nodes import is_array, is_matrix, listing
+from dnmf.sources.nodes import encoding_of, is_array, is_matrix, listing
 from dnmf.sources.stored import open_node
 
 TENX_PARTS = {"barcodes", "data", "indices", "indptr", "shape"}
@@ -125,9 +125,12 @@ def meant_matrix(path: str, root: Any, inner: str) -> str:
 
 
 def _only_matrix(path: str, root: Any) -> str:
-    matrices = [name for name in root if is_matrix(open_node(path, name))]
-    if len(matrices) == 1:
-        return matrices[0]
+    nodes = {name: open_node(path, name) for name in root}
+    held = {name: node for name, node in nodes.items() if is_matrix(node) and encoding_of(node) != "null"}
+    matrices = [name for name, node in held.items() if not is_array(node) or len(node.shape) == 2]
+    for names in (matrices, list(held)):  # where none can be one, the only array says why not
+        if len(names) == 1:
+            return names[0]
     raise InputError(f"{path}: say which matrix with {path}::NAME; it holds {listing(root)}")
 
 

@@ -82,6 +82,8 @@ def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | No
     try:
         if type(data).__name__ == "Series":
             raise InputError(f"a {type_name(data)} is one column, not a matrix; {instead_of(data)}")
+        if type(data).__name__ == "MuData":  # its names are those of all modalities
+            raise InputError(f"a {type_name(data)} holds several matrices; {instead_of(data)}")
         return _open_object(data, missing_chunks)
     except (DnmfError, MemoryError):
         raise
@@ -156,8 +158,15 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
         named = (names_of(data.obs_names), names_of(data.var_names))  # they may not be in the file yet
         return _open_path(str(data.filename), missing_chunks).with_names(*named)
     if data.X is None:
-        raise InputError("the AnnData has no X; pass one of its layers, for example adata.layers['counts']")
-    return _open_array(data.X, names_of(data.obs_names), names_of(data.var_names), missing_chunks)
+        name = next(iter(data.layers), "counts")
+        raise InputError(
+            f"the AnnData has no X; pass one of its layers, for example adata.layers[{name!r}], with "
+            "row_names=adata.obs_names, column_names=adata.var_names"
+        )
+    source = _open_array(data.X, names_of(data.obs_names), names_of(data.var_names), missing_chunks)
+    if source.in_memory:
+        source.address = type_name(data)
+    return source
 
 
 def _coordinates(data: Any) -> list[np.ndarray | None]:

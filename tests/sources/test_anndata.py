@@ -8,7 +8,7 @@ import scipy.sparse
 import zarr
 from source_contract import COLUMN_NAMES, COLUMNS, ROW_NAMES, ROWS, SourceContract, StoredContract, read, small_matrix
 
-from dnmf import open_source
+from dnmf import fit, open_source
 from dnmf.errors import InputError
 
 anndata = pytest.importorskip("anndata", reason="anndata is not installed")
@@ -165,8 +165,38 @@ def test_a_view_of_a_backed_object_is_not_taken_for_the_whole(tmp_path):
 
 
 def test_an_object_without_X_is_refused():
-    with pytest.raises(InputError, match="has no X; pass one of its layers"):
-        open_source(annotated(None))
+    adata = annotated(None)
+    adata.layers["spliced"] = csr(small_matrix())
+    with pytest.raises(
+        InputError, match=r"has no X; .*layers\['spliced'\], with row_names=adata.obs_names, column_names"
+    ):
+        open_source(adata)
+    source = open_source(adata.layers["spliced"], row_names=adata.obs_names, column_names=adata.var_names)
+    assert (source.row_names().tolist(), source.column_names().tolist()) == (ROW_NAMES, COLUMN_NAMES)
+
+
+@pytest.mark.parametrize("layers", [["counts"], ["counts", "spliced"]])
+@pytest.mark.parametrize("suffix", ["v3.zarr", "v2.zarr", ".h5ad"])
+def test_a_store_without_X_asks_which_matrix_is_meant(suffix, layers, tmp_path):
+    adata = annotated(None)
+    adata.layers.update({name: csr(small_matrix()) for name in layers})
+    with pytest.raises(InputError, match=r"say which matrix with .*::NAME; it holds layers/counts"):
+        open_source(written(adata, tmp_path, suffix))
+
+
+def test_messages_call_an_object_what_the_caller_has():
+    with pytest.raises(InputError, match=r"AnnData.*negative|AnnData.*-1"):
+        fit(annotated(csr(-1.0 - small_matrix())), rank=2)
+
+
+def test_an_object_of_several_modalities_is_refused_by_what_to_give():
+    class MuData:
+        obs_names, var_names, X, mod = ["a"], ["b"], None, {}
+
+    with pytest.raises(
+        InputError, match=r"MuData holds several matrices; .*mdata\['rna'\]"
+    ):
+        open_source(MuData())
 
 
 @pytest.mark.parametrize("suffix", ["v3.zarr", ".h5ad"])
