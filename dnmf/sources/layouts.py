@@ -3,14 +3,17 @@
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from dnmf.errors import InputError
+from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.nodes import encoding_of, is_array, is_matrix, listing
-from dnmf.sources.stored import open_node
+from dnmf.sources.stored import open_node, open_root
 
 TENX_PARTS = {"barcodes", "data", "indices", "indptr", "shape"}
 MODALITIES = "mod"
+DESCRIPTIONS = ("zarr.json", ".zgroup", ".zarray")
 FRAMES = {
     "X": ("obs", "var"), "layers": ("obs", "var"), "obsm": ("obs", None), "varm": ("var", None),
     "obsp": ("obs", "obs"), "varp": ("var", "var"),
@@ -149,6 +152,23 @@ def frames_of(root: Any, inner: str) -> tuple[str | None, str | None]:
         name = "/".join([*shared, frame or ""])
         found.append(name if frame and name in root else None)
     return found[0], found[1]
+
+
+def in_whole_store(path: str, inner: str) -> tuple[str, str]:
+    """Return the AnnData that a directory lies in, and the place in it; both as they are where it lies in none.
+
+    Names are kept beside a matrix: ``counts.zarr/X`` is as good as ``counts.zarr::X``. Only directories are looked at,
+    as asking an object store for what is above is slow and often not allowed.
+    """
+    place = Path(path)
+    if is_url(path) or isinstance(path, StoreAddress) or not place.is_dir():
+        return path, inner
+    for above in (place, *place.parents):
+        if not any((above / name).is_file() for name in DESCRIPTIONS):
+            break
+        if encoding_of(open_root(str(above))) == "anndata":
+            return str(above), "/".join([*place.relative_to(above).parts, inner]).strip("/")
+    return path, inner
 
 
 def group_above(inner: str) -> str:

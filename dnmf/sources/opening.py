@@ -14,7 +14,7 @@ from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
-from dnmf.sources.layouts import frames_of, meant_matrix, refuse_other_layouts, stored_shape
+from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
 from dnmf.sources.names import names_of
@@ -223,10 +223,10 @@ def _open_at(path: str, inner: str, missing_chunks: str) -> Source:
 def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
     root = open_root(path)
     refuse_other_layouts(path, root, inner)
-    inner = meant_matrix(path, root, inner)
+    path, inner = in_whole_store(path, meant_matrix(path, root, inner))
     node = open_node(path, inner)
     encoding = encoding_of(node)
-    frames = frames_of(root, inner)
+    frames = frames_of(open_root(path), inner)
     if encoding in COMPRESSED:
         shape = stored_shape(f"{path}::{inner}", node)
         return CompressedSource(path, inner, shape, columns_first=COMPRESSED[encoding], frames=frames,

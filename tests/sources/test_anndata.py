@@ -175,6 +175,21 @@ def test_an_object_without_X_is_refused():
     assert (source.row_names().tolist(), source.column_names().tolist()) == (ROW_NAMES, COLUMN_NAMES)
 
 
+@pytest.mark.parametrize("place", ["X", "layers/counts", "layers", "X/", "layers::counts"])
+@pytest.mark.parametrize("suffix", ["v3.zarr", "v2.zarr"])
+def test_a_path_that_leads_into_a_store_keeps_its_names(suffix, place, tmp_path):
+    path = written(annotated(csr(small_matrix()), counts=csr(small_matrix())), tmp_path, suffix)
+    source = open_source(f"{path}/{place}")
+    assert source.row_names().tolist() == ROW_NAMES
+    assert source.column_names().tolist() == COLUMN_NAMES
+    assert source.address.startswith(f"{path}::")
+
+
+def test_a_matrix_in_a_store_of_another_kind_is_opened_where_it_is(tmp_path):
+    zarr.create_group(tmp_path / "g.zarr").create_array("X", data=small_matrix())
+    assert open_source(tmp_path / "g.zarr" / "X").address == str(tmp_path / "g.zarr" / "X")
+
+
 @pytest.mark.parametrize("layers", [["counts"], ["counts", "spliced"]])
 @pytest.mark.parametrize("suffix", ["v3.zarr", "v2.zarr", ".h5ad"])
 def test_a_store_without_X_asks_which_matrix_is_meant(suffix, layers, tmp_path):
@@ -193,9 +208,7 @@ def test_an_object_of_several_modalities_is_refused_by_what_to_give():
     class MuData:
         obs_names, var_names, X, mod = ["a"], ["b"], None, {}
 
-    with pytest.raises(
-        InputError, match=r"MuData holds several matrices; .*mdata\['rna'\]"
-    ):
+    with pytest.raises(InputError, match=r"MuData holds several matrices; .*mdata\['rna'\]"):
         open_source(MuData())
 
 
