@@ -14,7 +14,7 @@ from dnmf.conversion.tenx import open_tenx
 from dnmf.conversion.values import target_dtype
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.datasets import files_below
-from dnmf.sources.layouts import frames_of, group_above, meant_matrix, refuse_other_layouts, tenx_groups
+from dnmf.sources.layouts import frames_of, group_above, in_whole_store, meant_matrix, refuse_other_layouts, tenx_groups
 from dnmf.sources.nodes import MOST_LISTED, is_array, places_in
 from dnmf.sources.opening import open_source
 from dnmf.sources.presence import is_hdf5
@@ -39,7 +39,7 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
     if genomes and inner in ("", *genomes):
         return open_tenx(path, inner, genomes)
     source = open_source(f"{path}::{inner}" if inner else str(path), missing_chunks=missing_chunks)
-    inner = meant_matrix(str(path), root, inner)
+    path, root, inner = _whole(path, root, inner)
     kept = target_dtype(source.dtype, source.address)
     shape = source.shape[::-1] if source.transposed else source.shape
     places = zip(frames_of(root, inner), shape, strict=True)
@@ -82,12 +82,18 @@ def read_places(path: Path, inner: str) -> list[Path]:
         places = [inner] if inner else genomes
     else:
         refuse_other_layouts(str(path), root, inner)
-        matrix = meant_matrix(str(path), root, inner)
+        path, root, matrix = _whole(path, root, inner)
         places = [matrix, *(frame for frame in frames_of(root, matrix) if frame)]
     if is_hdf5(root):
         behind = (file for place in places for file in files_below(open_node(str(path), place)))
         return list(dict.fromkeys([path, *behind]))
     return [path / place for place in places] if path.is_dir() else [path]
+
+
+def _whole(path: Path, root: Any, inner: str) -> tuple[Path, Any, str]:
+    """The store that a matrix lies in, its root, and the place of the matrix."""
+    store, place = in_whole_store(str(path), meant_matrix(str(path), root, inner))
+    return Path(store), root if store == str(path) else open_root(store), place
 
 
 def _left_out(path: Path, root: Any, inner: str) -> tuple[str, ...]:

@@ -64,6 +64,15 @@ def test_matrices_and_names_are_carried_over(tmp_path, read_back, name, kind, tr
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_path_that_leads_into_a_store_keeps_its_names(tmp_path):
+    frames = {"obs": pd.DataFrame(index=["a", "b", "c"]), "var": pd.DataFrame(index=["g", "h"])}
+    anndata.AnnData(sparse.csr_matrix(np.ones((3, 2), "f4")), **frames).write_zarr(tmp_path / "a.zarr")
+    convert(tmp_path / "a.zarr" / "X", tmp_path / "out.zarr")
+    found = anndata.read_zarr(tmp_path / "out.zarr")
+    assert (list(found.obs_names), list(found.var_names)) == (["a", "b", "c"], ["g", "h"])
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_raw_has_genes_of_its_own(tmp_path):
     X, data = example("csr")
     data.raw = data.copy()
