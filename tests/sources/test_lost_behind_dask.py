@@ -27,8 +27,9 @@ def stored(tmp_path):
         path = tmp_path / "a.zarr"
         group = zarr.open_group(path, mode="w", zarr_format=version)
         chunks = {"chunks": (CHUNK, GENES)} if kind == "dense" else {"chunks": (CHUNK * GENES,)}
-        anndata.io.write_elem(group, "/", anndata.AnnData(matrix))
-        anndata.io.write_elem(group, "X", matrix, dataset_kwargs=chunks)
+        with anndata.settings.override(zarr_write_format=version):  # else 0.12.0 writes names as version 2 would
+            anndata.io.write_elem(group, "/", anndata.AnnData(matrix))
+            anndata.io.write_elem(group, "X", matrix, dataset_kwargs=chunks)
         return path
 
     return write
