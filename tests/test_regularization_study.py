@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-SHARES = "rows solved to the end share the weight of identical components otherwise than coordinate descent did"
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
@@ -85,14 +84,12 @@ def test_there_is_a_model_for_each_of_the_reference(absolute, models):
         ("robustness", 1e-4),  # its least squares are not solved to the end
     ],
 )
-@pytest.mark.xfail(reason=SHARES, strict=False)
 def test_model_by_model_the_measures_are_those_of_the_reference(absolute, models, measure, tolerance):
     for row in absolute:
         if not is_open(row):
             assert getattr(row, measure) == pytest.approx(models[row.key].measures[measure], abs=tolerance), row.key
 
 
-@pytest.mark.xfail(reason=SHARES, strict=False)
 def test_model_by_model_d_is_that_of_the_reference(absolute, models):
     for row in chosen(absolute, diagonal=True):
         if not is_open(row):
@@ -100,7 +97,6 @@ def test_model_by_model_d_is_that_of_the_reference(absolute, models):
 
 
 @pytest.mark.parametrize(("kind", "strength"), ASKED)
-@pytest.mark.xfail(reason=SHARES, strict=False)
 def test_the_means_are_those_of_the_table(absolute, kind, strength):
     rows = chosen(absolute, fit="loose", diagonal=True, kind=kind)
     for measure, text in zip(MEASURES, ASKED[kind, strength], strict=True):
@@ -116,7 +112,6 @@ def test_a_strong_l1_leaves_exactly_nothing(absolute, case):
         assert row.mse == pytest.approx(case.mean_square, rel=1e-12)
 
 
-@pytest.mark.xfail(reason=SHARES, strict=False)
 def test_at_an_l1_of_a_half_identical_components_share_what_the_reference_gives_to_one(case, models):
     """Any share is a solution of the half step. Counted once they are the components of the reference, or, for one
     seed, the start of another path.
@@ -156,7 +151,6 @@ def test_along_the_strengths_of_the_relative_scale(relative, line):
     assert [step for step in line.steps_against(relative) if step[2] > allowed] == []
 
 
-@pytest.mark.xfail(reason=SHARES, strict=False)
 def test_the_limits_of_the_relative_scale(relative, case):
     for row in chosen(relative, strength=1.0):
         if row.kind == "l1":

@@ -39,7 +39,8 @@ class _Table(NamedTuple):
     second: Array
 
 
-def settle_rows(root: Array, X: Array, slopes: Array, upper: Array | None = None) -> tuple[Array, Array]:
+def settle_rows(root: Array, X: Array, slopes: Array, upper: Array | None = None,
+                least: float = 0.0) -> tuple[Array, Array]:  # fmt: skip
     """Return, for every row x of `X`, the y that minimizes ``½‖root (y − x)‖² + slope'(y − x)`` within its bounds.
 
     With ``Q = root' root`` and ``slope = Qx − b`` that is the least ``½ y'Qy − b'y``, whatever x is; where root and
@@ -55,6 +56,9 @@ def settle_rows(root: Array, X: Array, slopes: Array, upper: Array | None = None
         Gradients there.
     upper : array (k,), optional
         The largest value of each coordinate; one that is 0 leaves it at 0.
+    least : float
+        A direction whose square in the root is not above this share of the largest says nothing: what x has of it
+        stays as near as the bounds allow. So coordinates that are alike share as they did.
 
     Returns
     -------
@@ -66,7 +70,8 @@ def settle_rows(root: Array, X: Array, slopes: Array, upper: Array | None = None
     Y, ended = np.array(X, np.float64), np.zeros(len(X), bool)
     most = np.full(X.shape[1], np.inf) if upper is None else np.asarray(upper, np.float64)
     squares = (root**2).sum(axis=1)
-    _settle_rows(read_only(root), read_only(squares), read_only(slopes), read_only(most), Y, ended)
+    inverse = np.divide(1.0, squares, out=np.zeros(len(root)), where=squares > least * squares.max(initial=0))
+    _settle_rows(read_only(root), read_only(inverse), read_only(slopes), read_only(most), Y, ended)
     return Y, ended
 
 
@@ -104,7 +109,7 @@ def _slopes_by_data(A: Array, HT: Array, X: Array, slopes: Array) -> None:
 
 
 @compiled
-def _settle_rows(root: Array, squares: Array, slopes: Array, upper: Array, Y: Array, ended: Array) -> None:
+def _settle_rows(root: Array, inverse: Array, slopes: Array, upper: Array, Y: Array, ended: Array) -> None:
     k = len(root)
     numbers, places = np.zeros((4, k + 1)), np.zeros((3, k), np.int64)
     table = _Table(
@@ -117,7 +122,7 @@ def _settle_rows(root: Array, squares: Array, slopes: Array, upper: Array, Y: Ar
                 table.turned[i, j] = root[i, j]
                 along += root[i, j] * Y[row, j]
                 total += root[i, j] * slopes[row, j]
-            table.turned[i, k] = along - total / squares[i]
+            table.turned[i, k] = along - total * inverse[i]
         ended[row] = _settle(table, upper, Y[row])
 
 

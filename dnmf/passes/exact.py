@@ -71,6 +71,11 @@ class Finish:
         return root_of(self.Q) if self.data is None else self.data.root
 
     @property
+    def least(self) -> float:
+        """The share of the largest square in the root up to which a direction is rounding."""
+        return 4 * len(self.Q) * LEAST_VALUE["gram"] if self.data is None else 2 * LEAST_VALUE["factor"]
+
+    @property
     def most(self) -> np.ndarray:
         """The bounds (k,): infinite where there is none, zero where the diagonal of Q is."""
         return np.where(np.diag(self.Q) > 0, np.inf if self.upper is None else self.upper.astype(np.float64), 0.0)
@@ -158,7 +163,7 @@ def finish_rows(  # noqa: PLR0917  the parts of one problem
         slopes_at = _from_data(finish.data, block, HT, held, some) if finish.data else _from_gram(finish.Q, sides)
         x, ended = X[some, :k].astype(np.float64), np.ones(len(some), bool)
         for _ in range(TURNS):
-            x, ended = settle_rows(root, x, slopes_at(x), most)
+            x, ended = settle_rows(root, x, slopes_at(x), most, finish.least)
         X[some, :k] = x
         slopes, sizes = slopes_at(x), np.abs(B[some, :k]).max(axis=1).astype(np.float64)
         off = np.where(pinned(x, slopes, most), 0.0, np.abs(slopes))

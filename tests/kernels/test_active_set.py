@@ -2,6 +2,7 @@
 
 import naive
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,3 +88,12 @@ def test_inputs_are_not_written():
     settle_rows(root, X, slopes_by_data(A, M, X))
     assert (before[0] == X).all()
     assert (before[1] == root).all()
+
+
+@pytest.mark.parametrize("start", [(0.5, 0.5, 0.5), (0.7, 0.1, 0.9)])
+def test_coordinates_that_are_alike_share_as_they_did(start):
+    Q, B, X = np.ones((3, 3)), np.full((1, 3), 2.1), np.array([start])
+    Y, ended = settle_rows(root_of(Q), X, slopes_by_gram(Q, B, X), least=1e-15)
+    assert ended.all()
+    assert Y.sum() == pytest.approx(2.1)
+    np.testing.assert_allclose(Y[0] - Y[0].mean(), X[0] - X[0].mean(), atol=1e-6)

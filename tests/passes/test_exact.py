@@ -176,7 +176,7 @@ def test_transformed_rows_are_exact_for_overlapping_known_profiles():
 
 @pytest.fixture
 def never_ends(monkeypatch):
-    def stays(root, X, slopes, upper=None):
+    def stays(root, X, *_):
         return X, np.zeros(len(X), bool)
 
     monkeypatch.setattr(exact, "settle_rows", stays)
