@@ -112,22 +112,14 @@ def test_a_strong_l1_leaves_exactly_nothing(absolute, case):
         assert row.mse == pytest.approx(case.mean_square, rel=1e-12)
 
 
-def test_at_an_l1_of_a_half_identical_components_share_what_the_reference_gives_to_one(case, models):
-    """Any share is a solution of the half step. Counted once they are the components of the reference, or, for one
-    seed, the start of another path.
-    """
-    found = {(one["fit"], one["seed"]): one for one in studies.counted_once(case, list(models.values()))}
-    assert set(found) == {(fit, seed) for fit in ("loose", "tight") for seed in (456, 789)}
-    for fit in ("loose", "tight"):
-        one = found[fit, 789]
-        ours, once, theirs = one["alive"]
-        assert (ours, once) == (7, theirs)
-        for measure in ("cosine", "singular"):
-            ours, once, theirs = one[measure]
-            assert ours > theirs + 0.02
-            assert once == pytest.approx(theirs, abs=1e-5)
-        for measure in ("d_sum", "mse"):
-            assert one[measure][0] == pytest.approx(one[measure][1], rel=1e-5)
+def test_at_an_l1_of_a_half_no_components_are_identical_and_the_error_is_below_that_of_the_reference(
+    absolute, case, models
+):
+    """The rule leaves open how identical components share; rows solved to the end take another path than its loop."""
+    assert not list(studies.counted_once(case, list(models.values())))
+    for row in chosen(absolute, kind="l1", diagonal=True, strength=OPEN):
+        assert row.mse <= models[row.key].measures["mse"] * (1 + 1e-6)
+        assert 0 <= row.alive - (case.rank - models[row.key].dead) <= 1
 
 
 @pytest.mark.parametrize("fit", ["loose", "tight"])

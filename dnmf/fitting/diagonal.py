@@ -9,6 +9,7 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
 TOLERANCE = 1e-12
+NEAR = 1e-8  # a violation that the objective does not feel; an active set would choose among components that are alike
 SWEEPS = 2000
 
 
@@ -29,8 +30,8 @@ def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:
     start = np.where(unit > 0, max(0.0, float(b.sum())) / size if size > 0 else 0.0, 0.0)
     B = (b * unit)[None, :]
     weights, violations, _ = solve_rows(unit_Q, B, (start / np.where(unit > 0, unit, 1.0))[None, :], TOLERANCE, SWEEPS)
-    if violations[0] > TOLERANCE:
-        finish_rows(weights, B, np.arange(1), Finish(unit_Q, TOLERANCE))
+    if violations[0] > NEAR:
+        finish_rows(weights, B, np.arange(1), Finish(unit_Q, NEAR))
     e = weights[0] * unit
     return e, gain_of_diagonal(sums, H, e)
 
