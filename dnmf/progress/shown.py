@@ -2,9 +2,10 @@
 
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self, TextIO
+from contextlib import AbstractContextManager
+from typing import Any, TextIO
 
 from dnmf.fitting.events import (
     Event,
@@ -22,20 +23,15 @@ EVERY_S = 2.0
 LOG_EVERY_S = 60.0
 
 
-class _Shown:
+class _Shown(AbstractContextManager[Any]):
     """Something on a place for progress, that is left when the block ends."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Take back what does not stay."""
-        raise NotImplementedError
 
 
 class Progress(_Shown):
