@@ -8,20 +8,21 @@ from typing import Any, TextIO
 
 
 class _WhatCanBeWritten(io.FileIO):
-    """A descriptor on which what cannot be written is lost; `lost` says why."""
+    """A descriptor on which what cannot be written is lost; `lost` says why. That a reader has left is told once."""
 
     lost: OSError | None = None
 
     def __init__(self, descriptor: int, reader_may_leave: bool):
         super().__init__(descriptor, "wb", closefd=False)
-        self._reader_may_leave = reader_may_leave
+        self._tells_of_a_reader = not reader_may_leave
 
     def write(self, content: Any) -> int:
         """Return how many bytes are done with, written or lost."""
         try:
             return super().write(content) or len(content)
         except OSError as error:
-            if error.errno == errno.EPIPE and not self._reader_may_leave:
+            if error.errno == errno.EPIPE and self._tells_of_a_reader:
+                self._tells_of_a_reader = False  # Python flushes once more when it ends, and would print a traceback
                 raise
             self.lost = error
             return len(content)

@@ -72,9 +72,9 @@ def test_workers_keep_them_too(stored, client):
         return len(KEPT._rows)
 
     before = client.run(left)
-    (there, _, reads), (here, _, _) = fitted(stored, passes=6, client=client), fitted(stored, passes=6)
+    (there, _, _), (here, _, _) = fitted(stored, passes=6, client=client), fitted(stored, passes=6)
     assert_same_bits(there, here)
-    assert reads[-1] < reads[0] + 0.01  # less where tasks go to who keeps what they need, which dask decides
+    assert any(record.from_memory > 0 for record in there.history[1:])  # of three workers one has been there before
     assert client.run(left) == before
 
 
