@@ -104,7 +104,7 @@ def _left_out(path: Path, root: Any, inner: str) -> tuple[str, ...]:
         return ()
     prefix = f"{above}/" if above else ""
     names = [name for name in sorted(group) if name not in CARRIED]
-    places = [f"{prefix}{place}" for name in names for place in places_in(group, name)]
+    places = [f"{prefix}{place}" for name in names for place in places_in(group, name) or []]
     others = [place for place in places if inner != place and not inner.startswith(f"{place}/")]
     listed = ", ".join(others[:MOST_LISTED]) + (" …" if len(others) > MOST_LISTED else "")
     return (f"{path}: not carried over: {listed}",) if others else ()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from dnmf.errors import InputError
 from dnmf.sources.addresses import StoreAddress, is_url
-from dnmf.sources.nodes import encoding_of, is_array, is_matrix, listing
+from dnmf.sources.nodes import encoding_of, holds_nothing, is_array, is_matrix, listing
 from dnmf.sources.stored import open_node, open_root
 
 TENX_PARTS = {"barcodes", "data", "indices", "indptr", "shape"}
@@ -116,10 +116,12 @@ def meant_matrix(path: str, root: Any, inner: str) -> str:
         It is not clear which; the message names those there are.
     """
     node = open_node(path, inner)
+    if holds_nothing(node):
+        raise InputError(f"{path}::{inner}: there is nothing in it; the store holds {listing(root)}")
     if is_matrix(node):
         return inner
     prefix = f"{inner}/" if inner else ""
-    if "X" in node:
+    if "X" in node and not holds_nothing(node["X"]):
         return f"{prefix}X"
     if MODALITIES in node and not inner:
         places = ", ".join(f"{path}::{MODALITIES}/{name}" for name in sorted(root[MODALITIES]))
@@ -129,7 +131,7 @@ def meant_matrix(path: str, root: Any, inner: str) -> str:
 
 def _only_matrix(path: str, root: Any) -> str:
     nodes = {name: open_node(path, name) for name in root}
-    held = {name: node for name, node in nodes.items() if is_matrix(node) and encoding_of(node) != "null"}
+    held = {name: node for name, node in nodes.items() if is_matrix(node) and not holds_nothing(node)}
     matrices = [name for name, node in held.items() if not is_array(node) or len(node.shape) == 2]
     for names in (matrices, list(held)):  # where none can be one, the only array says why not
         if len(names) == 1:

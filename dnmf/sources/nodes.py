@@ -30,6 +30,11 @@ def old_index(node: Any) -> str | None:
     return fields[0] if fields else None
 
 
+def holds_nothing(node: Any) -> bool:
+    """Whether an opened node stands for nothing: None, as anndata writes it, or an HDF5 dataset without a shape."""
+    return encoding_of(node) == "null" or (is_array(node) and node.shape is None)
+
+
 def is_matrix(node: Any) -> bool:
     """Whether an opened node is an array or a sparse matrix in AnnData's layout."""
     return is_array(node) or encoding_of(node) in SPARSE_ENCODINGS
@@ -38,16 +43,17 @@ def is_matrix(node: Any) -> bool:
 def listing(node: Any) -> str:
     """Return the names in a group for a message; of groups that only collect others (``layers``) what is in them."""
     names = sorted(node) if hasattr(node, "keys") else []
-    names = [place for name in names for place in places_in(node, name) or [name]]
+    places = {name: places_in(node, name) for name in names}
+    names = [place for name in names if places[name] is not None for place in places[name] or [name]]
     return ", ".join(names[:MOST_LISTED]) + (" …" if len(names) > MOST_LISTED else "") or "no groups or arrays"
 
 
-def places_in(group: Any, name: str) -> list[str]:
-    """Return `name`, or the places in it where it only collects others; nothing where it is empty."""
+def places_in(group: Any, name: str) -> list[str] | None:
+    """Return `name`, or the places in it where it only collects others; None where it stands for nothing."""
     try:
         node = group[name]
-        if encoding_of(node) == "null":  # None, as anndata writes it
-            return []
+        if holds_nothing(node):
+            return None
         if is_array(node) or encoding_of(node) not in ("dict", ""):
             return [name]
         return [f"{name}/{inner}" for inner in sorted(node)]

@@ -251,3 +251,28 @@ def test_an_all_zero_sparse_store_reads_where_absence_is_said_to_mean_zeros(tmp_
     path = written(annotated(csr((ROWS, COLUMNS), dtype=np.float32)), tmp_path, "v3.zarr")
     source = open_source(path, missing_chunks="zeros")
     assert not read(source, 0, ROWS).any()
+
+
+def stored_without_X(folder, kind):
+    """A store whose X is None, as older anndata writes it: a scalar of Zarr, a dataset without a shape."""
+    null = {"encoding-type": "null", "encoding-version": "0.1.0"}
+    if kind == ".h5ad":
+        h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+        with h5py.File(folder / "a.h5ad", "w") as file:
+            file.create_dataset("X", data=h5py.Empty("f")).attrs.update(null)
+            file["layers/counts"] = small_matrix()
+        return folder / "a.h5ad"
+    root = zarr.open_group(folder / "a.zarr", mode="w", zarr_format=int(kind[1]))
+    root.create_array("X", shape=(), dtype="bool", attributes=null)
+    root.create_group("layers").create_array("counts", data=small_matrix())
+    return folder / "a.zarr"
+
+
+@pytest.mark.parametrize("kind", ["v2.zarr", "v3.zarr", ".h5ad"])
+def test_an_X_that_is_nothing_is_none(kind, tmp_path):
+    path = stored_without_X(tmp_path, kind)
+    with pytest.raises(InputError, match=r"say which matrix with .*::NAME; it holds layers/counts"):
+        open_source(path)
+    with pytest.raises(InputError, match=r"::X: there is nothing in it; the store holds layers/counts"):
+        open_source(f"{path}::X")
+    assert open_source(f"{path}::layers/counts").shape == small_matrix().shape
