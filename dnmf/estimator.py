@@ -23,6 +23,7 @@ from dnmf.estimator_input import (
     check_start,
     choose_rank,
     is_stored,
+    labels_of,
     solve_block,
     with_no_mask,
     without_rows,
@@ -238,8 +239,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Return `X` as a source, its columns noted or compared with those of the fit."""
         if not is_stored(X):
             refuse_no_array("X", X)
-            labels, address = names_of(getattr(X, "columns", None)), type_name(X)
-            X = with_no_mask(X)
+            (rows, labels), address, X = labels_of(X, rows=reset), type_name(X), with_no_mask(X)
             X = validate_data(
                 self, X.to_scipy_sparse() if is_pydata_sparse(X) else X, reset=reset,
                 accept_sparse=("csr", "csc"), dtype="numeric", ensure_non_negative=True,
@@ -249,7 +249,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             names = names_of(getattr(self, "feature_names_in_", labels)) if reset else None
             if X.dtype.kind == "f" and X.dtype not in FLOATS:  # the kernels know no half or extended precision
                 X = X.astype(np.float64)
-            return MemorySource(X, column_names=names)
+            return MemorySource(X, rows, names)
         source = open_source(X)
         count, names = _shape(source)[1], _column_names(source)
         if reset:

@@ -19,7 +19,7 @@ from dnmf.model import Model
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory
 from dnmf.sources.memory import MemorySource, type_name
-from dnmf.sources.names import refuse_other_names
+from dnmf.sources.names import names_of, refuse_other_names
 
 FLOATS = [np.float64, np.float32]
 
@@ -95,6 +95,12 @@ def is_stored(X: Any) -> bool:
     """Return whether `X` has to be opened; an array, a DataFrame or a list is validated as it is instead."""
     marks = (("dask",), ("obs_names", "var_names"), ("dims", "coords"), ("store", "metadata"))
     return isinstance(X, (str, os.PathLike, Source)) or any(offers(X, *names) for names in marks)
+
+
+def labels_of(X: Any, *, rows: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the names of rows (where those are asked for) and columns of a DataFrame, None for what has none."""
+    index = X.index if rows and offers(X, "iloc", "index") else None
+    return names_of(index), names_of(getattr(X, "columns", None))
 
 
 def with_no_mask(X: Any) -> Any:

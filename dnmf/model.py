@@ -19,6 +19,7 @@ from dnmf.options import FitOptions
 from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import write_rows
 from dnmf.penalty import Penalty
+from dnmf.sources.name_files import given_names
 from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
 from dnmf.tables import Table, summary_html, top_entries
@@ -142,7 +143,7 @@ class Model(Applied):
         """How often the data was read, in multiples of its size, the start included."""
         return self.history[-1].reads
 
-    def top(self, count: int = 10, side: str = "H") -> Table:
+    def top(self, count: int = 10, side: str = "H", *, names: Any = None) -> Table:
         """Return the strongest columns (or rows) of each component with their names and shares.
 
         Parameters
@@ -151,11 +152,13 @@ class Model(Applied):
             How many of each component, at most; entries that are zero are left out.
         side : {"H", "W"}
             ``"H"`` for columns, ``"W"`` for rows: W is read once, a chunk at a time.
+        names : sequence or path, optional
+            Of all columns (or rows), where the data had none, or other ones: labels, or a text file with one a line.
 
         Raises
         ------
         InputError
-            There is no such side, or `count` is not at least 1.
+            There is no such side, `count` is not at least 1, or there are not as many names as columns (or rows).
 
         Examples
         --------
@@ -163,6 +166,8 @@ class Model(Applied):
         >>> model = dnmf.fit(np.outer([1.0, 2], [3.0, 0, 1]), rank=1, column_names=["a", "b", "c"])
         >>> model.top(2).names()
         {0: ['a', 'c']}
+        >>> model.top(1, names=["x", "y", "z"]).names()
+        {0: ['x']}
         """
         known = isinstance(side, str) and side in SIDES
         if not known or isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
@@ -170,10 +175,29 @@ class Model(Applied):
                 f"top(count={count!r}, side={side!r}): give at least 1, and 'H' for columns or 'W' for rows"
             )
         if side == "H":
-            return Table(tuple(top_entries([(0, self.H)], self.column_names, int(count))), "column")
-        starts = range(0, self.shape[0], self.chunk_rows)
+            named = self.with_names(column_names=names)
+            return Table(tuple(top_entries([(0, self.H)], named.column_names, int(count))), "column")
+        named, starts = self.with_names(row_names=names), range(0, self.shape[0], self.chunk_rows)
         blocks = ((start, self.read_W(start, start + self.chunk_rows).T) for start in starts)
-        return Table(tuple(top_entries(blocks, self.row_names, int(count))), "row")
+        return Table(tuple(top_entries(blocks, named.row_names, int(count))), "row")
+
+    def with_names(self, *, row_names: Any = None, column_names: Any = None) -> "Model":
+        """Return the same model with names given afterwards; a store that it lives in stays as it is.
+
+        Parameters
+        ----------
+        row_names, column_names : sequence or path, optional
+            Labels, or a text file with one name a line; where none are given the model keeps those it has.
+
+        Raises
+        ------
+        InputError
+            There are not as many names as rows or columns.
+        """
+        given = (("row", row_names), ("column", column_names))
+        named = {f"{what}_names": given_names(names, count, f"{what}s")
+                 for (what, names), count in zip(given, self.shape, strict=True) if names is not None}  # fmt: skip
+        return self._with(**named) if named else self
 
     def without_W(self) -> "Model":
         """The same model without W and names of rows that lie in this process; a W in a store is its path anyway."""

@@ -290,6 +290,23 @@ def test_pipeline_with_tfidf():
     assert W.shape == (20, 2)
     np.testing.assert_allclose(pipeline.transform(texts), W, atol=1e-10)
     assert list(pipeline.get_feature_names_out()) == ["nmf0", "nmf1"]
+    terms = pipeline[:-1].get_feature_names_out()
+    table, strongest = pipeline[-1].model_.top(1, names=terms), pipeline[-1].components_.argmax(axis=1)
+    assert {component: [terms[at]] for component, at in enumerate(strongest)} == table.names()
+    assert list(pipeline[-1].set_output(transform="pandas").transform(pipeline[:-1].transform(texts))) == [
+        "nmf0", "nmf1",
+    ]  # fmt: skip
+
+
+def test_a_pipeline_of_frames_keeps_the_names_of_rows_and_columns():
+    frame = pd.DataFrame(planted(9)).rename(lambda at: f"row {at}", axis=0).rename(lambda at: f"gene {at}", axis=1)
+    pipeline = make_pipeline(MaxAbsScaler(), NMF(2, random_state=0)).set_output(transform="pandas")
+    W = pipeline.fit_transform(frame)
+    assert list(W.columns) == list(pipeline.get_feature_names_out()) == ["nmf0", "nmf1"]
+    assert list(W.index) == list(frame.index)
+    model = pipeline[-1].model_
+    assert model.row_names.tolist() == list(frame.index)
+    assert model.column_names.tolist() == list(frame.columns)
 
 
 def test_parameters_survive_a_clone():

@@ -7,6 +7,7 @@ import pytest
 from example_models import random_model, stored, watched
 
 import dnmf
+from dnmf.errors import InputError
 from dnmf.inspection import components
 from dnmf.tables import top_entries
 
@@ -92,3 +93,44 @@ def test_inspection_names_the_same_columns(model):
 def test_what_cannot_be_is_refused(model, wrong):
     with pytest.raises(dnmf.InputError, match="give at least 1, and 'H' for columns or 'W' for rows"):
         model.top(**wrong)
+
+
+NAMES = [f"term {at}" for at in range(12)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [NAMES, tuple(NAMES), np.array(NAMES), np.array(NAMES, object), iter(NAMES), "names.txt"],
+    ids=["list", "tuple", "array", "objects", "iterator", "file"],
+)
+def test_names_can_be_given_afterwards(model, names, tmp_path, monkeypatch):
+    (tmp_path / "names.txt").write_text("\n".join(NAMES))
+    monkeypatch.chdir(tmp_path)
+    before = model.top(3)
+    table = model.top(3, names=names)
+    assert [entry.name for entry in table] == [f"term {entry.number}" for entry in before]
+    assert model.top(3).entries == before.entries
+
+
+def test_names_of_rows_can_be_given_afterwards(model):
+    table = model.top(2, "W", names=range(100, 130))
+    assert all(entry.name == str(100 + entry.number) for entry in table)
+
+
+@pytest.mark.parametrize("side", ["H", "W"])
+@pytest.mark.parametrize(
+    "names", [[], ["a"], NAMES[:11], [*NAMES, "more"], dict.fromkeys(NAMES), {*NAMES}, 3, np.eye(12)]
+)
+def test_names_that_are_not_those_of_all_are_refused(model, names, side):
+    with pytest.raises(InputError, match="names"):
+        model.top(2, side, names=names)
+
+
+def test_names_given_afterwards_are_kept_with_the_model(tmp_path):
+    model = dnmf.fit(np.random.default_rng(0).random((30, 12)), 3, max_passes=3)
+    named = model.with_names(column_names=NAMES, row_names=range(5, 35))
+    assert model.column_names is None
+    kept = dnmf.load(named.save(tmp_path / "kept.dnmf").path)
+    assert kept.column_names.tolist() == NAMES
+    assert kept.row_names.tolist() == [str(at) for at in range(5, 35)]
+    assert named.with_names(column_names=NAMES[::-1]).row_names.tolist() == kept.row_names.tolist()

@@ -1,6 +1,5 @@
 """Two components against each other: of two models, matched, or of one."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ MOST_VECTOR_POINTS = 5000
 
 @undisturbed
 def biplot(
-    model: Model, reference: Model | None = None, *, labels: Sequence[str] | None = None, side: str = "H",
+    model: Model, reference: Model | None = None, *, labels: Any = None, side: str = "H",
     component: int | tuple[int, int] | None = None, top: int = 10, ax: "Axes | None" = None,
 ) -> "Axes":  # fmt: skip
     """Draw a component of `model` against one of `reference`, a point for each column (or row), and return the axes.
@@ -36,8 +35,8 @@ def biplot(
     reference : Model, optional
         Its component is the vertical axis: the one that the matching of all rows of H by their cosines gives. By
         default two components of `model` are drawn against each other.
-    labels : sequence of str, optional
-        Names of all columns (or rows); those of the model by default.
+    labels : sequence or path, optional
+        Names of all columns (or rows), or a text file with one a line; those of the model by default.
     side : {"W", "H"}
         Whether the points are rows or columns of the data. Of a long W a sample of rows is drawn.
     component : int or (int, int), optional

@@ -1,6 +1,5 @@
 """The components of a model: as bars, as profiles, as images, or as a heatmap of their largest entries."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +29,7 @@ MOST_APART = 2.0  # largest entries of components that share a scale of colours
 @undisturbed
 def components(
     model: Model, kind: str | None = None, *, side: str = "H", shape: tuple[int, int] | None = None,
-    names: Sequence[str] | None = None, top: int | None = None, axes: Any = None,
+    names: Any = None, top: int | None = None, axes: Any = None,
 ) -> list["Axes"]:  # fmt: skip
     """Draw the components of a model, the strongest first, and return the axes: one for each, or one heatmap.
 
@@ -51,8 +50,8 @@ def components(
         Which factor. Of a W of more than five million numbers 20,000 rows are read, and the axis says so.
     shape : (int, int), optional
         Height and width of an image, for ``kind="images"``.
-    names : sequence of str, optional
-        Of the columns (or rows); those of the model by default.
+    names : sequence or path, optional
+        Of the columns (or rows): labels, or a text file with one a line; those of the model by default.
     top : int, optional
         How many entries of each component are named: by default 10 as bars, 2 in a profile where there are names,
         and in a heatmap as many as make at most 60 in all.

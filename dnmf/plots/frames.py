@@ -1,7 +1,6 @@
 """What a page with a slider shows at each strength: the models of a path, matched one to the next, and thinned."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -63,9 +62,7 @@ class Frames:
     shape: tuple[int, int] | None = None
 
 
-def take_frames(
-    models: Any, side: str, names: Sequence[str] | None = None, shape: tuple[int, int] | None = None
-) -> Frames:
+def take_frames(models: Any, side: str, names: Any = None, shape: tuple[int, int] | None = None) -> Frames:
     """Return what the page of these models shows: images of a shape, else the largest of words, else profiles.
 
     Raises
@@ -74,7 +71,7 @@ def take_frames(
         There are fewer than two, two have the same strength, they are of different rows or columns, or not of `shape`.
     """
     pairs = _pairs(models)
-    sides = [take_side(model, side, names) for _, model in pairs]
+    sides = [take_side(model, side, None if at else names) for at, (_, model) in enumerate(pairs)]
     if len({(each.total, len(each.numbers)) for each in sides}) > 1:
         counts = ", ".join(f"{each.total:,}" for each in sides)
         raise InputError(f"the models of a path have the same {sides[0].what}s and similar ranks; these have {counts}")

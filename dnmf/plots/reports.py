@@ -33,9 +33,9 @@ TABLE_HEADS = ("relative error", "alive", "zeros in W", "zeros in H", "mean cosi
 
 
 @undisturbed
-def report(
+def report(  # noqa: PLR0913  what a page is made of, by name
     model: Any, out: str | Path, *, path: Any = None, models: Any = None, title: str | None = None,
-    shape: tuple[int, int] | None = None, top: int = 8, overwrite: bool = False,
+    shape: tuple[int, int] | None = None, names: Any = None, top: int = 8, overwrite: bool = False,
 ) -> Path:  # fmt: skip
     """Write a page about a finished run, and return where it is.
 
@@ -57,6 +57,8 @@ def report(
         Of the page; by default the name of the store or the address of the data.
     shape : (int, int), optional
         Height and width, where the rows of H are images.
+    names : sequence or path, optional
+        Of the columns: labels, or a text file with one a line; those of the model by default.
     top : int
         Strongest columns, and strongest rows, to name for each component.
     overwrite : bool
@@ -77,6 +79,7 @@ def report(
         raise InputError(f"top={top}: a whole number, at least 1")
     if hasattr(model, "of_seed"):
         model, path, models, title = _parts_of_path(model, title)
+    model = model.with_names(column_names=names)
     sums = factor_sums(model, top)
     name = title or (model.path.name if model.path else "") or model.address or "a matrix in memory"
     body = [f"<header><h1>{escape(name)}</h1>", pages.paragraph(_summary(model, path), "soft"), "</header>"]
@@ -85,7 +88,7 @@ def report(
     body += [] if path is None else _path_section(path)
     head = ""
     if models is not None:
-        head, section = _slider_section(models, shape)
+        head, section = _slider_section(models, None if names is None else model.column_names, shape)
         body += section
     return write_whole(target, pages.page(name, body, head).encode())
 
@@ -296,13 +299,13 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def _slider_section(models: Any, shape: Any) -> tuple[str, list[str]]:
+def _slider_section(models: Any, names: Any, shape: Any) -> tuple[str, list[str]]:
     """Return what the head of the page needs for the slider, and its section."""
     require("bokeh")
     from bokeh.embed import components as embedded
     from bokeh.resources import Resources
 
-    script, place = embedded(slider_layout(take_frames(models, "H", shape=shape)))
+    script, place = embedded(slider_layout(take_frames(models, "H", names, shape)))
     note = pages.paragraph("Move the slider from strength to strength; a component keeps its row.", "soft")
     return Resources(mode="inline", components=["bokeh", "bokeh-widgets"]).render_js(), [
         "<h2>Components at each strength</h2>",

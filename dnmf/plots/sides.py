@@ -1,6 +1,6 @@
 """The factor that is drawn, W or H: its components in order, names, and a sample of rows where W is long."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from dnmf.errors import InputError
 from dnmf.measures.components import compared
 from dnmf.model import Model
 from dnmf.plots.figures import choice
-from dnmf.sources.names import names_of, names_to_show
+from dnmf.sources.names import names_to_show
 
 MOST_ENTRIES = 5_000_000
 SAMPLE_ROWS = 20_000
@@ -59,7 +59,7 @@ class Side:
         return f"{self.what} {self.numbers[at]}" if self.names is None else str(self.names[at])
 
 
-def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Side:
+def take_side(model: Model, side: str, names: Any = None) -> Side:
     """Return one factor of a model; of a W with many rows a sample, so that it is never read as a whole.
 
     Parameters
@@ -68,8 +68,8 @@ def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Si
         Whose.
     side : {"W", "H"}
         Which factor.
-    names : sequence of str, optional
-        Of all rows or columns; the model's own by default.
+    names : sequence or path, optional
+        Of all rows or columns: labels, or a text file with one a line; the model's own by default.
 
     Raises
     ------
@@ -80,18 +80,14 @@ def take_side(model: Model, side: str, names: Sequence[str] | None = None) -> Si
         raise InputError(f"{type(model).__name__}: give one model; of a path, path.model(strength, seed)")
     is_H = choice("side", side, SIDES) == "H"
     total = model.shape[1] if is_H else model.shape[0]
-    known: Any = names
-    if names is None:
-        known = names_to_show(model.column_names if is_H else model.row_names)
-    elif len(names) != total:
-        raise InputError(f"names: {len(names)} were given for {total} {'columns' if is_H else 'rows'} of {side}")
+    named = model.with_names(**{"column_names" if is_H else "row_names": names})
+    known = names_to_show(named.column_names if is_H else named.row_names)
     if is_H:
         values, numbers = np.asarray(model.H, np.float64), np.arange(total)
     else:
         runs = list(row_runs(total, model.rank, MOST_ENTRIES))
         numbers = np.concatenate([np.arange(start, stop) for start, stop in runs])
         values = np.concatenate([model.read_W(start, stop).astype(np.float64) for start, stop in runs]).T
-    known = names_of(known)
     kept = None if known is None else known[numbers]
     return Side(values, numbers, kept, total, "column" if is_H else "row")
 

@@ -1,6 +1,5 @@
 """A page with a slider over the strengths of a penalty: the components change under the hand."""
 
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ caption.text = course.data.caption[at];
 @undisturbed
 def slider_page(
     models: Any, out: str | Path, *, side: str = "H", title: str = "Components along a penalty",
-    names: Sequence[str] | None = None, start: float | None = None, shape: tuple[int, int] | None = None,
+    names: Any = None, start: float | None = None, shape: tuple[int, int] | None = None,
     overwrite: bool = False,
 ) -> Path:  # fmt: skip
     """Write a page whose slider moves along the strengths of a penalty, and return where it is.
@@ -62,8 +61,8 @@ def slider_page(
         sample of rows is read.
     title : str
         Of the page.
-    names : sequence of str, optional
-        Of the columns (or rows); those of the first model by default.
+    names : sequence or path, optional
+        Of the columns (or rows): labels, or a text file with one a line; those of the first model by default.
     start : float, optional
         The strength that is shown first; the weakest by default.
     shape : (int, int), optional

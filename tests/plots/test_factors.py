@@ -153,8 +153,14 @@ def test_names_can_be_given_and_have_to_be_all():
     (axes,) = components(example_model(), "heatmap", names=[f"bird $ {at}" for at in range(12)])
     axes.figure.draw_without_rendering()
     assert axes.get_xticklabels()[0].get_text().startswith("bird $")
-    with pytest.raises(InputError, match="3 were given for 12 columns"):
+    with pytest.raises(InputError, match="3 names were given for 12 columns"):
         components(example_model(), names=["a", "b", "c"])
+
+
+def test_names_can_be_those_of_a_file(tmp_path):
+    (tmp_path / "names.txt").write_text("\n".join(f"file {at}" for at in range(40)))
+    axes = components(example_model(), "bars", side="W", names=tmp_path / "names.txt")[0]
+    assert all(label.get_text().startswith("file ") for label in axes.get_yticklabels())
 
 
 def test_W_is_drawn_too():

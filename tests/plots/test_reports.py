@@ -80,6 +80,15 @@ def test_components_are_drawn_as_their_names_suggest(tmp_path, names, what):
     assert any(picture["alt"].endswith(what) for picture in page.pictures)
 
 
+def test_names_can_be_given_to_a_model_without(tmp_path):
+    names, without = [f"term {at}" for at in range(12)], example_model(names=False)
+    text = report(without, tmp_path / "run.html", names=names).read_text()
+    assert f"term {np.argmax(without.H[0])} (" in text
+    assert "bars" in text
+    with pytest.raises(InputError, match="3 names were given for 12 columns"):
+        report(without, tmp_path / "other.html", names=names[:3])
+
+
 def test_it_is_whole_loads_nothing_and_describes_its_pictures(tmp_path):
     page = parse(report(example_model(), tmp_path / "run.html").read_text())
     assert page.external == []

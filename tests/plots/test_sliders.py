@@ -58,6 +58,12 @@ def test_columns_with_an_order_are_all_there_and_of_words_those_that_are_the_lar
     assert set(shown(words)) == strongest
 
 
+def test_names_can_be_given_to_models_without():
+    models = {at: example_model(names=False, seed=at) for at in range(2)}
+    frames = take_frames(models, "H", names=iter([f"term {at}" for at in range(12)]))
+    assert frames.tops[0][0].startswith(f"term {np.argmax(models[0].H[0])}")
+
+
 def test_components_that_are_images_move_as_images(along):
     frames = take_frames(along, "H", shape=(3, 4))
     assert frames.shape == (3, 4)
