@@ -12,7 +12,7 @@ NAMES = {
     "sparsity_W": "sparsity of W", "robustness": "robustness", "mse": "mse", "cosine": "mean cosine",
     "cosine_off": "without own", "kmeans": "k-means centres", "singular": "first singular vector", "d_sum": "Σd",
 }  # fmt: skip
-ONCE = ("cosine", "singular", "d_sum", "mse")
+LEFT_OPEN = ("mse", "cosine", "singular", "d_sum")
 OVERFLOW = 1e6
 FORMATS = {"mse": ".5f", "d_sum": ".1f"}
 TITLES = {
@@ -33,7 +33,7 @@ def markdown(part: dict[str, Any]) -> Iterator[str]:
     yield from _introduction(part)
     yield from _counts(compared)
     yield from _outside(compared)
-    yield from _same_components(part["counted_once"])
+    yield from _left_open(part["left_open"])
     for kind in ("l1", "l2"):
         for diagonal in (True, False):
             yield from _table(compared, kind, diagonal)
@@ -116,18 +116,17 @@ def _closely(one: Compared, name: str) -> str:
     return format(getattr(one, name), FORMATS.get(one.measure, ".4f"))
 
 
-def _same_components(found: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield "**L1 = 0.5.** Two or three columns of W come to hold the same single species. The Gram matrix of the next"
-    yield "half step is then singular: how the weight is shared among them is left open, all have the same error. dnmf"
-    yield "shares it and keeps them all; in the reference one has it and the others die (seed 789: counted once, all is"
-    yield "equal), and from there the paths may part (seed 456). With identical components counted once:"
+def _left_open(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield "**L1 = 0.5.** Two or three columns of W come close to the same single species. The Gram matrix of the next"
+    yield "half step is then nearly singular, and the rule says little of how the weight is shared among them. The"
+    yield "reference's loop ends where its steps become small; here rows are solved to the end, so that the paths part."
+    yield "dnmf beside the reference:"
     yield ""
-    values = " | ".join(NAMES[measure] for measure in ONCE)
-    yield f"| fits | seed | identical | alive: dnmf, counted once, reference | {values} |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| fits | seed | alive | " + " | ".join(NAMES[measure] for measure in LEFT_OPEN) + " |"
+    yield "|---" * (3 + len(LEFT_OPEN)) + "|"
     for one in found:
-        cells = [f"{one['same']}", f"{one['alive'][0]}, {one['alive'][1]}, {one['alive'][2]}"]
-        cells += [", ".join(shown(measure, value) for value in one[measure]) for measure in ONCE]
+        cells = [", ".join(map(str, one["alive"]))]
+        cells += [", ".join(shown(measure, value) for value in one[measure]) for measure in LEFT_OPEN]
         yield f"| {one['fit']} | {one['seed']} | " + " | ".join(cells) + " |"
     yield ""
 

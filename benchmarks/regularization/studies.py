@@ -1,6 +1,6 @@
 """The matrices, and the studies of the absolute and the relative scale on them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,13 +8,11 @@ import numpy as np
 import scipy.sparse
 from scipy.io import mmread
 
-import dnmf
 from benchmarks.problems import SHARED_DATA, planted_sparse
 from benchmarks.regularization import reference
-from benchmarks.regularization.grid import END, KINDS, SAME, STRENGTHS, Case, as_table, rounded, study
+from benchmarks.regularization.grid import END, KINDS, STRENGTHS, Case, Row, as_table, rounded, study
 from benchmarks.regularization.reference import Reference
-from benchmarks.regularization.verdicts import Compared, compare
-from dnmf import measures
+from benchmarks.regularization.verdicts import Compared, chosen, compare
 
 RANK = 10
 CLUSTERINGS = 50
@@ -26,7 +24,7 @@ FILES = {
 }
 FEWER = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9, 1.0)
 SOONER = {"tol": 1e-7, "max_passes": 300}
-OPEN = 0.5  # the L1 at which the reference's rule leaves open how identical components share their weight
+OPEN = 0.5  # the L1 at which components become so alike that the rule says little of how they share their weight
 
 
 def load(name: str) -> Case | None:
@@ -66,7 +64,7 @@ def absolute(case: Case | None) -> dict[str, Any]:
     return {
         "fits": as_table([*loose, *tight, *end]),
         "compared": _as_table(compared),
-        "counted_once": list(counted_once(case, models)),
+        "left_open": left_open([*loose, *tight], models),
         "nearly_zero": max(model.nearly_zero - model.measures["sparsity_W"] for model in models),
         "clusterings": case.clusterings,
         "inertias": sorted(case.inertia(centres) for centres in case.clustered),
@@ -78,28 +76,15 @@ def _as_table(compared: Sequence[Compared]) -> dict[str, Any]:
     return {"columns": names, "rows": [[rounded(asdict(one)[name]) for name in names] for one in compared]}
 
 
-def counted_once(case: Case, models: Sequence[Reference]) -> Iterator[dict[str, Any]]:
-    """Yield for each fit in which components are identical the measures as they are, with those counted once, and
-    those of the reference.
-    """
-    penalty = dnmf.Penalty(l1=OPEN, scale="absolute")
-    for one in models:
-        if one.key[1:4] != ("l1", True, OPEN):
-            continue
-        model = case.fit(one.seed, penalty, tol=0.0, max_passes=one.iterations)
-        cosines = measures.cosines(model, "W")
-        first = ~(np.tril(cosines, -1) > SAME).any(axis=1)
-        if first.all():
-            continue
-        to_singular = case.singular @ model.read_W() / np.linalg.norm(model.read_W() + (model.d == 0), axis=0)
-        yield {
-            "fit": one.fit, "seed": one.seed, "same": int((~first).sum()),
-            "alive": [int((model.d > 0).sum()), int((model.d[first] > 0).sum()), case.rank - one.dead],
-            "cosine": [cosines.mean(), cosines[np.ix_(first, first)].sum() / case.rank**2, one.measures["cosine"]],
-            "singular": [to_singular.mean(), to_singular[first].sum() / case.rank, one.measures["singular"]],
-            "d_sum": [float(model.d.sum()), one.measures["d_sum"]],
-            "mse": [model.relative_error**2 * case.mean_square, one.measures["mse"]],
-        }  # fmt: skip
+def left_open(rows: Sequence[Row], models: Sequence[Reference]) -> list[dict[str, Any]]:
+    """Return what each fit at the L1 that leaves components alike came to, beside the reference's: [ours, theirs]."""
+    theirs = {model.key: model for model in models}
+    found = []
+    for row in chosen(rows, kind="l1", diagonal=True, strength=OPEN):
+        model = theirs[row.key]
+        pairs = {name: [getattr(row, name), model.measures[name]] for name in ("mse", "cosine", "singular", "d_sum")}
+        found.append({"fit": row.fit, "seed": row.seed, "alive": [row.alive, RANK - model.dead], **pairs})
+    return found
 
 
 def relative(case: Case | None, strengths: Sequence[float] = STRENGTHS, *, diagonals: Sequence[bool] = (True,),

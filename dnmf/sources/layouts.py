@@ -121,7 +121,7 @@ def meant_matrix(path: str, root: Any, inner: str) -> str:
     if is_matrix(node):
         return inner
     prefix = f"{inner}/" if inner else ""
-    if "X" in node and not holds_nothing(node["X"]):
+    if "X" in node and not holds_nothing(open_node(path, f"{prefix}X")):
         return f"{prefix}X"
     if MODALITIES in node and not inner:
         places = ", ".join(f"{path}::{MODALITIES}/{name}" for name in sorted(root[MODALITIES]))
