@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnmf.plots.figures import FAINT, PALETTE, TEXT_POINTS, given_axes, panels, shortened, tidy
+from dnmf.plots.figures import FAINT, PALETTE, TEXT_POINTS, given_axes, panels, tidy
 from dnmf.plots.labels import text_size
+from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side
 from dnmf.tables import strongest
 
@@ -17,7 +18,6 @@ LEAST_WIDTH, MOST_WIDTH = 4.4, 11.6  # inches of a figure
 BAR_WIDTH, BAR_HEIGHT = 1.3, 0.185  # inches of the longest bar, and from bar to bar
 AROUND, ABOVE_AND_BELOW = 0.62, 0.45  # inches for the title and the axis of a panel, and for those of the figure
 LEAST_BARS = 3
-END = 24  # characters of a name that is told by its end
 
 
 def draw_bars(side: Side, order: np.ndarray, top: int | None, axes: Any) -> "list[Axes]":
@@ -35,11 +35,12 @@ def draw_bars(side: Side, order: np.ndarray, top: int | None, axes: Any) -> "lis
         Where to draw; None for a new figure.
     """
     shown = [strongest(side.values[number], side.numbers, max(1, TOP if top is None else top)) for number in order]
-    names = [told_apart([side.label(at) for at in some]) for some in shown]
+    texts = told_apart(side.label(at) for some in shown for at in some)
+    names = [[texts[side.label(at)] for at in some] for some in shown]
     own = axes is None
     drawn = _new_panels(names) if own else given_axes(axes, len(order))
-    for ax, number, some, texts in zip(drawn, order, shown, names, strict=True):
-        _draw(tidy(ax, "x") if own else ax, 100 * side.values[number][some], texts, _places(names))
+    for ax, number, some, beside in zip(drawn, order, shown, names, strict=True):
+        _draw(tidy(ax, "x") if own else ax, 100 * side.values[number][some], beside, _places(names))
     if own:
         figure: Any = drawn[0].figure
         sample = f" · {side.axis_text}" if side.sampled else ""
@@ -59,21 +60,6 @@ def _new_panels(names: list[list[str]]) -> "list[Axes]":
 
 def _places(names: list[list[str]]) -> int:
     return max(LEAST_BARS, *map(len, names))
-
-
-def told_apart(names: list[str]) -> list[str]:
-    """Return names that fit beside bars; long ones that begin alike by their ends.
-
-    Examples
-    --------
-    >>> told_apart(["site-packages/scipy/linalg/decomp.py", "site-packages/scipy/linalg/lapack.py", "os.py"])
-    ['…s/scipy/linalg/decomp.py', '…s/scipy/linalg/lapack.py', 'os.py']
-    """
-    texts = [shortened(name) for name in names]
-    return [
-        text if texts.count(text) == 1 or not text.endswith("…") else "…" + " ".join(name.split())[-END:].lstrip()
-        for text, name in zip(texts, names, strict=True)
-    ]
 
 
 def _draw(ax: "Axes", values: np.ndarray, names: list[str], places: int) -> None:

@@ -9,8 +9,9 @@ from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.measures.components import compared
 from dnmf.model import Model
-from dnmf.plots.figures import FAINT, PALETTE, axes_or_new, shortened
+from dnmf.plots.figures import FAINT, PALETTE, axes_or_new
 from dnmf.plots.labels import place_labels
+from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side, by_weight, matches, take_side
 
 if TYPE_CHECKING:
@@ -140,5 +141,6 @@ def _set_axes(axes: "Axes", x: np.ndarray, y: np.ndarray, *, equal: bool) -> Non
 def _name_extremes(axes: "Axes", side: Side, x: np.ndarray, y: np.ndarray, top: int) -> None:
     reach = np.hypot(x / (np.abs(x).max() or 1.0), y / (np.abs(y).max() or 1.0))
     extreme = [at for at in np.argsort(-reach, kind="stable")[:top] if reach[at] > 0]
-    points = np.column_stack([x, y])
-    place_labels(axes, points[extreme], [shortened(side.label(at)) for at in extreme], obstacles=points[reach > 0.02])
+    points, texts = np.column_stack([x, y]), told_apart(side.label(at) for at in extreme)
+    names = [texts[side.label(at)] for at in extreme]
+    place_labels(axes, points[extreme], names, obstacles=points[reach > 0.02])

@@ -8,9 +8,10 @@ from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.plots.bars import draw_bars
-from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, choice, given_axes, panels, shortened, tidy
+from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, choice, given_axes, panels, tidy
 from dnmf.plots.labels import place_labels, text_size
 from dnmf.plots.orders import is_ordered
+from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side, by_weight, share_of, take_side, thinned
 from dnmf.tables import strongest
 
@@ -155,15 +156,17 @@ def _profiles(side: Side, order: np.ndarray, top: int | None, axes: Any) -> list
     if own:
         drawn[-1].figure.supxlabel(side.axis_text, fontsize=10)
         drawn[-1].figure.supylabel("share of the component", fontsize=10)
-    for place, number in enumerate(order):
-        _name_peaks(drawn[place], side, side.values[number], top, settle=place == 0)
+    _name_peaks(drawn, side, side.values[order], top)
     return drawn
 
 
-def _name_peaks(ax: "Axes", side: Side, values: np.ndarray, top: int, *, settle: bool) -> None:
-    peaks = strongest(values, side.numbers, top) if top else np.empty(0, int)
-    points = np.array([(at + 0.5, values[at]) for at in peaks]).reshape(-1, 2)
-    place_labels(ax, points, [shortened(side.label(at)) for at in peaks], obstacles=_bars(values), settle=settle)
+def _name_peaks(axes: list["Axes"], side: Side, profiles: np.ndarray, top: int) -> None:
+    peaks = [strongest(values, side.numbers, top) if top else np.empty(0, int) for values in profiles]
+    texts = told_apart(side.label(at) for some in peaks for at in some)
+    for ax, values, some in zip(axes, profiles, peaks, strict=False):
+        points = np.array([(at + 0.5, values[at]) for at in some]).reshape(-1, 2)
+        names = [texts[side.label(at)] for at in some]
+        place_labels(ax, points, names, obstacles=_bars(values), settle=ax is axes[0])
 
 
 def _bars(values: np.ndarray) -> np.ndarray:
@@ -201,7 +204,8 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     top = max(1, min(5, MOST_NAMES // len(order))) if top is None else max(1, top)
     scaled, meaning = _scaled(side.values[order])
     shown = largest_of_any(scaled, top)
-    labels = [shortened(side.label(at)) for at in shown]
+    texts = told_apart(side.label(at) for at in shown)
+    labels = [texts[side.label(at)] for at in shown]
     ax = _heatmap_axes(labels, len(order)) if axes is None else given_axes(axes, 1)[0]
     ax.grid(False)
     values = scaled[:, shown]

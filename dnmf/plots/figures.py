@@ -1,7 +1,6 @@
 """What all pictures share: the optional packages, colours and marks, new figures, and files that appear whole."""
 
 import os
-import unicodedata
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.locations import local_path, written
+from dnmf.plots.short_names import told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,6 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)), (0, (2, 2)))
 TEXT_POINTS = 9
-WIDE, WIDE_LETTERS = 1.6, "MW@%—…"
 FAINT = "#767676"
 PICTURE_KINDS = ("png", "svg", "pdf")
 PNG_DPI = 150
@@ -115,31 +114,10 @@ def choice(name: str, value: Any, known: Sequence[str]) -> str:
 
 def write_legend(target: Any, handles: Sequence[Any], labels: Sequence[str], **place: Any) -> None:
     """Add a legend to axes or a figure, its labels as they are: a dollar sign begins no formula."""
-    legend = target.legend(
-        handles, [shortened(label) for label in labels], frameon=False, fontsize=TEXT_POINTS, **place
-    )
+    texts = told_apart(labels)
+    legend = target.legend(handles, [texts[label] for label in labels], frameon=False, fontsize=TEXT_POINTS, **place)
     for text in legend.get_texts():
         text.set_parse_math(False)
-
-
-def shortened(text: str, most: int = 28) -> str:
-    """Return a name that fits beside an axis.
-
-    Examples
-    --------
-    >>> shortened("Black-crowned Night-Heron", 12)
-    'Black-crown…'
-    """
-    text = " ".join(text.split())
-    widths = np.cumsum([_width(letter) for letter in text[: most + 1]])
-    if len(text) <= most and (not len(widths) or widths[-1] <= most):
-        return text
-    return text[: max(1, int(np.searchsorted(widths, most - 1, side="right")))].rstrip() + "…"
-
-
-def _width(letter: str) -> float:
-    """How wide a letter is, measured by usual ones."""
-    return WIDE if letter in WIDE_LETTERS or unicodedata.east_asian_width(letter) in "WF" else 1.0
 
 
 @contextmanager

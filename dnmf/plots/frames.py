@@ -10,8 +10,8 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.plots.factors import checked_shape, largest_of_any
-from dnmf.plots.figures import shortened
 from dnmf.plots.orders import is_ordered
+from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side, matches, take_side, thinned
 
 MOST_BINS = 400
@@ -19,6 +19,7 @@ MOST_NAMED_COLUMNS = 50
 MOST_PIXELS = 2_000_000
 MOST_NUMBERS = 150_000
 TOP = 3
+MOST_OF_A_LABEL = 60
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def take_frames(models: Any, side: str, names: Any = None, shape: tuple[int, int
     return Frames(
         tuple(strength for strength, _ in pairs), shown.values, shown.edges, d, error,
         np.count_nonzero(d, axis=1), shown.labels, shown.axis_text, numbers,
-        [_strongest(named, values) for values in profiles], shown.shape,
+        _strongest(named, profiles), shown.shape,
     )  # fmt: skip
 
 
@@ -123,8 +124,7 @@ class Shown:
         models, k, entries = profiles.shape
         bins = int(np.clip(MOST_NUMBERS // (k * models), 20, MOST_BINS))
         thin, edges = thinned(profiles.reshape(models * k, entries), bins)
-        labels = tuple(_bin_label(side, *edge) for edge in pairwise(edges))
-        return cls(thin.reshape(models, k, -1), edges, labels, text)
+        return cls(thin.reshape(models, k, -1), edges, _bin_labels(side, edges), text)
 
     @classmethod
     def as_images(cls, profiles: np.ndarray, shape: tuple[int, int]) -> "Shown":
@@ -170,17 +170,26 @@ def _places(models: list[Model]) -> list[np.ndarray]:
     return places
 
 
-def _strongest(side: Side, values: np.ndarray) -> list[str]:
-    """Return the names of the strongest entries of each component, nothing where there are none."""
+def _strongest(side: Side, profiles: np.ndarray) -> list[list[str]]:
+    """Return for each model the names of the strongest entries of each component, nothing where there are none."""
     if side.names is None:
-        return [""] * len(values)
-    tops = np.argsort(-values, axis=1, kind="stable")[:, :TOP]
-    return [
-        ", ".join(shortened(side.label(at)) for at in top if row[at] > 0) for row, top in zip(values, tops, strict=True)
-    ]
+        return [[""] * len(values) for values in profiles]
+    tops = [[at[row[at] > 0] for at, row in zip(_largest(values), values, strict=True)] for values in profiles]
+    texts = told_apart(side.label(at) for model in tops for some in model for at in some)
+    return [[", ".join(texts[side.label(at)] for at in some) for some in model] for model in tops]
 
 
-def _bin_label(side: Side, first: int, end: int) -> str:
-    if end - first == 1:
-        return shortened(side.label(first), 60)
-    return f"{side.what}s {side.numbers[first]} to {side.numbers[end - 1]}: the largest"
+def _largest(values: np.ndarray) -> np.ndarray:
+    return np.argsort(-values, axis=1, kind="stable")[:, :TOP]
+
+
+def _bin_labels(side: Side, edges: np.ndarray) -> tuple[str, ...]:
+    """What each bin is called: its entry, or how many it holds."""
+    bins = list(pairwise(edges.tolist()))
+    texts = told_apart((side.label(first) for first, end in bins if end - first == 1), MOST_OF_A_LABEL)
+    return tuple(
+        texts[side.label(first)]
+        if end - first == 1
+        else f"{side.what}s {side.numbers[first]} to {side.numbers[end - 1]}: the largest"
+        for first, end in bins
+    )

@@ -16,8 +16,9 @@ from dnmf.options import format_bytes
 from dnmf.plots import pages
 from dnmf.plots.convergences import convergence
 from dnmf.plots.factors import component_kind, components
-from dnmf.plots.figures import check_free, checked_page, new_figure, panels, require, shortened, tidy, write_whole
+from dnmf.plots.figures import check_free, checked_page, new_figure, panels, require, tidy, write_whole
 from dnmf.plots.frames import take_frames
+from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import by_weight, share_of
 from dnmf.plots.sliders import slider_layout
 from dnmf.plots.strengths import path_overview, summarize, tables_of
@@ -222,15 +223,17 @@ def _component_table(model: Model, sums: FactorSums) -> str:
 
 
 def _strongest_table(model: Model, sums: FactorSums, top: int) -> str:
-    both = (model.top(top), sums.top_rows)
-    rows = [[str(number), *(_listed(table.of(number)) for table in both)] for number in by_weight(model).tolist()]
+    both = [(table, told_apart((entry.name for entry in table), MOST_OF_A_NAME))
+            for table in (model.top(top), sums.top_rows)]  # fmt: skip
+    rows = [
+        [str(number), *(_listed(table.of(number), texts) for table, texts in both)]
+        for number in by_weight(model).tolist()
+    ]
     return pages.table(("#", "strongest columns", "strongest rows"), rows, (True, False, False))
 
 
-def _listed(entries: Sequence[Entry]) -> str:
-    return ", ".join(
-        f"{shortened(entry.name, MOST_OF_A_NAME)} ({100 * entry.share:.1f}\N{NO-BREAK SPACE}%)" for entry in entries
-    )
+def _listed(entries: Sequence[Entry], texts: dict[str, str]) -> str:
+    return ", ".join(f"{texts[entry.name]} ({100 * entry.share:.1f}\N{NO-BREAK SPACE}%)" for entry in entries)
 
 
 def _weight(value: float) -> str:

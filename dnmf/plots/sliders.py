@@ -8,13 +8,15 @@ import numpy as np
 
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
-from dnmf.plots.figures import PALETTE, check_free, checked_page, require, shortened, write_whole
+from dnmf.plots.figures import PALETTE, check_free, checked_page, require, write_whole
 from dnmf.plots.frames import MOST_NAMED_COLUMNS, Frames, take_frames
+from dnmf.plots.short_names import told_apart
 from dnmf.plots.slider_images import MOVE_IMAGES, draw_images, image_ranges, image_sources
 
 ROW_PX = 58
 WEIGHT_PX = 26
 MOST_TICKS = 10
+MOST_BELOW = 16  # letters of a name below a bar
 FILL = 0.6  # of the height of a row; above it stand names
 
 MOVE_PROFILES = """
@@ -230,9 +232,8 @@ def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
     if bins <= MOST_NAMED_COLUMNS:
         middles = ((frames.edges[:-1] + frames.edges[1:]) / 2).tolist()
         made.xaxis.ticker = middles
-        made.xaxis.major_label_overrides = dict(
-            zip(middles, [shortened(name, 16) for name in frames.labels], strict=True)
-        )
+        texts = told_apart(frames.labels, MOST_BELOW)
+        made.xaxis.major_label_overrides = {at: texts[name] for at, name in zip(middles, frames.labels, strict=True)}
         made.xaxis.major_label_orientation = "vertical"
         made.xaxis.major_label_text_font_size = "11px"
     return made
