@@ -58,7 +58,7 @@ def _alike(texts: dict[str, str]) -> list[list[str]]:
 def _where_they_differ(names: list[str]) -> dict[str, list[int]]:
     """The places of the letters that tell each name from those that are the same up to there."""
     places: dict[str, list[int]] = {name: [] for name in names}
-    groups = [names]
+    groups = [names] if names else []
     while groups:
         names = groups.pop()
         first, by_letter = _first_that_differs(min(names), max(names)), dict[str, list[str]]()
