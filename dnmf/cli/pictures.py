@@ -113,8 +113,8 @@ def _along_paths(runs: tuple[str, ...], wanted: dict[str, Any]) -> Any:
     from dnmf import plots
     from dnmf.paths import load_path
 
-    rows: Any = {name: load_path(run).rows for name, run in zip(_names(runs), runs, strict=True)}
-    table = rows if len(runs) > 1 else next(iter(rows.values()))
+    paths: Any = {name: load_path(run) for name, run in zip(_names(runs), runs, strict=True)}
+    table = paths if len(runs) > 1 else next(iter(paths.values()))
     return plots.path(table, **wanted).figure if wanted else plots.path_overview(table)
 
 

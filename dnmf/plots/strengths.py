@@ -1,7 +1,6 @@
 """What a regularization path says: a measure over the strengths, with its interval over the seeds."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,21 +29,46 @@ MEASURES = {
 }
 SCALES = ("auto", "linear", "log", "symlog")
 COUNTS = ("alive", "passes")
+SHARES = ("sparsity_W", "sparsity_H")
+COSINES = ("robustness", "cosine", "cosine_off", "kmeans", "singular")
 INCHES_OF_MARK = 0.36
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A measure over the strengths: mean over the seeds, half width of the interval (NaN for one seed), seeds."""
+    """A measure over the strengths.
+
+    Attributes
+    ----------
+    strengths : ndarray
+        Rising.
+    mean : ndarray
+        Over the seeds.
+    half_width : ndarray
+        Of the interval; NaN for one seed.
+    seeds : ndarray
+        How many.
+    possible : (float, float)
+        What the measure cannot be below or above.
+    """
 
     strengths: np.ndarray
     mean: np.ndarray
     half_width: np.ndarray
     seeds: np.ndarray
+    possible: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def band(self) -> tuple[np.ndarray, np.ndarray]:
+        """The interval, as far as it is possible."""
+        low, high = (np.clip(self.mean + sign * self.half_width, *self.possible) for sign in (-1, 1))
+        return low, high
 
 
-def summarize(table: Sequence[Any], measure: str, confidence: float = 0.95) -> Curve:
+def summarize(table: Any, measure: str, confidence: float = 0.95) -> Curve:
     """Return mean and interval (Student's t) of a measure at each strength; rows where it is NaN do not count.
+
+    `table` is a path or a sequence of rows.
 
     Raises
     ------
@@ -57,7 +81,8 @@ def summarize(table: Sequence[Any], measure: str, confidence: float = 0.95) -> C
     if not 0 < confidence < 1:
         raise InputError(f"confidence={confidence}: a number between 0 and 1, such as 0.95")
     try:
-        found = np.array([(row.strength, getattr(row, measure)) for row in table], float).reshape(-1, 2)
+        rows = getattr(table, "rows", table)
+        found = np.array([(row.strength, getattr(row, measure)) for row in rows], float).reshape(-1, 2)
     except AttributeError as error:
         raise InputError(f"the rows of a path need the attributes strength and {measure}: {error}") from error
     found = found[np.isfinite(found).all(axis=1)]
@@ -67,7 +92,17 @@ def summarize(table: Sequence[Any], measure: str, confidence: float = 0.95) -> C
     squares = np.bincount(at, (found[:, 1] - mean[at]) ** 2, len(strengths))
     free = np.maximum(seeds - 1, 1)
     half = stdtrit(free, 0.5 + confidence / 2) * np.sqrt(squares / free / np.maximum(seeds, 1))
-    return Curve(strengths, mean, np.where(seeds > 1, half, np.nan), seeds)
+    return Curve(strengths, mean, np.where(seeds > 1, half, np.nan), seeds, _possible(table, measure, found[:, 1]))
+
+
+def _possible(table: Any, measure: str, values: np.ndarray) -> tuple[float, float]:
+    """What a measure cannot be below or above; cosines can be negative where a factor can."""
+    if measure in COSINES:
+        return -1.0 if values.min(initial=0.0) < 0 else 0.0, 1.0
+    if measure in SHARES:
+        return 0.0, 1.0
+    options = getattr(table, "options", None) if measure == "alive" else None
+    return 0.0, float(options.fit.rank) if options is not None else math.inf
 
 
 @undisturbed
@@ -76,7 +111,8 @@ def path(
 ) -> "Axes":
     """Draw a measure along a regularization path and return the axes.
 
-    The line is the mean over the seeds; the band is its confidence interval, where there is more than one seed.
+    The line is the mean over the seeds; the band is its confidence interval, where there is more than one seed, as
+    far as the measure can go: a share from 0 to 1, components alive up to the rank of a path.
 
     Parameters
     ----------
@@ -104,7 +140,7 @@ def path(
     >>> axes = path({"L1": l1_rows, "L2": l2_rows}, "robustness")  # doctest: +SKIP
     """
     choice("scale", scale, SCALES)
-    curves = {label: summarize(rows, measure, confidence) for label, rows in tables_of(table).items()}
+    curves = {label: summarize(rows, measure, confidence) for label, rows in _labelled(table).items()}
     curves = {label: curve for label, curve in curves.items() if len(curve.strengths)}
     if not curves:
         raise InputError(f"{measure} was not measured in any row of this path")
@@ -130,9 +166,14 @@ def tables_of(table: Any) -> dict[str, list[Any]]:
     InputError
         There is no row.
     """
+    return {label: list(getattr(rows, "rows", rows)) for label, rows in _labelled(table).items()}
+
+
+def _labelled(table: Any) -> dict[str, Any]:
+    """The paths, or lists of rows, that are given, by label."""
     given = table if isinstance(table, dict) else {"path": table}
-    tables = {str(label): list(getattr(rows, "rows", rows)) for label, rows in given.items()}
-    if not any(tables.values()):
+    tables = {str(label): rows if hasattr(rows, "rows") else list(rows) for label, rows in given.items()}
+    if not any(list(getattr(rows, "rows", rows)) for rows in tables.values()):
         raise InputError("this path has no rows: there is nothing to draw")
     return tables
 
@@ -141,8 +182,7 @@ def _draw(axes: "Axes", curve: Curve, label: str, number: int) -> None:
     style = style_of(number)
     axes.plot(curve.strengths, curve.mean, label=label, markersize=4.5, linewidth=1.5, **style)
     if np.isfinite(curve.half_width).any():
-        low, high = curve.mean - curve.half_width, curve.mean + curve.half_width
-        axes.fill_between(curve.strengths, low, high, color=style["color"], alpha=0.2, linewidth=0)
+        axes.fill_between(curve.strengths, *curve.band, color=style["color"], alpha=0.2, linewidth=0)
 
 
 def _set_strengths(axes: "Axes", strengths: np.ndarray, scale: str) -> None:
@@ -266,7 +306,7 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     --------
     >>> path_overview(rows).savefig("path.pdf")  # doctest: +SKIP
     """
-    tables = tables_of(table)
+    tables = _labelled(table)
     angle = "cosine_off" if _is_measured(tables, "cosine_off") else "cosine"
     measures = ("relative_error", "sparsity_H", "sparsity_W", angle, "robustness", "alive")
     figure = new_figure(10.5, 6.2)
@@ -285,12 +325,12 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
         axes.set_title(MEASURES[measure], fontsize=10, loc="left")
     for axes in figure.axes[:3]:
         axes.set_xlabel("")
-    curves = [summarize(rows, "relative_error", confidence) for rows in tables.values() if rows]
+    curves = [summarize(rows, "relative_error", confidence) for rows in tables_of(tables).values() if rows]
     figure.suptitle(_band_text(curves, confidence), fontsize=TEXT_POINTS, color="0.35")
     if isinstance(table, dict):
         write_legend(figure, *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
-def _is_measured(tables: dict[str, list[Any]], measure: str) -> bool:
+def _is_measured(tables: dict[str, Any], measure: str) -> bool:
     return any(len(summarize(rows, measure).strengths) for rows in tables.values())

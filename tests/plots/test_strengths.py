@@ -23,6 +23,40 @@ def test_the_interval_is_that_of_students_t():
     assert curve.seeds.tolist() == [4]
 
 
+@pytest.mark.parametrize(
+    ("measure", "values", "low", "high"),
+    [
+        ("sparsity_H", [0.0, 0.1], 0, None),
+        ("sparsity_W", [0.9, 1.0], None, 1),
+        ("sparsity_H", [0.0, 1.0], 0, 1),
+        ("robustness", [0.98, 1.0], None, 1),
+        ("cosine_off", [0.0, 0.05], 0, None),
+        ("cosine", [-0.9, 0.9], -1, 1),
+        ("kmeans", [-0.1, 0.0], None, None),
+        ("singular", [0.9, 1.0], None, 1),
+        ("relative_error", [0.0, 0.3], 0, None),
+        ("objective", [0.0, 3.0], 0, None),
+        ("passes", [1, 9], 0, None),
+        ("alive", [0, 3], 0, None),
+    ],
+)
+def test_the_band_ends_where_the_measure_does(measure, values, low, high):
+    rows = [Row(1.0, seed, **{measure: value}) for seed, value in enumerate(values)]
+    curve = summarize(rows, measure)
+    interval = curve.mean[0] + np.array([-1, 1]) * curve.half_width[0]
+    expected = [end if bound is None else bound for end, bound in zip(interval, (low, high), strict=True)]
+    assert np.concatenate(curve.band) == pytest.approx(expected)
+    drawn = path(rows, measure).collections[0].get_paths()[0].vertices[:, 1]
+    assert (drawn.min(), drawn.max()) == pytest.approx(expected)
+
+
+def test_no_more_components_are_alive_than_the_rank_of_the_path(planted):
+    found = dnmf.path(planted, 2, dnmf.Penalty(l1=1.0), [0, 0.3], seeds=2, measures="cheap", max_passes=2)
+    rows = tuple(replace(row, alive=row.seed + 1) for row in found.rows)
+    low, high = summarize(replace(found, rows=rows), "alive").band
+    assert (low.tolist(), high.tolist()) == ([0, 0], [2, 2])
+
+
 def test_rows_in_which_it_was_not_measured_do_not_count():
     curve = summarize([Row(0, sparsity_H=NAN), Row(1, sparsity_H=0.5), Row(1, 1, sparsity_H=NAN)], "sparsity_H")
     assert (curve.strengths.tolist(), curve.mean.tolist()) == ([1], [0.5])
