@@ -228,6 +228,7 @@ def load(path: str | Path) -> Model:
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)
         raise CheckpointError(
-            f"{path}: this fit is not finished ({passes} passes are committed); go on with: dnmf resume {path}"
+            f"{path}: this fit is not finished ({passes} passes are committed) and has no W yet; "
+            f"go on with: dnmf resume {path}"
         )
     return Model.restore(generation, path)

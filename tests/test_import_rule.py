@@ -27,7 +27,8 @@ LAYERS = [
     {"api"},
     {"measures"},
     {"paths"},
-    {"estimator", "estimator_input", "cluster", "inspection", "progress", "signals", "streams", "demo", "plots"},
+    {"estimator", "estimator_input", "cluster", "inspection", "unfinished"}
+    | {"progress", "signals", "streams", "demo", "plots"},
     {"cli"},
 ]
 DASK_IS_MET_IN = {

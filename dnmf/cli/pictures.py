@@ -1,8 +1,9 @@
 """The commands that draw finished runs: plot, report."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -10,9 +11,6 @@ from dnmf.amounts import format_bytes
 from dnmf.cli.amounts import HEIGHT_BY_WIDTH
 from dnmf.cli.output import current_output, output_options
 from dnmf.progress import labelled
-
-if TYPE_CHECKING:
-    from dnmf.model import Model
 
 OF_COMPONENTS = ("components", "bars", "profiles", "images", "heatmap")
 OF_PATHS = ("path", "slider")
@@ -54,7 +52,9 @@ SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 @OVERWRITE
 @output_options
 def plot(runs: tuple[str, ...], kind: str | None, out: str, overwrite: bool, **given: Any) -> None:
-    """Draw a finished RUN: its components, its convergence, or two components against each other.
+    """Draw a RUN: its components, its convergence, or two components against each other.
+
+    Of a fit that is not finished there is the convergence so far.
 
     Components are bars of the largest columns where these have names without an order, such as words, and profiles
     along the columns elsewhere. Of regularization paths, the measures along the penalty, or a page with a slider over
@@ -71,7 +71,7 @@ def plot(runs: tuple[str, ...], kind: str | None, out: str, overwrite: bool, **g
         return
     file_kind, target = picture_kind(out), check_free(out, overwrite)
     require("matplotlib")
-    drawn = _along_paths(runs, wanted) if kind == "path" else _axes(kind, load_runs(runs), wanted).figure
+    drawn = _along_paths(runs, wanted) if kind == "path" else _axes(kind, runs, wanted).figure
     content = picture(drawn, file_kind)
     _say("plot", write_whole(target, content), {"runs": list(runs), "kind": kind})
 
@@ -82,8 +82,16 @@ def _is_path(run: str) -> bool:
     return run_status(run).get("kind") == "path"
 
 
+def _is_finished(run: str) -> bool:
+    from dnmf.inspection import run_status
+
+    return bool(run_status(run)["status"] == "done")
+
+
 def _usual_kind(runs: tuple[str, ...], wanted: dict[str, Any]) -> str:
     """What is drawn of runs when no kind is asked for: their components, or what the options belong to."""
+    if not wanted and not all(map(_is_finished, runs)):
+        return "convergence"
     of_as_many = [kind for kind in BY_DEFAULT if MOST_RUNS.get(kind, len(runs)) >= len(runs)]
     return next((kind for kind in of_as_many if all(kind in TAKEN_BY[name] for name in wanted)), of_as_many[0])
 
@@ -97,10 +105,8 @@ def _refuse_what_does_not_belong(kind: str, runs: tuple[str, ...], wanted: dict[
         raise click.UsageError(f"--kind {kind} draws {'one run' if most == 1 else 'one or two runs'}, not {len(runs)}")
 
 
-def load_runs(runs: tuple[str, ...]) -> "dict[str, Model]":
-    """Return the models of finished runs by their shortest names that differ."""
-    from dnmf.api import load
-
+def load_runs(runs: tuple[str, ...], load: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what `load` makes of runs by their shortest names that differ."""
     return {name: load(run) for name, run in zip(_names(runs), runs, strict=True)}
 
 
@@ -113,7 +119,7 @@ def _along_paths(runs: tuple[str, ...], wanted: dict[str, Any]) -> Any:
     from dnmf import plots
     from dnmf.paths import load_path
 
-    paths: Any = {name: load_path(run) for name, run in zip(_names(runs), runs, strict=True)}
+    paths = load_runs(runs, load_path)
     table = paths if len(runs) > 1 else next(iter(paths.values()))
     return plots.path(table, **wanted).figure if wanted else plots.path_overview(table)
 
@@ -126,12 +132,13 @@ def _slider(run: str, out: str, wanted: dict[str, Any], *, overwrite: bool) -> P
     return plots.slider_page(models, out, overwrite=overwrite, **wanted)
 
 
-def _axes(kind: str, models: "dict[str, Model]", wanted: dict[str, Any]) -> Any:
-    from dnmf import plots
+def _axes(kind: str, runs: tuple[str, ...], wanted: dict[str, Any]) -> Any:
+    from dnmf import api, plots
+    from dnmf.unfinished import so_far
 
     if kind == "convergence":
-        return plots.convergence(models, **wanted)
-    first, *others = models.values()
+        return plots.convergence(load_runs(runs, so_far), **wanted)
+    first, *others = load_runs(runs, api.load).values()
     if kind == "biplot":
         return plots.biplot(first, *others, **wanted)
     return plots.components(first, None if kind == "components" else kind, **wanted)[0]
@@ -157,10 +164,11 @@ def _say(command: str, target: Path, record: dict[str, Any]) -> None:
 @OVERWRITE
 @output_options
 def report(run: str, out: str, overwrite: bool, **given: Any) -> None:
-    """Write a page about a finished RUN: what was factorized, how it went, what was found.
+    """Write a page about a RUN: what was factorized, how it went, what was found.
 
-    The page holds its pictures and opens from a file. Of a regularization path it describes the model of the smallest
-    strength, then the measures along the penalty, with a slider over the strengths.
+    The page holds its pictures and opens from a file. Of a fit that is not finished it says how far it is. Of a
+    regularization path it describes the model of the smallest strength, then the measures along the penalty, with a
+    slider over the strengths.
     """
     from dnmf.plots.figures import check_free
 
@@ -170,10 +178,10 @@ def report(run: str, out: str, overwrite: bool, **given: Any) -> None:
 
 
 def _report_of_run(run: str, out: str, **given: Any) -> Path:
-    from dnmf.api import load
     from dnmf.plots import report as write_report
+    from dnmf.unfinished import so_far
 
-    return write_report(load(run), out, **given)
+    return write_report(so_far(run), out, **given)
 
 
 def _report_of_path(run: str, out: str, **given: Any) -> Path:

@@ -253,7 +253,7 @@ def model_lines(found: dict[str, Any]) -> list[str]:
         labelled("done", str(found["stop_reason"])),
         labelled(
             "error",
-            f"{found['relative_error']:.4f} after {counted(found['passes'], 'pass').replace('passs', 'passes')}, "
+            f"{found['relative_error']:.4f} after {counted(found['passes'], 'pass')}, "
             f"{found['reads']:.1f} reads of the data",
         ),
         labelled("model", f"{store} (W in {found['W']})"),

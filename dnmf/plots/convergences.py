@@ -8,9 +8,11 @@ import numpy as np
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.events import PassRecord
-from dnmf.plots.figures import axes_or_new, choice, style_of, write_legend
+from dnmf.plots.figures import TEXT_POINTS, axes_or_new, choice, style_of, write_legend
 from dnmf.plots.labels import place_labels
 from dnmf.plots.sides import as_labelled
+from dnmf.progress import counted
+from dnmf.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +31,7 @@ VALUES = {
 MOST_MARKERS = 60
 MOST_INSIDE = 8
 LEAST_SPAN = 0.01  # of the value: what falls by less looks as flat as it is
+NOT_FINISHED = " (not finished)"
 TAKEN_BACK: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 6}
 
 
@@ -52,7 +55,7 @@ def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", v
     Parameters
     ----------
     models : Model, sequence of Model, or dict of label to Model
-        Whose history is drawn.
+        Whose history is drawn; of a fit that has not ended what :func:`dnmf.unfinished.so_far` returns.
     ax : matplotlib Axes, optional
         Where to draw; a new figure by default.
     against : {"reads", "passes", "seconds"}
@@ -74,14 +77,23 @@ def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", v
     """
     choice("against", against, tuple(AGAINST))
     choice("value", value, tuple(VALUES))
-    courses = {label: _course(label, model, against, value) for label, model in as_labelled(models, "model").items()}
+    named = {_label(label, model): model for label, model in as_labelled(models, "model").items()}
+    courses = {label: _course(label, model, against, value) for label, model in named.items()}
     axes = axes_or_new(ax)
     for number, (label, course) in enumerate(courses.items()):
         _draw(axes, course, label, number)
     _set_axes(axes, courses, against, value)
     _write_alive(axes, courses)
     _explain(axes, courses)
+    (first, *others) = named
+    if not others and first.endswith(NOT_FINISHED):
+        passes = counted(len(named[first].history), "pass")
+        axes.set_title(f"{first}, {passes} so far", fontsize=TEXT_POINTS, color="0.35", loc="left")
     return axes
+
+
+def _label(label: str, model: Any) -> str:
+    return label + NOT_FINISHED if isinstance(model, Unfinished) else label
 
 
 def _course(label: str, model: Any, against: str, value: str) -> _Course:

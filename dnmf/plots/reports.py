@@ -26,6 +26,7 @@ from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
 from dnmf.sources.names import names_to_show
 from dnmf.tables import Entry
+from dnmf.unfinished import Unfinished
 
 MOST_OF_A_NAME = 60
 TABLE_MEASURES = ("relative_error", "alive", "sparsity_W", "sparsity_H", "cosine_off", "robustness", "passes")
@@ -38,16 +39,18 @@ def report(  # noqa: PLR0913  what a page is made of, by name
     model: Any, out: str | Path, *, path: Any = None, models: Any = None, title: str | None = None,
     shape: tuple[int, int] | None = None, names: Any = None, top: int = 8, overwrite: bool = False,
 ) -> Path:  # fmt: skip
-    """Write a page about a finished run, and return where it is.
+    """Write a page about a run, and return where it is.
 
     What was factorized and with which options; how the fit went; the components with their strongest columns and
     rows, weights, sparsity and angles; a regularization path, where one is given. The page holds all it needs.
+    Of a fit that has not ended it says so, and how it went so far.
 
     Parameters
     ----------
-    model : Model or Path
-        What :func:`dnmf.fit` returned or :func:`dnmf.load` read. Of a regularization path the model of its smallest
-        strength is described, then the path, with a slider over the strengths of its first seed.
+    model : Model, Path or Unfinished
+        What :func:`dnmf.fit` returned, :func:`dnmf.load` or :func:`dnmf.unfinished.so_far` read. Of a regularization
+        path the model of its smallest strength is described, then the path, with a slider over the strengths of its
+        first seed.
     out : path
         The page to write, an ``.html`` file.
     path : Path or sequence of rows, or dict of label to such, optional
@@ -78,6 +81,8 @@ def report(  # noqa: PLR0913  what a page is made of, by name
     require("matplotlib")
     if top < 1:
         raise InputError(f"top={top}: a whole number, at least 1")
+    if isinstance(model, Unfinished):
+        return _report_so_far(model, target, title)
     if hasattr(model, "of_seed"):
         model, path, models, title = _parts_of_path(model, title)
     model = model.with_names(column_names=names)
@@ -92,6 +97,22 @@ def report(  # noqa: PLR0913  what a page is made of, by name
         head, section = _slider_section(models, None if names is None else model.column_names, shape)
         body += section
     return write_whole(target, pages.page(name, body, head).encode())
+
+
+def _report_so_far(run: Unfinished, target: Path, title: str | None) -> Path:
+    name = title or run.path.name
+    rows, columns = run.shape
+    body = [
+        f"<header><h1>{escape(name)}</h1>",
+        pages.paragraph(f"A fit of {rows:,} × {columns:,} values that is not finished, by dnmf.", "soft"),
+        "</header>",
+        pages.fact_cards(_facts(run)),
+        *_data_section(run),
+        *_course_section(run),
+        "<h2>Components</h2>",
+        pages.paragraph("They come with the last pass of the fit, which finds their weights d and W."),
+    ]
+    return write_whole(target, pages.page(name, body, "").encode())
 
 
 def _parts_of_path(path: Any, title: str | None) -> tuple[Model, Any, Any, str]:
@@ -112,9 +133,9 @@ def _summary(model: Model, path: Any) -> str:
     return f"{text} First the model of strength {path.strengths[0]:g} and seed {path.seeds[0]}, then the whole path."
 
 
-def _facts(model: Model) -> list[tuple[str, str]]:
-    passes = counted(len(model.history), "pass").replace("passs", "passes")
-    alive = int(np.count_nonzero(model.d > 0))
+def _facts(model: Model | Unfinished) -> list[tuple[str, str]]:
+    passes = counted(len(model.history), "pass")
+    alive = model.alive if isinstance(model, Unfinished) else int(np.count_nonzero(model.d > 0))
     return [
         (f"{model.relative_error:.4f}", "relative error ‖A − WH‖ / ‖A‖, lower is better"),
         (f"{100 * max(0.0, 1 - model.relative_error**2):.1f} %", "of ‖A‖² explained"),
@@ -125,29 +146,32 @@ def _facts(model: Model) -> list[tuple[str, str]]:
     ]
 
 
-def _data_section(model: Model) -> list[str]:
+def _data_section(model: Model | Unfinished) -> list[str]:
     rows, columns = model.shape
     options = model.options
-    named = [what for what, names in (("rows", model.row_names), ("columns", model.column_names))
-             if names_to_show(names) is not None]  # fmt: skip
     facts = [
         ("Data", model.address or "in memory"),
         ("Rows × columns", f"{rows:,} × {columns:,}"),
-        ("Names", " and ".join(named) or "none"),
+        *([] if isinstance(model, Unfinished) else [("Names", _named(model))]),
         ("Store", str(model.path) if model.path else "none, the model is in memory"),
         ("Rank", str(model.rank)),
         ("Penalty", describe(options.penalty, model.penalty, options.limits)),
         ("Start", f"{options.init}, seed {options.seed}"),
         (
             "Limits",
-            f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass').replace('passs', 'passes')}",
+            f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass')}",
         ),
         ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),
     ]
     return ["<h2>What was factorized</h2>", pages.facts_table(facts)]
 
 
-def _course_section(model: Model) -> list[str]:
+def _named(model: Model) -> str:
+    named = (("rows", model.row_names), ("columns", model.column_names))
+    return " and ".join(what for what, names in named if names_to_show(names) is not None) or "none"
+
+
+def _course_section(model: Model | Unfinished) -> list[str]:
     last = model.history[-1]
     undone = sum(not record.accepted for record in model.history)
     read_s, compute_s = (sum(getattr(r, name) for r in model.history) for name in ("read_s", "compute_s"))
@@ -173,11 +197,11 @@ def _course_section(model: Model) -> list[str]:
     return ["<h2>How it went</h2>", pages.facts_table(facts), pages.shown(left.figure, alternative)]  # type: ignore[arg-type]
 
 
-def _has_changes(model: Model) -> bool:
+def _has_changes(model: Model | Unfinished) -> bool:
     return any(math.isfinite(record.change) for record in model.history)
 
 
-def _stillness(model: Model) -> tuple[str, str]:
+def _stillness(model: Model | Unfinished) -> tuple[str, str]:
     """How near the fit came to standing still: a rule has no objective, and no gradient of one."""
     if _has_changes(model):
         change = [record.change for record in model.history if math.isfinite(record.change)][-1]

@@ -192,7 +192,8 @@ def counted(count: int, noun: str) -> str:
 
     Examples
     --------
-    >>> counted(1, "task"), counted(2000, "task")
-    ('1 task', '2,000 tasks')
+    >>> counted(1, "task"), counted(2000, "task"), counted(2, "pass")
+    ('1 task', '2,000 tasks', '2 passes')
     """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}" + ("" if count == 1 else plural)

@@ -2,6 +2,12 @@
 
 import pytest
 from command_line import assert_one_clear_line, call, records
+from example_pages import parse
+
+import dnmf
+from dnmf.fitting.events import Started
+from dnmf.plots import convergence
+from dnmf.unfinished import so_far
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 
@@ -45,6 +51,46 @@ def test_without_a_kind_plot_draws_components_or_what_the_options_belong_to(tmp_
     result = call("plot", *[finished] * runs, "--out", tmp_path / "a.png", *options, "--json")
     assert result.exit_code == 0, result.output
     assert records(result)[-1]["kind"] == kind
+
+
+def test_of_a_run_that_is_not_finished_the_convergence_so_far_is_drawn(tmp_path, half_way, finished):
+    for runs in ([half_way], [half_way, finished]):
+        result = call("plot", *runs, "--out", tmp_path / f"{len(runs)}.svg", "--json")
+        assert result.exit_code == 0, result.output
+        assert records(result)[-1]["kind"] == "convergence"
+    run = so_far(half_way)
+    assert [record.number for record in run.history] == [1, 2]
+    assert (run.shape, run.rank) == ((300, 40), 3)
+    assert convergence(run).get_title(loc="left") == "model (not finished), 2 passes so far"
+    texts = convergence({"half": run, "whole": so_far(finished)}).get_legend().get_texts()
+    assert [text.get_text() for text in texts] == ["half (not finished)", "whole"]
+
+
+@pytest.mark.parametrize("options", [["--kind", "bars"], ["--kind", "biplot"], ["--side", "W"], ["--top", 3]])
+def test_components_of_a_run_that_is_not_finished_are_refused_with_the_way(tmp_path, half_way, options):
+    result = call("plot", half_way, "--out", tmp_path / "a.png", *options)
+    assert_one_clear_line(result, "not finished (2 passes are committed) and has no W yet", f"dnmf resume {half_way}")
+
+
+def test_a_report_of_a_run_that_is_not_finished_says_so_and_how_far_it_is(tmp_path, half_way):
+    result = call("report", half_way, "--out", tmp_path / "half.html")
+    assert result.exit_code == 0, result.output
+    text = parse((tmp_path / "half.html").read_text()).text
+    for words in ("300 × 40 values that is not finished", f"dnmf resume {half_way}", f"{so_far(half_way).reads:.1f}"):
+        assert words in text
+
+
+def test_of_a_run_without_a_pass_there_is_nothing_to_draw(tmp_path, data):
+    def stop(event):
+        if isinstance(event, Started):
+            raise KeyboardInterrupt
+
+    store = str(tmp_path / "begun.dnmf")
+    with pytest.raises(KeyboardInterrupt):
+        dnmf.fit(data, rank=3, store=store, init="random", callbacks=[stop])
+    for command in ("plot", "report"):
+        result = call(command, store, "--out", tmp_path / ("a.png" if command == "plot" else "a.html"))
+        assert_one_clear_line(result, "no pass of this fit is committed yet", f"dnmf resume {store}")
 
 
 @pytest.mark.parametrize("kind", ["convergence", "biplot"])
@@ -110,9 +156,8 @@ def test_a_run_that_is_not_there_is_told_in_the_same_words_by_every_command(tmp_
     assert_one_clear_line(call(name, "gone.dnmf", *rest), "gone.dnmf: there is nothing at this path")
 
 
-def test_what_cannot_be_drawn_is_one_clear_line(tmp_path, finished, half_way):
+def test_what_cannot_be_drawn_is_one_clear_line(tmp_path, finished):
     out = tmp_path / "a.png"
-    assert_one_clear_line(call("plot", half_way, "--out", out), "not finished", "dnmf resume")
     assert_one_clear_line(call("plot", finished, "--kind", "images", "--out", out), "--shape")
     assert_one_clear_line(call("plot", finished, "--out", tmp_path / "a.jpg"), ".png, .svg or .pdf")
     assert_one_clear_line(call("report", tmp_path / "gone.dnmf", "--out", tmp_path / "a.html"), "gone.dnmf")

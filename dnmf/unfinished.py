@@ -1,0 +1,91 @@
+"""A fit that has not ended: what its committed passes say of it. Components get weights, and rows, in its last pass."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dnmf import checkpoint
+from dnmf.api import load
+from dnmf.errors import CheckpointError
+from dnmf.fitting.events import PassRecord
+from dnmf.locations import local_path
+from dnmf.model import Model
+from dnmf.options import FitOptions
+from dnmf.penalty import Penalty
+from dnmf.record import RunRecord, refuse_path
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What is known of a fit before its last pass.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The store.
+    address : str
+        Where the data was, or what it was called.
+    shape : (int, int)
+        Rows and columns of the matrix.
+    options : FitOptions
+        What the fit was asked for.
+    penalty : Penalty
+        That of the fit, a fraction as the strengths it came to.
+    history : tuple of PassRecord
+        One for each committed pass.
+    """
+
+    path: Path
+    address: str
+    shape: tuple[int, int]
+    options: FitOptions
+    penalty: Penalty
+    history: tuple[PassRecord, ...]
+
+    @property
+    def rank(self) -> int:
+        """How many components were asked for."""
+        return self.options.rank
+
+    @property
+    def alive(self) -> int:
+        """How many components were not zero in the last pass."""
+        return self.history[-1].alive
+
+    @property
+    def relative_error(self) -> float:
+        """``‖A − W diag(d) H‖ / ‖A‖`` in the last pass."""
+        return self.history[-1].relative_error
+
+    @property
+    def reads(self) -> float:
+        """How often the data was read, in multiples of its size, the start included."""
+        return self.history[-1].reads
+
+    @property
+    def stop_reason(self) -> str:
+        """How to go on, in place of why it ended."""
+        return f"not yet; go on with: dnmf resume {self.path}"
+
+
+def so_far(path: str | Path) -> Model | Unfinished:
+    """Return the model of a finished fit, or what is known of one that was stopped or goes on.
+
+    Raises
+    ------
+    CheckpointError
+        There is no fit, or no pass of it is committed.
+    """
+    generation, path = checkpoint.read_latest(path), local_path(path)
+    refuse_path(generation.record, path, "its models come when it is finished: dnmf.load_path")
+    if generation.record.get("status") == "done":
+        return load(path)
+    record = RunRecord.from_json(generation.record)
+    state, penalty = record.state, record.options.penalty
+    history = tuple(PassRecord.from_json(entry) for entry in state["history"])
+    if not history:
+        raise CheckpointError(f"{path}: no pass of this fit is committed yet; go on with: dnmf resume {path}")
+    rows, columns = reversed(record.shape) if record.transposed else record.shape
+    return Unfinished(
+        path, record.address, (rows, columns), record.options,
+        penalty.times(tuple(state["units"])) if penalty.scale == "fraction" else penalty, history,
+    )  # fmt: skip
