@@ -56,7 +56,8 @@ class Applied:
         fixed_W : array (rows, f), optional
             The first columns of W of these rows, where the fit was given those of its own (Constraints).
         out : path, optional
-            Where the workers write the result as a Zarr array, beside it until it is whole; in memory otherwise.
+            Where the workers write the result as a Zarr array, beside it until it is whole; in memory otherwise. It
+            holds the names of the rows too, where the data has some.
         overwrite : bool
             Whether a result of an earlier call at `out` is replaced, once the new one is whole; nothing else is.
         client, memory_limit

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.checkpoint import texts
 from dnmf.checkpoint.files import Files
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
+from dnmf.sources import texts
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -116,8 +116,7 @@ def _write_array(path: Path, array: np.ndarray, files: Files) -> WrittenArray:
     if texts.is_text(array):
         packed = texts.packed(array)
         files.write(path, memoryview(packed))
-        entry = {"size": len(packed), "crc32c": crc32c_of(packed), "dtype": texts.DTYPE, "shape": list(array.shape)}
-        return WrittenArray(array, path, entry)
+        return WrittenArray(array, path, texts.noted(packed, len(array)))
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, array, allow_pickle=False)
     with buffer.getbuffer() as content:

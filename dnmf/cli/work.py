@@ -242,6 +242,7 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
     from dnmf.api import load
     from dnmf.applied import free_place
     from dnmf.sources import open_source
+    from dnmf.sources.stored_factor import row_names_in
 
     output, model = current_output(), load(run)
     free_place(out, overwrite=overwrite)
@@ -254,11 +255,13 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
     with where.client(output) as client, Progress(output.progress) as progress:
         callbacks = (progress, partial(tell_program, output))
         found = model.solve(opened, out=out, overwrite=overwrite, client=client, callbacks=callbacks, **about)
-    record = {"run": run, "source": opened.address, "out": os.path.abspath(local_path(out)), "shape": list(found.shape)}
+    has_names = row_names_in(found.path) is not None
+    record = {"run": run, "source": opened.address, "out": os.path.abspath(local_path(out)),
+              "shape": list(found.shape), "row_names": has_names}  # fmt: skip
     output.result(
         "transform",
         record,
         labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components"),
         labelled("columns", f"as those of W, without the weights: d is in {run}"),
-        labelled("rows", f"in the order of {source}; the array has no names"),
+        labelled("rows", f"in the order of {source}, {'with their names' if has_names else 'without names'}"),
     )

@@ -42,8 +42,10 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
     path, root, inner = _whole(path, root, inner)
     kept = target_dtype(source.dtype, source.address)
     shape = source.shape[::-1] if source.transposed else source.shape
-    places = zip(frames_of(root, inner), shape, strict=True)
-    rows, columns = (stored_frame(str(path), place, length) for place, length in places)
+    places = frames_of(root, inner)
+    rows, columns = (stored_frame(str(path), place, length) for place, length in zip(places, shape, strict=True))
+    if places == (None, None) and not source.transposed and (names := source.row_names()) is not None:
+        rows = rows.renamed(names)  # of what transform wrote
     about: dict[str, Any] = {
         "address": source.address,
         "target_dtype": kept,

@@ -26,6 +26,7 @@ from dnmf.plan import Plan, make_plan
 from dnmf.sources.given import in_memory
 from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.memory import MemorySource
+from dnmf.sources.names import MOST_NAMES, bytes_of_names
 from dnmf.sources.source import Source
 from dnmf.sources.stored_factor import StoredFactor
 
@@ -113,7 +114,7 @@ def solve_other_rows(
     fixed : Fixed
         Of the model.
     out : str or None
-        Path of a Zarr array to be made.
+        Path of a Zarr array to be made; it holds the names of the rows, where `source` has them.
     memory_bytes : int or None
         A worker's limit, if not its own.
     callbacks : sequence of callables
@@ -124,14 +125,15 @@ def solve_other_rows(
     ChangedError
         The data changed while it was read; nothing is left at `out`.
     """
-    n_rows, plan = source.shape[0], _plan(source, executor, options, memory_bytes, kept=out is None)
+    n_rows, names = source.shape[0], None if out is None else carried_row_names(source)
+    plan = _plan(source, executor, options, memory_bytes, kept=out is None, name_bytes=bytes_of_names(names))
     work = Work(
         (_problem(fixed, options),), options.dtype, check=True, columns=fixed.columns, signed=bool(options.limits.free)
     )
     rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
         if out is not None:
-            create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype)
+            create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype, names)
         with guarded(guard_source(source)):
             statistics = run_pass(
                 executor, source, plan, work, given=fixed.given, targets=(out or "",), rows_back=rows_back
@@ -178,9 +180,18 @@ def _warn_of_unsolved(statistics: Statistics, source: Source) -> None:
         )
 
 
-def _plan(source: Source, executor: Executor, options: FitOptions, memory_bytes: int | None, *, kept: bool) -> Plan:
+def carried_row_names(source: Source) -> np.ndarray | None:
+    """Return the names of rows as a result carries them: not those of millions, which stay with the data."""
+    return source.row_names() if source.shape[0] <= MOST_NAMES else None
+
+
+def _plan(
+    source: Source, executor: Executor, options: FitOptions, memory_bytes: int | None, *, kept: bool,
+    name_bytes: int = 0,
+) -> Plan:  # fmt: skip
     n_rows, n_columns = source.shape
-    shape = Shape(n_columns, options.rank, np.dtype(options.dtype).itemsize, kept_rows=n_rows if kept else 0)
+    itemsize, name_bytes = np.dtype(options.dtype).itemsize, 0 if executor.remote else name_bytes  # workers see none
+    shape = Shape(n_columns, options.rank, itemsize, kept_rows=n_rows if kept else 0, name_bytes=name_bytes)
     machine = executor.machine(
         memory_bytes, Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
     )

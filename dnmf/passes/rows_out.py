@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import CheckpointError
-from dnmf.sources.stored_factor import MARK, StoredFactor, mark_of
+from dnmf.sources import texts
+from dnmf.sources.stored_factor import MARK, ROW_NAMES, StoredFactor, mark_of
 
 
 class RowsOut:
@@ -93,10 +94,13 @@ def open_rows_out(target: str, start: int, stop: int) -> RowsOut:
     return ZarrRowsOut(target, start, stop) if target else RowsOut(start)
 
 
-def create_rows_array(path: str, shape: tuple[int, int], chunk_rows: int, dtype: str) -> None:
+def create_rows_array(
+    path: str, shape: tuple[int, int], chunk_rows: int, dtype: str, row_names: np.ndarray | None = None
+) -> None:
     """Make an empty Zarr array for a factor: whole rows in a chunk, every chunk with a checksum.
 
-    AnnData reads it (``encoding-type: array``), and so does anything that reads Zarr.
+    AnnData reads it (``encoding-type: array``), and so does anything that reads Zarr. Names of rows are a file of their
+    own in its directory.
 
     Raises
     ------
@@ -106,13 +110,17 @@ def create_rows_array(path: str, shape: tuple[int, int], chunk_rows: int, dtype:
     import zarr
     from zarr.codecs import Crc32cCodec
 
+    names = None if row_names is None else texts.packed(row_names)
+    beside = {} if row_names is None or names is None else {ROW_NAMES: texts.noted(names, len(row_names))}
     try:
         array = zarr.create_array(
             path, shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype, fill_value=0,
             compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
-            attributes={"encoding-type": "array", "encoding-version": "0.2.0", MARK: uuid.uuid4().hex},
+            attributes={"encoding-type": "array", "encoding-version": "0.2.0", MARK: uuid.uuid4().hex, **beside},
         )  # fmt: skip
         del array
+        if names is not None:
+            (Path(path) / f"{ROW_NAMES}{texts.SUFFIX}").write_bytes(names)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: an array for W cannot be made here ({error})") from error
 

@@ -1,6 +1,7 @@
 """One door for every kind of input: a path, a URL, an array, an AnnData, a DataArray."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from dnmf.sources.names import names_of
 from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
+from dnmf.sources.stored_factor import row_names_in
 from dnmf.sources.zarr_stores import address_of_object, lies_in_memory, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
@@ -232,7 +234,8 @@ def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:
         return CompressedSource(path, inner, shape, columns_first=COMPRESSED[encoding], frames=frames,
                                 missing_chunks=missing_chunks)  # fmt: skip
     if is_array(node):
-        return DenseSource(StoredArray(path, inner, missing_chunks), frames)
+        dense = DenseSource(StoredArray(path, inner, missing_chunks), frames)
+        return dense if not isinstance(path, str) or is_url(path) else dense.with_names(row_names_in(Path(path, inner)))
     raise InputError(
         f"{path}::{inner}: neither an array nor a sparse matrix in AnnData's layout; it holds {listing(node)}"
     )

@@ -3,22 +3,37 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from dnmf.errors import CheckpointError, InputError
 from dnmf.locations import gone
+from dnmf.sources import texts
 from dnmf.sources.chunk_files import AbsentObject
 from dnmf.sources.stored import StoredArray
 
 MARK = "dnmf"  # an attribute of every array of a factor: no two have the same
+ROW_NAMES = "row_names"  # an attribute of one that has names: what is noted of their file
 
 
 def mark_of(path: Path) -> str | None:
     """Return what tells an array that dnmf wrote from any other; None where there is none, or it cannot be read."""
+    found = _attribute(path, MARK)
+    return None if found is None else str(found)
+
+
+def row_names_in(path: Path) -> Callable[[], np.ndarray] | None:
+    """Return what reads the names of its rows that dnmf left in an array on disk; None where it has none."""
+    entry = _attribute(path, ROW_NAMES)
+    if mark_of(path) is None or not isinstance(entry, dict):
+        return None
+    return cast(Callable[[], np.ndarray], texts.reader(path / f"{ROW_NAMES}{texts.SUFFIX}", entry))
+
+
+def _attribute(path: Path, name: str) -> Any:
     try:
-        return str(json.loads((path / "zarr.json").read_bytes())["attributes"][MARK])
+        return json.loads((path / "zarr.json").read_bytes())["attributes"][name]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -94,6 +109,17 @@ class StoredFactor:
         if self._was_replaced():  # looked at when all is read: it may have been meanwhile
             raise self._replaced()
         return rows
+
+    def row_names(self) -> np.ndarray | None:
+        """Return the names of its rows, where it was written with them.
+
+        Raises
+        ------
+        CheckpointError
+            They are gone or damaged.
+        """
+        read = row_names_in(self.path)
+        return None if read is None else read()
 
     def count_absent(self) -> int:
         """Return how many of its chunks are missing or empty."""

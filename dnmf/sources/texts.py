@@ -1,4 +1,4 @@
-"""Texts of a generation: one file of offsets and UTF-8 bytes, read when somebody asks for them."""
+"""Names in a file: offsets and UTF-8 bytes, noted with a checksum elsewhere, read when somebody asks for them."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -62,7 +62,7 @@ def unpacked(content: bytes | bytearray, count: int) -> np.ndarray:
 
 
 def read_texts(path: Path, entry: Mapping[str, Any]) -> np.ndarray:
-    """Return the texts in a file, verified against what the manifest says of it.
+    """Return the texts in a file, verified against what was noted of it: in a manifest, in attributes of an array.
 
     Raises
     ------
@@ -80,6 +80,11 @@ def read_texts(path: Path, entry: Mapping[str, Any]) -> np.ndarray:
         raise CheckpointError(gone(path, "file of names")) from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: the names cannot be read ({error}); restore the file from a copy") from error
+
+
+def noted(content: bytes | bytearray, count: int) -> dict[str, Any]:
+    """Return what is noted of a file with so many texts."""
+    return {"size": len(content), "crc32c": crc32c_of(content), "dtype": DTYPE, "shape": [count]}
 
 
 def reader(path: Path, entry: Mapping[str, Any]) -> Any:
