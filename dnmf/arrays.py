@@ -61,10 +61,23 @@ def taken_as_array(name: str, values: Any) -> Iterator[None]:
         It cannot be one: no sequence of numbers, rows of different lengths, a tensor on another device.
     """
     refuse_no_array(name, values)
+    with taken_as("an array", name, values):
+        yield
+
+
+@contextmanager
+def taken_as(what: str, name: str, values: Any) -> Iterator[None]:
+    """Let whatever an object does that is asked to be something else end in an error that names it.
+
+    Raises
+    ------
+    InputError
+        It raised an error of its own.
+    """
     try:
         yield
     except (DnmfError, MemoryError):
         raise
     except Exception as error:  # whatever objects do
         kind = type(values).__name__
-        raise InputError(f"{name}: a {kind} cannot be read as an array ({type(error).__name__}: {error})") from error
+        raise InputError(f"{name}: a {kind} cannot be read as {what} ({type(error).__name__}: {error})") from error

@@ -12,6 +12,10 @@ class InputError(DnmfError, ValueError):
     """
 
 
+class InputTypeError(InputError, TypeError):
+    """The data is of a kind that cannot be used; a :class:`TypeError` too, as scikit-learn has it."""
+
+
 class ChangedError(InputError):
     """Stored data was changed while it was read; the message names the first few files or objects."""
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._set_output import _get_output_config  # joins the estimator's setting with the global one
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from dnmf.api import fit
 from dnmf.arithmetic import undisturbed
@@ -21,10 +21,12 @@ from dnmf.estimator_input import (
     check_columns,
     check_parameters,
     check_start,
+    checked_by_sklearn,
     choose_rank,
     is_stored,
     labels_of,
     solve_block,
+    validated,
     with_no_mask,
     without_rows,
 )
@@ -32,7 +34,7 @@ from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
 from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
-from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
+from dnmf.sources.memory import MemorySource, type_name
 from dnmf.sources.names import names_of, refuse_other_names
 from dnmf.streams import Forgiving
 
@@ -217,9 +219,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             `X` has another number of columns than there are components.
         """
         check_is_fitted(self, "components_")
-        if not offers(X, "dask"):
+        if not offers(X, "dask", "shape"):
             refuse_no_array("X", X)
-            X = check_array(with_no_mask(X), accept_sparse=("csr", "csc"), dtype=FLOATS)
+            with checked_by_sklearn("X", X):
+                X = check_array(with_no_mask(X), accept_sparse=("csr", "csc"), dtype=FLOATS)
         if X.shape[1] != self.n_components_:
             raise InputError(f"X has {X.shape[1]} columns, expected one for each of {self.n_components_} components")
         return X @ self.components_
@@ -240,10 +243,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if not is_stored(X):
             refuse_no_array("X", X)
             (rows, labels), address, X = labels_of(X, rows=reset), type_name(X), with_no_mask(X)
-            X = validate_data(
-                self, X.to_scipy_sparse() if is_pydata_sparse(X) else X, reset=reset,
-                accept_sparse=("csr", "csc"), dtype="numeric", ensure_non_negative=True,
-            )  # fmt: skip
+            X = validated(self, X, reset=reset)
             if not reset:  # of names that are numbers scikit-learn takes no notice
                 refuse_other_names(address, labels, self.model_.column_names)
             names = names_of(getattr(self, "feature_names_in_", labels)) if reset else None

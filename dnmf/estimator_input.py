@@ -2,23 +2,25 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
-from dnmf.errors import InputError
+from dnmf.errors import InputError, InputTypeError
 from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory
-from dnmf.sources.memory import MemorySource, type_name
+from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
 from dnmf.sources.names import names_of, refuse_other_names
 
 FLOATS = [np.float64, np.float32]
@@ -91,6 +93,39 @@ def check_parameters(values: dict[str, Any]) -> None:
             raise InputError(f"NMF: {name}={values[name]!r} cannot be used; give {remedy}")
 
 
+@contextmanager
+def checked_by_sklearn(name: str, values: Any) -> Iterator[None]:
+    """Let what scikit-learn's checks raise end in an error of dnmf too: its ValueErrors stay as they are.
+
+    Raises
+    ------
+    InputError
+        The values cannot be read; an :class:`~dnmf.errors.InputTypeError` where scikit-learn raised a TypeError.
+    """
+    try:
+        yield
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # whatever objects do that are asked to be arrays
+        kind = InputTypeError if isinstance(error, TypeError) else InputError
+        raise kind(f"{name}: a {type(values).__name__} cannot be used: {error}") from error
+
+
+def validated(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return data in memory as scikit-learn's conventions have it, its columns noted (`reset`) or compared.
+
+    Raises
+    ------
+    ValueError
+        It cannot be used.
+    """
+    plain_X = X.to_scipy_sparse() if is_pydata_sparse(X) else X
+    with checked_by_sklearn("X", X):
+        return validate_data(
+            estimator, plain_X, reset=reset, accept_sparse=("csr", "csc"), dtype="numeric", ensure_non_negative=True
+        )
+
+
 def is_stored(X: Any) -> bool:
     """Return whether `X` has to be opened; an array, a DataFrame or a list is validated as it is instead."""
     marks = (("dask",), ("obs_names", "var_names"), ("dims", "coords"), ("store", "metadata"))
@@ -139,7 +174,10 @@ def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
 def _check_factor(name: str, factor: Any) -> Any:
     if factor is None:
         return None
-    array = check_array(dense(in_memory(name, factor), name), dtype=FLOATS, ensure_non_negative=True, input_name=name)
+    with taken_as_array(name, factor):
+        given = dense(in_memory(name, factor), name)
+    with checked_by_sklearn(name, factor):
+        array = check_array(given, dtype=FLOATS, ensure_non_negative=True, input_name=name)
     if not array.any():
         raise InputError(f"NMF: the given {name} is full of zeros, from where no solver gets away; give another")
     return array

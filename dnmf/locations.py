@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from dnmf.arguments import shown, yes_or_no
 from dnmf.errors import InputError
 
 _REASONS = {
@@ -56,7 +57,7 @@ def local_path(given: Any, what: str = "path") -> Path:
         raise InputError(f"{text!r}: a path holds no NUL and nothing that file systems cannot spell") from None
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, f"{error.strerror}; check the path")
-        raise InputError(f"{_shown(text)}: this path cannot be followed: {reason}") from error
+        raise InputError(f"{_short(text)}: this path cannot be followed: {reason}") from error
     return Path(expanded)
 
 
@@ -70,7 +71,7 @@ def written(given: Any, what: str = "path") -> str:
     """
     text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(text, str):
-        raise InputError(f"{what}={_shown(repr(given))}: give a path as text or a pathlib.Path")
+        raise InputError(f"{what}={shown(given)}: give a path as text or a pathlib.Path")
     if not text:
         raise InputError(f"{what}='': the path is empty; name a file or a directory")
     return text
@@ -98,9 +99,7 @@ def checked_overwrite(overwrite: Any) -> bool:
     InputError
         It is neither True nor False.
     """
-    if not isinstance(overwrite, bool):
-        raise InputError(f"overwrite={_shown(repr(overwrite))}: True or False")
-    return overwrite
+    return yes_or_no("overwrite", overwrite)
 
 
 def regular_file(given: Any, what: str = "path") -> Path:
@@ -135,5 +134,5 @@ def refuse_special(path: Path) -> None:
         )
 
 
-def _shown(text: str) -> str:
+def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:100]}…{text[-60:]}"

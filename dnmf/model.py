@@ -10,6 +10,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.applied import Applied, chunk_rows_of
+from dnmf.arguments import choice, is_whole, shown, whole
 from dnmf.arrays import taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import CheckpointError, InputError
@@ -124,7 +125,16 @@ class Model(Applied):
         return stored if self.order is None else stored[:, self.order]
 
     def read_W(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """The row factor (m, k), or its rows `start:stop`, as one array in memory."""
+        """The row factor (m, k), or its rows `start:stop`, as one array in memory.
+
+        Raises
+        ------
+        InputError
+            A number of a row is no whole number.
+        """
+        for name, row in (("start", start), ("stop", stop)):
+            if row is not None and not is_whole(row):
+                raise InputError(f"{name}={shown(row)}: a whole number, or None")
         rows = np.asarray(self.stored_W[start:stop])
         return rows if self.order is None else np.take(rows, self.order, axis=1)
 
@@ -169,17 +179,13 @@ class Model(Applied):
         >>> model.top(1, names=["x", "y", "z"]).names()
         {0: ['x']}
         """
-        known = isinstance(side, str) and side in SIDES
-        if not known or isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-            raise InputError(
-                f"top(count={count!r}, side={side!r}): give at least 1, and 'H' for columns or 'W' for rows"
-            )
-        if side == "H":
+        count = whole("count", count, least=1)
+        if choice("side", side, SIDES) == "H":
             named = self.with_names(column_names=names)
-            return Table(tuple(top_entries([(0, self.H)], named.column_names, int(count))), "column")
+            return Table(tuple(top_entries([(0, self.H)], named.column_names, count)), "column")
         named, starts = self.with_names(row_names=names), range(0, self.shape[0], self.chunk_rows)
         blocks = ((start, self.read_W(start, start + self.chunk_rows).T) for start in starts)
-        return Table(tuple(top_entries(blocks, named.row_names, int(count))), "row")
+        return Table(tuple(top_entries(blocks, named.row_names, count)), "row")
 
     def with_names(self, *, row_names: Any = None, column_names: Any = None) -> "Model":
         """Return the same model with names given afterwards; a store that it lives in stays as it is.

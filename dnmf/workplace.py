@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.arrays import taken_as_array
+from dnmf.arrays import taken_as, taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.choose import plan_for_many
@@ -290,7 +290,8 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
         One cannot be called.
     """
     given = (callbacks,) if callable(callbacks) and not isinstance(callbacks, type) else callbacks
-    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else (given,)
+    with taken_as("a list of callbacks", "callbacks", given):
+        found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else (given,)
     wrong = [each for each in found if not callable(each)]
     if wrong:
         raise InputError(f"callbacks: a {type(wrong[0]).__name__} cannot be called; give functions of one event")

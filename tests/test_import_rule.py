@@ -10,6 +10,7 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals"},
+    {"arguments"},
     {"locations", "arrays"},
     {"missing", "frames"},
     {"kernels"},

@@ -86,7 +86,8 @@ def zoo(tmp_path_factory):
         "a module": np, "function": len, "masked": np.ma.masked_less(A, 0.5), "file": io.BytesIO(b"x"),
         "closed": closed_dataset(folder), "group": zarr.open_group(folder / "g.zarr", mode="w"), "...": ...,
         "deque": collections.deque([[1.0, 2], [3, 4]]), "error": ValueError("x"),
-        "1-d sparse": scipy.sparse.coo_array([1.0]),
+        "1-d sparse": scipy.sparse.coo_array([1.0]), "lists": [[1], [2], [3], [4]], "mixed": [1, "a", None, [2]],
+        "Series of lists": pd.Series([[1], [2], [3], [4]]),
     }  # fmt: skip
 
 
@@ -116,8 +117,25 @@ def of_path(name):
     return lambda thing, model, folder: dnmf.path(A, **{**asked, name: thing})
 
 
+def measure(find, **options):
+    return lambda thing, model, folder: find(model, thing, **options)
+
+
+def measure_of(find, *of):
+    return lambda thing, model, folder: find(thing, *of)
+
+
+def convert(name):
+    def call(thing, model, folder):
+        np.save(folder / "a.npy", A)
+        dnmf.convert(folder / "a.npy", folder / "out.zarr", **{"overwrite": True, name: thing})
+
+    return call
+
+
+PAIRS = (measures.match, measures.robustness, measures.align, measures.similarity)
 OPTIONS = ("rank", "W", "H", "init", "solver", "loss", "penalty", "constraints", "dtype", "seed", "tol", "max_passes",
-           "extrapolate", "prune", "client", "memory_limit", "keep")  # fmt: skip
+           "extrapolate", "prune", "client", "memory_limit", "keep", "row_names", "column_names")  # fmt: skip
 DOORS = {
     "fit": lambda thing, model, folder: dnmf.fit(thing, 1, max_passes=1),
     "convert": lambda thing, model, folder: dnmf.convert(thing, folder / "out.zarr", overwrite=True),
@@ -138,9 +156,22 @@ DOORS = {
     **{f"penalty {name}": penalty(name) for name in ("l1", "l2", "scale", "diagonal", "angular", "smooth", "target")},
     **{f"constraints {name}": constraint(name)
        for name in ("upper", "free", "fixed_H", "fixed_W", "target_H", "graph")},
-    "match": lambda thing, model, folder: measures.match(model, thing),
-    "alike": lambda thing, model, folder: measures.alike(model, thing),
-    "cosines": lambda thing, model, folder: measures.cosines(model, thing),
+    **{find.__name__: measure(find) for find in PAIRS},
+    **{f"{find.__name__} of": measure_of(find, A) for find in (*PAIRS, measures.alike, measures.relative_error)},
+    **{f"{find.__name__} of itself": lambda thing, model, folder, find=find: find(thing, thing) for find in PAIRS},
+    **{f"{find.__name__} side": lambda thing, model, folder, find=find: find(model, model, thing) for find in PAIRS},
+    **{find.__name__: measure_of(find)
+       for find in (measures.cosines, measures.mean_cosine, measures.sparsity, measures.first_singular_vector)},
+    "alike": measure(measures.alike),
+    "relative_error": measure(measures.relative_error),
+    "cosines side": measure(measures.cosines),
+    "diagonal": lambda thing, model, folder: measures.mean_cosine(model, diagonal=thing),
+    "kmeans_centres": measure_of(measures.kmeans_centres, 2),
+    "kmeans_centres k": lambda thing, model, folder: measures.kmeans_centres(A, thing),
+    "read_W": lambda thing, model, folder: model.read_W(thing),
+    **{f"convert {name}": convert(name)
+       for name in ("dtype", "transpose", "row_names", "column_names", "feature_type", "chunk_bytes", "memory_bytes",
+                    "zarr_format", "overwrite", "missing_chunks")},
 }  # fmt: skip
 
 
@@ -169,18 +200,28 @@ def test_what_is_thrown_at_a_door_works_or_is_refused_in_words(door, zoo, model,
 @pytest.mark.filterwarnings("ignore")
 def test_the_estimator_refuses_as_scikit_learn_does(zoo, model):
     nmf = dnmf.NMF(2, max_iter=2).fit(A)
-    for name, thing in zoo.items():
-        if name == "tensor":  # scikit-learn lets its own error through
-            continue
-        for call in (dnmf.NMF(1, max_iter=2).fit, nmf.transform, nmf.inverse_transform):
-            with contextlib.suppress(dnmf.DnmfError, ValueError, TypeError, OverflowError):
+    custom = dnmf.NMF(2, init="custom", max_iter=2)
+    for thing in zoo.values():
+        for call in (dnmf.NMF(1, max_iter=2).fit, nmf.transform, nmf.inverse_transform,
+                     lambda W: custom.fit(A, W=W), lambda H: custom.fit(A, H=H)):  # fmt: skip
+            with contextlib.suppress(dnmf.DnmfError, ValueError):
                 call(thing)
+
+
+@pytest.mark.parametrize("kind", [TypeError, RuntimeError])
+def test_what_a_tensor_says_of_its_device_is_handed_on(kind):
+    class Elsewhere(Tensor):
+        def __array__(self, *arguments, **options):
+            raise kind("can't convert cuda:0 device type tensor to numpy")
+
+    with pytest.raises(dnmf.InputError, match="Elsewhere.*cuda:0"):
+        dnmf.NMF(1).fit(Elsewhere())
 
 
 def test_one_callback_may_be_given_alone():
     heard = []
     fit(callbacks=heard.append)
     assert heard
-    for wrong in (3, [3], "print", None):
+    for wrong in (3, [3], "print", None, np.array(3), memoryview(A)):
         with pytest.raises(dnmf.InputError, match="callbacks"):
             fit(callbacks=wrong)

@@ -89,9 +89,17 @@ def test_inspection_names_the_same_columns(model):
     assert named == [entry.name for entry in model.top(3)]
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"count": 2.5}, {"count": True}, {"side": "V"}])
-def test_what_cannot_be_is_refused(model, wrong):
-    with pytest.raises(dnmf.InputError, match="give at least 1, and 'H' for columns or 'W' for rows"):
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"count": 0}, "count=0: a whole number, at least 1"),
+        ({"count": 2.5}, "count=2.5: a whole number, at least 1"),
+        ({"count": True}, "count=True: a whole number, at least 1"),
+        ({"side": "V"}, "side='V': use one of 'W', 'H'"),
+    ],
+)
+def test_what_cannot_be_is_refused(model, wrong, words):
+    with pytest.raises(dnmf.InputError, match=words):
         model.top(**wrong)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from dnmf.arguments import choice
 from dnmf.arithmetic import undisturbed
 from dnmf.conversion.dense_files import open_npy
 from dnmf.conversion.feature_types import of_type
@@ -23,11 +24,12 @@ from dnmf.conversion.tenx_files import open_tenx_directory, tenx_matrix, with_na
 from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
-from dnmf.locations import local_path, refuse_special, written
+from dnmf.locations import checked_overwrite, local_path, refuse_special, written
 from dnmf.sources.addresses import BETWEEN, is_url, split_address
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
 from dnmf.sources.guard import guard_files, guarded
 from dnmf.sources.name_files import given_names
+from dnmf.sources.opening import MISSING_CHUNKS
 
 log = logging.getLogger("dnmf")
 MIB = 2**20
@@ -149,6 +151,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     ('csr', 'uint16')
     """
     wanted = None if dtype is None else requested_dtype(dtype)
+    choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
     settings = Settings(wanted, transpose, chunk_bytes, memory_bytes, zarr_format, progress)
     path, inner = _existing_path(source)
     target = _local_path(target)
@@ -156,7 +159,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     check_apart(tenx_matrix(path) if found is TENX_DIRECTORY else path, target)
     given = (row_names, column_names)
     try:
-        with staged(target, overwrite=overwrite) as staging, _watched(found, path, inner):
+        with staged(target, overwrite=checked_overwrite(overwrite)) as staging, _watched(found, path, inner):
             stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)

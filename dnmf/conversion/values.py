@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnmf.arguments import choice
 from dnmf.errors import InputError
 
 TARGET_DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
@@ -40,9 +41,7 @@ def requested_dtype(name: str) -> np.dtype:
     InputError
         It is not one of `TARGET_DTYPES`.
     """
-    if name not in TARGET_DTYPES:
-        raise InputError(f"dtype={name!r}: use one of {', '.join(TARGET_DTYPES)}")
-    return np.dtype(name)
+    return np.dtype(choice("dtype", name, TARGET_DTYPES))
 
 
 def narrowest_dtype(largest: int) -> np.dtype:

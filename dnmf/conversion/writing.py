@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from dnmf.arguments import whole, yes_or_no
 from dnmf.conversion.anndata_layout import CsrWriter, create_root, dense_chunk_rows, write_dense
 from dnmf.conversion.buckets import RowBuckets
 from dnmf.conversion.dense_files import spooled
@@ -17,6 +18,8 @@ from dnmf.conversion.values import NARROWING, cast_values, check_values, narrowe
 from dnmf.errors import InputError
 
 SMALLEST_MEMORY = 2**20
+MOST_BYTES = 2**62
+NEWEST_FORMAT = 3
 BYTES_PER_STREAMED_ENTRY = 128  # of memory, from text or stored arrays to spooled records, copies in between
 
 
@@ -32,12 +35,15 @@ class Settings:
     progress: Callable[[int, int], None] | None
 
     def __post_init__(self) -> None:
-        if self.zarr_format not in (2, 3):
-            raise InputError(f"zarr_format={self.zarr_format!r}: use 3 or 2")
-        if self.chunk_bytes < 1:
-            raise InputError(f"chunk_bytes={self.chunk_bytes}: a chunk holds at least a byte; 16 MiB is a good size")
-        if self.memory_bytes < SMALLEST_MEMORY:
-            raise InputError(f"memory_bytes={self.memory_bytes}: give at least {SMALLEST_MEMORY} (1 MiB)")
+        least = {"zarr_format": 2, "chunk_bytes": 1, "memory_bytes": SMALLEST_MEMORY}
+        for name, value in least.items():
+            most = NEWEST_FORMAT if name == "zarr_format" else MOST_BYTES
+            object.__setattr__(self, name, whole(name, getattr(self, name), value, most))
+        yes_or_no("transpose", self.transpose)
+        if self.progress is not None and not callable(self.progress):
+            raise InputError(
+                f"progress: a {type(self.progress).__name__} cannot be called; give a function (done, total)"
+            )
 
     @property
     def entries_at_once(self) -> int:

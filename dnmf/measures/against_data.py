@@ -12,10 +12,12 @@ from dnmf.fitting.apply import measure_other_rows
 from dnmf.fitting.events import Callback
 from dnmf.fitting.meter import as_part
 from dnmf.measures.columns import checked_side
+from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 from dnmf.options import parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.sources import open_source
+from dnmf.workplace import checked_callbacks
 
 MOST_PASSES = 200
 TOLERANCE = 1e-14  # of the objective, whose error is that of the vector squared
@@ -45,6 +47,7 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
     InputError
         The columns are not those of the fit, or the data cannot be used.
     """
+    refuse_no_model(model)
     source = model.open_rows(data)
     with closing(choose_executor(client, source)) as executor:
         left, squares = measure_other_rows(
@@ -88,7 +91,7 @@ def first_singular_vector(
     columns = opened.shape[0] if opened.transposed else opened.shape[1]
     model = fit(
         opened, 1, H=np.ones((1, columns)), dtype="float64", tol=TOLERANCE, max_passes=MOST_PASSES, client=client,
-        memory_limit=memory_limit, callbacks=as_part(callbacks, "measure"),
+        memory_limit=memory_limit, callbacks=as_part(checked_callbacks(callbacks), "measure"),
     )  # fmt: skip
     vector = model.H[0] if side == "H" else model.read_W()[:, 0]
     norm = float(np.linalg.norm(vector))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.applied import W_CHUNK_ROWS
+from dnmf.arguments import choice
 from dnmf.arrays import offers, taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
@@ -52,10 +53,7 @@ def checked_side(side: str, others: tuple[str, ...] = ()) -> str:
     InputError
         It is something else.
     """
-    allowed = (*SIDES, *others)
-    if not isinstance(side, str) or side not in allowed:
-        raise InputError(f"side={side!r}: use one of {', '.join(repr(one) for one in allowed)}")
-    return side
+    return choice("side", side, (*SIDES, *others))
 
 
 def columns_of(holder: Any, side: str) -> Columns:

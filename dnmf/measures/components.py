@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.arguments import yes_or_no
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
@@ -166,7 +167,7 @@ def mean_cosine(model: Model, side: str = "H", diagonal: bool = True) -> float:
         There is no such side.
     """
     found = cosines(model, side)
-    if diagonal:
+    if yes_or_no("diagonal", diagonal):
         return float(found.mean())
     others = found[~np.eye(len(found), dtype=bool)]
     return float(others.mean()) if len(others) else 0.0

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.arguments import whole
 from dnmf.arithmetic import undisturbed
-from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
 from dnmf.fitting.events import Callback
 from dnmf.fitting.loop import Engine
@@ -35,7 +35,7 @@ from dnmf.plan import make_plan
 from dnmf.sources import Rows, Source, open_source
 from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.memory import MemorySource
-from dnmf.workplace import choose_keep
+from dnmf.workplace import checked_callbacks, choose_keep
 
 DTYPE = "float64"
 RESTARTS = 8
@@ -83,11 +83,12 @@ def kmeans_centres(
     Arthur & Vassilvitskii 2007, k-means++: the advantages of careful seeding (SODA).
     """
     opened = by_rows(open_source(source))
-    if not isinstance(k, (int, np.integer)) or not 1 <= k <= opened.shape[0]:
-        raise InputError(f"{opened.address}: k={k!r}: a whole number from 1 to the number of rows, {opened.shape[0]}")
-    options = FitOptions(int(k), dtype=DTYPE, seed=seed, tol=tol, max_passes=max_passes)
+    options = FitOptions(
+        whole("k", k, least=1, most=opened.shape[0]), dtype=DTYPE, seed=seed, tol=tol, max_passes=max_passes
+    )
+    told = checked_callbacks(callbacks)
     with _engine_over(opened, options, client, memory_limit) as silent:
-        engine = replace(silent, meter=Meter(as_part(callbacks, "measure")))
+        engine = replace(silent, meter=Meter(as_part(told, "measure")))
         start = _centres_of_sample(engine, options)
         found = _iterate(engine, start, options.max_passes, options.tol)
     return found.centres[np.argsort(-found.counts, kind="stable")]

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from dnmf.arithmetic import undisturbed
 from dnmf.measures.columns import checked_side
-from dnmf.measures.components import compared
+from dnmf.measures.components import compared, refuse_no_model
 from dnmf.model import Model
 
 NOBODY = -1
@@ -55,6 +55,7 @@ def match(model: Model, reference: Any, side: str = "W") -> Matching:
     InputError
         There is no such side, or the reference does not go with the model.
     """
+    refuse_no_model(model)
     cosines = compared(reference, model, side)
     theirs, ours = linear_sum_assignment(1.0 - cosines)
     order, of_pairs = np.full(len(cosines), NOBODY), np.zeros(len(cosines))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arguments import is_whole, shown, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.measures.components import compared
@@ -56,7 +57,7 @@ def biplot(
     --------
     >>> axes = biplot(penalized, plain, component=3)  # doctest: +SKIP
     """
-    mine = take_side(model, side, labels)
+    mine, top = take_side(model, side, labels), whole("top", top)
     theirs = mine if reference is None else _comparable(mine, take_side(reference, side, labels))
     first, second = _pair(model, reference, component)
     if mine.names is None and theirs.names is not None:
@@ -93,6 +94,8 @@ def _comparable(mine: Side, theirs: Side) -> Side:
 def _pair(model: Model, reference: Model | None, component: int | tuple[int, int] | None) -> tuple[int, int]:
     """Which component of the model goes against which."""
     if isinstance(component, (tuple, list)):
+        if len(component) != 2:
+            raise InputError(f"component={shown(component)}: give one, or two of them")
         first, second = component
     elif reference is not None:
         first = int(by_weight(model)[0]) if component is None else component
@@ -101,6 +104,7 @@ def _pair(model: Model, reference: Model | None, component: int | tuple[int, int
     else:
         order = [int(number) for number in by_weight(model)]
         first = order[0] if component is None else component
+        _check_component(model, first)
         others = [number for number in order if number != first]
         if not others:
             raise InputError("this model has one component that is not zero; give a reference to compare it with")
@@ -122,8 +126,8 @@ def _match(model: Model, reference: Model, first: int) -> int:
 
 
 def _check_component(model: Model, number: Any) -> None:
-    if not (isinstance(number, (int, np.integer)) and 0 <= number < model.rank):
-        raise InputError(f"component {number!r}: the components are numbered 0 to {model.rank - 1}")
+    if not is_whole(number) or not 0 <= number < model.rank:
+        raise InputError(f"component {shown(number)}: the components are numbered 0 to {model.rank - 1}")
 
 
 def _set_axes(axes: "Axes", x: np.ndarray, y: np.ndarray, *, equal: bool) -> None:

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arguments import choice
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.events import PassRecord
-from dnmf.plots.figures import TEXT_POINTS, axes_or_new, choice, style_of, write_legend
+from dnmf.model import Model
+from dnmf.plots.figures import TEXT_POINTS, axes_or_new, style_of, write_legend
 from dnmf.plots.labels import place_labels
 from dnmf.plots.sides import as_labelled
 from dnmf.progress import counted
@@ -97,7 +99,7 @@ def _label(label: str, model: Any) -> str:
 
 
 def _course(label: str, model: Any, against: str, value: str) -> _Course:
-    records: tuple[PassRecord, ...] = tuple(getattr(model, "history", ()))
+    records: tuple[PassRecord, ...] = model.history if isinstance(model, (Model, Unfinished)) else ()
     if not records:
         raise InputError(f"{label}: has no history of passes; give a Model that dnmf.fit or dnmf.load returned")
     if against == "seconds":

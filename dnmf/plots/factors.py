@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arguments import choice, shown, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.plots.bars import draw_bars
-from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, choice, given_axes, panels, tidy
+from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, given_axes, panels, tidy
 from dnmf.plots.labels import place_labels, text_size
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
@@ -71,8 +72,7 @@ def components(
     """
     if kind is not None:
         choice("kind", kind, KINDS)
-    if top is not None and top < 0:
-        raise InputError(f"top={top}: a whole number, not negative")
+    top = None if top is None else whole("top", top)
     drawn = take_side(model, side, names)
     kind, order = kind or component_kind(drawn.names), by_weight(model)
     if kind == "heatmap":
@@ -117,7 +117,10 @@ def checked_shape(side: Side, shape: tuple[int, int] | None, name: str) -> tuple
         )
     if shape is None:
         raise InputError(f"images need shape=(height, width) with height × width = {side.total}")
-    height, width = shape
+    pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    if len(pair) != 2:
+        raise InputError(f"shape={shown(shape)}: give (height, width) of the images")
+    height, width = (whole("shape", length, least=1) for length in pair)
     if height * width != side.total:
         raise InputError(f"shape=({height}, {width}): {height * width} pixels, {name} has {side.total} {side.what}s")
     return height, width

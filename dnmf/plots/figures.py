@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arguments import yes_or_no
+from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.locations import local_path, written
 from dnmf.plots.short_names import told_apart
@@ -63,8 +65,23 @@ def tidy(axes: "Axes", grid: str | None = "both") -> "Axes":
 
 
 def axes_or_new(ax: "Axes | None", width: float = 6.4, height: float = 4.2) -> "Axes":
-    """Return the axes that were given, as they are, or those of a new figure."""
-    return tidy(new_figure(width, height).add_subplot()) if ax is None else ax
+    """Return the axes that were given, as they are, or those of a new figure.
+
+    Raises
+    ------
+    InputError
+        What was given is something else.
+    """
+    return tidy(new_figure(width, height).add_subplot()) if ax is None else _checked_axes("ax", ax)
+
+
+def _checked_axes(name: str, axes: Any) -> "Axes":
+    require("matplotlib")
+    from matplotlib.axes import Axes
+
+    if not isinstance(axes, Axes):
+        raise InputError(f"{name}: a {type(axes).__name__} is no axes to draw in; give those of matplotlib, or none")
+    return axes
 
 
 def panels(count: int, columns: int, width: float, height: float, **shared: Any) -> list["Axes"]:
@@ -84,12 +101,13 @@ def given_axes(axes: Any, count: int) -> list["Axes"]:
     Raises
     ------
     InputError
-        There are fewer.
+        There are fewer, or one is something else.
     """
-    flat = list(np.ravel(np.asarray(axes, dtype=object)))
+    with taken_as_array("axes", [axes]):
+        flat = list(np.ravel(np.asarray(axes, dtype=object)))
     if len(flat) < count:
         raise InputError(f"axes: {len(flat)} were given for {count} pictures; give {count}, or none")
-    return flat[:count]
+    return [_checked_axes("axes", each) for each in flat[:count]]
 
 
 def style_of(number: int) -> dict[str, Any]:
@@ -97,19 +115,6 @@ def style_of(number: int) -> dict[str, Any]:
     at, again = number % len(PALETTE), number // len(PALETTE)
     other = (at + again) % len(PALETTE)
     return {"color": PALETTE[at], "linestyle": DASHES[other], "marker": MARKERS[other]}
-
-
-def choice(name: str, value: Any, known: Sequence[str]) -> str:
-    """Return `value` when it is one of those that are known.
-
-    Raises
-    ------
-    InputError
-        It is not.
-    """
-    if value not in known:
-        raise InputError(f"{name}={value!r}: use one of {', '.join(known)}")
-    return str(value)
 
 
 def write_legend(target: Any, handles: Sequence[Any], labels: Sequence[str], **place: Any) -> None:
@@ -180,7 +185,7 @@ def check_free(out: str | Path, overwrite: bool) -> Path:
         raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
     if target.is_dir():
         raise InputError(f"{target}: is a directory; choose another name")
-    if os.path.lexists(target) and not overwrite:
+    if not yes_or_no("overwrite", overwrite) and os.path.lexists(target):
         raise InputError(
             f"{target}: exists already; choose another name, or overwrite it (overwrite=True, --overwrite)"
         )

@@ -1,6 +1,7 @@
 """What a page with a slider shows at each strength: the models of a path, matched one to the next, and thinned."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.model import Model
+from dnmf.paths import Path
 from dnmf.plots.factors import checked_shape, largest_of_any
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
@@ -138,12 +140,12 @@ class Shown:
 
 
 def _pairs(models: Any) -> list[tuple[float, Model]]:
-    models = models.of_seed() if hasattr(models, "of_seed") else models
+    models = models.of_seed() if isinstance(models, Path) else models
     try:
         pairs = [
-            (float(strength), model) for strength, model in (models.items() if hasattr(models, "items") else models)
+            (float(strength), model) for strength, model in (models.items() if isinstance(models, Mapping) else models)
         ]
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         raise InputError(f"models: give pairs (strength, model), or a dict of strength to model; {error}") from error
     pairs.sort(key=lambda pair: pair[0])
     strengths = [strength for strength, _ in pairs]

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
-from dnmf.errors import InputError
 from dnmf.implicit import describe
+from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 from dnmf.options import format_bytes
+from dnmf.paths import Path as RegularizationPath
 from dnmf.plots import pages
 from dnmf.plots.convergences import convergence
 from dnmf.plots.factors import component_kind, components
@@ -79,24 +81,22 @@ def report(  # noqa: PLR0913  what a page is made of, by name
     """
     target = check_free(checked_page(out), overwrite)
     require("matplotlib")
-    if top < 1:
-        raise InputError(f"top={top}: a whole number, at least 1")
+    top, title = whole("top", top, least=1), None if title is None else text("title", title)
     if isinstance(model, Unfinished):
         return _report_so_far(model, target, title)
-    if hasattr(model, "of_seed"):
+    if isinstance(model, RegularizationPath):
         model, path, models, title = _parts_of_path(model, title)
+    refuse_no_model(model)
     model = model.with_names(column_names=names)
+    of_path = [] if path is None else _path_section(path)
+    of_columns = None if names is None else model.column_names
+    head, of_slider = ("", []) if models is None else _slider_section(models, of_columns, shape)
     sums = factor_sums(model, top)
     name = title or (model.path.name if model.path else "") or model.address or "a matrix in memory"
     body = [f"<header><h1>{escape(name)}</h1>", pages.paragraph(_summary(model, path), "soft"), "</header>"]
     body += [pages.fact_cards(_facts(model))]
     body += _data_section(model) + _course_section(model) + _components_section(model, sums, shape, top)
-    body += [] if path is None else _path_section(path)
-    head = ""
-    if models is not None:
-        head, section = _slider_section(models, None if names is None else model.column_names, shape)
-        body += section
-    return write_whole(target, pages.page(name, body, head).encode())
+    return write_whole(target, pages.page(name, body + of_path + of_slider, head).encode())
 
 
 def _report_so_far(run: Unfinished, target: Path, title: str | None) -> Path:
@@ -128,7 +128,7 @@ def _summary(model: Model, path: Any) -> str:
     free = model.options.limits.free
     what = f"Factorization with {free} of any sign," if free else "Non-negative factorization"
     text = f"{what} A ≈ W · diag(d) · H of {rows:,} × {columns:,} values, by dnmf."
-    if not hasattr(path, "strengths"):
+    if not isinstance(path, RegularizationPath):
         return text
     return f"{text} First the model of strength {path.strengths[0]:g} and seed {path.seeds[0]}, then the whole path."
 
@@ -301,7 +301,7 @@ def _angles(model: Model, sums: FactorSums) -> str:
 def _path_section(path: Any) -> list[str]:
     figure = path_overview(path)
     body = ["<h2>Along the penalty</h2>", pages.shown(figure, "Measures along the regularization path")]
-    if hasattr(path, "options"):
+    if isinstance(path, RegularizationPath):
         seeds, starts = ", ".join(map(str, path.seeds)), STARTS[path.options.warm]
         penalty = f"{path.options.fit.penalty}, times each strength; seeds {seeds}; each model starts from {starts}."
         body.append(pages.paragraph(penalty))

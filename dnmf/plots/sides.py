@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arguments import choice
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.measures.components import compared
 from dnmf.model import Model
-from dnmf.plots.figures import choice
 from dnmf.sources.names import names_to_show
 
 MOST_ENTRIES = 5_000_000

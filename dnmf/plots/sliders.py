@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arguments import is_finite, shown, text
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.plots.figures import PALETTE, check_free, checked_page, require, write_whole
@@ -81,7 +82,7 @@ def slider_page(
     --------
     >>> slider_page({0.0: plain, 0.01: weak, 0.1: strong}, "path.html")  # doctest: +SKIP
     """
-    target = check_free(checked_page(out), overwrite)
+    target, title = check_free(checked_page(out), overwrite), text("title", title)
     require("bokeh")
     from bokeh.embed import file_html
     from bokeh.layouts import column
@@ -153,8 +154,8 @@ def _images(frames: Frames, first: int) -> tuple[Any, dict[str, Any], str]:
 def _index(frames: Frames, start: float | None) -> int:
     if start is None:
         return 0
-    if start not in frames.strengths:
-        raise InputError(f"start={start}: the strengths are {', '.join(f'{s:g}' for s in frames.strengths)}")
+    if not is_finite(start) or start not in frames.strengths:
+        raise InputError(f"start={shown(start)}: the strengths are {', '.join(f'{s:g}' for s in frames.strengths)}")
     return frames.strengths.index(start)
 
 

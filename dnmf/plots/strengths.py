@@ -1,14 +1,18 @@
 """What a regularization path says: a measure over the strengths, with its interval over the seeds."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnmf.arguments import choice, is_finite, shown
 from dnmf.arithmetic import undisturbed
+from dnmf.arrays import taken_as
 from dnmf.errors import InputError
-from dnmf.plots.figures import TEXT_POINTS, axes_or_new, choice, new_figure, style_of, tidy, write_legend
+from dnmf.paths import Path
+from dnmf.plots.figures import TEXT_POINTS, axes_or_new, new_figure, style_of, tidy, write_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,12 +82,12 @@ def summarize(table: Any, measure: str, confidence: float = 0.95) -> Curve:
     from scipy.special import stdtrit
 
     choice("measure", measure, tuple(MEASURES))
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence={confidence}: a number between 0 and 1, such as 0.95")
+    if not is_finite(confidence) or not 0 < confidence < 1:
+        raise InputError(f"confidence={shown(confidence)}: a number between 0 and 1, such as 0.95")
+    rows = _rows_of(table)
     try:
-        rows = getattr(table, "rows", table)
         found = np.array([(row.strength, getattr(row, measure)) for row in rows], float).reshape(-1, 2)
-    except AttributeError as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"the rows of a path need the attributes strength and {measure}: {error}") from error
     found = found[np.isfinite(found).all(axis=1)]
     strengths, at = np.unique(found[:, 0], return_inverse=True)
@@ -164,18 +168,28 @@ def tables_of(table: Any) -> dict[str, list[Any]]:
     Raises
     ------
     InputError
-        There is no row.
+        There is no row, or what was given has none.
     """
-    return {label: list(getattr(rows, "rows", rows)) for label, rows in _labelled(table).items()}
+    return {label: _rows_of(rows) for label, rows in _labelled(table).items()}
 
 
 def _labelled(table: Any) -> dict[str, Any]:
     """The paths, or lists of rows, that are given, by label."""
     given = table if isinstance(table, dict) else {"path": table}
-    tables = {str(label): rows if hasattr(rows, "rows") else list(rows) for label, rows in given.items()}
-    if not any(list(getattr(rows, "rows", rows)) for rows in tables.values()):
+    tables = {str(label): rows if isinstance(rows, Path) else _rows_of(rows) for label, rows in given.items()}
+    if not any(map(_rows_of, tables.values())):
         raise InputError("this path has no rows: there is nothing to draw")
     return tables
+
+
+def _rows_of(table: Any) -> list[Any]:
+    rows = table.rows if isinstance(table, Path) else table
+    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes)):
+        raise InputError(
+            f"a {type(table).__name__} is no regularization path; give what dnmf.path returned, or its rows"
+        )
+    with taken_as("a list of rows", "a regularization path", rows):
+        return list(rows)
 
 
 def _draw(axes: "Axes", curve: Curve, label: str, number: int) -> None:

@@ -8,6 +8,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnmf.arrays import offers, taken_as
 from dnmf.errors import InputError
 from dnmf.locations import regular_file
 from dnmf.sources.contents import DAMAGE, open_decompressed
@@ -56,12 +57,20 @@ def given_names(names: Any, length: int, what: str) -> NDArray[Any] | None:
         return None
     if isinstance(names, (str, os.PathLike)):
         return read_names(os.fspath(names), length, what)
-    if isinstance(names, (set, frozenset, dict)) or not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:
-        raise InputError(f"names of {what}: a {type(names).__name__} is neither a list of them nor a file")
-    found = names_of(names if hasattr(names, "dtype") else list(names))
+    with taken_as("a list of names", f"names of {what}", names):
+        found = _labels(names, what)
     if found is None or len(found) != length:
         raise InputError(f"{0 if found is None else len(found):,} names were given for {length:,} {what}")
     return found
+
+
+def _labels(names: Any, what: str) -> NDArray[Any] | None:
+    if offers(names, "dask") and not offers(names, "dtype"):  # a Delayed
+        raise InputError(f"names of {what}: a {type(names).__name__} is not computed yet; give names.compute()")
+    unordered = isinstance(names, (set, frozenset, dict))
+    if unordered or not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:
+        raise InputError(f"names of {what}: a {type(names).__name__} is neither a list of them nor a file")
+    return names_of(names if hasattr(names, "dtype") else list(names))
 
 
 def read_table(path: Path | str, fields: int) -> Iterator[list[NDArray[Any]]]:

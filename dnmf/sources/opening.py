@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from dnmf.arguments import choice
 from dnmf.arrays import instead_of, looks_like_array, offers
 from dnmf.errors import DnmfError, InputError
 from dnmf.frames import frame_values
@@ -26,6 +27,7 @@ from dnmf.sources.stored_factor import row_names_in
 from dnmf.sources.zarr_stores import address_of_object, lies_in_memory, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
+MISSING_CHUNKS = ("error", "zeros")
 
 
 def open_source(
@@ -65,8 +67,7 @@ def open_source(
     >>> open_source(np.eye(3)).shape
     (3, 3)
     """
-    if missing_chunks not in ("error", "zeros"):
-        raise InputError(f"missing_chunks={missing_chunks!r}: use 'error' or 'zeros'")
+    choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
     source = _opened(data, missing_chunks, storage_options)
     if row_names is None and column_names is None:
         return source

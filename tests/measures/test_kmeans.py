@@ -140,7 +140,7 @@ def test_rows_of_zeros_alone_have_their_centre_at_zero():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"k": 0}, "k=0: a whole number from 1 to the number of rows, 900"),
+        ({"k": 0}, "k=0: a whole number from 1 to 900"),
         ({"k": 901}, "k=901"),
         ({"k": 2.5}, "k=2.5"),
         ({"k": 2, "seed": -1}, "seed=-1"),

@@ -93,7 +93,10 @@ def test_given_axes_are_drawn_on():
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [({"against": "time"}, "reads, passes, seconds"), ({"value": "loss"}, "objective, relative_error, gradient")],
+    [
+        ({"against": "time"}, "'reads', 'passes', 'seconds'"),
+        ({"value": "loss"}, "'objective', 'relative_error', 'gradient'"),
+    ],
 )
 def test_unknown_options_are_refused_with_those_that_are_known(given, words):
     with pytest.raises(InputError, match=words):
