@@ -261,7 +261,7 @@ class Model(Applied):
             inside=order.astype(np.intp) if self.inside is None else self.inside[order],
         )  # fmt: skip
 
-    def transposed(self) -> "Model":
+    def _transposed(self) -> "Model":
         """The model with W and H exchanged, both in memory; how rows are solved stays as it is."""
         H = np.ascontiguousarray(self.read_W().T)
         names = self._held_names()

@@ -243,7 +243,7 @@ class Workplace:
         )  # fmt: skip
         if not source.transposed:
             return model
-        return model.transposed() if folder is None else model.transposed().with_W_in(folder)
+        return model._transposed() if folder is None else model._transposed().with_W_in(folder)
 
 
 def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, processes: int) -> tuple[Plan, Keep | None]:

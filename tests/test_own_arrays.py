@@ -56,7 +56,7 @@ READERS = {
     "the model pickled": lambda model, _: pickle.loads(pickle.dumps(model)).read_W(),
     "W reordered": lambda model, _: model.reordered([2, 0, 1]).W.compute(),
     "read_W reordered": lambda model, _: model.reordered([2, 0, 1]).read_W(),
-    "the transpose": lambda model, _: model.transposed(),
+    "the transpose": lambda model, _: model._transposed(),
     "numpy": lambda model, _: np.asarray(model.stored_W),
     "save": lambda model, folder: model.save(folder / "saved.dnmf"),
     "with_W_in": lambda model, folder: model.with_W_in(folder),

@@ -78,7 +78,7 @@ def test_orders_follow_each_other_and_the_way_back_leads_to_the_beginning(fitted
 
 
 def test_the_transpose_has_the_new_order_too(fitted):
-    turned = fitted.reordered(ORDER).transposed()
+    turned = fitted.reordered(ORDER)._transposed()
     np.testing.assert_array_equal(turned.read_W(), fitted.H[ORDER].T)
     np.testing.assert_array_equal(turned.H, fitted.read_W()[:, ORDER].T)
 
