@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import DnmfError, InputError
+from dnmf.refusals import told
 
 _MARKS = ("__array__", "__array_interface__", "__buffer__", "toarray", "dtype", "iloc")
 _INSTEAD = {
@@ -80,4 +81,4 @@ def taken_as(what: str, name: str, values: Any) -> Iterator[None]:
         raise
     except Exception as error:  # whatever objects do
         kind = type(values).__name__
-        raise InputError(f"{name}: a {kind} cannot be read as {what} ({type(error).__name__}: {error})") from error
+        raise InputError(f"{name}: a {kind} cannot be read as {what} ({told(error)})") from error

@@ -1,6 +1,7 @@
 """What the operating system refused, in a sentence: what it said, on which path, and what to try."""
 
 import errno
+import re
 
 _NO_ROOM = "free some room or raise the quota, then try again"
 _NOT_ALLOWED = "check who owns the directory and how it is mounted"
@@ -9,6 +10,7 @@ _NO_ANSWER = "check the address and the network, then try again"
 _TOO_MANY_OPEN = "too many files are open; raise the limit (ulimit -n), or use fewer threads or workers"
 _LOST = "the disk, or the network it is on, failed; check the system's log, then try again"
 ANYTHING_ELSE = "check the file system, then try again"
+_NUMBERED = re.compile(r"\[Errno -?\d+\] ?")
 ADVICE = {
     errno.ENOSPC: _NO_ROOM,
     errno.EDQUOT: _NO_ROOM,
@@ -49,10 +51,27 @@ def in_words(error: OSError) -> str:
     >>> in_words(FileNotFoundError(2, "No such file or directory", "a.npy"))
     'a.npy: No such file or directory; check the path'
     """
+    said = error.strerror or _NUMBERED.sub("", str(error)) or type(error).__name__
+    return f"{_places(error)}{said}; {ADVICE.get(error.errno or 0, ANYTHING_ELSE)}"
+
+
+def told(error: BaseException) -> str:
+    """Return what an error said, for the parentheses of a sentence: of the system's without its number.
+
+    Examples
+    --------
+    >>> told(PermissionError(13, "Permission denied", "a.npy")), told(ValueError("no\nnumber"))
+    ('a.npy: Permission denied', 'ValueError: no number')
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{_places(error)}{error.strerror}"
+    said = " ".join(_NUMBERED.sub("", str(error)).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _places(error: OSError) -> str:
     places = [_text(name) for name in (error.filename, error.filename2) if name not in (None, "", b"")]
-    where = f"{' → '.join(places)}: " if places else ""
-    said = error.strerror or str(error) or type(error).__name__
-    return f"{where}{said}; {ADVICE.get(error.errno or 0, ANYTHING_ELSE)}"
+    return f"{' → '.join(places)}: " if places else ""
 
 
 def _text(name: object) -> str:

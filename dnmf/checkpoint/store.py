@@ -43,6 +43,7 @@ from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, n
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 from dnmf.locations import local_path
+from dnmf.refusals import told
 
 _NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -217,7 +218,7 @@ class Store:
                 if name not in kept:
                     remove_generation(self.path / name, self._files)
         except OSError as error:  # the commit itself is done; the next one tries this again
-            message = f"an old generation of {self.path} cannot be removed yet: {error}"
+            message = f"an old generation of {self.path} cannot be removed yet: {told(error)}"
             warn_caller(message, CheckpointWarning)
 
 

@@ -11,6 +11,7 @@ import click
 from dnmf.cli.amounts import NUMBER_OR_PAIR
 from dnmf.errors import InputError
 from dnmf.locations import regular_file
+from dnmf.refusals import told
 
 READERS = (".npy", ".npz", ".mtx", ".csv")
 CSV_HINT = (
@@ -88,4 +89,4 @@ def read_matrix(path: str) -> Any:
         return readers[kind]()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         hint = CSV_HINT if kind == ".csv" else ""
-        raise InputError(f"{path}: cannot be read as a matrix ({error}){hint}") from error
+        raise InputError(f"{path}: cannot be read as a matrix ({told(error)}){hint}") from error

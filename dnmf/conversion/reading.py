@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dnmf.errors import InputError
+from dnmf.refusals import told
 
 
 @contextmanager
@@ -22,6 +23,8 @@ def reading(address: object) -> Iterator[None]:
             "decompress it first"
         ) from error
     except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise InputError(f"{address}: the file is truncated or damaged ({error}); copy or download it again") from error
+        raise InputError(
+            f"{address}: the file is truncated or damaged ({told(error)}); copy or download it again"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"{address}: cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(f"{address}: cannot be read ({told(error)})") from error

@@ -47,7 +47,7 @@ def cache_for(function: Any) -> KernelCache | None:
         config.CACHE_DIR = str(private_directory(Path(tempfile.gettempdir())))
         return KernelCache(function)
     except (OSError, RuntimeError) as error:
-        _say_once(f"there is no place to keep compiled kernels ({error})")
+        _say_once(f"there is no place to keep compiled kernels ({getattr(error, 'strerror', None) or error})")
         return None
     finally:
         config.CACHE_DIR = before

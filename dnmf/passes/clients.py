@@ -10,6 +10,7 @@ from distributed.deploy.cluster import Cluster
 
 from dnmf.errors import ClusterError, InputError
 from dnmf.locations import local_path
+from dnmf.refusals import told
 from dnmf.sources.memory import type_name
 
 CONNECT_TIMEOUT_S = 30
@@ -69,7 +70,7 @@ def _client_of(cluster: Cluster) -> Client:
     try:
         return Client(cluster, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise ClusterError(f"the scheduler of cluster {cluster.name} does not answer ({error})") from error
+        raise ClusterError(f"the scheduler of cluster {cluster.name} does not answer ({told(error)})") from error
 
 
 def client_at(address: str) -> Client:
@@ -90,7 +91,9 @@ def client_at(address: str) -> Client:
     try:
         return Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        raise ClusterError(f"no scheduler answers at {address} ({error}); start one with: dask scheduler") from error
+        raise ClusterError(
+            f"no scheduler answers at {address} ({told(error)}); start one with: dask scheduler"
+        ) from error
 
 
 def _address_in(file: Path) -> str:

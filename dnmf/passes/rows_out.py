@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import CheckpointError
+from dnmf.refusals import in_words, told
 from dnmf.sources import texts
 from dnmf.sources.stored_factor import MARK, ROW_NAMES, StoredFactor, mark_of
 
@@ -77,7 +78,7 @@ class ZarrRowsOut(RowsOut):
                 self._array = open_for_writing(self._path)
             except (OSError, ValueError) as error:
                 raise CheckpointError(
-                    f"{self._path}: W cannot be written here ({error}); every worker must see the store's path"
+                    f"{self._path}: W cannot be written here ({told(error)}); every worker must see the store's path"
                 ) from error
         return self._array
 
@@ -122,7 +123,7 @@ def create_rows_array(
         if names is not None:
             (Path(path) / f"{ROW_NAMES}{texts.SUFFIX}").write_bytes(names)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: an array for W cannot be made here ({error})") from error
+        raise CheckpointError(f"{path}: an array for W cannot be made here ({told(error)})") from error
 
 
 def is_rows_array(path: Path) -> bool:
@@ -162,7 +163,7 @@ def _put(path: str, array: Any, start: int, rows: np.ndarray) -> None:
     try:
         array[start : start + len(rows)] = rows
     except OSError as error:
-        raise CheckpointError(f"{path}: W cannot be written ({error}); is the disk full?") from error
+        raise CheckpointError(f"{path}: W cannot be written: {in_words(error)}") from error
 
 
 class Columns(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.refusals import told
 from dnmf.sources.names import MISSING, TEXT, names_of
 from dnmf.sources.nodes import attribute, is_array, old_index
 from dnmf.sources.presence import refuse_absent
@@ -101,7 +102,7 @@ def _read_vector(node: Any, address: str) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{address}: the names cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(f"{address}: the names cannot be read ({told(error)})") from error
 
 
 def _in_pieces(node: Any) -> np.ndarray:

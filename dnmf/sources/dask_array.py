@@ -9,6 +9,7 @@ import scipy.sparse
 from dask.sizeof import sizeof
 
 from dnmf.errors import DnmfError, InputError
+from dnmf.refusals import told
 from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
 from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
 from dnmf.sources.stored_factor import StoredFactor
@@ -208,8 +209,7 @@ class DaskRows(Source):
             raise
         except Exception as error:
             raise InputError(
-                f"{self.address}: the blocks of rows {start}:{stop} cannot be computed "
-                f"({type(error).__name__}: {error})"
+                f"{self.address}: the blocks of rows {start}:{stop} cannot be computed ({told(error)})"
             ) from error
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.refusals import told
 from dnmf.sources.nodes import is_array
 
 ORIGIN = "${ORIGIN}"
@@ -277,7 +278,7 @@ def _source_of(dataset: Any, part: _Part) -> Iterator[Any]:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise InputError(f"{address_of(dataset)}: its source {path} cannot be opened ({error})") from error
+        raise InputError(f"{address_of(dataset)}: its source {path} cannot be opened ({told(error)})") from error
     with file:
         yield _within(file, dataset, part)
 

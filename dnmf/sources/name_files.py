@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dnmf.arrays import offers, taken_as
 from dnmf.errors import InputError
 from dnmf.locations import regular_file
+from dnmf.refusals import told
 from dnmf.sources.contents import DAMAGE, open_decompressed
 from dnmf.sources.names import TEXT, names_of
 
@@ -101,7 +102,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
     except ImportError as error:
         raise InputError(f"{path}: to decompress it needs: pip install {error.name or 'zstandard'}") from error
     except DAMAGE as error:
-        raise InputError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(f"{path}: cannot be read ({told(error)})") from error
 
 
 def _some_lines(file: IO[bytes]) -> list[str]:

@@ -12,6 +12,7 @@ from dnmf.arrays import instead_of, looks_like_array, offers
 from dnmf.errors import DnmfError, InputError
 from dnmf.frames import frame_values
 from dnmf.locations import written
+from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
@@ -91,9 +92,7 @@ def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | No
     except (DnmfError, MemoryError):
         raise
     except Exception as error:  # whatever objects do that are asked what they are
-        raise InputError(
-            f"a {type_name(data)} is not a matrix ({type(error).__name__}: {error}); {instead_of(data)}"
-        ) from error
+        raise InputError(f"a {type_name(data)} is not a matrix ({told(error)}); {instead_of(data)}") from error
 
 
 def _open_object(data: Any, missing_chunks: str) -> Source:
@@ -220,7 +219,7 @@ def _open_at(path: str, inner: str, missing_chunks: str) -> Source:
     except DnmfError:
         raise
     except Exception as error:  # whatever the readers make of damaged descriptions
-        raise InputError(f"{path}: cannot be opened, it is damaged ({type(error).__name__}: {error})") from error
+        raise InputError(f"{path}: cannot be opened, it is damaged ({told(error)})") from error
 
 
 def _open_inner(path: str, inner: str, missing_chunks: str) -> Source:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.locations import refuse_special
+from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.conventions import Convention, convention_of
@@ -44,7 +45,7 @@ def with_retries(action: Callable[[], Any], what: str) -> Any:
         except LASTING:
             raise
         except OSError as error:
-            log.warning("%s failed (%s: %s), trying again", what, type(error).__name__, error)
+            log.warning("%s failed (%s), trying again", what, told(error))
             time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
     return action()
 
@@ -79,7 +80,7 @@ def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
     except Exception as error:
         if is_url(path):
             raise InputError(f"{path}: {why_not(error)}") from error
-        raise InputError(f"{path}: not a readable {what} ({type(error).__name__}: {error})") from error
+        raise InputError(f"{path}: not a readable {what} ({told(error)})") from error
 
 
 def _open_hdf5(path: str) -> Any:
@@ -115,7 +116,7 @@ def open_node(path: str, inner: str) -> Any:
             found = with_retries(lambda: root[inner], f"{path}::{inner}: opening") if present else None
             node = found if found is None or is_hdf5(found) else as_stored(found)
         except Exception as error:
-            raise InputError(f"{path}::{inner}: cannot be opened ({type(error).__name__}: {error})") from error
+            raise InputError(f"{path}::{inner}: cannot be opened ({told(error)})") from error
     if node is None:
         raise InputError(f"{path}: there is no {inner!r} in it; it holds {listing(root)}")
     if is_array(node):
@@ -251,7 +252,7 @@ class StoredArray:
                 raise self._absent(str(error.args[0]), start, stop) from error
             raise InputError(
                 f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
-                f"({type(error).__name__}: {error}); a chunk is damaged, truncated or not permitted"
+                f"({told(error)}); a chunk is damaged, truncated or not permitted"
             ) from error
 
     def _absent(self, name: str, start: int, stop: int) -> InputError:

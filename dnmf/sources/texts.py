@@ -10,6 +10,7 @@ import numpy as np
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 from dnmf.locations import gone
+from dnmf.refusals import told
 from dnmf.sources.names import TEXT, encoded
 
 SUFFIX = ".text"
@@ -79,7 +80,8 @@ def read_texts(path: Path, entry: Mapping[str, Any]) -> np.ndarray:
     except FileNotFoundError as error:
         raise CheckpointError(gone(path, "file of names")) from error
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: the names cannot be read ({error}); restore the file from a copy") from error
+        said = told(error) if isinstance(error, OSError) else error
+        raise CheckpointError(f"{path}: the names cannot be read ({said}); restore the file from a copy") from error
 
 
 def noted(content: bytes | bytearray, count: int) -> dict[str, Any]:

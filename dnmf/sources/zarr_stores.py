@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf.errors import InputError
+from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url
 
 HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5", ".h5mu", ".loom", ".nc")
@@ -85,15 +86,14 @@ def _ask_once(store: Any) -> None:
 def why_not(error: Exception) -> str:
     """Return why a store at an address could not be opened, and what to try."""
     kind = type(error).__name__
+    said = told(error).removeprefix(f"{kind}: ")
     if kind in ("GroupNotFoundError", "FileNotFoundError", "NotFoundError", "NoSuchBucket", "ContainsArrayError"):
         return "there is no Zarr array or group there, or no bucket of that name; check the address"
     if kind in NOT_PERMITTED:
-        return f"not permitted ({error}); for keys and endpoints see {MANUAL}"
+        return f"not permitted ({said}); for keys and endpoints see {MANUAL}"
     if any(part in kind for part in NOT_REACHED):
-        return (
-            f"it cannot be reached ({' '.join(str(error).split())}); check the network and the endpoint, see {MANUAL}"
-        )
-    return f"not a readable Zarr store ({kind}: {error})"
+        return f"it cannot be reached ({said}); check the network and the endpoint, see {MANUAL}"
+    return f"not a readable Zarr store ({told(error)})"
 
 
 def address_of_object(node: Any) -> str:
@@ -114,7 +114,7 @@ def address_of_object(node: Any) -> str:
         pickle.dumps(store)
     except Exception as error:
         raise InputError(
-            f"{name}: this Zarr object cannot be sent to workers ({type(error).__name__}: {error}); give its path or "
+            f"{name}: this Zarr object cannot be sent to workers ({told(error)}); give its path or "
             "URL, or a dask array: dask.array.from_zarr(array)"
         ) from error
     return StoreAddress(name, store)

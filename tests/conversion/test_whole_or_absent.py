@@ -145,7 +145,7 @@ def test_a_target_that_cannot_be_written_is_one_error(tmp_path, sources, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(buckets, "_scatter", full)
-    with pytest.raises(DnmfError, match=r"out\.zarr: cannot be written .*No space left"):
+    with pytest.raises(DnmfError, match=r"out\.zarr: cannot be written: .*No space left"):
         convert(tmp_path / "csc.npz", tmp_path / "out.zarr")
     nothing_left(*sources)
 
