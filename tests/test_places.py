@@ -50,6 +50,18 @@ def test_a_place_may_have_any_name(tmp_path, writer, name):
     assert (tmp_path / name).is_dir()
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("name", ["runs::1/r.dnmf", "::.dnmf"])
+def test_two_colons_in_a_name_lead_nowhere_else(tmp_path, monkeypatch, writer, name):
+    for folder in ("runs", "runs::1"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
+    WRITERS[writer](name)
+    assert sorted(os.listdir()) == sorted({"runs", "runs::1", name.partition("/")[0]})
+    assert os.listdir("runs") == []
+    assert os.path.isdir(name)
+
+
 def test_on_the_command_line_too(tmp_path):
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(10, 9))
     data, store = tmp_path / "a.zarr", tmp_path / "mistyped" / "run.dnmf"

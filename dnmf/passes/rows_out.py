@@ -115,7 +115,7 @@ def create_rows_array(
     beside = {} if row_names is None or names is None else {ROW_NAMES: texts.noted(names, len(row_names))}
     try:
         array = zarr.create_array(
-            path, shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype, fill_value=0,
+            Path(path), shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype, fill_value=0,
             compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
             attributes={"encoding-type": "array", "encoding-version": "0.2.0", MARK: uuid.uuid4().hex, **beside},
         )  # fmt: skip
@@ -135,7 +135,8 @@ def open_for_writing(path: str) -> Any:
     """Return the array at `path`, set to write chunks of zeros too: the setting is not stored with the array."""
     import zarr
 
-    return zarr.open_array(path, mode="r+").with_config({"write_empty_chunks": True})
+    # As a Path: as text, two colons would make it a chain of addresses, and the array would lie elsewhere.
+    return zarr.open_array(Path(path), mode="r+").with_config({"write_empty_chunks": True})
 
 
 def write_rows(
