@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dnmf
+from dnmf.cli.exits import say_what_is_lost
 from dnmf.progress import PartDone, Progress, log_events
 from dnmf.streams import Forgiving
 
@@ -42,12 +43,26 @@ def test_a_fit_is_done_with(data, tmp_path, streams):
         assert "standard output is not complete" in done.stderr
 
 
+NOWHERE = {
+    "a full disk": (f">{DEVICE}", "No space left"), "a closed output": (">&-", "it is closed"),
+    "what is open for reading": (f"1<{os.devnull}", "Bad file descriptor"),
+}  # fmt: skip
+
+
 @needs_device
-def test_json_that_cannot_be_written_is_an_error_once_the_work_is_done(data, tmp_path):
-    done = fitted(data, tmp_path / "run.dnmf", f">{DEVICE}", "--json")
+@pytest.mark.parametrize("streams", NOWHERE)
+def test_json_that_cannot_be_written_is_an_error_once_the_work_is_done(data, tmp_path, streams):
+    where, why = NOWHERE[streams]
+    done = fitted(data, tmp_path / "run.dnmf", where, "--json")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("dnmf: error: standard output is not complete: No space left")
+    assert done.stderr.splitlines()[-1].startswith(f"dnmf: error: standard output is not complete: {why}")
     assert dnmf.load(tmp_path / "run.dnmf").rank == 2
+
+
+def test_json_is_lost_in_a_program_without_an_output(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(dnmf.DnmfError, match="it is closed"):
+        say_what_is_lost(as_json=True)
 
 
 def test_json_is_whole_without_a_standard_error(data, tmp_path):
