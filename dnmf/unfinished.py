@@ -76,7 +76,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
         There is no fit, or no pass of it is committed.
     """
     generation, path = checkpoint.read_latest(path), local_path(path)
-    refuse_path(generation.record, path, "its models come when it is finished: dnmf.load_path")
+    refuse_path(generation.record, path, "use one of the models inside it, or dnmf.load_path")
     if generation.record.get("status") == "done":
         return load(path)
     record = RunRecord.from_json(generation.record)

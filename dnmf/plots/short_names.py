@@ -87,14 +87,16 @@ def _around(name: str, places: list[int], most: float) -> str:
 
 def _filled(name: str, kept: np.ndarray, most: float) -> np.ndarray:
     """What is kept and what follows its last part, then what goes before that, as far as there is room."""
-    last = int(np.flatnonzero(kept)[-1])
+    kept, last = kept.copy(), int(np.flatnonzero(kept)[-1])
     start = max(np.flatnonzero(~kept[:last]), default=-1)
+    room = most - sum(map(_width, _only(name, kept)))
     for at in (*range(last + 1, len(name)), *range(start, -1, -1)):
-        more = kept.copy()
-        more[at] = True
-        if not _fits(_only(name, more), most):
+        kept[at] = True
+        closes_a_gap = kept[at - 1] if at < last else at == len(name) - 1
+        room -= _width(name[at]) - (WIDE if closes_a_gap else 0.0)
+        if room < 0:
+            kept[at] = False
             break
-        kept = more
     return kept
 
 
