@@ -143,7 +143,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     )
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     if store is not None:  # before it is planned, and again when its lock is held
-        number_in(free_store(store, opened, overwrite=overwrite), options, overwrite=overwrite)
+        number_in(free_store(store, opened, overwrite=overwrite), opened, options, overwrite=overwrite)
     with ExitStack() as stack:
         place = stack.enter_context(Workplace(opened, options, resources, stored=store is not None))
         start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), Run(place, options)

@@ -2,12 +2,16 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnmf.errors import CheckpointError
 from dnmf.options import FitOptions
 
+if TYPE_CHECKING:
+    from dnmf.sources import Source
+
 DASK = "a dask array"
+MOST_LISTED = 3
 PATH = "path"  # the kind of a record that describes a regularization path
 
 
@@ -69,6 +73,30 @@ def refuse_path(record: dict[str, Any], store: str | Path, advice: str) -> None:
     """Raise CheckpointError where a record describes a regularization path, not one run; say what to do instead."""
     if record.get("kind") == PATH:
         raise CheckpointError(f"{store}: holds a regularization path, not a single run; {advice}")
+
+
+def other_than(record: dict[str, Any], source: "Source", changed: list[str]) -> str:
+    """Return in what a run differs from one that was to take its place, for a message; empty where in nothing.
+
+    Parameters
+    ----------
+    record : dict
+        Of the latest generation.
+    source : Source
+        The data of the new one.
+    changed : list of str
+        The options that differ.
+    """
+    run = record.get("run", record)
+    before = run.get("fingerprint")
+    found = changes_of_data(before, source.fingerprint()) if before else []
+    known = [f"of other data ({run.get('address', '')}: {_listed(found)})"] if found else []
+    known += [f"with other options ({'; '.join(changed)})"] if changed else []
+    return f" {' and '.join(known)}" if known else ""
+
+
+def _listed(found: list[str]) -> str:
+    return "; ".join(found[:MOST_LISTED]) + (f"; and {len(found) - MOST_LISTED} more" * (len(found) > MOST_LISTED))
 
 
 def versions() -> dict[str, str]:

@@ -22,7 +22,7 @@ from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
-from dnmf.record import RunRecord, changes_of_data, differences, refuse_path, versions
+from dnmf.record import RunRecord, changes_of_data, differences, other_than, refuse_path, versions
 from dnmf.sources import Source, open_source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.workplace import Workplace
@@ -56,7 +56,7 @@ class Run:
         CheckpointError
             As :func:`number_in`.
         """
-        self._first_number = number_in(store.path, self.options, overwrite=overwrite)
+        self._first_number = number_in(store.path, self.place.source, self.options, overwrite=overwrite)
         self.store, self._fingerprint = store, self.place.source.fingerprint()
         self.place.listen(Ongoing(store.path))
 
@@ -128,13 +128,13 @@ class Run:
         emit(self.place.callbacks, PassDone(fit.state.history[-1], self.store is not None))
 
 
-def number_in(store: Path, options: FitOptions, *, overwrite: bool) -> int:
+def number_in(store: Path, source: Source, options: FitOptions, *, overwrite: bool) -> int:
     """Return the number of the first generation of a new run in a store; one that never finished a pass may be there.
 
     Raises
     ------
     CheckpointError
-        It holds a path, or a run that may not be overwritten; the message lists the options that differ.
+        It holds a path, or a run that may not be overwritten; the message says which data and options differ.
     """
     if not checkpoint.exists(store):
         return 0
@@ -142,11 +142,10 @@ def number_in(store: Path, options: FitOptions, *, overwrite: bool) -> int:
     refuse_path(latest.record, store, "choose another store, or remove it yourself")
     record = RunRecord.from_json(latest.record)
     if not overwrite and (record.status == "done" or record.state["passes"]):
-        changed = "; ".join(record.options.differences(options))
+        another = other_than(latest.record, source, record.options.differences(options))
         raise CheckpointError(
-            f"{store}: holds a run already{f' with other options ({changed})' if changed else ''}. Go on with dnmf "
-            f"resume {store} (new limits: --max-passes, --tol), choose another store, or begin anew in its place with "
-            "overwrite=True (--overwrite)"
+            f"{store}: holds a run already{another}. Choose another store, begin anew in its place with overwrite=True "
+            f"(--overwrite), or go on with the run that is there: dnmf resume {store} (new limits: --max-passes, --tol)"
         )
     return latest.number + 1
 

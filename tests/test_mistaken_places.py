@@ -81,7 +81,10 @@ def test_data_is_no_run(here, door, data, kind):
 )
 def test_a_run_is_no_data(here, use):
     begun()
-    with pytest.raises(dnmf.InputError, match=r"run\.dnmf: a run of dnmf; not data; dnmf\.load.*dnmf transform [^;]*$"):
+    with pytest.raises(
+        dnmf.InputError,
+        match=r"run\.dnmf: a run of dnmf; not a matrix: dnmf resume .*inspect .*dnmf\.load.*transform [^;]*$",
+    ):
         use()
 
 

@@ -346,3 +346,25 @@ def test_the_commands_overwrite_what_the_functions_do(tmp_path):
         assert_one_clear_line(refused, "--overwrite")
         assert "plan" not in refused.output
         assert call(*command, "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "words"),
+    [
+        (A, {}, r"holds a run already\. Choose another store"),
+        (A, {"rank": 1}, r"holds a run already with other options \(rank: 2 → 1\)\. Choose another store"),
+        (A[:-1], {}, r"holds a run already of other data \([^)]*shape: [^)]*\)\. Choose another store"),
+        (A[:-1], {"seed": 3}, r"holds a run already of other data \(.*\) and with other options \(seed: 0 → 3\)\. "),
+    ],
+)
+def test_a_run_that_is_in_the_way_is_told_from_the_one_that_was_asked_for(store, source, options, words):
+    dnmf.fit(A, **{"rank": 2, "max_passes": 2}, store=store)
+    asked = {"rank": 2, "max_passes": 2, **options}
+    with pytest.raises(dnmf.CheckpointError, match=words + r"?.*overwrite=True \(--overwrite\).*dnmf resume"):
+        dnmf.fit(source, **asked, store=store)
+
+
+def test_a_path_of_other_data_is_told_from_the_one_that_was_asked_for(store):
+    along(store)
+    with pytest.raises(dnmf.CheckpointError, match=r"holds a path already of other data \(.*shape: .*--overwrite"):
+        along(store, source=A[:-1])

@@ -121,7 +121,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     if store is not None:  # before it is planned, and again when its lock is held
-        number_in(free_store(store, opened, overwrite=overwrite), options, overwrite=overwrite)
+        number_in(free_store(store, opened, overwrite=overwrite), opened, options, overwrite=overwrite)
     with ExitStack() as stack:
         with Workplace(opened, fit, resources, stored=store is not None, models=len(options.cells)) as place:
             place.checked_start(None, H, fit)

@@ -26,8 +26,9 @@ from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.paths.grid import Cell, PathOptions
 from dnmf.paths.state import PathState
-from dnmf.record import PATH
+from dnmf.record import PATH, other_than
 from dnmf.run import commit_model, saying_how_to_go_on
+from dnmf.sources import Source
 from dnmf.sources.given import in_memory
 from dnmf.workplace import Workplace
 
@@ -73,7 +74,7 @@ class PathRun:
         CheckpointError
             As :func:`number_in`.
         """
-        self._number = number_in(store.path, self.options, overwrite=overwrite)
+        self._number = number_in(store.path, self.place.source, self.options, overwrite=overwrite)
         self.store, self._fingerprint = store, self.place.source.fingerprint()
         self.place.listen(Ongoing(store.path))
 
@@ -225,13 +226,13 @@ class PathRun:
         return folders
 
 
-def number_in(store: Path, options: PathOptions, *, overwrite: bool) -> int:
+def number_in(store: Path, source: Source, options: PathOptions, *, overwrite: bool) -> int:
     """Return the number of the first generation of a new path in a store; one that never finished a pass may be there.
 
     Raises
     ------
     CheckpointError
-        It holds a single run, or a path that may not be overwritten; the message lists the options that differ.
+        It holds a single run, or a path that may not be overwritten; the message says which data and options differ.
     """
     if not checkpoint.exists(store):
         return 0
@@ -240,10 +241,10 @@ def number_in(store: Path, options: PathOptions, *, overwrite: bool) -> int:
     if record.get("kind") != PATH:
         raise CheckpointError(f"{store}: holds a single run; choose another store, or remove it yourself")
     if not overwrite and (record["status"] == "done" or record["state"]["passes"]):
-        changed = "; ".join(PathOptions.from_json(record["path"]).differences(options))
+        another = other_than(record, source, PathOptions.from_json(record["path"]).differences(options))
         raise CheckpointError(
-            f"{store}: holds a path already{f' with other options ({changed})' if changed else ''}. Go on with dnmf "
-            f"resume {store}, choose another store, or begin anew in its place with overwrite=True (--overwrite)"
+            f"{store}: holds a path already{another}. Choose another store, begin anew in its place with "
+            f"overwrite=True (--overwrite), or go on with the path that is there: dnmf resume {store}"
         )
     return latest.number + 1
 

@@ -135,8 +135,8 @@ NPY = Format("an .npy file", lambda c: c.head.startswith(b"\x93NUMPY"), "convert
 NPZ = Format("a sparse matrix in an .npz file", _is_sparse_npz_of(SPARSE_IN_NPZ), "convert", suffixes=(".npz",))
 RUN = _refused(
     "a run of dnmf", _is_run,
-    "not data; dnmf.load({path!r}) returns its model, whose transform (dnmf transform {quoted} DATA --out W.zarr) "
-    "solves for the rows of other data",
+    "not a matrix: dnmf resume {quoted} goes on with it, dnmf inspect {quoted} shows it, and dnmf.load({path!r}) "
+    "returns its model, whose transform (dnmf transform {quoted} DATA --out W.zarr) solves for the rows of other data",
 )  # fmt: skip
 DIRECTORIES = (
     RUN,
