@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+import dask.array as da
 import h5py
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import zarr
 
 import dnmf
 from dnmf.fitting.events import PassDone, Started
+from dnmf.record import changes_of_data
 from dnmf.sources import guard
 from dnmf.sources.columns import ColumnsSource
 from dnmf.sources.guard import guard_source
@@ -398,3 +400,72 @@ def test_data_in_memory_and_dask_blocks_have_no_files_to_look_at():
 
     for values in (A, scipy.sparse.csr_array(A), dask.array.from_array(A, chunks=(20, 12))):
         assert dnmf.open_source(values).stored_arrays() == ()
+
+
+def _zipped(folder):
+    with zarr.storage.ZipStore(folder / "a.zip", mode="w") as store:
+        zarr.create_array(store, data=A, chunks=(10, 12))
+    return zarr.open_array(zarr.storage.ZipStore(folder / "a.zip", mode="r"), mode="r")
+
+
+def _in_store(folder, store_of):
+    return zarr.open_array(store_of(_dense_zarr(folder)), mode="r")
+
+
+def _by_obstore(folder):
+    obstore = pytest.importorskip("obstore")
+    return _in_store(folder, lambda path: zarr.storage.ObjectStore(obstore.store.LocalStore(path), read_only=True))
+
+
+def _wrapped(folder):
+    return _in_store(folder, lambda path: zarr.storage.WrapperStore(zarr.storage.LocalStore(path, read_only=True)))
+
+
+def _lazy_h5ad(folder, matrix):
+    anndata = pytest.importorskip("anndata", minversion="0.12")
+    pytest.importorskip("xarray")
+    anndata.AnnData(matrix).write_h5ad(folder / "a.h5ad")
+    return anndata.experimental.read_lazy(folder / "a.h5ad").X
+
+
+BEHIND_DASK = {
+    "Zarr": (lambda folder: da.from_zarr(_dense_zarr(folder)), "a.zarr/c/0/0"),
+    "a wrapped store": (lambda folder: da.from_array(_wrapped(folder)), "a.zarr/c/0/0"),
+    "obstore": (lambda folder: da.from_array(_by_obstore(folder)), "a.zarr/c/0/0"),
+    "a zip archive": (lambda folder: da.from_array(_zipped(folder)), "a.zip"),
+    "HDF5": (lambda folder: da.from_array(h5py.File(_hdf5(folder))["X"]), "a.h5"),
+    "HDF5 with external values": (lambda folder: da.from_array(h5py.File(_external_hdf5(folder))["X"]), "part.h5"),
+    "virtual HDF5": (lambda folder: da.from_array(h5py.File(_virtual_hdf5(folder))["X"]), "part.h5"),
+    "a lazy dense .h5ad": (lambda folder: _lazy_h5ad(folder, A), "a.h5ad"),
+    "a lazy sparse .h5ad": (lambda folder: _lazy_h5ad(folder, scipy.sparse.csr_matrix(A)), "a.h5ad"),
+}
+
+
+@pytest.mark.usefixtures("every_pass")
+@pytest.mark.parametrize("kind", BEHIND_DASK)
+def test_a_change_behind_dask_in_the_middle_of_a_fit_is_an_error_that_names_the_file(tmp_path, kind):
+    write, name = BEHIND_DASK[kind]
+    data = write(tmp_path)
+    change = _after_pass(2, lambda: _put_another_in_its_place(tmp_path / name))
+    with pytest.raises(
+        dnmf.ChangedError, match=rf"the data changed while it was read.*{Path(name).name} \((written anew|replaced)"
+    ):
+        dnmf.fit(data, **FIT, keep="stream", callbacks=(change,))
+
+
+@pytest.mark.parametrize("kind", BEHIND_DASK)
+def test_a_fit_of_a_dask_array_is_resumed_with_what_lies_behind_it_as_it_was(tmp_path, kind):
+    write, name = BEHIND_DASK[kind]
+    data, store = write(tmp_path), tmp_path / "run.dnmf"
+    dnmf.fit(data, **FIT | {"max_passes": 2}, store=store)
+    assert len(dnmf.resume(store, source=data, max_passes=3).history) == 3
+    _write_anew(tmp_path / name)
+    with pytest.raises(dnmf.CheckpointError, match=r"the data is not what the fit began with \(behind\.names, sizes"):
+        dnmf.resume(store, source=data, max_passes=4)
+
+
+def test_a_run_that_noted_nothing_of_what_lies_behind_dask_is_resumed():
+    noted = {"kind": "dask", "shape": [4, 2], "name": "a", "behind": {"bytes": 1}}
+    before = {name: value for name, value in noted.items() if name != "behind"}
+    assert changes_of_data(before, noted) == changes_of_data(noted, before) == []
+    assert changes_of_data(noted, noted | {"behind": {"bytes": 2}}) == ["behind.bytes: 1 → 2"]

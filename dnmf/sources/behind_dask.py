@@ -1,31 +1,35 @@
 """Stored arrays behind a dask array: dask hands them over as they are, and what is missing of them as zeros."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
 from dnmf.sources.conventions import refuse_undecoded
-from dnmf.sources.given import lies_in_a_store
-from dnmf.sources.marks import Marks, marks_of_directory, marks_of_files
+from dnmf.sources.fingerprints import fingerprint_of
+from dnmf.sources.graphs import PARTS_OF_SPARSE, InFile, Span, given_to, needed_layers, spans_read, stored_in
+from dnmf.sources.marks import Marks, listed_sizes, marks_of
+from dnmf.sources.nodes import is_array
 from dnmf.sources.presence import absent_object, is_hdf5
+from dnmf.sources.stored import open_node
+from dnmf.sources.zarr_stores import directory_of, innermost, name_of_store
 
 # Names of the layers that keep every value: whatever else a graph does may decode them.
 WHOLE = ("original-", "from-zarr-", "array-", "rechunk-", "concatenate-", "transpose-", "reshape-")
-PARTS_OF_SPARSE = ("data", "indices", "indptr")
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class BehindDask:
-    """One stored array on this machine that the tasks of a dask array read from.
+    """One stored array that the tasks of a dask array read from.
 
     Attributes
     ----------
-    node : zarr.Array or h5py.Dataset
-        Opened.
+    node : zarr.Array, h5py.Dataset or InFile
+        Opened; an ``InFile`` is opened whenever it is looked at, as the tasks do it.
     spans : tuple of (int, int)
         The entries of its first axis that are read.
     of : str
@@ -41,23 +45,44 @@ class BehindDask:
 
     @property
     def path(self) -> str:
-        """The file, or the directory of the array."""
+        """The file, the directory of the array, or what its store is called."""
         node = self.node
-        return str(node.file.filename if is_hdf5(node) else _folder(node.store) / node.path)
+        if isinstance(node, InFile) or is_hdf5(node):
+            return os.path.abspath(node.path if isinstance(node, InFile) else node.file.filename)
+        folder = _folder(node)
+        return name_of_store(innermost(node.store)) if folder is None else str(folder)
 
     @property
     def inner(self) -> str:
-        """The place in the file; empty for a directory."""
-        return str(self.node.name).strip("/") if is_hdf5(self.node) else ""
+        """The place in the file or the store; empty for a directory."""
+        node = self.node
+        if isinstance(node, InFile):
+            return node.inner.strip("/")
+        if is_hdf5(node):
+            return str(node.name).strip("/")
+        return str(node.path) if _folder(node) is None else ""
 
     @property
     def address(self) -> str:
-        """The directory, or the file with the place inside it after ``::``."""
+        """The directory, or the file or store with the place inside it after ``::``."""
         return f"{self.path}::{self.inner}" if self.inner else self.path
 
     def marks(self) -> Marks:
-        """What changes when one of its files is replaced; see :mod:`dnmf.sources.marks`."""
-        return marks_of_files([Path(self.path)]) if is_hdf5(self.node) else marks_of_directory(Path(self.path))
+        """What changes when one of its files or objects is replaced; see :mod:`dnmf.sources.marks`."""
+        if self._is_gone:
+            return Marks.none()
+        with _opened(self.node) as node:
+            return marks_of(node, self.path)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """JSON values that change when its files or objects do; see :mod:`dnmf.sources.fingerprints`."""
+        with _opened(self.node) as node:
+            return fingerprint_of(node, self.path)
+
+    @property
+    def _is_gone(self) -> bool:
+        has_path = isinstance(self.node, InFile) or is_hdf5(self.node) or _folder(self.node) is not None
+        return has_path and not Path(self.path).exists()
 
     def refuse_absent(self) -> None:
         """Return when all is there that dask would read as zeros.
@@ -67,13 +92,8 @@ class BehindDask:
         InputError
             A chunk is missing, or all of the array.
         """
-        if not Path(self.path).exists():
-            raise InputError(
-                f"{self.of}: there is no {self.path} any more, and dask reads it as zeros; restore it, or open it anew"
-            )
-        zeros = self.missing_chunks == "zeros"
-        found = (absent_object(self.node, start, stop, zeros=zeros) for start, stop in self.spans)
-        absent = next((name for name in found if name is not None), None)
+        self.refuse_gone()
+        absent = self._first_absent()
         if absent is not None:
             raise InputError(
                 f"{self.of}: chunk {absent} of the array at {self.address} is missing or empty, and dask reads it as "
@@ -81,13 +101,51 @@ class BehindDask:
                 "dnmf.open_source(array, missing_chunks='zeros')"
             )
 
+    def refuse_gone(self) -> None:
+        """Return when its file or directory is there, whatever is in it.
 
-def arrays_behind(array: Any, address: str, missing_chunks: str) -> tuple[BehindDask, ...]:
+        Raises
+        ------
+        InputError
+            It is not.
+        """
+        if self._is_gone:
+            raise InputError(
+                f"{self.of}: there is no {self.path} any more, and dask reads it as zeros; restore it, or open it anew"
+            )
+
+    def _first_absent(self) -> str | None:
+        zeros = self.missing_chunks == "zeros"
+        with _opened(self.node) as node:
+            listed = {} if is_hdf5(node) else listed_sizes(node)
+            found = (absent_object(node, start, stop, zeros=zeros, listed=listed) for start, stop in self.spans)
+            return next((name for name in found if name is not None), None)
+
+
+@contextmanager
+def _opened(node: Any) -> Iterator[Any]:
+    if not isinstance(node, InFile):
+        yield node
+        return
+    found = open_node(node.path, node.inner.strip("/"))
+    try:
+        yield found
+    finally:
+        found.file.close()
+
+
+def _folder(node: Any) -> Path | None:
+    """The directory of a Zarr array, where it has one on this machine, whatever wraps its store."""
+    root = directory_of(innermost(node.store))
+    return None if root is None else root / node.path
+
+
+def arrays_behind(array: Any, address: str, missing_chunks: str = "error") -> tuple[BehindDask, ...]:
     """Return the stored arrays that the tasks of a dask array hold, once all is there that they read.
 
-    They are found in what tasks are given: arrays (``from_zarr``, ``from_array``), and the sparse matrices of AnnData's
-    lazy readers, whatever is computed from them; not what a function opens by itself. Only arrays on this machine are
-    looked at, which costs as much as listing their files.
+    They are found in what tasks are given: arrays (``from_zarr``, ``from_array``), and the matrices of AnnData's lazy
+    readers, whatever is computed from them; not what another function opens by itself. It costs as much as listing
+    their files or objects.
 
     Raises
     ------
@@ -95,94 +153,36 @@ def arrays_behind(array: Any, address: str, missing_chunks: str) -> tuple[Behind
         A chunk is missing, or values are handed over that are packed.
     """
     whole = all(str(name).startswith(WHOLE) for name in array.dask.layers)
-    layers = array.dask.layers if whole else _needed(array)
-    found: dict[str, BehindDask] = {}
+    layers = array.dask.layers if whole else needed_layers(array)
+    found: dict[tuple[str, tuple[Span, ...]], BehindDask] = {}
     for name, layer in layers.items():
         readers = [layer, *(layers[other] for other in array.dask.dependents.get(name, ()) if other in layers)]
-        for node in filter(_is_on_this_machine, _stored_in(_given_to(layer))):
+        for node in stored_in(given_to(layer)):
             if whole:
                 refuse_undecoded(node, address)
-            behind = BehindDask(node, _spans(readers, node), address, missing_chunks)
-            behind.refuse_absent()
-            found.setdefault(behind.address, behind)
+            for behind in _each_behind(node, readers, address, missing_chunks):
+                if (behind.address, behind.spans) not in found:
+                    behind.refuse_absent()
+                    found[behind.address, behind.spans] = behind
     return tuple(found.values())
 
 
-def _needed(array: Any) -> dict[str, Any]:
-    """The layers of a graph without the tasks that it does not need, by the names they had with them."""
-    found = {}
-    for layer in array.dask.cull(array.__dask_keys__()).layers.values():
-        key = next(iter(layer.get_output_keys()))
-        found[key[0] if isinstance(key, tuple) else key] = layer
-    return found
+def _each_behind(node: Any, readers: Iterable[Any], address: str, missing_chunks: str) -> Iterator[BehindDask]:
+    BehindDask(node, (), address, missing_chunks).refuse_gone()
+    with _opened(node) as found:
+        if is_array(found):
+            yield BehindDask(node, spans_read(readers, found), address, missing_chunks)
+            return
+        spans = [spans_read((), found[name]) for name in PARTS_OF_SPARSE]
+    for name, each in zip(PARTS_OF_SPARSE, spans, strict=True):
+        yield BehindDask(InFile(node.path, f"{node.inner}/{name}"), each, address, missing_chunks)
 
 
-def _given_to(layer: Any) -> Iterable[Any]:
-    """What the tasks of a layer are given, without making tasks of those that are only described."""
-    if hasattr(layer, "indices"):
-        return [layer.task, *(argument for argument, _ in layer.indices)]
-    return getattr(layer, "mapping", {}).values()
-
-
-def _stored_in(values: Iterable[Any]) -> Iterator[Any]:
-    """The stored arrays in some values and in what these hold, each once."""
-    left, seen = list(values), {}
-    while left:
-        value = left.pop()
-        if id(value) in seen:
-            continue
-        seen[id(value)] = value  # kept, so that no other gets its id
-        if lies_in_a_store(value):
-            yield value
-        else:
-            left.extend(_held_by(value))
-
-
-def _held_by(value: Any) -> Iterable[Any]:
-    if isinstance(value, (list, tuple)):
-        return value
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, partial):
-        return value.func, value.args, value.keywords
-    package = type(value).__module__.split(".")[0]
-    if package == "anndata" and hasattr(value, "group") and hasattr(value, "backend"):
-        return _parts_of(value.group)
-    names = {"dask": ("func", "args", "kwargs", "value"), "xarray": ("array", "_array")}.get(package, ())
-    return [getattr(value, name) for name in names if hasattr(value, name)]
-
-
-def _parts_of(group: Any) -> list[Any]:
-    try:
-        return [group[name] for name in PARTS_OF_SPARSE]
-    except KeyError as error:
-        place = getattr(group, "store_path", group)
-        raise InputError(f"the sparse matrix at {place} is not there any more, or not all of it: {error}") from error
-
-
-def _spans(readers: Iterable[Any], node: Any) -> tuple[Span, ...]:
-    """The entries of the first axis that the tasks of some layers cut out of an array; all, where they cut none."""
-    if 0 in node.shape or not node.shape:
-        return ()
-    spans: set[Span] = set()
-    for layer in readers:
-        cuts = next((cut for cut in getattr(layer, "io_deps", {}).values() if hasattr(cut, "starts")), None)
-        if cuts is not None:
-            spans.update(_span(cuts[key[1:]][0]) for key in layer.get_output_keys())
-    return tuple(sorted(spans)) or ((0, int(node.shape[0])),)
-
-
-def _span(cut: slice) -> Span:
-    return int(cut.start), int(cut.stop)
-
-
-def _is_on_this_machine(node: Any) -> bool:
-    return is_hdf5(node) or _folder(node.store) is not None
-
-
-def _folder(store: Any) -> Any:
-    root = getattr(store, "root", None)
-    if isinstance(root, Path):
-        return root
-    is_local = "file" in getattr(getattr(store, "fs", None), "protocol", ())  # what dask makes of a path
-    return Path(store.path) if is_local else None
+def content_of(behind: Sequence[BehindDask]) -> dict[str, Any]:
+    """Return JSON values that change when any of some stored arrays changes, and not when they are moved."""
+    records = [each.fingerprint() for each in behind]
+    return {
+        "arrays": len(records),
+        "bytes": sum(record["bytes"] for record in records),
+        "names, sizes, times or tags": crc32c_of(repr(records).encode()),
+    }

@@ -10,6 +10,7 @@ from dask.sizeof import sizeof
 
 from dnmf.errors import DnmfError, InputError
 from dnmf.refusals import told
+from dnmf.sources.behind_dask import BehindDask, content_of
 from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
 from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
 from dnmf.sources.stored_factor import StoredFactor
@@ -87,7 +88,7 @@ class DaskSource(Source):
         self._starts = np.concatenate([[0], np.cumsum(array.chunks[0])]).astype(np.int64)
         self._names = (row_names, column_names)
         self._delayed: Any = None
-        self.behind: tuple[Any, ...] = ()
+        self.behind: tuple[BehindDask, ...] = ()
 
     def layout(self) -> Layout:
         """Cuts at multiples of the tallest chunk; bytes are an estimate when the blocks are sparse."""
@@ -129,14 +130,15 @@ class DaskSource(Source):
         return self.for_rows(start, stop).read(start, stop)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Shape, dtype, chunks and the array's name, which dask derives from how it is made."""
-        return {
+        """Shape, dtype, chunks, the array's name, which dask derives from how it is made, and what lies behind it."""
+        record = {
             "kind": "dask",
             "shape": list(self.shape),
             "dtype": str(self.dtype),
             "chunks": [list(map(int, axis)) for axis in self.array.chunks],
             "name": self.array.name,
         }
+        return {**record, "behind": content_of(self.behind)} if self.behind else record
 
     def stored_arrays(self) -> tuple[Any, ...]:
         """Those behind the blocks."""

@@ -8,6 +8,7 @@ from dnmf.checksums import crc32c_of
 from dnmf.sources.datasets import files_behind
 from dnmf.sources.marks import marks_of
 from dnmf.sources.presence import is_hdf5, object_shape
+from dnmf.sources.zarr_stores import directory_of, innermost
 
 
 def fingerprint_of(node: Any, path: str) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def fingerprint_of(node: Any, path: str) -> dict[str, Any]:
         return {**record, **_of_files([Path(path), *(files_behind(node) if is_hdf5(node) else [])])}
     marks = marks_of(node, path)
     what = "names, sizes and times of files"
-    if not isinstance(getattr(node.store, "root", None), Path):
+    if directory_of(innermost(node.store)) is None:
         what = "names, sizes and tags of objects"
         record["metadata"] = crc32c_of(repr(node.metadata.to_dict()).encode())
     return {**record, "objects": len(marks), "bytes": marks.total_bytes, what: crc32c_of(marks.content())}

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.missing import dense
 from dnmf.sources.conventions import refuse_undecoded
-from dnmf.sources.presence import absent_object, is_hdf5
+from dnmf.sources.presence import absent_object, lies_in_a_store
 
 
 def read_rows(name: str, values: Any, start: int, stop: int) -> np.ndarray:
@@ -40,9 +39,3 @@ def in_memory(name: str, values: Any) -> Any:
     refuse_undecoded(values, name)
     stored = lies_in_a_store(values) and len(values.shape) > 0
     return read_rows(name, values, 0, values.shape[0]) if stored else values
-
-
-def lies_in_a_store(values: Any) -> bool:
-    """Whether an object is an opened Zarr array or HDF5 dataset."""
-    is_zarr = offers(values, "store", "metadata")
-    return (is_zarr or is_hdf5(values)) and hasattr(values, "shape") and hasattr(values, "dtype")

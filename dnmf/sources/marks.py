@@ -14,6 +14,7 @@ import numpy as np
 
 from dnmf.sources.datasets import files_behind
 from dnmf.sources.presence import is_hdf5, object_shape, object_sizes
+from dnmf.sources.zarr_stores import directory_of, innermost
 
 ZARR_DESCRIPTIONS = (".zarray", ".zattrs", ".zgroup")
 TAGS = ("ETag", "etag", "e_tag", "md5Hash", "LastModified", "last_modified", "updated", "mtime", "created")
@@ -37,8 +38,17 @@ class Marks:
     names: str
     values: np.ndarray
 
+    @classmethod
+    def none(cls) -> "Marks":
+        """Return the marks of what is not there."""
+        return _Found().marks()
+
     def __len__(self) -> int:
         return len(self.values)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each by its name."""
+        return {name: values[0] for name, values in self._by_name().items()}
 
     @property
     def total_bytes(self) -> int:
@@ -140,8 +150,8 @@ def marks_of(node: Any, path: str) -> Marks:
     """
     if is_hdf5(node):
         return marks_of_files([Path(path), *files_behind(node)])
-    root = getattr(node.store, "root", None)
-    if isinstance(root, Path):
+    root = directory_of(innermost(node.store))
+    if root is not None:
         return marks_of_directory(root / node.path)
     if Path(path).is_file():  # a zip archive
         return marks_of_files([Path(path)])
@@ -156,7 +166,7 @@ def marks_of_objects(node: Any) -> Marks | None:
 
     A listing is one request for about a thousand objects.
     """
-    store, prefix = node.store, node.path.strip("/")
+    store, prefix = innermost(node.store), node.path.strip("/")
     if hasattr(store, "fs"):
         listed = _listed_by_fsspec(store, prefix)
     elif type(getattr(store, "store", None)).__module__.split(".")[0] == "obstore":
@@ -168,6 +178,17 @@ def marks_of_objects(node: Any) -> Marks | None:
         if about.get("size") is not None:
             found.add(path, int(about["size"]), _tag(about))
     return found.marks() or None
+
+
+def listed_sizes(node: Any) -> dict[str, int]:
+    """Return the bytes of the objects of an opened Zarr array by their keys, none where its store lists none."""
+    if directory_of(innermost(node.store)) is not None:
+        return {}
+    try:
+        marks = marks_of_objects(node)
+    except NOT_LISTED:
+        return {}
+    return {} if marks is None else marks.sizes()
 
 
 def _listed_by_fsspec(store: Any, prefix: str) -> dict[str, Any]:

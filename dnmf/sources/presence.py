@@ -1,12 +1,14 @@
 """Whether what a read needs is there: Zarr and HDF5 read an absent chunk as zeros, without a word."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.sources.datasets import absent_in_dataset
+from dnmf.sources.zarr_stores import directory_of
 
 BLOCK_BYTES = 2**20
 SIZES_AT_ONCE = 256  # requests to an object store
@@ -15,6 +17,12 @@ SIZES_AT_ONCE = 256  # requests to an object store
 def is_hdf5(node: Any) -> bool:
     """Whether an opened node belongs to an HDF5 file."""
     return type(node).__module__.startswith("h5py")
+
+
+def lies_in_a_store(values: Any) -> bool:
+    """Whether an object is an opened Zarr array or HDF5 dataset."""
+    is_zarr = offers(values, "store", "metadata")
+    return (is_zarr or is_hdf5(values)) and hasattr(values, "shape") and hasattr(values, "dtype")
 
 
 def object_shape(node: Any) -> tuple[int, ...]:
@@ -38,7 +46,9 @@ def fills_with_zeros(node: Any) -> bool:
     return fill is None or not fill
 
 
-def absent_object(node: Any, start: int, stop: int, *, zeros: bool = False) -> str | None:
+def absent_object(
+    node: Any, start: int, stop: int, *, zeros: bool = False, listed: Mapping[str, int] | None = None
+) -> str | None:
     """Return the name of a stored object of ``node[start:stop]`` that is absent or empty, None if all are there.
 
     Parameters
@@ -49,6 +59,8 @@ def absent_object(node: Any, start: int, stop: int, *, zeros: bool = False) -> s
         Along the first axis, ``start < stop``.
     zeros : bool
         Let pass what is absent and reads as zeros.
+    listed : mapping, optional
+        Bytes of the objects of a Zarr array, where they were listed: only what is not among them is asked for.
 
     Raises
     ------
@@ -61,7 +73,7 @@ def absent_object(node: Any, start: int, stop: int, *, zeros: bool = False) -> s
         return absent_in_dataset(node, start, stop, zeros=zeros)
     if zeros and fills_with_zeros(node):
         return None
-    return next(_absent_keys(node, start, stop), None)
+    return next(_absent_keys(node, start, stop, listed or {}), None)
 
 
 def refuse_absent(node: Any, address: str, of: str = "") -> None:
@@ -79,11 +91,12 @@ def refuse_absent(node: Any, address: str, of: str = "") -> None:
 
 def count_absent(node: Any) -> int:
     """Return how many stored objects of an opened Zarr array are absent or empty."""
-    return sum(1 for _ in _absent_keys(node, 0, int(node.shape[0])))
+    return sum(1 for _ in _absent_keys(node, 0, int(node.shape[0]), {}))
 
 
-def _absent_keys(node: Any, start: int, stop: int) -> Iterator[str]:
-    keys = (node.metadata.encode_chunk_key(place) for place in _places(node, start, stop))
+def _absent_keys(node: Any, start: int, stop: int, listed: Mapping[str, int]) -> Iterator[str]:
+    every = (node.metadata.encode_chunk_key(place) for place in _places(node, start, stop))
+    keys = (key for key in every if not listed.get(key))
     while batch := list(islice(keys, SIZES_AT_ONCE)):
         yield from (key for key, size in zip(batch, object_sizes(node, batch), strict=True) if not size)
 
@@ -99,8 +112,8 @@ def _places(node: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:
 def object_sizes(node: Any, keys: list[str]) -> list[int]:
     """Return the bytes of the objects of a Zarr array by their keys, 0 for those that are absent."""
     full = [f"{node.path}/{key}" if node.path else key for key in keys]
-    root = getattr(node.store, "root", None)
-    if isinstance(root, Path):
+    root = directory_of(node.store)
+    if root is not None:
         return [_file_size(root / name) for name in full]
     from zarr.core.sync import sync
 

@@ -107,9 +107,9 @@ def address_of_object(node: Any) -> str:
     store = node.store
     if isinstance(getattr(store, "root", None), Path):
         return str(store.root)
+    name = name_of_store(store)
     if type(store).__name__ == "ZipStore":
-        return os.path.abspath(store.path)
-    name = _name_of(store)
+        return name
     try:
         pickle.dumps(store)
     except Exception as error:
@@ -120,11 +120,30 @@ def address_of_object(node: Any) -> str:
     return StoreAddress(name, store)
 
 
-def _name_of(store: Any) -> str:
+def name_of_store(store: Any) -> str:
+    """Return the path of a zip archive, what any other Zarr store is called."""
+    if type(store).__name__ == "ZipStore":
+        return os.path.abspath(store.path)
     protocol = getattr(getattr(store, "fs", None), "protocol", None)
     if protocol is None:
         return str(store)
     return f"{protocol if isinstance(protocol, str) else protocol[0]}://{store.path}"
+
+
+def innermost(store: Any) -> Any:
+    """Return the Zarr store that those that wrap it (to log, to count) are about."""
+    while hasattr(store, "_with_store"):
+        store = store._store
+    return store
+
+
+def directory_of(store: Any) -> Path | None:
+    """Return the directory that a Zarr store reads its objects from by their keys, None where it has none here."""
+    root = getattr(store, "root", None)
+    if isinstance(root, Path):
+        return root
+    is_local = "file" in getattr(getattr(store, "fs", None), "protocol", ())  # what dask makes of a path
+    return Path(store.path) if is_local else None
 
 
 def lies_in_memory(store: Any) -> bool:

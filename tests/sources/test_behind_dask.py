@@ -1,5 +1,7 @@
 """Stored arrays that come through dask: what is missing or packed in them is refused where all is handed over."""
 
+import shutil
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -28,6 +30,44 @@ def in_hdf5(folder, rows=ROWS, **attributes):
     return dataset
 
 
+def in_zip(folder, rows=ROWS, **attributes):
+    in_zarr(folder, rows, **attributes)
+    shutil.make_archive(folder / "a", "zip", folder / "a.zarr")
+    return zarr.open_array(zarr.storage.ZipStore(folder / "a.zip", mode="r"), mode="r")
+
+
+def in_memory(folder, rows=ROWS, **attributes):
+    array = zarr.create_array(zarr.storage.MemoryStore(), shape=(ROWS, COLUMNS), chunks=CHUNKS, dtype="f8")
+    array.attrs.update(attributes)
+    array[:rows] = 1 + small_matrix()[:rows]
+    return array
+
+
+def opened_with(store_of):
+    def write(folder, rows=ROWS, **attributes):
+        in_zarr(folder, rows, **attributes)
+        return zarr.open_array(store_of(folder / "a.zarr"), mode="r")
+
+    return write
+
+
+def by_obstore(path):
+    obstore = pytest.importorskip("obstore")
+    return zarr.storage.ObjectStore(obstore.store.LocalStore(path), read_only=True)
+
+
+def by_fsspec(path):
+    return zarr.storage.FsspecStore.from_url(f"file://{path}", read_only=True)
+
+
+def wrapped(path):
+    return zarr.storage.WrapperStore(zarr.storage.LocalStore(path, read_only=True))
+
+
+def logged(path):
+    return zarr.storage.LoggingStore(wrapped(path), log_level="CRITICAL")
+
+
 WAYS = {
     "from Zarr": (in_zarr, da.from_zarr),
     "from a path": (in_zarr, lambda array: da.from_zarr(str(array.store.root))),
@@ -37,6 +77,9 @@ WAYS = {
     "in other chunks": (in_zarr, lambda array: da.from_zarr(array).rechunk((ROWS, 3))),
     "joined": (in_zarr, lambda array: da.concatenate([da.from_array(np.ones((4, COLUMNS))), da.from_zarr(array)])),
     "turned twice": (in_hdf5, lambda dataset: da.from_array(dataset, chunks=CHUNKS).T.rechunk((COLUMNS, 5)).T),
+    "from a zip archive": (in_zip, da.from_zarr),
+    "from memory": (in_memory, da.from_zarr),
+    **{store.__name__: (opened_with(store), da.from_array) for store in (by_obstore, by_fsspec, wrapped, logged)},
 }
 
 

@@ -4,6 +4,7 @@ import shutil
 
 import dask
 import dask.array as da
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse
@@ -15,6 +16,7 @@ from dnmf.errors import ChangedError, InputError
 anndata = pytest.importorskip("anndata", minversion="0.12", reason="the lazy readers came with anndata 0.12")
 pytest.importorskip("xarray", reason="lazy AnnData needs xarray")
 
+HDF5 = "HDF5"
 CELLS, GENES, CHUNK = 40, 12, 8
 COUNTS = np.random.default_rng(3).poisson(2.0, (CELLS, GENES)).astype("f4") + 0.5
 pytestmark = pytest.mark.filterwarnings("ignore:.*(sharding|consolidated)")
@@ -24,9 +26,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*(sharding|consolidated)")
 def stored(tmp_path):
     def write(kind, version=3):
         matrix = {"dense": COUNTS, "csr": scipy.sparse.csr_matrix(COUNTS), "csc": scipy.sparse.csc_matrix(COUNTS)}[kind]
+        chunks = {"chunks": (CHUNK, GENES)} if kind == "dense" else {"chunks": (CHUNK * GENES,)}
+        if version == HDF5:
+            with h5py.File(tmp_path / "a.h5ad", "w") as file:
+                anndata.io.write_elem(file, "/", anndata.AnnData(matrix))
+                anndata.io.write_elem(file, "X", matrix, dataset_kwargs=chunks)
+            return tmp_path / "a.h5ad"
         path = tmp_path / "a.zarr"
         group = zarr.open_group(path, mode="w", zarr_format=version)
-        chunks = {"chunks": (CHUNK, GENES)} if kind == "dense" else {"chunks": (CHUNK * GENES,)}
         with anndata.settings.override(zarr_write_format=version):  # else 0.12.0 writes names as version 2 would
             anndata.io.write_elem(group, "/", anndata.AnnData(matrix))
             anndata.io.write_elem(group, "X", matrix, dataset_kwargs=chunks)
@@ -40,7 +47,8 @@ def lazy(path):
 
 
 def element(path):
-    return anndata.experimental.read_elem_lazy(zarr.open_group(path, mode="r")["X"])
+    opened = h5py.File(path) if path.is_file() else zarr.open_group(path, mode="r")
+    return anndata.experimental.read_elem_lazy(opened["X"])
 
 
 WAYS = {
@@ -54,7 +62,8 @@ WAYS = {
     "joined": lambda path: da.concatenate([element(path), element(path)]),
     "optimized": lambda path: dask.optimize(element(path) * 2.0)[0],
 }
-KINDS = [("csr", 3), ("csc", 2), ("dense", 3), ("dense", 2)]
+KINDS = [("csr", 3), ("csc", 2), ("dense", 3), ("dense", 2), ("csr", HDF5), ("csc", HDF5), ("dense", HDF5)]
+IN_FIT = [("csr", 3), ("dense", 3), ("csr", HDF5), ("dense", HDF5)]
 
 
 def values_of(path):
@@ -62,15 +71,36 @@ def values_of(path):
 
 
 def lose_a_chunk(path):
+    if path.is_file():
+        lose_a_chunk_of_hdf5(path)
+        return
     values = values_of(path)
     files = sorted(file for file in values.rglob("*") if file.is_file() and not file.name.startswith((".z", "zarr")))
     files[-1].unlink()
 
 
-LOSSES = {"a chunk": lose_a_chunk, "the store": shutil.rmtree}
+def lose_a_chunk_of_hdf5(path):
+    other = path.with_name("other.h5ad")  # whoever reads it lazily has it open
+    shutil.copy(path, other)
+    with h5py.File(other, "a") as file:
+        old = file["X"] if isinstance(file["X"], h5py.Dataset) else file["X/data"]
+        name, values, chunks, attributes = old.name, old[:], old.chunks, dict(old.attrs)
+        del file[name]
+        new = file.create_dataset(name, values.shape, values.dtype, chunks=chunks)
+        new.attrs.update(attributes)
+        new[chunks[0] :] = values[chunks[0] :]
+    other.replace(path)
+
+
+def lose_the_store(path):
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+
+
+LOSSES = {"a chunk": lose_a_chunk, "the store": lose_the_store}
 
 
 LOST = [(*kind, "an AnnData", loss) for kind in KINDS for loss in LOSSES]
+LOST += [(kind, HDF5, way, "a chunk") for kind in ("csr", "dense") for way in WAYS]
 LOST += [("csr", 3, way, "a chunk") for way in WAYS] + [("dense", 3, way, "the store") for way in WAYS]
 
 
@@ -84,9 +114,9 @@ def test_what_is_lost_before_a_fit_is_refused(kind, version, way, loss, stored):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("kind", ["csr", "dense"])
-def test_what_is_lost_between_opening_and_fitting_is_refused(kind, loss, stored):
-    path = stored(kind)
+@pytest.mark.parametrize(("kind", "version"), IN_FIT)
+def test_what_is_lost_between_opening_and_fitting_is_refused(kind, version, loss, stored):
+    path = stored(kind, version)
     source = dnmf.open_source(lazy(path))
     LOSSES[loss](path)
     with pytest.raises(InputError, match=r"missing or empty|any more"):
@@ -95,9 +125,9 @@ def test_what_is_lost_between_opening_and_fitting_is_refused(kind, loss, stored)
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("missing_chunks", ["error", "zeros"])
-@pytest.mark.parametrize("kind", ["csr", "dense"])
-def test_what_is_lost_during_a_fit_ends_it(kind, missing_chunks, loss, stored):
-    path = stored(kind)
+@pytest.mark.parametrize(("kind", "version"), IN_FIT)
+def test_what_is_lost_during_a_fit_ends_it(kind, version, missing_chunks, loss, stored):
+    path = stored(kind, version)
     source = dnmf.open_source(lazy(path), missing_chunks=missing_chunks)
 
     def lose(*_):
@@ -105,21 +135,21 @@ def test_what_is_lost_during_a_fit_ends_it(kind, missing_chunks, loss, stored):
             lost.append(LOSSES[loss](path))
 
     lost = []
-    with pytest.raises((ChangedError, InputError), match=r"is gone|cannot be computed"):
+    with pytest.raises((ChangedError, InputError), match=r"is gone|written anew|bytes →|cannot be computed"):
         dnmf.fit(source, rank=2, max_passes=4, tol=0, callbacks=[lose])
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", ["csr", "dense"])
-def test_what_is_whole_is_read(kind, way, stored):
-    source = dnmf.open_source(WAYS[way](stored(kind)))
+@pytest.mark.parametrize(("kind", "version"), IN_FIT)
+def test_what_is_whole_is_read(kind, version, way, stored):
+    source = dnmf.open_source(WAYS[way](stored(kind, version)))
     assert len(source.stored_arrays()) == (1 if kind == "dense" else 3)
     assert source.read(0, 3) is not None
 
 
-@pytest.mark.parametrize("kind", ["csr", "dense"])
-def test_chunks_left_out_pass_where_they_are_said_to_be_zeros(kind, stored):
-    path = stored(kind)
+@pytest.mark.parametrize(("kind", "version"), IN_FIT)
+def test_chunks_left_out_pass_where_they_are_said_to_be_zeros(kind, version, stored):
+    path = stored(kind, version)
     lose_a_chunk(path)
     assert dnmf.open_source(lazy(path), missing_chunks="zeros").shape == (CELLS, GENES)
 

@@ -1,0 +1,104 @@
+"""What the tasks of a dask array are given: stored arrays, opened or by the path of their file."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dnmf.errors import InputError
+from dnmf.sources.presence import lies_in_a_store
+
+PARTS_OF_SPARSE = ("data", "indices", "indptr")
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class InFile:
+    """What tasks open by themselves, each time.
+
+    Attributes
+    ----------
+    path : str
+        Of an HDF5 file.
+    inner : str
+        An array in it, or the group of a sparse matrix.
+    """
+
+    path: str
+    inner: str
+
+
+def needed_layers(array: Any) -> dict[str, Any]:
+    """Return the layers of a dask array without the tasks that it does not need, by the names they had with them."""
+    found = {}
+    for layer in array.dask.cull(array.__dask_keys__()).layers.values():
+        key = next(iter(layer.get_output_keys()))
+        found[key[0] if isinstance(key, tuple) else key] = layer
+    return found
+
+
+def given_to(layer: Any) -> Iterable[Any]:
+    """Return what the tasks of a layer are given, without making tasks of those that are only described."""
+    if hasattr(layer, "indices"):
+        return [layer.task, *(argument for argument, _ in layer.indices)]
+    return getattr(layer, "mapping", {}).values()
+
+
+def stored_in(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield the stored arrays, and what stands for such, in some values and in what these hold, each once."""
+    left, seen = list(values), {}
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value  # kept, so that no other gets its id
+        if lies_in_a_store(value) or isinstance(value, InFile):
+            yield value
+        else:
+            left.extend(_held_by(value))
+
+
+def _held_by(value: Any) -> Iterable[Any]:
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, dict):
+        return value.values()
+    package = _package_of(value.func if isinstance(value, partial) else value)
+    if isinstance(value, partial):
+        if package == "anndata" and isinstance(next(iter(value.args), None), Path):
+            return [InFile(*map(str, value.args[:2]))]
+        return value.func, value.args, value.keywords
+    if package == "anndata" and hasattr(value, "group") and hasattr(value, "backend"):
+        return _parts_of(value.group)
+    names = {"dask": ("func", "args", "kwargs", "value"), "xarray": ("array", "_array")}.get(package, ())
+    return [getattr(value, name) for name in names if hasattr(value, name)]
+
+
+def _package_of(value: Any) -> str:
+    of = value if callable(value) and hasattr(value, "__module__") else type(value)
+    return str(of.__module__).split(".")[0]
+
+
+def _parts_of(group: Any) -> list[Any]:
+    try:
+        return [group[name] for name in PARTS_OF_SPARSE]
+    except KeyError as error:
+        place = getattr(group, "store_path", group)
+        raise InputError(f"the sparse matrix at {place} is not there any more, or not all of it: {error}") from error
+
+
+def spans_read(readers: Iterable[Any], node: Any) -> tuple[Span, ...]:
+    """Return the entries of the first axis that the tasks of some layers cut out of an array; all, if they cut none."""
+    if 0 in node.shape or not node.shape:
+        return ()
+    spans: set[Span] = set()
+    for layer in readers:
+        cuts = next((cut for cut in getattr(layer, "io_deps", {}).values() if hasattr(cut, "starts")), None)
+        if cuts is not None:
+            spans.update(_span(cuts[key[1:]][0]) for key in layer.get_output_keys())
+    return tuple(sorted(spans)) or ((0, int(node.shape[0])),)
+
+
+def _span(cut: slice) -> Span:
+    return int(cut.start), int(cut.stop)
