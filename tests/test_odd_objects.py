@@ -19,6 +19,7 @@ from anndata.experimental import AnnCollection
 
 import dnmf
 from dnmf import measures
+from dnmf.plots.sides import take_side
 
 A = np.random.default_rng(0).random((6, 4))
 
@@ -147,6 +148,9 @@ DOORS = {
     "reordered": lambda thing, model, folder: model.reordered(thing),
     "top": lambda thing, model, folder: model.top(thing),
     "top side": lambda thing, model, folder: model.top(2, thing),
+    "top names": lambda thing, model, folder: model.top(2, names=thing),
+    "row names": lambda thing, model, folder: model.with_names(row_names=thing),
+    "names of a picture": lambda thing, model, folder: take_side(model, "H", thing),
     "columns": lambda thing, model, folder: model.transform(A, columns=thing),
     "energy": lambda thing, model, folder: measures.energy(thing),
     "implicit_penalty": lambda thing, model, folder: measures.implicit_penalty(thing),
