@@ -52,6 +52,9 @@ class PassRecord:
         went to an active set. (Of a matrix used as its transpose rows and columns change places.)
     rows_unsolved, columns_unsolved : int
         How many of them are above their tolerance still: the pass may then rise, and they are not exact.
+    off : float
+        By how much of ``½‖A‖²`` the pass is beyond what exact numbers allow: a loss below zero, or an objective above
+        that of the pass before although nothing was tried. Above about 1e-6 the digits of the dtype were not enough.
     """
 
     number: int
@@ -75,6 +78,7 @@ class PassRecord:
     rows_unsolved: int = 0
     columns_finished: int = 0
     columns_unsolved: int = 0
+    off: float = 0.0
 
     @property
     def unsolved(self) -> str:

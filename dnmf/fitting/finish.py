@@ -26,6 +26,7 @@ from dnmf.passes.rows_out import Columns, create_rows_array, missing_chunks, res
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.stored_factor import StoredFactor
 
+LOST = 1e-4  # of ½‖A‖²: what rounding that is under control never comes to
 _OF_AN_ATTEMPT = re.compile(r"(raw|W)-[0-9a-f]{12}\.zarr")
 
 
@@ -99,7 +100,21 @@ def finish(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple
         for number, end in zip(rose, found, strict=True):
             ends[number] = end
     _warn_of_unsolved(ends)
+    _warn_of_lost_digits(ends)
     return ends, bytes_read
+
+
+def _warn_of_lost_digits(ends: Sequence[Ended]) -> None:
+    """Warn once where a pass came out as exact numbers could not."""
+    found = [record for end in ends for record in end.state.history if record.off > LOST]
+    if found:
+        worst = max(found, key=lambda record: record.off)
+        warn_caller(
+            f"pass {worst.number} came out {worst.off:.2g} of ½‖A‖² beyond what is possible: components are so much "
+            "alike that the digits of this dtype were lost in their products, or the data is not what it was; use "
+            "dtype='float64', a lower rank or an l2 penalty",
+            UnsolvedWarning,
+        )
 
 
 def _warn_of_unsolved(ends: Sequence[Ended]) -> None:

@@ -166,7 +166,13 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         from_memory=statistics.bytes_from_memory / max(1, statistics.bytes_read),
         rows_finished=statistics.models[0].finished,
         rows_unsolved=statistics.models[0].unsolved,
+        off=max(measured.below, 0.0 if accepted or state.tries or state.spare is not None else _rise(state, measured)),
     )
+
+
+def _rise(state: State, measured: Measured) -> float:
+    """The share of ``½‖A‖²`` by which the objective rose."""
+    return (measured.objective - state.objective) / (0.5 * state.squares) if state.squares > 0 else 0.0
 
 
 def _decrease(before: float, after: float) -> float:

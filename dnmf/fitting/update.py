@@ -28,12 +28,15 @@ class Measured:
         Norm of the projected gradient in H over the norm of ``WᵀA``.
     alive : int
         Components with a non-zero column of W and row of H.
+    below : float
+        By how much of ``½‖A‖²`` the sums put the loss below zero: what their rounding, or other data, made of it.
     """
 
     loss: float
     objective: float
     gradient: float
     alive: int
+    below: float = 0.0
 
 
 def normalize_rows(H: np.ndarray, held: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -89,8 +92,9 @@ def measure(
     """
     HT = np.ascontiguousarray(H.T, dtype=np.float64)  # as P lies: products of the two then run over memory in order
     slope = HT @ sums.G
-    loss = max(0.0, 0.5 * squares - float(np.vdot(sums.P, HT)) + 0.5 * float(np.vdot(slope, HT)))
-    loss = loss if residual is None else 0.5 * residual
+    summed = 0.5 * squares - float(np.vdot(sums.P, HT)) + 0.5 * float(np.vdot(slope, HT))
+    below = max(0.0, -summed) / (0.5 * squares) if squares > 0 else 0.0
+    loss = max(0.0, summed) if residual is None else 0.5 * residual
     slope -= sums.P
     objective = loss
     if penalty.in_objective:
@@ -107,7 +111,7 @@ def measure(
     slope[:, given] = slope_of_given
     size = float(np.linalg.norm(sums.P))
     alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
-    return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive)
+    return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive, below)
 
 
 def _penalty_and_slope(sums: ModelSums, HT: np.ndarray, penalty: Penalty, guides: Guides) -> tuple[float, np.ndarray]:

@@ -57,7 +57,9 @@ def address_of(dataset: Any) -> str:
     return f"{dataset.file.filename}::{dataset.name.strip('/')}"
 
 
-def absent_in_dataset(dataset: Any, start: int, stop: int, *, zeros: bool = False) -> str | None:
+def absent_in_dataset(
+    dataset: Any, start: int, stop: int, *, zeros: bool = False, above: tuple[str, ...] = ()
+) -> str | None:
     """Return the name of a chunk that rows ``start:stop`` need and that was never written, None if there is none.
 
     Parameters
@@ -68,15 +70,17 @@ def absent_in_dataset(dataset: Any, start: int, stop: int, *, zeros: bool = Fals
         Along the first axis.
     zeros : bool
         Let pass what was never written and reads as zeros.
+    above : tuple of str
+        The addresses of the virtual datasets whose source it is.
 
     Raises
     ------
     InputError
-        A file, a dataset or a filter it needs is not there, or a part of it belongs to no source.
+        A file, a dataset or a filter it needs is not there, a part of it belongs to no source, or it is its own source.
     """
     refuse_unknown_filters(dataset, address_of(dataset))
     if dataset.is_virtual:
-        return _absent_in_virtual(dataset, start, stop, zeros)
+        return _absent_in_virtual(dataset, start, stop, zeros, _below(dataset, above))
     if dataset.external:
         _external_files(dataset)
         return None
@@ -97,19 +101,21 @@ def _corners(dataset: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:
     return product(*ranges)
 
 
-def files_behind(dataset: Any) -> list[Path]:
+def files_behind(dataset: Any, above: tuple[str, ...] = ()) -> list[Path]:
     """Return every file that values of a dataset are read from, each once, the one it is described in first.
+
+    `above` are the addresses of the virtual datasets whose source it is.
 
     Raises
     ------
     InputError
-        One is not there.
+        One is not there, or a virtual dataset is a source of its own.
     """
     found = [Path(dataset.file.filename)]
     if dataset.is_virtual:
         for part in _parts(dataset):
             with _source_of(dataset, part) as source:
-                found += files_behind(source)
+                found += files_behind(source, _below(dataset, above))
     elif dataset.external:
         found += _external_files(dataset)
     return list(dict.fromkeys(found))
@@ -190,14 +196,22 @@ def refuse_dangling_links(root: Any, inner: str, path: str) -> None:
         group = target
 
 
-def _absent_in_virtual(dataset: Any, start: int, stop: int, zeros: bool) -> str | None:
+def _below(dataset: Any, above: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses above a source of this virtual dataset, which shall not be among them itself."""
+    address = address_of(dataset)
+    if address in above:
+        raise InputError(f"{address}: a virtual dataset that is a source of its own; write it anew")
+    return (*above, address)
+
+
+def _absent_in_virtual(dataset: Any, start: int, stop: int, zeros: bool, above: tuple[str, ...]) -> str | None:
     parts = [part for part in _parts(dataset) if part.rows[0] < stop and part.rows[1] > start]
     if not (zeros and not dataset.fillvalue):
         _refuse_gaps(dataset, parts, start, stop)
     for part in parts:
         with _source_of(dataset, part) as source:
             low, high = part.source_rows(source.shape, start, stop)
-            absent = absent_in_dataset(source, low, high, zeros=zeros)
+            absent = absent_in_dataset(source, low, high, zeros=zeros, above=above)
             if absent is not None:
                 return f"{absent} of {address_of(source)}"
     return None

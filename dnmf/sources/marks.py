@@ -110,9 +110,11 @@ def marks_of_directory(place: Path) -> Marks:
 
     Hidden files that are no part of Zarr are left out: they come and go (``.nfs…``, ``.DS_Store``).
     """
-    found, folders = _Found(), [""]
+    found, folders, seen = _Found(), [""], set()
     while folders:
         folder = folders.pop()
+        if _is_seen(os.path.join(place, folder), seen):
+            continue
         for entry in _entries(os.path.join(place, folder)):
             if entry.name.startswith(".") and entry.name not in ZARR_DESCRIPTIONS:
                 continue
@@ -122,6 +124,17 @@ def marks_of_directory(place: Path) -> Marks:
             with suppress(FileNotFoundError):
                 found.add(folder + entry.name, *_times(entry.stat()))
     return found.marks()
+
+
+def _is_seen(folder: str, seen: set[tuple[int, int]]) -> bool:
+    """Whether a directory is among those `seen`, to which it is added: links may lead round in a circle."""
+    with suppress(FileNotFoundError):
+        status = os.stat(folder)
+        key = (status.st_dev, status.st_ino)
+        if key in seen:
+            return True
+        seen.add(key)
+    return False
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -1,5 +1,6 @@
 """Whether what a read needs is there: Zarr and HDF5 read an absent chunk as zeros, without a word."""
 
+import stat
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from pathlib import Path
@@ -121,10 +122,12 @@ def object_sizes(node: Any, keys: list[str]) -> list[int]:
 
 
 def _file_size(path: Path) -> int:
+    """Bytes of a file; none where there is none, or something else is in its place."""
     try:
-        return path.stat().st_size
+        status = path.stat()
     except FileNotFoundError:
         return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 async def _remote_sizes(store: Any, names: list[str]) -> list[int]:

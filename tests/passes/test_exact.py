@@ -4,6 +4,8 @@ import itertools
 import warnings
 from dataclasses import replace
 
+import dask
+import dask.array
 import numpy as np
 import pytest
 import scipy.sparse
@@ -191,6 +193,35 @@ def test_what_is_not_solved_is_counted_and_warned_of_once():
     assert model.history[0].rows_unsolved == model.history[0].rows_finished == 30
     with pytest.warns(UnsolvedWarning, match="30 of 30 rows are not solved"):
         model.transform(A)
+
+
+def three_spectra():
+    random = np.random.default_rng(0)
+    return random.random((40, 3)) @ random.random((3, 30))
+
+
+def test_a_free_factor_whose_components_have_no_digits_left_in_float32_is_warned_of():
+    with pytest.warns(UnsolvedWarning, match=r"pass \d+ came out .* beyond what is possible") as shown:
+        model = dnmf.fit(three_spectra(), 10, constraints=dnmf.Constraints(free="W"), init="random", seed=1, tol=1e-9)
+    assert len(shown) == 1
+    assert max(record.off for record in model.history) > 1e-4
+
+
+def test_in_float64_a_free_factor_has_digits_enough():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnsolvedWarning)
+        model = dnmf.fit(
+            three_spectra(), 10, dtype="float64", constraints=dnmf.Constraints(free="W"), init="random", seed=1, tol=1e-9
+        )
+    assert model.relative_error < 1e-12
+
+
+def test_sums_of_other_data_than_the_first_pass_read_are_noticed():
+    A, (first, second) = three_spectra(), (three_spectra(), three_spectra()[::-1, ::-1] * 3)
+    blocks = iter([first] * 1 + [second] * 50)
+    changing = dask.array.from_delayed(dask.delayed(lambda: next(blocks), pure=False)(), A.shape, A.dtype)
+    with pytest.warns(UnsolvedWarning, match="or the data is not what it was"):
+        dnmf.fit(changing, 2, dtype="float64", init="random", tol=0, max_passes=6)
 
 
 def test_a_fit_that_is_solved_does_not_warn():

@@ -5,6 +5,7 @@ import os
 import shutil
 from contextlib import contextmanager
 
+import dask.array
 import numpy as np
 import pytest
 import zarr
@@ -291,7 +292,26 @@ def nothing_written(folder):
     return folder / "all.h5"
 
 
+def a_source_of_its_own(folder):
+    layout = h5py.VirtualLayout((ROWS, COLUMNS), "f8")
+    layout[:] = h5py.VirtualSource("all.h5", "X", shape=(ROWS, COLUMNS))
+    with h5py.File(folder / "all.h5", "w") as file:
+        file.create_virtual_dataset("X", layout)
+    return folder / "all.h5"
+
+
+def sources_of_each_other(folder):
+    for name, other in (("all", "part0"), ("part0", "all")):
+        layout = h5py.VirtualLayout((ROWS, COLUMNS), "f8")
+        layout[:] = h5py.VirtualSource(f"{other}.h5", "X", shape=(ROWS, COLUMNS))
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_virtual_dataset("X", layout)
+    return folder / "all.h5"
+
+
 NOT_WHOLE = {
+    a_source_of_its_own: "all.h5::X: a virtual dataset that is a source of its own",
+    sources_of_each_other: "a virtual dataset that is a source of its own",
     a_source_without_its_dataset: r"part1\.h5::d is not there",
     a_source_with_a_dangling_link: r"link to '/d' in gone\.h5",
     a_source_that_is_too_small: r"part1\.h5::d has shape \(8, 11\)",
@@ -423,6 +443,22 @@ def test_a_chunk_that_is_a_link_to_nothing_is_missing(tmp_path, chunk):
     os.unlink(tmp_path / "moved")
     with pytest.raises(InputError, match=f"chunk {chunk} .* is missing"):
         read_all(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("open_it", [str, lambda path: dask.array.from_zarr(str(path))], ids=["by path", "by dask"])
+@pytest.mark.parametrize("codec", [{}, {"compressors": zarr.codecs.GzipCodec()}], ids=["in place", "by Zarr"])
+def test_a_directory_in_the_place_of_a_chunk_is_a_missing_chunk(tmp_path, codec, open_it):
+    zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4", **codec)[:] = 1
+    (tmp_path / "a.zarr/c/1/0").unlink()
+    (tmp_path / "a.zarr/c/1/0").mkdir()
+    with pytest.raises(InputError, match="chunk c/1/0 .*is missing|cannot be read .*c/1/0.*Is a directory"):
+        dnmf.fit(open_it(tmp_path / "a.zarr"), 2, max_passes=1)
+
+
+def test_a_link_that_leads_round_in_a_circle_is_followed_once(tmp_path):
+    zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4")[:] = 1
+    os.symlink("..", tmp_path / "a.zarr/c/round")
+    assert dnmf.fit(tmp_path / "a.zarr", 1, max_passes=1).relative_error < 1e-6
 
 
 @pytest.mark.parametrize("codec", [{}, {"compressors": zarr.codecs.GzipCodec()}], ids=["in place", "by Zarr"])
