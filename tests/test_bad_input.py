@@ -215,7 +215,7 @@ def test_an_option_that_cannot_be_used_is_named(A, option):
 
 
 def test_missing_chunks_is_error_or_zeros(A, tmp_path):
-    with pytest.raises(InputError, match="missing_chunks='ignore': use 'error' or 'zeros'"):
+    with pytest.raises(InputError, match="missing_chunks='ignore': use one of 'error', 'zeros'"):
         open_source(dense_zarr(A, tmp_path), missing_chunks="ignore")
 
 

@@ -72,7 +72,7 @@ def report(error: BaseException, ctx: click.Context, **about: str) -> int:
     code, line = explain(error)
     click.echo(f"dnmf: {line}", err=True)
     kind = "interrupted" if code in (EXIT_RESUMABLE, EXIT_INTERRUPTED) else "error"
-    output_of(ctx).event({"type": kind, "error": type(error).__name__, "message": line, "exit_code": code, **about})
+    output_of(ctx).ended({"type": kind, "error": type(error).__name__, "message": line, "exit_code": code, **about})
     return code
 
 

@@ -20,7 +20,7 @@ class Output:
     as_json : bool
         One JSON object a line on standard output; text for people goes to standard error then.
     quiet : bool
-        No text for people but results, and with JSON not these either.
+        No text for people but results, and with JSON not these either: then there is one object, how it ended.
     """
 
     def __init__(self, as_json: bool, quiet: bool = False):
@@ -48,14 +48,19 @@ class Output:
                 click.echo(line, file=self.human)
 
     def event(self, record: dict[str, Any]) -> None:
-        """Print a JSON object, if JSON was asked for."""
+        """Print what happens on the way as a JSON object, if JSON was asked for and not to be quiet."""
+        if not self.quiet:
+            self.ended(record)
+
+    def ended(self, record: dict[str, Any]) -> None:
+        """Print how a command ended as a JSON object, if JSON was asked for."""
         if self.as_json:
             click.echo(json.dumps(record, allow_nan=False))
 
     def result(self, command: str, record: dict[str, Any], *lines: str) -> None:
         """Print how a command ended: lines for people, and the final JSON object."""
         self.show(*lines)
-        self.event({"type": "result", "command": command, **record})
+        self.ended({"type": "result", "command": command, **record})
 
 
 def output_of(ctx: click.Context) -> Output:
@@ -86,7 +91,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--json``, ``--quiet`` and ``--debug``, which every command has."""
     for names, key, text in (
         (("--debug",), DEBUG, "Show tracebacks, and what other packages log."),
-        (("-q", "--quiet"), QUIET, "Say nothing but results and errors: no progress, no warnings."),
+        (("-q", "--quiet"), QUIET, "Say nothing but results and errors: no progress, no events, no warnings."),
         (("--json", "as_json"), AS_JSON, "One JSON object a line on stdout; text goes to stderr."),
     ):
         remember = _remember(key)

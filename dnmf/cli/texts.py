@@ -1,7 +1,9 @@
 """Results of commands as lines for people; the JSON has the same facts as values."""
 
+import math
 import shlex
 import shutil
+import sys
 from typing import Any
 
 from dnmf.amounts import format_bytes
@@ -14,8 +16,13 @@ KINDS = {"dense": "dense", "csr": "sparse by rows (CSR)", "csc": "sparse by colu
 
 
 def terminal_columns() -> int:
-    """Return how wide lines may be."""
+    """Return how wide pictures of characters, and lines on a terminal, may be."""
     return min(MOST_COLUMNS, shutil.get_terminal_size((MOST_COLUMNS, 24)).columns)
+
+
+def on_terminal() -> bool:
+    """Whether results are read on a terminal; a file or another program wants each on one line."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def source_lines(found: dict[str, Any]) -> list[str]:
@@ -236,11 +243,11 @@ def component_lines(components: list[dict[str, Any]]) -> list[str]:
 
 
 def _listed(top: list[dict[str, Any]], indent: int) -> str:
-    """All names with their shares, those that do not fit a line below the others."""
-    lines = [""]
+    """All names with their shares, on a terminal those that do not fit a line below the others."""
+    lines, most = [""], terminal_columns() if on_terminal() else math.inf
     for number, place in enumerate(top, 1):
         piece = f"{place['name']} {100 * place['share']:.1f} %" + ", " * (number < len(top))
-        if lines[-1] and indent + len((lines[-1] + piece).rstrip()) > terminal_columns():
+        if lines[-1] and indent + len((lines[-1] + piece).rstrip()) > most:
             lines.append("")
         lines[-1] += piece
     return ("\n" + " " * indent).join(line.rstrip() for line in lines) or "none: this component is zero"

@@ -11,6 +11,10 @@ from dnmf.errors import InputError
 
 TARGET_DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 NARROWING = ("uint8", "uint16", "uint32", "int64")
+SIGNED = (
+    "; where a factor may be negative (--free W, Constraints(free='W')) the data may be too: write it as it is with "
+    "anndata.AnnData(matrix).write_zarr('out.zarr')"
+)
 # Values are never negative, so the unsigned dtype of the same width holds what a signed one did.
 KEPT_AS = {"bool": "uint8", "int8": "uint8", "int16": "uint16", "uint64": "int64", "float16": "float32"}
 
@@ -83,7 +87,7 @@ def check_values(values: NDArray[Any], place: Callable[[int], str]) -> None:
     value = values.reshape(-1)[first]
     is_negative = bool(value < 0)
     what = "a negative value" if is_negative else "not a finite number"
-    signed = "; for a factor that may be negative write the array with zarr.save_array" if is_negative else ""
+    signed = SIGNED if is_negative else ""
     raise InputError(
         f"{place(first)}: {value} is {what} ({int(np.count_nonzero(bad))} such among {values.size} values "
         f"read together); non-negative factorization needs finite values ≥ 0, repair or remove them first{signed}"

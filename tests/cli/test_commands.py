@@ -222,7 +222,14 @@ def test_inspect_names_as_many_columns_as_are_asked_for(finished):
     (found,) = records(call("inspect", finished, "--top", 12, "--json"))
     shares = [place for entry in found["components"] for place in entry["top"]]
     assert table.count(" %") == len(shares) + len(found["components"])
-    assert max(map(len, table.splitlines()[1:])) <= 100
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_lines_are_broken_on_a_terminal_alone(finished, monkeypatch, on_terminal):
+    monkeypatch.setattr("dnmf.cli.texts.on_terminal", lambda: on_terminal)
+    table = call("inspect", finished, "--top", 12).stdout.partition("strongest columns")[2].splitlines()[1:]
+    assert (max(map(len, table)) <= 100) == on_terminal
+    assert (len(table) == 3) != on_terminal
 
 
 def test_inspect_describes_a_run(finished, half_way):

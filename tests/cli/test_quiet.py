@@ -31,7 +31,14 @@ def test_a_quiet_fit_says_its_result_and_nothing_else(tmp_path, data):
 def test_a_quiet_fit_in_json_says_nothing_to_people(tmp_path, data):
     result = fitted(tmp_path, data, "--quiet", "--json")
     assert result.stderr == ""
-    assert records(result)[-1]["type"] == "result"
+    assert [record["type"] for record in records(result)] == ["result"]
+
+
+def test_a_quiet_conversion_and_a_quiet_error_in_json_are_one_object(tmp_path, data):
+    converted = call("convert", data, tmp_path / "b.zarr", "--quiet", "--json")
+    assert [record["type"] for record in records(converted)] == ["result"]
+    refused = call("convert", tmp_path / "nothing.mtx", tmp_path / "c.zarr", "--quiet", "--json")
+    assert [record["type"] for record in records(refused)] == ["error"]
 
 
 def test_a_quiet_error_is_one_line(tmp_path):
