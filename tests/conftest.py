@@ -9,6 +9,13 @@ import scipy.sparse
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+QUIET = {  # else what idle processes look after, fifty times a second, costs more than the tests
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "10s",
+}
+
+
 def _shared(kind: str) -> Path:
     folder = SHARED / kind
     if not folder.is_dir():
@@ -64,9 +71,12 @@ def planted():
 @pytest.fixture(scope="session")
 def cluster():
     """A LocalCluster of three worker processes, one thread each."""
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=3, threads_per_worker=1, memory_limit="2GiB", dashboard_address=None) as cluster:
+    with dask.config.set(QUIET):
+        cluster = LocalCluster(n_workers=3, threads_per_worker=1, memory_limit="2GiB", dashboard_address=None)
+    with cluster:
         yield cluster
 
 

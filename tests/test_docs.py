@@ -81,6 +81,7 @@ def written():
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", named([page for page in PAGES if blocks(page, "python") or blocks(page, "sh")]))
 def test_the_blocks_of_a_page_run_one_after_the_other_in_one_folder(page, folder, written):
     before, names = set(os.listdir()), {"__name__": "__main__"}

@@ -70,6 +70,7 @@ def assert_resumes_to(store, model, *more):
     assert [record.objective for record in resumed.history] == [record.objective for record in model.history]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "code"), [(signal.SIGTERM, 75), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )

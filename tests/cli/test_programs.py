@@ -12,6 +12,7 @@ from command_line import call, records
 import dnmf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [["-m", "dnmf.cli"], ["-m", "dnmf"], ["-m", "dask", "nmf"]])
 def test_exit_codes_leave_the_process(program, tmp_path, finished):
     def code(*arguments):

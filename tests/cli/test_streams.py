@@ -31,6 +31,7 @@ def fitted(data, store, streams, *options):
     return subprocess.run(shell, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @needs_device
 @pytest.mark.parametrize("streams", STREAMS, ids=str)
 def test_a_fit_is_done_with(data, tmp_path, streams):

@@ -667,6 +667,7 @@ print(acknowledged)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_times_a_run_is_never_older_than_what_was_acknowledged(tmp_path):
     assert_survives_kills(tmp_path / "run.dnmf", 20)
 

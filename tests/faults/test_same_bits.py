@@ -86,6 +86,7 @@ def test_three_workers(source, undisturbed, bits, client, tmp_path):
     assert bits(dnmf.fit(source, **FIT, client=client, store=tmp_path / "run.dnmf")) == undisturbed
 
 
+@pytest.mark.slow
 @csr_too_when_there_is_time
 @pytest.mark.parametrize("after_pass", [1, 4], ids=["in a pass", "while W is written"])
 def test_a_worker_killed_in_mid_pass(source, undisturbed, bits, client, kill_workers, slow, after_pass, tmp_path):
@@ -120,6 +121,7 @@ def test_the_driver_killed_and_resumed_in_process(source, undisturbed, bits, mom
     assert [path.name for path in store.glob("*.zarr")] == [model.W_name]
 
 
+@pytest.mark.slow
 @csr_too_when_there_is_time
 def test_the_driver_killed_and_resumed_on_a_cluster(source, undisturbed, bits, client, slow, tmp_path):
     store = tmp_path / "run.dnmf"
