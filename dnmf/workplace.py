@@ -24,6 +24,7 @@ from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
+from dnmf.passes.warm import were_compiled
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.sources import Source
@@ -152,7 +153,8 @@ class Workplace:
         emit(
             self.callbacks,
             Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
-                    plan.need.total, machine.memory_bytes, keep is not None and not keep.borders, plan.gave_up),
+                    plan.need.total, machine.memory_bytes, keep is not None and not keep.borders, plan.gave_up,
+                    compiles=not executor.remote and not were_compiled()),
         )  # fmt: skip
         cut = layout.cut_for(in_parts=plan.in_parts)
         return Engine(executor, source, plan, cut, keep, self._meter, self._guard)

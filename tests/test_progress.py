@@ -22,6 +22,7 @@ from dnmf.progress import (
     pass_line,
     path_pass_line,
 )
+from dnmf.progress.lines import event_lines
 
 
 class Clock:
@@ -74,6 +75,12 @@ def test_the_plan_says_what_where_and_how_much_memory():
         "1.0 GiB",
     ):
         assert fact in text
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_the_plan_says_that_kernels_are_compiled_where_they_are(compiles):
+    said = "\n".join(event_lines(replace(PLANNED, compiles=compiles)))
+    assert ("compiling kernels (once on this machine)" in said) == compiles
 
 
 def test_a_resumed_run_says_after_which_pass():

@@ -119,6 +119,8 @@ class Planned:
         Whether the data stays in memory after the first pass; else every pass reads it again.
     gave_up : tuple of str
         What the plan does without, in words, to stay in the memory of a worker; see docs/memory.md.
+    compiles : bool
+        Whether kernels are compiled first, which takes some seconds and happens once on a machine.
     """
 
     where: str
@@ -131,6 +133,7 @@ class Planned:
     limit_bytes: int
     keeps: bool = False
     gave_up: tuple[str, ...] = ()
+    compiles: bool = False
 
 
 @dataclass(frozen=True)

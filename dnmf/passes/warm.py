@@ -100,6 +100,12 @@ def load_compiled_kernels(kernels: Kernels) -> None:
     load_kernels(kernels)
 
 
+def were_compiled() -> bool:
+    """Whether kernels were ever compiled and kept on this machine, of whatever kind."""
+    folder = nnls._solve_rows._cache.cache_path  # type: ignore[attr-defined]
+    return folder is not None and any(Path(folder).glob("*.nbi"))
+
+
 def _marker(kernels: Kernels) -> Path | None:
     """A file beside numba's own cache that says: these were compiled, from sources of this age."""
     folder = nnls._solve_rows._cache.cache_path  # type: ignore[attr-defined]

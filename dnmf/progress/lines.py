@@ -61,6 +61,7 @@ def planned_lines(event: Planned) -> list[str]:
             + (", the data kept after the first pass among it" if event.keeps else ""),
         ),
         *([labelled("", in_words(event.gave_up))] if event.gave_up else []),
+        *([labelled("first", "compiling kernels (once on this machine), some seconds")] if event.compiles else []),
     ]
 
 
