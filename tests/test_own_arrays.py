@@ -4,8 +4,10 @@ import ast
 import pickle
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
+import dask.array as da
 import h5py
 import numpy as np
 import pytest
@@ -188,8 +190,37 @@ def _hdf5_with_a_hole(folder, values):
     return array
 
 
-GIVEN_AS = {"Zarr": _zarr_with_a_hole, "HDF5": _hdf5_with_a_hole}
+def _as_dask(write):
+    def given(folder, values):
+        return da.from_array(write(folder, values), chunks=(2, *values.shape[1:]))
+
+    return given
+
+
+def _in_xarray(**how):
+    def given(folder, values):
+        xarray = pytest.importorskip("xarray")
+        xarray.Dataset({"given": (("rows", "columns"), np.ceil(values).astype(int))}).to_zarr(
+            folder / "given.zarr", zarr_format=2, encoding={"given": {"chunks": (2, *values.shape[1:])}}
+        )
+        (folder / "given.zarr" / "given" / "0.0").unlink()
+        return xarray.open_dataset(folder / "given.zarr", engine="zarr", **how)["given"]
+
+    return given
+
+
+GIVEN_AS = {
+    "Zarr": _zarr_with_a_hole, "HDF5": _hdf5_with_a_hole, "dask over Zarr": _as_dask(_zarr_with_a_hole),
+    "dask over HDF5": _as_dask(_hdf5_with_a_hole), "xarray over dask": _in_xarray(chunks={}), "xarray": _in_xarray(),
+}  # fmt: skip
 A = np.random.default_rng(5).random((40, 12)) + 0.1
+
+
+@cache
+def _with_a_column():
+    return dnmf.fit(A, 2, max_passes=1, constraints=dnmf.Constraints(fixed_W=A[:, :1]))
+
+
 GIVEN_TO = {
     "fixed_H": (3, 12, lambda given, _: dnmf.Constraints(fixed_H=given)),
     "fixed_W": (40, 3, lambda given, _: dnmf.Constraints(fixed_W=given)),
@@ -200,6 +231,11 @@ GIVEN_TO = {
     "H of a path": (3, 12, lambda given, _: dnmf.path(A, 3, dnmf.Penalty(l1=1), [0], H=given)),
     "similarity in W": (40, 3, lambda given, model: measures.similarity(model, given, side="W")),
     "similarity in H": (3, 12, lambda given, model: measures.similarity(model, given, side="H")),
+    "H of the estimator": (3, 12, lambda given, _: dnmf.NMF(3, init="custom").fit(A, H=given)),
+    "fixed_W of other rows": (40, 1, lambda given, _: _with_a_column().transform(A, fixed_W=given)),
+    "matched in H": (3, 12, lambda given, model: measures.match(model, given, "H")),
+    "the data": (40, 12, lambda given, _: dnmf.open_source(given).read(0, 40)),
+    "data of the estimator": (40, 12, lambda given, _: dnmf.NMF(2).fit(given)),
     "a pair": (40, 3, lambda given, model: measures.similarity(model, (given, model.H), side="W")),
 }
 
@@ -209,7 +245,7 @@ GIVEN_TO = {
 def test_an_array_on_disk_that_is_given_beside_the_data_is_read_whole_or_refused(tmp_path, door, kind):
     rows, columns, use = GIVEN_TO[door]
     values = np.random.default_rng(1).random((rows, columns)) + 0.1
-    with pytest.raises(dnmf.InputError, match="is missing or empty, it would read as zeros"):
+    with pytest.raises(dnmf.InputError, match="is missing or empty.* would read as zeros"):
         use(GIVEN_AS[kind](tmp_path, values), random_model(40, 12))
 
 

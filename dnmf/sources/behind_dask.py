@@ -1,4 +1,4 @@
-"""Stored arrays behind a dask array: dask hands them over as they are, and what is missing of them as zeros."""
+"""Stored arrays behind those of dask and xarray, which hand them over as they are, and what is missing as zeros."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,11 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dnmf.arrays import offers
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.fingerprints import fingerprint_of
-from dnmf.sources.graphs import PARTS_OF_SPARSE, InFile, Span, given_to, needed_layers, spans_read, stored_in
+from dnmf.sources.graphs import (
+    PARTS_OF_SPARSE,
+    InFile,
+    Span,
+    given_to,
+    needed_layers,
+    rows_chosen,
+    spans_read,
+    stored_in,
+)
 from dnmf.sources.marks import Marks, listed_sizes, marks_of
 from dnmf.sources.nodes import is_array
 from dnmf.sources.presence import absent_object, is_hdf5
@@ -41,7 +51,7 @@ class BehindDask:
     node: Any
     spans: tuple[Span, ...]
     of: str
-    missing_chunks: str
+    missing_chunks: str = "error"
 
     @property
     def path(self) -> str:
@@ -96,9 +106,9 @@ class BehindDask:
         absent = self._first_absent()
         if absent is not None:
             raise InputError(
-                f"{self.of}: chunk {absent} of the array at {self.address} is missing or empty, and dask reads it as "
-                "zeros. Restore the file; if chunks of zeros were left out when the array was written, open it with "
-                "dnmf.open_source(array, missing_chunks='zeros')"
+                f"{self.of}: chunk {absent} of the array {self.address} is missing or empty, it would read as zeros; "
+                "restore the file. If chunks of zeros were left out when the array was written, open it with "
+                "dnmf.open_source(array, missing_chunks='zeros'); beside the data give array.compute()"
             )
 
     def refuse_gone(self) -> None:
@@ -111,7 +121,7 @@ class BehindDask:
         """
         if self._is_gone:
             raise InputError(
-                f"{self.of}: there is no {self.path} any more, and dask reads it as zeros; restore it, or open it anew"
+                f"{self.of}: there is no {self.path} any more, it would read as zeros; restore it, or open it anew"
             )
 
     def _first_absent(self) -> str | None:
@@ -165,6 +175,29 @@ def arrays_behind(array: Any, address: str, missing_chunks: str = "error") -> tu
                     behind.refuse_absent()
                     found[behind.address, behind.spans] = behind
     return tuple(found.values())
+
+
+def behind_lazy(values: Any, address: str, missing_chunks: str = "error") -> tuple[BehindDask, ...]:
+    """Return the stored arrays behind a dask array, or behind a DataArray, once all is there that they read of them.
+
+    Anything else has none.
+
+    Raises
+    ------
+    InputError
+        As :func:`arrays_behind`.
+    """
+    if offers(values, "dims", "coords", "variable"):
+        values = values.variable._data  # its data would be read by asking for it
+    if offers(values, "dask", "numblocks"):
+        return arrays_behind(values, address, missing_chunks)
+    if not type(values).__module__.startswith("xarray."):
+        return ()
+    nodes = [node for node in stored_in([values]) if not isinstance(node, InFile)]
+    found = tuple(BehindDask(node, rows_chosen(values, node), address, missing_chunks) for node in nodes)
+    for each in found:
+        each.refuse_absent()
+    return found
 
 
 def _each_behind(node: Any, readers: Iterable[Any], address: str, missing_chunks: str) -> Iterator[BehindDask]:

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.missing import dense
+from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.presence import absent_object, lies_in_a_store
 
@@ -25,11 +27,11 @@ def read_rows(name: str, values: Any, start: int, stop: int) -> np.ndarray:
                 f"{name}: chunk {absent} of {values.name} is missing or empty, it would read as zeros; restore it, or "
                 "give array[:] if zeros are what is meant"
             )
-    return np.asarray(dense(values[start:stop], name))
+    return np.asarray(dense(_computed(name, values[start:stop]), name))
 
 
 def in_memory(name: str, values: Any) -> Any:
-    """Return `values`, those of a Zarr array or of an HDF5 dataset as an ndarray, once all of it is there.
+    """Return `values`, those of a Zarr array, an HDF5 dataset or a dask array read, once all of it is there.
 
     Raises
     ------
@@ -37,5 +39,18 @@ def in_memory(name: str, values: Any) -> Any:
         A chunk is missing, or attributes say that the values are not decoded.
     """
     refuse_undecoded(values, name)
-    stored = lies_in_a_store(values) and len(values.shape) > 0
-    return read_rows(name, values, 0, values.shape[0]) if stored else values
+    if lies_in_a_store(values) and len(values.shape) > 0:
+        return read_rows(name, values, 0, values.shape[0])
+    return _computed(name, values)
+
+
+def _computed(name: str, values: Any) -> Any:
+    """A dask array computed, a DataArray read, with all there that lies behind; anything else as it is."""
+    behind = behind_lazy(values, name)
+    if offers(values, "dask", "numblocks"):
+        values = values.compute()
+    elif behind:
+        values = values.values
+    for each in behind:  # what is there now was there when it was read
+        each.refuse_absent()
+    return values

@@ -1,10 +1,12 @@
-"""What the tasks of a dask array are given: stored arrays, opened or by the path of their file."""
+"""What arrays of dask and xarray are made of: stored arrays, opened or by the path of their file."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.sources.presence import lies_in_a_store
@@ -102,3 +104,15 @@ def spans_read(readers: Iterable[Any], node: Any) -> tuple[Span, ...]:
 
 def _span(cut: slice) -> Span:
     return int(cut.start), int(cut.stop)
+
+
+def rows_chosen(lazy: Any, node: Any) -> tuple[Span, ...]:
+    """Return the entries of the first axis of a stored array that one of xarray reads, once it is asked for."""
+    length, key = int(node.shape[0]) if node.shape else 0, slice(None)
+    while isinstance(key, slice) and key == slice(None) and hasattr(lazy, "array"):
+        key = next(iter(getattr(getattr(lazy, "key", None), "tuple", ())), slice(None))
+        lazy = lazy.array
+    if not isinstance(key, (slice, int, np.integer)):  # numbers of rows
+        return ((0, length),) if length else ()
+    rows = range(length)[key] if isinstance(key, slice) else range(int(key), int(key) + 1)
+    return ((min(rows), max(rows) + 1),) if rows else ()

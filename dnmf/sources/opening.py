@@ -14,6 +14,7 @@ from dnmf.frames import frame_values
 from dnmf.locations import written
 from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url, split_address
+from dnmf.sources.behind_dask import arrays_behind, behind_lazy
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
@@ -101,8 +102,7 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     if offers(data, "obs_names", "var_names"):
         return _open_anndata(data, missing_chunks)
     if offers(data, "dims", "coords", "data"):
-        rows, columns = _coordinates(data)
-        return _open_array(data.data, rows, columns, missing_chunks)
+        return _open_coordinates(data, missing_chunks)
     if offers(data, "iloc", "to_numpy"):
         values, named = frame_values(data, "a DataFrame"), (names_of(data.index), names_of(data.columns))
         return MemorySource(values, *named, address=type_name(data))
@@ -120,7 +120,6 @@ def _open_array(
     values: Any, row_names: np.ndarray | None, column_names: np.ndarray | None, missing_chunks: str
 ) -> Source:
     if offers(values, "dask", "numblocks"):
-        from dnmf.sources.behind_dask import arrays_behind
         from dnmf.sources.dask_array import DaskSource
 
         source = DaskSource(values, row_names, column_names)
@@ -169,6 +168,13 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
     if source.in_memory:
         source.address = type_name(data)
     return source
+
+
+def _open_coordinates(data: Any, missing_chunks: str) -> Source:
+    if data.chunks is None:  # with chunks it is a dask array
+        behind_lazy(data, type_name(data), missing_chunks)
+    rows, columns = _coordinates(data)
+    return _open_array(data.data, rows, columns, missing_chunks)
 
 
 def _coordinates(data: Any) -> list[np.ndarray | None]:

@@ -87,7 +87,7 @@ WAYS = {
 def test_a_chunk_that_is_missing_behind_dask_is_refused(way, tmp_path):
     store, through_dask = WAYS[way]
     array = through_dask(store(tmp_path, rows=12))
-    with pytest.raises(InputError, match=r"chunk .* is missing or empty, and dask reads it as zeros"):
+    with pytest.raises(InputError, match=r"chunk .* is missing or empty, it would read as zeros"):
         open_source(array)
     assert open_source(array, missing_chunks="zeros").shape[1] == COLUMNS
 
@@ -110,6 +110,29 @@ def test_whole_arrays_behind_dask_are_read(way, tmp_path):
 def test_what_a_caller_leaves_out_or_decodes_is_not_looked_at(tmp_path):
     array = da.from_zarr(in_zarr(tmp_path, rows=12, scale_factor=0.5))
     assert open_source(array[:12] * 0.5).shape == (12, COLUMNS)
+
+
+CHOSEN = {
+    "all": (lambda data: data, False), "rows behind it": (lambda data: data[6:], True),
+    "some of each": (lambda data: data[::5], False), "rows by number": (lambda data: data[[7, 8]], False),
+    "rows behind it, once more": (lambda data: data[3:][3:], True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHOSEN)
+def test_what_xarray_reads_without_dask_is_looked_at_by_rows(what, tmp_path):
+    xarray = pytest.importorskip("xarray")
+    values = 1 + np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
+    dataset = xarray.Dataset({"X": (("a", "b"), values)})
+    dataset.to_zarr(tmp_path / "a.zarr", zarr_format=2, encoding={"X": {"chunks": CHUNKS}})
+    (tmp_path / "a.zarr" / "X" / "0.0").unlink()
+    choose, is_whole = CHOSEN[what]
+    data = choose(xarray.open_dataset(tmp_path / "a.zarr", engine="zarr")["X"])
+    if is_whole:
+        assert np.array_equal(open_source(data).read(0, len(data)), values[6:])
+        return
+    with pytest.raises(InputError, match=r"chunk 0\.0 .* is missing or empty, it would read as zeros"):
+        open_source(data)
 
 
 @pytest.mark.parametrize("kind", ["memory", "bytes"])
