@@ -15,6 +15,7 @@ from dnmf.sources.given import in_memory
 
 SIDES = ("W", "H")
 ROUNDING = 1e-12
+LEAST_BOUND = 1e-16
 
 
 @dataclass(frozen=True)
@@ -267,6 +268,8 @@ def _bounds(value: Any) -> tuple[float, float]:
         raise InputError(f"constraints upper={value!r}: give one number or a (W, H) pair, None for no bound") from None
     if not (of_W > 0 and of_H > 0):
         raise InputError(f"constraints upper={value!r}: bounds are above zero")
+    if min(of_W, of_H) < LEAST_BOUND:
+        raise InputError(f"constraints upper={value!r}: the least is {LEAST_BOUND:g}, or products vanish; rescale the data")
     return of_W, of_H
 
 

@@ -680,3 +680,10 @@ def test_the_check_of_rows_leaves_them_unchanged(A):
 def test_every_refusal_is_an_error_of_dnmf_and_a_value_error():
     assert issubclass(InputError, DnmfError)
     assert issubclass(InputError, ValueError)
+
+
+@pytest.mark.parametrize("init", ["auto", "random"])
+@pytest.mark.parametrize(("scale", "message"), [(1e38, "values up to .* overflow"), (1e-30, "so small that products")])
+def test_values_whose_products_have_no_place_in_the_dtype_are_named_whatever_the_start(init, scale, message):
+    with pytest.raises(InputError, match=message):
+        dnmf.fit(scale * np.random.default_rng(0).random((80, 30)), 3, init=init)

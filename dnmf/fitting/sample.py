@@ -1,16 +1,21 @@
 """Rows of a source in memory: contiguous runs drawn from the seed, each stored object decoded once."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from dnmf.fitting.loop import Engine
 from dnmf.memory import PANEL_COPIES, border_bytes
 from dnmf.passes.visit import check_rows
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
-from dnmf.sources.source import CsrRows, Layout, Rows
+from dnmf.sources.source import CsrRows, Layout, Rows, Source
 
 REGION_BYTES = 32 * 2**20
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 SAMPLE_STREAM = 0
+
+Check = Callable[[Source, int, Rows], float]
 
 
 class Sample:
@@ -27,6 +32,8 @@ class Sample:
         How many to read; whole runs are taken.
     seed : int
         Of the fit.
+    dtype : str
+        Of the computation: what is too large for its products is refused.
     signed : bool
         Whether the values may be negative.
 
@@ -38,10 +45,12 @@ class Sample:
         Decoded bytes it took.
     """
 
-    def __init__(self, engine: Engine, rows: int, seed: int, *, signed: bool = False):
+    def __init__(self, engine: Engine, rows: int, seed: int, *, dtype: str = "float64", signed: bool = False):
         self.n_rows = engine.source.shape[0]
         self._runs = sample_order(self.n_rows, seed)
-        self._parts, self.bytes_read = _read_runs(engine, _taken(self._runs, rows), signed=signed)
+        self._parts, self.bytes_read = _read_runs(
+            engine, _taken(self._runs, rows), partial(check_rows, dtype=dtype, signed=signed)
+        )
 
     def first(self, rows: int) -> MemorySource:
         """Return the first `rows` of the sample (whole runs), in the order of the source."""
@@ -88,7 +97,7 @@ def _taken(runs: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
     return sorted(taken)
 
 
-def _read_runs(engine: Engine, runs: list[tuple[int, int]], *, signed: bool) -> tuple[dict[int, MemorySource], int]:
+def _read_runs(engine: Engine, runs: list[tuple[int, int]], check: Check) -> tuple[dict[int, MemorySource], int]:
     """Return the runs of a sample by their first row, and the bytes that were decoded for them.
 
     Runs that lie so near to each other that they share stored objects are read in one go, so that no chunk is
@@ -99,7 +108,7 @@ def _read_runs(engine: Engine, runs: list[tuple[int, int]], *, signed: bool) -> 
     rows_back = engine.meter.begin("sample", sum(high - low for low, high in regions))
     for low, high in regions:
         of_region = [(max(low, first), min(high, last)) for first, last in runs if first < high and last > low]
-        found, count = _read_region(engine, low, high, _joined(of_region), signed=signed)
+        found, count = _read_region(engine, low, high, _joined(of_region), check)
         parts.update(found)
         bytes_read += count
         rows_back(high - low)
@@ -107,7 +116,7 @@ def _read_runs(engine: Engine, runs: list[tuple[int, int]], *, signed: bool) -> 
 
 
 def _read_region(
-    engine: Engine, low: int, high: int, spans: list[tuple[int, int]], *, signed: bool
+    engine: Engine, low: int, high: int, spans: list[tuple[int, int]], check: Check
 ) -> tuple[dict[int, MemorySource], int]:
     """The spans of rows of a region by their first row, and the bytes decoded for it; the rest of it is let go of."""
     source = engine.source
@@ -115,7 +124,7 @@ def _read_region(
     parts = {}
     for first, last in spans:
         rows = slice_rows(values, first - low, last - low) if last - first < high - low else values
-        check_rows(source, first, rows, signed=signed)
+        check(source, first, rows)
         kept = rows if rows is values else _copied(rows)
         parts[first] = MemorySource.of_rows(kept, source.shape[1], source.address)
     return parts, source.touched_bytes(low, high, values)

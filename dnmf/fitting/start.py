@@ -115,7 +115,7 @@ class Raced(NamedTuple):
 def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Raced:
     """Return what a race on a sample of the rows found."""
     rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine))
-    sample = Sample(engine, rows, options.seed, signed=bool(options.limits.free))
+    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=bool(options.limits.free))
     H, last = race(sample, rows, unhindered(options), most_starts(engine, options), guides)
     return Raced(H, last, sample.bytes_read)
 
@@ -206,5 +206,5 @@ def _within_bounds(of_H: np.ndarray, sums: ModelSums, H: np.ndarray, limits: Lim
 def few_rows(engine: Engine, options: FitOptions) -> FewRows:
     """Return a small sample of the rows, which depends on the rank and the seed alone."""
     rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
-    sample = Sample(engine, rows, options.seed, signed=bool(options.limits.free))
+    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=bool(options.limits.free))
     return FewRows(engine_in_memory(sample.first(rows), options), sample.bytes_read)

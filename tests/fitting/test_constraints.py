@@ -535,6 +535,7 @@ def test_what_does_not_go_together_is_refused(planted, penalty, constraints, mes
     ("wrong", "message"),
     [
         ({"free": "both"}, "free"), ({"upper": -1}, "above zero"), ({"upper": "high"}, "upper"),
+        ({"upper": (1.0, 1e-300)}, "the least is 1e-16"), ({"upper": 5e-324}, "the least is 1e-16"),
         ({"free": "W", "upper": 1.0}, "free and has an upper bound"), ({"fixed_H": -GIVEN_H}, "negative"),
         ({"fixed_H": np.full((1, 3), np.nan)}, "NaN"), ({"fixed_W": "columns"}, "expected a matrix"),
         ({"graph": np.array([[0, 1.0], [0, 0]])}, "symmetric"), ({"graph": -np.eye(2)}, "not negative"),
