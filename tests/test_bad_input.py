@@ -282,11 +282,13 @@ def test_a_path_without_a_store_is_refused(tmp_path, make, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", b"text", "a table of text"),
-        ("a.h5ad", b"text", "not a readable HDF5 file"),
+        ("a.txt", b"text", "text, but no table"),
+        ("a.h5ad", b"text", "text, but no table"),
+        ("a.h5ad", b"\x00\x01", "not a readable HDF5 file"),
         ("a.h5", b"", "an empty file"),
         ("a.mtx", b"text", "convert it once with: dnmf convert"),
-        ("a.npz", b"text", "convert it once with: dnmf convert"),
+        ("a.npz", b"a,b\n1,2\n", "a table of text"),
+        ("a.npz", b"\x00\x01", "convert it once with: dnmf convert"),
     ],
 )
 def test_a_file_that_is_no_store_is_refused(tmp_path, name, content, message):

@@ -1,5 +1,6 @@
 """Matrix Market files (.mtx, compressed or not), parsed block by block."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from dnmf.conversion.streams import DenseStream, Triplets, TripletStream
 from dnmf.conversion.values import narrowest_dtype
 from dnmf.errors import InputError
 from dnmf.kernels.text import FULL, INTEGER, MALFORMED, PATTERN, REAL, parse_entries
-from dnmf.sources.contents import open_decompressed
+from dnmf.sources.contents import DECOMPRESS_WITH, contents_of, open_decompressed
 from dnmf.sources.formats import BYTE_ORDER_MARK
 
 FIELDS = {"pattern": PATTERN, "integer": INTEGER, "unsigned-integer": INTEGER, "real": REAL, "double": REAL}
@@ -27,6 +28,7 @@ KEPT_AS: dict[int, np.dtype | None] = {PATTERN: None, INTEGER: None, REAL: np.dt
 LONGEST_LINE = 2**20
 MOST_TEXT = 2**22  # bytes read at once
 SHORTEST_ENTRY = 4  # bytes: "1 1" and its newline
+SHORTEST_VALUE = 2
 HARD_AT_ONCE = 4096
 
 
@@ -78,6 +80,7 @@ def open_matrix_market(path: Path, spool: Path) -> TripletStream | DenseStream:
     """
     with _opened(path) as file:
         header = _read_header(path, file)
+        _check_length(path, header, file.tell())
     if not header.coordinate:
         return _spooled_array(path, header, spool)
     return TripletStream(
@@ -101,7 +104,12 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _read_header(path: Path, file: IO[bytes]) -> Header:
     with reading(path):
-        words = file.readline(LONGEST_LINE).decode("latin-1").lower().split()
+        first, before = _first_line(file)
+    words = first.decode("latin-1").lower().split()
+    if b"\r" in first.strip():
+        raise InputError(
+            f"{path}: its lines end in carriage returns alone; end them in line feeds: {_with_feeds(path)}"
+        )
     if len(words) != 5 or words[0] != "%%matrixmarket" or words[1] != "matrix":
         raise InputError(
             f"{path}: not a Matrix Market file; it should begin with a line like "
@@ -118,7 +126,7 @@ def _read_header(path: Path, file: IO[bytes]) -> Header:
     if layout == "array" and symmetry == "symmetric":
         raise InputError(f"{path}: symmetric array files cannot be converted; write the matrix as general")
     with reading(path):
-        sizes, lines = _read_sizes(path, file, 3 if layout == "coordinate" else 2)
+        sizes, lines = _read_sizes(path, file, 3 if layout == "coordinate" else 2, before + 1)
     rows, columns = sizes[:2]
     if rows == 0 or columns == 0:
         raise InputError(f"{path}: the matrix is empty ({rows} by {columns})")
@@ -128,8 +136,36 @@ def _read_header(path: Path, file: IO[bytes]) -> Header:
     return Header(layout == "coordinate", FIELDS[field], symmetry == "symmetric", (rows, columns), stored, lines)
 
 
-def _read_sizes(path: Path, file: IO[bytes], count: int) -> tuple[list[int], int]:
-    lines = 1
+def _check_length(path: Path, header: Header, begins: int) -> None:
+    """Refuse at once a file that is too short for its entries, where that shows: not where it is compressed."""
+    with reading(path):
+        if contents_of(path).compression:
+            return
+        bytes_left = path.stat().st_size - begins
+    most = (bytes_left + 1) // (SHORTEST_ENTRY if header.coordinate else SHORTEST_VALUE)  # the last may have no newline
+    if header.stored > most:
+        raise InputError(
+            f"{path}: its header promises {header.stored:,} entries, but the {bytes_left:,} bytes after it hold "
+            f"{most:,} at most; the file is truncated or its header is wrong"
+        )
+
+
+def _first_line(file: IO[bytes]) -> tuple[bytes, int]:
+    """Return the first line that is not blank, and how many blank ones precede it."""
+    blank = 0
+    while (line := file.readline(LONGEST_LINE)) and not line.strip():
+        blank += 1
+    return line, blank
+
+
+def _with_feeds(path: Path) -> str:
+    compression, quoted = contents_of(path).compression, shlex.quote(str(path))
+    if not compression:
+        return f"tr '\\r' '\\n' < {quoted} > matrix.mtx"
+    return f"{DECOMPRESS_WITH[compression]} -c < {quoted} | tr '\\r' '\\n' > matrix.mtx"
+
+
+def _read_sizes(path: Path, file: IO[bytes], count: int, lines: int) -> tuple[list[int], int]:
     while line := file.readline(LONGEST_LINE):
         lines += 1
         words = line.split()

@@ -1,9 +1,10 @@
-"""Sparse matrices saved by scipy.sparse.save_npz, streamed from the members of the zip archive."""
+"""Sparse matrices saved by save_npz of scipy.sparse or of sparse, streamed from the members of the zip archive."""
 
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,24 +26,51 @@ class ZippedVector:
         self._address = f"{address}::{name}"
         with reading(self._address):
             self._file = archive.open(name + ".npy")
-            version = np.lib.format.read_magic(self._file)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, self.dtype = header(self._file)
+            shape, _, self.dtype = _header(self._file)
         if len(shape) != 1 or self.dtype.kind not in NUMBERS + "c":
             raise InputError(f"{self._address}: a vector of numbers was expected, not {self.dtype} of shape {shape}")
         self.length = int(shape[0])
 
     def read(self, count: int) -> NDArray[Any]:
         """Return the next `count` values."""
+        return _values(self._file, count, self.dtype, self._address)
+
+
+class ZippedCoordinates:
+    """The rows and columns of a COO matrix of the package sparse: one array of two rows, in either order."""
+
+    def __init__(self, archive: zipfile.ZipFile, address: str):
+        self._address = f"{address}::coords"
         with reading(self._address):
-            data = self._file.read(count * self.dtype.itemsize)
-            if len(data) != count * self.dtype.itemsize:
-                raise EOFError("fewer values than its header promises")
-        return np.frombuffer(data, self.dtype)
+            self._file, self._second = archive.open("coords.npy"), archive.open("coords.npy")
+            shape, self._in_pairs, self._dtype = _header(self._file)
+        if len(shape) != 2 or shape[0] != 2 or self._dtype.kind not in "iu":
+            raise InputError(f"{self._address}: two rows of indices were expected, not {self._dtype} of shape {shape}")
+        self.length = int(shape[1])
+        if not self._in_pairs:
+            with reading(self._address):
+                self._second.seek(self._file.tell() + self.length * self._dtype.itemsize)
+
+    def read(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the next `count` rows and columns."""
+        if self._in_pairs:
+            pairs = _values(self._file, 2 * count, self._dtype, self._address)
+            return pairs[::2], pairs[1::2]
+        rows = _values(self._file, count, self._dtype, self._address)
+        return rows, _values(self._second, count, self._dtype, self._address)
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What an archive holds: csr, csc or coo, of scipy or of the package sparse."""
+
+    kind: str
+    of_sparse: bool
+    shape: tuple[int, ...]
 
 
 def open_npz(path: Path) -> CompressedStream | TripletStream:
-    """Return the matrix in a file of ``scipy.sparse.save_npz``: csr, csc or coo.
+    """Return the matrix in a file of ``scipy.sparse.save_npz`` (csr, csc or coo) or of ``sparse.save_npz``.
 
     Raises
     ------
@@ -52,20 +80,11 @@ def open_npz(path: Path) -> CompressedStream | TripletStream:
         column).
     """
     with reading(path), zipfile.ZipFile(path) as archive:
-        names = {name.removesuffix(".npy") for name in archive.namelist()}
-        if not {"format", "shape", "data"} <= names:
-            raise InputError(
-                f"{path}: not a sparse matrix of scipy.sparse.save_npz; it holds {', '.join(sorted(names)[:12])}"
-            )
-        kind = _small(archive, "format").item()
-        shape = tuple(int(n) for n in _small(archive, "shape"))
+        saved = _saved(path, archive)
         data = ZippedVector(archive, "data", str(path))
-    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
-    if kind not in ("csr", "csc", "coo"):
-        raise InputError(f"{path}: sparse format {kind!r}; save it as csr with save_npz(path, matrix.tocsr())")
-    if len(shape) != 2 or 0 in shape:
-        raise InputError(f"{path}: a matrix has two dimensions above zero, this has shape {shape}")
-    rows, columns = shape
+    if len(saved.shape) != 2 or 0 in saved.shape:
+        raise InputError(f"{path}: a matrix has two dimensions above zero, this has shape {saved.shape}")
+    rows, columns = saved.shape
     kept = target_dtype(data.dtype, str(path))
     about: dict[str, Any] = {
         "address": str(path),
@@ -74,9 +93,9 @@ def open_npz(path: Path) -> CompressedStream | TripletStream:
         "target_dtype": kept,
         "stored": data.length,
     }
-    if kind == "coo":
-        return TripletStream(**about, blocks=lambda limit: _coordinates(path, (rows, columns), kept, limit))
-    by_rows = kind == "csr"
+    if saved.kind == "coo":
+        return TripletStream(**about, blocks=lambda limit: _coordinates(path, saved, kept, limit))
+    by_rows = saved.kind == "csr"
     majors, minors = (rows, columns) if by_rows else (columns, rows)
 
     def lines(limit: int) -> Iterator[Lines]:
@@ -88,23 +107,68 @@ def open_npz(path: Path) -> CompressedStream | TripletStream:
     return CompressedStream(**about, by_rows=by_rows, lines=lines)
 
 
+def _saved(path: Path, archive: zipfile.ZipFile) -> _Saved:
+    names = {name.removesuffix(".npy") for name in archive.namelist()}
+    shape = tuple(int(n) for n in _small(archive, "shape").reshape(-1))
+    if "fill_value" not in names:
+        kind = _small(archive, "format").item()
+        return _Saved(kind.decode() if isinstance(kind, bytes) else str(kind), False, shape)
+    fill = _small(archive, "fill_value").item()
+    if fill != 0:
+        raise InputError(
+            f"{path}: its cells that are not stored are {fill}, not 0; save it as what it is, a dense matrix: "
+            f"numpy.save('matrix.npy', sparse.load_npz({str(path)!r}).todense())"
+        )
+    by_rows = "coords" not in names and _small(archive, "compressed_axes").reshape(-1).tolist() == [0]
+    return _Saved("coo" if "coords" in names else "csr" if by_rows else "csc", True, shape)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return the shape, whether columns come first, and the dtype of an array whose values come next."""
+    is_first = np.lib.format.read_magic(file) == (1, 0)
+    return (np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0)(file)
+
+
+def _values(file: IO[bytes], count: int, dtype: np.dtype, address: str) -> NDArray[Any]:
+    with reading(address):
+        data = file.read(count * dtype.itemsize)
+        if len(data) != count * dtype.itemsize:
+            raise EOFError("fewer values than its header promises")
+    return np.frombuffer(data, dtype)
+
+
 def _small(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     with archive.open(name + ".npy") as file:
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _coordinates(path: Path, shape: tuple[int, int], dtype: np.dtype, limit: int) -> Iterator[Triplets]:
+class _RowAndColumn:
+    """The rows and columns of a COO matrix of scipy: two vectors."""
+
+    def __init__(self, archive: zipfile.ZipFile, address: str):
+        self._row, self._column = (ZippedVector(archive, name, address) for name in ("row", "col"))
+        self.length = self._row.length
+        if self.length != self._column.length:
+            raise InputError(f"{address}: {self.length} rows, but {self._column.length} columns")
+
+    def read(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the next `count` rows and columns."""
+        return self._row.read(count), self._column.read(count)
+
+
+def _coordinates(path: Path, saved: _Saved, dtype: np.dtype, limit: int) -> Iterator[Triplets]:
     with zipfile.ZipFile(path) as archive:
-        row, column, data = (ZippedVector(archive, name, str(path)) for name in ("row", "col", "data"))
-        if not row.length == column.length == data.length:
-            raise InputError(f"{path}: {data.length} values, but {row.length} rows and {column.length} columns")
+        places = (ZippedCoordinates if saved.of_sparse else _RowAndColumn)(archive, str(path))
+        data = ZippedVector(archive, "data", str(path))
+        if places.length != data.length:
+            raise InputError(f"{path}: {data.length} values, but {places.length} rows and columns")
         for start in range(0, data.length, limit):
             count = min(limit, data.length - start)
-            block = Triplets(row.read(count), column.read(count), data.read(count))
-            yield _checked_block(path, shape, start, block, dtype)
+            block = Triplets(*places.read(count), data.read(count))
+            yield _checked_block(path, saved.shape, start, block, dtype)
 
 
-def _checked_block(path: Path, shape: tuple[int, int], start: int, block: Triplets, dtype: np.dtype) -> Triplets:
+def _checked_block(path: Path, shape: tuple[int, ...], start: int, block: Triplets, dtype: np.dtype) -> Triplets:
     for name, index, size in zip(("row", "column"), block[:2], shape, strict=True):
         if not (index.min() >= 0 and index.max() < size):
             at = int(np.argmax((index < 0) | (index >= size)))

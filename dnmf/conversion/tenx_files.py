@@ -30,10 +30,10 @@ def tenx_matrix(folder: Path) -> Path:
         There are several.
     """
     found = matrix_files(frozenset(entry.name for entry in folder.iterdir()))
-    exact = [name for name in found if name.lower() in {MATRIX + ending for ending in ENDINGS}]
-    if len(exact or found) != 1:
-        raise InputError(f"{folder}: holds several matrices, {', '.join(found)}; name one of the files")
-    return folder / (exact or found)[0]
+    whole = [name for name in found if name.lower().endswith(tuple(MATRIX + ending for ending in ENDINGS))]
+    if len(whole or found) != 1:  # others are checksums and copies of it: matrix.mtx.gz.md5
+        raise InputError(f"{folder}: holds several matrices, {', '.join(whole or found)}; name one of the files")
+    return folder / (whole or found)[0]
 
 
 def open_tenx_directory(folder: Path, spool: Path) -> TripletStream | DenseStream:

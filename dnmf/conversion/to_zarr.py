@@ -105,9 +105,10 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     Parameters
     ----------
     source : str or Path
-        ``.mtx`` (compressed or not), ``.npz`` (of ``scipy.sparse.save_npz``), ``.npy``, ``.h5ad``, ``.h5`` (10x), a
-        10x directory, or a Zarr store; ``path::layers/counts`` names a matrix other than ``X`` inside an AnnData.
-        ``features.tsv`` (``genes.tsv``) and ``barcodes.tsv`` beside a ``matrix.mtx`` are its names.
+        ``.mtx`` (compressed or not), ``.npz`` (of ``scipy.sparse.save_npz`` or ``sparse.save_npz``), ``.npy``,
+        ``.h5ad``, ``.h5`` (10x), a 10x directory, or a Zarr store; ``path::layers/counts`` names a matrix other than
+        ``X`` inside an AnnData. ``features.tsv`` (``genes.tsv``) and ``barcodes.tsv`` beside a ``matrix.mtx`` are its
+        names.
     target : str or Path
         A local directory that does not exist.
     dtype : str, optional

@@ -20,6 +20,8 @@ from dnmf.errors import InputError
 SMALLEST_MEMORY = 2**20
 MOST_BYTES = 2**62
 NEWEST_FORMAT = 3
+ALWAYS_WRITTEN = 2**26  # rows: written in half a minute, whatever is in them
+ROWS_PER_ENTRY = 1024
 BYTES_PER_STREAMED_ENTRY = 128  # of memory, from text or stored arrays to spooled records, copies in between
 
 
@@ -86,7 +88,24 @@ def write_matrix(
         stream = stream.transposed()
     if isinstance(stream, CompressedStream) and stream.by_rows:
         return "csr", *_write_lines(stream, target, settings)
+    _refuse_nothing_but_empty_rows(stream)
     return "csr", *_write_triplets(stream, target, spool, settings)
+
+
+def _refuse_nothing_but_empty_rows(stream: TripletStream | CompressedStream) -> None:
+    """Refuse a shape that no entries fill, at once: a damaged one would be written for hours, row by empty row.
+
+    Raises
+    ------
+    InputError
+        Nearly all of very many rows are empty.
+    """
+    rows = stream.shape[0]
+    if rows > max(ALWAYS_WRITTEN, stream.stored * ROWS_PER_ENTRY):
+        raise InputError(
+            f"{stream.address}: {rows:,} rows in the result for {stream.stored:,} stored values; its shape is damaged, "
+            "or nearly all rows are empty: leave those out"
+        )
 
 
 def _write_dense_matrix(stream: DenseStream, target: Path, spool: Path, settings: Settings) -> np.dtype:

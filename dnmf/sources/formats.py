@@ -4,6 +4,7 @@ Whoever reads data and whoever converts it ask here, so both say the same of a p
 content is damaged beyond recognition: then the reader of that format says what is wrong.
 """
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from typing import Literal
 
 from dnmf.errors import InputError
 from dnmf.sources.contents import DECOMPRESS_WITH, Contents, array_in_archive, contents_of
+from dnmf.sources.text_tables import call_of_pandas
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 OTHER_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
-SPARSE_IN_NPZ = ("csr", "csc", "coo")
+SPARSE_IN_NPZ = {"csr": ("indptr", "indices"), "csc": ("indptr", "indices"), "coo": ("row", "col")}
+JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[{"\d\-\]])')
+SVMLIGHT = re.compile(rb"(\s*#[^\n]*\n)*\S+( qid:\d+)?( \d+:[-+.\deE]+)+ *(#[^\n]*)?(\r?\n|$)")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Format:
 
 def _begins(*magics: bytes) -> Callable[[Contents], bool]:
     return lambda contents: contents.text.startswith(magics)
+
+
+def _begins_text(*marks: bytes) -> Callable[[Contents], bool]:
+    return lambda contents: contents.text.removeprefix(BYTE_ORDER_MARK).lstrip().lower().startswith(marks)
 
 
 def is_zarr_directory(path: Path) -> bool:
@@ -90,15 +98,28 @@ def _has_zarr_in_folder(names: frozenset[str]) -> bool:
 
 
 def _is_sparse_npz(names: frozenset[str]) -> bool:
-    return {"format.npy", "shape.npy", "data.npy"} <= names
+    return {"format.npy", "shape.npy", "data.npy"} <= names and "fill_value.npy" not in names
 
 
-def _is_sparse_npz_of(kinds: tuple[str, ...]) -> Callable[[Contents], bool]:
-    def test(contents: Contents) -> bool:
-        found = _in_zip(_is_sparse_npz)(contents)
-        return found and array_in_archive(contents.path, "format") in kinds
+def _is_npz_of_sparse(names: frozenset[str]) -> bool:
+    """Whether an archive is of the package called sparse, whose parts are others than those of scipy."""
+    parts = {"coords.npy"}, {"indptr.npy", "indices.npy", "compressed_axes.npy"}
+    return {"data.npy", "shape.npy", "fill_value.npy"} <= names and any(each <= names for each in parts)
 
-    return test
+
+def _is_sparse_npz_of(kind: str) -> Callable[[Contents], bool]:
+    """Whether an archive says that it is a matrix of scipy of this kind."""
+    is_one = _in_zip(_is_sparse_npz)
+    return lambda contents: is_one(contents) and array_in_archive(contents.path, "format") == kind
+
+
+def _is_whole_npz(contents: Contents) -> bool:
+    """Whether an archive holds all parts of a sparse matrix that is converted."""
+    if not contents.head or contents.names is None:
+        return False
+    names = contents.names
+    kinds = [kind for kind, parts in SPARSE_IN_NPZ.items() if {f"{part}.npy" for part in parts} <= names]
+    return _is_npz_of_sparse(names) or any(_is_sparse_npz_of(kind)(contents) for kind in kinds)
 
 
 def _is_text(contents: Contents) -> bool:
@@ -107,9 +128,10 @@ def _is_text(contents: Contents) -> bool:
 
 
 TABLE_WAY = (
-    "give it as a frame in Python, dnmf.fit(pandas.read_csv({path!r}{sep}, index_col=0), rank), or write it as a store "
-    "for the command line, anndata.AnnData(frame).write_zarr('out.zarr')"
+    "give it as a frame in Python, dnmf.fit({reading}, rank){remark}, or write it as a store for the command line, "
+    "anndata.AnnData(frame).write_zarr('out.zarr')"
 )
+AS_ARRAY = "load it yourself and give its numbers to dnmf.fit as an array"
 IN_R = "write it in R: Matrix::writeMM(matrix, 'matrix.mtx'), then dnmf convert matrix.mtx out.zarr"
 FROM_PANDAS = "give the frame in Python: dnmf.fit(pandas.{reader}({{path!r}}), rank)"
 UNZIP = "unzip it: python -m zipfile -e {quoted} ."
@@ -121,7 +143,7 @@ def _refused(name: str, recognized: Callable[[Contents], bool], way: str) -> For
     return Format(name, recognized, "neither", way)
 
 
-ZARR = Format("a Zarr store", lambda c: is_zarr_directory(c.path), "read", suffixes=(".zarr",))
+ZARR = Format("a Zarr store", lambda c: is_zarr_directory(c.path), "read")
 ZIPPED_ZARR = Format("a Zarr store in a zip archive", _in_zip(lambda n: bool(n & set(ZARR_METADATA))), "read")
 HDF5 = Format("an HDF5 file", _is_hdf5, "read", suffixes=(".h5ad", ".h5", ".hdf5", ".h5mu"))
 MATRIX_MARKET = Format(
@@ -132,7 +154,7 @@ MATRIX_MARKET = Format(
 )
 TENX_DIRECTORY = Format("a directory of 10x Genomics (matrix.mtx)", _is_tenx_directory, "convert")
 NPY = Format("an .npy file", lambda c: c.head.startswith(b"\x93NUMPY"), "convert", suffixes=(".npy",))
-NPZ = Format("a sparse matrix in an .npz file", _is_sparse_npz_of(SPARSE_IN_NPZ), "convert", suffixes=(".npz",))
+NPZ = Format("a sparse matrix in an .npz file", _is_whole_npz, "convert", suffixes=(".npz",))
 RUN = _refused(
     "a run of dnmf", _is_run,
     "not a matrix: dnmf resume {quoted} goes on with it, dnmf inspect {quoted} shows it, and dnmf.load({path!r}) "
@@ -152,11 +174,14 @@ ARCHIVES = (
     ZIPPED_ZARR,
     _refused("a Zarr store in a folder of a zip archive", _in_zip(_has_zarr_in_folder), UNZIP),
     NPZ,
+    *(
+        _refused(f"a sparse matrix ({kind}) in an .npz file that is not whole", _is_sparse_npz_of(kind),
+                 f"it holds {{names}}, a {kind} matrix has {' and '.join(parts)} too; save it anew with "
+                 "scipy.sparse.save_npz")
+        for kind, parts in SPARSE_IN_NPZ.items()
+    ),
     _refused("a sparse matrix in an .npz file whose format is not converted (bsr, dia)", _in_zip(_is_sparse_npz),
              "save it as csr: scipy.sparse.save_npz(path, scipy.sparse.load_npz({path!r}).tocsr()), then dnmf convert"),
-    _refused("an .npz file of the sparse package", _in_zip(lambda n: {"data.npy", "shape.npy", "fill_value.npy"} <= n),
-             "save it as csr: scipy.sparse.save_npz(path, sparse.load_npz({path!r}).to_scipy_sparse().tocsr()), then "
-             "dnmf convert"),
     _refused("an .npz file of numpy.savez", _in_zip(lambda n: any(name.endswith(".npy") for name in n)),
              "it holds {names}; save the one that is meant as an .npy file, numpy.save('matrix.npy', "
              "numpy.load({path!r})['{first}']), then dnmf convert matrix.npy out.zarr; the parts of a sparse matrix "
@@ -184,18 +209,33 @@ FILES = (
     _refused("a pickle", _begins(*PICKLE_MAGICS),
              "pickles can run any code, dnmf does not read them; load it yourself and give the object to dnmf.fit"),
     _refused("a pointer of Git LFS", _begins(b"version https://git-lfs"), "fetch the file: git lfs pull"),
-    _refused("a web page", lambda c: c.text.lstrip().lower().startswith((b"<!doctype html", b"<html")),
+    _refused("a web page", _begins_text(b"<!doctype html", b"<html"),
              "the download brought a page instead of the file; download it again"),
+    _refused("XML or HTML", _begins_text(b"<"), AS_ARRAY),
+    _refused("JSON", lambda c: bool(JSON.match(c.text)), AS_ARRAY),
+    _refused("a file of ARFF", _begins_text(b"@relation"),
+             "give it as a frame in Python: dnmf.fit(pandas.DataFrame(scipy.io.arff.loadarff({path!r})[0]), rank)"),
+    _refused("a GCT file", _begins(b"#1.2\n", b"#1.2\r\n", b"#1.2\t"),
+             "give it as a frame in Python: dnmf.fit(pandas.read_csv({path!r}, sep='\\t', skiprows=2, "
+             "index_col=0).drop(columns='Description'), rank)"),
+    _refused("a file of svmlight (libsvm)", lambda c: bool(SVMLIGHT.match(c.text)),
+             "give its matrix in Python: dnmf.fit(sklearn.datasets.load_svmlight_file({path!r})[0], rank); or save it "
+             "with scipy.sparse.save_npz, then dnmf convert"),
+    _refused("a FITS file", _begins(b"SIMPLE  ="),
+             "give one image of it in Python: dnmf.fit(astropy.io.fits.getdata({path!r}), rank)"),
+    _refused("a 7z archive", _begins(b"7z\xbc\xaf\x27\x1c"), "unpack it: 7z x {quoted}"),
+    _refused("a RAR archive", _begins(b"Rar!\x1a\x07"), "unpack it: unrar x {quoted}"),
     _refused("text of 16 bits", _begins(*OTHER_BYTE_ORDER_MARKS),
              "by its byte order mark it is UTF-16; write it as UTF-8: iconv -f UTF-16 -t UTF-8"),
 )  # fmt: skip
 FORMATS = (*DIRECTORIES, *ARCHIVES, *FILES)
 TABLE = _refused("a table of text", _is_text, TABLE_WAY)
-UNKNOWN = _refused(
-    "an unknown kind of file", lambda _: True,
+READABLE = (
     "dnmf reads Zarr stores, .h5ad and other HDF5 files; dnmf convert turns .mtx, .mtx.gz, .npz, .npy, 10x .h5 and "
-    "10x directories into one",
-)  # fmt: skip
+    "10x directories into one"
+)
+NO_TABLE = _refused("text, but no table", _is_text, READABLE)
+UNKNOWN = _refused("an unknown kind of file", lambda _: True, READABLE)
 
 
 def format_of(path: Path) -> Format:
@@ -215,9 +255,10 @@ def _format_of(contents: Contents) -> Format:
     found = next((each for each in FORMATS if each.recognized(contents)), None)
     if found is not None:
         return found
-    name = contents.path.name.lower()
-    named = (each for each in FORMATS if each.suffixes and name.endswith(each.suffixes))
-    return next(named, TABLE if _is_text(contents) else UNKNOWN)
+    named = next((each for each in FORMATS if contents.path.name.lower().endswith(each.suffixes or ("/",))), None)
+    if _is_text(contents) and named is not MATRIX_MARKET:
+        return TABLE if call_of_pandas(contents) else NO_TABLE
+    return named or UNKNOWN
 
 
 def refusal(path: Path) -> InputError:
@@ -241,6 +282,12 @@ def _way(found: Format, contents: Contents) -> str:
     text = found.way
     if contents.is_directory and found is not RUN:
         text += f"; it holds {listed}"
-    by_tabs = b"\t" in contents.text.split(b"\n", 1)[0]
     fields = {"path": str(contents.path), "quoted": shlex.quote(str(contents.path)), "names": listed}
-    return text.format(**fields, first=names[0] if names else "", sep=", sep='\\t'" if by_tabs else "")
+    reading, remark = _how_a_table_is_read(contents) if found is TABLE else ("", "")
+    return text.format(**fields, first=names[0] if names else "", reading=reading, remark=remark)
+
+
+def _how_a_table_is_read(contents: Contents) -> tuple[str, str]:
+    call, table = call_of_pandas(contents) or ("pandas.read_csv(…)", None)
+    doubtful = table is not None and table.has_header and not table.has_row_names
+    return call, " (with index_col=0 too, if its first column holds names)" if doubtful else ""

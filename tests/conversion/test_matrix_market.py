@@ -1,6 +1,7 @@
 """Matrix Market text: any legal file gives the matrix scipy reads, anything else one clear sentence."""
 
 import gzip
+import subprocess
 
 import numpy as np
 import pytest
@@ -150,7 +151,12 @@ def test_lines_cut_at_the_end_of_a_buffer(monkeypatch, tmp_path, read_back, size
         ("coordinate real general", "2 2\n1 1 1\n", "line 2: '2 2' should be 3 sizes"),
         ("coordinate real general", "0 2 0\n", "empty"),
         ("coordinate real symmetric", "2 3 0\n", "square"),
-        ("coordinate real general", "2 2 2\n1 1 1\n", "after 1 entries, but its header promises 2"),
+        ("coordinate real general", "2 2 2\n1 1 1.0\n", "after 1 entries, but its header promises 2"),
+        ("coordinate real general", "2 2 3\n1 1 1\n", "promises 3 entries, but the 6 bytes after it hold 1 at most"),
+        ("coordinate pattern general", "9 9 999999\n1 1\n2 2", "promises 999,999 entries, but the 7 bytes after it"),
+        ("array real general", "3 1000\n1\n", "promises 3,000 entries, but the 2 bytes after it"),
+        ("coordinate real general", "99999999999 3 1\n1 1 1\n", "99,999,999,999 rows in the result for 1 stored value"),
+        ("coordinate real symmetric", "99999999999 99999999999 1\n1 1 1\n", "its shape is damaged, or nearly all rows"),
         (
             "coordinate real general",
             "2 2 1\n1 1 1\n\n2 2 1\n",
@@ -172,7 +178,7 @@ def test_lines_cut_at_the_end_of_a_buffer(monkeypatch, tmp_path, read_back, size
         ("coordinate integer general", "2 2 1\n1 1 9223372036854775808\n", "an integer below 2^63"),
         ("coordinate pattern general", "2 2 1\n1 1 1\n", "should hold: row, column"),
         ("array real general", "2 1\n1\n-1\n", "line 4: '-1': the value is negative"),
-        ("array integer general", "2 1\n1\n", "after 1 entries, but its header promises 2"),
+        ("array integer general", "2 1\n100\n", "after 1 entries, but its header promises 2"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(tmp_path, nothing_left, header, body, message):
@@ -182,6 +188,48 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path, nothing_left, header, b
     assert message in str(error.value)
     assert str(source) in str(error.value)
     nothing_left("a.mtx")
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_a_matrix_of_mostly_empty_rows_is_converted(tmp_path, read_back, transpose):
+    source = write(tmp_path / "a.mtx", "coordinate real general", "100000 90000 1\n99999 7 2\n")
+    convert(source, tmp_path / "out.zarr", transpose=transpose)
+    X = read_back(tmp_path / "out.zarr")
+    assert X.shape == ((90000, 100000) if transpose else (100000, 90000))
+    assert X.nnz == 1
+
+
+def test_a_transpose_of_very_many_empty_rows_is_refused(tmp_path, nothing_left):
+    source = write(tmp_path / "a.mtx", "coordinate real general", "3 99999999999 1\n1 1 2\n")
+    with pytest.raises(InputError, match="99,999,999,999 rows in the result"):
+        convert(source, tmp_path / "out.zarr", transpose=True)
+    nothing_left("a.mtx")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("before", [b"\n", b"\r\n  \n", b"\xef\xbb\xbf\n"])
+def test_blank_lines_before_the_first_are_passed_over(tmp_path, read_back, before, pack):
+    text = before + b"%%MatrixMarket matrix coordinate real general\n2 3 1\n2 3 4\n"
+    (tmp_path / "a").write_bytes(pack(text))
+    convert(tmp_path / "a", tmp_path / "out.zarr")
+    np.testing.assert_array_equal(read_back(tmp_path / "out.zarr").toarray(), [[0, 0, 0], [0, 0, 4]])
+
+
+def test_lines_are_counted_from_the_first_of_the_file(tmp_path):
+    (tmp_path / "a.mtx").write_bytes(b"\n\n%%MatrixMarket matrix coordinate real general\n2 3 1\n2 3 x\n")
+    with pytest.raises(InputError, match="line 5: '2 3 x'"):
+        convert(tmp_path / "a.mtx", tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_what_is_said_of_lines_without_line_feeds_mends_them(tmp_path, read_back, pack):
+    text = b"%%MatrixMarket matrix coordinate real general\r2 3 1\r2 3 4\r"
+    (tmp_path / "a b").write_bytes(pack(text))
+    with pytest.raises(InputError, match="carriage returns alone") as refused:
+        convert(tmp_path / "a b", tmp_path / "out.zarr")
+    subprocess.run(str(refused.value).rpartition(": ")[2], shell=True, check=True, cwd=tmp_path)
+    convert(tmp_path / "matrix.mtx", tmp_path / "out.zarr")
+    np.testing.assert_array_equal(read_back(tmp_path / "out.zarr").toarray(), [[0, 0, 0], [0, 0, 4]])
 
 
 def test_a_bad_line_far_into_the_file_is_named(tmp_path):

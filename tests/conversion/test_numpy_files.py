@@ -1,7 +1,8 @@
-"""Files of scipy.sparse.save_npz and numpy.save: streamed, never unpickled."""
+"""Files of save_npz, of scipy.sparse and of sparse, and of numpy.save: streamed, never unpickled."""
 
 import numpy as np
 import pytest
+import sparse as sparse_package
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_matrices import random_csr
@@ -43,6 +44,48 @@ def test_any_npz_equals_its_matrix(
     assert (report.shape, report.nonzeros) == (expected.shape, expected.nnz)
     assert X.dtype == report.dtype == DTYPES[dtype]
     np.testing.assert_array_equal(X.toarray(), expected.toarray())
+
+
+def by_columns(array):
+    return sparse_package.COO(np.asfortranarray(array.coords), array.data, array.shape)
+
+
+OF_SPARSE = {
+    "coo": sparse_package.COO.from_numpy,
+    "coo, its coordinates in pairs": lambda A: by_columns(sparse_package.COO.from_numpy(A)),
+    "gcxs by rows": lambda A: sparse_package.GCXS.from_numpy(A, compressed_axes=[0]),
+    "gcxs by columns": lambda A: sparse_package.GCXS.from_numpy(A, compressed_axes=[1]),
+    "nothing stored": lambda A: sparse_package.COO.from_numpy(0 * A),
+}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("shape", [(17, 40), (40, 17)])
+@pytest.mark.parametrize("kind", OF_SPARSE)
+def test_a_file_of_the_sparse_package_equals_its_matrix(tmp_path, read_back, kind, shape, compressed):
+    matrix = OF_SPARSE[kind](whole_numbers(*shape, 0.3).toarray())
+    sparse_package.save_npz(tmp_path / "a.npz", matrix, compressed=compressed)
+    report = convert(tmp_path / "a.npz", tmp_path / "out.zarr", memory_bytes=2**20)
+    assert (report.shape, report.dtype) == (shape, "float32")
+    np.testing.assert_array_equal(read_back(tmp_path / "out.zarr").toarray(), matrix.todense())
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (sparse_package.COO.from_numpy(np.eye(3), fill_value=1), r"are 1\.0, not 0; .*numpy\.save"),
+        (sparse_package.GCXS.from_numpy(np.eye(3), fill_value=1), r"are 1\.0, not 0; .*numpy\.save"),
+        (sparse_package.COO.from_numpy(np.ones((2, 2, 2))), r"two dimensions .* \(2, 2, 2\)"),
+        (sparse_package.GCXS.from_numpy(np.ones((2, 2, 2))), r"two dimensions .* \(2, 2, 2\)"),
+        (sparse_package.COO.from_numpy(-np.eye(3)), "entry 0, row 0, column 0: -1.0 is a negative value"),
+        (sparse_package.COO.from_numpy(np.eye(3) * 1j), "complex"),
+    ],
+)
+def test_a_file_of_the_sparse_package_that_is_no_such_matrix_is_refused(tmp_path, nothing_left, matrix, message):
+    sparse_package.save_npz(tmp_path / "a.npz", matrix)
+    with pytest.raises(InputError, match=message):
+        convert(tmp_path / "a.npz", tmp_path / "out.zarr")
+    nothing_left("a.npz")
 
 
 def test_unsorted_rows_duplicates_and_zeros_are_put_right(tmp_path, read_back):
@@ -110,7 +153,14 @@ def save_parts(path, **changes):
     [
         ({"format": b"bsr"}, "save it as csr"),
         ({"format": None}, "numpy.savez; it holds data, indices"),
-        ({"indices": None}, "indices"),
+        ({"indices": None}, "it holds data, format, indptr, shape, a csr matrix has indptr and indices too"),
+        ({"indptr": None}, "a csr matrix has indptr and indices too"),
+        ({"format": b"csc", "indptr": None}, "a csc matrix has indptr and indices too"),
+        ({"format": b"coo"}, "a coo matrix has row and col too"),
+        ({"coords": np.zeros((2, 9), int), "fill_value": 0}, "10 values, but 9 rows and columns"),
+        ({"coords": np.full((2, 10), 4), "fill_value": 0}, "column 4, outside 0…3"),
+        ({"coords": np.zeros((3, 10), int), "fill_value": 0}, "two rows of indices were expected"),
+        ({"coords": np.zeros((2, 10)), "fill_value": 0}, "two rows of indices were expected"),
         ({"data": np.array([object()] * 10)}, "data"),
         ({"data": np.ones(10, complex)}, "complex128"),
         ({"data": np.ones(9)}, "9 values but 10 indices"),

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import re
 
 import anndata
 import h5py
@@ -254,11 +255,21 @@ def test_a_directory_without_features_says_so(tmp_path):
     assert list(anndata.read_zarr(tmp_path / "out.zarr").obs_names) == BARCODES
 
 
-def test_a_directory_of_several_matrices_asks_which(tmp_path):
-    folder = directory(tmp_path / "d", prefix="one_")
-    (folder / "two_matrix.mtx").write_bytes(b"")
-    with pytest.raises(InputError, match=r"one_matrix\.mtx\.gz, two_matrix\.mtx; name one"):
+@pytest.mark.parametrize("first", ["one_matrix.mtx.gz", "matrix.mtx.gz", "GSM1_matrix.mtx.gz"])
+@pytest.mark.parametrize("second", ["matrix.mtx", "two_matrix.mtx", "MATRIX.MTX.bz2", "GSM2_matrix.mtx.gz"])
+def test_a_directory_of_several_matrices_asks_which(tmp_path, first, second):
+    folder = directory(tmp_path / "d", prefix=first.removesuffix("matrix.mtx.gz"))
+    (folder / second).write_bytes(b"")
+    listed = ", ".join(sorted((first, second)))
+    with pytest.raises(InputError, match=f"{re.escape(listed)}; name one"):
         convert(folder, tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("beside", ["matrix.mtx.gz.md5", "matrix.mtx.bak", "notes on matrix.mtx.txt", ".matrix.mtx"])
+def test_what_only_speaks_of_a_matrix_is_no_second_one(tmp_path, beside):
+    folder = directory(tmp_path / "d")
+    (folder / beside).write_bytes(b"")
+    assert convert(folder, tmp_path / "out.zarr").shape == A.shape
 
 
 def test_a_target_may_lie_in_the_directory(tmp_path, monkeypatch):
