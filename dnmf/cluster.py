@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dnmf.arguments import whole
 from dnmf.errors import BudgetError
 from dnmf.options import format_bytes, parse_bytes
 
+MOST_LOCAL = 4096  # workers, or threads of one
 LEAST_WORKER_BYTES = 256 * 2**20  # dask stops a worker at 0.95 of its limit
 
 SAFE_DEFAULTS = {
@@ -44,6 +46,8 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
 
     Raises
     ------
+    InputError
+        The numbers of workers or threads are none for one machine.
     ClusterError
         No scheduler answers.
     BudgetError
@@ -52,6 +56,9 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
     if scheduler is None:
         yield None
         return
+    for name, count in (("workers", workers), ("threads", threads)):
+        if count is not None:
+            whole(name, count, least=1, most=MOST_LOCAL)
     import dask
     from distributed import Client, LocalCluster
 

@@ -36,3 +36,10 @@ def test_the_rooms_the_documentation_names_need_no_import_of_their_own(room):
     code = f"import dnmf; print(dnmf.{room}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"dnmf.{room}"
+
+
+@pytest.mark.parametrize("name", ["workers", "threads"])
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", 10**30, float("nan"), float("inf")])
+def test_numbers_of_workers_and_threads_are_those_of_one_machine(name, count):
+    with pytest.raises(dnmf.InputError, match=f"{name}=.*a whole number from 1 to"), connect("local", **{name: count}):
+        pass

@@ -110,7 +110,8 @@ def marks_of_directory(place: Path) -> Marks:
 
     Hidden files that are no part of Zarr are left out: they come and go (``.nfs…``, ``.DS_Store``).
     """
-    found, folders, seen = _Found(), [""], set()
+    found, folders = _Found(), [""]
+    seen: set[tuple[int, int]] = set()
     while folders:
         folder = folders.pop()
         if _is_seen(os.path.join(place, folder), seen):

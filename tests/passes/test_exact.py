@@ -211,7 +211,13 @@ def test_in_float64_a_free_factor_has_digits_enough():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnsolvedWarning)
         model = dnmf.fit(
-            three_spectra(), 10, dtype="float64", constraints=dnmf.Constraints(free="W"), init="random", seed=1, tol=1e-9
+            three_spectra(),
+            10,
+            dtype="float64",
+            constraints=dnmf.Constraints(free="W"),
+            init="random",
+            seed=1,
+            tol=1e-9,
         )
     assert model.relative_error < 1e-12
 
