@@ -4,7 +4,7 @@ No result changes, but for the last step: where chunks are read in parts, sums a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dnmf.memory import PANEL_COPIES
 from dnmf.sources.source import Layout
@@ -26,11 +26,14 @@ class Pace:
         How many tasks work at once; others wait, and hold nothing of the data.
     beside_bytes : int
         What each holds of the data beside its panels.
+    gives_back : bool
+        Whether freed memory goes back to the system at once, rather than being kept for the next array.
     """
 
     ahead: int
     at_once: int
     beside_bytes: int
+    gives_back: bool = False
 
     def reading_bytes(self, layout: Layout, panel: int) -> int:
         """Return what a task holds of the data where its largest panel has so many bytes."""
@@ -46,6 +49,8 @@ class Pace:
             texts.append(f"{some} at a time")
         if wished.ahead and not self.ahead:
             texts.append("nothing is read ahead")
+        if self.gives_back:
+            texts.append("freed memory is given back at once")
         return tuple(texts)
 
 
@@ -66,19 +71,33 @@ def most_panels_ahead(layout: Layout, largest: int, of_thread: int) -> int:
     return max(1, min(MOST_AHEAD, AHEAD_BYTES // largest, of_thread // largest - 1))
 
 
-def slower_paces(wished: Pace, layout: Layout) -> Iterator[Pace]:
-    """Yield what to try, the dearest last: fewer panels read ahead, then fewer tasks at once.
+def slower_paces(wished: Pace, layout: Layout, *, gives_back: bool) -> Iterator[Pace]:
+    """Yield what to try, the dearest last: freed memory given back, fewer panels read ahead, fewer tasks at once.
 
     Before anything is given up, what stored bytes take is looked up rather than bounded. Rows that come with their
-    task are there whether it waits or not: for these there is nothing to try.
+    task are there whether it waits or not: for these it is of no use to read less ahead, or to wait.
+
+    Parameters
+    ----------
+    wished : Pace
+        The fastest.
+    layout : Layout
+        Of the source.
+    gives_back : bool
+        Whether the process can be made to give freed memory back, where it would keep it.
     """
+    if not layout.comes_with_task and layout.beside_as_stored is not None:
+        wished = replace(wished, beside_bytes=layout.beside_as_stored())
+        yield wished
+    if gives_back:
+        wished = replace(wished, gives_back=True)
+        yield wished
     if layout.comes_with_task:
         return
-    beside = wished.beside_bytes if layout.beside_as_stored is None else layout.beside_as_stored()
-    for ahead in range(wished.ahead, -1, -1):
-        yield Pace(ahead, wished.at_once, beside)
+    for ahead in range(wished.ahead - 1, -1, -1):
+        yield replace(wished, ahead=ahead)
     for at_once in range(wished.at_once - 1, 0, -1):
-        yield Pace(0, at_once, beside)
+        yield replace(wished, ahead=0, at_once=at_once)
 
 
 def in_words(gave_up: Sequence[str]) -> str:

@@ -85,7 +85,7 @@ def _first(names: np.ndarray | None) -> str | None:
 
 def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
-    from dnmf.fitting.choose import plan_with_start
+    from dnmf.fitting.choose import plan_with_start, start_of_fit
     from dnmf.passes.threads import InProcess
     from dnmf.passes.warm import Kernels
 
@@ -93,7 +93,9 @@ def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str
     machine = executor.machine(memory, Kernels.of(source, rank, "float32"))
     known = {"rank": rank, "threads": machine.threads, "limit_bytes": machine.memory_bytes}
     try:
-        plan, _ = plan_with_start(executor, source, FitOptions(rank), kept_rows=0, memory_bytes=memory)
+        options = FitOptions(rank)
+        start = start_of_fit(options, source, begun=False)
+        plan, _ = plan_with_start(executor, source, options, kept_rows=0, memory_bytes=memory, start=start)
     except BudgetError as error:
         return {**known, "refused": str(error)}
     return {

@@ -22,9 +22,7 @@ MOST_BLOCK_ROWS = 2048
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
 MOST_SAMPLE_BYTES = 128 * 2**20
 SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
-MOST_STARTS = 8
-BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
-ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, what the allocator keeps of freed memory
+ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, small pieces of freed memory
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,37 @@ class Machine:
         What the process takes before it has read anything, measured with everything imported.
     starts : bool
         Whether the start is computed in the same process as the passes.
+    freed_bytes : int
+        What the process may hold of memory that was freed, beyond what is in use.
+    gives_back : bool
+        Whether it can be made to give such memory back at once.
     """
 
     threads: int
     memory_bytes: int
     base_bytes: int
     starts: bool = False
+    freed_bytes: int = 0
+    gives_back: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a start has of the data in memory, where it is computed in the process of the passes.
+
+    Attributes
+    ----------
+    rows : float
+        Most rows of its sample; 0 where it takes none.
+    beside : bool
+        Whether they may still be there while all rows are read.
+    """
+
+    rows: float = math.inf
+    beside: bool = True
+
+
+ANY_START, NO_START = Start(), Start(0)
 
 
 @dataclass(frozen=True)
@@ -69,6 +92,8 @@ class Shape:
         How many models write their W in one pass.
     name_bytes : int
         Of the names of rows and columns that lie in this process.
+    start : Start
+        What the start has of the data in memory.
     """
 
     n_columns: int
@@ -79,6 +104,7 @@ class Shape:
     written: int = 1
     given: int = 0
     name_bytes: int = 0
+    start: Start = ANY_START
 
     @property
     def running_bytes(self) -> int:
@@ -103,12 +129,13 @@ class MemoryNeed:
     start: int = 0
     kept: int = 0
     names: int = 0
+    freed: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
         sums = self.statistics + self.factors + self.names
-        return self.base + self.panels + self.workspace + sums + self.start + self.kept
+        return self.base + self.panels + self.workspace + sums + self.start + self.kept + self.freed
 
     def __str__(self) -> str:
         return (
@@ -118,13 +145,14 @@ class MemoryNeed:
             + (f" + {format_bytes(self.names)} names" if self.names else "")
             + (f" + {format_bytes(self.start)} start" if self.start else "")
             + (f" + {format_bytes(self.kept)} kept data" if self.kept else "")
+            + (f" + {format_bytes(self.freed)} freed" if self.freed else "")
         )
 
 
 def memory_need(
     shape: Shape, machine: Machine, reading: int, w_rows: int, n_groups: int, *, at_once: int | None = None
 ) -> MemoryNeed:
-    """Return what a pass takes of a worker, its start and kept data aside.
+    """Return what a pass takes of a worker; the start, kept data and what stays of freed memory aside.
 
     Parameters
     ----------
@@ -169,15 +197,6 @@ def _waiting_sets(n_groups: int, *, in_process: bool) -> int:
     return waiting
 
 
-def start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:
-    """Return what the start takes: the sample twice (as read, and a part of it), and what is computed from it."""
-    if not machine.starts:
-        return 0
-    most = sample_bytes(machine)
-    sums = MOST_STARTS * BYTES_OF_START * shape.rank * shape.n_columns
-    return 2 * min(most, layout.total_bytes) + min(most, sums)
-
-
 def sample_bytes(machine: Machine) -> int:
     """Return how large the sample of a start may be, and again everything that is computed from it."""
     return min(MOST_SAMPLE_BYTES, machine.memory_bytes // SAMPLE_SHARE)
@@ -191,18 +210,3 @@ def least_panel(layout: Layout) -> int:
 def border_bytes(layout: Layout) -> int:
     """Return what is decoded besides a panel that begins and ends inside stored objects."""
     return layout.object_bytes if least_panel(layout) < layout.object_bytes else 0
-
-
-def advice(need: MemoryNeed, usable: int, layout: Layout) -> str:
-    """Return what else would help: less of the part that can be made smaller, where that is enough or most of all."""
-    sums = need.statistics + need.factors
-    most = max(need.panels, sums, need.names)
-    if need.total - most > usable and need.base > most:
-        return ": most of it is the process itself"
-    if need.names == most:
-        return ", or data without names of its rows: they are most of it"
-    if sums > need.panels:
-        return ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose"
-    if layout.panel_is_whole:
-        return ", fewer threads per worker, or smaller chunks (rechunk)"
-    return ", or smaller chunks (dnmf convert IN OUT --chunk-size 4MiB)"

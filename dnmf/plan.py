@@ -6,8 +6,9 @@ cluster adds the same numbers in the same order.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from dnmf.errors import BudgetError
 from dnmf.giving_way import IN_PARTS, Pace, most_panels_ahead, slower_paces
 from dnmf.memory import (
+    ANY_START,
     BLOCK_BYTES,
     KEPT_SHARE,
     MOST_SAMPLE_BYTES,
@@ -25,15 +27,14 @@ from dnmf.memory import (
     Machine,
     MemoryNeed,
     Shape,
-    advice,
     border_bytes,
     least_panel,
     memory_need,
     sample_bytes,
-    start_bytes,
 )
-from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
+from dnmf.start_memory import with_start
+from dnmf.too_large import too_large
 
 MOST_PANEL_BYTES = 64 * 2**20
 LEAST_GROUP_BYTES = 8 * 2**20
@@ -44,7 +45,6 @@ STATISTICS_SHARE = 16  # a group reads at least this many times what its statist
 OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
 PANELS_IN_GROUP = 8  # the first is not read ahead, nor anything while the last is in work
-ROOM_TO_GROW = 1.02  # of a limit that is proposed
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class Plan:
         What it does without, in words, to stay in the memory of a worker.
     in_parts : bool
         Whether panels begin and end inside stored objects, where these can be read in parts.
+    gives_back : bool
+        Whether freed memory has to go back to the system at once for `need` to be true.
     """
 
     n_rows: int
@@ -105,6 +107,7 @@ class Plan:
     projected_rows: int = field(compare=False, default=0)
     gave_up: tuple[str, ...] = field(compare=False, default=())
     in_parts: bool = False
+    gives_back: bool = field(compare=False, default=False)
 
     @property
     def n_panels(self) -> int:
@@ -153,34 +156,42 @@ def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] |
     else:
         group_bytes, w_rows = cuts["group_bytes"], cuts["w_rows"]
     layout = layout.cut_for(in_parts=in_parts)
-    of_thread = max(0, _spare_bytes(layout, shape, machine, w_rows, group_bytes)) // machine.threads
+    of_thread = _bytes_of_thread(layout, shape, machine, w_rows, group_bytes)
     panel_bytes = _panel_bytes(layout, group_bytes, of_thread) if cuts is None else cuts["panel_bytes"]
     groups = _cut_groups(layout, group_bytes, panel_bytes, w_rows)
     largest = _largest_panel(layout, groups)
 
-    def need_at(pace: Pace) -> MemoryNeed:
+    def need_at(pace: Pace, machine: Machine = machine) -> MemoryNeed:
         reading = pace.reading_bytes(layout, largest)
         need = memory_need(shape, machine, reading, w_rows, len(groups), at_once=pace.at_once)
-        return replace(need, start=start_bytes(layout, shape, machine))
+        return with_start(need, pace, layout, shape, machine)
 
     can_read_ahead = layout.comes_with_task or any(len(group.panels) > 1 for group in groups)
     most_ahead = most_panels_ahead(layout, largest, of_thread) if can_read_ahead else 0
     wished = Pace(most_ahead, machine.threads, _beside_bytes(layout))
-    pace, need = _first_that_fits(wished, layout, need_at, int(USABLE_SHARE * machine.memory_bytes))
+    paces = chain([wished], slower_paces(wished, layout, gives_back=machine.gives_back))
+    pace, need = _first_that_fits(paces, need_at, int(USABLE_SHARE * machine.memory_bytes))
     if need.total > int(USABLE_SHARE * machine.memory_bytes):
-        raise _too_large(need, layout, machine, largest, shape)
+        need_within = lambda limit: need_at(pace, replace(machine, memory_bytes=limit))  # noqa: E731
+        raise too_large(need, layout, machine, largest, need_within)
     groups = tuple(replace(group, ahead=pace.ahead, at_once=pace.at_once) for group in groups)
     return Plan(
         layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine),
         gave_up=(*pace.gave_up(wished), *((IN_PARTS,) if in_parts else ())), in_parts=in_parts,
+        gives_back=pace.gives_back,
     )  # fmt: skip
 
 
 def _panel_bytes(layout: Layout, group_bytes: int, of_thread: int) -> int:
     """The size of panels that is aimed at: a part of a group, less where a thread cannot afford that."""
     wished = min(MOST_PANEL_BYTES, max(group_bytes // PANELS_IN_GROUP, min(BLOCK_BYTES, group_bytes)))
-    affordable = of_thread // (2 if layout.in_place else PANEL_COPIES)
+    affordable = of_thread // _copies(layout)
     return max(_rounded_down(min(wished, affordable)), min(least_panel(layout), wished))
+
+
+def _copies(layout: Layout) -> int:
+    """How many times a thread may have a panel in memory: one is read ahead, others are on their way."""
+    return 2 if layout.in_place else PANEL_COPIES
 
 
 def _largest_panel(layout: Layout, groups: tuple[Group, ...]) -> int:
@@ -190,15 +201,13 @@ def _largest_panel(layout: Layout, groups: tuple[Group, ...]) -> int:
 
 
 def _first_that_fits(
-    wished: Pace, layout: Layout, need_at: Callable[[Pace], MemoryNeed], usable: int
+    paces: Iterable[Pace], need_at: Callable[[Pace], MemoryNeed], usable: int
 ) -> tuple[Pace, MemoryNeed]:
     """The fastest pace whose need is usable, and its need; the slowest where none is."""
-    pace, need = wished, need_at(wished)
-    if need.total > usable:
-        for pace in slower_paces(wished, layout):
-            need = need_at(pace)
-            if need.total <= usable:
-                break
+    for pace in paces:
+        need = need_at(pace)
+        if need.total <= usable:
+            break
     return pace, need
 
 
@@ -308,36 +317,21 @@ def keeping_borders(plan: Plan, layout: Layout, machine: Machine) -> tuple[Plan,
     return replace(plan, need=replace(plan.need, kept=most)), most
 
 
-def _spare_bytes(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
-    """What is left for panels when everything else has its place."""
+def _bytes_of_thread(layout: Layout, shape: Shape, machine: Machine, w_rows: int, group_bytes: int) -> int:
+    """What is left for the panels of a thread when everything else has its place.
+
+    Any start counts here: how a fit begins shall not change how its data is cut. Before panels become smaller than
+    what is worked on at a time, freed memory is given back.
+    """
     n_groups = layout.total_bytes // max(1, group_bytes) + 1
-    beside = Pace(1, machine.threads, _beside_bytes(layout)).reading_bytes(layout, 0)
-    fixed = memory_need(shape, machine, beside, w_rows, n_groups)
-    return int(USABLE_SHARE * machine.memory_bytes) - fixed.total - start_bytes(layout, shape, machine)
+    of_any_start = replace(shape, start=ANY_START)
 
+    def left(*, gives_back: bool) -> int:
+        pace = Pace(1, machine.threads, _beside_bytes(layout), gives_back)
+        fixed = memory_need(shape, machine, pace.reading_bytes(layout, 0), w_rows, n_groups)
+        need = with_start(fixed, pace, layout, of_any_start, machine)
+        return max(0, int(USABLE_SHARE * machine.memory_bytes) - need.total) // machine.threads
 
-def _too_large(need: MemoryNeed, layout: Layout, machine: Machine, largest: int, shape: Shape) -> BudgetError:
-    usable = int(USABLE_SHARE * machine.memory_bytes)
-    rows = int(np.max(np.diff(layout.cuts)))
-    what = "one chunk, all columns" if rows >= layout.row_step else "a part of a chunk"
-    smallest = "a row" if layout.row_step == 1 else f"{rows} rows ({what})"
-    enough = _limit_that_is_enough(need, layout, machine, shape)
-    help_too = advice(need, usable, layout)
-    return BudgetError(
-        f"a worker would need {need}; {format_bytes(usable)} are usable of its limit of "
-        f"{format_bytes(machine.memory_bytes)} with {machine.threads} thread(s). A panel takes {format_bytes(largest)} "
-        f"and cannot be cut below {smallest}. Try a memory limit of {format_bytes(enough)}{help_too}"
-    )
-
-
-def _limit_that_is_enough(need: MemoryNeed, layout: Layout, machine: Machine, shape: Shape) -> int:
-    """The limit that leaves room for the same needs, for the larger sample that it allows, and for a process that
-    takes a little more the next time."""
-    limit = machine.memory_bytes
-    while True:
-        start = start_bytes(layout, shape, replace(machine, memory_bytes=limit))
-        enough = math.ceil(ROOM_TO_GROW * replace(need, start=start).total / USABLE_SHARE)
-        if enough <= limit:
-            step = 2**20 if limit < 2**30 else 2**30 / 10  # what is printed of it
-            return math.ceil(math.ceil(limit / step) * step)
-        limit = enough
+    if not machine.gives_back:
+        return left(gives_back=False)
+    return max(left(gives_back=False), min(left(gives_back=True), _copies(layout) * BLOCK_BYTES))

@@ -12,15 +12,16 @@ import numpy as np
 from dnmf.arrays import taken_as, taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
-from dnmf.fitting.choose import plan_for_many
+from dnmf.fitting.choose import plan_for_many, start_of_fit
 from dnmf.fitting.events import Callback, Planned, emit
 from dnmf.fitting.finish import Ended
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
-from dnmf.memory import Machine
+from dnmf.memory import ANY_START, Machine
 from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
+from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
@@ -78,8 +79,8 @@ class Workplace:
         Whether W goes to a store.
     cuts : dict, optional
         How an earlier plan cut the data.
-    models : int
-        How many models there will be.
+    models : int, optional
+        How many models of a path there will be; a single fit otherwise.
 
     Attributes
     ----------
@@ -99,7 +100,7 @@ class Workplace:
     """
 
     def __init__(self, source: Source, options: FitOptions, resources: Resources, *, stored: bool,
-                 cuts: dict[str, Any] | None = None, models: int = 1):  # fmt: skip
+                 cuts: dict[str, Any] | None = None, models: int | None = None):  # fmt: skip
         if options.rank > min(source.shape):
             raise InputError(
                 f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}"
@@ -127,16 +128,18 @@ class Workplace:
             self._held.callback(self.engine.executor.forget, self.engine.keep.mark)
         # Held for the whole run: setting the limit takes longer than a pass over a small sample.
         self._held.enter_context(one_blas_thread())
+        self._held.enter_context(GIVING_BACK.during(wanted=self.engine.plan.gives_back))
         return self
 
     def __exit__(self, *error: object) -> None:
         self._held.close()
 
     def _planned(
-        self, executor: Executor, options: FitOptions, resources: Resources, models: int, *, stored: bool,
+        self, executor: Executor, options: FitOptions, resources: Resources, models: int | None, *, stored: bool,
         cuts: dict[str, Any] | None,
     ) -> Engine:  # fmt: skip
-        source = self.source
+        source, start = self.source, ANY_START if models else start_of_fit(options, self.source, begun=cuts is not None)
+        models = models or 1
         size_of_W = models * source.shape[0] * options.rank * np.dtype(options.dtype).itemsize
         if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
             raise BudgetError(
@@ -145,8 +148,9 @@ class Workplace:
             )
         kept_rows = 0 if stored else models * source.shape[0]
         plan, machine, self.crowd = plan_for_many(
-            executor, source, options, models, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts
-        )
+            executor, source, options, models, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
+            start=start,
+        )  # fmt: skip
         layout = source.layout()
         plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
         executor.preflight(source)

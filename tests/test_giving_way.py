@@ -11,7 +11,7 @@ from dnmf import open_source
 from dnmf.errors import BudgetError
 from dnmf.fitting.events import Planned
 from dnmf.inspection import inspect_source
-from dnmf.memory import USABLE_SHARE, Machine, Shape
+from dnmf.memory import ANY_START, NO_START, USABLE_SHARE, Machine, Shape, Start
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Work, make_problem
 from dnmf.passes.threads import InProcess
@@ -53,6 +53,71 @@ def test_where_no_task_has_two_panels_nothing_is_read_ahead_and_nothing_is_given
     assert {group.ahead for group in plan.groups} == {0}
     assert plan.gave_up == ()
     assert plan.need.panels == pytest.approx(2 * 2 * 61 * MIB, rel=0.01)  # the panel, and a chunk's stored bytes
+
+
+STARTS = {"none": NO_START, "a sample before": Start(7_200, beside=False), "a sample beside": Start(7_200)}
+
+
+def plan_in_process(limit_mib: int, start: Start = ANY_START, layout: Layout | None = None, **known) -> Plan:
+    known = {"starts": True, "freed_bytes": 64 * MIB, "gives_back": True, **known}
+    machine = Machine(2, limit_mib * MIB, BASE, **known)
+    return make_plan(layout or layout_of(6, object_bytes=64_000_000), replace(SHAPE, start=start), machine)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_process_of_two_threads_and_512_MiB_works_through_chunks_of_61_MiB(start):
+    plan = plan_in_process(512, STARTS[start])
+    assert plan.gave_up == ("one thread works at a time", "freed memory is given back at once")
+    assert plan.gives_back
+    assert plan.need.total <= USABLE_SHARE * 512 * MIB
+    assert plan == plan_in_process(16_000, STARTS[start])
+    assert not plan_in_process(16_000, STARTS[start]).gave_up
+
+
+def test_a_process_that_cannot_give_freed_memory_back_needs_more():
+    with pytest.raises(BudgetError, match=r"64\.0 MiB freed"):
+        plan_in_process(480, NO_START, gives_back=False)
+
+
+def test_freed_memory_is_given_back_before_tasks_wait_for_each_other():
+    gave_up = [plan_in_process(limit, NO_START).gave_up for limit in range(1_500, 450, -10)]
+    waits, back = "one thread works at a time", "freed memory is given back at once"
+    assert list(dict.fromkeys(gave_up)) == [(), (back,), (waits, back)]
+
+
+@pytest.mark.parametrize("limit_mib", [512, 700, 4_000])
+def test_how_a_fit_begins_changes_no_cut(limit_mib):
+    for layout in (layout_of(6), several_panels(), sparse_rows()):
+        assert len({str(plan_in_process(limit_mib, start, layout).groups) for start in STARTS.values()}) == 1
+
+
+@pytest.mark.parametrize("limit_mib", [512, 540, 570])
+def test_a_start_and_a_pass_that_follow_each_other_count_once_where_freed_memory_is_given_back(limit_mib):
+    none, before, beside = (plan_in_process(limit_mib, start).need for start in STARTS.values())
+    sample, chunk = limit_mib * MIB // 32, 61 * MIB + 25 * MIB
+    assert none.start == 0
+    assert none.panels <= before.panels + before.start < before.panels + beside.start
+    assert before.panels + before.start >= chunk + sample  # a chunk is read while the sample grows
+    assert beside.start >= sample
+    assert {none.freed, before.freed, beside.freed} == {0}
+
+
+def test_a_start_counts_in_full_where_freed_memory_stays():
+    none, before, beside = (plan_in_process(16_000, start).need for start in STARTS.values())
+    assert none.start == 0
+    assert before.start == beside.start >= 2 * min(128 * MIB, 7_200 * 8_000)
+    assert {none.freed, before.freed, beside.freed} == {64 * MIB}
+
+
+def sparse_rows() -> Layout:
+    """Rows of 8,000 bytes that end anywhere in objects of 8 MiB."""
+    cuts = np.arange(0, 48_001)
+    return Layout(cuts, cuts * 8_000, object_bytes=8 * MIB)
+
+
+def test_panels_do_not_become_smaller_than_a_block_while_freed_memory_stays():
+    sizes = {limit: plan_in_process(limit, NO_START, sparse_rows()).panel_bytes for limit in (512, 16_000)}
+    assert sizes == {512: 4 * MIB, 16_000: 4 * MIB}
 
 
 def several_panels() -> Layout:
@@ -167,14 +232,16 @@ def test_stored_bytes_are_those_of_the_largest_file(tmp_path, chunks, options, s
 
 def test_inspection_says_what_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 8)
+    monkeypatch.setattr("dnmf.passes.threads.can_give_back", lambda: True)
     monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
     zarr.create_array(tmp_path / "a.zarr", shape=(2**18, 64), chunks=(2**16, 64), dtype="f4")
     source = open_source(tmp_path / "a.zarr")
     plans = [inspect_source(source, 4, f"{limit}MiB")["plan"] for limit in range(2_000, 200, -40)]
     said = [plan["gave_up"] for plan in plans if not plan["refused"]]
     assert said[0] == []
-    assert said[-1] == ["one thread works at a time"]
+    assert said[-1][-1] == "freed memory is given back at once"
     assert any(texts and texts[0].endswith("of 8 threads work at a time") for texts in said)
+    assert ["freed memory is given back at once"] in said
 
 
 RAW = {"compressors": None}

@@ -18,7 +18,7 @@ LAYERS = [
     {"penalty", "constraints"},
     {"options", "implicit"},
     {"memory", "conversion", "tables"},
-    {"giving_way"},
+    {"giving_way", "start_memory", "too_large"},
     {"plan"},
     {"passes"},
     {"fitting", "checkpoint"},

@@ -12,9 +12,10 @@ from dnmf.fitting.diagonal import gain_of_diagonal
 from dnmf.fitting.events import Callback
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.update import measure
-from dnmf.memory import Shape
+from dnmf.memory import NO_START, Shape
 from dnmf.missing import dense
 from dnmf.options import FitOptions, format_bytes
+from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Problem, Terms, Work, make_problem
@@ -134,7 +135,7 @@ def solve_other_rows(
     try:
         if out is not None:
             create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype, names)
-        with guarded(guard_source(source)):
+        with guarded(guard_source(source)), GIVING_BACK.during(wanted=plan.gives_back):
             statistics = run_pass(
                 executor, source, plan, work, given=fixed.given, targets=(out or "",), rows_back=rows_back
             )
@@ -160,7 +161,7 @@ def measure_other_rows(
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
     work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
-    with guarded(guard_source(source)):
+    with guarded(guard_source(source)), GIVING_BACK.during(wanted=plan.gives_back):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
     _warn_of_unsolved(statistics, source)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
@@ -191,7 +192,8 @@ def _plan(
 ) -> Plan:  # fmt: skip
     n_rows, n_columns = source.shape
     itemsize, name_bytes = np.dtype(options.dtype).itemsize, 0 if executor.remote else name_bytes  # workers see none
-    shape = Shape(n_columns, options.rank, itemsize, kept_rows=n_rows if kept else 0, name_bytes=name_bytes)
+    kept_rows = n_rows if kept else 0
+    shape = Shape(n_columns, options.rank, itemsize, kept_rows=kept_rows, name_bytes=name_bytes, start=NO_START)
     machine = executor.machine(
         memory_bytes, Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
     )

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
-from dnmf.memory import Machine, Shape, sample_bytes
+from dnmf.fitting.race import sample_rows
+from dnmf.fitting.start import needs_sample
+from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, sample_bytes
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor
 from dnmf.passes.warm import Kernels
@@ -20,7 +22,7 @@ LEAST_PROJECTED_BYTES = 2**20
 
 def plan_with_start(
     executor: Executor, source: Source, options: FitOptions, *, kept_rows: int, memory_bytes: int | None,
-    cuts: dict[str, Any] | None = None,
+    cuts: dict[str, Any] | None = None, start: Start = ANY_START,
 ) -> tuple[Plan, Machine]:  # fmt: skip
     """Return the plan of a fit and the machine it is made for; its `projected_rows` say whether a surrogate is made.
 
@@ -36,6 +38,8 @@ def plan_with_start(
         A worker's limit, if not its own.
     cuts : dict, optional
         Of the plan of a run that has its start already.
+    start : Start
+        What a start other than that from a surrogate has of the data in memory.
 
     Raises
     ------
@@ -45,14 +49,14 @@ def plan_with_start(
     layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
     limits = options.limits.swapped() if source.transposed else options.limits
     given = 0 if executor.remote else limits.held[0] * source.shape[0]  # a worker gets those of its tasks alone
-    shape = replace(_of_one(executor, source, options, kept_rows), given=given)
+    shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
     machine = executor.machine(memory_bytes, kernels)
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
         return make_plan(layout, shape, machine, cuts), machine
     directions = count_directions(options.rank, source.shape)
     with_projection = executor.machine(memory_bytes, replace(kernels, directions=directions))
     try:
-        plan = plan_with_projection(layout, shape, with_projection)
+        plan = plan_with_projection(layout, replace(shape, start=replace(start, beside=True)), with_projection)
     except BudgetError as error:
         if options.init == "surrogate":
             raise BudgetError(f"{error}; init='sample' needs less") from error
@@ -66,7 +70,7 @@ def plan_with_start(
 
 def plan_for_many(
     executor: Executor, source: Source, options: FitOptions, wanted: int, *, kept_rows: int, memory_bytes: int | None,
-    cuts: dict[str, Any] | None = None,
+    cuts: dict[str, Any] | None = None, start: Start = ANY_START,
 ) -> tuple[Plan, Machine, int]:  # fmt: skip
     """Return the plan of passes that serve several models, the machine, and how many of the `wanted` they can serve.
 
@@ -80,7 +84,7 @@ def plan_for_many(
         Not even one fits.
     """
     limits: Any = {"kept_rows": kept_rows, "memory_bytes": memory_bytes}
-    alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts)
+    alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts, start=start)
     layout, of_one = source.layout(), _of_one(executor, source, options, kept_rows)
 
     def most(cuts: dict[str, Any] | None) -> tuple[int, Plan]:
@@ -109,6 +113,17 @@ def _of_one(executor: Executor, source: Source, options: FitOptions, kept_rows: 
     names = 0 if executor.remote else source.name_bytes()  # workers see none
     itemsize = np.dtype(options.dtype).itemsize
     return Shape(source.shape[1], options.rank, itemsize, kept_rows=kept_rows, name_bytes=names)
+
+
+def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
+    """Return what the start of a single fit has of the data in memory; one that has `begun` has its start already."""
+    if begun or (options.init == "random" and not needs_sample(options)):
+        return NO_START
+    if options.init == "given":  # W is copied
+        return ANY_START
+    held = options.limits.held[1 if source.transposed else 0]
+    rows = sample_rows(source.shape[0], options.rank, source.shape[0])
+    return Start(rows, beside=bool(held) or needs_sample(options))
 
 
 def start_of(options: FitOptions, plan: Plan) -> str:

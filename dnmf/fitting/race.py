@@ -15,7 +15,7 @@ from dnmf.fitting.sample import Sample
 from dnmf.fitting.state import Begun, State
 from dnmf.fitting.step import advance, first_state
 from dnmf.fitting.update import normalize_rows
-from dnmf.memory import MOST_STARTS, Machine, Shape
+from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.blocks import count_rows
 from dnmf.passes.executor import run_pass
@@ -25,6 +25,7 @@ from dnmf.passes.threads import InProcess
 from dnmf.plan import make_plan
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Rows, Source
+from dnmf.start_memory import MOST_STARTS
 
 SAMPLE_SHARE = 0.15  # of the rows
 WHOLE_SHARE = 0.5  # a sample that would be larger than this is the whole matrix

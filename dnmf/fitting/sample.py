@@ -6,13 +6,11 @@ from functools import partial
 import numpy as np
 
 from dnmf.fitting.loop import Engine
-from dnmf.memory import PANEL_COPIES, border_bytes
 from dnmf.passes.visit import check_rows
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
 from dnmf.sources.source import CsrRows, Layout, Rows, Source
+from dnmf.start_memory import most_region_bytes, reads_objects, rows_of_run
 
-REGION_BYTES = 32 * 2**20
-MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 SAMPLE_STREAM = 0
 
 Check = Callable[[Source, int, Rows], float]
@@ -81,7 +79,7 @@ def sample_order(n_rows: int, seed: int) -> list[tuple[int, int]]:
     >>> sorted(sample_order(40, seed=0))
     [(0, 16), (16, 32), (32, 40)]
     """
-    run = min(max(n_rows // MOST_RUNS, LEAST_RUN), MOST_RUN)
+    run = rows_of_run(n_rows)
     order = np.random.default_rng([seed, SAMPLE_STREAM, n_rows]).permutation(-(-n_rows // run))
     return [(int(i) * run, min((int(i) + 1) * run, n_rows)) for i in order]
 
@@ -132,7 +130,7 @@ def _read_region(
 
 def _most_region_bytes(engine: Engine) -> int:
     """How much is read in one go: no more than the plan has room for, when no pass takes it."""
-    return min(REGION_BYTES, engine.plan.need.panels // PANEL_COPIES)
+    return most_region_bytes(engine.layout, engine.plan.need.panels, gives_back=engine.plan.gives_back)
 
 
 def _regions(layout: Layout, runs: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
@@ -140,8 +138,8 @@ def _regions(layout: Layout, runs: list[tuple[int, int]], most: int) -> list[tup
 
     Objects that rows cannot be cut within are read whole: a part of one takes the memory of the whole one beside.
     """
-    if layout.comes_with_task or not layout.object_bytes or border_bytes(layout):
-        return _regions_of_runs(layout, runs, max(REGION_BYTES, 2 * layout.object_bytes))
+    if not reads_objects(layout):
+        return _regions_of_runs(layout, runs, most)
     spans = [np.searchsorted(layout.cuts, [low + 1, high]) for low, high in runs]
     pieces = np.unique(np.concatenate([np.arange(low - 1, high) for low, high in spans]))
     regions: list[tuple[int, int]] = []

@@ -16,12 +16,12 @@ from dnmf.fitting.state import Begun
 from dnmf.fitting.strongest import strongest
 from dnmf.fitting.update import normalize_rows, update_H
 from dnmf.kernels.bounds import keep_below
-from dnmf.memory import BYTES_OF_START
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import Terms, Work, make_problem
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
+from dnmf.start_memory import BYTES_OF_START
 
 
 class FewRows(NamedTuple):

@@ -2,14 +2,23 @@
 
 import ctypes
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 MOST_KEPT_BYTES = 64 * 2**20  # twice the largest array that glibc does not map by itself
+MAPPED_BYTES = 128 * 2**10  # from here on glibc maps an array by itself, until it has seen larger ones freed
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of mallopt
+SETTINGS = (
+    (MMAP_THRESHOLD, "MALLOC_MMAP_THRESHOLD_", MOST_KEPT_BYTES // 2),
+    (TRIM_THRESHOLD, "MALLOC_TRIM_THRESHOLD_", MOST_KEPT_BYTES),
+)
 
 
 def kept_when_freed() -> int:
     """Return how many bytes of freed arrays the C library may keep; a variable can make it return (almost) all."""
-    setting = os.environ.get("MALLOC_TRIM_THRESHOLD_", "")
-    return min(int(setting), MOST_KEPT_BYTES) if setting.isdecimal() else MOST_KEPT_BYTES
+    return min(_given("MALLOC_TRIM_THRESHOLD_", MOST_KEPT_BYTES), MOST_KEPT_BYTES)
 
 
 def give_back_freed() -> None:
@@ -18,3 +27,60 @@ def give_back_freed() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # another C library, or another system
         return
+
+
+def can_give_back() -> bool:
+    """Whether :class:`GivingBack` has an effect here."""
+    return _mallopt() is not None
+
+
+class GivingBack:
+    """Has freed arrays given back to the system at once, as long as somebody asks for it. Safe to use from threads.
+
+    The C library then maps each array by itself, so every new one has pages that the system has to clear. Afterwards
+    it may keep as much as it would have come to keep by itself: what it kept before cannot be asked for.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = 0
+
+    @contextmanager
+    def during(self, *, wanted: bool) -> Iterator[None]:
+        """Give back from here to the end, where it is `wanted`."""
+        self._count(int(wanted))
+        try:
+            yield
+        finally:
+            self._count(-int(wanted))
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            before, self._asked = self._asked, self._asked + change
+            if bool(before) == bool(self._asked):
+                return
+            for parameter, variable, usual in SETTINGS:
+                _set(parameter, MAPPED_BYTES if self._asked else _given(variable, usual))
+            give_back_freed()
+
+
+GIVING_BACK = GivingBack()
+"""Of this process: one, because memory is the process'."""
+
+
+def _given(variable: str, usual: int) -> int:
+    setting = os.environ.get(variable, "")
+    return int(setting) if setting.isdecimal() else usual
+
+
+def _set(parameter: int, value: int) -> None:
+    mallopt = _mallopt()
+    if mallopt is not None:
+        mallopt(parameter, min(value, 2**31 - 1))
+
+
+def _mallopt() -> Any:
+    try:
+        return ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library, or another system
+        return None

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from dnmf.memory import Machine
-from dnmf.passes.allocator import kept_when_freed
+from dnmf.passes.allocator import can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.problem import Work
@@ -47,9 +47,10 @@ class InProcess(Executor):
         """
         if memory_bytes:
             load_compiled_kernels(kernels)
-        base = psutil.Process().memory_info().rss + kept_when_freed()
-        limit = memory_bytes or base + psutil.virtual_memory().available
-        return Machine(self.threads, limit, base, starts=True)
+            give_back_freed()  # what was done before may have left much
+        base, freed = psutil.Process().memory_info().rss, kept_when_freed()
+        limit = memory_bytes or base + freed + psutil.virtual_memory().available
+        return Machine(self.threads, limit, base, starts=True, freed_bytes=freed, gives_back=can_give_back())
 
     def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
         """Return the sum over all jobs."""

@@ -7,8 +7,7 @@ import pytest
 import scipy.sparse
 import zarr
 
-from dnmf import open_source
-from dnmf.fitting import sample as sampling
+from dnmf import open_source, start_memory
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.sample import Sample, sample_order
 from dnmf.memory import Shape
@@ -61,7 +60,7 @@ def test_a_sample_has_the_same_rows_however_they_are_stored(tmp_path, chunk, wan
 
 @pytest.mark.parametrize("most", [1, 10_000, 50_000])
 def test_whole_objects_are_read_up_to_a_size_and_at_least_one(tmp_path, monkeypatch, most):
-    monkeypatch.setattr(sampling, "REGION_BYTES", most)
+    monkeypatch.setattr(start_memory, "REGION_BYTES", most)
     zarr.create_array(tmp_path / "a.zarr", data=values(), chunks=(50, COLUMNS))
     executor = Noting()
     engine = engine_over(tmp_path / "a.zarr", executor)

@@ -1,0 +1,94 @@
+"""What the start of a fit takes of the process that computes it, and what of it is there while passes are made."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from dnmf.giving_way import Pace
+from dnmf.memory import PANEL_COPIES, Machine, MemoryNeed, Shape, border_bytes, least_panel, sample_bytes
+from dnmf.sources.source import Layout
+
+REGION_BYTES = 32 * 2**20  # of the data, read in one go for a sample
+MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
+MOST_STARTS = 8
+BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
+SAMPLE_COPIES = 3  # the runs as they were read, all of them in a row, a part of them for the first round
+
+
+def with_start(need: MemoryNeed, pace: Pace, layout: Layout, shape: Shape, machine: Machine) -> MemoryNeed:
+    """Return the need of passes, with what the start and freed memory take besides.
+
+    What a start frees may stay in the process, so it counts in full beside a pass; where freed memory is given back,
+    it counts as far as it is there at the same time, or takes more than a pass.
+    """
+    if not pace.gives_back:
+        return replace(need, start=start_bytes(layout, shape, machine), freed=machine.freed_bytes)
+    return replace(need, start=_beside_panels(need.panels, pace, layout, shape, machine), freed=0)
+
+
+def start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:
+    """Return what the start takes: the sample twice (as read, and a part of it), and what is computed from it."""
+    sample = _bytes_of_sample(layout, shape, machine)
+    return 2 * sample + _computed_bytes(shape, machine) if sample else 0
+
+
+def _bytes_of_sample(layout: Layout, shape: Shape, machine: Machine) -> int:
+    if not machine.starts:
+        return 0
+    share = min(1.0, shape.start.rows / layout.n_rows)
+    return min(sample_bytes(machine), int(share * layout.total_bytes))
+
+
+def _computed_bytes(shape: Shape, machine: Machine) -> int:
+    return min(sample_bytes(machine), MOST_STARTS * BYTES_OF_START * shape.rank * shape.n_columns)
+
+
+def _beside_panels(panels: int, pace: Pace, layout: Layout, shape: Shape, machine: Machine) -> int:
+    sample = _bytes_of_sample(layout, shape, machine)
+    if not sample:
+        return 0
+    sample = min(sample + _longest_run(layout), layout.total_bytes)  # whole runs are taken
+    computed = _computed_bytes(shape, machine)
+    read = sample + replace(pace, ahead=0).reading_bytes(layout, _largest_region(layout, panels))
+    alone = max(read, SAMPLE_COPIES * sample + computed)
+    return max(0, alone - panels, sample + computed if shape.start.beside else 0)
+
+
+def _largest_region(layout: Layout, panels: int) -> int:
+    most = most_region_bytes(layout, panels, gives_back=True)
+    return min(layout.total_bytes, max(most, least_panel(layout) if reads_objects(layout) else _longest_run(layout)))
+
+
+def reads_objects(layout: Layout) -> bool:
+    """Whether a sample is read by whole stored objects: those that rows cannot be cut within take as much in part."""
+    return bool(layout.object_bytes) and not layout.comes_with_task and not border_bytes(layout)
+
+
+def most_region_bytes(layout: Layout, panels: int, *, gives_back: bool) -> int:
+    """Return up to how many bytes are joined to be read in one go for a sample.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the source.
+    panels : int
+        Bytes that the plan has for panels: there are none while a sample is read.
+    gives_back : bool
+        Whether the plan counts on freed memory being given back, so that reads have to stay within that.
+    """
+    within = min(REGION_BYTES, panels // PANEL_COPIES)
+    if reads_objects(layout):
+        return within
+    return max(within if gives_back else REGION_BYTES, 2 * layout.object_bytes)
+
+
+def rows_of_run(n_rows: int) -> int:
+    """Return how many rows lie together in a sample: single rows of compressed chunks would read everything."""
+    return min(max(n_rows // MOST_RUNS, LEAST_RUN), MOST_RUN)
+
+
+def _longest_run(layout: Layout) -> int:
+    """The bytes of the largest run of rows."""
+    step = rows_of_run(layout.n_rows)
+    borders = np.append(np.arange(0, layout.n_rows, step), layout.n_rows)
+    return int(np.max(np.diff(np.interp(borders, layout.cuts, layout.bytes_before))))
