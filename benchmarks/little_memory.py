@@ -1,8 +1,8 @@
 """``python -m benchmarks.little_memory``: a plan that gives way, and what a pass over data in small chunks reads.
 
-Dense data in chunks of 61 MiB on a worker of 512 MiB and in a process of 512 MiB: the peak of the process against what
-the plan projected, and whether the bits are those of a fit with room. Dense data in chunks that are larger than the worker. CSR in the chunks
-that Zarr makes by default: reads in each pass.
+Dense data in chunks of 61 MiB on a worker and in a process of 512 MiB: the peak of the process against what the plan
+projected, and whether the bits are those of a fit with room. Dense data in chunks that are larger than the worker. CSR
+in the chunks that Zarr makes by default: reads in each pass.
 """
 
 import argparse
@@ -111,12 +111,8 @@ def alone(path: Path, limit_mib: int) -> dict[str, Any]:
     from dnmf.passes.threads import InProcess
 
     found, peak_bytes = fit(path, None, limit_mib), questions()[0]
-    return {
-        **found,
-        "where": f"in process, {InProcess().threads} thread(s)",
-        "peak_bytes": peak_bytes(),
-        "spilled_bytes": 0,
-    }
+    where = f"in process, {InProcess().threads} thread(s)"
+    return {**found, "where": where, "peak_bytes": peak_bytes(), "spilled_bytes": 0}
 
 
 def section(record: dict[str, Any]) -> str:

@@ -10,9 +10,12 @@ from engines import engine_on
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnmf.constraints import Limits
+from dnmf.fitting.choose import start_of_fit
 from dnmf.fitting.race import race_stages, sample_rows, work_of_alternation
 from dnmf.fitting.sample import sample_order
 from dnmf.fitting.start import start_at_random, start_from_sample
+from dnmf.memory import ANY_START, NO_START, Start
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
 from dnmf.sources import open_source
@@ -83,3 +86,22 @@ def test_a_random_start_reads_nothing_unless_scale_matters(planted):
         begun = start_at_random(engine, FitOptions(5, penalty=penalty))
         assert 0 < begun.bytes_read < planted.nbytes
         assert np.isfinite(begun.H).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"init": "random"}, NO_START),
+        ({"init": "sample"}, Start(500, beside=False)),
+        ({"init": "auto"}, Start(500, beside=False)),
+        ({"init": "given"}, ANY_START),
+        ({"init": "random", "penalty": Penalty(l1=0.1, scale="fraction")}, Start(500, beside=True)),
+        ({"init": "sample", "penalty": Penalty(l1=0.1, scale="fraction")}, Start(500, beside=True)),
+        ({"init": "sample", "limits": Limits(held=(1, 0))}, Start(500, beside=True)),
+        ({"init": "sample", "limits": Limits(held=(0, 1))}, Start(500, beside=False)),
+    ],
+)
+def test_what_a_start_has_in_memory_is_known_before_it_is_taken(options, found):
+    source = open_source(np.ones((2_000, 30), np.float32))
+    assert start_of_fit(FitOptions(5, **options), source, begun=False) == found
+    assert start_of_fit(FitOptions(5, **options), source, begun=True) == NO_START
