@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dnmf import checkpoint
 from dnmf.arithmetic import undisturbed
 from dnmf.conversion.staging import staged
 from dnmf.errors import CheckpointError, InputError
@@ -18,12 +17,13 @@ from dnmf.locations import checked_overwrite, local_path, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
-from dnmf.passes.rows_out import Columns, is_rows_array
+from dnmf.passes.rows_out import Columns
 from dnmf.sources import Source, open_source
 from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
 from dnmf.sources.stored_factor import StoredFactor
+from dnmf.written import is_free, why_kept
 
 W_CHUNK_ROWS = 65536
 
@@ -94,7 +94,7 @@ class Applied:
             if place is not None:
                 refuse_to_replace(place, source)
                 # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
-                staging = stack.enter_context(staged(place, overwrite=overwrite))
+                staging = stack.enter_context(staged(place, "transform", overwrite=overwrite))
             values = solve_other_rows(
                 source, executor, self.options, fixed=self.fixed(source, fixed_W),
                 out=None if staging is None else str(staging.target), memory_bytes=parse_bytes(memory_limit),
@@ -172,13 +172,13 @@ def free_place(out: str | Path, *, overwrite: Any = False) -> Path:
     place = Path(os.path.abspath(local_path(out, "out")))
     if not place.parent.is_dir():
         raise CheckpointError(f"{out}: its directory does not exist; create {place.parent} first")
-    taken = os.path.lexists(place)
+    taken = not is_free(place)
     if not checked_overwrite(overwrite) and taken:
         raise CheckpointError(
             f"{out}: exists already; choose another place for the result, or overwrite it (overwrite=True, --overwrite)"
         )
-    if taken and (place.is_symlink() or not is_rows_array(place) or checkpoint.exists(place.parent)):
-        raise CheckpointError(f"{out}: is no result of transform, so it is not overwritten; remove it yourself")
+    if taken and (reason := why_kept(place, "transform")):
+        raise CheckpointError(f"{out}: {reason}")
     return place
 
 

@@ -95,7 +95,7 @@ def _write(path: Path, digits: Digits) -> None:
         read_rows=lambda start, stop: values[start:stop],
     )  # fmt: skip
     blocks = (values[at : at + CHUNK_ROWS] for at in range(0, len(values), CHUNK_ROWS))
-    with staged(path, overwrite=False) as staging:
+    with staged(path, "demo", overwrite=False) as staging:
         root = create_root(staging.target, stream, 3)
         for _ in write_dense(root, values.shape, values.dtype, CHUNK_ROWS, blocks):
             pass

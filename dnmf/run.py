@@ -156,7 +156,8 @@ def free_store(store: Any, source: Source, *, overwrite: Any) -> Path:
     Raises
     ------
     CheckpointError
-        It is no store and cannot become one, another process writes it, or a model of a path would be overwritten.
+        It is no store and cannot become one, another process writes it, a model of a path would be overwritten, or
+        something that is not dnmf's.
     InputError
         `overwrite` is neither True nor False, or true where `source` is read from what would be overwritten.
     """
@@ -165,6 +166,7 @@ def free_store(store: Any, source: Source, *, overwrite: Any) -> Path:
         if checkpoint.exists(root.parent):
             raise CheckpointError(f"{root}: is a part of what {root.parent} holds; choose another store")
         refuse_to_replace(root, source)
+        checkpoint.refuse_others(root)
     return root
 
 

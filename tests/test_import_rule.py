@@ -9,7 +9,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals"},
+    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "written"},
     {"arguments"},
     {"locations", "arrays"},
     {"missing", "frames"},

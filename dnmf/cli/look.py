@@ -115,7 +115,7 @@ def status(runs: tuple[str, ...]) -> None:
     "--missing-chunks", type=click.Choice(["error", "zeros"]), default="error", show_default=True,
     help="What an absent chunk of a Zarr array means.",
 )  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace a Zarr store at OUT, once the new one is complete.")
+@click.option("--overwrite", is_flag=True, help="Replace what this command wrote at OUT, once the new one is complete.")
 @output_options
 def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None:
     """Write IN (.mtx, .mtx.gz, .npz, .npy, .h5ad, 10x .h5 or directory, .zarr) as a Zarr store that a fit reads well.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dnmf.errors import InputError
 from dnmf.refusals import in_words
-from dnmf.sources.formats import is_zarr_directory
+from dnmf.written import is_free, sign, why_kept
 
 try:
     import fcntl
@@ -28,8 +28,10 @@ class Staging:
 
 
 @contextmanager
-def staged(target: Path, *, overwrite: bool | None) -> Iterator[Staging]:
+def staged(target: Path, command: str, *, overwrite: bool | None) -> Iterator[Staging]:
     """Give a place to build a Zarr store, moved to `target` when the block ends without an error.
+
+    It is marked as written by `command`; one that is marked so, and is as it was written, may be overwritten.
 
     The work happens in a hidden sibling of `target`, so the move is a rename within one file system. An
     error (an interrupt too) removes it; after a kill it stays, never under the final name, until the next
@@ -40,16 +42,19 @@ def staged(target: Path, *, overwrite: bool | None) -> Iterator[Staging]:
     ----------
     target : pathlib.Path
         The Zarr store.
+    command : str
+        Which writes it.
     overwrite : bool or None
         Whether one there may be replaced; None where the caller offers no such choice.
 
     Raises
     ------
     InputError
-        `target` exists and `overwrite` is not true, or it is not a Zarr store, or its directory does not exist.
+        `target` is taken and `overwrite` is not true, or holds anything but what `command` wrote, or its directory
+        does not exist.
     """
     target = Path(os.path.abspath(target))  # "..", trailing slashes and the like would spoil the sibling's name
-    _check_target(target, overwrite)
+    _check_target(target, command, overwrite)
     _remove_abandoned(target)
     work = _directory_beside(target)
     try:
@@ -61,7 +66,8 @@ def staged(target: Path, *, overwrite: bool | None) -> Iterator[Staging]:
             staging = Staging(work / "target", work / "spool")
             staging.spool.mkdir()
             yield staging
-            _check_target(target, overwrite)  # again: it may have appeared in the meantime
+            sign(staging.target, command)
+            _check_target(target, command, overwrite)  # again: it may have appeared in the meantime
             _publish(staging.target, target, work / "replaced")
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -91,20 +97,20 @@ def _prefix(target: Path) -> str:
     return f".{target.name}.converting-"
 
 
-def _check_target(target: Path, overwrite: bool | None) -> None:
+def _check_target(target: Path, command: str, overwrite: bool | None) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
-    if not os.path.lexists(target):
+    if is_free(target):
         return
     if not overwrite:
         raise InputError(f"{target}: exists already; choose another name{', or --overwrite' * (overwrite is not None)}")
-    if target.is_symlink() or not is_zarr_directory(target):
-        raise InputError(f"{target}: exists and is not a Zarr store, so it is not overwritten; remove it yourself")
+    if reason := why_kept(target, command):
+        raise InputError(f"{target}: {reason}")
 
 
 def _publish(built: Path, target: Path, replaced: Path) -> None:
-    if not target.exists():
-        built.rename(target)
+    if is_free(target):
+        built.rename(target)  # over an empty directory too
         return
     target.rename(replaced)
     try:

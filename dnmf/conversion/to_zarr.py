@@ -110,7 +110,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
         ``X`` inside an AnnData. ``features.tsv`` (``genes.tsv``) and ``barcodes.tsv`` beside a ``matrix.mtx`` are its
         names.
     target : str or Path
-        A local directory that does not exist.
+        A local directory that does not exist, or is empty.
     dtype : str, optional
         ``uint8``, ``uint16``, ``uint32``, ``int32``, ``int64``, ``float32`` or ``float64``. By default
         integers in text become the narrowest of the first three and int64 that holds them, real numbers in
@@ -129,7 +129,8 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     zarr_format : {3, 2}
         Of the target.
     overwrite : bool
-        Replace a Zarr store at `target`, once the new one is complete.
+        Replace what an earlier call wrote at `target`, once the new one is complete; nothing else is, nor one that
+        something was added to.
     missing_chunks : {"error", "zeros"}
         What an absent chunk means when `source` is a Zarr store.
     progress : callable, optional
@@ -161,7 +162,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     check_apart(tenx_matrix(path) if found is TENX_DIRECTORY else path, target)
     given = (row_names, column_names)
     try:
-        with staged(target, overwrite=checked_overwrite(overwrite)) as staging, _watched(found, path, inner):
+        with staged(target, "convert", overwrite=checked_overwrite(overwrite)) as staging, _watched(found, path, inner):
             stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)

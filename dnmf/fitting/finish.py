@@ -1,6 +1,5 @@
 """The last pass: the same as any other, but W is kept, brought to columns that sum to one, and stored."""
 
-import re
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.callers import warn_caller
+from dnmf.checkpoint.others import OF_AN_ATTEMPT, in_array
 from dnmf.errors import CheckpointError, UnsolvedWarning
 from dnmf.fitting.balance import on_scale
 from dnmf.fitting.columns import column_scale, solve_H, terms_for_H
@@ -27,7 +27,6 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.sources.stored_factor import StoredFactor
 
 LOST = 1e-4  # of ½‖A‖²: what rounding that is under control never comes to
-_OF_AN_ATTEMPT = re.compile(r"(raw|W)-[0-9a-f]{12}\.zarr")
 
 
 @dataclass(frozen=True)
@@ -265,5 +264,6 @@ def _copied(engine: Engine, raw: str, path: str, columns: Columns) -> StoredFact
 def remove_other_arrays(store: Path, keep: str) -> None:
     """Remove arrays of earlier attempts from the store."""
     for path in store.glob("*.zarr"):
-        if path.name != keep and _OF_AN_ATTEMPT.fullmatch(path.name):  # not what somebody else put there
+        own = OF_AN_ATTEMPT.fullmatch(path.name) and in_array(path) is None  # not what somebody else put there
+        if path.name != keep and own:
             shutil.rmtree(path, ignore_errors=True)

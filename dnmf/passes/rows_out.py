@@ -10,7 +10,7 @@ import numpy as np
 from dnmf.errors import CheckpointError
 from dnmf.refusals import in_words, told
 from dnmf.sources import texts
-from dnmf.sources.stored_factor import MARK, ROW_NAMES, StoredFactor, mark_of
+from dnmf.sources.stored_factor import MARK, ROW_NAMES, StoredFactor
 
 
 class RowsOut:
@@ -124,11 +124,6 @@ def create_rows_array(
             (Path(path) / f"{ROW_NAMES}{texts.SUFFIX}").write_bytes(names)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: an array for W cannot be made here ({told(error)})") from error
-
-
-def is_rows_array(path: Path) -> bool:
-    """Whether a directory is an array that :func:`create_rows_array` made."""
-    return mark_of(path) is not None
 
 
 def open_for_writing(path: str) -> Any:

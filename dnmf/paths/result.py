@@ -12,6 +12,7 @@ import numpy as np
 from dnmf import checkpoint
 from dnmf.api import load
 from dnmf.checkpoint.newest import name_in_current
+from dnmf.checkpoint.others import first_of_others
 from dnmf.errors import CheckpointError, InputError
 from dnmf.model import Model
 from dnmf.paths.grid import Cell, PathOptions
@@ -162,5 +163,6 @@ def remove_other_models(folder: Folder, cells: list[Cell]) -> None:
     """Remove the models of a path that was overwritten: those in the store at `folder` that are not of these cells."""
     kept = {cell.folder for cell in cells}
     for place in folder.glob("strength-*-seed-*.dnmf"):
-        if place.name not in kept and not place.is_symlink() and checkpoint.exists(place):
+        is_other = place.name not in kept and not place.is_symlink() and checkpoint.exists(place)
+        if is_other and first_of_others(place, wholly=True) is None:
             shutil.rmtree(place, ignore_errors=True)

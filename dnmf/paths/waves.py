@@ -221,6 +221,8 @@ class PathRun:
         """New stores for the models of the wave, none of them open: there may be more than files may be."""
         folders = [] if self.store is None else [self.store.path / cell.folder for cell in self.state.cells]
         for folder in folders:
+            if folder.is_dir():
+                checkpoint.refuse_others(folder, wholly=True)
             shutil.rmtree(folder, ignore_errors=True)
             checkpoint.Store(folder).close()
         return folders

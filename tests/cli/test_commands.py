@@ -123,7 +123,9 @@ def test_transform_overwrites_nothing_but_its_results(tmp_path, data, finished):
     (tmp_path / "w.zarr").mkdir()
     command = ("transform", finished, data, "--out", tmp_path / "w.zarr")
     assert_one_clear_line(call(*command), "exists already", "--overwrite")
-    assert_one_clear_line(call(*command, "--overwrite"), "is no result of transform", "remove it yourself")
+    assert_one_clear_line(
+        call(*command, "--overwrite"), "is not marked as written by dnmf transform", "remove it yourself"
+    )
 
 
 def test_a_warning_of_a_penalty_is_in_options_too(tmp_path, data):

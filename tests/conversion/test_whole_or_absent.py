@@ -85,11 +85,11 @@ def test_an_old_target_is_replaced_only_by_a_complete_one(tmp_path, sources, not
     nothing_left(*sources, "bad.mtx", "out.zarr")
 
 
-def test_only_a_zarr_store_is_ever_replaced(tmp_path, sources):
+def test_only_what_convert_wrote_is_ever_replaced(tmp_path, sources):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("…")
     for target in ("mine", "text.mtx"):
-        with pytest.raises(InputError, match="not a Zarr store"):
+        with pytest.raises(InputError, match="is not marked as written by dnmf convert"):
             convert(tmp_path / "csr.npz", tmp_path / target, overwrite=True)
     assert (tmp_path / "mine" / "thesis.txt").exists()
 

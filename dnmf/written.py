@@ -1,0 +1,96 @@
+"""What dnmf wrote to a Zarr directory: a mark in it, by which anything that was added or changed since is found."""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MARK = "dnmf_written"
+_ATTRIBUTES = ("zarr.json", ".zattrs")  # of Zarr's format 3 and 2
+_CHUNK = re.compile(r"c|\d+(\.\d+)*")  # the last part of the name of a chunk, or of a directory of some
+
+
+def sign(root: Path, command: str) -> None:
+    """Note in the attributes of a Zarr directory that `command` wrote it, and what is in it now."""
+    place = _attributes_file(root)
+    document = json.loads(place.read_bytes())
+    parts = [part for part in _parts(root) if not is_chunk(part)]
+    _attributes(document, place)[MARK] = {"command": command, "parts": parts, "digest": _digest(root)}
+    place.write_text(json.dumps(document, indent=2), encoding="utf-8")
+
+
+def why_kept(root: Path, command: str) -> str:
+    """Return why a directory may not be removed as what `command` wrote, an empty text where it may.
+
+    Sizes are compared, so that values changed in place are seen where they take another room; nothing but metadata is
+    read.
+    """
+    remedy = f"so it is not overwritten; remove it yourself: rm -r {shlex.quote(str(root))}"
+    mark = _mark_of(root)
+    if root.is_symlink() or mark.get("command") != command:
+        return f"exists and is not marked as written by dnmf {command}, {remedy}"
+    known = set(mark["parts"])
+    other = next((part for part in _parts(root) if part not in known and not is_chunk(part)), None)
+    if other is not None:
+        return f"holds {other}, which dnmf {command} did not write, {remedy}"
+    if _digest(root) != mark["digest"]:
+        return f"is not as dnmf {command} wrote it: something in it was added, changed or removed since, {remedy}"
+    return ""
+
+
+def is_free(target: Path) -> bool:
+    """Whether nothing is at a path, or an empty directory."""
+    return not os.path.lexists(target) or (target.is_dir() and not target.is_symlink() and not os.listdir(target))
+
+
+def is_chunk(part: str) -> bool:
+    """Whether a name is one that a chunk of an array may have, or a directory of chunks.
+
+    Examples
+    --------
+    >>> [is_chunk(part) for part in ("X/c/0/12", "X/0.12", "c", "X/zarr.json", "mine.txt")]
+    [True, True, True, False, False]
+    """
+    return _CHUNK.fullmatch(part.rpartition("/")[2]) is not None
+
+
+def _attributes_file(root: Path) -> Path:
+    return next((root / name for name in _ATTRIBUTES if (root / name).is_file()), root / _ATTRIBUTES[0])
+
+
+def _attributes(document: Any, place: Path) -> Any:
+    return document if place.name == ".zattrs" else document.setdefault("attributes", {})
+
+
+def _mark_of(root: Path) -> dict[str, Any]:
+    place = _attributes_file(root)
+    try:
+        mark = _attributes(json.loads(place.read_bytes()), place)[MARK]
+        return mark if set(mark) == {"command", "parts", "digest"} else {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _digest(root: Path) -> str:
+    """Return what tells a directory from one with other names or sizes, or other attributes of its own."""
+    place = _attributes_file(root)
+    document = json.loads(place.read_bytes())
+    _attributes(document, place).pop(MARK, None)
+    digest = hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16)
+    for part in _parts(root):
+        path = root / part
+        size = "" if path == place or path.is_dir() else str(path.lstat().st_size)
+        digest.update(f"\n{part}\n{size}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _parts(root: Path) -> Iterator[str]:
+    """Yield every file and directory in a directory by its path in it, always in the same order."""
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        here = os.path.relpath(folder, root)
+        yield from (name if here == "." else f"{here}/{name}" for name in sorted([*folders, *files]))
