@@ -166,7 +166,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
             stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)
-            size = sum(file.stat().st_size for file in staging.target.rglob("*") if file.is_file())
+        size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     except OSError as error:  # reading errors were named where they happened
         raise DnmfError(f"{target}: cannot be written: {in_words(error)}; nothing was left there") from error
     notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes, *_features_as_rows(stream, transpose=transpose))
