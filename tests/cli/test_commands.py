@@ -120,7 +120,7 @@ def test_an_empty_file_is_no_matrix(tmp_path, data):
 
 
 def test_transform_overwrites_nothing_but_its_results(tmp_path, data, finished):
-    (tmp_path / "w.zarr").mkdir()
+    (tmp_path / "w.zarr" / "mine").mkdir(parents=True)
     command = ("transform", finished, data, "--out", tmp_path / "w.zarr")
     assert_one_clear_line(call(*command), "exists already", "--overwrite")
     assert_one_clear_line(
