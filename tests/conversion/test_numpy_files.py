@@ -1,5 +1,6 @@
 """Files of save_npz, of scipy.sparse and of sparse, and of numpy.save: streamed, never unpickled."""
 
+import anndata
 import numpy as np
 import pytest
 import sparse as sparse_package
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from random_matrices import random_csr
 from scipy import sparse
 
+import dnmf
 from dnmf.conversion import convert
 from dnmf.conversion.compressed import CompressedParts
 from dnmf.errors import InputError
@@ -275,3 +277,13 @@ def test_a_truncated_npy_is_refused(tmp_path, nothing_left):
         with pytest.raises(InputError, match=r"a\.npy"):
             convert(tmp_path / "a.npy", tmp_path / "out.zarr")
     nothing_left("a.npy")
+
+
+def test_negative_values_are_answered_with_a_way_that_works(tmp_path):
+    signed = np.random.default_rng(0).random((20, 6)) - 0.5
+    np.save(tmp_path / "signed.npy", signed)
+    with pytest.raises(dnmf.InputError, match=r"negative value.*free='W'.*anndata\.AnnData\(matrix\)\.write_zarr"):
+        dnmf.convert(tmp_path / "signed.npy", tmp_path / "out.zarr")
+    anndata.AnnData(np.load(tmp_path / "signed.npy")).write_zarr(tmp_path / "out.zarr")
+    options = {"rank": 2, "max_passes": 2, "constraints": dnmf.Constraints(free="W")}
+    assert dnmf.fit(tmp_path / "out.zarr", **options).relative_error == dnmf.fit(signed, **options).relative_error
