@@ -2,16 +2,18 @@
 
 import math
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import offers, taken_as_array
+from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.missing import dense, plain
-from dnmf.sources.given import in_memory
+from dnmf.sources.given import in_memory, matrix_of
+from dnmf.sources.labels import Labels, labels_given, refuse_labels_that_differ
 
 SIDES = ("W", "H")
 ROUNDING = 1e-12
@@ -140,7 +142,8 @@ class Constraints:
     Raises
     ------
     InputError
-        A value cannot be used; the message names it.
+        A value cannot be used; the message names it. Labels of frames and coordinates are compared: with each other
+        here, with the names of the data when it is fitted.
 
     Examples
     --------
@@ -154,8 +157,7 @@ class Constraints:
     fixed_W: Any = None
     target_H: Any = None
     graph: Any = None
-    names: Any = field(default=None, init=False, repr=False)
-    row_names: Any = field(default=None, init=False, repr=False)
+    labels: tuple[Labels, ...] = field(default=(), init=False, repr=False)
 
     @undisturbed
     def __post_init__(self):
@@ -167,8 +169,8 @@ class Constraints:
                 "Penalty(target=1) and target_H, with rows of NaN for the components of fixed_W, hold profiles too"
             )
         self._set("upper", _bounds(self.upper))
-        self._set("names", _names_of_frames(self.fixed_H, self.target_H))
-        self._set("row_names", _row_names(self.fixed_W))
+        given = {name: getattr(self, name) for name in ("fixed_W", "fixed_H", "target_H", "graph")}
+        self._set("labels", tuple(chain.from_iterable(labels_given(*each) for each in given.items())))
         for name in ("fixed_H", "fixed_W", "target_H"):
             if getattr(self, name) is not None:
                 self._set(name, _matrix(name, getattr(self, name), allow_nan=name == "target_H"))
@@ -179,6 +181,7 @@ class Constraints:
     def _check_together(self) -> None:
         for side in SIDES:
             self._check_side(side)
+        refuse_labels_that_differ(self.labels)
         if self.limits.bounded and any(self.limits.held):
             raise InputError("constraints: a bound would cut what is given; give one of the two")
         if self.target_H is not None and self.free != "H" and (self.target_H < 0).any():
@@ -248,18 +251,6 @@ def _check_shape(name: str, values: Any, wanted: tuple[int, int], fewer: str = "
         raise InputError(f"constraints {name}: has shape {values.shape}, expected {wanted} {fewer}".rstrip())
 
 
-def _names_of_frames(*given: Any) -> Any:
-    """The columns of a DataFrame among what is given over columns, to be compared with those of the data."""
-    frames = [each for each in given if offers(each, "columns")]
-    return frames[0].columns if frames else None
-
-
-def _row_names(given: Any) -> Any:
-    """The index of a DataFrame or a Series, to be compared with the rows of the data."""
-    index = getattr(given, "index", None)
-    return None if callable(index) else index
-
-
 def _bounds(value: Any) -> tuple[float, float]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     try:
@@ -274,6 +265,7 @@ def _bounds(value: Any) -> tuple[float, float]:
 
 
 def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
+    values = matrix_of(values)
     with taken_as_array(f"constraints {name}", values):
         values = in_memory(f"constraints {name}", values)
         array = np.asarray(dense(values, f"constraints {name}", as_nan=allow_nan))
@@ -290,6 +282,7 @@ def _matrix(name: str, values: Any, *, allow_nan: bool) -> np.ndarray:
 
 
 def _weights(graph: Any) -> Any:
+    graph = matrix_of(graph)
     with taken_as_array("constraints graph", graph):
         weights = in_memory("constraints graph", graph)
         weights = scipy.sparse.csr_array(plain(weights, "constraints graph"), dtype=np.float64)

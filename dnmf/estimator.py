@@ -21,10 +21,12 @@ from dnmf.estimator_input import (
     check_columns,
     check_parameters,
     check_start,
+    checked_blocks,
     checked_by_sklearn,
     choose_rank,
     is_stored,
     labels_of,
+    note_columns,
     solve_block,
     validated,
     with_no_mask,
@@ -34,6 +36,7 @@ from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
 from dnmf.penalty import Penalty
 from dnmf.sources import Source, open_source
+from dnmf.sources.labels import names_along
 from dnmf.sources.memory import MemorySource, type_name
 from dnmf.sources.names import names_of, refuse_other_names
 from dnmf.streams import Forgiving
@@ -216,16 +219,18 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         InputError
-            `X` has another number of columns than there are components.
+            `X` has another number of columns than there are components, or a block of a dask array cannot be used.
         """
         check_is_fitted(self, "components_")
-        if not offers(X, "dask", "shape"):
+        is_dask = offers(X, "dask", "shape")
+        if not is_dask:
             refuse_no_array("X", X)
             with checked_by_sklearn("X", X):
                 X = check_array(with_no_mask(X), accept_sparse=("csr", "csc"), dtype=FLOATS)
-        if X.shape[1] != self.n_components_:
-            raise InputError(f"X has {X.shape[1]} columns, expected one for each of {self.n_components_} components")
-        return X @ self.components_
+        if X.ndim != 2 or X.shape[1] != self.n_components_:
+            found = f"{X.shape[1]} columns" if X.ndim == 2 else f"shape {X.shape}, no columns"
+            raise InputError(f"X has {found}, expected one for each of {self.n_components_} components")
+        return (checked_blocks(X) if is_dask else X) @ self.components_
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: no W of the training rows, as in scikit-learn; one in a store is found there again."""
@@ -242,29 +247,22 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Return `X` as a source, its columns noted or compared with those of the fit."""
         if not is_stored(X):
             refuse_no_array("X", X)
-            (rows, labels), address, X = labels_of(X, rows=reset), type_name(X), with_no_mask(X)
-            X = validated(self, X, reset=reset)
+            (rows, labels), address = labels_of(X, rows=reset), type_name(X)
+            of_fit = None if reset else self.model_.column_names
+            X = validated(self, X, reset=reset, of_fit=of_fit)
             if not reset:  # of names that are numbers scikit-learn takes no notice
-                refuse_other_names(address, labels, self.model_.column_names)
-            names = names_of(getattr(self, "feature_names_in_", labels)) if reset else None
+                refuse_other_names(address, labels, of_fit)
+            names = getattr(self, "feature_names_in_", None) if labels is None and reset else labels
             if X.dtype.kind == "f" and X.dtype not in FLOATS:  # the kernels know no half or extended precision
                 X = X.astype(np.float64)
-            return MemorySource(X, rows, names)
+            return MemorySource(X, rows, names_of(names), address)
         source = open_source(X)
-        count, names = _shape(source)[1], _column_names(source)
+        count, names = _shape(source)[1], names_along(source, "column")
         if reset:
-            self._note_columns(count, names)
+            note_columns(self, count, names)
         else:
-            mine = getattr(self, "feature_names_in_", None)
-            check_columns(source.address, (count, names), (self.n_features_in_, mine))
+            check_columns(source.address, (count, names), (self.n_features_in_, self.model_.column_names))
         return source
-
-    def _note_columns(self, count: int, names: np.ndarray | None) -> None:
-        self.n_features_in_ = count
-        if names is not None:
-            self.feature_names_in_ = names.astype(object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
 
     def _refuse_frames(self, source: Source) -> None:
         wanted = _get_output_config("transform", self)["dense"]
@@ -275,7 +273,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
 
     def _fit(self, source: Source, W: Any, H: Any) -> None:
-        W, H = check_start(self.init, W, H)
+        W, H = check_start(self.init, W, H, source)
         shape = _shape(source)
         model = fit(
             source, choose_rank(self.n_components, shape, W, H), W=W, H=H,
@@ -337,10 +335,6 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
 def _shape(source: Source) -> tuple[int, int]:
     return source.shape[::-1] if source.transposed else source.shape
-
-
-def _column_names(source: Source) -> np.ndarray | None:
-    return source.row_names() if source.transposed else source.column_names()
 
 
 def _print_pass(event: Event) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,12 +17,15 @@ from dnmf.arithmetic import undisturbed
 from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError, InputTypeError
-from dnmf.missing import dense, plain
+from dnmf.missing import dense, plain, refuse_missing
 from dnmf.model import Model
 from dnmf.sources import Source
-from dnmf.sources.given import in_memory
+from dnmf.sources.columns import twice
+from dnmf.sources.given import in_memory, matrix_of
+from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
-from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.sources.names import is_count, names_of, names_to_show, refuse_other_names
+from dnmf.sources.source import check_dtype
 
 FLOATS = [np.float64, np.float32]
 
@@ -111,25 +115,59 @@ def checked_by_sklearn(name: str, values: Any) -> Iterator[None]:
         raise kind(f"{name}: a {type(values).__name__} cannot be used: {error}") from error
 
 
-def validated(estimator: Any, X: Any, *, reset: bool) -> Any:
+def validated(estimator: Any, X: Any, *, reset: bool, of_fit: np.ndarray | None = None) -> Any:
     """Return data in memory as scikit-learn's conventions have it, its columns noted (`reset`) or compared.
+
+    Names that scikit-learn reads in another way than :mod:`dnmf.sources.names` are left to :func:`check_columns`.
 
     Raises
     ------
     ValueError
         It cannot be used.
     """
-    plain_X = X.to_scipy_sparse() if is_pydata_sparse(X) else X
+    values = with_no_mask(X)
     with checked_by_sklearn("X", X):
-        return validate_data(
-            estimator, plain_X, reset=reset, accept_sparse=("csr", "csc"), dtype="numeric", ensure_non_negative=True
-        )
+        values = check_array(
+            values.to_scipy_sparse() if is_pydata_sparse(values) else values, accept_sparse=("csr", "csc"),
+            dtype="numeric", ensure_non_negative=True, estimator=estimator, input_name="X",
+        )  # fmt: skip
+        if read_alike(getattr(X, "columns", None), None if reset else of_fit):
+            validate_data(estimator, X if offers(X, "columns") else values, reset=reset, skip_check_array=True)
+        elif reset:
+            note_columns(estimator, values.shape[1], names_of(X.columns))
+        else:
+            check_columns(type_name(X), (values.shape[1], None), (estimator.n_features_in_, None))
+    return values
+
+
+def read_alike(columns: Any, of_fit: np.ndarray | None) -> bool:
+    """Whether scikit-learn makes the same of labels of columns as the rule of names; `of_fit` are known already.
+
+    It takes no text that is there twice or beside numbers, and compares a count that is written as text with names.
+    """
+    texts = [] if columns is None else [name for name in columns if isinstance(name, str)]
+    if not texts:
+        return True
+    if len(texts) < len(columns) or len(set(texts)) < len(texts):
+        return False
+    return of_fit is None or not (is_count(of_fit) or is_count(names_of(texts)) or twice(of_fit.tolist()))
+
+
+def note_columns(estimator: Any, count: int, names: np.ndarray | None) -> None:
+    """Note how many columns there are and what they are called, as scikit-learn does; a count is no name."""
+    estimator.n_features_in_ = count
+    names = names_to_show(names)
+    if names is not None:
+        estimator.feature_names_in_ = names.astype(object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
 
 
 def is_stored(X: Any) -> bool:
     """Return whether `X` has to be opened; an array, a DataFrame or a list is validated as it is instead."""
-    marks = (("dask",), ("obs_names", "var_names"), ("dims", "coords"), ("store", "metadata"))
-    return isinstance(X, (str, os.PathLike, Source)) or any(offers(X, *names) for names in marks)
+    marks = (("dask",), ("obs_names", "var_names"), ("dims", "coords"), ("store", "metadata"), ("group", "backend"))
+    opened = isinstance(X, (str, os.PathLike, Source)) or any(offers(X, *names) for names in marks)
+    return opened or type(X).__module__.startswith("h5py")
 
 
 def labels_of(X: Any, *, rows: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -139,31 +177,42 @@ def labels_of(X: Any, *, rows: bool) -> tuple[np.ndarray | None, np.ndarray | No
 
 
 def with_no_mask(X: Any) -> Any:
-    """Return `X` without a mask; scikit-learn would take what lies under one for a value. A DataFrame stays one.
+    """Return the values of `X` without a mask; scikit-learn would take what lies under one for a value.
 
     Raises
     ------
     InputError
-        Something is masked or missing, the zeros of a sparse array are not zero, or it cannot be read.
+        Something is masked or missing, the zeros of a sparse array are not zero, its values are times or records, or it
+        cannot be read.
     """
-    with taken_as_array(type_name(X), X):
-        values = plain(in_memory(type_name(X), X), type_name(X))
-    return X if offers(X, "iloc") else values
+    name = type_name(X)
+    with taken_as_array(name, X):
+        values = plain(in_memory(name, X), name)
+        values = values if hasattr(values, "dtype") else np.asarray(values)
+        kind = getattr(values.dtype, "kind", "")
+        if kind in tuple("mMV"):
+            check_dtype(name, values.dtype)
+        if kind == "O":
+            refuse_missing(values, name)
+    return values
 
 
-def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
+def check_start(init: Any, W: Any, H: Any, source: Source) -> tuple[Any, Any]:
     """Return the W and H to start from as float arrays, None where there is none.
 
     Raises
     ------
     ValueError
         There is none although ``init="custom"``, or one is not a matrix of finite values that are not
-        negative and not all zero.
+        negative and not all zero, or has the labels of other rows or columns than the data has.
     """
     if init == "custom":
         if W is None and H is None:
             raise InputError("NMF: init='custom' needs a W or an H; give one to fit or fit_transform")
-        return _check_factor("W", W), _check_factor("H", H)
+        labels = labels_given("W", W) + labels_given("H", H)
+        factors = _check_factor("W", W), _check_factor("H", H)
+        refuse_labels_of_others(labels, source.address, partial(names_along, source))
+        return factors
     if W is not None or H is not None:
         warn_caller(
             "When init!='custom', provided W or H are ignored. Set init='custom' to start from them.", RuntimeWarning
@@ -174,6 +223,7 @@ def check_start(init: Any, W: Any, H: Any) -> tuple[Any, Any]:
 def _check_factor(name: str, factor: Any) -> Any:
     if factor is None:
         return None
+    factor = matrix_of(factor)
     with taken_as_array(name, factor):
         given = dense(in_memory(name, factor), name)
     with checked_by_sklearn(name, factor):
@@ -246,9 +296,44 @@ def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, ad
         The array's name in messages.
     block_info : dict
         Filled in by dask: where the block lies.
+
+    Raises
+    ------
+    InputError
+        The block cannot be used, or is not as large as the array says.
     """
+    checked_block(block, address, block_info)
     if block.shape[0] == 0:  # a chunk of which a mask has left nothing
         return np.empty((0, len(scale)), H.dtype)
     first = block_info[0]["array-location"][0][0] if block_info else 0
     rows = MemorySource(block, address=f"{address}, counted from row {first}")
     return replace(bare, H=H).solve(rows) * scale
+
+
+def checked_block(block: Any, address: str, block_info: Any = None) -> Any:
+    """Return a block of a dask array without a mask, once it is as large as the array says.
+
+    Raises
+    ------
+    InputError
+        It is not, or something in it is missing.
+    """
+    from dnmf.sources.dask_array import check_block
+
+    if block_info:
+        place = block_info[0]["array-location"]
+        check_block(block, tuple(int(stop - start) for start, stop in place), address)
+    return plain(block, address)
+
+
+def checked_blocks(array: Any) -> Any:
+    """Return a dask array whose blocks are looked at when they are computed, as :func:`checked_block` does.
+
+    Raises
+    ------
+    InputError
+        It does not hold real numbers.
+    """
+    address = f"dask array {array.name}"
+    check_dtype(address, array.dtype)
+    return array.map_blocks(checked_block, address=address, dtype=array.dtype, meta=plain(array._meta, address))

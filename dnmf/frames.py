@@ -31,11 +31,11 @@ def frame_values(frame: Any, name: str, *, as_nan: bool = False) -> Any:
     numbers = [_dtype_of_numbers(dtype) for dtype in dtypes]
     if not numbers:
         return np.empty(frame.shape)
-    for column, found in zip(frame.columns, numbers, strict=True):
+    for column, dtype, found in zip(frame.columns, dtypes, numbers, strict=True):
         if found is None or found.kind not in NUMERIC_KINDS:
             raise InputError(
-                f"{name}: column {str(column)!r} has dtype {dtypes[list(frame.columns).index(column)]}; dnmf reads "
-                "integers and floating point numbers, leave it out or convert it"
+                f"{name}: column {str(column)!r} has dtype {dtype}; dnmf reads integers and floating point numbers, "
+                "leave it out or convert it"
             )
     if all(hasattr(dtype, "subtype") for dtype in dtypes):
         return _sparse_values(frame, name)

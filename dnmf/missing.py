@@ -73,9 +73,9 @@ def _without_mask(values: np.ma.MaskedArray, name: str, as_nan: bool) -> np.ndar
     if as_nan:
         return np.ma.filled(values.astype(np.float64), np.nan)
     first = tuple(int(n) for n in np.argwhere(mask)[0])
-    place = f"row {first[0]}, column {first[1]}" if len(first) == 2 else f"element {first}"
     raise InputError(
-        f"{name}: a masked array; {place} is masked, as {int(mask.sum())} of {mask.size} entries; {NOT_SUPPORTED}"
+        f"{name}: a masked array; {_place(first)} is masked, as {int(mask.sum())} of {mask.size} entries; "
+        f"{NOT_SUPPORTED}"
     )
 
 
@@ -89,3 +89,22 @@ def refuse_fill_value(fill: Any, name: str, way: str) -> None:
     """
     if not np.all(fill == 0):
         raise InputError(f"{name}: the zeros of this sparse array are not zero (fill value {fill}); give {way}")
+
+
+def refuse_missing(values: np.ndarray, name: str) -> None:
+    """Refuse a matrix of Python objects in which one is None or pandas' NA; a NaN is a number.
+
+    Raises
+    ------
+    InputError
+        One is; the message says where.
+    """
+    missing = [at for at, value in np.ndenumerate(values) if value is None or type(value).__name__ == "NAType"]
+    if missing:
+        raise InputError(
+            f"{name}: {_place(missing[0])} is missing, as {len(missing)} of {values.size} entries; {NOT_SUPPORTED}"
+        )
+
+
+def _place(at: tuple[int, ...]) -> str:
+    return f"row {at[0]}, column {at[1]}" if len(at) == 2 else f"element {at}"

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ from dnmf.passes.warm import were_compiled
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.sources import Source
-from dnmf.sources.given import in_memory
+from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import Keep
-from dnmf.sources.names import MOST_NAMES, refuse_other_names
+from dnmf.sources.labels import Labels, labels_given, names_along, refuse_labels_of_others
+from dnmf.sources.names import MOST_NAMES
 
 MOST_GATHERED_BYTES = 256 * 2**20
 AXES = ("row", "column")
@@ -183,14 +185,19 @@ class Workplace:
         Raises
         ------
         InputError
-            Wrong shape, or a NaN, an infinity or a negative value.
+            Wrong shape, labels that are not those of the data, or a NaN, an infinity or a negative value.
         """
         (m, n), rank, limits = self.shape, options.rank, options.limits
+        labels = labels_given("W", W) + labels_given("H", H)
         W = _checked_factor("W", W, (m, rank), signed=limits.is_free("W"))
         H = _checked_factor("H", H, (rank, n), signed=limits.is_free("H"))
+        self._compare(labels)
         if self.source.transposed:
             return (None if H is None else H.T), (None if W is None else W.T)
         return W, H
+
+    def _compare(self, labels: tuple[Labels, ...]) -> None:
+        refuse_labels_of_others(labels, self.source.address, partial(names_along, self.source))
 
     def guides(self, constraints: Constraints, options: FitOptions) -> Guides:
         """Return the arrays of the constraints in the engine's orientation.
@@ -198,16 +205,12 @@ class Workplace:
         Raises
         ------
         InputError
-            A shape does not fit, or what a penalty pulls to is not there.
+            A shape or a label does not fit, or what a penalty pulls to is not there.
         """
         options.penalty.check_guides(constraints.graph is not None, constraints.target_H is not None)
         transposed, source = self.source.transposed, self.source
-        names = source.row_names() if transposed else source.column_names()
-        refuse_other_names(f"constraints for {source.address}", constraints.names, names)
-        if constraints.row_names is not None:
-            names = source.column_names() if transposed else source.row_names()
-            refuse_other_names(f"constraints for {source.address}", constraints.row_names, names, "row")
         guides = constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
+        self._compare(constraints.labels)
         of_W, of_H = options.penalty.angular
         if constraints.fixed_W is not None and of_W:
             raise InputError("constraints: an angular penalty on W cannot act on a given W; leave it to H")
@@ -307,6 +310,7 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
 def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
     if values is None:
         return None
+    values = matrix_of(values)
     with taken_as_array(name, values):
         array = np.asarray(dense(in_memory(name, values), name))
     if array.dtype.kind not in "buif":

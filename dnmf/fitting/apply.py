@@ -1,6 +1,7 @@
 """Rows of W for other data, and how well they fit: one pass with H kept."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +25,9 @@ from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
 from dnmf.penalty import Penalty
 from dnmf.plan import Plan, make_plan
-from dnmf.sources.given import in_memory
+from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source, guarded
+from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.names import MOST_NAMES, bytes_of_names
 from dnmf.sources.source import Source
@@ -76,7 +78,8 @@ def given_columns(
     Raises
     ------
     InputError
-        They are not there, are not asked for, have another shape, or hold values that cannot be.
+        They are not there, are not asked for, have another shape or the labels of other rows, or hold values that
+        cannot be.
     """
     if not len(scale) and fixed_W is None:
         return None
@@ -84,7 +87,8 @@ def given_columns(
         raise InputError(
             f"{source.address}: the fit was given no columns of W, so other rows need none: leave fixed_W out"
         )
-    wanted, fixed_W = (source.shape[0], len(scale)), dense(in_memory("fixed_W", fixed_W), "fixed_W")
+    wanted, labels = (source.shape[0], len(scale)), labels_given("fixed_W", fixed_W)
+    fixed_W = dense(in_memory("fixed_W", matrix_of(fixed_W)), "fixed_W")
     fixed_W = fixed_W if np.ndim(fixed_W) != 1 else np.asarray(fixed_W)[:, None]
     if fixed_W is None or np.shape(fixed_W) != wanted:
         found = "there are none" if fixed_W is None else f"these have shape {np.shape(fixed_W)}"
@@ -92,6 +96,7 @@ def given_columns(
             f"{source.address}: the fit was given the first {len(scale)} columns of W; for other rows give theirs, "
             f"fixed_W of shape {wanted} ({found})"
         )
+    refuse_labels_of_others(labels, source.address, partial(names_along, source))
     values = np.asarray(fixed_W, np.float64)
     if not np.isfinite(values).all() or ((values < 0).any() and not signed):
         raise InputError(f"fixed_W holds a NaN, an infinity{'' if signed else ' or a negative value'}")

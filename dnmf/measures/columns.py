@@ -16,8 +16,10 @@ from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
 from dnmf.sources.conventions import refuse_undecoded
-from dnmf.sources.given import read_rows
+from dnmf.sources.given import matrix_of, read_rows
+from dnmf.sources.labels import labels_given
 from dnmf.sources.memory import is_sparse
+from dnmf.sources.names import refuse_other_names
 
 BOTH = "both"
 
@@ -36,6 +38,10 @@ class Columns:
         How many rows are best read together.
     read : callable
         ``read(start, stop)`` returns these rows.
+    what : {"row", "column"}
+        What of the data each of them belongs to.
+    labels : callable
+        Returns what these are called, None where they have no names.
     """
 
     name: str
@@ -43,6 +49,8 @@ class Columns:
     rank: int
     rows_at_once: int
     read: Callable[[int, int], np.ndarray]
+    what: str
+    labels: Callable[[], np.ndarray | None]
 
 
 def checked_side(side: str, others: tuple[str, ...] = ()) -> str:
@@ -66,11 +74,13 @@ def columns_of(holder: Any, side: str) -> Columns:
     """
     if isinstance(holder, Model):
         if side == "W":
-            return Columns("W of the model", holder.shape[0], holder.rank, holder.chunk_rows, holder.read_W)
-        return _in_memory("H of the model", holder.H.T)
+            return Columns("W of the model", holder.shape[0], holder.rank, holder.chunk_rows, holder.read_W, "row",
+                           lambda: holder.row_names)  # fmt: skip
+        return _in_memory("H of the model", holder.H.T, lambda: holder.column_names)
     if isinstance(holder, tuple) and len(holder) == len(SIDES):
         holder = holder[SIDES.index(side)]
-    name = f"the array given for {side}"
+    name, named = f"the array given for {side}", partial(labels_along, side, holder)
+    holder = matrix_of(holder)
     with taken_as_array(name, holder):
         refuse_undecoded(holder, name)
         holder = dense(holder, name) if offers(holder, "iloc") else plain(holder, name)
@@ -83,14 +93,20 @@ def columns_of(holder: Any, side: str) -> Columns:
         )
     if side == "H":
         with taken_as_array(name, values):
-            return _in_memory(name, read_rows(name, values, 0, values.shape[0]).T)
+            return _in_memory(name, read_rows(name, values, 0, values.shape[0]).T, named)
     length, rank = values.shape
-    return Columns(name, int(length), int(rank), _chunk_rows(values), partial(read_rows, name, values))
+    return Columns(name, int(length), int(rank), _chunk_rows(values), partial(read_rows, name, values), "row", named)
 
 
-def _in_memory(name: str, values: np.ndarray) -> Columns:
-    length, rank = values.shape
-    return Columns(name, length, rank, W_CHUNK_ROWS, lambda low, high: values[low:high])
+def _in_memory(name: str, H: np.ndarray, labels: Callable[[], np.ndarray | None]) -> Columns:
+    length, rank = H.shape
+    return Columns(name, length, rank, W_CHUNK_ROWS, lambda low, high: H[low:high], "column", labels)
+
+
+def labels_along(side: str, values: Any) -> np.ndarray | None:
+    """Return the labels of the rows (side ``"W"``) or columns that an array has, None where it has none."""
+    found = labels_given(side, values)
+    return found[0].names if found else None
 
 
 def _chunk_rows(values: Any) -> int:
@@ -104,7 +120,7 @@ def cosines_between(a: Columns, b: Columns) -> np.ndarray:
     Raises
     ------
     InputError
-        The columns are not equally long, or hold a NaN or an infinity.
+        The columns are not equally long or belong to other rows or columns of the data, or hold a NaN or an infinity.
     """
     products, squares_a, squares_b = _inner_products(a, b)
     return np.clip(products * (_one_over_root(squares_a)[:, None] * _one_over_root(squares_b)), -1.0, 1.0)
@@ -128,6 +144,8 @@ def _inner_products(a: Columns, b: Columns) -> tuple[np.ndarray, np.ndarray, np.
             f"{a.name} has components of length {a.length}, {b.name} of length {b.length}; only components over the "
             "same rows (side 'W') or columns (side 'H') can be compared"
         )
+    if b is not a and (theirs := b.labels()) is not None:
+        refuse_other_names(a.name, a.labels(), theirs, a.what, of=b.name if b.name != a.name else "that of the other")
     products, of_a, of_b = np.zeros((a.rank, b.rank)), np.zeros(a.rank), np.zeros(b.rank)
     rows = max(a.rows_at_once, b.rows_at_once)  # of the smaller chunks only those at a border are read twice
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below

@@ -1,5 +1,6 @@
 """What the components of one model are like: how sparse, how large, how alike."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,16 @@ from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.fitting.balance import Sizes as PenaltySizes
 from dnmf.fitting.balance import balance
-from dnmf.measures.columns import BOTH, SIDES, Columns, checked_side, columns_of, cosines_between, squared_norms
+from dnmf.measures.columns import (
+    BOTH,
+    SIDES,
+    Columns,
+    checked_side,
+    columns_of,
+    cosines_between,
+    labels_along,
+    squared_norms,
+)
 from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.sources.given import in_memory
@@ -193,9 +203,12 @@ def alike(model: Model, direction: Any, side: str = "H") -> float:
     InputError
         The vector is not as long as the components, or not a vector of numbers.
     """
+    refuse_no_model(model)
+    components = columns_of(model, checked_side(side))
     with taken_as_array("direction", direction):
         vector = np.asarray(dense(in_memory("direction", direction), "direction"))
     if vector.size != max(vector.shape, default=0):
         raise InputError(f"direction has shape {vector.shape}, expected one vector")
-    as_array = vector.reshape(-1, 1) if checked_side(side) == "W" else vector.reshape(1, -1)
-    return float(compared(as_array, model, side).mean())
+    as_array = vector.reshape(-1, 1) if side == "W" else vector.reshape(1, -1)
+    named = replace(columns_of(as_array, side), labels=lambda: labels_along(side, direction))
+    return float(cosines_between(named, components).mean())

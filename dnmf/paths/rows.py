@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,6 +132,9 @@ def measured_rows(models: Mapping[Any, Model], options: PathOptions, given: Dire
 
 
 def _row(cell: Cell, model: Model, reference: Model, side: str, given: Directions) -> PathRow:
+    model, reference = (
+        replace(each, row_names=None, column_names=None) for each in (model, reference)
+    )  # of one source
     last, zeros = model.history[-1], measures.sparsity(model)
     centres, singular = given
     return PathRow(

@@ -29,7 +29,7 @@ from dnmf.paths.state import PathState
 from dnmf.record import PATH, other_than
 from dnmf.run import commit_model, saying_how_to_go_on
 from dnmf.sources import Source
-from dnmf.sources.given import in_memory
+from dnmf.sources.given import in_memory, matrix_of
 from dnmf.workplace import Workplace
 
 UNKNOWN_UNITS = (1.0, 1.0)
@@ -59,7 +59,7 @@ class PathRun:
 
     def __init__(self, place: Workplace, options: PathOptions, given: Any = None, guides: Guides = NO_GUIDES):
         self.place, self.options, self.guides = place, options, guides
-        self.given = None if given is None else np.asarray(dense(in_memory("H", given), "H"))
+        self.given = None if given is None else np.asarray(dense(in_memory("H", matrix_of(given)), "H"))
         self.state, self.models = PathState(), dict[Cell, Model]()
         self.store: checkpoint.Store | None = None
         self._fingerprint: dict[str, Any] = {}

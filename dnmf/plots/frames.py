@@ -15,6 +15,7 @@ from dnmf.plots.factors import checked_shape, largest_of_any
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side, matches, take_side, thinned
+from dnmf.sources.names import refuse_other_names
 
 MOST_BINS = 400
 MOST_NAMED_COLUMNS = 50
@@ -71,13 +72,16 @@ def take_frames(models: Any, side: str, names: Any = None, shape: tuple[int, int
     Raises
     ------
     InputError
-        There are fewer than two, two have the same strength, they are of different rows or columns, or not of `shape`.
+        There are fewer than two, two have the same strength, they are of different rows or columns, or named otherwise,
+        or not of `shape`.
     """
     pairs = _pairs(models)
     sides = [take_side(model, side, None if at else names) for at, (_, model) in enumerate(pairs)]
     if len({(each.total, len(each.numbers)) for each in sides}) > 1:
         counts = ", ".join(f"{each.total:,}" for each in sides)
         raise InputError(f"the models of a path have the same {sides[0].what}s and similar ranks; these have {counts}")
+    for each in sides[1:] if names is None else ():
+        refuse_other_names("the models of a path", each.names, sides[0].names, each.what, of="the weakest penalty's")
     named = next((each for each in sides if each.names is not None), sides[0])
     d, profiles, numbers = _followed([model for _, model in pairs], sides)
     error = np.array([model.relative_error for _, model in pairs])

@@ -113,9 +113,9 @@ def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
             f"{len(found):,}: {_some(missing)}"
         )
     wanted_once = set(names)
-    twice = _twice(names) or _twice([name for name in found.tolist() if name in wanted_once])
-    if twice:
-        raise InputError(f"{source.address}: columns cannot be matched by names that are there twice: {_some(twice)}")
+    again = twice(names) or twice([name for name in found.tolist() if name in wanted_once])
+    if again:
+        raise InputError(f"{source.address}: columns cannot be matched by names that are there twice: {_some(again)}")
     return ColumnsSource(source, len(found) - np.array([places[name] for name in names]))
 
 
@@ -144,6 +144,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:MOST_NAMED])) + (" …" if len(names) > MOST_NAMED else "")
 
 
-def _twice(names: Sequence[str]) -> list[str]:
+def twice(names: Sequence[str]) -> list[str]:
+    """Return the names that were there before, each time they come again."""
     seen: set[str] = set()
     return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]

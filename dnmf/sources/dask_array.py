@@ -49,16 +49,27 @@ def _assemble(bands: list[list[Any]], sparse: bool, address: str) -> Rows:
 
 
 def _check_blocks(bands: list[list[Any]], chunks: tuple[list[int], list[int]], address: str) -> None:
-    """Refuse blocks that are not as large as the array says: their rows would be taken for others."""
     heights, widths = chunks
     for height, band in zip(heights, bands, strict=True):
         for width, block in zip(widths, band, strict=True):
-            found = getattr(block, "shape", None)
-            if found != (height, width):
-                raise InputError(
-                    f"{address}: a block has shape {found}, the array's chunks say {(height, width)}; give "
-                    "map_blocks the right chunks"
-                )
+            check_block(block, (height, width), address)
+
+
+def check_block(block: Any, shape: tuple[int, ...], address: str) -> None:
+    """Refuse a block that is not as large as the array says: its rows would be taken for others.
+
+    Raises
+    ------
+    InputError
+        It is not, or it is no array.
+    """
+    found = getattr(block, "shape", None)
+    if found is None:
+        raise InputError(f"{address}: a block is a {type(block).__name__}, no array; see to what map_blocks returns")
+    if found != shape:
+        raise InputError(
+            f"{address}: a block has shape {found}, the array's chunks say {shape}; give map_blocks the right chunks"
+        )
 
 
 class DaskSource(Source):

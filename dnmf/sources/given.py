@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from dnmf.arrays import offers
 from dnmf.errors import InputError
@@ -28,6 +29,36 @@ def read_rows(name: str, values: Any, start: int, stop: int) -> np.ndarray:
                 "give array[:] if zeros are what is meant"
             )
     return np.asarray(dense(_computed(name, values[start:stop]), name))
+
+
+def matrix_of(values: Any) -> Any:
+    """Return the matrix in an AnnData, and one of AnnData's sparse matrices on disk in memory; else the object itself.
+
+    Raises
+    ------
+    InputError
+        A part of what lies on disk is missing.
+    """
+    is_anndata = offers(values, "obs_names", "var_names", "X")
+    if is_anndata and not getattr(values, "isbacked", False):
+        return values.X
+    return read_whole(values) if is_anndata or offers(values, "group", "backend") else values
+
+
+def read_whole(values: Any) -> Any:
+    """Return anything :func:`dnmf.open_source` takes as one array, dense or sparse.
+
+    Raises
+    ------
+    InputError
+        It cannot be used.
+    """
+    from dnmf.sources.opening import open_source
+
+    source = open_source(values)
+    rows = source.read(0, source.shape[0])
+    matrix = rows if isinstance(rows, np.ndarray) else scipy.sparse.csr_array(tuple(rows), shape=source.shape)
+    return matrix.T if source.transposed else matrix
 
 
 def in_memory(name: str, values: Any) -> Any:

@@ -139,15 +139,15 @@ def names_to_show(names: np.ndarray | None) -> np.ndarray | None:
 
 
 def keep_the_order(names: np.ndarray, known: np.ndarray) -> str:  # noqa: ARG001  what any pair of names is told
-    """Return the end of a message on names that are not those of a fit, where there is no other way."""
-    return "; bring them into the order of the fit"
+    """Return the end of a message on names that are not the same, where there is no other way."""
+    return "; bring them into the same order"
 
 
 def refuse_other_names(
     address: str, found: Any, of_fit: Any, what: str = "column",
-    remedy: Callable[[np.ndarray, np.ndarray], str] = keep_the_order,
+    remedy: Callable[[np.ndarray, np.ndarray], str] = keep_the_order, *, of: str = "the fit",
 ) -> None:  # fmt: skip
-    """Compare labels of columns (or of another `what`) with those of a fit, where they are to be compared.
+    """Compare labels of columns (or of another `what`) with those `of` a fit, where they are to be compared.
 
     The message ends with the `remedy` for names that differ from those known.
 
@@ -160,15 +160,13 @@ def refuse_other_names(
     if names is None or known is None or np.array_equal(names, known):
         return
     if len(names) != len(known):
-        raise InputError(f"{address}: has {len(names)} {what}s, in the fit there are {len(known)}")
+        raise InputError(f"{address}: has {len(names)} {what}s, in {of} there are {len(known)}")
     if _counts_against_other_names(names, known) or _counts_against_other_names(known, names):
-        log.info(
-            "%s: %ss are numbered here or in the fit and named in the other; names are not compared", address, what
-        )
+        log.info("%s: %ss are numbered here or in %s and named in the other; names are not compared", address, what, of)
         return
     at = int(np.flatnonzero(names != known)[0])
     raise InputError(
-        f"{address}: {what} {at} is named {str(names[at])!r}, in the fit {str(known[at])!r}{remedy(names, known)}"
+        f"{address}: {what} {at} is named {str(names[at])!r}, in {of} {str(known[at])!r}{remedy(names, known)}"
     )
 
 

@@ -18,10 +18,10 @@ from dnmf.sources.behind_dask import arrays_behind, behind_lazy
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
+from dnmf.sources.labels import labels_of_matrix
 from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
-from dnmf.sources.names import names_of
 from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
@@ -104,8 +104,8 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     if offers(data, "dims", "coords", "data"):
         return _open_coordinates(data, missing_chunks)
     if offers(data, "iloc", "to_numpy"):
-        values, named = frame_values(data, "a DataFrame"), (names_of(data.index), names_of(data.columns))
-        return MemorySource(values, *named, address=type_name(data))
+        values, (rows, columns) = frame_values(data, "a DataFrame"), labels_of_matrix(data)
+        return MemorySource(values, rows, columns, type_name(data))
     if offers(data, "group", "backend"):  # a sparse matrix of AnnData that stays on disk
         data = data.group
     if type(data).__module__.startswith("h5py"):
@@ -113,16 +113,14 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
         return _open_path(f"{data.file.filename}::{data.name}", missing_chunks)
     if offers(data, "store", "metadata"):
         return _open_zarr_object(data, missing_chunks)
-    return _open_array(data, None, None, missing_chunks)
+    return _open_array(data, (None, None), missing_chunks)
 
 
-def _open_array(
-    values: Any, row_names: np.ndarray | None, column_names: np.ndarray | None, missing_chunks: str
-) -> Source:
+def _open_array(values: Any, names: tuple[np.ndarray | None, np.ndarray | None], missing_chunks: str) -> Source:
     if offers(values, "dask", "numblocks"):
         from dnmf.sources.dask_array import DaskSource
 
-        source = DaskSource(values, row_names, column_names)
+        source = DaskSource(values, *names)
         source.behind = arrays_behind(values, source.address, missing_chunks)
         return source
     if offers(values, "data_vars") or offers(values, "npartitions"):
@@ -138,7 +136,7 @@ def _open_array(
     no_matrix = isinstance(values, (bytes, dict, set, type)) or not looks_like_array(values)
     if values is None or (no_matrix and not is_sparse(values)):
         raise InputError(f"a {type_name(values)} is not a matrix; {instead_of(values)}")
-    return MemorySource(values, row_names, column_names)
+    return MemorySource(values, *names)
 
 
 def _is_list_of_paths(values: Any) -> bool:
@@ -156,15 +154,15 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
                 f"a view of the AnnData backed by {data.filename}: its rows cannot be read in parts; use "
                 "view.to_memory(), or write the view to a file and give its path"
             )
-        named = (names_of(data.obs_names), names_of(data.var_names))  # they may not be in the file yet
-        return _open_path(str(data.filename), missing_chunks).with_names(*named)
+        # Its names may not be in the file yet.
+        return _open_path(str(data.filename), missing_chunks).with_names(*labels_of_matrix(data))
     if data.X is None:
         name = next(iter(data.layers), "counts")
         raise InputError(
             f"the AnnData has no X; pass one of its layers, for example adata.layers[{name!r}], with "
             "row_names=adata.obs_names, column_names=adata.var_names"
         )
-    source = _open_array(data.X, names_of(data.obs_names), names_of(data.var_names), missing_chunks)
+    source = _open_array(data.X, labels_of_matrix(data), missing_chunks)
     if source.in_memory:
         source.address = type_name(data)
     return source
@@ -173,13 +171,7 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
 def _open_coordinates(data: Any, missing_chunks: str) -> Source:
     if data.chunks is None:  # with chunks it is a dask array
         behind_lazy(data, type_name(data), missing_chunks)
-    rows, columns = _coordinates(data)
-    return _open_array(data.data, rows, columns, missing_chunks)
-
-
-def _coordinates(data: Any) -> list[np.ndarray | None]:
-    found = [names_of(data.coords[dim].values) if dim in data.coords else None for dim in data.dims[:2]]
-    return [*found, None, None][:2]
+    return _open_array(data.data, labels_of_matrix(data), missing_chunks)
 
 
 def _refuse_hdf5_in_memory(node: Any) -> None:

@@ -1,0 +1,120 @@
+"""Labels of what is given beside the data (a start, constraints, columns of W): they have to be those of the data.
+
+Frames, series, AnnData and arrays with coordinates say which row or column each of their entries belongs to. Numbers
+are taken by their places, so where the labels say otherwise they would be taken for those of another row or column.
+What counts as a label, and when two are compared, is the rule of :mod:`dnmf.sources.names`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnmf.arrays import offers, taken_as
+from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.sources.source import Source
+from dnmf.sources.stored_factor import StoredFactor
+
+OVER_ROWS, OVER_COLUMNS = ("row", None), (None, "column")
+ALONG: dict[str, tuple[str | None, ...]] = {
+    "W": OVER_ROWS, "fixed_W": OVER_ROWS, "H": OVER_COLUMNS, "fixed_H": OVER_COLUMNS, "target_H": OVER_COLUMNS,
+    "graph": ("column", "column"),
+}  # fmt: skip
+"""What lies along the axes of each array that is given: rows or columns of the data, or (None) components."""
+
+
+class Labels(NamedTuple):
+    """The labels along one axis of an array that was given.
+
+    Attributes
+    ----------
+    name : str
+        What the array is called in messages.
+    what : {"row", "column"}
+        What of the data they label.
+    names : ndarray of text
+        The labels.
+    """
+
+    name: str
+    what: str
+    names: np.ndarray
+
+
+def labels_of(values: Any) -> tuple[np.ndarray | None, ...]:
+    """Return the labels along each axis of an object, None where there are none; nothing for what never has any."""
+    found: Sequence[Any] = ()
+    if offers(values, "obs_names", "var_names"):
+        found = values.obs_names, values.var_names
+    elif offers(values, "dims", "coords"):
+        found = [values.coords[dim].values if dim in values.coords else None for dim in values.dims]
+    elif offers(values, "iloc", "index"):
+        found = (values.index, values.columns) if offers(values, "columns") else (values.index,)
+    elif offers(values, "columns"):
+        found = None, values.columns
+    elif isinstance(values, StoredFactor):
+        found = values.row_names(), None
+    return tuple(names_of(each) for each in found)
+
+
+def labels_of_matrix(values: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the labels of the rows and the columns of a matrix, None where there are none."""
+    rows, columns = (*labels_of(values), None, None)[:2]
+    return rows, columns
+
+
+def labels_given(name: str, values: Any) -> tuple[Labels, ...]:
+    """Return the labels of rows and columns of the data that an array given by this name has.
+
+    Raises
+    ------
+    InputError
+        It does not tell them.
+    """
+    with taken_as("an array", name, values):
+        found = labels_of(values)
+    along = ALONG[name] if len(found) != 1 else [each for each in ALONG[name] if each][:1]
+    pairs = zip(along, found, strict=False)  # of what has another number of axes its shape is refused
+    return tuple(Labels(name, what, names) for what, names in pairs if what is not None and names is not None)
+
+
+def names_along(source: Source, what: str) -> np.ndarray | None:
+    """Return the names of the user's rows or columns, whichever way the source is read."""
+    return source.row_names() if (what == "row") != source.transposed else source.column_names()
+
+
+def refuse_labels_of_others(given: Sequence[Labels], address: str, known: Callable[[str], np.ndarray | None]) -> None:
+    """Compare labels with the names of the data, and with each other.
+
+    Parameters
+    ----------
+    given : sequence of Labels
+        Of all that is given.
+    address : str
+        The data, for messages.
+    known : callable
+        Returns the names of the data's rows or columns; only asked for what has labels.
+
+    Raises
+    ------
+    InputError
+        They are not the same.
+    """
+    for each in given:
+        refuse_other_names(f"{each.name} for {address}", each.names, known(each.what), each.what, of="the data")
+    refuse_labels_that_differ(given)
+
+
+def refuse_labels_that_differ(given: Sequence[Labels]) -> None:
+    """Compare the labels of what is given side by side.
+
+    Raises
+    ------
+    InputError
+        Two are not the same.
+    """
+    for at, each in enumerate(given):
+        for before in given[:at]:
+            if before.what == each.what:
+                of = before.name if before.name != each.name else "its rows"
+                refuse_other_names(each.name, each.names, before.names, each.what, of=of)
