@@ -260,7 +260,9 @@ def _bounds(value: Any) -> tuple[float, float]:
     if not (of_W > 0 and of_H > 0):
         raise InputError(f"constraints upper={value!r}: bounds are above zero")
     if min(of_W, of_H) < LEAST_BOUND:
-        raise InputError(f"constraints upper={value!r}: the least is {LEAST_BOUND:g}, or products vanish; rescale the data")
+        raise InputError(
+            f"constraints upper={value!r}: the least is {LEAST_BOUND:g}, or products vanish; rescale the data"
+        )
     return of_W, of_H
 
 
