@@ -13,7 +13,7 @@ from dnmf.conversion.staging import staged
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import Callback
-from dnmf.locations import checked_overwrite, local_path, written
+from dnmf.locations import checked_overwrite, local_path, why_not_here, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
@@ -172,6 +172,8 @@ def free_place(out: str | Path, *, overwrite: Any = False) -> Path:
     place = Path(os.path.abspath(local_path(out, "out")))
     if not place.parent.is_dir():
         raise CheckpointError(f"{out}: its directory does not exist; create {place.parent} first")
+    if reason := why_not_here(place):
+        raise CheckpointError(f"{out}: {reason}")
     taken = not is_free(place)
     if not checked_overwrite(overwrite) and taken:
         raise CheckpointError(

@@ -1,6 +1,7 @@
 """Paths of this machine as people write them."""
 
 import errno
+import json
 import os
 import re
 import socket
@@ -89,6 +90,26 @@ def gone(path: Path, what: str) -> str:
         f"{path}: this {what} is gone. Was its store moved or removed, or does {socket.gethostname()} not see the "
         f"path? Load the model from where it is now (dnmf.load), or restore the {what} from a copy"
     )
+
+
+def why_not_here(place: Path) -> str:
+    """Return why nothing of dnmf's may be written at a place, an empty text where it may: it lies in stored data.
+
+    A group of a Zarr store may hold a run beside its arrays; the directory of an array is the array, all of it.
+    """
+    found = next((folder for folder in place.resolve().parents if _is_zarr_array(folder)), None)
+    if found is None:
+        return ""
+    return f"lies in the Zarr array {found}, which would not be the same data any more; choose another place"
+
+
+def _is_zarr_array(folder: Path) -> bool:
+    try:
+        if (folder / ".zarray").is_file():
+            return True
+        return bool(json.loads((folder / "zarr.json").read_bytes())["node_type"] == "array")
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def checked_overwrite(overwrite: Any) -> bool:

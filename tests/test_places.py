@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from command_line import assert_one_clear_line, call
 from example_models import random_model
 
 import dnmf
+import dnmf.plots
 from dnmf import checkpoint
 from dnmf.fitting.events import Started
 from dnmf.inspection import run_status
@@ -60,6 +62,52 @@ def test_two_colons_in_a_name_lead_nowhere_else(tmp_path, monkeypatch, writer, n
     assert sorted(os.listdir()) == sorted({"runs", "runs::1", name.partition("/")[0]})
     assert os.listdir("runs") == []
     assert os.path.isdir(name)
+
+
+def _converted(place):
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/A.npy", A)
+        return dnmf.convert(f"{folder}/A.npy", place)
+
+
+IN_DATA = {
+    **WRITERS,
+    "convert": _converted,
+    "a report": lambda place: dnmf.plots.report(random_model(), place.with_suffix(".html")),
+    "a page": lambda place: dnmf.plots.slider_page({0.1: random_model()}, place.with_suffix(".html")),
+}
+
+
+@pytest.mark.parametrize("writer", IN_DATA)
+def test_the_directory_of_an_array_is_data_and_nothing_else_is_written_there(tmp_path, writer):
+    for version in (2, 3):
+        zarr.create_array(tmp_path / f"{version}.zarr", data=A, zarr_format=version)
+    (tmp_path / "3.zarr" / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "3.zarr" / "c", target_is_directory=True)
+    before = sorted(tmp_path.rglob("*"))
+    for place in ("2.zarr/run", "3.zarr/run", "3.zarr/c/run", "3.zarr/empty", "link/run"):
+        with pytest.raises(dnmf.DnmfError, match=r"lies in the Zarr array .*zarr.*; choose another place"):
+            IN_DATA[writer](tmp_path / place)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_group_may_hold_runs_beside_its_arrays(tmp_path):
+    data = tmp_path / "a.zarr"
+    _converted(data)
+    for name in ("one.dnmf", "other.dnmf"):
+        dnmf.fit(data, 2, max_passes=2, tol=0, store=data / name)
+    dnmf.load(data / "one.dnmf").transform(data, out=data / "W.zarr")
+    with pytest.raises(KeyboardInterrupt):
+        dnmf.fit(data, 2, max_passes=4, tol=0, store=data / "third.dnmf", callbacks=interrupted_in_pass_2)
+    whole = dnmf.fit(data, 2, max_passes=4, tol=0)
+    for name in ("one.dnmf", "third.dnmf"):
+        resumed = dnmf.resume(data / name, max_passes=4)
+        assert resumed.read_W().tobytes() == whole.read_W().tobytes()
+
+
+def interrupted_in_pass_2(event):
+    if getattr(getattr(event, "record", None), "number", 0) == 2:
+        raise KeyboardInterrupt
 
 
 def test_on_the_command_line_too(tmp_path):

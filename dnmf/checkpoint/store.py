@@ -42,7 +42,7 @@ from dnmf.checkpoint.mistaken import refuse_what_is_no_run
 from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
-from dnmf.locations import local_path
+from dnmf.locations import local_path, why_not_here
 from dnmf.refusals import told
 
 _NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -74,8 +74,8 @@ class Store:
     Raises
     ------
     CheckpointError
-        For a URL, a place in a directory that is not there, a non-empty directory that is not a store, a store that
-        another process is writing, one of another format version, or a file system that refuses.
+        For a URL, a place in a directory that is not there or in a Zarr array, a non-empty directory that is not a
+        store, a store that another process is writing, one of another format version, or a file system that refuses.
     CorruptError
         When it holds generations and none of them is whole; nothing is removed.
 
@@ -308,6 +308,8 @@ def _is_store(root: Path) -> bool:
 
 
 def _refuse_what_is_no_store(root: Path) -> None:
+    if reason := why_not_here(root):
+        raise CheckpointError(f"{root}: {reason}")
     if not root.exists():
         if not root.parent.exists():  # a name that was mistyped is no reason to make directories from the root on
             raise CheckpointError(f"{root}: its directory does not exist; create {root.parent} first")

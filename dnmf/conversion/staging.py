@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dnmf.errors import InputError
+from dnmf.locations import why_not_here
 from dnmf.refusals import in_words
 from dnmf.written import is_free, sign, why_kept
 
@@ -100,6 +101,8 @@ def _prefix(target: Path) -> str:
 def _check_target(target: Path, command: str, overwrite: bool | None) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
+    if reason := why_not_here(target):
+        raise InputError(f"{target}: {reason}")
     if is_free(target):
         return
     if not overwrite:

@@ -15,7 +15,7 @@ import numpy as np
 from dnmf.arguments import yes_or_no
 from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
-from dnmf.locations import local_path, written
+from dnmf.locations import local_path, why_not_here, written
 from dnmf.plots.short_names import told_apart
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ def check_free(out: str | Path, overwrite: bool) -> Path:
     target = local_path(out, "out")
     if not target.parent.is_dir():
         raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
+    if reason := why_not_here(target):
+        raise InputError(f"{target}: {reason}")
     if target.is_dir():
         raise InputError(f"{target}: is a directory; choose another name")
     if not yes_or_no("overwrite", overwrite) and os.path.lexists(target):
