@@ -21,7 +21,7 @@ from dnmf.missing import dense, plain, refuse_missing
 from dnmf.model import Model
 from dnmf.sources import Source
 from dnmf.sources.columns import twice
-from dnmf.sources.given import in_memory, matrix_of
+from dnmf.sources.given import in_memory, matrix_of, not_misread
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
 from dnmf.sources.names import is_count, names_of, names_to_show, refuse_other_names
@@ -332,8 +332,10 @@ def checked_blocks(array: Any) -> Any:
     Raises
     ------
     InputError
-        It does not hold real numbers.
+        It does not hold real numbers, or they are not decoded.
     """
     address = f"dask array {array.name}"
     check_dtype(address, array.dtype)
-    return array.map_blocks(checked_block, address=address, dtype=array.dtype, meta=plain(array._meta, address))
+    return not_misread(address, array).map_blocks(
+        checked_block, address=address, dtype=array.dtype, meta=plain(array._meta, address)
+    )

@@ -15,8 +15,7 @@ from dnmf.errors import InputError
 from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
-from dnmf.sources.conventions import refuse_undecoded
-from dnmf.sources.given import matrix_of, read_rows
+from dnmf.sources.given import matrix_of, not_misread, read_rows
 from dnmf.sources.labels import labels_given
 from dnmf.sources.memory import is_sparse
 from dnmf.sources.names import refuse_other_names
@@ -82,7 +81,7 @@ def columns_of(holder: Any, side: str) -> Columns:
     name, named = f"the array given for {side}", partial(labels_along, side, holder)
     holder = matrix_of(holder)
     with taken_as_array(name, holder):
-        refuse_undecoded(holder, name)
+        holder = not_misread(name, holder)
         holder = dense(holder, name) if offers(holder, "iloc") else plain(holder, name)
         in_parts = all(hasattr(holder, name) for name in ("shape", "dtype", "__getitem__"))
         values = holder if in_parts else np.asarray(holder)

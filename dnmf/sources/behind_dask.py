@@ -10,7 +10,7 @@ from typing import Any
 from dnmf.arrays import offers
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
-from dnmf.sources.conventions import refuse_undecoded
+from dnmf.sources.decoders import undecoded_in
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.graphs import (
     PARTS_OF_SPARSE,
@@ -26,9 +26,10 @@ from dnmf.sources.marks import Marks, listed_sizes, marks_of
 from dnmf.sources.nodes import is_array
 from dnmf.sources.presence import absent_object, is_hdf5
 from dnmf.sources.stored import open_node
+from dnmf.sources.undecoded import refuse_undecoded_store
 from dnmf.sources.zarr_stores import directory_of, innermost, name_of_store
 
-# Names of the layers that keep every value: whatever else a graph does may decode them.
+# Names of the layers that keep every value, so that nothing of an array need be left out of what is looked at.
 WHOLE = ("original-", "from-zarr-", "array-", "rechunk-", "concatenate-", "transpose-", "reshape-")
 
 
@@ -150,26 +151,39 @@ def _folder(node: Any) -> Path | None:
     return None if root is None else root / node.path
 
 
-def arrays_behind(array: Any, address: str, missing_chunks: str = "error") -> tuple[BehindDask, ...]:
+def arrays_behind(
+    array: Any, address: str, missing_chunks: str = "error", *, limits: bool = True
+) -> tuple[BehindDask, ...]:
     """Return the stored arrays that the tasks of a dask array hold, once all is there that they read.
 
     They are found in what tasks are given: arrays (``from_zarr``, ``from_array``), and the matrices of AnnData's lazy
     readers, whatever is computed from them; not what another function opens by itself. It costs as much as listing
     their files or objects.
 
+    Parameters
+    ----------
+    array : dask.array.Array
+    address : str
+        For messages.
+    missing_chunks : {"error", "zeros"}
+        What an absent chunk means.
+    limits : bool
+        Whether nobody else looks at what attributes say to be valid.
+
     Raises
     ------
     InputError
-        A chunk is missing, or values are handed over that are packed.
+        A chunk is missing, or values are handed over, or computed on, that xarray did not decode and that attributes
+        say to be packed, missing, or times.
     """
     whole = all(str(name).startswith(WHOLE) for name in array.dask.layers)
     layers = array.dask.layers if whole else needed_layers(array)
+    for node in undecoded_in(array, layers):
+        _refuse_undecoded(node, address, limits)
     found: dict[tuple[str, tuple[Span, ...]], BehindDask] = {}
     for name, layer in layers.items():
         readers = [layer, *(layers[other] for other in array.dask.dependents.get(name, ()) if other in layers)]
         for node in stored_in(given_to(layer)):
-            if whole:
-                refuse_undecoded(node, address)
             for behind in _each_behind(node, readers, address, missing_chunks):
                 if (behind.address, behind.spans) not in found:
                     behind.refuse_absent()
@@ -187,10 +201,11 @@ def behind_lazy(values: Any, address: str, missing_chunks: str = "error") -> tup
     InputError
         As :func:`arrays_behind`.
     """
-    if offers(values, "dims", "coords", "variable"):
+    is_labelled = offers(values, "dims", "coords", "variable")
+    if is_labelled:
         values = values.variable._data  # its data would be read by asking for it
     if offers(values, "dask", "numblocks"):
-        return arrays_behind(values, address, missing_chunks)
+        return arrays_behind(values, address, missing_chunks, limits=not is_labelled)
     if not type(values).__module__.startswith("xarray."):
         return ()
     nodes = [node for node in stored_in([values]) if not isinstance(node, InFile)]
@@ -198,6 +213,14 @@ def behind_lazy(values: Any, address: str, missing_chunks: str = "error") -> tup
     for each in found:
         each.refuse_absent()
     return found
+
+
+def _refuse_undecoded(node: Any, address: str, limits: bool) -> None:
+    behind = BehindDask(node, (), address)
+    behind.refuse_gone()
+    with _opened(node) as found:
+        for part in [found] if is_array(found) else [found[name] for name in PARTS_OF_SPARSE]:
+            refuse_undecoded_store(part, f"{address}: {behind.address}", limits=limits)
 
 
 def _each_behind(node: Any, readers: Iterable[Any], address: str, missing_chunks: str) -> Iterator[BehindDask]:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ class Convention:
     stored_limits: tuple[Any, Any] = (None, None)
     limits: tuple[Any, Any] = (None, None)
 
-    def decode(self, stored: np.ndarray, start: int, address: str) -> np.ndarray:
-        """Return the values of rows `start` and on, in the dtype of the convention.
+    def decode(self, stored: np.ndarray, start: int | list[int], address: str) -> np.ndarray:
+        """Return the values of rows `start` and on (from a place on), in the dtype of the convention.
 
         Raises
         ------
@@ -70,18 +71,21 @@ class Convention:
         self._refuse_invalid(values, self.limits, start, address)
         return values
 
-    def _refuse_invalid(self, values: np.ndarray, limits: tuple[Any, Any], start: int, address: str) -> None:
+    def _refuse_invalid(
+        self, values: np.ndarray, limits: tuple[Any, Any], start: int | list[int], address: str
+    ) -> None:
         low, high = limits
         for name, limit, outside in (("valid_min", low, np.less), ("valid_max", high, np.greater)):
             if limit is not None:
                 _refuse(outside(values, limit), values, start, f"{address}: is not valid ({name} {limit})")
 
 
-def _refuse(bad: np.ndarray, values: np.ndarray, start: int, what: str) -> None:
+def _refuse(bad: np.ndarray, values: np.ndarray, start: int | list[int], what: str) -> None:
     if bad.any():
         place = tuple(int(n) for n in np.argwhere(bad)[0])
         where, _, reason = what.partition(": ")
-        element = (place[0] + start, *place[1:])
+        starts = start if isinstance(start, list) else [start]
+        element = tuple(n + first for n, first in zip_longest(place, starts, fillvalue=0))
         raise InputError(
             f"{where}: element {element if len(element) > 1 else element[0]} is {values[place]!s}, which {reason}, as "
             f"{int(np.count_nonzero(bad))} of the {bad.size} read together; {WAY_OUT}"
@@ -104,11 +108,11 @@ def convention_of(node: Any, address: str) -> Convention | None:
         They are times, or an attribute cannot be understood.
     """
     attributes = {name: node.attrs[name] for name in (*PACKING, *MISSING, *LIMITS) if name in node.attrs}
-    _refuse_times(node, address)
+    refuse_times(node, address)
     fill = _own_fill(node)
     if (not attributes and fill is None) or node.dtype.kind not in "iuf":
         return None
-    attributes = {name: _numbers(name, value, address) for name, value in attributes.items()}
+    attributes = {name: numbers_of(name, value, address) for name, value in attributes.items()}
     seen_as = _seen_as(node.dtype, attributes.pop("_Unsigned", None))
     scale, offset = (_one_number(name, attributes.get(name), address) for name in ("scale_factor", "add_offset"))
     stored_limits, limits = _limits(attributes, node.dtype, seen_as)
@@ -120,6 +124,32 @@ def convention_of(node: Any, address: str) -> Convention | None:
         tuple((name, code) for name, code in codes if code is not None), stored_limits, limits,
     )  # fmt: skip
     return None if found == Convention(node.dtype, node.dtype) else found
+
+
+def limits_of_decoded(data: Any, address: str) -> Convention | None:
+    """Return what the attributes of a DataArray say to be valid, None where they say nothing.
+
+    Limits of integers are those of what was stored, where xarray has unpacked it and says how in its encoding.
+
+    Raises
+    ------
+    InputError
+        They are no numbers.
+    """
+    attributes = {name: numbers_of(name, data.attrs[name], address) for name in LIMITS if name in data.attrs}
+    if not attributes or data.dtype.kind not in "biuf":
+        return None
+    how = data.encoding
+    packed = "scale_factor" in how or "add_offset" in how
+    stored = np.dtype(how.get("dtype", data.dtype)) if packed else data.dtype
+    of_stored, of_values = _limits(attributes, stored, stored)
+    scale, offset = how.get("scale_factor", 1), how.get("add_offset", 0)
+    unpacked = [
+        None if limit is None else limit * np.float64(scale) + offset if packed else limit for limit in of_stored
+    ]
+    low, high = unpacked[::-1] if packed and scale < 0 else unpacked
+    limits = tuple(value if value is not None else other for value, other in zip((low, high), of_values, strict=True))
+    return Convention(data.dtype, data.dtype, limits=limits)
 
 
 def refuse_for_sparse(convention: Convention | None, address: str) -> None:
@@ -142,31 +172,19 @@ def refuse_for_sparse(convention: Convention | None, address: str) -> None:
             raise InputError(f"{address}: zero stands for a missing entry ({name}), in a sparse matrix; {WAY_OUT}")
 
 
-def refuse_undecoded(data: Any, address: str) -> None:
-    """Refuse an array in memory whose attributes say that its values are still as they were stored.
+def is_nan(value: Any) -> bool:
+    """Whether a number is no number."""
+    return np.asarray(value).dtype.kind == "f" and bool(np.isnan(value))
+
+
+def refuse_times(node: Any, address: str) -> None:
+    """Refuse what its attributes say to be times.
 
     Raises
     ------
     InputError
         They do.
     """
-    attributes: Any = getattr(data, "attrs", None)
-    names = [name for name in (*PACKING, *MISSING) if name in attributes] if hasattr(attributes, "keys") else []
-    told = [
-        name for name in names if name in PACKING or not all(map(_is_nan, _numbers(name, attributes[name], address)))
-    ]
-    if told:
-        raise InputError(
-            f"{address}: its attributes ({', '.join(told)}) say that its values are not decoded; give its path, open "
-            "it without mask_and_scale=False, decode it with xarray.decode_cf, or take away attributes not meant"
-        )
-
-
-def _is_nan(value: Any) -> bool:
-    return np.asarray(value).dtype.kind == "f" and bool(np.isnan(value))
-
-
-def _refuse_times(node: Any, address: str) -> None:
     units, dtype = (_text(node.attrs.get(name)) for name in ("units", "dtype"))
     if TIMES.match(units.strip()) or dtype.startswith(("datetime64", "timedelta64")):
         raise InputError(f"{address}: holds times ({units or dtype}), not amounts; convert the array first")
@@ -184,11 +202,17 @@ def _own_fill(node: Any) -> Any:
         fill = node.fill_value
     else:
         return None
-    return fill if fill is not None and np.ndim(fill) == 0 and fill and not _is_nan(fill) else None
+    return fill if fill is not None and np.ndim(fill) == 0 and fill and not is_nan(fill) else None
 
 
-def _numbers(name: str, value: Any, address: str) -> tuple[Any, ...]:
-    """An attribute as numbers; the hint of a sign as it is."""
+def numbers_of(name: str, value: Any, address: str) -> tuple[Any, ...]:
+    """Return an attribute as numbers; the hint of a sign as it is.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
     if name == "_Unsigned":
         return (_text(value) or str(value),)
     found = [
@@ -233,7 +257,7 @@ def _seen_as(stored: np.dtype, hint: Any) -> np.dtype:
 
 def _as_stored(value: Any, stored: np.dtype, seen_as: np.dtype) -> Any:
     """A number of an attribute as a value of the array; None where the array cannot hold it."""
-    if _is_nan(value):
+    if is_nan(value):
         return None  # a NaN is refused anyway, and there is none among integers
     if stored.kind == "f":
         return stored.type(value)

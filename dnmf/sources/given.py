@@ -9,26 +9,31 @@ from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.missing import dense
 from dnmf.sources.behind_dask import behind_lazy
-from dnmf.sources.conventions import refuse_undecoded
-from dnmf.sources.presence import absent_object, lies_in_a_store
+from dnmf.sources.conventions import convention_of
+from dnmf.sources.presence import absent_object, is_hdf5, lies_in_a_store
+from dnmf.sources.undecoded import refuse_undecoded, within_limits
+from dnmf.sources.zarr_stores import array_as_stored
 
 
 def read_rows(name: str, values: Any, start: int, stop: int) -> np.ndarray:
-    """Return ``values[start:stop]`` of anything like an array; of one on disk no part that is absent, as zeros.
+    """Return ``values[start:stop]`` of anything like an array; of one on disk what its attributes say they are.
 
     Raises
     ------
     InputError
-        A chunk of a Zarr array or of an HDF5 dataset is missing.
+        A chunk of a Zarr array or of an HDF5 dataset is missing; an entry is, or it is not valid.
     """
+    convention = None
     if start < stop and lies_in_a_store(values):
+        convention = convention_of(values if is_hdf5(values) else array_as_stored(values), name)
         absent = absent_object(values, start, stop)
         if absent is not None:
             raise InputError(
                 f"{name}: chunk {absent} of {values.name} is missing or empty, it would read as zeros; restore it, or "
                 "give array[:] if zeros are what is meant"
             )
-    return np.asarray(dense(_computed(name, values[start:stop]), name))
+    rows = np.asarray(dense(_computed(name, values[start:stop]), name))
+    return rows if convention is None else convention.decode(rows, start, name)
 
 
 def matrix_of(values: Any) -> Any:
@@ -69,19 +74,37 @@ def in_memory(name: str, values: Any) -> Any:
     InputError
         A chunk is missing, or attributes say that the values are not decoded.
     """
-    refuse_undecoded(values, name)
     if lies_in_a_store(values) and len(values.shape) > 0:
         return read_rows(name, values, 0, values.shape[0])
+    refuse_undecoded(values, name)
     return _computed(name, values)
+
+
+def not_misread(name: str, values: Any) -> Any:
+    """Return an array, not computed, of which nothing is taken for another value: not packed, missing, or not valid.
+
+    Raises
+    ------
+    InputError
+        Something would be.
+    """
+    if lies_in_a_store(values):  # :func:`read_rows` decodes it
+        return values
+    refuse_undecoded(values, name)
+    behind_lazy(values, name)
+    return _valid(name, values)
+
+
+def _valid(name: str, values: Any) -> Any:
+    return within_limits(values, name) if offers(values, "dims", "coords", "variable") else values
 
 
 def _computed(name: str, values: Any) -> Any:
     """A dask array computed, a DataArray read, with all there that lies behind; anything else as it is."""
     behind = behind_lazy(values, name)
+    values = _valid(name, values)
     if offers(values, "dask", "numblocks"):
         values = values.compute()
-    elif behind:
-        values = values.values
     for each in behind:  # what is there now was there when it was read
         each.refuse_absent()
     return values

@@ -1,6 +1,6 @@
 """What arrays of dask and xarray are made of: stored arrays, opened or by the path of their file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,18 +47,25 @@ def given_to(layer: Any) -> Iterable[Any]:
     return getattr(layer, "mapping", {}).values()
 
 
-def stored_in(values: Iterable[Any]) -> Iterator[Any]:
+def _never(value: Any) -> bool:  # noqa: ARG001
+    return False
+
+
+def stored_in(values: Iterable[Any], *, stop: Callable[[Any], bool] = _never) -> Iterator[Any]:
     """Yield the stored arrays, and what stands for such, in some values and in what these hold, each once."""
+    return (value for value in all_in(values, stop=stop) if lies_in_a_store(value) or isinstance(value, InFile))
+
+
+def all_in(values: Iterable[Any], *, stop: Callable[[Any], bool] = _never) -> Iterator[Any]:
+    """Yield some values and what these hold, each once; not what is held by one at which to `stop`."""
     left, seen = list(values), {}
     while left:
         value = left.pop()
         if id(value) in seen:
             continue
         seen[id(value)] = value  # kept, so that no other gets its id
-        if lies_in_a_store(value) or isinstance(value, InFile):
-            yield value
-        else:
-            left.extend(_held_by(value))
+        yield value
+        left.extend(() if stop(value) else _held_by(value))
 
 
 def _held_by(value: Any) -> Iterable[Any]:

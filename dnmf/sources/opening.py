@@ -16,7 +16,6 @@ from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.behind_dask import arrays_behind, behind_lazy
 from dnmf.sources.compressed import CompressedSource
-from dnmf.sources.conventions import refuse_undecoded
 from dnmf.sources.dense import DenseSource
 from dnmf.sources.labels import labels_of_matrix
 from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse_other_layouts, stored_shape
@@ -26,6 +25,7 @@ from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
+from dnmf.sources.undecoded import refuse_undecoded, within_limits
 from dnmf.sources.zarr_stores import address_of_object, lies_in_memory, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
@@ -116,12 +116,14 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
     return _open_array(data, (None, None), missing_chunks)
 
 
-def _open_array(values: Any, names: tuple[np.ndarray | None, np.ndarray | None], missing_chunks: str) -> Source:
+def _open_array(
+    values: Any, names: tuple[np.ndarray | None, np.ndarray | None], missing_chunks: str, *, limits: bool = True
+) -> Source:
     if offers(values, "dask", "numblocks"):
         from dnmf.sources.dask_array import DaskSource
 
         source = DaskSource(values, *names)
-        source.behind = arrays_behind(values, source.address, missing_chunks)
+        source.behind = arrays_behind(values, source.address, missing_chunks, limits=limits)
         return source
     if offers(values, "data_vars") or offers(values, "npartitions"):
         raise InputError(
@@ -171,7 +173,8 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
 def _open_coordinates(data: Any, missing_chunks: str) -> Source:
     if data.chunks is None:  # with chunks it is a dask array
         behind_lazy(data, type_name(data), missing_chunks)
-    return _open_array(data.data, labels_of_matrix(data), missing_chunks)
+    values = within_limits(data, type_name(data))
+    return _open_array(values, labels_of_matrix(data), missing_chunks, limits=False)
 
 
 def _refuse_hdf5_in_memory(node: Any) -> None:

@@ -75,6 +75,19 @@ def as_stored(node: Any) -> Any:
     return zarr.open_group(node.store, path=node.path, mode="r", use_consolidated=False)
 
 
+def array_as_stored(array: Any) -> Any:
+    """Return an opened Zarr array with the attributes that are stored, as its group may have had a copy of them.
+
+    It is returned as it is where it is not there any more.
+    """
+    import zarr
+
+    try:
+        return zarr.open_array(array.store, path=array.path, mode="r")
+    except (OSError, ValueError, KeyError):  # who reads it will say what it is
+        return array
+
+
 def _ask_once(store: Any) -> None:
     """Ask for one object, before Zarr asks for several at once: of those that fail, Python prints each."""
     from zarr.core.buffer import default_buffer_prototype

@@ -1,7 +1,8 @@
-"""Stored arrays that come through dask: what is missing or packed in them is refused where all is handed over."""
+"""Stored arrays that come through dask: what is missing in them, or packed, is refused, whatever is computed."""
 
 import shutil
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -92,11 +93,68 @@ def test_a_chunk_that_is_missing_behind_dask_is_refused(way, tmp_path):
     assert open_source(array, missing_chunks="zeros").shape[1] == COLUMNS
 
 
-@pytest.mark.parametrize("way", WAYS)
+PARTS = {
+    "some rows": lambda array: array[:12],
+    "by a mask": lambda array: array[np.arange(ROWS) < 12],
+    "by numbers": lambda array: array[[0, 7]],
+    "some blocks": lambda array: array.blocks[:2],
+    "cast": lambda array: array.astype("f4"),
+    "in other units": lambda array: array * 0.5,
+    "by a function": lambda array: array.map_blocks(np.sqrt),
+    "of a stack": lambda array: da.stack([array, array])[0],
+    "optimized": lambda array: dask.optimize(array[:12])[0],
+    "added to another": lambda array: da.ones(array.shape, chunks=array.chunks) + array,
+}
+WAYS_AND_PARTS = WAYS | {
+    f"{name}, {kind}": (store, lambda array, part=part: part(da.from_array(array, chunks=CHUNKS)))
+    for name, part in PARTS.items()
+    for kind, store in (("Zarr", in_zarr), ("HDF5", in_hdf5))
+}
+
+
+@pytest.mark.parametrize("way", WAYS_AND_PARTS)
 def test_packed_values_behind_dask_are_refused(way, tmp_path):
-    store, through_dask = WAYS[way]
+    store, through_dask = WAYS_AND_PARTS[way]
     with pytest.raises(InputError, match=r"\(scale_factor\) say that its values are not decoded; give its path"):
         open_source(through_dask(store(tmp_path, scale_factor=0.5)))
+
+
+SAID = {
+    "add_offset": {"add_offset": 3.0},
+    "_FillValue": {"_FillValue": 1.0},
+    "missing_value": {"missing_value": 1.0},
+    "valid_max": {"valid_max": 2.0},
+    "valid_range": {"valid_range": [0.0, 2.0]},
+    "days since": {"units": "days since 2001-01-01"},
+    "timedelta64": {"dtype": "timedelta64[ns]"},
+}
+
+
+@pytest.mark.parametrize("store", [in_zarr, in_hdf5])
+@pytest.mark.parametrize("said", SAID)
+def test_whatever_attributes_say_behind_dask_is_refused_by_name(said, store, tmp_path):
+    with pytest.raises(InputError, match=said):
+        open_source(da.from_array(store(tmp_path, **SAID[said]), chunks=CHUNKS))
+
+
+def test_fill_values_that_stand_for_nothing_are_refused_behind_dask(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        dataset = file.create_dataset("x", data=small_matrix(), fillvalue=9.0)
+        with pytest.raises(InputError, match=r"\(its fill value\)"):
+            open_source(da.from_array(dataset))
+    array = zarr.create_array(tmp_path / "a.zarr", data=small_matrix(), zarr_format=2, fill_value=9)
+    array.attrs["_ARRAY_DIMENSIONS"] = ["r", "c"]
+    with pytest.raises(InputError, match=r"\(its fill value\)"):
+        open_source(da.from_zarr(array))
+
+
+def test_attributes_that_a_group_has_an_old_copy_of_are_looked_up(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("x", data=small_matrix())
+    zarr.consolidate_metadata(tmp_path / "a.zarr")
+    zarr.open_group(tmp_path / "a.zarr", mode="a", use_consolidated=False)["x"].attrs["scale_factor"] = 0.5
+    with pytest.raises(InputError, match=r"\(scale_factor\)"):
+        open_source(da.from_zarr(zarr.open_group(tmp_path / "a.zarr", mode="r")["x"]))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -107,8 +165,8 @@ def test_whole_arrays_behind_dask_are_read(way, tmp_path):
     assert np.array_equal(rows, 1 + small_matrix())
 
 
-def test_what_a_caller_leaves_out_or_decodes_is_not_looked_at(tmp_path):
-    array = da.from_zarr(in_zarr(tmp_path, rows=12, scale_factor=0.5))
+def test_what_a_caller_leaves_out_is_not_looked_at(tmp_path):
+    array = da.from_zarr(in_zarr(tmp_path, rows=12))
     assert open_source(array[:12] * 0.5).shape == (12, COLUMNS)
 
 

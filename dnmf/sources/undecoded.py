@@ -1,0 +1,92 @@
+"""What is handed over as it is stored, though attributes say that its values are others: refused, at every door."""
+
+from typing import Any
+
+from dnmf.arrays import offers
+from dnmf.errors import InputError
+from dnmf.sources.conventions import (
+    LIMITS,
+    MISSING,
+    PACKING,
+    Convention,
+    convention_of,
+    is_nan,
+    limits_of_decoded,
+    numbers_of,
+    refuse_times,
+)
+from dnmf.sources.presence import is_hdf5
+from dnmf.sources.zarr_stores import array_as_stored
+
+WAYS = (
+    "give its path, open it without mask_and_scale=False, decode it with xarray.decode_cf, or take away attributes not "
+    "meant"
+)
+
+
+def refuse_undecoded(data: Any, address: str) -> None:
+    """Refuse an array in memory whose attributes say that its values are still as they were stored.
+
+    Raises
+    ------
+    InputError
+        They do, or say that they are times.
+    """
+    attributes: Any = getattr(data, "attrs", None)
+    if not hasattr(attributes, "keys"):
+        return
+    refuse_times(data, address)
+    names = [name for name in (*PACKING, *MISSING) if name in attributes]
+    _refuse([n for n in names if n in PACKING or not all(map(is_nan, numbers_of(n, attributes[n], address)))], address)
+
+
+def refuse_undecoded_store(node: Any, address: str, *, limits: bool = True) -> None:
+    """Refuse an opened array that somebody else reads who does not look at its attributes.
+
+    Parameters
+    ----------
+    node : zarr.Array or h5py.Dataset
+        As it is stored.
+    address : str
+        For messages.
+    limits : bool
+        Whether nobody looks either at what is valid.
+
+    Raises
+    ------
+    InputError
+        Attributes, or its fill value, say that its values are others, missing, not valid, or times.
+    """
+    node = node if is_hdf5(node) else array_as_stored(node)
+    found = convention_of(node, address)
+    if found is None:
+        return
+    names = [name for name in (*PACKING, *LIMITS * limits) if name in node.attrs]
+    _refuse([*names, *dict.fromkeys(name for name, _ in found.missing)], address)
+
+
+def within_limits(data: Any, address: str) -> Any:
+    """Return what a DataArray holds, where its attributes limit what is valid looked at: at once, or in dask's tasks.
+
+    Raises
+    ------
+    InputError
+        Something is not valid.
+    """
+    convention = limits_of_decoded(data, address)
+    if convention is None:
+        return data.data
+    if not offers(data.data, "dask", "numblocks"):
+        return convention.decode(data.data, 0, address)
+    how = {"convention": convention, "address": address, "dtype": data.dtype, "meta": data.data._meta}
+    return data.data.map_blocks(_decoded_block, **how)
+
+
+def _decoded_block(block: Any, convention: Convention, address: str, block_info: Any = None) -> Any:
+    places = [low for low, _ in block_info[0]["array-location"]]
+    return convention.decode(block, places, address)
+
+
+def _refuse(told: list[str], address: str) -> None:
+    if told:
+        raise InputError(f"{address}: its attributes ({', '.join(told)}) say that its values are not decoded; {WAYS}")
