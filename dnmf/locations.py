@@ -17,7 +17,7 @@ _REASONS = {
     errno.EACCES: "a directory in it may not be entered; check who owns it",
     errno.ELOOP: "its links lead in a circle; name the place itself",
 }
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|(?i:file:)/")
 
 
 def local_path(given: Any, what: str = "path") -> Path:

@@ -1,11 +1,15 @@
 """What names a matrix: a path or a URL, and after two colons a place inside the store."""
 
 import os
+import re
 from typing import Any
+from urllib.parse import unquote
 
 from dnmf.locations import local_path
 
 BETWEEN = "::"
+_SCHEME = re.compile(r"(?:^|(?<=::))[A-Za-z][A-Za-z0-9+.-]+://")
+_OF_FILE = re.compile(r"(?i)file:(//(localhost)?)?(?P<path>/[^/].*)", re.DOTALL)
 
 
 class StoreAddress(str):
@@ -41,16 +45,23 @@ def from_root(path: str) -> str:
     return os.path.abspath(local_path(path))
 
 
-def split_address(address: str) -> tuple[str, str]:
+def split_address(address: str, *, as_url: bool = False) -> tuple[str, str]:
     """Return the store and the place in it: ``path::place``, a local path absolute.
 
-    A file or a directory may have two colons in its name: the longest path that is there counts.
+    A file or a directory may have two colons in its name: the longest path that is there counts. ``file:`` before a
+    path is left out, unless it is to be opened `as_url`.
 
     Examples
     --------
-    >>> split_address("s3://bucket/counts.zarr::layers/raw")
+    >>> split_address("S3://bucket/counts.zarr::layers/raw")
     ('s3://bucket/counts.zarr', 'layers/raw')
+    >>> split_address("file:///counts.zarr::X")
+    ('/counts.zarr', 'X')
     """
+    address = _SCHEME.sub(lambda found: found[0].lower(), address)
+    of_file = _OF_FILE.match(address)
+    if of_file:
+        address = f"file://{of_file['path']}" if as_url else _written_path(of_file["path"])
     path, separator, inner = address.rpartition(BETWEEN)
     if not separator or is_url(inner):  # simplecache::s3://… is one address
         path, inner = address, ""
@@ -62,3 +73,9 @@ def split_address(address: str) -> tuple[str, str]:
         if os.path.lexists(found):
             return found, BETWEEN.join(parts[number:]).strip("/")
     return from_root(path), inner.strip("/")
+
+
+def _written_path(path: str) -> str:
+    """Return the path in a URL, whose signs may be written as percents."""
+    store = path.partition(BETWEEN)[0]
+    return path if os.path.lexists(store) or not os.path.lexists(unquote(store)) else unquote(path)

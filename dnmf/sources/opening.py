@@ -206,7 +206,7 @@ def _in_memory(source: Source) -> Source:
 
 
 def _open_path(address: str, missing_chunks: str, storage_options: dict[str, Any] | None = None) -> Source:
-    path, inner = split_address(address)
+    path, inner = split_address(address, as_url=storage_options is not None)
     if storage_options is not None:
         if not is_url(path):
             raise InputError(f"{path}: storage_options are for a URL, this is a path")

@@ -22,6 +22,7 @@ from dnmf.sources.marks import Marks, marks_of
 from dnmf.sources.nodes import is_array, listing
 from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, count_absent, fills_with_zeros, is_hdf5, object_shape
+from dnmf.sources.schemes import lacking
 from dnmf.sources.source import check_dtype
 from dnmf.sources.zarr_stores import as_stored, open_zarr, refuse_unknown_layouts, why_not
 
@@ -74,7 +75,7 @@ def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
     try:
         return with_retries(lambda: opener(path), f"{path}: opening")
     except ImportError as error:
-        raise InputError(f"{path}: {error}; reading it needs: pip install {error.name or 's3fs obstore'}") from error
+        raise InputError(f"{path}: {lacking(error)}") from error
     except InputError:
         raise
     except Exception as error:

@@ -8,6 +8,7 @@ from typing import Any
 from dnmf.errors import InputError
 from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url
+from dnmf.sources.schemes import lacking, refuse_schemes
 
 HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5", ".h5mu", ".loom", ".nc")
 MANUAL = "docs/object-storage.md"
@@ -21,7 +22,7 @@ def store_at(url: str, storage_options: dict[str, Any] | None = None) -> StoreAd
     Raises
     ------
     InputError
-        It would be an HDF5 file.
+        It would be an HDF5 file, or its scheme is unknown or of another address.
     ImportError
         The package for this kind of address is not installed.
     """
@@ -32,6 +33,7 @@ def store_at(url: str, storage_options: dict[str, Any] | None = None) -> StoreAd
         )
     import zarr
 
+    refuse_schemes(url, storage_options or ())
     return StoreAddress(url, zarr.storage.FsspecStore.from_url(url, storage_options=storage_options, read_only=True))
 
 
@@ -41,13 +43,17 @@ def named_store(url: str, storage_options: dict[str, Any]) -> StoreAddress:
     Raises
     ------
     InputError
-        The options are not those of this kind of address, or it would be an HDF5 file.
+        The options are not those of this kind of address, or it would be an HDF5 file, or nothing can open it.
     """
     try:
         return store_at(url, storage_options)
-    except (TypeError, ValueError, ImportError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except ImportError as error:
+        raise InputError(f"{url}: {lacking(error)}") from error
+    except OSError as error:
+        raise InputError(f"{url}: {why_not(error)}") from error
+    except (TypeError, ValueError) as error:
         raise InputError(f"{url}: storage_options cannot be used ({error}); see {MANUAL}") from error
 
 
