@@ -16,6 +16,7 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import PATH
 from dnmf.sources import Source
+from dnmf.sources.guard import refuse_gone
 from dnmf.sources.names import names_to_show
 from dnmf.tables import top_entries
 
@@ -46,8 +47,9 @@ def inspect_source(source: Source, rank: int | None = None, memory_limit: str | 
     Raises
     ------
     InputError
-        The rank is more than the matrix allows, or the matrix cannot be opened.
+        The rank is more than the matrix allows, or the matrix cannot be opened or leads to a file that is not there.
     """
+    refuse_gone(source)
     most = min(source.shape)
     if rank is not None and not 1 <= rank <= most:
         raise InputError(f"{source.address}: rank {rank} is not between 1 and min(rows, columns) = {most}")

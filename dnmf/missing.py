@@ -3,9 +3,11 @@
 numpy and scikit-learn take what lies under a mask for a value, without a word. Every door for arrays asks here.
 """
 
+import copy
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from dnmf.arrays import offers
 from dnmf.errors import InputError
@@ -46,6 +48,8 @@ def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
         values = np.ma.array(values)
     if isinstance(values, np.ma.MaskedArray):
         return _without_mask(values, name, as_nan)
+    if scipy.sparse.issparse(values) and isinstance(getattr(values, "data", None), np.ma.MaskedArray):
+        return _stored_without_mask(values, name)
     if type(values).__module__.split(".")[0] == "sparse":
         refuse_fill_value(values.fill_value, name, "array.todense()")
     return values
@@ -76,6 +80,22 @@ def _without_mask(values: np.ma.MaskedArray, name: str, as_nan: bool) -> np.ndar
     raise InputError(
         f"{name}: a masked array; {_place(first)} is masked, as {int(mask.sum())} of {mask.size} entries; "
         f"{NOT_SUPPORTED}"
+    )
+
+
+def _stored_without_mask(values: Any, name: str) -> Any:
+    """A sparse matrix whose stored entries are a masked array, with plain ones."""
+    mask = np.ma.getmaskarray(values.data)
+    bare = copy.copy(values)
+    bare.data = np.ma.getdata(values.data)
+    if not mask.any():
+        return bare
+    bare.data = np.arange(1, mask.size + 1).reshape(mask.shape)
+    entries = bare.tocoo()
+    at = np.flatnonzero(mask.ravel()[entries.data - 1])[0]
+    raise InputError(
+        f"{name}: its stored entries are a masked array; {_place(tuple(int(part[at]) for part in entries.coords))} is "
+        f"masked, as {int(mask.sum())} of {mask.size} entries; {NOT_SUPPORTED}"
     )
 
 

@@ -41,6 +41,12 @@ def sparse_frame(A, fill):
     return pd.DataFrame(A).astype(pd.SparseDtype(float, fill))
 
 
+def stored_entries(A, mask, kind=scipy.sparse.csr_array):
+    matrix = kind(A)
+    matrix.data = np.ma.array(matrix.data, mask=mask)
+    return matrix
+
+
 def holed(A):
     B = A.copy()
     B[0, 2 % A.shape[1]] = np.nan
@@ -60,6 +66,8 @@ MISSING = {
     "sparse frame, fill value": lambda A: sparse_frame(A, 1.0),
     "sparse frame, NaN": lambda A: sparse_frame(A, np.nan),
     "sparse, fill value": lambda A: sparse.COO.from_numpy(A, fill_value=1.0),
+    "csr of masked": lambda A: stored_entries(A, [True] + [False] * (A.size - 1)),
+    "csc of masked": lambda A: stored_entries(A, [True] + [False] * (A.size - 1), scipy.sparse.csc_matrix),
 }
 MISSING_DATA = {
     "DataArray": lambda A: xarray.DataArray(holed(A), dims=("r", "c")),
@@ -137,6 +145,25 @@ def test_given_arrays_that_are_missing_are_refused(A, fitted, door, kind):
     given = A[part] if part is not None else A[:COLUMNS] + A[:COLUMNS].T
     with pytest.raises(ValueError, match="missing entries|NaN|fill value|finite"):
         enter(MISSING[kind](given), A, fitted)
+
+
+SPARSE_KINDS = [scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.coo_array]
+
+
+@pytest.mark.parametrize("kind", SPARSE_KINDS)
+def test_a_sparse_matrix_of_which_nothing_is_masked_is_taken(A, kind):
+    matrix = stored_entries(A, False, kind)
+    np.testing.assert_array_equal(dnmf.fit(matrix, RANK, max_passes=2).H, dnmf.fit(kind(A), RANK, max_passes=2).H)
+    np.testing.assert_array_equal(dnmf.Constraints(fixed_H=matrix).fixed_H, A)
+
+
+@pytest.mark.parametrize("kind", SPARSE_KINDS)
+def test_a_masked_entry_of_a_sparse_matrix_is_told_by_its_row_and_column(kind):
+    values = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]])
+    matrix = kind(values)
+    matrix.data = np.ma.masked_equal(matrix.data, 3.0)
+    with pytest.raises(InputError, match="row 1, column 2 is masked, as 1 of 3 entries"):
+        dnmf.fit(matrix, 1)
 
 
 @pytest.mark.parametrize("door", [door for door in GIVEN_DOORS if door not in ("graph", "inverse_transform")])

@@ -103,6 +103,18 @@ def guard_source(source: Source) -> Guard:
     return Guard(source.address, lambda: {part.address: part.marks() for part in parts})
 
 
+def refuse_gone(source: Source) -> None:
+    """Refuse a source that leads to a file which is not there, without looking at all there are.
+
+    Raises
+    ------
+    InputError
+        It does; the message names the file.
+    """
+    for part in source.stored_arrays():
+        part.refuse_gone()
+
+
 @contextmanager
 def guarded(guard: Guard) -> Iterator[None]:
     """Do something with data that must be, when it is done, what it was when it began.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from dnmf.errors import InputError
 from dnmf.sources.addresses import StoreAddress, is_url
-from dnmf.sources.nodes import encoding_of, holds_nothing, is_array, is_matrix, listing
+from dnmf.sources.nodes import encoding_of, holds_nothing, is_array, is_group, is_matrix, listing
 from dnmf.sources.stored import open_node, open_root
 
 TENX_PARTS = {"barcodes", "data", "indices", "indptr", "shape"}
@@ -62,7 +62,7 @@ def stored_shape(address: str, node: Any) -> tuple[int, ...]:
 
 def is_tenx(group: Any) -> bool:
     """Whether a group is a matrix as Cell Ranger writes it: compressed columns of features × cells, with names."""
-    return not is_array(group) and all(part in group for part in TENX_PARTS)
+    return is_group(group) and all(part in group for part in TENX_PARTS)
 
 
 def tenx_groups(root: Any) -> list[str]:
@@ -120,6 +120,8 @@ def meant_matrix(path: str, root: Any, inner: str) -> str:
         raise InputError(f"{path}::{inner}: there is nothing in it; the store holds {listing(root)}")
     if is_matrix(node):
         return inner
+    if not is_group(node):
+        raise InputError(f"{path}::{inner}: no matrix, a {type(node).__name__}; the store holds {listing(root)}")
     prefix = f"{inner}/" if inner else ""
     if "X" in node and not holds_nothing(open_node(path, f"{prefix}X")):
         return f"{prefix}X"

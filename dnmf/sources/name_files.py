@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,11 @@ from dnmf.refusals import told
 from dnmf.sources.contents import DAMAGE, open_decompressed
 from dnmf.sources.names import TEXT, names_of
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MARKS = {
+    b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16",
+    b"\xef\xbb\xbf": "utf-8-sig",
+}  # fmt: skip
+"""What a text begins with that says how it is encoded, those that another begins with after it."""
 LINES_AT_ONCE = 2**16
 LONGEST_LINE = 2**20
 
@@ -26,7 +31,7 @@ def read_names(path: Path | str, length: int | None = None, what: str = "columns
     Parameters
     ----------
     path : str or Path
-        UTF-8, with or without a byte order mark; compressed by gzip, bzip2, xz or zstd if its content is.
+        UTF-8, or what its byte order mark says; compressed by gzip, bzip2, xz or zstd if its content is.
     length : int, optional
         How many there have to be.
     what : str
@@ -68,7 +73,7 @@ def given_names(names: Any, length: int, what: str) -> NDArray[Any] | None:
 def _labels(names: Any, what: str) -> NDArray[Any] | None:
     if offers(names, "dask") and not offers(names, "dtype"):  # a Delayed
         raise InputError(f"names of {what}: a {type(names).__name__} is not computed yet; give names.compute()")
-    unordered = isinstance(names, (set, frozenset, dict))
+    unordered = isinstance(names, (set, frozenset, dict, bytes, bytearray, memoryview))
     if unordered or not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:
         raise InputError(f"names of {what}: a {type(names).__name__} is neither a list of them nor a file")
     return names_of(names if hasattr(names, "dtype") else list(names))
@@ -93,24 +98,38 @@ def read_table(path: Path | str, fields: int) -> Iterator[list[NDArray[Any]]]:
 def _lines(path: Path) -> Iterator[list[str]]:
     try:
         with open_decompressed(path) as file:
-            if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
-                file.seek(0)
-            while some := _some_lines(file):
-                yield some
+            encoding = _encoding_of(file)
+            with TextIOWrapper(file, encoding, newline="\n") as text:
+                while some := _some_lines(text, path):
+                    yield some
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 ({error.reason}); write it anew: iconv -f LATIN1 -t UTF-8") from error
+        raise InputError(
+            f"{path}: is not {error.encoding.upper()} ({error.reason}); write it anew: iconv -f LATIN1 -t UTF-8"
+        ) from error
     except ImportError as error:
         raise InputError(f"{path}: to decompress it needs: pip install {error.name or 'zstandard'}") from error
+    except InputError:
+        raise
     except DAMAGE as error:
         raise InputError(f"{path}: cannot be read ({told(error)})") from error
 
 
-def _some_lines(file: IO[bytes]) -> list[str]:
+def _encoding_of(file: IO[bytes]) -> str:
+    head = file.read(max(map(len, MARKS)))
+    file.seek(0)
+    return next((encoding for mark, encoding in MARKS.items() if head.startswith(mark)), "utf-8")
+
+
+def _some_lines(file: TextIOWrapper, path: Path) -> list[str]:
     lines = []
-    for line in iter(lambda: file.readline(LONGEST_LINE), b""):
+    for line in iter(lambda: file.readline(LONGEST_LINE), ""):
         if len(line) == LONGEST_LINE:
-            raise ValueError(f"a line is longer than {LONGEST_LINE} bytes, these are no names")
-        lines.append(line.decode().removesuffix("\n").removesuffix("\r"))
+            raise ValueError(f"a line is longer than {LONGEST_LINE} letters, these are no names")
+        if "\0" in line:
+            raise InputError(
+                f"{path}: has zero bytes in it, as text in UTF-16; write it anew: iconv -f UTF-16 -t UTF-8"
+            )
+        lines.append(line.removesuffix("\n").removesuffix("\r"))
         if len(lines) == LINES_AT_ONCE:
             break
     return lines

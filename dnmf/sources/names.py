@@ -3,7 +3,7 @@
 What is a name
     Whatever labels a row or a column where the data lies, as text: text itself, bytes as UTF-8, a number, a date
     (ISO 8601, to the nanosecond) or another object as Python writes it. A label that is missing (None, NaN, NaT) is the
-    text ``nan``. Labels need not differ.
+    text ``nan``. A span of time is its seconds, ``PT86400S``. Labels need not differ.
 What counts as none
     An array, a sparse matrix or a dimension without coordinates has no labels; labels that are all missing are none.
 What is a count
@@ -27,6 +27,8 @@ log = logging.getLogger("dnmf")
 TEXT = np.dtypes.StringDType()  # of variable width: one long name costs its own length
 MISSING = "nan"
 MOST_NAMES = 5_000_000  # that a model carries; those of more rows stay with the data
+SECONDS = {"W": 604_800, "D": 86_400, "h": 3600, "m": 60, "s": 1}
+FRACTIONS = {"ms": 3, "us": 6, "ns": 9, "ps": 12, "fs": 15, "as": 18}  # of a second, decimals
 INLINE_BYTES = 16  # an entry of an array of TEXT, short texts inside it
 
 
@@ -40,7 +42,7 @@ def names_of(values: Any) -> np.ndarray | None:
     if labels.dtype.kind == "M":
         return _known(labels, ~np.isnat(labels), np.datetime_as_string(labels, unit=_unit(labels)))
     if labels.dtype.kind == "m":
-        return names_of(labels.astype(str))
+        return _known(labels, ~np.isnat(labels), np.array([_span(one) for one in labels], dtype=TEXT))
     values = labels.tolist()
     missing = np.fromiter((_is_missing(value) for value in values), bool, len(values))
     return _known(labels, ~missing, np.array([_text(value) for value in values], dtype=TEXT))
@@ -52,7 +54,7 @@ def _as_labels(values: Any) -> np.ndarray:
         labels = values.data.astype(object)
         labels[np.ma.getmaskarray(values)] = None
         return labels
-    if not isinstance(values, (list, tuple)) or any(isinstance(one, np.datetime64) for one in values[:1]):
+    if not isinstance(values, (list, tuple)) or isinstance(next(iter(values), None), (np.datetime64, np.timedelta64)):
         return np.asarray(values)
     labels = np.empty(len(values), object)
     labels[:] = values
@@ -68,6 +70,17 @@ def _known(labels: np.ndarray, known: np.ndarray, text: np.ndarray) -> np.ndarra
 def _unit(dates: np.ndarray) -> Any:
     unit = np.datetime_data(dates.dtype)[0]
     return unit if unit in ("ps", "fs", "as") else "ns"
+
+
+def _span(span: np.timedelta64) -> str:
+    """A span of time in ISO 8601, in seconds; of months and years, which have no length in seconds, their number."""
+    unit, step = np.datetime_data(span.dtype)
+    count, digits = int(span.astype(np.int64)) * step, FRACTIONS.get(unit, 0)
+    if not digits and unit not in SECONDS:
+        return f"P{count}{unit}" if unit in ("Y", "M") else str(count)
+    seconds, rest = divmod(abs(count) * SECONDS.get(unit, 1), 10**digits)
+    part = f".{rest:0{digits}d}".rstrip("0").rstrip(".")
+    return f"{'-' if count < 0 else ''}PT{seconds}{part}S"
 
 
 def _is_missing(value: Any) -> bool:

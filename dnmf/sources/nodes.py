@@ -12,6 +12,11 @@ def is_array(node: Any) -> bool:
     return hasattr(node, "dtype") and hasattr(node, "shape")
 
 
+def is_group(node: Any) -> bool:
+    """Whether an opened node is a group; a named data type of HDF5 is neither a group nor an array."""
+    return not is_array(node) and hasattr(node, "keys")
+
+
 def attribute(node: Any, name: str) -> Any:
     """Return an attribute of an opened node, text as str, None where it has none."""
     value = node.attrs.get(name)

@@ -15,7 +15,7 @@ from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.conventions import Convention, convention_of
-from dnmf.sources.datasets import refuse_dangling_links, refuse_unknown_filters
+from dnmf.sources.datasets import files_behind, refuse_dangling_links, refuse_unknown_filters
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.formats import HDF5, ZIPPED_ZARR, format_of, refusal
 from dnmf.sources.marks import Marks, marks_of
@@ -311,6 +311,18 @@ class StoredArray:
 
     def refuse_absent(self) -> None:
         """Return: each read looks for what it needs by itself, and for nothing else."""
+
+    def refuse_gone(self) -> None:
+        """Refuse a dataset of HDF5 that leads to a file which is not there; nothing of it is read.
+
+        Raises
+        ------
+        InputError
+            It does; the message names the file.
+        """
+        node = self._open()[0]
+        if is_hdf5(node):
+            files_behind(node)
 
     def marks(self) -> Marks:
         """What changes when one of its files or objects is replaced; see :mod:`dnmf.sources.marks`."""

@@ -151,7 +151,7 @@ def test_names_can_be_given_with_any_matrix(convert, how, tmp_path):
 NOT_NAMES = {
     "too few": NAMES[:-1], "too many": [*NAMES, "more"], "no file": "not there.txt", "all missing": [None] * 8,
     "a list in a list": [NAMES], "a set": set(NAMES), "a dict": dict.fromkeys(NAMES), "a number": 8,
-    "a matrix": np.ones((8, 1)),
+    "a matrix": np.ones((8, 1)), "bytes": b"abcdefgh", "more bytes": bytearray(8), "a view": memoryview(bytes(8)),
 }  # fmt: skip
 
 

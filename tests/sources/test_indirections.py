@@ -14,6 +14,7 @@ from source_contract import COLUMNS, ROWS, read, small_matrix
 import dnmf
 from dnmf import open_source
 from dnmf.errors import InputError
+from dnmf.inspection import inspect_source
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
@@ -164,6 +165,15 @@ def test_a_missing_file_is_named(stored, tmp_path):
         read_all(stored)
     with pytest.raises(InputError, match=r"part1\.h5"):
         read_all(stored, missing_chunks="zeros")
+
+
+def test_a_missing_file_is_named_when_the_matrix_is_inspected(stored, tmp_path):
+    assert inspect_source(open_source(stored), 2)["shape"] == [ROWS, COLUMNS]
+    if os.path.samefile(stored, tmp_path / "part1.h5"):
+        pytest.skip("there is one file")
+    os.unlink(tmp_path / "part1.h5")
+    with pytest.raises(InputError, match=r"part1\.h5"):
+        inspect_source(open_source(stored), 2)
 
 
 def test_a_file_that_goes_while_rows_are_read_is_named(stored, tmp_path):

@@ -91,3 +91,22 @@ def test_a_matrix_of_another_program_is_read_where_it_is_named(tmp_path):
         for place in OTHERS["loom"][0]:
             file[place] = A
     np.testing.assert_array_equal(rows_of(dnmf.open_source(f"{tmp_path / 'a.loom'}::matrix")), A)
+
+
+@pytest.fixture
+def with_a_named_type(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["T"], file["M"] = np.dtype("f8"), A
+    return tmp_path / "a.h5"
+
+
+def test_a_named_data_type_is_no_matrix(with_a_named_type):
+    refused = "a.h5::T: no matrix, a Datatype; the store holds M, T"
+    with h5py.File(with_a_named_type) as file:
+        for data in (f"{with_a_named_type}::T", file["T"]):
+            with pytest.raises(InputError, match=refused):
+                dnmf.open_source(data)
+
+
+def test_a_named_data_type_does_not_hide_the_matrix_beside_it(with_a_named_type):
+    np.testing.assert_array_equal(rows_of(dnmf.open_source(with_a_named_type)), A)

@@ -29,6 +29,14 @@ TEXTS = {
     "a missing day": (np.array(["2020-01-01", "NaT"], "M8[s]"), [DAY.format(1), "nan"]),
     "an index of days": (pd.DatetimeIndex(["2020-01-01"]), [DAY.format(1)]),
     "days of a zone": (pd.DatetimeIndex(["2020-01-01"], tz="UTC"), ["2020-01-01 00:00:00+00:00"]),
+    "spans of time": (np.array([86400, 90, -1], "m8[s]"), ["PT86400S", "PT90S", "-PT1S"]),
+    "spans to the nanosecond": (np.array([1_500_000_000, 1], "m8[ns]"), ["PT1.5S", "PT0.000000001S"]),
+    "weeks and minutes": (np.array([1], "m8[W]"), ["PT604800S"]),
+    "steps of minutes": (np.array([2], "m8[5m]"), ["PT600S"]),
+    "far spans": (np.array([2**62], "m8[s]"), [f"PT{2**62}S"]),
+    "months": (np.array([3], "m8[M]"), ["P3M"]),
+    "a list of spans": ([np.timedelta64(1, "D"), np.timedelta64(2, "h")], ["PT86400S", "PT7200S"]),
+    "a missing span": (pd.TimedeltaIndex(["1D", None]), ["PT86400S", "nan"]),
     "some missing": (["a", None, np.nan, pd.NA, pd.NaT], ["a", "nan", "nan", "nan", "nan"]),
     "levels": (pd.MultiIndex.from_tuples([("a", 1), ("b", 2)]), ["('a', 1)", "('b', 2)"]),
     "levels of numpy": ([("a", np.float64(0.5))], None),
@@ -52,7 +60,9 @@ def test_a_label_is_a_name_as_text_of_variable_width(case):
     assert names.tolist() == expected
 
 
-@pytest.mark.parametrize("labels", [None, [None, np.nan], np.array(["NaT"], "M8[s]"), [pd.NA]])
+@pytest.mark.parametrize(
+    "labels", [None, [None, np.nan], np.array(["NaT"], "M8[s]"), [pd.NA], pd.TimedeltaIndex([None])]
+)
 def test_what_is_not_there_counts_as_none(labels):
     assert names_of(labels) is None
 
