@@ -49,8 +49,9 @@ class Returns:
         if done is ignore:
             return None
         if not self._topic:
-            self._topic = f"dnmf-{uuid.uuid4().hex}"
-            self._client.subscribe_topic(self._topic, self._hear)
+            topic = f"dnmf-{uuid.uuid4().hex}"
+            self._client.subscribe_topic(topic, self._hear)
+            self._topic = topic
         return Address(self._topic, self._mark)
 
     @property
@@ -71,7 +72,8 @@ class Returns:
         self._done, topic = ignore, self._topic
         self._topic = ""
         if topic and self._client.status == "running":
-            self._client.unsubscribe_topic(topic)
+            with contextlib.suppress(Exception):  # it may be closed by now, which is told where something is lost by it
+                self._client.unsubscribe_topic(topic)
 
     def _hear(self, event: Any) -> None:
         mark, number = event[1]

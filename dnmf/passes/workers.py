@@ -1,9 +1,10 @@
 """Passes on the workers of a dask cluster."""
 
+import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -19,7 +20,7 @@ from dnmf.passes.allocator import give_back_freed
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.problem import Work
-from dnmf.passes.returns import Returns
+from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.sources.kept import KEPT, KeptSource
@@ -32,7 +33,7 @@ ASK_TRIES = 3
 ASK_PAUSE_S = 1.0
 POLL_S = 2.0
 LOOK_S = 0.25  # where somebody wants to know how far a pass is
-LOST = (CancelledError, CommClosedError, TimeoutError, ConnectionError)
+LOST = (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError, ConnectionError)
 
 
 def _forget_rows(mark: str) -> None:
@@ -121,9 +122,28 @@ class OnCluster(Executor):
             base_bytes=max(fact["base"] for fact in values),
         )
 
+    @contextlib.contextmanager
+    def _in_words(self, when: str) -> Iterator[None]:
+        """Turn what dask says of a client that is closed, or of a scheduler that is gone, into a ClusterError.
+
+        Of a closed client everything fails, each call with an error of its own kind.
+        """
+        try:
+            yield
+        except (Exception, asyncio.CancelledError) as error:
+            is_closed = self.client.status != "running"
+            if isinstance(error, DnmfError) or not (is_closed or isinstance(error, LOST)):
+                raise
+            found = f"its client is {self.client.status}" if is_closed else type(error).__name__
+            raise ClusterError(
+                f"{self.name} was lost {when} ({found}); start it again, or make a new client. What was committed to a "
+                "store is not affected"
+            ) from error
+
     def count_processes(self) -> int:
         """The workers there are now."""
-        return max(1, len(self._workers()))
+        with self._in_words("before a pass"):
+            return max(1, len(self._workers()))
 
     def forget(self, mark: str) -> None:
         """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
@@ -157,7 +177,7 @@ class OnCluster(Executor):
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return what `function` returns on every worker; one that dies meanwhile is asked again when it is back."""
-        trouble: Exception = ConnectionError("it has no worker")
+        trouble: BaseException = ConnectionError("it has no worker")
         for attempt in range(ASK_TRIES):
             if attempt:
                 time.sleep(ASK_PAUSE_S)
@@ -172,15 +192,21 @@ class OnCluster(Executor):
                 ) from error
             except LOST as error:
                 trouble = error
+            except Exception:
+                if self.client.status != "running":  # each call says so with an error of its own kind
+                    trouble = ConnectionError(f"the client is {self.client.status}")
+                    break
+                raise
         raise ClusterError(f"{self.name} does not answer ({type(trouble).__name__}: {trouble})")
 
     def _wait_for_a_worker(self) -> None:
-        try:
-            self.client.wait_for_workers(1, timeout=self.wait_s)
-        except TimeoutError:
-            raise ClusterError(
-                f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
-            ) from None
+        with self._in_words("while it was waited for"):
+            try:
+                self.client.wait_for_workers(1, timeout=self.wait_s)
+            except TimeoutError:
+                raise ClusterError(
+                    f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
+                ) from None
 
     def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again.
@@ -190,7 +216,7 @@ class OnCluster(Executor):
         made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
-        homes, to = self._homes.get(mark, (frozenset(), []))[1], self._returns.expect(done)
+        homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done)
         if homes or not mark or targets:
             total, _ = self._compute(lambda: [pass_graph(jobs, work, targets, homes, to)], jobs)
             self._look_for_changes(mark)
@@ -229,9 +255,13 @@ class OnCluster(Executor):
         self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], done: Done = ignore
     ) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
-        calls, to = list(arguments), self._returns.expect(done)
+        calls, to = list(arguments), self._expect(done)
         results: list[Any] = self._compute(lambda: [calls_graph(function, calls, to)], ())[0]
         return results
+
+    def _expect(self, done: Done) -> Address | None:
+        with self._in_words("before a pass"):
+            return self._returns.expect(done)
 
     def _compute(self, make_graph: Callable[[], list[Any]], jobs: Sequence[Job]) -> tuple[Any, list[Future]]:
         """Return the result of a graph's first root and the futures of the others; run again when workers died over it.
@@ -256,22 +286,18 @@ class OnCluster(Executor):
 
     def _result(self, roots: list[Any]) -> tuple[Any, list[Future]]:
         futures: list[Future] = []
-        try:
-            futures = self.client.compute(roots, retries=TASK_RETRIES)
-            with self.client.as_current():
-                self._wait(futures[0])
-            result, first = futures[0].result(), futures.pop(0)
-            first.release()
-            return result, futures
-        except BaseException as error:
-            for future in futures:
-                future.release()
-            if not isinstance(error, LOST):
+        with self._in_words("during a pass"):
+            try:
+                futures = self.client.compute(roots, retries=TASK_RETRIES)
+                with self.client.as_current():
+                    self._wait(futures[0])
+                result, first = futures[0].result(), futures.pop(0)
+                first.release()
+                return result, futures
+            except BaseException:
+                for future in futures:
+                    future.release()
                 raise
-            raise ClusterError(
-                f"{self.name} was lost during a pass ({type(error).__name__}); start it again. What was committed to a "
-                "store is not affected"
-            ) from error
 
     def _workers(self) -> dict[str, Any]:
         found: dict[str, Any] = self.client.scheduler_info(n_workers=-1).get("workers", {})

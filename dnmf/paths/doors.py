@@ -18,7 +18,7 @@ from dnmf.paths.rows import directions, measured_rows
 from dnmf.paths.waves import PathRun, number_in
 from dnmf.penalty import Penalty
 from dnmf.record import PATH, RunRecord
-from dnmf.run import free_store, reopened, with_saved_names
+from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
 
@@ -211,8 +211,9 @@ def _measured(run: PathRun, source: Source, resources: Resources) -> Path:
     """Return the path once all its models are finished, and commit what was measured of them."""
     options, folder = run.options, run.store.path if run.store else None
     models = run.models if folder is None else StoredModels(folder, options.cells)
-    found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes,
-                       callbacks=resources.callbacks)  # fmt: skip
+    with saying_how_to_go_on(run.store):
+        found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes,
+                           callbacks=resources.callbacks)  # fmt: skip
     whole = Path(measured_rows(models, options, found), models, options, run.reads, run.state.passes, folder)
     if folder is not None:
         remove_other_models(folder, options.cells)

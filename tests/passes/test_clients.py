@@ -1,6 +1,7 @@
 """Whatever is given as client works, or is refused with what would."""
 
 import asyncio
+import concurrent.futures
 from concurrent.futures import ThreadPoolExecutor
 
 import distributed
@@ -102,3 +103,76 @@ def test_an_asynchronous_client_is_refused_and_its_address_works_from_a_thread(d
             return await asyncio.to_thread(dnmf.fit, data, 2, client=client.scheduler.address, max_passes=2)
 
     assert asyncio.run(work()).shape == (60, 12)
+
+
+# ---- lost in the middle of the work ----
+
+
+def at(kind, number, act):
+    """A callback that acts once, at an event of a kind and number."""
+    seen = []
+
+    def callback(event):
+        if type(event).__name__ == kind:
+            seen.append(event)
+            if len(seen) == number:
+                act()
+
+    return callback
+
+
+FIT = {"rank": 2, "init": "random", "tol": 0.0, "max_passes": 3}
+PATH = {"rank": 2, "init": "random", "penalty": dnmf.Penalty(l1=1.0), "strengths": [0.1], "max_passes": 2}
+MOMENTS = {
+    "before the first pass": (dnmf.fit, FIT, "Started", 1),
+    "between passes": (dnmf.fit, FIT, "PassDone", 1),
+    "before W is written": (dnmf.fit, FIT, "PassDone", 2),
+    "between passes of a path": (dnmf.path, PATH, "PathPassDone", 1),
+    "before a path is measured": (dnmf.path, PATH, "PathPassDone", 4),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("closed", ["client", "cluster"])
+def test_what_is_closed_in_the_middle_is_said_with_the_way_on(data, tmp_path, closed, moment):
+    door, options, kind, number = MOMENTS[moment]
+    store = tmp_path / "run.dnmf"
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        close = {"client": client, "cluster": cluster}[closed].close
+        with pytest.raises(dnmf.ClusterError, match=rf"closed.*make a new.*; go on with: dnmf resume {store}"):
+            door(data, **options, store=store, client=client, callbacks=at(kind, number, close))
+    go_on = dnmf.resume if door is dnmf.fit else dnmf.resume_path
+    assert go_on(store).path == store
+
+
+RAISED = {
+    "the connection is closed": distributed.comm.CommClosedError, "no answer": TimeoutError,
+    "cancelled": concurrent.futures.CancelledError, "cancelled in the loop": asyncio.CancelledError,
+    "refused": ConnectionRefusedError,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", ["compute", "subscribe_topic"])
+@pytest.mark.parametrize("error", RAISED.values(), ids=RAISED)
+def test_whatever_dask_raises_for_what_is_lost_is_one_error(data, tmp_path, small_cluster, monkeypatch, call, error):
+    def fail(*_, **__):
+        raise error("gone")
+
+    store = tmp_path / "run.dnmf"
+    with pytest.raises(dnmf.ClusterError, match=rf"was lost .*; go on with: dnmf resume {store}"):
+        dnmf.fit(data, **FIT, store=store, client=small_cluster,
+                 callbacks=at("Started", 1, lambda: monkeypatch.setattr(Client, call, fail)))  # fmt: skip
+
+
+@pytest.mark.parametrize("call", ["run", "scheduler_info", "wait_for_workers"])
+def test_a_client_that_is_closed_while_it_is_asked_is_one_error(data, small_cluster, monkeypatch, call):
+    def close(self, *_, **__):
+        self.close()
+        raise RuntimeError("of dask's own")
+
+    monkeypatch.setattr(Client, call, close)
+    with Client(small_cluster, set_as_default=False) as client, pytest.raises(dnmf.ClusterError, match="is closed"):
+        dnmf.fit(data, **FIT, client=client)
