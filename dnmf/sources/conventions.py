@@ -15,6 +15,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.missing import NOT_SUPPORTED
+from dnmf.sources.datasets import address_of, sources_of
 from dnmf.sources.presence import is_hdf5
 
 PACKING = ("scale_factor", "add_offset", "_Unsigned")
@@ -105,8 +106,11 @@ def convention_of(node: Any, address: str) -> Convention | None:
     Raises
     ------
     InputError
-        They are times, or an attribute cannot be understood.
+        They are times, an attribute cannot be understood, or a source of a virtual dataset has one of its own.
     """
+    if is_hdf5(node) and node.is_virtual:
+        for source, dataset in sources_of(node):
+            _refuse_other_values(source, dataset)
     attributes = {name: node.attrs[name] for name in (*PACKING, *MISSING, *LIMITS) if name in node.attrs}
     refuse_times(node, address)
     fill = _own_fill(node)
@@ -170,6 +174,35 @@ def refuse_for_sparse(convention: Convention | None, address: str) -> None:
     for name, value in convention.missing:
         if value == 0:
             raise InputError(f"{address}: zero stands for a missing entry ({name}), in a sparse matrix; {WAY_OUT}")
+
+
+def _refuse_other_values(source: Any, dataset: Any) -> None:
+    """Refuse a source of a virtual dataset whose values are others there: HDF5 hands over what is stored, cast."""
+    address = address_of(source)
+    refuse_times(source, address)
+    unlike = [name for name in (*PACKING, *MISSING, *LIMITS) if not _is_repeated(name, source, dataset, address)]
+    if _own_fill(source) not in (None, _own_fill(dataset)):
+        unlike.append("its fill value")
+    over = f"the virtual dataset {address_of(dataset)} over it"
+    if unlike:
+        raise InputError(
+            f"{address}: says of its values ({', '.join(unlike)}) what {over} does not; repeat it there, for all "
+            "of its sources alike, or write it once as one dataset"
+        )
+    if not np.can_cast(source.dtype, dataset.dtype, "safe"):
+        raise InputError(
+            f"{address}: has dtype {source.dtype}, and {over} {dataset.dtype}, which cannot hold it; make it anew with "
+            "a dtype that can"
+        )
+
+
+def _is_repeated(name: str, source: Any, dataset: Any, address: str) -> bool:
+    if name not in source.attrs:
+        return True
+    said = numbers_of(name, source.attrs[name], address)
+    if name in MISSING and all(map(is_nan, said)):
+        return True
+    return name in dataset.attrs and said == numbers_of(name, dataset.attrs[name], address)
 
 
 def is_nan(value: Any) -> bool:

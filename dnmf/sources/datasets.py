@@ -1,4 +1,4 @@
-"""What stands between the name of an HDF5 dataset and its bytes: links, virtual and external files, filters, chunks.
+"""What stands between the name of an HDF5 dataset and its bytes: links, virtual and external files, chunks.
 
 HDF5 reads what is not there as a fill value, without a word: a chunk, a source of a virtual dataset, a part of it that
 no source fills, the end of an external file. Here all of it is followed to the bytes.
@@ -17,6 +17,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.refusals import told
+from dnmf.sources.hdf5_filters import refuse_unknown_filters
 from dnmf.sources.nodes import is_array
 
 ORIGIN = "${ORIGIN}"
@@ -139,37 +140,6 @@ def files_below(node: Any) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def refuse_unknown_filters(dataset: Any, address: str) -> None:
-    """Refuse a dataset whose chunks this process cannot decode; ``hdf5plugin`` is used where it is installed.
-
-    Raises
-    ------
-    InputError
-        A filter is not available; the message names it.
-    """
-    from h5py import h5z
-
-    how = dataset.id.get_create_plist()
-    for number in range(how.get_nfilters()):
-        code, _, _, name = how.get_filter(number)
-        if not h5z.filter_avail(code) and not _registered_by_plugins(code):
-            called = name.decode(errors="replace") or "without a name"
-            raise InputError(
-                f"{address}: its chunks went through the filter {called} ({code}), which is not here; "
-                "pip install hdf5plugin, on every worker, or write the file anew with h5repack -f GZIP=4"
-            )
-
-
-def _registered_by_plugins(code: int) -> bool:
-    try:
-        import hdf5plugin  # noqa: F401  importing it registers the filters
-    except ImportError:
-        return False
-    from h5py import h5z
-
-    return bool(h5z.filter_avail(code))
-
-
 def refuse_dangling_links(root: Any, inner: str, path: str) -> None:
     """Refuse a name in an HDF5 file that leads through a link to nothing.
 
@@ -194,6 +164,23 @@ def refuse_dangling_links(root: Any, inner: str, path: str) -> None:
         if target is None:
             return
         group = target
+
+
+def sources_of(dataset: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """Yield every source of a virtual dataset, opened, with the dataset it is one of; and theirs, which may be virtual.
+
+    `above` are the addresses of the virtual datasets whose source it is.
+
+    Raises
+    ------
+    InputError
+        One is not there, or a virtual dataset is a source of its own.
+    """
+    for part in _parts(dataset):
+        with _source_of(dataset, part) as source:
+            yield source, dataset
+            if source.is_virtual:
+                yield from sources_of(source, _below(dataset, above))
 
 
 def _below(dataset: Any, above: tuple[str, ...]) -> tuple[str, ...]:

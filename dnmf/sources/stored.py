@@ -15,9 +15,10 @@ from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.conventions import Convention, convention_of
-from dnmf.sources.datasets import files_behind, refuse_dangling_links, refuse_unknown_filters
+from dnmf.sources.datasets import files_behind, refuse_dangling_links
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.formats import HDF5, ZIPPED_ZARR, format_of, refusal
+from dnmf.sources.hdf5_filters import refuse_unknown_filters
 from dnmf.sources.marks import Marks, marks_of
 from dnmf.sources.nodes import is_array, listing
 from dnmf.sources.opened import OPENED

@@ -168,6 +168,68 @@ def test_a_fill_value_of_hdf5_is_a_mark_for_what_was_never_written(tmp_path):
     assert open_source(tmp_path / "a.h5").read(0, 6).sum() == 28
 
 
+def virtual(folder, attributes, own=(), dtype="i2", of="i2", fillvalue=0, own_fill=0):
+    """A virtual dataset of two files, of which the second one has `attributes`, over another one."""
+    for number, rows in enumerate((PACKED[:3], PACKED[3:])):
+        with h5py.File(folder / f"part{number}.h5", "w") as file:
+            dataset = file.create_dataset("d", data=rows.astype(of), fillvalue=fillvalue * number)
+            dataset.attrs.update(attributes if number else {})
+    layout = h5py.VirtualLayout(shape=PACKED.shape, dtype=dtype)
+    for number in range(2):
+        layout[3 * number : 3 * number + 3] = h5py.VirtualSource(f"part{number}.h5", "d", shape=(3, 4))
+    over = h5py.VirtualLayout(shape=PACKED.shape, dtype=dtype)
+    over[:] = h5py.VirtualSource("inner.h5", "x", shape=PACKED.shape)
+    for name, which in (("inner", layout), ("p", over)):
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_virtual_dataset("x", which, fillvalue=own_fill).attrs.update(own)
+    return f"{folder / 'p.h5'}::x"
+
+
+SOURCES = {
+    "a scale": ({"attributes": {"scale_factor": 0.5}}, r"part1\.h5::d: says of its values \(scale_factor\)"),
+    "another scale": ({"attributes": {"scale_factor": 0.5}, "own": {"scale_factor": 2.0}}, r"\(scale_factor\)"),
+    "an offset": ({"attributes": {"add_offset": 1.0}}, r"\(add_offset\)"),
+    "a sign": ({"attributes": {"_Unsigned": "true"}}, r"\(_Unsigned\)"),
+    "a missing value": ({"attributes": {"_FillValue": np.int16(40)}}, r"\(_FillValue\)"),
+    "a limit": ({"attributes": {"valid_max": np.int16(3)}}, r"\(valid_max\)"),
+    "a fill value": ({"attributes": {}, "fillvalue": 7}, r"\(its fill value\)"),
+    "times": ({"attributes": {"units": "days since 2001-01-01"}}, r"part1\.h5::d: holds times"),
+    "wider integers": (
+        {"attributes": {}, "of": "i4"},
+        r"part0\.h5::d: has dtype int32, .* int16, which cannot hold it",
+    ),
+    "integers with a sign": ({"attributes": {}, "of": "i2", "dtype": "u2"}, r"int16, .* uint16, which cannot hold it"),
+    "floats": ({"attributes": {}, "of": "f4", "dtype": "i4"}, r"float32, .* int32, which cannot hold it"),
+    "wider floats": ({"attributes": {}, "of": "f8", "dtype": "f4"}, r"float64, .* float32, which cannot hold it"),
+}
+
+
+@pytest.mark.parametrize("case", SOURCES)
+def test_sources_of_a_virtual_dataset_whose_values_are_others_there_are_refused(case, tmp_path):
+    how, message = SOURCES[case]
+    path = virtual(tmp_path, **how)
+    for door in (lambda: open_source(path), lambda: dnmf.fit(PACKED + 1.0, 4, H=opened_array(path))):
+        with pytest.raises(InputError, match=message):
+            door()
+
+
+REPEATED = {
+    "nothing": ({"attributes": {}}, 1),
+    "a scale of the virtual dataset": ({"attributes": {}, "own": {"scale_factor": 0.5}}, 0.5),
+    "the same scale": ({"attributes": {"scale_factor": 0.5}, "own": {"scale_factor": 0.5}}, 0.5),
+    "the same fill value": ({"attributes": {}, "fillvalue": 99, "own_fill": 99}, 1),
+    "NaN for missing ones": ({"attributes": {"_FillValue": np.nan}, "of": "f4", "dtype": "f8"}, 1),
+    "an amount of time": ({"attributes": {"units": "days"}}, 1),
+    "narrower integers": ({"attributes": {}, "of": "u1", "dtype": "f4"}, 1),
+}
+
+
+@pytest.mark.parametrize("case", REPEATED)
+def test_a_virtual_dataset_that_says_what_its_sources_say_is_read(case, tmp_path):
+    how, factor = REPEATED[case]
+    np.testing.assert_array_equal(open_source(virtual(tmp_path, **how)).read(0, ROWS), PACKED * factor)
+
+
 def sparse_store(folder, **attributes):
     matrix = scipy.sparse.csr_array(PACKED.astype("i2"))
     group = zarr.open_group(folder / "s.zarr", mode="w").create_group(
