@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config  # joins the estimator's setting with the global one
 from sklearn.utils.validation import check_is_fitted
 
 from dnmf.api import fit
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import offers, refuse_no_array
+from dnmf.arrays import refuse_no_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
@@ -208,7 +208,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         source = self._open(X, reset=False)
         self._refuse_frames(source)
         if source.blocks_are_tasks:
-            return self._transform_blocks(source.array)  # type: ignore[attr-defined]
+            return self._transform_blocks(source)
         transform = self.model_.solve if source.in_memory else self.model_.transform
         return self._scaled(transform(source, client=self.client, memory_limit=self.memory_limit))
 
@@ -310,14 +310,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _scaled(self, W: Any) -> Any:
         return W * self._scale_of_W.astype(W.dtype)
 
-    def _transform_blocks(self, array: Any) -> Any:
+    def _transform_blocks(self, source: Any) -> Any:
         """Return the rows of W for a dask array as a dask array with its row chunks, nothing computed yet."""
-        from dnmf.sources.dask_array import as_dask_array
+        from dnmf.sources.dask_array import as_dask_array, looked_after
 
-        rank, H = self.n_components_, self.model_.H
+        rank, H, array = self.n_components_, self.model_.H, looked_after(source.array, source.behind)
         return array.rechunk({1: -1}, method="tasks").map_blocks(
             solve_block, bare=without_rows(self.model_), H=as_dask_array(H, rank),
-            scale=self._scale_of_W.astype(H.dtype), address=f"dask array {array.name}",
+            scale=self._scale_of_W.astype(H.dtype), address=source.address,
             chunks=(array.chunks[0], (rank,)), meta=np.empty((0, rank), H.dtype),
         )  # fmt: skip
 

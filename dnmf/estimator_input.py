@@ -20,8 +20,9 @@ from dnmf.errors import InputError, InputTypeError
 from dnmf.missing import dense, plain, refuse_missing
 from dnmf.model import Model
 from dnmf.sources import Source
+from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.columns import twice
-from dnmf.sources.given import in_memory, matrix_of, not_misread
+from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
 from dnmf.sources.names import is_count, names_of, names_to_show, refuse_other_names
@@ -332,10 +333,12 @@ def checked_blocks(array: Any) -> Any:
     Raises
     ------
     InputError
-        It does not hold real numbers, or they are not decoded.
+        It does not hold real numbers, they are not decoded, or not all of them is there.
     """
+    from dnmf.sources.dask_array import looked_after
+
     address = f"dask array {array.name}"
     check_dtype(address, array.dtype)
-    return not_misread(address, array).map_blocks(
+    return looked_after(array, behind_lazy(array, address)).map_blocks(
         checked_block, address=address, dtype=array.dtype, meta=plain(array._meta, address)
     )

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dnmf.arrays import offers
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
+from dnmf.sources.datasets import files_behind
 from dnmf.sources.decoders import undecoded_in
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.graphs import (
@@ -27,7 +28,7 @@ from dnmf.sources.nodes import is_array
 from dnmf.sources.presence import absent_object, is_hdf5
 from dnmf.sources.stored import open_node
 from dnmf.sources.undecoded import refuse_undecoded_store
-from dnmf.sources.zarr_stores import directory_of, innermost, name_of_store
+from dnmf.sources.zarr_stores import directory_of, innermost, lies_in_memory, name_of_store
 
 # Names of the layers that keep every value, so that nothing of an array need be left out of what is looked at.
 WHOLE = ("original-", "from-zarr-", "array-", "rechunk-", "concatenate-", "transpose-", "reshape-")
@@ -58,10 +59,9 @@ class BehindDask:
     def path(self) -> str:
         """The file, the directory of the array, or what its store is called."""
         node = self.node
-        if isinstance(node, InFile) or is_hdf5(node):
+        if self._is_hdf5:
             return os.path.abspath(node.path if isinstance(node, InFile) else node.file.filename)
-        folder = _folder(node)
-        return name_of_store(innermost(node.store)) if folder is None else str(folder)
+        return name_of_store(innermost(node.store)) if self.folder is None else str(self.folder)
 
     @property
     def inner(self) -> str:
@@ -71,12 +71,38 @@ class BehindDask:
             return node.inner.strip("/")
         if is_hdf5(node):
             return str(node.name).strip("/")
-        return str(node.path) if _folder(node) is None else ""
+        return str(node.path) if self.folder is None else ""
+
+    @property
+    def folder(self) -> Path | None:
+        """The directory of a Zarr array, where it has one on this machine, whatever wraps its store."""
+        root = None if self._is_hdf5 else directory_of(innermost(self.node.store))
+        return None if root is None else root / self.node.path
+
+    @property
+    def lies_in_memory(self) -> bool:
+        """Whether its store is a dictionary of this process."""
+        return not self._is_hdf5 and lies_in_memory(innermost(self.node.store))
+
+    @property
+    def _is_hdf5(self) -> bool:
+        return isinstance(self.node, InFile) or is_hdf5(self.node)
 
     @property
     def address(self) -> str:
         """The directory, or the file or store with the place inside it after ``::``."""
         return f"{self.path}::{self.inner}" if self.inner else self.path
+
+    def files(self) -> list[Path]:
+        """Return the files that it is read from, where these are HDF5 or a zip archive."""
+        if self._is_hdf5:
+            with _opened(self.node) as node:
+                return [Path(self.path), *files_behind(node)]
+        return [Path(self.path)] if Path(self.path).is_file() else []
+
+    def to_send(self) -> "BehindDask":
+        """Return it in a form that other processes can open."""
+        return replace(self, node=InFile(self.path, self.inner)) if is_hdf5(self.node) else self
 
     def marks(self) -> Marks:
         """What changes when one of its files or objects is replaced; see :mod:`dnmf.sources.marks`."""
@@ -92,8 +118,7 @@ class BehindDask:
 
     @property
     def _is_gone(self) -> bool:
-        has_path = isinstance(self.node, InFile) or is_hdf5(self.node) or _folder(self.node) is not None
-        return has_path and not Path(self.path).exists()
+        return (self._is_hdf5 or self.folder is not None) and not Path(self.path).exists()
 
     def refuse_absent(self) -> None:
         """Return when all is there that dask would read as zeros.
@@ -143,12 +168,6 @@ def _opened(node: Any) -> Iterator[Any]:
         yield found
     finally:
         found.file.close()
-
-
-def _folder(node: Any) -> Path | None:
-    """The directory of a Zarr array, where it has one on this machine, whatever wraps its store."""
-    root = directory_of(innermost(node.store))
-    return None if root is None else root / node.path
 
 
 def arrays_behind(

@@ -1,5 +1,6 @@
 """A dask array, whatever its chunks are made of; and the factor W as a dask array."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dask
@@ -10,7 +11,8 @@ from dask.sizeof import sizeof
 
 from dnmf.errors import DnmfError, InputError
 from dnmf.refusals import told
-from dnmf.sources.behind_dask import BehindDask, content_of
+from dnmf.sources.behind_dask import BehindDask, arrays_behind, content_of
+from dnmf.sources.looks import Looks, looks_for
 from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
 from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
 from dnmf.sources.stored_factor import StoredFactor
@@ -160,6 +162,37 @@ class DaskSource(Source):
         layers = self.array.dask.layers
         given = (values for name in layers if name.startswith("original-") for values in layers[name].values())
         return super().places() + [str(values.path) for values in given if isinstance(values, StoredFactor)]
+
+
+def looked_after(array: Any, behind: Sequence[BehindDask]) -> Any:
+    """Return a dask array whose blocks are an error where they are computed from what is not there any more.
+
+    Parameters
+    ----------
+    array : dask array
+        Of two dimensions.
+    behind : sequence of BehindDask
+        What lies behind it.
+
+    Raises
+    ------
+    InputError
+        Something is not there.
+    """
+
+    def of_rows(start: int, stop: int) -> Sequence[BehindDask]:
+        return arrays_behind(array.blocks[start:stop], behind[0].of, behind[0].missing_chunks)
+
+    looks = looks_for(behind, array.numblocks[0], of_rows) if behind else None
+    if not looks:
+        return array
+    at_hand = dask.delayed(looks, name=f"looks-{array.name}", traverse=False)
+    return array.map_blocks(_then_look, looks=at_hand, dtype=array.dtype, meta=array._meta)
+
+
+def _then_look(block: Any, *, looks: Looks, block_id: tuple[int, int]) -> Any:
+    looks.after(block_id[0])
+    return block
 
 
 class DaskRows(Source):
