@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._set_output import _get_output_config  # joins the estimator's setting with the global one
 from sklearn.utils.validation import check_is_fitted
 
 from dnmf.api import fit
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import refuse_no_array
+from dnmf.arrays import offers, refuse_no_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
