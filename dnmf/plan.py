@@ -44,6 +44,7 @@ MOST_GROUPS = 20_000
 STATISTICS_SHARE = 16  # a group reads at least this many times what its statistics take
 OBJECTS_IN_GROUP = 4  # the stored object at the border of two groups is decoded for both
 MOST_W_CHUNK_BYTES = 16 * 2**20
+LEAST_OF_BLOCK = 1 / 4  # below that, what a panel takes beside its rows is most of it
 PANELS_IN_GROUP = 8  # the first is not read ahead, nor anything while the last is in work
 
 
@@ -321,17 +322,20 @@ def _bytes_of_thread(layout: Layout, shape: Shape, machine: Machine, w_rows: int
     """What is left for the panels of a thread when everything else has its place.
 
     Any start counts here: how a fit begins shall not change how its data is cut. Before panels become smaller than
-    what is worked on at a time, freed memory is given back.
+    what is worked on at a time, freed memory is given back; before they become tiny, one task works at a time.
     """
     n_groups = layout.total_bytes // max(1, group_bytes) + 1
     of_any_start = replace(shape, start=ANY_START)
 
-    def left(*, gives_back: bool) -> int:
-        pace = Pace(1, machine.threads, _beside_bytes(layout), gives_back)
-        fixed = memory_need(shape, machine, pace.reading_bytes(layout, 0), w_rows, n_groups)
+    def left(at_once: int, *, gives_back: bool) -> int:
+        pace = Pace(1, at_once, _beside_bytes(layout), gives_back)
+        fixed = memory_need(shape, machine, pace.reading_bytes(layout, 0), w_rows, n_groups, at_once=at_once)
         need = with_start(fixed, pace, layout, of_any_start, machine)
-        return max(0, int(USABLE_SHARE * machine.memory_bytes) - need.total) // machine.threads
+        return max(0, int(USABLE_SHARE * machine.memory_bytes) - need.total) // at_once
 
-    if not machine.gives_back:
-        return left(gives_back=False)
-    return max(left(gives_back=False), min(left(gives_back=True), _copies(layout) * BLOCK_BYTES))
+    most, block = left(machine.threads, gives_back=False), _copies(layout) * BLOCK_BYTES
+    if most < block and machine.gives_back:
+        most = max(most, min(block, left(machine.threads, gives_back=True)))
+        if most < block * LEAST_OF_BLOCK:
+            most = max(most, min(block, left(1, gives_back=True)))
+    return most

@@ -120,6 +120,14 @@ def test_panels_do_not_become_smaller_than_a_block_while_freed_memory_stays():
     assert sizes == {512: 4 * MIB, 16_000: 4 * MIB}
 
 
+@pytest.mark.parametrize("threads", [2, 4, 16])
+def test_before_panels_become_tiny_one_task_works_at_a_time(threads):
+    machine = Machine(threads, 500 * MIB, BASE, starts=True, freed_bytes=64 * MIB, gives_back=True)
+    plan = make_plan(sparse_rows(), SHAPE, machine)
+    assert plan.panel_bytes >= MIB
+    assert plan.need.total <= USABLE_SHARE * 500 * MIB
+
+
 def several_panels() -> Layout:
     """Two groups of eight panels of about 31 MiB."""
     rows = 4_000
