@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.arrays import offers, taken_as
+from dnmf.errors import InputError
 from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.sources.presence import lies_in_a_store
 from dnmf.sources.source import Source
 from dnmf.sources.stored_factor import StoredFactor
 
@@ -54,7 +56,20 @@ def labels_of(values: Any) -> tuple[np.ndarray | None, ...]:
         found = None, values.columns
     elif isinstance(values, StoredFactor):
         found = values.row_names(), None
+    elif lies_in_a_store(values) and len(values.shape) == 2:
+        found = _names_in_store(values)
     return tuple(names_of(each) for each in found)
+
+
+def _names_in_store(array: Any) -> tuple[np.ndarray | None, ...]:
+    """What is named in the AnnData that an opened array lies in, or in a result of dnmf."""
+    from dnmf.sources.opening import open_source
+
+    try:
+        source = open_source(array)
+    except InputError:  # who reads its values will say what it is
+        return ()
+    return names_along(source, "row"), names_along(source, "column")
 
 
 def labels_of_matrix(values: Any) -> tuple[np.ndarray | None, np.ndarray | None]:

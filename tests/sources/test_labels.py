@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import zarr
 
 import dnmf
 from dnmf import Constraints, Penalty, measures
 from dnmf.plots.frames import take_frames
+from dnmf.sources.stored_factor import StoredFactor
 
 pd = pytest.importorskip("pandas")
 xarray = pytest.importorskip("xarray")
 anndata = pytest.importorskip("anndata")
+h5py = pytest.importorskip("h5py")
 
 M, N = 12, 6
 ROWS, COLUMNS = [f"r{at}" for at in range(M)], [f"g{at}" for at in range(N)]
@@ -165,20 +168,44 @@ def test_models_of_other_names_are_not_drawn_as_one_path(side):
         take_frames({0.0: fit(), 1.0: fit(DATA.iloc[::-1, ::-1])}, side)
 
 
-def test_a_result_that_transform_wrote_is_a_start_of_its_own_rows(tmp_path):
-    from dnmf.sources.stored_factor import StoredFactor
+def stored_result(folder):
+    fit().transform(DATA, out=folder / "W.zarr")
+    return StoredFactor(folder / "W.zarr")
 
-    fit().transform(DATA, out=tmp_path / "W.zarr")
-    stored = StoredFactor(tmp_path / "W.zarr")
+
+def opened_result(folder):
+    fit().transform(DATA, out=folder / "W.zarr")
+    return zarr.open_array(folder / "W.zarr")
+
+
+def in_anndata(folder):
+    anndata.AnnData(A, obs=pd.DataFrame(index=ROWS), obsm={"W": W}).write_zarr(folder / "a.zarr")
+    return zarr.open_group(folder / "a.zarr")["obsm/W"]
+
+
+def in_h5ad(folder):
+    anndata.AnnData(A, obs=pd.DataFrame(index=ROWS), obsm={"W": W}).write_h5ad(folder / "a.h5ad")
+    return h5py.File(folder / "a.h5ad")["obsm/W"]
+
+
+@pytest.mark.parametrize("make", [stored_result, opened_result, in_anndata, in_h5ad])
+def test_a_start_in_a_store_has_the_names_that_are_kept_there(make, tmp_path):
+    stored = make(tmp_path)
     assert fit(W=stored).rank == 2
     with pytest.raises(dnmf.InputError, match="row 0 is named 'r0', in the data 'r11'"):
         fit(DATA[::-1], W=stored)
+    with pytest.raises(dnmf.InputError, match="row 0 is named"):
+        measures.match(fit(DATA[::-1]), stored, "W")
+
+
+def test_a_start_in_a_store_without_names_has_none(tmp_path):
+    stored = zarr.create_array(tmp_path / "W.zarr", data=W)
+    np.testing.assert_array_equal(fit(W=stored).H, fit(W=W).H)
 
 
 def test_a_sparse_matrix_on_disk_is_taken_whole_or_not_at_all(tmp_path):
     import scipy.sparse
 
-    zarr = pytest.importorskip("zarr")
     anndata.AnnData(scipy.sparse.csr_matrix(H)).write_zarr(tmp_path / "H.zarr")
     given = anndata.io.sparse_dataset(zarr.open_group(tmp_path / "H.zarr")["X"])
     np.testing.assert_array_equal(Constraints(fixed_H=given).fixed_H, H)
