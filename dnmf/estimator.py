@@ -50,7 +50,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Each iteration is an exact one and reads the data once.
 
     Arrays, sparse matrices and DataFrames are factorized in this process and give numpy arrays. Dask arrays
-    (numpy, scipy or ``sparse`` chunks), paths and Zarr arrays are read chunk by chunk and give dask arrays.
+    (numpy, scipy or ``sparse`` chunks), paths, Zarr and HDF5 are read chunk by chunk and give dask arrays.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array, sparse matrix, DataFrame, dask array, path or Zarr array (n_samples, n_features)
+        X : array, sparse matrix, DataFrame, dask array, path, Zarr or HDF5 array (n_samples, n_features)
             Finite and not negative; whatever :func:`dnmf.open_source` takes.
         y : ignored
             There for the sake of pipelines.

@@ -39,7 +39,7 @@ ONE_OVER_ROWS = {"a series": lambda labels: pd.Series(W[:, 0], index=labels)}
 
 
 def fit(data=DATA, rank=2, **options):
-    return dnmf.fit(data, rank, max_passes=2, **options)
+    return dnmf.fit(data, rank, max_passes=1, **options)
 
 
 def constrained(data=DATA, **given):
@@ -59,7 +59,7 @@ def started(**given):
 
 
 def path_from(given):
-    return dnmf.path(DATA, 2, Penalty(l1=1.0), [0], H=given, max_passes=2, measures="cheap")
+    return dnmf.path(DATA, 2, Penalty(l1=1.0), [0], H=given, max_passes=1, measures="cheap")
 
 
 def doors(takers, kinds):
