@@ -52,6 +52,29 @@ def refuse_no_array(name: str, values: Any) -> None:
         raise InputError(f"{name}: {kind} is no array; {instead_of(values)}")
 
 
+def narrowed(values: np.ndarray, dtype: Any, name: str, start: int = 0) -> np.ndarray:
+    """Return an array, from row `start` on, in another dtype; itself where it has that one.
+
+    Raises
+    ------
+    InputError
+        A value is too small or too large for a narrower one: it would become zero, or infinite.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        found = values.astype(dtype, copy=False)
+    if values.dtype.kind != "f" or values.dtype.itemsize <= found.dtype.itemsize:
+        return found
+    lost = ((found == 0) != (values == 0)) | (np.isinf(found) != np.isinf(values))
+    if lost.any():
+        place = tuple(int(n) for n in np.argwhere(lost)[0])
+        element = (place[0] + start, *place[1:])
+        raise InputError(
+            f"{name}: element {element if len(element) > 1 else element[0]} is {values[place]!s}, which {found.dtype} "
+            f"cannot hold, as {int(np.count_nonzero(lost))} of the {lost.size} read together; rescale the data"
+        )
+    return found
+
+
 @contextmanager
 def taken_as_array(name: str, values: Any) -> Iterator[None]:
     """Let whatever an object does that is asked to be an array end in an error that names it.

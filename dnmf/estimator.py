@@ -253,7 +253,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             if not reset:  # of names that are numbers scikit-learn takes no notice
                 refuse_other_names(address, labels, of_fit)
             names = getattr(self, "feature_names_in_", None) if labels is None and reset else labels
-            if X.dtype.kind == "f" and X.dtype not in FLOATS:  # the kernels know no half or extended precision
+            if X.dtype == np.float16:  # the kernels know no half precision
                 X = X.astype(np.float64)
             return MemorySource(X, rows, names_of(names), address)
         source = open_source(X)

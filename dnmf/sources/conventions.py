@@ -21,6 +21,7 @@ from dnmf.sources.presence import is_hdf5
 PACKING = ("scale_factor", "add_offset", "_Unsigned")
 MISSING = ("_FillValue", "missing_value")
 LIMITS = ("valid_range", "valid_min", "valid_max")
+LENGTHS = {"valid_range": 2, "valid_min": 1, "valid_max": 1}
 TIMES = re.compile(r"(years?|months?|weeks?|days?|hours?|h|minutes?|min|seconds?|s|m\w*seconds?|n\w*seconds?) since \d")
 DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
 WAY_OUT = f"{NOT_SUPPORTED}; an array that xarray opened can be given too, once it says what they are"
@@ -114,8 +115,14 @@ def convention_of(node: Any, address: str) -> Convention | None:
     attributes = {name: node.attrs[name] for name in (*PACKING, *MISSING, *LIMITS) if name in node.attrs}
     refuse_times(node, address)
     fill = _own_fill(node)
-    if (not attributes and fill is None) or node.dtype.kind not in "iuf":
+    if (not attributes and fill is None) or node.dtype.kind not in "biuf":
         return None
+    if node.dtype.kind == "b":
+        told = ", ".join(attributes) or "its fill value"
+        raise InputError(
+            f"{address}: holds bool, which stands for something else by {told}; write the values as they are meant, or "
+            "take away attributes not meant"
+        )
     attributes = {name: numbers_of(name, value, address) for name, value in attributes.items()}
     seen_as = _seen_as(node.dtype, attributes.pop("_Unsigned", None))
     scale, offset = (_one_number(name, attributes.get(name), address) for name in ("scale_factor", "add_offset"))
@@ -162,7 +169,7 @@ def refuse_for_sparse(convention: Convention | None, address: str) -> None:
     Raises
     ------
     InputError
-        Zero is not zero, or stands for a missing entry.
+        Zero is not zero, is not valid, or stands for a missing entry.
     """
     if convention is None:
         return
@@ -171,6 +178,9 @@ def refuse_for_sparse(convention: Convention | None, address: str) -> None:
             f"{address}: add_offset is {convention.offset}, so that no entry that is not stored is zero; that is not a "
             "sparse matrix, store it as a dense one"
         )
+    for low, high in (convention.stored_limits, convention.limits):
+        if (low is not None and low > 0) or (high is not None and high < 0):
+            raise InputError(f"{address}: zero is not valid (from {low} to {high}), in a sparse matrix; {WAY_OUT}")
     for name, value in convention.missing:
         if value == 0:
             raise InputError(f"{address}: zero stands for a missing entry ({name}), in a sparse matrix; {WAY_OUT}")
@@ -253,6 +263,9 @@ def numbers_of(name: str, value: Any, address: str) -> tuple[Any, ...]:
     ]
     if not found or any(np.asarray(number).dtype.kind not in "iuf" for number in found):
         raise InputError(f"{address}: its attribute {name} is {value!r}, which is not a number; repair it")
+    length = LENGTHS.get(name, len(found))
+    if len(found) != length:
+        raise InputError(f"{address}: its attribute {name} holds {len(found)} numbers, not {length}; repair it")
     return tuple(found)
 
 
@@ -306,9 +319,9 @@ def _fits(value: Any, dtype: np.dtype) -> bool:
 
 def _limits(attributes: dict[str, Any], stored: np.dtype, seen_as: np.dtype) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Limits of stored values and of values: those of integers are of values where they are no integers."""
-    low, high = attributes.get("valid_min", (None,))[0], attributes.get("valid_max", (None,))[0]
-    both = attributes.get("valid_range", ())
-    low, high = both if len(both) == 2 else (low, high)
+    low, high = attributes.get(
+        "valid_range", (*attributes.get("valid_min", (None,)), *attributes.get("valid_max", (None,)))
+    )
     of_stored, of_values = [None, None], [None, None]
     for at, limit in enumerate((low, high)):
         if limit is None:
@@ -321,11 +334,14 @@ def _limits(attributes: dict[str, Any], stored: np.dtype, seen_as: np.dtype) -> 
 
 
 def _unpacked_dtype(stored: np.dtype, scale: Any, offset: Any) -> np.dtype:
-    """The dtype that xarray unpacks to: that of the attributes, double precision where single would lose digits."""
+    """The dtype that xarray unpacks to: that of the attributes, double precision where single would lose digits.
+
+    Not of integers, nor of half precision: xarray takes the dtype of those too, in which values overflow.
+    """
     given = [np.asarray(number).dtype for number in (scale, offset) if number is not None]
     if not given:
         return stored
-    if offset is None:
-        return given[0]
-    alike = len(given) == 2 and given[0] == given[1] and given[0].kind == "f" and given[0].itemsize >= 4
-    return given[0] if alike and not (stored.kind in "iu" and stored.itemsize == 4) else np.dtype(np.float64)
+    single = all(dtype == np.float32 for dtype in given)
+    narrow = offset is None or (scale is not None and not (stored.kind in "iu" and stored.itemsize >= 4))
+    found = np.dtype(np.float32 if single and narrow else np.float64)
+    return np.result_type(found, stored) if stored.kind == "f" else found

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from dnmf.arrays import offers
+from dnmf.arrays import narrowed, offers
 from dnmf.errors import InputError
 from dnmf.missing import dense
 from dnmf.sources.behind_dask import behind_lazy
@@ -72,12 +72,15 @@ def in_memory(name: str, values: Any) -> Any:
     Raises
     ------
     InputError
-        A chunk is missing, or attributes say that the values are not decoded.
+        A chunk is missing, attributes say that the values are not decoded, or float64 cannot hold one.
     """
     if lies_in_a_store(values) and len(values.shape) > 0:
-        return read_rows(name, values, 0, values.shape[0])
-    refuse_undecoded(values, name)
-    return _computed(name, values)
+        found: Any = read_rows(name, values, 0, values.shape[0])
+    else:
+        refuse_undecoded(values, name)
+        found = _computed(name, values)
+    is_extended = isinstance(found, np.ndarray) and found.dtype == np.longdouble
+    return narrowed(found, np.float64, name) if is_extended else found
 
 
 def not_misread(name: str, values: Any) -> Any:

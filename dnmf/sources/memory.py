@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from dnmf.arrays import narrowed
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
 from dnmf.missing import plain
@@ -53,7 +54,7 @@ def to_rows(values: Any, sparse: bool, address: str) -> Rows:
         dense = values.toarray() if scipy.sparse.issparse(values) else np.asarray(values)
     except ValueError as error:
         raise InputError(f"{address}: cannot be used as a matrix ({error})") from error
-    return dense.astype(check_dtype(address, dense.dtype), copy=False)
+    return narrowed(dense, check_dtype(address, dense.dtype), address)
 
 
 def _canonical_csr(values: Any, address: str) -> CsrRows:
@@ -66,7 +67,7 @@ def _canonical_csr(values: Any, address: str) -> CsrRows:
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
-    return CsrRows(matrix.data.astype(dtype, copy=False), matrix.indices, matrix.indptr)
+    return CsrRows(narrowed(matrix.data, dtype, address), matrix.indices, matrix.indptr)
 
 
 def slice_rows(rows: Rows, start: int, stop: int) -> Rows:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arrays import narrowed
 from dnmf.errors import InputError
 from dnmf.locations import refuse_special
 from dnmf.refusals import told
@@ -293,7 +294,7 @@ class StoredArray:
             values = handle[start:stop]
         if self.convention is not None:
             values = self.convention.decode(values, start, self.address)
-        return values.astype(self.dtype, copy=False)
+        return narrowed(values, self.dtype, self.address, start)
 
     def _absent_is_zero(self, handle: Any) -> bool:
         return self.missing_chunks == "zeros" and fills_with_zeros(handle)

@@ -92,10 +92,33 @@ def test_values_are_those_of_xarray(stored, packing, request):
     if "HDF5" not in request.node.name:  # JSON knows one kind of floating point
         attributes = {n: v.tolist() if isinstance(v, np.generic) else v for n, v in attributes.items()}
     expected, source = by_xarray(packed, attributes), open_source(data)
-    if {"scale_factor", "add_offset"} & set(attributes):
+    if {"scale_factor", "add_offset"} & set(attributes) and packing != "scale, a whole number":
         assert source.dtype == expected.dtype
     np.testing.assert_array_equal(source.read(0, ROWS), expected)
     np.testing.assert_array_equal(source.read(1, 5), expected[1:5])
+
+
+NOT_TO_OVERFLOW = {
+    "a scale of 8 bits": {"scale_factor": np.uint8(20)},
+    "a scale of 16 bits": {"scale_factor": np.int16(2000)},
+    "a scale of half precision": {"scale_factor": np.float16(20000)},
+    "an offset of 8 bits": {"add_offset": np.uint8(200)},
+    "both": {"scale_factor": np.int8(100), "add_offset": np.int8(100)},
+}
+
+
+@pytest.mark.parametrize("case", NOT_TO_OVERFLOW)
+def test_values_do_not_overflow_in_the_type_of_an_attribute_as_they_do_for_xarray(case, tmp_path):
+    attributes = NOT_TO_OVERFLOW[case]
+    expected = PACKED * float(attributes.get("scale_factor", 1)) + float(attributes.get("add_offset", 0))
+    source = open_source(hdf5(PACKED.astype("i2"), attributes, tmp_path))
+    assert source.dtype == "float64"
+    np.testing.assert_array_equal(source.read(0, ROWS), expected)
+
+
+def test_double_precision_is_not_unpacked_in_single(tmp_path):
+    values = np.full((6, 4), 1e-60)
+    np.testing.assert_array_equal(open_source(hdf5(values, {"scale_factor": SINGLE(4)}, tmp_path)).read(0, 6), 4e-60)
 
 
 @pytest.mark.parametrize("packing", ["scale", "both", "unsigned and scaled"])
@@ -125,6 +148,11 @@ REFUSED = {
     "a scale for each column": ("i2", {"scale_factor": [0.5, 2.0]}, "scale_factor holds 2 numbers, not one"),
     "an offset for each column": ("i2", {"add_offset": [0.5, 2.0]}, "add_offset holds 2 numbers, not one"),
     "times": ("i4", {"units": "days since 2001-01-01"}, "holds times"),
+    "one end of a range": ("i2", {"valid_range": [5]}, "valid_range holds 1 numbers, not 2"),
+    "three ends of a range": ("i2", {"valid_range": [0, 5, 90]}, "valid_range holds 3 numbers, not 2"),
+    "two limits": ("i2", {"valid_max": [5, 90]}, "valid_max holds 2 numbers, not 1"),
+    "scaled bool": ("bool", {"scale_factor": DOUBLE(2)}, "holds bool, which stands for something else by scale_factor"),
+    "missing bool": ("bool", {"_FillValue": 1}, "holds bool, which stands for something else by _FillValue"),
     "not a number": ("i2", {"scale_factor": "tenths"}, "attribute scale_factor is 'tenths', which is not a number"),
 }
 
@@ -230,6 +258,11 @@ def test_a_virtual_dataset_that_says_what_its_sources_say_is_read(case, tmp_path
     np.testing.assert_array_equal(open_source(virtual(tmp_path, **how)).read(0, ROWS), PACKED * factor)
 
 
+def test_entries_that_a_sparse_matrix_leaves_out_are_within_limits_that_hold_zero(tmp_path):
+    path = sparse_store(tmp_path, valid_range=[0, 23])
+    np.testing.assert_array_equal(read(open_source(path), 0, ROWS), PACKED)
+
+
 def sparse_store(folder, **attributes):
     matrix = scipy.sparse.csr_array(PACKED.astype("i2"))
     group = zarr.open_group(folder / "s.zarr", mode="w").create_group(
@@ -255,6 +288,9 @@ def test_entries_of_a_sparse_matrix_are_unpacked(tmp_path):
         ({"add_offset": 3.0}, "add_offset is 3.0, so that no entry that is not stored is zero"),
         ({"_FillValue": 0}, "zero stands for a missing entry"),
         ({"missing_value": 6}, "element 5 is 6, which is missing there"),
+        ({"valid_min": 1}, r"zero is not valid \(from 1 to None\)"),
+        ({"valid_range": [1, 99]}, r"zero is not valid \(from 1 to 99\)"),
+        ({"valid_max": -1.5}, r"zero is not valid \(from None to -1.5\)"),
     ],
 )
 def test_what_a_sparse_matrix_cannot_mean_is_refused(tmp_path, attributes, message):
