@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from dnmf.arguments import whole
-from dnmf.errors import BudgetError
+from dnmf.errors import BudgetError, ClusterError
+from dnmf.locations import refuse_lost_directory
 from dnmf.options import format_bytes, parse_bytes
+from dnmf.refusals import told
 
 MOST_LOCAL = 4096  # workers, or threads of one
 LEAST_WORKER_BYTES = 256 * 2**20  # dask stops a worker at 0.95 of its limit
@@ -49,9 +51,11 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
     InputError
         The numbers of workers or threads are none for one machine.
     ClusterError
-        No scheduler answers.
+        No scheduler answers, or workers on this machine do not start.
     BudgetError
-        Workers of a local cluster could not even start.
+        Workers of a local cluster could not even start in so little memory.
+    InputError
+        There is no current directory for them to start in.
     """
     if scheduler is None:
         yield None
@@ -60,7 +64,7 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
         if count is not None:
             whole(name, count, least=1, most=MOST_LOCAL)
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     with dask.config.set(SAFE_DEFAULTS):
         if scheduler == "local":
@@ -70,14 +74,24 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
                     "a worker process takes about 200 MiB before it reads anything; with a memory limit of "
                     f"{format_bytes(limit)} it would be stopped at once. Try 512MiB, or work in process"
                 )
-            with (
-                LocalCluster(n_workers=workers, threads_per_worker=threads, memory_limit=limit or "auto",
-                             dashboard_address=None) as cluster,
-                Client(cluster) as client,
-            ):  # fmt: skip
+            with _workers_here(workers, threads, limit or "auto") as cluster, Client(cluster) as client:
                 yield client
             return
         from dnmf.passes.clients import client_at
 
         with client_at(scheduler) as client:
             yield client
+
+
+def _workers_here(workers: int | None, threads: int, memory_limit: Any) -> Any:
+    from distributed import LocalCluster
+
+    refuse_lost_directory("workers on this machine start in the directory of this process")
+    try:
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=threads, memory_limit=memory_limit, dashboard_address=None
+        )
+    except (OSError, RuntimeError) as error:
+        raise ClusterError(
+            f"workers on this machine do not start ({told(error)}); try fewer, or work in process, without them"
+        ) from error

@@ -35,7 +35,8 @@ def local_path(given: Any, what: str = "path") -> Path:
     Raises
     ------
     InputError
-        It is no path but a URL, names a home that there is not, or cannot be followed.
+        It is no path but a URL, names a home that there is not, or cannot be followed; or it begins at a current
+        directory that is gone.
 
     Examples
     --------
@@ -50,6 +51,8 @@ def local_path(given: Any, what: str = "path") -> Path:
         raise InputError(
             f"{text}: {text.partition('/')[0]} is nobody's home here; write ./{text} if the name begins with ~"
         )
+    if not os.path.isabs(expanded):
+        refuse_lost_directory(text)
     try:
         os.lstat(expanded)
     except FileNotFoundError:
@@ -60,6 +63,23 @@ def local_path(given: Any, what: str = "path") -> Path:
         reason = _REASONS.get(error.errno or 0, f"{error.strerror}; check the path")
         raise InputError(f"{_short(text)}: this path cannot be followed: {reason}") from error
     return Path(expanded)
+
+
+def refuse_lost_directory(what: str) -> None:
+    """Return when there is a current directory: it may have been removed under this process.
+
+    Raises
+    ------
+    InputError
+        It is gone; `what` needs it.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(
+            f"{_short(what)}: the current directory is gone, it was removed or moved; change to one that is there (cd) "
+            "and try again"
+        ) from error
 
 
 def written(given: Any, what: str = "path") -> str:

@@ -51,8 +51,19 @@ def in_words(error: OSError) -> str:
     >>> in_words(FileNotFoundError(2, "No such file or directory", "a.npy"))
     'a.npy: No such file or directory; check the path'
     """
+    return f"{_places(error)}{reason(error)}"
+
+
+def reason(error: OSError) -> str:
+    """Return what an OSError says and what to try, without names of files: where these are known to nobody.
+
+    Examples
+    --------
+    >>> reason(OSError(30, "Read-only file system", ".a.png.5f2e"))
+    'Read-only file system; check who owns the directory and how it is mounted'
+    """
     said = error.strerror or _NUMBERED.sub("", str(error)) or type(error).__name__
-    return f"{_places(error)}{said}; {ADVICE.get(error.errno or 0, ANYTHING_ELSE)}"
+    return f"{said}; {ADVICE.get(error.errno or 0, ANYTHING_ELSE)}"
 
 
 def told(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from command_line import call
+from command_line import assert_one_clear_line, call
 
 import dnmf
 from dnmf.inspection import run_status
@@ -115,6 +115,39 @@ def test_what_cannot_be_followed_is_refused_in_words(home, make, door):
         door(make(home))
     assert "Errno" not in str(refused.value)
     assert len(str(refused.value)) < 500
+
+
+@pytest.fixture
+def lost(tmp_path, monkeypatch):
+    """The current directory is gone."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+def test_a_path_from_a_current_directory_that_is_gone_says_so(lost, door):
+    with pytest.raises(dnmf.DnmfError, match=r"^\S+: the current directory is gone"):
+        door("x.zarr")
+
+
+def test_so_do_the_commands_and_workers_that_would_start_there(lost, tmp_path):
+    zarr.save_array(tmp_path / "x.zarr", A)
+    commands = (
+        "inspect x.zarr", "status r.dnmf", "resume r.dnmf", "fit x.zarr --rank 2 --store r.dnmf",
+        "convert a.npy a.zarr", "transform r.dnmf x.zarr --out W.zarr", "plot r.dnmf --out p.png",
+        "report r.dnmf --out p.html", "demo --dir d",
+        f"fit {tmp_path}/x.zarr --rank 2 --store {tmp_path}/r.dnmf --workers 1",
+    )  # fmt: skip
+    for line in commands:
+        assert_one_clear_line(call(*line.split()), "the current directory is gone")
+
+
+def test_paths_from_the_root_need_no_current_directory(lost, tmp_path):
+    zarr.save_array(tmp_path / "x.zarr", A)
+    model = dnmf.fit(tmp_path / "x.zarr", 2, store=tmp_path / "run.dnmf", max_passes=2)
+    assert model.transform(tmp_path / "x.zarr", out=tmp_path / "W.zarr").shape == (30, 2)
+    assert dnmf.convert(tmp_path / "x.zarr", tmp_path / "converted.zarr").shape == (30, 8)
 
 
 @pytest.mark.parametrize("name", ["x.zarr", "x.npy", "x.mtx", "x.h5ad", "x.csv", "x"])

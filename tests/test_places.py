@@ -1,6 +1,7 @@
 """Where stores are: in a directory that is there, under any name, on full disks, on disks nobody can write to."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from example_models import random_model
 import dnmf
 import dnmf.plots
 from dnmf import checkpoint
+from dnmf.conversion import staging
 from dnmf.fitting.events import Started
 from dnmf.inspection import run_status
+from dnmf.plots import figures
 
 A = np.random.default_rng(0).random((40, 9)).astype(np.float32)
 PENALTY = dnmf.Penalty(l1=1.0)
@@ -144,6 +147,49 @@ def test_a_disk_that_fills_while_something_is_saved_leaves_nothing(tmp_path, mon
     assert left <= {"saved.dnmf", "LOCK"} if existing else not left
     holder.save(place)
     assert not [path for path in place.rglob("*") if path.name.startswith("raw")]
+
+
+def _refuses(code, path=None):
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code), path)
+
+    return refuse
+
+
+class FullFile(io.BytesIO):
+    write = _refuses(errno.ENOSPC)
+
+
+MOMENTS = {
+    "a picture is written": (figures, "open", lambda *_: FullFile()),
+    "a picture is made": (figures, "open", _refuses(errno.EROFS, ".hidden")),
+    "a picture gets its name": (os, "replace", _refuses(errno.EDQUOT, ".hidden")),
+    "room is made for a store": (tempfile, "mkdtemp", _refuses(errno.EROFS, ".hidden")),
+    "a store gets its mark": (staging, "sign", _refuses(errno.ENOSPC, ".hidden")),
+    "a store gets its name": (staging, "_publish", _refuses(errno.EACCES, ".hidden")),
+    "an array of W is made": FULL["an array of W is made"] + (_full,),
+    "W is written": FULL["W is written"] + (_full,),
+}
+WRITTEN = {
+    "picture": (lambda place: figures.write_whole(place.with_suffix(".png"), b"drawn"), ".png"),
+    "store": (lambda place: random_model().transform(np.ones((30, 12)), out=place), ""),
+    "W": (lambda place: random_model().transform(np.ones((30, 12)), out=place), ""),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_what_cannot_be_written_is_called_as_it_was_asked_for(tmp_path, monkeypatch, moment):
+    what = next(kind for kind in WRITTEN if kind in moment)
+    write, suffix = WRITTEN[what]
+    with monkeypatch.context() as patch:
+        patch.setattr(*MOMENTS[moment], raising=False)
+        with pytest.raises(dnmf.DnmfError) as refused:
+            write(tmp_path / "asked")
+    assert str(refused.value).startswith(f"{tmp_path / 'asked'}{suffix}")
+    assert "hidden" not in str(refused.value)
+    assert "converting" not in str(refused.value)
+    assert "Errno" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_process_that_was_killed_left_is_written_over(tmp_path):

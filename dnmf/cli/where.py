@@ -65,12 +65,14 @@ class Where:
 
     def _refuse_no_address(self) -> None:
         name = str(self.scheduler)
+        if name == "local":
+            return
         if "://" not in name and (file := local_path(name, "--scheduler")).is_file():
             if not _names_a_scheduler(file):
                 raise ClusterError(
                     f"--scheduler {name}: not a scheduler file; dask scheduler --scheduler-file writes one"
                 )
-        elif name != "local" and ":" not in name:
+        elif ":" not in name:
             raise ClusterError(
                 f"--scheduler {name}: neither 'local', nor a scheduler file that exists, nor an address such as "
                 "tcp://host:8786"

@@ -5,13 +5,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dnmf.errors import InputError
+from dnmf.errors import CheckpointError, DnmfError, InputError
 from dnmf.locations import why_not_here
-from dnmf.refusals import in_words
+from dnmf.refusals import reason
 from dnmf.written import is_free, sign, why_kept
 
 try:
@@ -56,22 +56,45 @@ def staged(target: Path, command: str, *, overwrite: bool | None) -> Iterator[St
     """
     target = Path(os.path.abspath(target))  # "..", trailing slashes and the like would spoil the sibling's name
     _check_target(target, command, overwrite)
-    _remove_abandoned(target)
-    work = _directory_beside(target)
+    with _explained(target):
+        _remove_abandoned(target)
+        work = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
     try:
-        with (work / "lock.new").open("wb") as lock:
+        staging = Staging(work / "target", work / "spool")
+        with _locked(work, target):
+            try:
+                yield staging
+            except CheckpointError as error:  # whoever writes there knows no other name
+                raise CheckpointError(str(error).replace(str(staging.target), str(target))) from error
+            with _explained(target):
+                sign(staging.target, command)
+                _check_target(target, command, overwrite)  # again: it may have appeared in the meantime
+                _publish(staging.target, target, work / "replaced")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _locked(work: Path, target: Path) -> Iterator[None]:
+    """Hold the lock of a work directory that was made just now, with room for temporary files in it."""
+    with ExitStack() as stack:
+        with _explained(target):
+            lock = stack.enter_context((work / "lock.new").open("wb"))
             if fcntl is not None:
                 with suppress(OSError):  # a file system without locks
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (work / "lock.new").rename(work / "lock")  # under this name it is locked from the first moment
-            staging = Staging(work / "target", work / "spool")
-            staging.spool.mkdir()
-            yield staging
-            sign(staging.target, command)
-            _check_target(target, command, overwrite)  # again: it may have appeared in the meantime
-            _publish(staging.target, target, work / "replaced")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            (work / "spool").mkdir()
+        yield
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Say of the target what the file system refuses beside it: the names there are known to nobody."""
+    try:
+        yield
+    except OSError as error:
+        raise DnmfError(f"{target}: cannot be written: {reason(error)}; nothing was left there") from error
 
 
 def check_apart(source: Path, target: Path) -> None:
@@ -85,13 +108,6 @@ def check_apart(source: Path, target: Path) -> None:
     a, b = source.resolve(), target.resolve()
     if a == b or a in b.parents or b in a.parents:
         raise InputError(f"{target}: the target and the source {source} overlap; choose another target")
-
-
-def _directory_beside(target: Path) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {in_words(error)}") from error
 
 
 def _prefix(target: Path) -> str:

@@ -25,7 +25,7 @@ from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
 from dnmf.locations import checked_overwrite, local_path, refuse_special, written
-from dnmf.refusals import in_words
+from dnmf.refusals import reason
 from dnmf.sources.addresses import BETWEEN, is_url, split_address
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
 from dnmf.sources.guard import guard_files, guarded
@@ -168,7 +168,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
             kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)
         size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     except OSError as error:  # reading errors were named where they happened
-        raise DnmfError(f"{target}: cannot be written: {in_words(error)}; nothing was left there") from error
+        raise DnmfError(f"{target}: cannot be written: {reason(error)}; nothing was left there") from error
     notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes, *_features_as_rows(stream, transpose=transpose))
     for note in notes:
         log.warning("%s", note)

@@ -4,7 +4,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 
 from dnmf.arguments import yes_or_no
 from dnmf.arrays import taken_as_array
-from dnmf.errors import InputError
+from dnmf.errors import DnmfError, InputError
 from dnmf.locations import local_path, why_not_here, written
 from dnmf.plots.short_names import told_apart
+from dnmf.refusals import reason
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -195,13 +196,22 @@ def check_free(out: str | Path, overwrite: bool) -> Path:
 
 
 def write_whole(target: Path, content: bytes) -> Path:
-    """Write a file that appears under its name only when it is complete, and return where it is."""
+    """Write a file that appears under its name only when it is complete, and return where it is.
+
+    Raises
+    ------
+    DnmfError
+        It cannot be written; nothing of it is left.
+    """
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
         with open(beside, "xb") as file:
             file.write(content)
         os.replace(beside, target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # it names the file beside, or none
+            raise DnmfError(f"{target} cannot be written: {reason(error)}") from error
         raise
     return target
