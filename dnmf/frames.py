@@ -37,10 +37,10 @@ def frame_values(frame: Any, name: str, *, as_nan: bool = False) -> Any:
                 f"{name}: column {str(column)!r} has dtype {dtype}; dnmf reads integers and floating point numbers, "
                 "leave it out or convert it"
             )
-    if all(hasattr(dtype, "subtype") for dtype in dtypes):
+    if all(map(_is_sparse, dtypes)):
         return _sparse_values(frame, name)
     common = np.result_type(*numbers)  # type: ignore[arg-type]
-    nullable = [at for at, dtype in enumerate(dtypes) if hasattr(dtype, "na_value") and not hasattr(dtype, "subtype")]
+    nullable = [at for at, dtype in enumerate(dtypes) if hasattr(dtype, "na_value") and not _is_sparse(dtype)]
     missing = frame.iloc[:, nullable].isna().to_numpy()
     if not missing.any():
         return frame.to_numpy(dtype=common)
@@ -55,9 +55,14 @@ def frame_values(frame: Any, name: str, *, as_nan: bool = False) -> Any:
 
 def _dtype_of_numbers(dtype: Any) -> np.dtype | None:
     """The dtype of numpy under one of pandas; None where there is none."""
-    for name in ("subtype", "numpy_dtype"):
+    for name in ("subtype", "numpy_dtype") if _is_sparse(dtype) else ("numpy_dtype",):
         dtype = getattr(dtype, name, dtype)
     return dtype if isinstance(dtype, np.dtype) else None
+
+
+def _is_sparse(dtype: Any) -> bool:
+    """Whether a dtype of pandas is that of a sparse column; intervals have a dtype under theirs too."""
+    return hasattr(dtype, "subtype") and hasattr(dtype, "fill_value")
 
 
 def _sparse_values(frame: Any, name: str) -> Any:

@@ -6,7 +6,7 @@ import scipy.sparse
 import sparse
 from source_contract import COLUMN_NAMES, ROW_NAMES, SourceContract, read, small_matrix
 
-from dnmf import open_source
+from dnmf import InputError, open_source
 
 
 def split_entries(A):
@@ -191,3 +191,22 @@ def test_names_that_are_not_text_become_text():
     source = open_source(A)
     assert source.row_names().tolist() == ["2020-01-01T00:00:00.000000000", "2020-01-02T00:00:00.000000000"]
     assert source.column_names().tolist() == ["0", "5", "10"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["interval", "datetime64", "timedelta64", "period", "category", "complex128", "object"]
+)
+def test_a_column_that_holds_no_numbers_is_named(kind):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    columns = {
+        "interval": pandas.interval_range(0, 3),
+        "datetime64": pandas.date_range("2020", periods=3),
+        "timedelta64": pandas.timedelta_range("1D", periods=3),
+        "period": pandas.period_range("2020", periods=3, freq="D"),
+        "category": pandas.Categorical([1, 2, 3]),
+        "complex128": [1j, 2j, 3j],
+        "object": np.array([1, "b", None], object),
+    }
+    for frame in (pandas.DataFrame({"a": columns[kind]}), pandas.DataFrame({"n": [1, 2, 3], "a": columns[kind]})):
+        with pytest.raises(InputError, match=f"column 'a' has dtype {kind}.*leave it out or convert it"):
+            open_source(frame)
