@@ -1,11 +1,13 @@
 """Data that is changed while it is read is an error that names what changed, and the last good pass stands."""
 
+import json
 import os
 import shutil
 import time
 from pathlib import Path
 
 import dask.array as da
+import fsspec
 import h5py
 import numpy as np
 import pytest
@@ -428,6 +430,28 @@ def _lazy_h5ad(folder, matrix):
     return anndata.experimental.read_lazy(folder / "a.h5ad").X
 
 
+def _stack(folder):
+    da.to_npy_stack(str(folder / "stack"), da.from_array(A, chunks=(10, 12)))
+    return da.from_npy_stack(str(folder / "stack"))
+
+
+def _mapped(folder):
+    np.save(folder / "a.npy", A)
+    return np.load(folder / "a.npy", mmap_mode="r")
+
+
+def _references(folder):
+    A.tofile(folder / "a.bin")
+    about = {"zarr_format": 2, "shape": A.shape, "chunks": [10, 12], "dtype": "<f4", "compressor": None,
+             "filters": None, "fill_value": 0, "order": "C"}  # fmt: skip
+    chunks = {f"{row}.0": [str(folder / "a.bin"), row * 480, 480] for row in range(6)}
+    refs = {".zarray": json.dumps(about), ".zattrs": "{}", **chunks}
+    filesystem = fsspec.filesystem(
+        "reference", fo={"version": 1, "refs": refs}, asynchronous=True, remote_protocol="file"
+    )
+    return zarr.open_array(zarr.storage.FsspecStore(filesystem, read_only=True, path=""), mode="r", zarr_format=2)
+
+
 BEHIND_DASK = {
     "Zarr": (lambda folder: da.from_zarr(_dense_zarr(folder)), "a.zarr/c/0/0"),
     "a wrapped store": (lambda folder: da.from_array(_wrapped(folder)), "a.zarr/c/0/0"),
@@ -436,6 +460,8 @@ BEHIND_DASK = {
     "HDF5": (lambda folder: da.from_array(h5py.File(_hdf5(folder))["X"]), "a.h5"),
     "HDF5 with external values": (lambda folder: da.from_array(h5py.File(_external_hdf5(folder))["X"]), "part.h5"),
     "virtual HDF5": (lambda folder: da.from_array(h5py.File(_virtual_hdf5(folder))["X"]), "part.h5"),
+    "references": (lambda folder: da.from_array(_references(folder)), "a.bin"),
+    "numpy files": (_stack, "stack/0.npy"),
     "a lazy dense .h5ad": (lambda folder: _lazy_h5ad(folder, A), "a.h5ad"),
     "a lazy sparse .h5ad": (lambda folder: _lazy_h5ad(folder, scipy.sparse.csr_matrix(A)), "a.h5ad"),
 }
@@ -462,6 +488,35 @@ def test_a_fit_of_a_dask_array_is_resumed_with_what_lies_behind_it_as_it_was(tmp
     _write_anew(tmp_path / name)
     with pytest.raises(dnmf.CheckpointError, match=r"the data is not what the fit began with \(behind\.names, sizes"):
         dnmf.resume(store, source=data, max_passes=4)
+
+
+IN_PLACE = {
+    "mapped": (_mapped, "a.npy"), "mapped rows": (lambda folder: _mapped(folder)[2:, ::-1], "a.npy"),
+    "mapped, as an array": (lambda folder: np.asarray(_mapped(folder)), "a.npy"),
+    "references": (_references, "a.bin"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("every_pass")
+@pytest.mark.parametrize("kind", IN_PLACE)
+def test_a_file_that_is_written_to_while_it_is_mapped_or_referred_to_is_named(tmp_path, kind):
+    write, name = IN_PLACE[kind]
+    data = write(tmp_path)
+    with pytest.raises(dnmf.ChangedError, match=rf"the data changed while it was read.*{name} \(written anew"):
+        dnmf.fit(data, **FIT, keep="stream", callbacks=(_after_pass(2, lambda: _write_anew(tmp_path / name)),))
+
+
+@pytest.mark.parametrize("change", [Path.unlink, _put_another_in_its_place])
+def test_what_is_mapped_stays_what_it_was_when_its_name_leads_to_another_file(tmp_path, change):
+    data = _mapped(tmp_path)
+    model = dnmf.fit(data, **FIT, callbacks=(_after_pass(2, lambda: change(tmp_path / "a.npy")),))
+    assert model.read_W().tobytes() == dnmf.fit(A, **FIT).read_W().tobytes()
+
+
+def test_what_was_written_to_a_mapped_file_before_a_fit_is_no_change(tmp_path):
+    data = np.memmap(tmp_path / "a", np.float32, "w+", shape=A.shape)
+    data[:] = A
+    assert dnmf.fit(data, **FIT, callbacks=(_after_pass(2, data.flush),)).stop_reason == "max_passes"
 
 
 def test_a_run_that_noted_nothing_of_what_lies_behind_dask_is_resumed():

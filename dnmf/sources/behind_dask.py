@@ -19,12 +19,14 @@ from dnmf.sources.graphs import (
     Span,
     given_to,
     needed_layers,
+    numpy_files_in,
     rows_chosen,
     spans_read,
     stored_in,
 )
 from dnmf.sources.marks import Marks, listed_sizes, marks_of
 from dnmf.sources.nodes import is_array
+from dnmf.sources.numpy_files import NumpyFile
 from dnmf.sources.presence import absent_object, is_hdf5
 from dnmf.sources.stored import open_node
 from dnmf.sources.undecoded import refuse_undecoded_store
@@ -158,6 +160,9 @@ class BehindDask:
             return next((name for name in found if name is not None), None)
 
 
+Behind = BehindDask | NumpyFile
+
+
 @contextmanager
 def _opened(node: Any) -> Iterator[Any]:
     if not isinstance(node, InFile):
@@ -172,7 +177,7 @@ def _opened(node: Any) -> Iterator[Any]:
 
 def arrays_behind(
     array: Any, address: str, missing_chunks: str = "error", *, limits: bool = True
-) -> tuple[BehindDask, ...]:
+) -> tuple[Behind, ...]:
     """Return the stored arrays that the tasks of a dask array hold, once all is there that they read.
 
     They are found in what tasks are given: arrays (``from_zarr``, ``from_array``), and the matrices of AnnData's lazy
@@ -199,7 +204,7 @@ def arrays_behind(
     layers = array.dask.layers if whole else needed_layers(array)
     for node in undecoded_in(array, layers):
         _refuse_undecoded(node, address, limits)
-    found: dict[tuple[str, tuple[Span, ...]], BehindDask] = {}
+    found: dict[Any, Behind] = {}
     for name, layer in layers.items():
         readers = [layer, *(layers[other] for other in array.dask.dependents.get(name, ()) if other in layers)]
         for node in stored_in(given_to(layer)):
@@ -207,10 +212,11 @@ def arrays_behind(
                 if (behind.address, behind.spans) not in found:
                     behind.refuse_absent()
                     found[behind.address, behind.spans] = behind
+        found.update((file.address, file) for file in numpy_files_in(given_to(layer)))
     return tuple(found.values())
 
 
-def behind_lazy(values: Any, address: str, missing_chunks: str = "error") -> tuple[BehindDask, ...]:
+def behind_lazy(values: Any, address: str, missing_chunks: str = "error") -> tuple[Behind, ...]:
     """Return the stored arrays behind a dask array, or behind a DataArray, once all is there that they read of them.
 
     Anything else has none.
@@ -253,7 +259,7 @@ def _each_behind(node: Any, readers: Iterable[Any], address: str, missing_chunks
         yield BehindDask(InFile(node.path, f"{node.inner}/{name}"), each, address, missing_chunks)
 
 
-def content_of(behind: Sequence[BehindDask]) -> dict[str, Any]:
+def content_of(behind: Sequence[Behind]) -> dict[str, Any]:
     """Return JSON values that change when any of some stored arrays changes, and not when they are moved."""
     records = [each.fingerprint() for each in behind]
     return {

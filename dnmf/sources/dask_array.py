@@ -11,7 +11,7 @@ from dask.sizeof import sizeof
 
 from dnmf.errors import DnmfError, InputError
 from dnmf.refusals import told
-from dnmf.sources.behind_dask import BehindDask, arrays_behind, content_of
+from dnmf.sources.behind_dask import Behind, BehindDask, arrays_behind, content_of
 from dnmf.sources.looks import Looks, looks_for
 from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
 from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
@@ -83,8 +83,8 @@ class DaskSource(Source):
 
     Attributes
     ----------
-    behind : tuple of BehindDask
-        The stored arrays on this machine that the blocks are made of, as far as they are known; see
+    behind : tuple of BehindDask or NumpyFile
+        The stored arrays and files that the blocks are made of, as far as they are known; see
         :mod:`dnmf.sources.behind_dask`.
     """
 
@@ -101,7 +101,7 @@ class DaskSource(Source):
         self._starts = np.concatenate([[0], np.cumsum(array.chunks[0])]).astype(np.int64)
         self._names = (row_names, column_names)
         self._delayed: Any = None
-        self.behind: tuple[BehindDask, ...] = ()
+        self.behind: tuple[Behind, ...] = ()
 
     def layout(self) -> Layout:
         """Cuts at multiples of the tallest chunk; bytes are an estimate when the blocks are sparse."""
@@ -164,14 +164,14 @@ class DaskSource(Source):
         return super().places() + [str(values.path) for values in given if isinstance(values, StoredFactor)]
 
 
-def looked_after(array: Any, behind: Sequence[BehindDask]) -> Any:
+def looked_after(array: Any, behind: Sequence[Behind]) -> Any:
     """Return a dask array whose blocks are an error where they are computed from what is not there any more.
 
     Parameters
     ----------
     array : dask array
         Of two dimensions.
-    behind : sequence of BehindDask
+    behind : sequence of BehindDask or NumpyFile
         What lies behind it.
 
     Raises
@@ -180,14 +180,21 @@ def looked_after(array: Any, behind: Sequence[BehindDask]) -> Any:
         Something is not there.
     """
 
-    def of_rows(start: int, stop: int) -> Sequence[BehindDask]:
-        return arrays_behind(array.blocks[start:stop], behind[0].of, behind[0].missing_chunks)
+    stored = _stored_arrays(behind)
 
-    looks = looks_for(behind, array.numblocks[0], of_rows) if behind else None
+    def of_rows(start: int, stop: int) -> Sequence[BehindDask]:
+        return _stored_arrays(arrays_behind(array.blocks[start:stop], stored[0].of, stored[0].missing_chunks))
+
+    looks = looks_for(stored, array.numblocks[0], of_rows) if stored else None
     if not looks:
         return array
     at_hand = dask.delayed(looks, name=f"looks-{array.name}", traverse=False)
     return array.map_blocks(_then_look, looks=at_hand, dtype=array.dtype, meta=array._meta)
+
+
+def _stored_arrays(behind: Sequence[Behind]) -> list[BehindDask]:
+    """Those of which something missing would read as zeros."""
+    return [each for each in behind if isinstance(each, BehindDask)]
 
 
 def _then_look(block: Any, *, looks: Looks, block_id: tuple[int, int]) -> Any:

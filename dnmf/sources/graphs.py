@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
+from dnmf.sources.numpy_files import NumpyFile, mapped_file
 from dnmf.sources.presence import lies_in_a_store
 
 PARTS_OF_SPARSE = ("data", "indices", "indptr")
@@ -56,6 +57,14 @@ def stored_in(values: Iterable[Any], *, stop: Callable[[Any], bool] = _never) ->
     return (value for value in all_in(values, stop=stop) if lies_in_a_store(value) or isinstance(value, InFile))
 
 
+def numpy_files_in(values: Iterable[Any]) -> Iterator[NumpyFile]:
+    """Yield the files that are mapped or loaded by some values and by what these hold."""
+    for value in all_in(values):
+        found = value if isinstance(value, NumpyFile) else mapped_file(value)
+        if found is not None:
+            yield found
+
+
 def all_in(values: Iterable[Any], *, stop: Callable[[Any], bool] = _never) -> Iterator[Any]:
     """Yield some values and what these hold, each once; not what is held by one at which to `stop`."""
     left, seen = list(values), {}
@@ -70,7 +79,7 @@ def all_in(values: Iterable[Any], *, stop: Callable[[Any], bool] = _never) -> It
 
 def _held_by(value: Any) -> Iterable[Any]:
     if isinstance(value, (list, tuple)):
-        return value
+        return [NumpyFile.at(value[1])] if len(value) > 1 and value[0] is np.load else value
     if isinstance(value, dict):
         return value.values()
     package = _package_of(value.func if isinstance(value, partial) else value)
@@ -80,6 +89,8 @@ def _held_by(value: Any) -> Iterable[Any]:
         return value.func, value.args, value.keywords
     if package == "anndata" and hasattr(value, "group") and hasattr(value, "backend"):
         return _parts_of(value.group)
+    if getattr(value, "func", None) is np.load:
+        return [NumpyFile.at(value.args[0])]
     names = {"dask": ("func", "args", "kwargs", "value"), "xarray": ("array", "_array")}.get(package, ())
     return [getattr(value, name) for name in names if hasattr(value, name)]
 

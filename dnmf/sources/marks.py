@@ -191,7 +191,19 @@ def marks_of_objects(node: Any) -> Marks | None:
     for path, about in listed.items():
         if about.get("size") is not None:
             found.add(path, int(about["size"]), _tag(about))
+    for place in _referenced(store, prefix):
+        found.add(str(place), *_times(place.stat()))
     return found.marks() or None
+
+
+def _referenced(store: Any, prefix: str) -> list[Path]:
+    """The files on this machine that a store of references (kerchunk) reads some of its objects from."""
+    references = getattr(getattr(store, "fs", None), "references", None)
+    if not isinstance(references, dict):  # those in Parquet files come one by one
+        return []
+    values = (value for key, value in references.items() if key.startswith(prefix) and isinstance(value, list))
+    places = {str(value[0]).removeprefix("file://") for value in values}
+    return [Path(place) for place in sorted(places) if os.path.isfile(place)]
 
 
 def listed_sizes(node: Any) -> dict[str, int]:

@@ -9,6 +9,7 @@ from dnmf.arrays import narrowed
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
 from dnmf.missing import plain
+from dnmf.sources.numpy_files import NumpyFile, mapped_file
 from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_dtype, check_shape, even_cuts
 
 
@@ -143,14 +144,20 @@ class MemorySource(Source):
         """The bytes of the rows; of their offsets the ends alone, so that all panels together are the matrix once."""
         return rows.nbytes if isinstance(rows, np.ndarray) else rows.nbytes - rows.indptr.itemsize
 
+    def stored_arrays(self) -> tuple[NumpyFile, ...]:
+        """The files that the values, or parts of them, are mapped from."""
+        return tuple(file for file in map(mapped_file, self._parts()) if file is not None)
+
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return (self._rows,) if isinstance(self._rows, np.ndarray) else tuple(self._rows)
+
     def fingerprint(self) -> dict[str, Any]:
         """A checksum of the values."""
-        parts = (self._rows,) if isinstance(self._rows, np.ndarray) else self._rows
         return {
             "kind": "sparse" if self.sparse else "dense",
             "shape": list(self.shape),
             "dtype": str(self.dtype),
-            "crc32c": [crc32c_of(np.ascontiguousarray(part)) for part in parts],
+            "crc32c": [crc32c_of(np.ascontiguousarray(part)) for part in self._parts()],
         }
 
 

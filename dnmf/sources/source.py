@@ -177,7 +177,7 @@ class Source(ABC):
         """JSON values that change when the data changes; compared before a run is resumed."""
 
     def stored_arrays(self) -> tuple[Any, ...]:
-        """What it reads from on disk, a ``StoredArray`` or a ``BehindDask`` each; none where nothing is."""
+        """What it reads from on disk: a ``StoredArray``, ``BehindDask`` or ``NumpyFile`` each; none if nothing is."""
         return ()
 
     def places(self) -> list[str]:
