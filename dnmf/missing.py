@@ -48,11 +48,12 @@ def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
         values = np.ma.array(values)
     if isinstance(values, np.ma.MaskedArray):
         return _without_mask(values, name, as_nan)
-    if scipy.sparse.issparse(values) and isinstance(getattr(values, "data", None), np.ma.MaskedArray):
-        return _stored_without_mask(values, name)
-    if type(values).__module__.split(".")[0] == "sparse":
+    is_pydata = type(values).__module__.split(".")[0] == "sparse"
+    if is_pydata:
         refuse_fill_value(values.fill_value, name, "array.todense()")
-    return values
+    is_sparse = is_pydata or scipy.sparse.issparse(values)
+    has_mask = is_sparse and isinstance(getattr(values, "data", None), np.ma.MaskedArray)
+    return _stored_without_mask(values, name) if has_mask else values
 
 
 def dense(values: Any, name: str, *, as_nan: bool = False) -> Any:
@@ -91,7 +92,7 @@ def _stored_without_mask(values: Any, name: str) -> Any:
     if not mask.any():
         return bare
     bare.data = np.arange(1, mask.size + 1).reshape(mask.shape)
-    entries = bare.tocoo()
+    entries = bare.asformat("coo")
     at = np.flatnonzero(mask.ravel()[entries.data - 1])[0]
     raise InputError(
         f"{name}: its stored entries are a masked array; {_place(tuple(int(part[at]) for part in entries.coords))} is "

@@ -147,7 +147,7 @@ def test_given_arrays_that_are_missing_are_refused(A, fitted, door, kind):
         enter(MISSING[kind](given), A, fitted)
 
 
-SPARSE_KINDS = [scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.coo_array]
+SPARSE_KINDS = [scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.coo_array, sparse.COO, sparse.GCXS]
 
 
 @pytest.mark.parametrize("kind", SPARSE_KINDS)
