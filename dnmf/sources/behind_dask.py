@@ -11,7 +11,7 @@ from dnmf.arrays import offers
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
 from dnmf.sources.datasets import files_behind
-from dnmf.sources.decoders import undecoded_in
+from dnmf.sources.decoders import is_of_a_file, undecoded_in
 from dnmf.sources.fingerprints import fingerprint_of
 from dnmf.sources.graphs import (
     PARTS_OF_SPARSE,
@@ -29,7 +29,7 @@ from dnmf.sources.nodes import is_array
 from dnmf.sources.numpy_files import NumpyFile
 from dnmf.sources.presence import absent_object, is_hdf5
 from dnmf.sources.stored import open_node
-from dnmf.sources.undecoded import refuse_undecoded_store
+from dnmf.sources.undecoded import refuse_undecoded_store, refuse_undecoded_variable
 from dnmf.sources.zarr_stores import directory_of, innermost, lies_in_memory, name_of_store
 
 # Names of the layers that keep every value, so that nothing of an array need be left out of what is looked at.
@@ -203,7 +203,10 @@ def arrays_behind(
     whole = all(str(name).startswith(WHOLE) for name in array.dask.layers)
     layers = array.dask.layers if whole else needed_layers(array)
     for node in undecoded_in(array, layers):
-        _refuse_undecoded(node, address, limits)
+        if is_of_a_file(node):
+            refuse_undecoded_variable(node, address, limits=limits)
+        else:
+            _refuse_undecoded(node, address, limits)
     found: dict[Any, Behind] = {}
     for name, layer in layers.items():
         readers = [layer, *(layers[other] for other in array.dask.dependents.get(name, ()) if other in layers)]

@@ -241,7 +241,9 @@ def _own_fill(node: Any) -> Any:
     """The value of what was never written, where it is a mark for that: not zero, which is also a value."""
     if is_hdf5(node):
         fill = node.fillvalue
-    elif node.metadata.zarr_format == 2 and DIMENSIONS_OF_XARRAY in node.attrs:  # where xarray keeps _FillValue
+    elif (
+        getattr(getattr(node, "metadata", None), "zarr_format", None) == 2 and DIMENSIONS_OF_XARRAY in node.attrs
+    ):  # where xarray keeps _FillValue
         fill = node.fill_value
     else:
         return None

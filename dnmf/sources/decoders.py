@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.sources.graphs import all_in, given_to, stored_in
+from dnmf.sources.graphs import all_in, given_to, is_stored
 
 DECODERS = "xarray.coding."
 
 
 def undecoded_in(array: Any, layers: dict[str, Any]) -> Iterator[Any]:
-    """Yield the stored arrays behind some layers of a dask array, but for those that xarray decodes on the way."""
+    """Yield the arrays, stored or in a netCDF file, behind some layers of a dask array that xarray does not decode."""
     below = {name: set(array.dask.dependencies.get(name, ())) & layers.keys() for name in layers}
     left, seen = list(layers.keys() - set().union(*below.values())), set()
     while left:
@@ -22,8 +22,14 @@ def undecoded_in(array: Any, layers: dict[str, Any]) -> Iterator[Any]:
             continue
         seen.add(name)
         values, is_all = _not_decoded(layers[name])
-        yield from stored_in(values, stop=_is_decoder)
+        yield from (value for value in all_in(values, stop=_is_decoder) if is_stored(value) or is_of_a_file(value))
         left += below[name] if is_all else ()
+
+
+def is_of_a_file(value: Any) -> bool:
+    """Whether something is a variable of a netCDF file, as xarray opens it, with nothing decoded yet."""
+    is_lazy = type(value).__module__.startswith("xarray.backends.") and hasattr(value, "variable_name")
+    return is_lazy and hasattr(getattr(value, "datastore", None), "open_store_variable")
 
 
 def _not_decoded(layer: Any) -> tuple[Iterable[Any], bool]:
@@ -51,7 +57,7 @@ def _is_decoder(value: Any) -> bool:
         return np.dtype(value.keywords.get("dtype")).kind in "iu"
     of = value if isinstance(value, FunctionType) else type(value)
     is_array_of_another = hasattr(value, "func") and hasattr(value, "array")  # but not one of another byte order
-    return of.__module__.startswith(DECODERS) and (of is value or is_array_of_another)
+    return str(of.__module__).startswith(DECODERS) and (of is value or is_array_of_another)
 
 
 def _calls_decoder(task: Any) -> bool:

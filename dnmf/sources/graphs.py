@@ -1,9 +1,12 @@
 """What arrays of dask and xarray are made of: stored arrays, opened or by the path of their file."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from dis import get_instructions
 from functools import partial
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from dnmf.sources.numpy_files import NumpyFile, mapped_file
 from dnmf.sources.presence import lies_in_a_store
 
 PARTS_OF_SPARSE = ("data", "indices", "indptr")
+HELD = {"dask": ("func", "args", "kwargs", "value"), "xarray": ("array", "_array"), "h5py": ("_dset",)}
 Span = tuple[int, int]
 
 
@@ -54,7 +58,12 @@ def _never(value: Any) -> bool:  # noqa: ARG001
 
 def stored_in(values: Iterable[Any], *, stop: Callable[[Any], bool] = _never) -> Iterator[Any]:
     """Yield the stored arrays, and what stands for such, in some values and in what these hold, each once."""
-    return (value for value in all_in(values, stop=stop) if lies_in_a_store(value) or isinstance(value, InFile))
+    return filter(is_stored, all_in(values, stop=stop))
+
+
+def is_stored(value: Any) -> bool:
+    """Whether something is a stored array, or stands for one."""
+    return lies_in_a_store(value) or isinstance(value, InFile)
 
 
 def numpy_files_in(values: Iterable[Any]) -> Iterator[NumpyFile]:
@@ -82,6 +91,8 @@ def _held_by(value: Any) -> Iterable[Any]:
         return [NumpyFile.at(value[1])] if len(value) > 1 and value[0] is np.load else value
     if isinstance(value, dict):
         return value.values()
+    if isinstance(value, (FunctionType, MethodType)):
+        return _seen_by(value)
     package = _package_of(value.func if isinstance(value, partial) else value)
     if isinstance(value, partial):
         if package == "anndata" and isinstance(next(iter(value.args), None), Path):
@@ -91,8 +102,20 @@ def _held_by(value: Any) -> Iterable[Any]:
         return _parts_of(value.group)
     if getattr(value, "func", None) is np.load:
         return [NumpyFile.at(value.args[0])]
-    names = {"dask": ("func", "args", "kwargs", "value"), "xarray": ("array", "_array")}.get(package, ())
-    return [getattr(value, name) for name in names if hasattr(value, name)]
+    return [getattr(value, name) for name in HELD.get(package, ()) if hasattr(value, name)]
+
+
+def _seen_by(function: Any) -> Iterable[Any]:
+    """The object of a method; the stored arrays that a function takes from where it was defined."""
+    if isinstance(function, MethodType):
+        return [function.__self__]
+    seen: list[Any] = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    named = (step.argval for step in get_instructions(function) if step.opname == "LOAD_GLOBAL")
+    seen += [function.__globals__.get(name) for name in named]
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # nothing is in it yet
+            seen.append(cell.cell_contents)
+    return filter(lies_in_a_store, seen)
 
 
 def _package_of(value: Any) -> str:

@@ -22,6 +22,7 @@ from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
 from dnmf.sources.nodes import encoding_of, is_array, listing
+from dnmf.sources.presence import lies_in_a_store
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
@@ -97,7 +98,7 @@ def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | No
 
 
 def _open_object(data: Any, missing_chunks: str) -> Source:
-    if not offers(data, "store") and not type(data).__module__.startswith("h5py"):  # those are read by path
+    if not offers(data, "store") and not offers(data, "file"):  # those are read by path
         refuse_undecoded(data, type_name(data))
     if offers(data, "obs_names", "var_names"):
         return _open_anndata(data, missing_chunks)
@@ -119,6 +120,9 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
 def _open_array(
     values: Any, names: tuple[np.ndarray | None, np.ndarray | None], missing_chunks: str, *, limits: bool = True
 ) -> Source:
+    if lies_in_a_store(values):
+        source = _open_object(values, missing_chunks)
+        return source if names[0] is names[1] is None else source.with_names(*names)
     if offers(values, "dask", "numblocks"):
         from dnmf.sources.dask_array import DaskSource
 

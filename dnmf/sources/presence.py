@@ -22,8 +22,8 @@ def is_hdf5(node: Any) -> bool:
 
 def lies_in_a_store(values: Any) -> bool:
     """Whether an object is an opened Zarr array or HDF5 dataset."""
-    is_zarr = offers(values, "store", "metadata")
-    return (is_zarr or is_hdf5(values)) and hasattr(values, "shape") and hasattr(values, "dtype")
+    is_opened = offers(values, "store", "metadata") or (is_hdf5(values) and offers(values, "attrs"))
+    return is_opened and hasattr(values, "shape") and hasattr(values, "dtype")
 
 
 def object_shape(node: Any) -> tuple[int, ...]:

@@ -32,6 +32,10 @@ def refuse_undecoded(data: Any, address: str) -> None:
     InputError
         They do, or say that they are times.
     """
+    if is_hdf5(data) and hasattr(data, "_dset"):
+        raise InputError(
+            f"{address}: a view of an HDF5 dataset, of which attributes are unknown; give the dataset itself"
+        )
     attributes: Any = getattr(data, "attrs", None)
     if not hasattr(attributes, "keys"):
         return
@@ -57,7 +61,22 @@ def refuse_undecoded_store(node: Any, address: str, *, limits: bool = True) -> N
     InputError
         Attributes, or its fill value, say that its values are others, missing, not valid, or times.
     """
-    node = node if is_hdf5(node) else array_as_stored(node)
+    _refuse_told(node if is_hdf5(node) else array_as_stored(node), address, limits)
+
+
+def refuse_undecoded_variable(lazy: Any, address: str, *, limits: bool = True) -> None:
+    """Refuse a variable of a netCDF file that xarray has opened, as :func:`refuse_undecoded_store` does an array.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    name, store = lazy.variable_name, lazy.datastore
+    _refuse_told(store.open_store_variable(name, store.ds.variables[name]), f"{address}: {name}", limits)
+
+
+def _refuse_told(node: Any, address: str, limits: bool) -> None:
     found = convention_of(node, address)
     if found is None:
         return

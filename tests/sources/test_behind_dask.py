@@ -1,6 +1,7 @@
 """Stored arrays that come through dask: what is missing in them, or packed, is refused, whatever is computed."""
 
 import shutil
+from functools import partial
 
 import dask
 import dask.array as da
@@ -9,6 +10,7 @@ import pytest
 import zarr
 from source_contract import COLUMNS, ROWS, read, small_matrix
 
+import dnmf
 from dnmf import open_source
 from dnmf.errors import InputError
 
@@ -105,6 +107,58 @@ PARTS = {
     "optimized": lambda array: dask.optimize(array[:12])[0],
     "added to another": lambda array: da.ones(array.shape, chunks=array.chunks) + array,
 }
+
+
+def by_a_default(array):
+    return lambda block_info=None, array=array: array[:6]
+
+
+def by_its_module(array):
+    names = {"array_of_a_script": array, "np": np}
+    return eval("lambda *_: np.sqrt(array_of_a_script[:6])", names)
+
+
+HELD_BY_FUNCTIONS = {
+    "its method": lambda array: array.__getitem__,
+    "a method of it, in part": lambda array: partial(array.__getitem__, slice(0, 6)),
+    "a function around it": lambda array: lambda *_: array[:6],
+    "a default of a function": by_a_default,
+    "the module of a function": by_its_module,
+}
+
+
+@pytest.mark.parametrize("store", [in_zarr, in_hdf5])
+@pytest.mark.parametrize("held", HELD_BY_FUNCTIONS)
+def test_packed_values_that_a_function_of_a_task_holds_are_refused(held, store, tmp_path):
+    function = HELD_BY_FUNCTIONS[held](store(tmp_path, scale_factor=0.5))
+    block = dask.delayed(function, pure=False)(slice(0, 6))
+    with pytest.raises(InputError, match=r"\(scale_factor\) say that its values are not decoded"):
+        open_source(da.from_delayed(block, (6, COLUMNS), "f8"))
+
+
+def test_a_view_of_a_dataset_is_looked_through_behind_dask_and_refused_elsewhere(tmp_path):
+    view = in_hdf5(tmp_path, scale_factor=0.5).astype("f4")
+    with pytest.raises(InputError, match=r"\(scale_factor\)"):
+        open_source(da.from_array(view, chunks=CHUNKS))
+    for door in (open_source, dnmf.NMF(2).fit, lambda view: dnmf.fit(small_matrix(), 2, H=view)):
+        with pytest.raises(InputError, match="a view of an HDF5 dataset, .* give the dataset itself"):
+            door(view)
+
+
+@pytest.mark.parametrize("store", [in_zarr, in_hdf5])
+def test_a_stored_array_that_an_anndata_holds_is_opened_by_its_path(store, tmp_path):
+    anndata = pytest.importorskip("anndata")
+    data = anndata.AnnData(store(tmp_path, scale_factor=0.5))
+    data.var_names = [f"gene {number}" for number in range(COLUMNS)]
+    source = open_source(data)
+    assert np.array_equal(read(source, 0, ROWS), (1 + small_matrix()) * 0.5)
+    assert source.column_names()[2] == "gene 2"
+    (tmp_path / "b").mkdir()
+    given = anndata.AnnData(store(tmp_path / "b", rows=12))
+    with pytest.raises(InputError, match="is missing or empty"):
+        read(open_source(given), 0, ROWS)
+
+
 WAYS_AND_PARTS = WAYS | {
     f"{name}, {kind}": (store, lambda array, part=part: part(da.from_array(array, chunks=CHUNKS)))
     for name, part in PARTS.items()

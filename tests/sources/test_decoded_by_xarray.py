@@ -116,6 +116,17 @@ def test_an_array_of_another_byte_order_is_not_taken_for_a_decoded_one(stored):
     np.testing.assert_array_equal(read(open_source(opened(path).x.data), 0, 12), PACKED * 0.5)
 
 
+def test_a_variable_of_a_netcdf_file_is_taken_decoded_and_refused_packed(tmp_path):
+    packing = {"x": {"dtype": "i2", "scale_factor": 0.5, "add_offset": 100.0}}
+    path, scipy_reads = tmp_path / "a.nc", {"engine": "scipy", "chunks": {}}
+    xarray.Dataset({"x": (("r", "c"), VALUES)}).to_netcdf(path, engine="scipy", encoding=packing)
+    np.testing.assert_array_equal(read(open_source(xarray.open_dataset(path, **scipy_reads).x.data), 0, 12), VALUES)
+    packed = xarray.open_dataset(path, mask_and_scale=False, **scipy_reads)
+    np.testing.assert_array_equal(read(open_source(xarray.decode_cf(packed).x.data), 0, 12), VALUES)
+    with pytest.raises(InputError, match=r"x: its attributes \(scale_factor, add_offset\) say"):
+        open_source(packed.x.data[:7])
+
+
 LIMITS = {
     "valid_max": ({"valid_max": 46}, 47, r"element \(11, 3\) is 47, which is not valid \(valid_max 46\)"),
     "valid_min": ({"valid_min": 1}, 0, r"element \(0, 0\) is 0, which is not valid \(valid_min 1\)"),
