@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnmf.plots.figures import FAINT, PALETTE, TEXT_POINTS, given_axes, panels, tidy
+from dnmf.plots.figures import FAINT, PALETTE, TEXT_POINTS, VERBATIM, given_axes, panels, tidy
 from dnmf.plots.labels import text_size
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side
@@ -66,7 +66,7 @@ def _draw(ax: "Axes", values: np.ndarray, names: list[str], places: int) -> None
     at = np.arange(len(values))
     colors = [PALETTE[0] if value > 0 else PALETTE[1] for value in values]
     ax.barh(at, values, height=0.72, color=colors, linewidth=0)
-    ax.set_yticks(at, names, fontsize=TEXT_POINTS, parse_math=False)
+    ax.set_yticks(at, names, fontsize=TEXT_POINTS, **VERBATIM)
     ax.set_ylim(places - 0.4, -0.6)  # the strongest on top; bars as thick in every panel
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=2)

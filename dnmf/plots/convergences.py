@@ -10,7 +10,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.events import PassRecord
 from dnmf.model import Model
-from dnmf.plots.figures import TEXT_POINTS, axes_or_new, style_of, write_legend
+from dnmf.plots.figures import TEXT_POINTS, VERBATIM, axes_or_new, style_of, write_legend
 from dnmf.plots.labels import place_labels
 from dnmf.plots.sides import as_labelled
 from dnmf.progress import counted
@@ -90,7 +90,7 @@ def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", v
     (first, *others) = named
     if not others and first.endswith(NOT_FINISHED):
         passes = counted(len(named[first].history), "pass")
-        axes.set_title(f"{first}, {passes} so far", fontsize=TEXT_POINTS, color="0.35", loc="left")
+        axes.set_title(f"{first}, {passes} so far", fontsize=TEXT_POINTS, color="0.35", loc="left", **VERBATIM)
     return axes
 
 

@@ -9,7 +9,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.plots.bars import draw_bars
-from dnmf.plots.figures import PALETTE, TEXT_POINTS, axes_or_new, given_axes, panels, tidy
+from dnmf.plots.figures import PALETTE, TEXT_POINTS, VERBATIM, axes_or_new, given_axes, panels, tidy
 from dnmf.plots.labels import place_labels, text_size
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
@@ -213,7 +213,7 @@ def _heatmap(model: Model, side: Side, order: np.ndarray, top: int | None, axes:
     ax.grid(False)
     values = scaled[:, shown]
     image = ax.imshow(values, **_colours(values, "viridis"), aspect="auto", interpolation="nearest")
-    ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS, parse_math=False)
+    ax.set_xticks(range(len(shown)), labels, rotation=90, fontsize=TEXT_POINTS, **VERBATIM)
     ax.set_yticks(range(len(order)), [_title(model, number) for number in order], fontsize=TEXT_POINTS)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

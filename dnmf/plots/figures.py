@@ -1,6 +1,7 @@
 """What all pictures share: the optional packages, colours and marks, new figures, and files that appear whole."""
 
 import os
+import sys
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,8 @@ TEXT_POINTS = 9
 FAINT = "#767676"
 PICTURE_KINDS = ("png", "svg", "pdf")
 PNG_DPI = 150
+# How a text that somebody else chose is written: a dollar sign begins no formula, and nothing is TeX.
+VERBATIM: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 
 def require(package: str) -> None:
@@ -42,9 +45,24 @@ def require(package: str) -> None:
         It cannot; the message says how to install it.
     """
     try:
-        import_module(package)
+        _import(package)
     except ImportError as error:
         raise InputError(f"pictures need {package}, which cannot be imported: pip install {package}") from error
+
+
+def _import(package: str) -> None:
+    """Import a package; matplotlib also where the environment names a backend that there is not: none is needed."""
+    backend = os.environ.get("MPLBACKEND")
+    if package != "matplotlib" or not backend or package in sys.modules:
+        import_module(package)
+        return
+    del os.environ["MPLBACKEND"]
+    try:
+        matplotlib = import_module(package)
+    finally:
+        os.environ["MPLBACKEND"] = backend
+    with suppress(ValueError):
+        matplotlib.rcParams["backend"] = backend  # as matplotlib itself does when it is imported
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -119,11 +137,11 @@ def style_of(number: int) -> dict[str, Any]:
 
 
 def write_legend(target: Any, handles: Sequence[Any], labels: Sequence[str], **place: Any) -> None:
-    """Add a legend to axes or a figure, its labels as they are: a dollar sign begins no formula."""
+    """Add a legend to axes or a figure, its labels as they are."""
     texts = told_apart(labels)
     legend = target.legend(handles, [texts[label] for label in labels], frameon=False, fontsize=TEXT_POINTS, **place)
     for text in legend.get_texts():
-        text.set_parse_math(False)
+        text.set(**VERBATIM)
 
 
 @contextmanager

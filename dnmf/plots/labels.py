@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnmf.plots.figures import TEXT_POINTS, whatever_the_font
+from dnmf.plots.figures import TEXT_POINTS, VERBATIM, whatever_the_font
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,8 +122,9 @@ def text_size(text: str) -> tuple[float, float]:
 
     if not text.strip():  # has no outlines
         return 0.0, float(TEXT_POINTS)
+    verbatim = text.replace("$", r"\$")  # a path of text knows no other way
     with whatever_the_font():
-        return float(HINTING * TextPath((0, 0), text, size=TEXT_POINTS).get_extents().width), float(TEXT_POINTS)
+        return float(HINTING * TextPath((0, 0), verbatim, size=TEXT_POINTS).get_extents().width), float(TEXT_POINTS)
 
 
 def _is_free(box: np.ndarray, frame: np.ndarray, taken: list[np.ndarray], taboo: np.ndarray) -> bool:
@@ -161,7 +162,7 @@ def _write(axes: "Axes", point: Any, text: str, place: _Place, color: str) -> "A
     written = axes.annotate(
         text, tuple(point), xytext=place.offset, textcoords="offset points", fontsize=TEXT_POINTS, color=color,
         ha="left", va="bottom", arrowprops=leader if place.distance >= LEADER_FROM else None, zorder=5,
-        parse_math=False, path_effects=[withStroke(linewidth=2, foreground="white")],
+        path_effects=[withStroke(linewidth=2, foreground="white")], **VERBATIM,
     )  # fmt: skip
     written.set_in_layout(False)  # it lies inside the axes, whose place it was chosen for
     return written

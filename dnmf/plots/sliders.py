@@ -90,7 +90,7 @@ def slider_page(
     from bokeh.resources import INLINE
 
     body = slider_layout(take_frames(models, side, names, shape), start)
-    heading = Div(text=f"<h1>{escape(title)}</h1>", styles={"font-family": "system-ui, sans-serif"})
+    heading = Div(text=f"<h1>{escape(title)}</h1>", disable_math=True, styles={"font-family": "system-ui, sans-serif"})
     page = file_html(column(heading, body, margin=(0, 20, 20, 20)), resources=INLINE, title=title)
     return write_whole(target, page.encode())
 
@@ -216,6 +216,8 @@ def _figure(**options: Any) -> Any:
 
 
 def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
+    from bokeh.models import PlainText
+
     k, bins = frames.d.shape[1], len(frames.labels)
     made = _figure(
         width=680, frame_height=ROW_PX * k, y_range=(0, k),
@@ -234,7 +236,8 @@ def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
         middles = ((frames.edges[:-1] + frames.edges[1:]) / 2).tolist()
         made.xaxis.ticker = middles
         texts = told_apart(frames.labels, MOST_BELOW)
-        made.xaxis.major_label_overrides = {at: texts[name] for at, name in zip(middles, frames.labels, strict=True)}
+        labels = [PlainText(text=texts[name]) for name in frames.labels]  # text alone may hold formulas
+        made.xaxis.major_label_overrides = dict(zip(middles, labels, strict=True))
         made.xaxis.major_label_orientation = "vertical"
         made.xaxis.major_label_text_font_size = "11px"
     return made
