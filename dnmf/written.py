@@ -11,6 +11,7 @@ from typing import Any
 
 MARK = "dnmf_written"
 _ATTRIBUTES = ("zarr.json", ".zattrs")  # of Zarr's format 3 and 2
+_PASSING = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+")  # of file managers and network file systems
 _CHUNK = re.compile(r"c|\d+(\.\d+)*")  # the last part of the name of a chunk, or of a directory of some
 
 
@@ -58,6 +59,17 @@ def is_chunk(part: str) -> bool:
     return _CHUNK.fullmatch(part.rpartition("/")[2]) is not None
 
 
+def comes_and_goes(name: str) -> bool:
+    """Whether a file is one that the system puts into directories of its own accord.
+
+    Examples
+    --------
+    >>> comes_and_goes(".DS_Store"), comes_and_goes(".nfs00b3"), comes_and_goes(".mine")
+    (True, True, False)
+    """
+    return _PASSING.fullmatch(name) is not None
+
+
 def _attributes_file(root: Path) -> Path:
     return next((root / name for name in _ATTRIBUTES if (root / name).is_file()), root / _ATTRIBUTES[0])
 
@@ -93,4 +105,5 @@ def _parts(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
         folders.sort()
         here = os.path.relpath(folder, root)
-        yield from (name if here == "." else f"{here}/{name}" for name in sorted([*folders, *files]))
+        names = (name for name in sorted([*folders, *files]) if not comes_and_goes(name))
+        yield from (name if here == "." else f"{here}/{name}" for name in names)

@@ -11,7 +11,7 @@ from dnmf.checkpoint.notes import NOTE
 from dnmf.errors import CheckpointError
 from dnmf.sources import texts
 from dnmf.sources.stored_factor import ROW_NAMES
-from dnmf.written import is_chunk
+from dnmf.written import comes_and_goes, is_chunk
 
 OF_AN_ATTEMPT = re.compile(r"(raw|W)-[0-9a-f]{12}\.zarr")  # the array of a factor in a store
 _OF_A_PATH = re.compile(r"strength-.*-seed-.*\.dnmf")  # a model in the store of a path
@@ -49,7 +49,7 @@ def first_of_others(root: Path, *, wholly: bool) -> Path | None:
                 path.is_dir() and not path.is_symlink() and bool(generation_names(path) or (path / LOCK).exists())
             )
             found = first_of_others(path, wholly=True) if is_store else path
-        elif wholly and path.name not in _OF_A_STORE:
+        elif wholly and path.name not in _OF_A_STORE and not comes_and_goes(path.name):
             found = path
         if found is not None:
             return found
@@ -60,7 +60,7 @@ def in_array(array: Path) -> Path | None:
     """Return something in the array of a factor that is no part of it."""
     for folder, folders, files in os.walk(array):
         for name in sorted([*folders, *files]):
-            if not is_chunk(name) and (Path(folder) != array or name not in _OF_AN_ARRAY):
+            if not (is_chunk(name) or comes_and_goes(name)) and (Path(folder) != array or name not in _OF_AN_ARRAY):
                 return Path(folder) / name
     return None
 
@@ -71,4 +71,5 @@ def _in_generation(folder: Path) -> Path | None:
     except DamageError:  # it was never finished
         known = {path.stem for path in folder.iterdir() if path.suffix in (".npy", texts.SUFFIX)}
     own = {*_OF_A_GENERATION, *(f"{name}{suffix}" for name in known for suffix in (".npy", texts.SUFFIX))}
-    return next((path for path in sorted(folder.iterdir()) if path.name not in own), None)
+    others = (path for path in sorted(folder.iterdir()) if path.name not in own)
+    return next((path for path in others if not comes_and_goes(path.name)), None)

@@ -71,6 +71,11 @@ def _opening_trouble(source: Source) -> str:
     return ""
 
 
+def _is_of_dask(error: BaseException) -> bool:
+    """Whether an error says that something on the way to the workers is lost, rather than what a task met."""
+    return isinstance(error, LOST) or type(error).__module__.partition(".")[0] == "distributed"
+
+
 class OnCluster(Executor):
     """The workers of a dask client.
 
@@ -132,7 +137,7 @@ class OnCluster(Executor):
             yield
         except (Exception, asyncio.CancelledError) as error:
             is_closed = self.client.status != "running"
-            if isinstance(error, DnmfError) or not (is_closed or isinstance(error, LOST)):
+            if isinstance(error, (DnmfError, KilledWorker)) or not (is_closed or _is_of_dask(error)):
                 raise
             found = f"its client is {self.client.status}" if is_closed else type(error).__name__
             raise ClusterError(

@@ -151,7 +151,8 @@ def test_what_is_closed_in_the_middle_is_said_with_the_way_on(data, tmp_path, cl
 RAISED = {
     "the connection is closed": distributed.comm.CommClosedError, "no answer": TimeoutError,
     "cancelled": concurrent.futures.CancelledError, "cancelled in the loop": asyncio.CancelledError,
-    "refused": ConnectionRefusedError,
+    "refused": ConnectionRefusedError, "a closed pool": distributed.core.RPCClosed,
+    "a closed loop": distributed.core.AsyncTaskGroupClosedError,
 }  # fmt: skip
 
 
