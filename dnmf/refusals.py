@@ -71,7 +71,7 @@ def told(error: BaseException) -> str:
 
     Examples
     --------
-    >>> told(PermissionError(13, "Permission denied", "a.npy")), told(ValueError("no\nnumber"))
+    >>> told(PermissionError(13, "Permission denied", "a.npy")), told(ValueError("no\\nnumber"))
     ('a.npy: Permission denied', 'ValueError: no number')
     """
     if isinstance(error, OSError) and error.strerror:
