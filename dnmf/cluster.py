@@ -11,6 +11,7 @@ from dnmf.options import format_bytes, parse_bytes
 from dnmf.refusals import told
 
 MOST_LOCAL = 4096  # workers, or threads of one
+FILES_OPEN, FILES_OF_A_WORKER = 26, 12  # most at once in the process that starts them: 38, 49, 72 for 1, 2, 4
 LEAST_WORKER_BYTES = 256 * 2**20  # dask stops a worker at 0.95 of its limit
 
 SAFE_DEFAULTS = {
@@ -84,9 +85,11 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
 
 
 def _workers_here(workers: int | None, threads: int, memory_limit: Any) -> Any:
+    from dask.system import CPU_COUNT
     from distributed import LocalCluster
 
     refuse_lost_directory("workers on this machine start in the directory of this process")
+    _refuse_few_files(workers or max(1, CPU_COUNT // threads))
     try:
         return LocalCluster(
             n_workers=workers, threads_per_worker=threads, memory_limit=memory_limit, dashboard_address=None
@@ -95,3 +98,24 @@ def _workers_here(workers: int | None, threads: int, memory_limit: Any) -> Any:
         raise ClusterError(
             f"workers on this machine do not start ({told(error)}); try fewer, or work in process, without them"
         ) from error
+
+
+def _refuse_few_files(workers: int) -> None:
+    """Refuse more workers than may have their files open here: they would be waited for without an end."""
+    limit = files_allowed()
+    needed = FILES_OPEN + FILES_OF_A_WORKER * workers
+    if limit is not None and limit < needed:
+        raise ClusterError(
+            f"only {limit} files may be open here, and workers={workers} on this machine take {needed}; "
+            f"raise the limit (ulimit -n {needed}), try fewer, or work in process, without them"
+        )
+
+
+def files_allowed() -> int | None:
+    """Return how many files this process may have open; None where there is no limit, or none that can be known."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    except ImportError:  # not on this system
+        return None
+    limit = getrlimit(RLIMIT_NOFILE)[0]
+    return None if limit == RLIM_INFINITY else limit

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import dnmf
-from dnmf.cluster import connect
+from dnmf.cluster import connect, files_allowed
 
 
 def test_without_a_scheduler_there_is_no_client():
@@ -20,6 +20,30 @@ def test_workers_too_small_to_start_are_refused_at_once_with_what_to_try():
         connect("local", workers=1, memory_limit="100MiB"),
     ):
         pytest.fail("a worker of 100 MiB was started")
+
+
+@pytest.mark.parametrize(
+    ("limit", "workers", "needed"), [(24, 1, 38), (37, 1, 38), (1024, 100, 1226), (64, None, None)]
+)
+def test_workers_that_may_not_open_their_files_are_refused_at_once(monkeypatch, limit, workers, needed):
+    monkeypatch.setattr("dnmf.cluster.files_allowed", lambda: limit)
+    monkeypatch.setattr("dask.system.CPU_COUNT", 64)
+    with (
+        pytest.raises(dnmf.ClusterError, match=rf"only {limit} files may be open .*ulimit -n {needed or 794}\b"),
+        connect("local", workers=workers),
+    ):
+        pytest.fail("workers were started")
+
+
+def test_the_limit_of_open_files_is_that_of_this_process():
+    resource = pytest.importorskip("resource", reason="this system has no such limits")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lower = 500 if soft == resource.RLIM_INFINITY else soft - 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
+    try:
+        assert files_allowed() == lower
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_scheduler_that_is_not_there_is_a_ClusterError(monkeypatch):

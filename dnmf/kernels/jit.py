@@ -11,6 +11,13 @@ from dnmf.kernels.cache import cache_for
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+if getattr(numba.config, "DISABLE_JIT", 0):  # operations on whole registers are none of Python's
+    raise ImportError(
+        "numba is told not to compile, and dnmf's kernels only work compiled; unset NUMBA_DISABLE_JIT, or disable_jit "
+        "in .numba_config.yaml"
+    )
+
+
 def compiled(function: Function) -> Function:
     """Return `function` compiled by numba: cached on disk, without the GIL, IEEE arithmetic.
 
