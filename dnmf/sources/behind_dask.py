@@ -27,10 +27,10 @@ from dnmf.sources.graphs import (
 from dnmf.sources.marks import Marks, listed_sizes, marks_of
 from dnmf.sources.nodes import is_array
 from dnmf.sources.numpy_files import NumpyFile
-from dnmf.sources.presence import absent_object, is_hdf5
+from dnmf.sources.presence import SIZES_AT_ONCE, absent_object, count_objects, is_hdf5, lies_in_memory
 from dnmf.sources.stored import open_node
 from dnmf.sources.undecoded import refuse_undecoded_store, refuse_undecoded_variable
-from dnmf.sources.zarr_stores import directory_of, innermost, lies_in_memory, name_of_store
+from dnmf.sources.zarr_stores import directory_of, innermost, name_of_store
 
 # Names of the layers that keep every value, so that nothing of an array need be left out of what is looked at.
 WHOLE = ("original-", "from-zarr-", "array-", "rechunk-", "concatenate-", "transpose-", "reshape-")
@@ -83,8 +83,8 @@ class BehindDask:
 
     @property
     def lies_in_memory(self) -> bool:
-        """Whether its store is a dictionary of this process."""
-        return not self._is_hdf5 and lies_in_memory(innermost(self.node.store))
+        """Whether no file or object is to be watched, as nobody else can change it."""
+        return not isinstance(self.node, InFile) and lies_in_memory(self.node)
 
     @property
     def _is_hdf5(self) -> bool:
@@ -120,7 +120,8 @@ class BehindDask:
 
     @property
     def _is_gone(self) -> bool:
-        return (self._is_hdf5 or self.folder is not None) and not Path(self.path).exists()
+        has_path = not self.lies_in_memory and (self._is_hdf5 or self.folder is not None)
+        return has_path and not Path(self.path).exists()
 
     def refuse_absent(self) -> None:
         """Return when all is there that dask would read as zeros.
@@ -155,12 +156,17 @@ class BehindDask:
     def _first_absent(self) -> str | None:
         zeros = self.missing_chunks == "zeros"
         with _opened(self.node) as node:
-            listed = {} if is_hdf5(node) else listed_sizes(node)
+            listed = listed_sizes(node) if _are_many(node, self.spans) else {}
             found = (absent_object(node, start, stop, zeros=zeros, listed=listed) for start, stop in self.spans)
             return next((name for name in found if name is not None), None)
 
 
 Behind = BehindDask | NumpyFile
+
+
+def _are_many(node: Any, spans: Sequence[Span]) -> bool:
+    """Whether so many objects are looked for that it is quicker to list them all."""
+    return not is_hdf5(node) and sum(count_objects(node, *span) for span in spans) > SIZES_AT_ONCE
 
 
 @contextmanager
@@ -216,7 +222,7 @@ def arrays_behind(
                     behind.refuse_absent()
                     found[behind.address, behind.spans] = behind
         found.update((file.address, file) for file in numpy_files_in(given_to(layer)))
-    return tuple(found.values())
+    return tuple(each for each in found.values() if isinstance(each, NumpyFile) or not each.lies_in_memory)
 
 
 def behind_lazy(values: Any, address: str, missing_chunks: str = "error") -> tuple[Behind, ...]:

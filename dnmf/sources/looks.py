@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dnmf.sources.behind_dask import BehindDask
 
-MOST_GROUPS = 256  # of rows of blocks: after one block, the chunks of its group are looked for
+MOST_GROUPS = 64  # of rows of blocks: after one block, the chunks of its group are looked for
 
 Statuses = tuple[tuple[int, int, int] | None, ...]
 
@@ -99,7 +99,7 @@ def looks_for(behind: Iterable[BehindDask], rows: int, of_rows: Callable[[int, i
         if places:
             always.append(Look(each.to_send(), places, _status_of(places)))
             each.refuse_absent()  # what is noted is what it was like when all was there
-        elif not each.lies_in_memory:
+        else:
             asked.add(each.address)
     step = max(1, -(-rows // MOST_GROUPS))
     starts = range(0, rows, step) if asked else ()

@@ -22,12 +22,12 @@ from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
 from dnmf.sources.nodes import encoding_of, is_array, listing
-from dnmf.sources.presence import lies_in_a_store
+from dnmf.sources.presence import lies_in_a_store, lies_in_memory
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
 from dnmf.sources.undecoded import refuse_undecoded, within_limits
-from dnmf.sources.zarr_stores import address_of_object, lies_in_memory, named_store
+from dnmf.sources.zarr_stores import address_of_object, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
 MISSING_CHUNKS = ("error", "zeros")
@@ -183,11 +183,10 @@ def _open_coordinates(data: Any, missing_chunks: str) -> Source:
 
 def _refuse_hdf5_in_memory(node: Any) -> None:
     """Refuse what no file on disk has: its name would lead to nothing, or to another file."""
-    file = node.file
-    if file.driver == "fileobj" or (file.driver == "core" and file.mode != "r"):
+    if lies_in_memory(node):
         raise InputError(
-            f"{file.filename}::{node.name}: this HDF5 file lies in memory; give the values, dataset[:], or write it to "
-            "disk and give its path"
+            f"{node.file.filename}::{node.name}: this HDF5 file lies in memory; give the values, dataset[:], or write "
+            "it to disk and give its path"
         )
 
 
@@ -196,7 +195,7 @@ def _open_zarr_object(data: Any, missing_chunks: str) -> Source:
     if not isinstance(address, StoreAddress):
         return _open_path(f"{address}::{data.path}" if data.path else address, missing_chunks)
     source = _open_at(address, data.path, missing_chunks)
-    return source if not lies_in_memory(data.store) else _in_memory(source)
+    return source if not lies_in_memory(data) else _in_memory(source)
 
 
 def _in_memory(source: Source) -> Source:

@@ -1,5 +1,6 @@
 """Whether what a read needs is there: Zarr and HDF5 read an absent chunk as zeros, without a word."""
 
+import math
 import stat
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
@@ -9,7 +10,7 @@ from typing import Any
 from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.sources.datasets import absent_in_dataset
-from dnmf.sources.zarr_stores import directory_of
+from dnmf.sources.zarr_stores import directory_of, innermost
 
 BLOCK_BYTES = 2**20
 SIZES_AT_ONCE = 256  # requests to an object store
@@ -18,6 +19,13 @@ SIZES_AT_ONCE = 256  # requests to an object store
 def is_hdf5(node: Any) -> bool:
     """Whether an opened node belongs to an HDF5 file."""
     return type(node).__module__.startswith("h5py")
+
+
+def lies_in_memory(node: Any) -> bool:
+    """Whether an opened node is part of a dictionary of this process, or of an HDF5 file in memory."""
+    if is_hdf5(node):
+        return node.file.driver == "fileobj" or (node.file.driver == "core" and node.file.mode != "r")
+    return hasattr(innermost(node.store), "_store_dict")
 
 
 def lies_in_a_store(values: Any) -> bool:
@@ -100,6 +108,13 @@ def _absent_keys(node: Any, start: int, stop: int, listed: Mapping[str, int]) ->
     keys = (key for key in every if not listed.get(key))
     while batch := list(islice(keys, SIZES_AT_ONCE)):
         yield from (key for key, size in zip(batch, object_sizes(node, batch), strict=True) if not size)
+
+
+def count_objects(node: Any, start: int, stop: int) -> int:
+    """Return how many stored objects of an opened Zarr array ``node[start:stop]`` touches."""
+    shape = object_shape(node)
+    rows = -(-stop // shape[0]) - start // shape[0]
+    return rows * math.prod(-(-int(n) // c) for n, c in zip(node.shape[1:], shape[1:], strict=True))
 
 
 def _places(node: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:

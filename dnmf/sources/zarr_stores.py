@@ -165,11 +165,6 @@ def directory_of(store: Any) -> Path | None:
     return Path(store.path) if is_local else None
 
 
-def lies_in_memory(store: Any) -> bool:
-    """Whether a Zarr store is a dictionary of this process."""
-    return hasattr(store, "_store_dict")
-
-
 def refuse_unknown_layouts(node: Any, address: str) -> None:
     """Refuse a Zarr array whose values are pickles, or whose chunks do not lie on a grid.
 

@@ -1,5 +1,6 @@
 """Stored arrays that come through dask: what is missing in them, or packed, is refused, whatever is computed."""
 
+import io
 import shutil
 from functools import partial
 
@@ -13,6 +14,7 @@ from source_contract import COLUMNS, ROWS, read, small_matrix
 import dnmf
 from dnmf import open_source
 from dnmf.errors import InputError
+from dnmf.sources import behind_dask
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
@@ -71,7 +73,16 @@ def logged(path):
     return zarr.storage.LoggingStore(wrapped(path), log_level="CRITICAL")
 
 
+def in_hdf5_in_memory(folder, rows=ROWS, **attributes):
+    file = h5py.File(io.BytesIO(), "w")
+    dataset = file.create_dataset("x", (ROWS, COLUMNS), "f8", chunks=CHUNKS)
+    dataset.attrs.update(attributes)
+    dataset[:rows] = 1 + small_matrix()[:rows]
+    return dataset
+
+
 WAYS = {
+    "from HDF5 in memory": (in_hdf5_in_memory, lambda dataset: da.from_array(dataset, chunks=CHUNKS)),
     "from Zarr": (in_zarr, da.from_zarr),
     "from a path": (in_zarr, lambda array: da.from_zarr(str(array.store.root))),
     "from an array": (in_zarr, da.from_array),
@@ -217,11 +228,23 @@ def test_whole_arrays_behind_dask_are_read(way, tmp_path):
     source = open_source(through_dask(store(tmp_path)))
     rows = read(source, source.shape[0] - ROWS, source.shape[0])
     assert np.array_equal(rows, 1 + small_matrix())
+    assert dnmf.fit(source, 2, max_passes=1).shape == source.shape
 
 
 def test_what_a_caller_leaves_out_is_not_looked_at(tmp_path):
     array = da.from_zarr(in_zarr(tmp_path, rows=12))
     assert open_source(array[:12] * 0.5).shape == (12, COLUMNS)
+
+
+@pytest.mark.parametrize("objects", [1, 100])
+@pytest.mark.parametrize("store", [by_obstore, by_fsspec])
+def test_objects_are_listed_where_they_are_many_and_the_missing_one_is_named(store, objects, monkeypatch, tmp_path):
+    monkeypatch.setattr(behind_dask, "SIZES_AT_ONCE", objects)
+    array = opened_with(store)(tmp_path)
+    assert open_source(da.from_array(array)).shape == (ROWS, COLUMNS)
+    (tmp_path / "a.zarr" / "c" / "1" / "0").unlink()
+    with pytest.raises(InputError, match=r"chunk c/1/0 .* is missing or empty"):
+        open_source(da.from_array(array))
 
 
 CHOSEN = {
@@ -249,8 +272,6 @@ def test_what_xarray_reads_without_dask_is_looked_at_by_rows(what, tmp_path):
 
 @pytest.mark.parametrize("kind", ["memory", "bytes"])
 def test_an_hdf5_file_in_memory_is_not_taken_for_one_of_its_name(kind, tmp_path):
-    import io
-
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file["x"] = np.ones((4, 3))
