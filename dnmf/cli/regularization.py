@@ -78,15 +78,40 @@ def read_matrix(path: str) -> Any:
     path = str(regular_file(path))
     readers = {
         ".npy": lambda: np.load(path, allow_pickle=False),
-        ".npz": lambda: scipy.sparse.load_npz(path),
+        ".npz": lambda: _read_npz(path),
         ".mtx": lambda: scipy.io.mmread(path),
         ".csv": lambda: np.loadtxt(path, delimiter=",", ndmin=2),
     }
     kind = Path(path).suffix.lower()
     if kind not in readers:
-        raise InputError(f"{path}: not one of {', '.join(READERS)} (.npz: a sparse matrix saved by scipy)")
+        raise InputError(f"{path}: not one of {', '.join(READERS)} (.npz: a sparse matrix)")
     try:
         return readers[kind]()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        _refuse_another_kind(Path(path), kind)
         hint = CSV_HINT if kind == ".csv" else ""
         raise InputError(f"{path}: cannot be read as a matrix ({told(error)}){hint}") from error
+
+
+def _refuse_another_kind(path: Path, kind: str) -> None:
+    """Refuse a file that could not be read with what it holds, where that is not what its name says."""
+    from dnmf.sources.formats import MATRIX_MARKET, NO_BANNER, NO_TABLE, NPY, NPZ, TABLE, format_of
+
+    meant = {".npy": (NPY,), ".npz": (NPZ,), ".mtx": (MATRIX_MARKET, NO_BANNER), ".csv": (TABLE, NO_TABLE)}
+    found = format_of(path)
+    if found not in meant[kind]:
+        raise InputError(
+            f"{path}: cannot be read as a matrix: what it holds is {found.name}, not what {kind} stands for; give it "
+            f"the suffix of what it is ({', '.join(READERS)}), or save the matrix anew"
+        )
+
+
+def _read_npz(path: str) -> Any:
+    """Return a sparse matrix that scipy or the package sparse has saved; the latter may have no zeros to leave out."""
+    import scipy.sparse
+    import sparse
+
+    from dnmf.sources.contents import contents_of
+
+    names = contents_of(Path(path)).names or ()
+    return sparse.load_npz(path).to_scipy_sparse() if "fill_value.npy" in names else scipy.sparse.load_npz(path)

@@ -16,7 +16,7 @@ from dnmf.conversion.values import narrowest_dtype
 from dnmf.errors import InputError
 from dnmf.kernels.text import FULL, INTEGER, MALFORMED, PATTERN, REAL, parse_entries
 from dnmf.sources.contents import DECOMPRESS_WITH, contents_of, open_decompressed
-from dnmf.sources.formats import BYTE_ORDER_MARK
+from dnmf.sources.formats import BYTE_ORDER_MARK, NO_BANNER
 
 FIELDS = {"pattern": PATTERN, "integer": INTEGER, "unsigned-integer": INTEGER, "real": REAL, "double": REAL}
 VALUE_DTYPES: dict[int, np.dtype] = {
@@ -111,10 +111,7 @@ def _read_header(path: Path, file: IO[bytes]) -> Header:
             f"{path}: its lines end in carriage returns alone; end them in line feeds: {_with_feeds(path)}"
         )
     if len(words) != 5 or words[0] != "%%matrixmarket" or words[1] != "matrix":
-        raise InputError(
-            f"{path}: not a Matrix Market file; it should begin with a line like "
-            "'%%MatrixMarket matrix coordinate real general'"
-        )
+        raise InputError(f"{path}: {NO_BANNER.name}; {NO_BANNER.way}")
     layout, field, symmetry = words[2:]
     if layout not in ("coordinate", "array") or field not in FIELDS or (layout, field) == ("array", "pattern"):
         raise InputError(

@@ -234,6 +234,8 @@ READABLE = (
     "dnmf reads Zarr stores, .h5ad and other HDF5 files; dnmf convert turns .mtx, .mtx.gz, .npz, .npy, 10x .h5 and "
     "10x directories into one"
 )
+BANNER = "%%MatrixMarket matrix coordinate real general"
+NO_BANNER = _refused("not a Matrix Market file", _is_text, f"it should begin with a line like '{BANNER}'")
 NO_TABLE = _refused("text, but no table", _is_text, READABLE)
 UNKNOWN = _refused("an unknown kind of file", lambda _: True, READABLE)
 
@@ -256,7 +258,9 @@ def _format_of(contents: Contents) -> Format:
     if found is not None:
         return found
     named = next((each for each in FORMATS if contents.path.name.lower().endswith(each.suffixes or ("/",))), None)
-    if _is_text(contents) and named is not MATRIX_MARKET:
+    if _is_text(contents) and named is MATRIX_MARKET:
+        return NO_BANNER
+    if _is_text(contents):
         return TABLE if call_of_pandas(contents) else NO_TABLE
     return named or UNKNOWN
 
