@@ -22,6 +22,7 @@ PACKING = ("scale_factor", "add_offset", "_Unsigned")
 MISSING = ("_FillValue", "missing_value")
 LIMITS = ("valid_range", "valid_min", "valid_max")
 LENGTHS = {"valid_range": 2, "valid_min": 1, "valid_max": 1}
+Pair = tuple[Any, Any]
 TIMES = re.compile(r"(years?|months?|weeks?|days?|hours?|h|minutes?|min|seconds?|s|m\w*seconds?|n\w*seconds?) since \d")
 DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
 WAY_OUT = f"{NOT_SUPPORTED}; an array that xarray opened can be given too, once it says what they are"
@@ -124,9 +125,9 @@ def convention_of(node: Any, address: str) -> Convention | None:
             "take away attributes not meant"
         )
     attributes = {name: numbers_of(name, value, address) for name, value in attributes.items()}
-    seen_as = _seen_as(node.dtype, attributes.pop("_Unsigned", None))
+    seen_as = hinted_dtype(node.dtype, attributes.pop("_Unsigned", None))
     scale, offset = (_one_number(name, attributes.get(name), address) for name in ("scale_factor", "add_offset"))
-    stored_limits, limits = _limits(attributes, node.dtype, seen_as)
+    stored_limits, limits = limits_in(attributes, node.dtype, seen_as)
     missing = [(name, value) for name in MISSING for value in attributes.get(name, ())]
     missing += [] if fill is None else [("its fill value", fill)]
     codes = [(name, _as_stored(value, node.dtype, seen_as)) for name, value in missing]
@@ -135,32 +136,6 @@ def convention_of(node: Any, address: str) -> Convention | None:
         tuple((name, code) for name, code in codes if code is not None), stored_limits, limits,
     )  # fmt: skip
     return None if found == Convention(node.dtype, node.dtype) else found
-
-
-def limits_of_decoded(data: Any, address: str) -> Convention | None:
-    """Return what the attributes of a DataArray say to be valid, None where they say nothing.
-
-    Limits of integers are those of what was stored, where xarray has unpacked it and says how in its encoding.
-
-    Raises
-    ------
-    InputError
-        They are no numbers.
-    """
-    attributes = {name: numbers_of(name, data.attrs[name], address) for name in LIMITS if name in data.attrs}
-    if not attributes or data.dtype.kind not in "biuf":
-        return None
-    how = data.encoding
-    packed = "scale_factor" in how or "add_offset" in how
-    stored = np.dtype(how.get("dtype", data.dtype)) if packed else data.dtype
-    of_stored, of_values = _limits(attributes, stored, stored)
-    scale, offset = how.get("scale_factor", 1), how.get("add_offset", 0)
-    unpacked = [
-        None if limit is None else limit * np.float64(scale) + offset if packed else limit for limit in of_stored
-    ]
-    low, high = unpacked[::-1] if packed and scale < 0 else unpacked
-    limits = tuple(value if value is not None else other for value, other in zip((low, high), of_values, strict=True))
-    return Convention(data.dtype, data.dtype, limits=limits)
 
 
 def refuse_for_sparse(convention: Convention | None, address: str) -> None:
@@ -294,7 +269,8 @@ def _number_of_text(text: str, name: str) -> Any:
         return None
 
 
-def _seen_as(stored: np.dtype, hint: Any) -> np.dtype:
+def hinted_dtype(stored: np.dtype, hint: Any) -> np.dtype:
+    """Return a dtype of integers with the sign that ``_Unsigned`` asks for; others as they are."""
     sign = str(hint[0]).lower() if hint is not None else ""
     if stored.kind == "i" and sign == "true":
         return np.dtype(f"{stored.byteorder}u{stored.itemsize}")
@@ -319,8 +295,10 @@ def _fits(value: Any, dtype: np.dtype) -> bool:
     return bool(np.isfinite(value)) and int(value) == value and about.min <= int(value) <= about.max
 
 
-def _limits(attributes: dict[str, Any], stored: np.dtype, seen_as: np.dtype) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Limits of stored values and of values: those of integers are of values where they are no integers."""
+def limits_in(
+    attributes: dict[str, Any], stored: np.dtype, seen_as: np.dtype
+) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Return limits of stored values and of values: those of integers are of values where they are no integers."""
     low, high = attributes.get(
         "valid_range", (*attributes.get("valid_min", (None,)), *attributes.get("valid_max", (None,)))
     )

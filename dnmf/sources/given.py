@@ -11,7 +11,8 @@ from dnmf.missing import dense
 from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.conventions import convention_of
 from dnmf.sources.presence import absent_object, is_hdf5, lies_in_a_store
-from dnmf.sources.undecoded import refuse_undecoded, within_limits
+from dnmf.sources.undecoded import refuse_undecoded
+from dnmf.sources.valid import within_limits
 from dnmf.sources.zarr_stores import array_as_stored
 
 

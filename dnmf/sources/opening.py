@@ -26,7 +26,8 @@ from dnmf.sources.presence import lies_in_a_store, lies_in_memory
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
-from dnmf.sources.undecoded import refuse_undecoded, within_limits
+from dnmf.sources.undecoded import refuse_undecoded
+from dnmf.sources.valid import within_limits
 from dnmf.sources.zarr_stores import address_of_object, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}

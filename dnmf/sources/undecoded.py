@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.sources.conventions import (
     LIMITS,
     MISSING,
     PACKING,
-    Convention,
     convention_of,
     is_nan,
-    limits_of_decoded,
     numbers_of,
     refuse_times,
 )
@@ -84,28 +81,11 @@ def _refuse_told(node: Any, address: str, limits: bool) -> None:
     _refuse([*names, *dict.fromkeys(name for name, _ in found.missing)], address)
 
 
-def within_limits(data: Any, address: str) -> Any:
-    """Return what a DataArray holds, where its attributes limit what is valid looked at: at once, or in dask's tasks.
-
-    Raises
-    ------
-    InputError
-        Something is not valid.
-    """
-    convention = limits_of_decoded(data, address)
-    if convention is None:
-        return data.data
-    if not offers(data.data, "dask", "numblocks"):
-        return convention.decode(data.data, 0, address)
-    how = {"convention": convention, "address": address, "dtype": data.dtype, "meta": data.data._meta}
-    return data.data.map_blocks(_decoded_block, **how)
-
-
-def _decoded_block(block: Any, convention: Convention, address: str, block_info: Any = None) -> Any:
-    places = [low for low, _ in block_info[0]["array-location"]]
-    return convention.decode(block, places, address)
-
-
 def _refuse(told: list[str], address: str) -> None:
+    if told and set(told) <= set(LIMITS):
+        raise InputError(
+            f"{address}: its attributes ({', '.join(told)}) say what is valid, which nobody looks at here; give its "
+            "path, or the DataArray that xarray opens"
+        )
     if told:
         raise InputError(f"{address}: its attributes ({', '.join(told)}) say that its values are not decoded; {WAYS}")

@@ -132,6 +132,7 @@ LIMITS = {
     "valid_min": ({"valid_min": 1}, 0, r"element \(0, 0\) is 0, which is not valid \(valid_min 1\)"),
     "valid_range": ({"valid_range": [0, 46]}, 47, r"element \(11, 3\) is 47"),
     "of packed values": ({"valid_max": 46, "scale_factor": 0.5}, 47, r"element \(11, 3\) is 23\.5, .*valid_max 23\.0"),
+    "of unsigned values": ({"valid_range": [0, 46], "_Unsigned": "true"}, 47, r"element \(11, 3\) is 47"),
     "of packed values, turned": ({"valid_max": 46, "scale_factor": -1.0, "add_offset": 47.0}, 47, r"\(11, 3\) is 0\.0"),
 }
 
@@ -148,10 +149,33 @@ def test_limits_of_what_is_valid_are_kept_as_by_path(case, chunks, stored):
         read(open_source(opened(path, chunks=chunks).x), 0, 12)
 
 
+WITHIN = {
+    "packed": {"valid_range": [0, 47], "scale_factor": 0.5},
+    "unsigned": {"valid_range": [0, -6], "_Unsigned": "true"},  # -6 is 65530 there
+    "unsigned and packed": {"valid_range": [0, -6], "_Unsigned": "true", "scale_factor": 0.5},
+    "of values": {"valid_max": 23.5, "scale_factor": 0.5},
+}
+
+
 @pytest.mark.parametrize("chunks", [None, {}], ids=["in memory", "through dask"])
-def test_values_within_their_limits_are_taken(chunks, stored):
-    path = stored({"valid_range": [0, 47], "scale_factor": 0.5})
-    np.testing.assert_array_equal(read(open_source(opened(path, chunks=chunks).x), 0, 12), PACKED * 0.5)
+@pytest.mark.parametrize("case", WITHIN)
+def test_values_within_their_limits_are_taken(case, chunks, stored):
+    path, factor = stored(WITHIN[case]), WITHIN[case].get("scale_factor", 1)
+    for data in (opened(path, chunks=chunks).x, f"{path}::x"):
+        np.testing.assert_array_equal(read(open_source(data), 0, 12), PACKED * factor)
+
+
+@pytest.mark.parametrize("scale", [np.float32(0.1), np.float64(0.1), np.float32(0.7)])
+def test_the_limits_themselves_are_valid_whatever_rounding(scale):
+    for most in range(1, 60):
+        attributes = {"scale_factor": scale, "add_offset": scale, "valid_range": np.array([most, most], "i2")}
+        packed = xarray.Dataset({"x": (("r", "c"), np.full((2, 2), most, "i2"), attributes)})
+        assert open_source(xarray.decode_cf(packed).x).shape == (2, 2)
+
+
+def test_an_array_without_its_limits_is_sent_back_to_the_dataarray(stored):
+    with pytest.raises(InputError, match=r"\(valid_max\) say what is valid, .* give its path, or the DataArray"):
+        open_source(opened(stored({"valid_max": 47})).x.data)
 
 
 @pytest.mark.parametrize("attributes", [{"units": "days since 2001-01-01"}, {"dtype": "timedelta64[ns]"}])
