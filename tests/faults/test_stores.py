@@ -204,6 +204,6 @@ def test_a_disk_that_refuses_W_is_one_clear_error_and_the_run_can_be_resumed(sto
 
     with monkeypatch.context() as patch:
         patch.setattr(zarr.Array, "__setitem__", full)
-        with pytest.raises(dnmf.CheckpointError, match=r"W cannot be written.*disk full"):
+        with pytest.raises(dnmf.CheckpointError, match=r"W cannot be written: No space left"):
             dnmf.resume(stopped)
     assert bits(dnmf.resume(stopped)) == bits(dnmf.fit(dense_copy, **FIT))
