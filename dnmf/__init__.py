@@ -43,7 +43,7 @@ _PLACES = {
     "Path": "dnmf.paths", "PathRow": "dnmf.paths",
 }  # fmt: skip
 
-_ROOMS = {"cluster", "measures", "plots", "progress", "signals"}  # that the documentation names
+_ROOMS = {"cluster", "measures", "plots", "progress", "signals", "unfinished"}  # that the documentation names
 
 __all__ = [
     "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError",

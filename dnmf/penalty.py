@@ -184,7 +184,7 @@ class Penalty:
         one, other = ("W", "H") if self.one_sided == "W" else ("H", "W")
         warn_caller(
             f"a penalty on {one} alone means nothing in an objective: {one} shrinks, {other} grows, and the penalty "
-            f"goes to zero. Penalize {other} too (an l2 of any size will do), or use scale='relative'",
+            f"goes to zero. Penalize {other} too (an l2 of any size will do), or use dnmf.Penalty(scale='relative')",
             PenaltyWarning,
         )
 

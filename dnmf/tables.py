@@ -1,5 +1,6 @@
 """What a model says of itself in small tables: its strongest columns or rows, and a summary for notebooks."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -85,12 +86,26 @@ class Table(Sequence[Entry]):
     def __repr__(self) -> str:
         lines = [f"component  strongest {self.what}s (share of the component)"]
         for component, some in self._by_component():
-            lines.append(f"{component:>9}  " + ", ".join(f"{entry.name} {entry.share:.1%}" for entry in some))
+            lines.append(f"{component:>9}  " + ", ".join(f"{entry.name} {percent(entry.share)}" for entry in some))
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = [(component, _listed(some)) for component, some in self._by_component()]
         return _html(("component", f"strongest {self.what}s"), rows)
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent with one digit behind the point, or with the two digits that say something.
+
+    Examples
+    --------
+    >>> percent(0.1234), percent(0.0001234), percent(0.0)
+    ('12.3%', '0.012%', '0%')
+    """
+    size = abs(100 * share)
+    if size == 0:
+        return "0%"
+    return f"{100 * share:.{1 if size >= 0.1 else 1 - math.floor(math.log10(size))}f}%"
 
 
 def strongest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
@@ -147,7 +162,7 @@ def summary_html(model: Any) -> str:
 
 
 def _listed(entries: Sequence[Entry]) -> str:
-    return ", ".join(f"{entry.name} ({entry.share:.1%})" for entry in entries)
+    return ", ".join(f"{entry.name} ({percent(entry.share)})" for entry in entries)
 
 
 def _html(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

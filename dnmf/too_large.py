@@ -62,7 +62,7 @@ def _advice(need: MemoryNeed, usable: int, layout: Layout) -> str:
     if need.total - most > usable and need.base > most:
         return ": most of it is the process itself"
     if need.names == most:
-        return ", or data without names of its rows: they are most of it"
+        return ", or data without names of its rows: of what can be made smaller they are most"
     if sums > need.panels:
         return ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose"
     if layout.panel_is_whole:

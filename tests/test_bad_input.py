@@ -691,3 +691,9 @@ def test_every_refusal_is_an_error_of_dnmf_and_a_value_error():
 def test_values_whose_products_have_no_place_in_the_dtype_are_named_whatever_the_start(init, scale, message):
     with pytest.raises(InputError, match=message):
         dnmf.fit(scale * np.random.default_rng(0).random((80, 30)), 3, init=init)
+
+
+@pytest.mark.parametrize("texts", [["hello world", "another text"], ("one", "two", "three")])
+def test_texts_are_no_matrix_and_it_is_said_how_they_become_one(texts):
+    with pytest.raises(InputError, match=r"a list of texts is not a matrix; count their words first: .*CountVectorizer"):
+        dnmf.fit(texts, 2)

@@ -194,8 +194,8 @@ def _features_as_rows(stream: MatrixStream, *, transpose: bool) -> tuple[str, ..
 
 def _named(stream: MatrixStream, rows: Given, columns: Given) -> MatrixStream:
     """Return the same matrix with the names that were given for the rows or columns of the source."""
-    given = zip((stream.rows, stream.columns), (rows, columns), stream.shape, strict=True)
-    checked = [(frame, given_names(names, n, "rows or columns")) for frame, names, n in given]
+    given = zip((stream.rows, stream.columns), (rows, columns), stream.shape, ("rows", "columns"), strict=True)
+    checked = [(frame, given_names(names, n, what)) for frame, names, n, what in given]
     frames = [frame if names is None else frame.renamed(names) for frame, names in checked]
     return replace(stream, rows=frames[0], columns=frames[1])
 

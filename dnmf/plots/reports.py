@@ -27,7 +27,7 @@ from dnmf.plots.strengths import path_overview, summarize, tables_of
 from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
 from dnmf.sources.names import names_to_show
-from dnmf.tables import Entry
+from dnmf.tables import Entry, percent
 from dnmf.unfinished import Unfinished
 
 MOST_OF_A_NAME = 60
@@ -257,7 +257,7 @@ def _strongest_table(model: Model, sums: FactorSums, top: int) -> str:
 
 
 def _listed(entries: Sequence[Entry], texts: dict[str, str]) -> str:
-    return ", ".join(f"{texts[entry.name]} ({100 * entry.share:.1f}\N{NO-BREAK SPACE}%)" for entry in entries)
+    return ", ".join(f"{texts[entry.name]} ({percent(entry.share)[:-1]}\N{NO-BREAK SPACE}%)" for entry in entries)
 
 
 def _weight(value: float) -> str:

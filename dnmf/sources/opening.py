@@ -136,6 +136,11 @@ def _open_array(
             "frame.to_dask_array(lengths=True) of a dask DataFrame"
         )
     if _is_list_of_paths(values):
+        if not any(os.path.exists(value) for value in values):
+            raise InputError(
+                "a list of texts is not a matrix; count their words first: "
+                "sklearn.feature_extraction.text.CountVectorizer().fit_transform(texts)"
+            )
         raise InputError(
             "a list of paths is not a matrix; give one path, or put the arrays together: "
             "dask.array.concatenate([dask.array.from_zarr(path) for path in paths])"
