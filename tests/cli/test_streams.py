@@ -51,7 +51,9 @@ NOWHERE = {
 
 
 @needs_device
-@pytest.mark.parametrize("streams", NOWHERE)
+@pytest.mark.parametrize(
+    "streams", ["a full disk", "a closed output", pytest.param("what is open for reading", marks=pytest.mark.slow)]
+)
 def test_json_that_cannot_be_written_is_an_error_once_the_work_is_done(data, tmp_path, streams):
     where, why = NOWHERE[streams]
     done = fitted(data, tmp_path / "run.dnmf", where, "--json")
