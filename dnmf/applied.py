@@ -13,7 +13,7 @@ from dnmf.conversion.staging import staged
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import Callback
-from dnmf.locations import checked_overwrite, local_path, why_not_here, written
+from dnmf.locations import checked_overwrite, local_path, names_url, why_not_here, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.problem import Terms
@@ -167,7 +167,7 @@ def free_place(out: str | Path, *, overwrite: Any = False) -> Path:
     InputError
         It is a URL, or no path; or `overwrite` is neither True nor False.
     """
-    if "://" in written(out, "out"):
+    if names_url(written(out, "out")):
         raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
     place = Path(os.path.abspath(local_path(out, "out")))
     if not place.parent.is_dir():

@@ -10,7 +10,7 @@ from dnmf import checkpoint
 from dnmf.checkpoint.locks import LOCK, noted_holder, writer_of
 from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
-from dnmf.locations import local_path
+from dnmf.locations import local_path, names_url
 from dnmf.ongoing import read_in_hand
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
@@ -27,7 +27,7 @@ TOP_COLUMNS = 8
 def is_run(path: str | Path) -> bool:
     """Whether there is a run (or a saved model) at `path` rather than data."""
     text = str(path)
-    if "://" in text or not (folder := local_path(path)).is_dir():
+    if names_url(text) or not (folder := local_path(path)).is_dir():
         return False
     return checkpoint.exists(folder) or bool(noted_holder(folder / LOCK))
 

@@ -17,7 +17,7 @@ _REASONS = {
     errno.EACCES: "a directory in it may not be entered; check who owns it",
     errno.ELOOP: "its links lead in a circle; name the place itself",
 }
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|(?i:file:)/")
+_URL = re.compile(r"(^|::)[A-Za-z][A-Za-z0-9+.-]+://|^(?i:file:)/")
 
 
 def local_path(given: Any, what: str = "path") -> Path:
@@ -44,7 +44,7 @@ def local_path(given: Any, what: str = "path") -> Path:
     (True, True)
     """
     text = written(given, what)
-    if _URL.match(text):
+    if names_url(text):
         raise InputError(f"{text}: is a URL; give a path on this machine, or on a disk that is shared with it")
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
@@ -80,6 +80,17 @@ def refuse_lost_directory(what: str) -> None:
             f"{_short(what)}: the current directory is gone, it was removed or moved; change to one that is there (cd) "
             "and try again"
         ) from error
+
+
+def names_url(text: str) -> bool:
+    """Whether a text is an address with a scheme, of a file of this machine too, rather than a path.
+
+    Examples
+    --------
+    >>> [names_url(text) for text in ("s3://bucket/a.zarr", "simplecache::s3://b/a", "file:/a.zarr", "a.zarr")]
+    [True, True, True, False]
+    """
+    return _URL.search(text) is not None
 
 
 def written(given: Any, what: str = "path") -> str:

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import zarr
+from command_line import call
 
 import dnmf
 from dnmf.errors import CheckpointError, InputError
@@ -35,6 +36,7 @@ def test_an_address_of_a_file_is_its_path(store, tmp_path, form):
     source = dnmf.open_source(address)
     assert source.address == str(store)
     np.testing.assert_array_equal(source.read(0, 30), A)
+    assert call("inspect", address, "--json").exit_code == 0
     dnmf.convert(address, tmp_path / "out.zarr")
     np.testing.assert_array_equal(dnmf.open_source(tmp_path / "out.zarr").read(0, 30), A)
 
@@ -48,11 +50,11 @@ def test_an_address_of_an_hdf5_file_is_read_like_its_path(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["file://{}", "file:{}", "FILE:{}", "s3:/{}", "S3:/{}"])
-@pytest.mark.parametrize("call", [dnmf.load, lambda place: dnmf.fit(A, 2, store=place)])
-def test_a_store_is_not_taken_for_a_name_here(tmp_path, monkeypatch, form, call):
+@pytest.mark.parametrize("door", [dnmf.load, lambda place: dnmf.fit(A, 2, store=place)])
+def test_a_store_is_not_taken_for_a_name_here(tmp_path, monkeypatch, form, door):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match="is a URL"):
-        call(form.format(tmp_path / "run.dnmf"))
+        door(form.format(tmp_path / "run.dnmf"))
     assert not list(tmp_path.iterdir())
 
 
