@@ -10,7 +10,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.events import PassRecord
 from dnmf.model import Model
-from dnmf.plots.figures import TEXT_POINTS, VERBATIM, axes_or_new, style_of, write_legend
+from dnmf.plots.figures import TEXT_POINTS, VERBATIM, axes_or_new, labelled, style_of, write_legend
 from dnmf.plots.labels import place_labels
 from dnmf.plots.sides import as_labelled
 from dnmf.progress import counted
@@ -176,7 +176,7 @@ def _ink(course: _Course) -> np.ndarray:
 
 def _explain(axes: "Axes", courses: dict[str, _Course]) -> None:
     """Say which line is which, and what a cross is, where that is not plain."""
-    handles, labels = axes.get_legend_handles_labels() if len(courses) > 1 else ([], [])
+    handles, labels = labelled(axes) if len(courses) > 1 else ([], [])
     if not all(course.accepted.all() for course in courses.values()):
         handles += axes.plot([], [], color="black", **TAKEN_BACK)
         labels += ["pass taken back"]

@@ -1,6 +1,7 @@
 """What all pictures share: the optional packages, colours and marks, new figures, and files that appear whole."""
 
 import os
+import re
 import sys
 import uuid
 import warnings
@@ -32,6 +33,7 @@ TEXT_POINTS = 9
 FAINT = "#767676"
 PICTURE_KINDS = ("png", "svg", "pdf")
 PNG_DPI = 150
+UNLABELLED = re.compile(r"_child\d+|_nolegend_")  # what matplotlib calls a line that nobody named
 # How a text that somebody else chose is written: a dollar sign begins no formula, and nothing is TeX.
 VERBATIM: dict[str, Any] = {"parse_math": False, "usetex": False}
 
@@ -139,9 +141,20 @@ def style_of(number: int) -> dict[str, Any]:
 def write_legend(target: Any, handles: Sequence[Any], labels: Sequence[str], **place: Any) -> None:
     """Add a legend to axes or a figure, its labels as they are."""
     texts = told_apart(labels)
-    legend = target.legend(handles, [texts[label] for label in labels], frameon=False, fontsize=TEXT_POINTS, **place)
-    for text in legend.get_texts():
-        text.set(**VERBATIM)
+    numbers = list(map(str, range(len(labels))))  # of a label that begins with an underscore there would be no line
+    legend = target.legend(handles, numbers, frameon=False, fontsize=TEXT_POINTS, **place)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set(text=texts[label], **VERBATIM)
+
+
+def labelled(axes: "Axes") -> tuple[list[Any], list[str]]:
+    """Return what is drawn in axes and has a label, and the labels, those too that begin with an underscore."""
+    shown, _ = axes.get_legend_handles_labels()
+    shown += [line for line in axes.lines if str(line.get_label()).startswith("_")]
+    drawn = [each for each in shown if not UNLABELLED.fullmatch(str(each.get_label()))]
+    places = axes.get_children()
+    drawn.sort(key=lambda each: places.index(each) if each in places else len(places))
+    return drawn, [str(each.get_label()) for each in drawn]
 
 
 @contextmanager

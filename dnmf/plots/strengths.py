@@ -12,7 +12,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as
 from dnmf.errors import InputError
 from dnmf.paths import Path
-from dnmf.plots.figures import TEXT_POINTS, axes_or_new, new_figure, style_of, tidy, write_legend
+from dnmf.plots.figures import TEXT_POINTS, axes_or_new, labelled, new_figure, style_of, tidy, write_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,7 +158,7 @@ def path(
     if ax is None:
         _explain(axes, list(curves.values()), confidence, several=isinstance(table, dict))
     elif isinstance(table, dict):
-        write_legend(axes, *axes.get_legend_handles_labels())
+        write_legend(axes, *labelled(axes))
     return axes
 
 
@@ -288,7 +288,7 @@ def _count_by_wholes(axes: "Axes") -> None:
 def _explain(axes: "Axes", curves: list[Curve], confidence: float, *, several: bool) -> None:
     """Say what the lines and the band are."""
     if several:
-        write_legend(axes, *axes.get_legend_handles_labels())
+        write_legend(axes, *labelled(axes))
     axes.set_title(_band_text(curves, confidence), fontsize=TEXT_POINTS, color="0.35", loc="left")
 
 
@@ -342,7 +342,7 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     curves = [summarize(rows, "relative_error", confidence) for rows in tables_of(tables).values() if rows]
     figure.suptitle(_band_text(curves, confidence), fontsize=TEXT_POINTS, color="0.35")
     if isinstance(table, dict):
-        write_legend(figure, *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        write_legend(figure, *labelled(figure.axes[0]), loc="outside lower center", ncols=4)
     return figure
 
 

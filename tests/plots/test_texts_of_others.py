@@ -87,6 +87,29 @@ def test_runs_called_so_are_drawn_and_reported(tmp_path):
     assert result.exit_code == 0, result.output
 
 
+LABELS = ["_hidden", "plain", "_nolegend", "__", "$_$"]
+
+
+@pytest.mark.parametrize("kind", ["convergence", "path", "path_overview"])
+def test_every_line_has_its_label_in_the_legend(kind):
+    thing = hostile_model() if kind == "convergence" else example_path()
+    made = getattr(plots, kind)({label: thing for label in LABELS})
+    legend = made.legends[0] if kind == "path_overview" else made.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == LABELS
+    drawn = [line.get_color() for line in legend.get_lines()]
+    axes = made.axes[0] if kind == "path_overview" else made
+    assert drawn == [next(line.get_color() for line in axes.lines if line.get_label() == label) for label in LABELS]
+
+
+def test_lines_of_others_in_the_same_axes_stay_as_they_were():
+    ax = plots.figures.new_figure(4, 3).add_subplot()
+    ax.plot([1, 2], [1, 2], label="mine")
+    ax.plot([1, 2], [1, 2])
+    ax.plot([1, 2], [1, 2], label="_nolegend_")
+    plots.convergence({"_a": hostile_model(), "b": hostile_model(seed=1)}, ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mine", "_a", "b"]
+
+
 def test_a_slider_page_has_no_formulas_of_others(tmp_path):
     pytest.importorskip("bokeh", reason="pages with sliders need bokeh")
     models = {strength: hostile_model(seed=seed) for seed, strength in enumerate((0.1, 1.0))}
