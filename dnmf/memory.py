@@ -19,6 +19,7 @@ USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 KEPT_SHARE = 0.5  # at most for kept data: dask knows of it, and from 0.6 on would move results to disk to make room
 BLOCK_BYTES = 4 * 2**20
 MOST_BLOCK_ROWS = 2048
+LEAST_PANEL_BYTES = 2**18  # where rows may be cut: smaller ones save next to nothing and cost many times the work
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
 MOST_SAMPLE_BYTES = 128 * 2**20
 SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory

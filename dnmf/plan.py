@@ -19,6 +19,7 @@ from dnmf.memory import (
     ANY_START,
     BLOCK_BYTES,
     KEPT_SHARE,
+    LEAST_PANEL_BYTES,
     MOST_SAMPLE_BYTES,
     PANEL_COPIES,
     ROOM_OF_OFFSETS,
@@ -184,10 +185,14 @@ def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] |
 
 
 def _panel_bytes(layout: Layout, group_bytes: int, of_thread: int) -> int:
-    """The size of panels that is aimed at: a part of a group, less where a thread cannot afford that."""
+    """The size of panels that is aimed at: a part of a group, less where a thread cannot afford that.
+
+    It is never tiny: what that would save is little, and what it costs is many times the work on the rows.
+    """
     wished = min(MOST_PANEL_BYTES, max(group_bytes // PANELS_IN_GROUP, min(BLOCK_BYTES, group_bytes)))
     affordable = of_thread // _copies(layout)
-    return max(_rounded_down(min(wished, affordable)), min(least_panel(layout), wished))
+    least = max(least_panel(layout), LEAST_PANEL_BYTES)
+    return max(_rounded_down(min(wished, affordable)), min(least, wished))
 
 
 def _copies(layout: Layout) -> int:

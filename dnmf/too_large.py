@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dnmf.errors import BudgetError
-from dnmf.memory import USABLE_SHARE, Machine, MemoryNeed
+from dnmf.memory import LEAST_PANEL_BYTES, USABLE_SHARE, Machine, MemoryNeed
 from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
 
@@ -34,7 +34,9 @@ def too_large(
     usable = int(USABLE_SHARE * machine.memory_bytes)
     rows = int(np.max(np.diff(layout.cuts)))
     what = "one chunk, all columns" if rows >= layout.row_step else "a part of a chunk"
-    smallest = "a row" if layout.row_step == 1 else f"{rows} rows ({what})"
+    smallest = f"{rows} rows ({what})" if layout.row_step > 1 else "a row"
+    if largest <= 2 * LEAST_PANEL_BYTES and layout.row_step == 1:
+        smallest = format_bytes(LEAST_PANEL_BYTES)
     enough = _limit_that_is_enough(need_within, machine.memory_bytes)
     return BudgetError(
         f"a worker would need {need}; {format_bytes(usable)} are usable of its limit of "
