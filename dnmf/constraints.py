@@ -199,7 +199,10 @@ class Constraints:
         if given is not None and not free and (given < 0).any():
             raise InputError(f"constraints fixed_{side}: holds negative values, which only a free {side} may")
         if given is not None and not given.any(axis=0 if side == "W" else 1).all():
-            raise InputError(f"constraints fixed_{side}: a given component is zero everywhere")
+            raise InputError(
+                f"constraints fixed_{side}: a given component is zero everywhere; it has shape {given.shape}, and a "
+                f"component is a {'column' if side == 'W' else 'row'}"
+            )
 
     @property
     def limits(self) -> Limits:

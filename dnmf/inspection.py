@@ -145,14 +145,16 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
     state = record.get("state", {})
     history = record.get("history") or state.get("history", [])
     last = history[-1] if history else {}
+    taken = [entry for entry in history if entry.get("accepted", True)]  # passes that rose were taken back
+    stands = taken[-1] if taken else last
     return {
         "source": record.get("address"),
         "rank": record["options"]["rank"],
         "max_passes": record["options"]["max_passes"],
         "passes": len(history),
-        "relative_error": last.get("relative_error"),
-        "objective": last.get("objective"),
-        "decrease": last.get("decrease"),
+        "relative_error": stands.get("relative_error"),
+        "objective": stands.get("objective"),
+        "decrease": stands.get("decrease"),
         "reads": last.get("reads"),
         "seconds": sum(entry["seconds"] for entry in history),
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,

@@ -6,7 +6,7 @@ from pathlib import Path
 from dnmf import checkpoint
 from dnmf.api import load
 from dnmf.errors import CheckpointError
-from dnmf.fitting.events import PassRecord
+from dnmf.fitting.events import PassRecord, last_accepted
 from dnmf.locations import local_path
 from dnmf.model import Model
 from dnmf.options import FitOptions
@@ -48,13 +48,13 @@ class Unfinished:
 
     @property
     def alive(self) -> int:
-        """How many components were not zero in the last pass."""
-        return self.history[-1].alive
+        """How many components were not zero in the last pass that was not taken back."""
+        return last_accepted(self.history).alive
 
     @property
     def relative_error(self) -> float:
-        """``‖A − W diag(d) H‖ / ‖A‖`` in the last pass."""
-        return self.history[-1].relative_error
+        """``‖A − W diag(d) H‖ / ‖A‖`` in the last pass that was not taken back."""
+        return last_accepted(self.history).relative_error
 
     @property
     def reads(self) -> float:

@@ -89,7 +89,7 @@ def test_a_bad_value_is_named_with_its_row_and_column(A, tmp_path, kind, value, 
 
 def test_a_bad_value_is_counted(A):
     A[3, 2] = A[5, 1] = A[9, 9] = np.nan
-    with pytest.raises(InputError, match=r"a NaN at row 3, column 2 \(3 such values"):
+    with pytest.raises(InputError, match=r"a NaN at row 3, column 2 \(at least 3 such values"):
         fit(A)
 
 
@@ -697,3 +697,10 @@ def test_values_whose_products_have_no_place_in_the_dtype_are_named_whatever_the
 def test_texts_are_no_matrix_and_it_is_said_how_they_become_one(texts):
     with pytest.raises(InputError, match=r"a list of texts is not a matrix; .*CountVectorizer"):
         dnmf.fit(texts, 2)
+
+
+def test_a_list_of_anndata_is_refused_before_it_is_looked_into():
+    anndata = pytest.importorskip("anndata")
+    cells = anndata.AnnData(np.ones((4, 3), np.float32))
+    with pytest.raises(InputError, match=r"a list of AnnData is not a matrix; .*anndata\.concat"):
+        dnmf.fit([cells, cells], 2)

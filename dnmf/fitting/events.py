@@ -1,6 +1,6 @@
 """What a fit tells those who listen: dataclasses handed to callbacks, in order, after they are true."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -95,6 +95,11 @@ class PassRecord:
         """The record that :meth:`to_json` wrote."""
         values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in record.items()}
         return cls(**values)
+
+
+def last_accepted(history: Sequence[PassRecord]) -> PassRecord:
+    """Return the record of the last pass that was not taken back: what a fit has come to so far."""
+    return next((record for record in reversed(history) if record.accepted), history[-1])
 
 
 @dataclass(frozen=True)

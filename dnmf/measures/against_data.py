@@ -24,7 +24,9 @@ TOLERANCE = 1e-14  # of the objective, whose error is that of the vector squared
 
 
 @undisturbed
-def relative_error(model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None) -> float:
+def relative_error(
+    model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None, *, columns: str = "same"
+) -> float:
     """Return ``‖A − W diag(d) H‖ / ‖A‖`` for other rows of data, W solved for them, in one read; 0 where A is zero.
 
     W is that of :meth:`dnmf.Model.transform`, with the penalty of the fit, but it is kept nowhere: a pass adds up what
@@ -39,7 +41,7 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
         (rows, n) with the columns of the fit.
     client, memory_limit
         As in :func:`dnmf.fit`.
-    fixed_W : array (rows, f), optional
+    fixed_W, columns
         As in :meth:`dnmf.Model.transform`.
 
     Raises
@@ -48,7 +50,7 @@ def relative_error(model: Model, data: Any, client: Any = None, memory_limit: An
         The columns are not those of the fit, or the data cannot be used.
     """
     refuse_no_model(model)
-    source = model.open_rows(data)
+    source = model.open_rows(data, columns)
     with closing(choose_executor(client, source)) as executor:
         left, squares = measure_other_rows(
             source,

@@ -236,7 +236,7 @@ def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> I
     place = f"row {column}, column {row}" if source.transposed else f"row {row}, column {column}"
     negative = np.isfinite(value)
     what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
-    more = f" ({count} such values in this panel)" if count > 1 else ""
+    more = f" (at least {count:,} such values)" if count > 1 else ""
     wanted = f"finite values ({NOT_SUPPORTED})" if np.isnan(value) else "finite values"
     if negative:
         wanted = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"

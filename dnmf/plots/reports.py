@@ -10,6 +10,7 @@ import numpy as np
 
 from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
+from dnmf.fitting.events import last_accepted
 from dnmf.implicit import describe
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
@@ -172,12 +173,12 @@ def _named(model: Model) -> str:
 
 
 def _course_section(model: Model | Unfinished) -> list[str]:
-    last = model.history[-1]
+    last, stands = model.history[-1], last_accepted(model.history)
     undone = sum(not record.accepted for record in model.history)
     read_s, compute_s = (sum(getattr(r, name) for r in model.history) for name in ("read_s", "compute_s"))
     facts = [
         ("Ended", model.stop_reason or "not recorded"),
-        ("Objective", f"{last.objective:.6g} (½‖A − WH‖² alone: {last.loss:.6g})"),
+        ("Objective", f"{stands.objective:.6g} (½‖A − WH‖² alone: {stands.loss:.6g})"),
         _stillness(model),
         ("Passes taken back", f"{undone}, because the objective rose" if undone else "none"),
         ("Read", f"{format_bytes(last.bytes_read)} decoded, the start included"),
@@ -206,7 +207,7 @@ def _stillness(model: Model | Unfinished) -> tuple[str, str]:
     if _has_changes(model):
         change = [record.change for record in model.history if math.isfinite(record.change)][-1]
         return "Change of H", f"{change:.2e} in the last update: one less the cosine between H and the next"
-    return "Projected gradient", f"{model.history[-1].gradient:.2e} relative to WᵀA; 0 at a stationary point"
+    return "Projected gradient", f"{last_accepted(model.history).gradient:.2e} relative to WᵀA; 0 at a stationary point"
 
 
 def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) -> list[str]:

@@ -165,7 +165,7 @@ def _change(record: PassRecord) -> str:
         return "rose, undone"
     if not math.isfinite(record.decrease):
         return ""
-    return f"fell {record.decrease:.1e}" if record.decrease >= 0 else "fell 0"
+    return f"fell {record.decrease:.1e}" if record.decrease >= 0 else f"rose {-record.decrease:.1e}"
 
 
 def format_seconds(seconds: float) -> str:

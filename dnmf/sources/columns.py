@@ -137,6 +137,9 @@ def way_to_match(found: Any, wanted: Any) -> str:
     if missing:
         are = "is" if len(missing) == 1 else "are"
         return f"; {len(missing):,} of the {len(known):,} names of the fit {are} not among them: {_some(missing)}"
+    wanted_once = set(known.tolist())
+    if twice(known.tolist()) or twice([name for name in names.tolist() if name in wanted_once]):
+        return "; they cannot be matched by names of which some are there twice: give others with column_names= to both"
     return "; all names of the fit are among them: columns='match' (--columns-match) finds them by name"
 
 

@@ -135,6 +135,8 @@ def _open_array(
             f"a {type_name(values)} is not a matrix; give one variable of a Dataset, or "
             "frame.to_dask_array(lengths=True) of a dask DataFrame"
         )
+    if isinstance(values, (list, tuple)) and any(offers(value, "obs_names", "var_names") for value in values):
+        raise InputError("a list of AnnData is not a matrix; put them together: anndata.concat([first, second])")
     if _is_list_of_paths(values):
         if not any(os.path.exists(value) for value in values):
             raise InputError(

@@ -6,7 +6,7 @@ import scipy.sparse
 
 import dnmf
 from dnmf.sources import open_source
-from dnmf.sources.columns import with_columns
+from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.names import names_of
 
 ROWS = 90
@@ -183,3 +183,15 @@ def test_given_names_outlive_a_path_that_was_stopped(tmp_path):
         dnmf.path(A, 2, dnmf.Penalty(l1=1.0), [0.0, 0.1], **about)
     path = dnmf.resume_path(tmp_path / "path.dnmf", source=A)
     assert [path.model(strength).column_names.tolist() for strength in (0.0, 0.1)] == [NAMES, NAMES]
+
+
+def test_names_that_are_there_twice_are_not_said_to_be_found_by_name():
+    assert "twice" in way_to_match(["a", "b", "a-1"], ["a", "b", "a"])
+    assert "twice" in way_to_match(["b", "a", "a"], ["a", "b"])
+
+
+def test_the_error_of_other_data_finds_its_columns_by_name():
+    pd = pytest.importorskip("pandas")
+    model = dnmf.fit(pd.DataFrame(A, columns=NAMES), 2)
+    found = dnmf.measures.relative_error(model, pd.DataFrame(OTHERS, columns=OTHER_NAMES), columns="match")
+    assert found == pytest.approx(dnmf.measures.relative_error(model, pd.DataFrame(A, columns=NAMES)), rel=1e-5)
