@@ -81,6 +81,7 @@ def run_demo(*arguments, cwd):
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, timeout=240)
 
 
+@pytest.mark.slow
 def test_the_demo_ends_better_than_scikit_learn_and_leaves_a_model(tmp_path):
     done = run_demo("--workers", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -50,6 +50,7 @@ NOWHERE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @needs_device
 @pytest.mark.parametrize(
     "streams", ["a full disk", "a closed output", pytest.param("what is open for reading", marks=pytest.mark.slow)]

@@ -108,6 +108,7 @@ def test_all_workers_killed_at_once(source, undisturbed, bits, client, kill_work
     assert bits(model) == undisturbed
 
 
+@pytest.mark.slow
 @csr_too_when_there_is_time
 @pytest.mark.parametrize("moment", ["in mid-pass", "while W is written"])
 def test_the_driver_killed_and_resumed_in_process(source, undisturbed, bits, moment, tmp_path):

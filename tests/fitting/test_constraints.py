@@ -493,6 +493,7 @@ def test_the_half_step_beside_given_rows_is_exact(smooth):
     np.testing.assert_allclose(found[2:].ravel(), best.x, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("smooth", [1.0, 1e2, 1e4, 1e5])
 def test_a_long_chain_smoothed_ever_more_strongly_is_solved_to_its_minimum(smooth, dtype):

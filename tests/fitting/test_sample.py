@@ -43,6 +43,7 @@ def values():
     return np.arange(ROWS * COLUMNS, dtype=np.float32).reshape(ROWS, COLUMNS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [20, 300, ROWS])
 @pytest.mark.parametrize("chunk", [(1, 40), (16, 40), (50, 7), (450, 40), (ROWS, 40)])
 def test_a_sample_has_the_same_rows_however_they_are_stored(tmp_path, chunk, wanted):

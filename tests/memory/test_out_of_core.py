@@ -243,6 +243,7 @@ def test_a_small_process_finds_the_same_bits_as_one_with_room(place):
     assert small == roomy
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_too_small_is_refused_with_numbers_before_anything_is_written(tmp_path, client):
     write_dense(tmp_path / "data.zarr", (600, 8_000), 300, rank=3)
     before = sorted(tmp_path.rglob("*"))

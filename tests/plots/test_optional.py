@@ -16,6 +16,7 @@ def test_importing_plots_imports_no_drawing_package():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_drawing_makes_no_pyplot_state():
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     code = (

@@ -42,6 +42,7 @@ def test_a_fit_under_a_rule_has_no_gradient_and_a_free_factor_is_not_called_non_
     assert "Projected gradient" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", ["", "H"])
 def test_a_path_has_a_report_with_a_slider_where_nothing_is_negative(tmp_path, planted, free):
     found = dnmf.path(planted, 2, dnmf.Penalty(l2=1.0), [0, 0.3], measures="cheap", max_passes=3,
@@ -111,6 +112,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_path_adds_its_figure_and_table(tmp_path):
     page = parse(report(example_model(), tmp_path / "run.html", path={"L1": example_path()}).read_text())
     assert page.headings[-1] == "Along the penalty"

@@ -125,6 +125,7 @@ BACKENDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_pictures_need_no_backend(tmp_path, backend):
     code = (  # in a process of its own: matplotlib looks once

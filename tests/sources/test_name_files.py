@@ -65,6 +65,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         read_names(tmp_path / "none.txt")
 
 
+@pytest.mark.slow
 def test_many_names_are_read(tmp_path):
     (tmp_path / "names").write_text("".join(f"name {i}\n" for i in range(150_000)))
     names = read_names(tmp_path / "names", 150_000)
