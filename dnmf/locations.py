@@ -13,7 +13,7 @@ from dnmf.errors import InputError
 
 _REASONS = {
     errno.ENAMETOOLONG: "a name in it is too long for this file system; choose a shorter one",
-    errno.ENOTDIR: "a part of it is a file, not a directory; check the path",
+    errno.ENOTDIR: "a part of it is a file, not a directory; check the path (what is in a file comes after ::)",
     errno.EACCES: "a directory in it may not be entered; check who owns it",
     errno.ELOOP: "its links lead in a circle; name the place itself",
 }

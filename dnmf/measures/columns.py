@@ -140,8 +140,8 @@ def _inner_products(a: Columns, b: Columns) -> tuple[np.ndarray, np.ndarray, np.
     """``aᵀb`` (rank of a, rank of b) and the squared norms of both."""
     if a.length != b.length:
         raise InputError(
-            f"{a.name} has components of length {a.length}, {b.name} of length {b.length}; only components over the "
-            "same rows (side 'W') or columns (side 'H') can be compared"
+            f"the first, {a.name}, has components of length {a.length}, the second, {b.name}, of length {b.length}; "
+            "only components over the same rows (side 'W') or columns (side 'H') can be compared"
         )
     if b is not a and (theirs := b.labels()) is not None:
         refuse_other_names(a.name, a.labels(), theirs, a.what, of=b.name if b.name != a.name else "that of the other")

@@ -121,7 +121,7 @@ def _open_object(data: Any, missing_chunks: str) -> Source:
 def _open_array(
     values: Any, names: tuple[np.ndarray | None, np.ndarray | None], missing_chunks: str, *, limits: bool = True
 ) -> Source:
-    if lies_in_a_store(values):
+    if lies_in_a_store(values) or offers(values, "group", "backend"):
         source = _open_object(values, missing_chunks)
         return source if names[0] is names[1] is None else source.with_names(*names)
     if offers(values, "dask", "numblocks"):

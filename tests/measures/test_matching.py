@@ -137,7 +137,7 @@ def test_similarity_is_the_mean_over_components_and_spare_directions_do_not_coun
 @pytest.mark.parametrize(
     ("reference", "side", "message"),
     [
-        (random_model(rows=39), "W", "length 39, W of the model of length 40"),
+        (random_model(rows=39), "W", "length 39, the second, W of the model, of length 40"),
         (random_model(columns=11), "H", "length 11"),
         (np.ones((12, 3)), "H", "length 3"),
         (np.ones(40), "W", r"shape \(40,\) .*expected dense numbers \(m, k\)"),

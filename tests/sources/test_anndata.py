@@ -276,3 +276,12 @@ def test_an_X_that_is_nothing_is_none(kind, tmp_path):
     with pytest.raises(InputError, match=r"::X: there is nothing in it; the store holds layers/counts"):
         open_source(f"{path}::X")
     assert open_source(f"{path}::layers/counts").shape == small_matrix().shape
+
+
+def test_the_raw_of_a_backed_anndata_is_read_with_its_names(tmp_path):
+    adata = annotated(csr(small_matrix()))
+    adata.raw = adata
+    path = written(adata[:, :6].copy(), tmp_path, ".h5ad")
+    raw = open_source(anndata.read_h5ad(path, backed="r").raw)
+    np.testing.assert_array_equal(read(raw, 0, ROWS), small_matrix())
+    assert (raw.row_names().tolist(), raw.column_names().tolist()) == (ROW_NAMES, COLUMN_NAMES)
