@@ -152,6 +152,7 @@ class OnCluster(Executor):
 
     def forget(self, mark: str) -> None:
         """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
+        super().forget(mark)  # workers may be threads of this process, of a cluster that is closed by now
         self._leave_homes(mark)
         self._tell_workers(_forget_rows, mark)
 

@@ -73,7 +73,7 @@ def test_whole_objects_are_read_up_to_a_size_and_at_least_one(tmp_path, monkeypa
 
 
 def test_a_sparse_sample_has_the_same_rows(tmp_path):
-    matrix = scipy.sparse.random_array((ROWS, COLUMNS), density=0.2, format="csr", rng=0, dtype=np.float32)
+    matrix = scipy.sparse.random(ROWS, COLUMNS, 0.2, format="csr", dtype=np.float32, random_state=0)
     sample = Sample(engine_over(matrix, InProcess(1)), 100, seed=1)
     runs = sorted(itertools.islice(sample_order(ROWS, 1), 7))
     dense = matrix.toarray()

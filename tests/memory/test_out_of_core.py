@@ -163,7 +163,7 @@ def factorize_in_a_process(source, limit, init="auto", keep="auto", into="a stor
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", ["450 MiB", "1 GiB"])
+@pytest.mark.parametrize("limit", ["480 MiB", "1 GiB"])
 @pytest.mark.parametrize("kind", ["dense", "csr"])
 def test_a_process_without_a_cluster_stays_under_its_projected_peak(place, kind, limit):
     """Its C library may keep what is freed in a heap for each thread, where a worker has one for all."""

@@ -30,6 +30,8 @@ seeds = st.integers(0, 2**32 - 1)
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 CONDITIONS = [1e1, 1e3, 1e5, 1e7, 1e8]
 
+SCIPY_LOSES_DIGITS = tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 15)  # its nnls solved from the Gram matrix
+
 
 def alike(rng, k, n, condition):
     """Profiles (k, n) that have a common part, so large that their condition number comes to about this."""
@@ -57,8 +59,11 @@ def solved(A, H, terms=None, **options):
 
 
 def assert_as_good(A, H, W, expected, within=1e-8):
-    """The residuals are those of the expected rows, and the predictions too."""
+    """The residuals are those of the expected rows, or less, and the predictions are theirs."""
     left, best = (np.linalg.norm(A - X @ H, axis=1) for X in (W, expected))
+    assert (left <= best * (1 + within)).all()
+    if SCIPY_LOSES_DIGITS:
+        return
     np.testing.assert_allclose(left, best, rtol=within)
     assert (np.linalg.norm((W - expected) @ H, axis=1) <= within * np.linalg.norm(A, axis=1)).all()
 

@@ -149,6 +149,8 @@ def test_packed_values_that_a_function_of_a_task_holds_are_refused(held, store, 
 
 def test_a_view_of_a_dataset_is_looked_through_behind_dask_and_refused_elsewhere(tmp_path):
     view = in_hdf5(tmp_path, scale_factor=0.5).astype("f4")
+    if not hasattr(view, "shape"):
+        pytest.skip("dask takes no views of this version of h5py")
     with pytest.raises(InputError, match=r"\(scale_factor\)"):
         open_source(da.from_array(view, chunks=CHUNKS))
     for door in (open_source, dnmf.NMF(2).fit, lambda view: dnmf.fit(small_matrix(), 2, H=view)):

@@ -56,10 +56,13 @@ def lazy(folder, values):
 
 WAYS = {
     "Zarr": (by_zarr(), "a/c/1/0"), "Zarr 2": (by_zarr(2), "a/1.0"), "obstore": (by_obstore, "a/c/1/0"),
-    "virtual HDF5": (virtual, "a/10.h5"), "lazy CSR": (lazy, "a/X/data/c/2"),
+    "virtual HDF5": (virtual, "a/10.h5"), "lazy CSR": (lazy, "a/X/data/c/*"),
     "computed from Zarr": (lambda *given: (by_zarr()(*given) * 1.0).rechunk((7, 3)), "a/c/1/0"),
 }  # fmt: skip
-LOSSES = {"a part": lambda folder, part: (folder / part).unlink(), "all": lambda folder, _: shutil.rmtree(folder / "a")}
+LOSSES = {
+    "a part": lambda folder, part: max(folder.glob(part)).unlink(),
+    "all": lambda folder, _: shutil.rmtree(folder / "a"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +123,7 @@ def test_many_blocks_are_looked_after_in_groups(tmp_path, nmf, monkeypatch):
 
 def test_what_is_lost_between_opening_and_the_call_is_refused(tmp_path, nmf):
     source = dnmf.open_source(lazy(tmp_path, A))
-    (tmp_path / "a/X/data/c/2").unlink()
+    max(tmp_path.glob("a/X/data/c/*")).unlink()
     with pytest.raises(dnmf.InputError, match="missing or empty"):
         nmf.transform(source)
 
