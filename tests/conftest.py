@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)  # a machine under load fails no test
+settings.load_profile("unhurried")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
