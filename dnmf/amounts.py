@@ -1,4 +1,4 @@
-"""Amounts of memory as text and as numbers; no more is imported than that takes: every command needs it."""
+"""Amounts of memory, and shares, as text and as numbers; little is imported for it: every command needs it."""
 
 import math
 import re
@@ -43,3 +43,19 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def percent(share: float, before_sign: str = "") -> str:
+    """Return a share in per cent with one digit behind the point, or with the two digits that say something.
+
+    `before_sign` stands between the number and its sign.
+
+    Examples
+    --------
+    >>> percent(0.1234), percent(0.0001234), percent(0.0)
+    ('12.3%', '0.012%', '0%')
+    """
+    size = abs(100 * share)
+    if size == 0:
+        return f"0{before_sign}%"
+    return f"{100 * share:.{1 if size >= 0.1 else 1 - math.floor(math.log10(size))}f}{before_sign}%"

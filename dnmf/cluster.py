@@ -50,13 +50,11 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
     Raises
     ------
     InputError
-        The numbers of workers or threads are none for one machine.
+        The numbers of workers or threads are none for one machine, or there is no current directory to start in.
     ClusterError
         No scheduler answers, or workers on this machine do not start.
     BudgetError
         Workers of a local cluster could not even start in so little memory.
-    InputError
-        There is no current directory for them to start in.
     """
     if scheduler is None:
         yield None

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.amounts import format_bytes, parse_bytes  # noqa: F401  part of what options are made of
-from dnmf.arguments import is_finite, shown
+from dnmf.arguments import is_finite, is_whole, shown
 from dnmf.constraints import NO_LIMITS, Limits
 from dnmf.errors import InputError
 from dnmf.penalty import Penalty
@@ -18,10 +18,6 @@ INITS = ("auto", "sample", "surrogate", "random", "given")
 def _check(condition: bool, message: str) -> None:
     if not condition:
         raise InputError(message)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _dtype_name(value: Any) -> str:
@@ -79,7 +75,7 @@ class FitOptions:
         for each in fields(self):
             object.__setattr__(self, each.name, _plain(getattr(self, each.name)))
         object.__setattr__(self, "dtype", _dtype_name(self.dtype))
-        _check(_whole(self.rank) and self.rank >= 1, f"rank={shown(self.rank)}: a whole number, at least 1")
+        _check(is_whole(self.rank) and self.rank >= 1, f"rank={shown(self.rank)}: a whole number, at least 1")
         for name in ("init", "solver", "loss", "prune"):
             _check(isinstance(getattr(self, name), str), f"{name}={shown(getattr(self, name))}: give its name as text")
         _check(self.init in INITS, f"init={self.init!r}: use one of {', '.join(INITS[:-1])}")
@@ -87,9 +83,9 @@ class FitOptions:
         _check(self.loss == "frobenius", f"loss={self.loss!r}: 'frobenius' is the one available")
         _check(isinstance(self.penalty, Penalty), "penalty: give a dnmf.Penalty(l1=…, l2=…, scale=…)")
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")
-        _check(_whole(self.seed) and self.seed >= 0, f"seed={shown(self.seed)}: a whole number, not negative")
+        _check(is_whole(self.seed) and self.seed >= 0, f"seed={shown(self.seed)}: a whole number, not negative")
         _check(is_finite(self.tol) and self.tol >= 0, f"tol={shown(self.tol)}: a finite number, not negative")
-        _check(_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={shown(self.max_passes)}: at least 1")
+        _check(is_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={shown(self.max_passes)}: at least 1")
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         _check_together(self)
         _check(isinstance(self.extrapolate, bool), f"extrapolate={shown(self.extrapolate)}: True or False")

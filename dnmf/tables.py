@@ -1,6 +1,5 @@
 """What a model says of itself in small tables: its strongest columns or rows, and a summary for notebooks."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from dnmf.amounts import percent
 from dnmf.errors import InputError
 from dnmf.sources.names import names_to_show
 
@@ -92,20 +92,6 @@ class Table(Sequence[Entry]):
     def _repr_html_(self) -> str:
         rows = [(component, _listed(some)) for component, some in self._by_component()]
         return _html(("component", f"strongest {self.what}s"), rows)
-
-
-def percent(share: float) -> str:
-    """Return a share in per cent with one digit behind the point, or with the two digits that say something.
-
-    Examples
-    --------
-    >>> percent(0.1234), percent(0.0001234), percent(0.0)
-    ('12.3%', '0.012%', '0%')
-    """
-    size = abs(100 * share)
-    if size == 0:
-        return "0%"
-    return f"{100 * share:.{1 if size >= 0.1 else 1 - math.floor(math.log10(size))}f}%"
 
 
 def strongest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:

@@ -12,8 +12,8 @@ from benchmarks.regularization.grid import Row, from_table
 from benchmarks.regularization.objectives import PATH, PRUNES, STEP, warm_path
 from benchmarks.regularization.verdicts import chosen
 from dnmf import plots
+from dnmf.plots.curves import MEASURES
 from dnmf.plots.figures import TEXT_POINTS, new_figure, picture, tidy, write_legend, write_whole
-from dnmf.plots.strengths import MEASURES
 
 SHOWN = ("sparsity_W", "relative_error", "cosine_off", "robustness")
 COLOURS = 128

@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import Any
 
-from dnmf.amounts import format_bytes
+from dnmf.amounts import format_bytes, percent
 from dnmf.fitting.events import PassProgress
 from dnmf.progress import counted, format_seconds, labelled, progress_label, share_text
 from dnmf.signals import resume_command
@@ -246,7 +246,7 @@ def _listed(top: list[dict[str, Any]], indent: int) -> str:
     """All names with their shares, on a terminal those that do not fit a line below the others."""
     lines, most = [""], terminal_columns() if on_terminal() else math.inf
     for number, place in enumerate(top, 1):
-        piece = f"{place['name']} {100 * place['share']:.1f} %" + ", " * (number < len(top))
+        piece = f"{place['name']} {percent(place['share'], ' ')}" + ", " * (number < len(top))
         if lines[-1] and indent + len((lines[-1] + piece).rstrip()) > most:
             lines.append("")
         lines[-1] += piece

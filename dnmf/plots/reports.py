@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.amounts import percent
 from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.fitting.events import last_accepted
@@ -18,20 +19,22 @@ from dnmf.options import format_bytes
 from dnmf.paths import Path as RegularizationPath
 from dnmf.plots import pages
 from dnmf.plots.convergences import convergence
+from dnmf.plots.curves import summarize, tables_of
 from dnmf.plots.factors import component_kind, components
 from dnmf.plots.figures import check_free, checked_page, new_figure, panels, require, tidy, write_whole
 from dnmf.plots.frames import take_frames
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import by_weight, share_of
 from dnmf.plots.sliders import slider_layout
-from dnmf.plots.strengths import path_overview, summarize, tables_of
+from dnmf.plots.strengths import path_overview
 from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
 from dnmf.sources.names import names_to_show
-from dnmf.tables import Entry, percent
+from dnmf.tables import Entry
 from dnmf.unfinished import Unfinished
 
 MOST_OF_A_NAME = 60
+NBSP = "\N{NO-BREAK SPACE}"
 TABLE_MEASURES = ("relative_error", "alive", "sparsity_W", "sparsity_H", "cosine_off", "robustness", "passes")
 STARTS = {"unpenalized": "the one without a penalty", "chain": "the one of the strength before"}
 TABLE_HEADS = ("relative error", "alive", "zeros in W", "zeros in H", "mean cosine", "robustness", "passes")
@@ -258,7 +261,7 @@ def _strongest_table(model: Model, sums: FactorSums, top: int) -> str:
 
 
 def _listed(entries: Sequence[Entry], texts: dict[str, str]) -> str:
-    return ", ".join(f"{texts[entry.name]} ({percent(entry.share)[:-1]}\N{NO-BREAK SPACE}%)" for entry in entries)
+    return ", ".join(f"{texts[entry.name]} ({percent(entry.share, NBSP)})" for entry in entries)
 
 
 def _weight(value: float) -> str:

@@ -1,112 +1,23 @@
-"""What a regularization path says: a measure over the strengths, with its interval over the seeds."""
+"""Pictures of a regularization path: a measure over the strengths, with its interval over the seeds."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnmf.arguments import choice, is_finite, shown
+from dnmf.arguments import choice
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import taken_as
 from dnmf.errors import InputError
-from dnmf.paths import Path
+from dnmf.plots.curves import MEASURES, Curve, labelled_tables, summarize, tables_of
 from dnmf.plots.figures import TEXT_POINTS, axes_or_new, labelled, new_figure, style_of, tidy, write_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MEASURES = {
-    "objective": "objective (lower is better)",
-    "relative_error": "relative error (lower is better)",
-    "alive": "components alive",
-    "sparsity_W": "sparsity of W (share of zeros)",
-    "sparsity_H": "sparsity of H (share of zeros)",
-    "robustness": "robustness (1: as without penalty)",
-    "cosine": "mean cosine of components, own included",
-    "cosine_off": "mean cosine of components (0: orthogonal)",
-    "kmeans": "similarity to k-means centres",
-    "singular": "similarity to first singular vector",
-    "passes": "passes",
-}
 SCALES = ("auto", "linear", "log", "symlog")
 COUNTS = ("alive", "passes")
-SHARES = ("sparsity_W", "sparsity_H")
-COSINES = ("robustness", "cosine", "cosine_off", "kmeans", "singular")
 INCHES_OF_MARK = 0.36
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A measure over the strengths.
-
-    Attributes
-    ----------
-    strengths : ndarray
-        Rising.
-    mean : ndarray
-        Over the seeds.
-    half_width : ndarray
-        Of the interval; NaN for one seed.
-    seeds : ndarray
-        How many.
-    possible : (float, float)
-        What the measure cannot be below or above.
-    """
-
-    strengths: np.ndarray
-    mean: np.ndarray
-    half_width: np.ndarray
-    seeds: np.ndarray
-    possible: tuple[float, float] = (-math.inf, math.inf)
-
-    @property
-    def band(self) -> tuple[np.ndarray, np.ndarray]:
-        """The interval, as far as it is possible."""
-        low, high = (np.clip(self.mean + sign * self.half_width, *self.possible) for sign in (-1, 1))
-        return low, high
-
-
-def summarize(table: Any, measure: str, confidence: float = 0.95) -> Curve:
-    """Return mean and interval (Student's t) of a measure at each strength; rows where it is NaN do not count.
-
-    `table` is a path or a sequence of rows.
-
-    Raises
-    ------
-    InputError
-        The measure or the confidence is none, or a row lacks an attribute.
-    """
-    from scipy.special import stdtrit
-
-    choice("measure", measure, tuple(MEASURES))
-    if not is_finite(confidence) or not 0 < confidence < 1:
-        raise InputError(f"confidence={shown(confidence)}: a number between 0 and 1, such as 0.95")
-    rows = _rows_of(table)
-    try:
-        found = np.array([(row.strength, getattr(row, measure)) for row in rows], float).reshape(-1, 2)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"the rows of a path need the attributes strength and {measure}: {error}") from error
-    found = found[np.isfinite(found).all(axis=1)]
-    strengths, at = np.unique(found[:, 0], return_inverse=True)
-    seeds = np.bincount(at, minlength=len(strengths))
-    mean = np.bincount(at, found[:, 1], len(strengths)) / np.maximum(seeds, 1)
-    squares = np.bincount(at, (found[:, 1] - mean[at]) ** 2, len(strengths))
-    free = np.maximum(seeds - 1, 1)
-    half = stdtrit(free, 0.5 + confidence / 2) * np.sqrt(squares / free / np.maximum(seeds, 1))
-    return Curve(strengths, mean, np.where(seeds > 1, half, np.nan), seeds, _possible(table, measure, found[:, 1]))
-
-
-def _possible(table: Any, measure: str, values: np.ndarray) -> tuple[float, float]:
-    """What a measure cannot be below or above; cosines can be negative where a factor can."""
-    if measure in COSINES:
-        return -1.0 if values.min(initial=0.0) < 0 else 0.0, 1.0
-    if measure in SHARES:
-        return 0.0, 1.0
-    options = getattr(table, "options", None) if measure == "alive" else None
-    return 0.0, float(options.fit.rank) if options is not None else math.inf
 
 
 @undisturbed
@@ -144,7 +55,7 @@ def path(
     >>> axes = path({"L1": l1_rows, "L2": l2_rows}, "robustness")  # doctest: +SKIP
     """
     choice("scale", scale, SCALES)
-    curves = {label: summarize(rows, measure, confidence) for label, rows in _labelled(table).items()}
+    curves = {label: summarize(rows, measure, confidence) for label, rows in labelled_tables(table).items()}
     curves = {label: curve for label, curve in curves.items() if len(curve.strengths)}
     if not curves:
         raise InputError(f"{measure} was not measured in any row of this path")
@@ -160,36 +71,6 @@ def path(
     elif isinstance(table, dict):
         write_legend(axes, *labelled(axes))
     return axes
-
-
-def tables_of(table: Any) -> dict[str, list[Any]]:
-    """Return the rows of each of the tables that are given, by label; of a :class:`dnmf.Path` its rows.
-
-    Raises
-    ------
-    InputError
-        There is no row, or what was given has none.
-    """
-    return {label: _rows_of(rows) for label, rows in _labelled(table).items()}
-
-
-def _labelled(table: Any) -> dict[str, Any]:
-    """The paths, or lists of rows, that are given, by label."""
-    given = table if isinstance(table, dict) else {"path": table}
-    tables = {str(label): rows if isinstance(rows, Path) else _rows_of(rows) for label, rows in given.items()}
-    if not any(map(_rows_of, tables.values())):
-        raise InputError("this path has no rows: there is nothing to draw")
-    return tables
-
-
-def _rows_of(table: Any) -> list[Any]:
-    rows = table.rows if isinstance(table, Path) else table
-    if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes)):
-        raise InputError(
-            f"a {type(table).__name__} is no regularization path; give what dnmf.path returned, or its rows"
-        )
-    with taken_as("a list of rows", "a regularization path", rows):
-        return list(rows)
 
 
 def _draw(axes: "Axes", curve: Curve, label: str, number: int) -> None:
@@ -320,7 +201,7 @@ def path_overview(table: Any, *, confidence: float = 0.95) -> "Figure":
     --------
     >>> path_overview(rows).savefig("path.pdf")  # doctest: +SKIP
     """
-    tables = _labelled(table)
+    tables = labelled_tables(table)
     angle = "cosine_off" if _is_measured(tables, "cosine_off") else "cosine"
     measures = ("relative_error", "sparsity_H", "sparsity_W", angle, "robustness", "alive")
     figure = new_figure(10.5, 6.2)

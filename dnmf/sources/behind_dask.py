@@ -222,7 +222,7 @@ def arrays_behind(
                     behind.refuse_absent()
                     found[behind.address, behind.spans] = behind
         found.update((file.address, file) for file in numpy_files_in(given_to(layer)))
-    return tuple(each for each in found.values() if isinstance(each, NumpyFile) or not each.lies_in_memory)
+    return tuple(each for each in found.values() if not each.lies_in_memory)
 
 
 def behind_lazy(values: Any, address: str, missing_chunks: str = "error") -> tuple[Behind, ...]:

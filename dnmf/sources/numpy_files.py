@@ -27,6 +27,7 @@ class NumpyFile:
     number: int | None
     before: Marks
     inner = ""
+    lies_in_memory = False
 
     @classmethod
     def at(cls, path: Any, *, is_mapped: bool = False) -> "NumpyFile":

@@ -138,7 +138,7 @@ def _open_array(
     if isinstance(values, (list, tuple)) and any(offers(value, "obs_names", "var_names") for value in values):
         raise InputError("a list of AnnData is not a matrix; put them together: anndata.concat([first, second])")
     if _is_list_of_paths(values):
-        if any(" " in str(value).strip() and not os.path.exists(value) for value in values):
+        if any(" " in str(value).strip() for value in values) and not any(map(os.path.exists, values)):
             raise InputError(
                 "a list of texts is not a matrix; count their words first: "
                 "sklearn.feature_extraction.text.CountVectorizer().fit_transform(texts)"

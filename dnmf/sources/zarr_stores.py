@@ -161,7 +161,8 @@ def directory_of(store: Any) -> Path | None:
     root = getattr(store, "root", None)
     if isinstance(root, Path):
         return root
-    is_local = "file" in getattr(getattr(store, "fs", None), "protocol", ())  # what dask makes of a path
+    protocol = getattr(getattr(store, "fs", None), "protocol", ())
+    is_local = "file" in ([protocol] if isinstance(protocol, str) else protocol)  # what dask makes of a path
     return Path(store.path) if is_local else None
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 import dnmf
 from dnmf.errors import InputError
 from dnmf.plots import path, path_overview
-from dnmf.plots.strengths import summarize
+from dnmf.plots.curves import summarize
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 

@@ -192,6 +192,12 @@ def test_several_paths_are_refused(tmp_path, kind, call):
         call(paths)
 
 
+def test_a_blank_in_the_name_of_a_store_makes_it_no_text(tmp_path):
+    (tmp_path / "my data.zarr").mkdir()
+    with pytest.raises(InputError, match="a list of paths is not a matrix"):
+        dnmf.open_source([str(tmp_path / "my data.zarr"), str(tmp_path / "more data.zarr")])
+
+
 def test_a_pipe_is_not_read(tmp_path):
     import os
 

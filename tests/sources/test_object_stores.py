@@ -16,7 +16,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, ZipStore
 import dnmf
 from dnmf import open_source
 from dnmf.errors import InputError
-from dnmf.sources.zarr_stores import why_not
+from dnmf.sources.zarr_stores import directory_of, why_not
 
 
 def dense(store):
@@ -179,3 +179,10 @@ def test_a_directory_may_have_two_colons_in_its_name(tmp_path):
         open_source(f"{folder / 'gone.zarr'}::deep/counts")
     with pytest.raises(InputError, match="convert writes to a local directory"):
         dnmf.convert(named, f"{tmp_path / 'new.zarr'}::X")
+
+
+@pytest.mark.parametrize(("scheme", "is_directory"), [("", True), ("filecache::", False), ("simplecache::", False)])
+def test_only_files_that_lie_there_by_their_keys_are_looked_for_in_a_directory(tmp_path, scheme, is_directory):
+    zarr.create_array(tmp_path / "a.zarr", shape=(4, 3), chunks=(2, 3), dtype="f4")[:] = 1
+    store = FsspecStore.from_url(f"{scheme}file://{tmp_path}/a.zarr", read_only=True)
+    assert directory_of(store) == (tmp_path / "a.zarr" if is_directory else None)
