@@ -11,7 +11,8 @@ from typing import Any
 
 MARK = "dnmf_written"
 _ATTRIBUTES = ("zarr.json", ".zattrs")  # of Zarr's format 3 and 2
-_PASSING = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+")  # of file managers and network file systems
+# Of file managers, of network file systems, and of a writer that was killed before Zarr gave the file its name.
+_PASSING = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|.+\.[0-9a-f]{32}\.partial")
 _CHUNK = re.compile(r"c|\d+(\.\d+)*")  # the last part of the name of a chunk, or of a directory of some
 
 
@@ -60,12 +61,13 @@ def is_chunk(part: str) -> bool:
 
 
 def comes_and_goes(name: str) -> bool:
-    """Whether a file is one that the system puts into directories of its own accord.
+    """Whether a file is one that nobody put there: the system did, or a write that a kill cut off.
 
     Examples
     --------
-    >>> comes_and_goes(".DS_Store"), comes_and_goes(".nfs00b3"), comes_and_goes(".mine")
-    (True, True, False)
+    >>> half_written = "0.535273078dd14e32b9d588ae677b3c3c.partial"
+    >>> [comes_and_goes(name) for name in (".DS_Store", ".nfs00b3", half_written, ".mine", "mine.partial")]
+    [True, True, True, False, False]
     """
     return _PASSING.fullmatch(name) is not None
 

@@ -357,12 +357,22 @@ def test_what_somebody_put_into_it_or_changed_in_it_is_never_deleted(tmp_path, d
 
 
 @pytest.mark.parametrize("door", TAKEN)
-def test_what_the_system_leaves_in_directories_is_in_nobodys_way(tmp_path, door):
+@pytest.mark.parametrize("name", [".DS_Store", ".nfs00b3", f"0.{'5a' * 16}.partial"])
+def test_what_the_system_or_a_write_that_was_cut_off_leaves_is_in_nobodys_way(tmp_path, door, name):
     out = tmp_path / "out"
     TAKEN[door][0](out)
     for folder in [out, *(place for place in out.rglob("*") if place.is_dir())]:
-        (folder / ".DS_Store").write_bytes(b"")
+        (folder / name).write_bytes(b"")
     TAKEN[door][0](out, overwrite=True)
+
+
+def test_an_attempt_whose_last_write_was_cut_off_goes_when_the_run_is_finished(store):
+    fit(store, max_passes=1)
+    attempt = store / f"W-{'0' * 12}.zarr"
+    shutil.copytree(store / dnmf.load(store).W_name, attempt)
+    (attempt / "c" / f"0.{'5a' * 16}.partial").write_bytes(b"half")
+    dnmf.resume(store, source=A, max_passes=2)
+    assert not attempt.exists()
 
 
 @pytest.mark.parametrize("door", TAKEN)
