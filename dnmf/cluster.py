@@ -1,5 +1,7 @@
 """Clusters for the command line: none, one on this machine, or a running scheduler by its address."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -87,6 +89,7 @@ def _workers_here(workers: int | None, threads: int, memory_limit: Any) -> Any:
     from distributed import LocalCluster
 
     refuse_lost_directory("workers on this machine start in the directory of this process")
+    _refuse_script_without_file()
     _refuse_few_files(workers or max(1, CPU_COUNT // threads))
     try:
         return LocalCluster(
@@ -96,6 +99,17 @@ def _workers_here(workers: int | None, threads: int, memory_limit: Any) -> Any:
         raise ClusterError(
             f"workers on this machine do not start ({told(error)}); try fewer, or work in process, without them"
         ) from error
+
+
+def _refuse_script_without_file() -> None:
+    """Refuse a script that comes through a pipe: each worker would look for its file, to run what it defines."""
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    if getattr(main, "__spec__", None) is None and script is not None and not os.path.exists(script):
+        raise ClusterError(
+            f"workers on this machine cannot start from a script that is no file ({script}); save it to one and run "
+            "that, or work in process, without them"
+        )
 
 
 def _refuse_few_files(workers: int) -> None:

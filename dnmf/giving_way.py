@@ -3,6 +3,7 @@
 No result changes, but for the last step: where chunks are read in parts, sums are made of other pieces.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,9 +31,9 @@ class Pace:
         Whether freed memory goes back to the system at once, rather than being kept for the next array.
     """
 
-    ahead: int
-    at_once: int
-    beside_bytes: int
+    ahead: int = 1
+    at_once: int = sys.maxsize
+    beside_bytes: int = 0
     gives_back: bool = False
 
     def reading_bytes(self, layout: Layout, panel: int) -> int:
@@ -72,10 +73,11 @@ def most_panels_ahead(layout: Layout, largest: int, of_thread: int) -> int:
 
 
 def slower_paces(wished: Pace, layout: Layout, *, gives_back: bool) -> Iterator[Pace]:
-    """Yield what to try, the dearest last: freed memory given back, fewer panels read ahead, fewer tasks at once.
+    """Yield what to try, the dearest last: freed memory given back, nothing read ahead, fewer tasks at once.
 
-    Before anything is given up, what stored bytes take is looked up rather than bounded. Rows that come with their
-    task are there whether it waits or not: for these it is of no use to read less ahead, or to wait.
+    Before anything is given up, what stored bytes take is looked up rather than bounded, and one panel read ahead
+    rather than several. Rows that come with their task are there whether it waits or not: for these it is of no use
+    to read less ahead, or to wait.
 
     Parameters
     ----------
@@ -89,13 +91,16 @@ def slower_paces(wished: Pace, layout: Layout, *, gives_back: bool) -> Iterator[
     if not layout.comes_with_task and layout.beside_as_stored is not None:
         wished = replace(wished, beside_bytes=layout.beside_as_stored())
         yield wished
+    while wished.ahead > 1 and not layout.comes_with_task:
+        wished = replace(wished, ahead=wished.ahead - 1)
+        yield wished
     if gives_back:
         wished = replace(wished, gives_back=True)
         yield wished
     if layout.comes_with_task:
         return
-    for ahead in range(wished.ahead - 1, -1, -1):
-        yield replace(wished, ahead=ahead)
+    if wished.ahead:
+        yield replace(wished, ahead=0)
     for at_once in range(wished.at_once - 1, 0, -1):
         yield replace(wished, ahead=0, at_once=at_once)
 

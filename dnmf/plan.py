@@ -5,7 +5,6 @@ the rank and, where that is tight, the memory and the threads of one worker, nev
 cluster adds the same numbers in the same order.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -59,17 +58,14 @@ class Group:
         The rows.
     panels : tuple of (int, int)
         The rows of each panel.
-    ahead : int
-        How many panels it reads ahead of the one in work.
-    at_once : float
-        How many such tasks a process may work on at once.
+    pace : Pace
+        How it goes about them; no result depends on it.
     """
 
     start: int
     stop: int
     panels: tuple[tuple[int, int], ...]
-    ahead: int = field(compare=False, default=1)
-    at_once: float = field(compare=False, default=math.inf)
+    pace: Pace = field(compare=False, default=Pace())
 
 
 @dataclass(frozen=True)
@@ -166,7 +162,7 @@ def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] |
     def need_at(pace: Pace, machine: Machine = machine) -> MemoryNeed:
         reading = pace.reading_bytes(layout, largest)
         need = memory_need(shape, machine, reading, w_rows, len(groups), at_once=pace.at_once)
-        return with_start(need, pace, layout, shape, machine)
+        return with_start(need, pace, layout, shape, machine, largest=largest)
 
     can_read_ahead = layout.comes_with_task or any(len(group.panels) > 1 for group in groups)
     most_ahead = most_panels_ahead(layout, largest, of_thread) if can_read_ahead else 0
@@ -176,7 +172,7 @@ def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] |
     if need.total > int(USABLE_SHARE * machine.memory_bytes):
         need_within = lambda limit: need_at(pace, replace(machine, memory_bytes=limit))  # noqa: E731
         raise too_large(need, layout, machine, largest, need_within)
-    groups = tuple(replace(group, ahead=pace.ahead, at_once=pace.at_once) for group in groups)
+    groups = tuple(replace(group, pace=pace) for group in groups)
     return Plan(
         layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine),
         gave_up=(*pace.gave_up(wished), *((IN_PARTS,) if in_parts else ())), in_parts=in_parts,

@@ -12,18 +12,34 @@ REGION_BYTES = 32 * 2**20  # of the data, read in one go for a sample
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 MOST_STARTS = 8
 BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
+LARGEST_IN_HEAP = 32 * 2**20  # what is larger is mapped by itself
 SAMPLE_COPIES = 3  # the runs as they were read, all of them in a row, a part of them for the first round
 
 
-def with_start(need: MemoryNeed, pace: Pace, layout: Layout, shape: Shape, machine: Machine) -> MemoryNeed:
-    """Return the need of passes, with what the start and freed memory take besides.
+def with_start(
+    need: MemoryNeed, pace: Pace, layout: Layout, shape: Shape, machine: Machine, *, largest: int = 0
+) -> MemoryNeed:
+    """Return the need of passes, with what the start and freed memory take besides; a panel has `largest` bytes.
 
     What a start frees may stay in the process, so it counts in full beside a pass; where freed memory is given back,
     it counts as far as it is there at the same time, or takes more than a pass.
     """
     if not pace.gives_back:
-        return replace(need, start=start_bytes(layout, shape, machine), freed=machine.freed_bytes)
+        freed = _freed_bytes(pace, machine, largest)
+        return replace(need, start=start_bytes(layout, shape, machine), freed=freed)
     return replace(need, start=_beside_panels(need.panels, pace, layout, shape, machine), freed=0)
+
+
+def _freed_bytes(pace: Pace, machine: Machine, largest: int) -> int:
+    """Return what the C library may hold of freed memory.
+
+    Threads that have a heap for each may leave in any of them what was freed, by the start above all. In the one heap
+    of a worker, which is as large as what a pass holds at its peak, each task may find the place of a panel taken in
+    part by something small, and have another one made.
+    """
+    if machine.starts:
+        return machine.freed_bytes
+    return min(machine.freed_bytes, pace.at_once * min(largest, LARGEST_IN_HEAP))
 
 
 def start_bytes(layout: Layout, shape: Shape, machine: Machine) -> int:

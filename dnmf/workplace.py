@@ -22,7 +22,6 @@ from dnmf.memory import ANY_START, Machine
 from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
-from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
@@ -130,7 +129,7 @@ class Workplace:
             self._held.callback(self.engine.executor.forget, self.engine.keep.mark)
         # Held for the whole run: setting the limit takes longer than a pass over a small sample.
         self._held.enter_context(one_blas_thread())
-        self._held.enter_context(GIVING_BACK.during(wanted=self.engine.plan.gives_back))
+        self._held.enter_context(self.engine.executor.giving_back(self.engine.plan))
         return self
 
     def __exit__(self, *error: object) -> None:

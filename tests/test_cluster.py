@@ -35,6 +35,13 @@ def test_workers_that_may_not_open_their_files_are_refused_at_once(monkeypatch, 
         pytest.fail("workers were started")
 
 
+def test_a_script_that_comes_through_a_pipe_is_told_to_become_a_file():
+    script = "from dnmf.cluster import connect\nwith connect('local', workers=1): pass"
+    ran = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "ClusterError: workers on this machine cannot start from a script that is no file (<stdin>)" in ran.stderr
+
+
 def test_the_limit_of_open_files_is_that_of_this_process():
     resource = pytest.importorskip("resource", reason="this system has no such limits")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

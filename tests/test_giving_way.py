@@ -10,6 +10,7 @@ import zarr
 from dnmf import open_source
 from dnmf.errors import BudgetError
 from dnmf.fitting.events import Planned
+from dnmf.giving_way import Pace, slower_paces
 from dnmf.inspection import inspect_source
 from dnmf.memory import ANY_START, NO_START, USABLE_SHARE, Machine, Shape, Start
 from dnmf.passes.executor import run_pass
@@ -50,7 +51,7 @@ def least_limit(threads: int, layout: Layout) -> int:
 def test_where_no_task_has_two_panels_nothing_is_read_ahead_and_nothing_is_given_up_by_that():
     plan = plan_within(8_000, 2, layout_of(6))
     assert {len(group.panels) for group in plan.groups} == {1}
-    assert {group.ahead for group in plan.groups} == {0}
+    assert {group.pace.ahead for group in plan.groups} == {0}
     assert plan.gave_up == ()
     assert plan.need.panels == pytest.approx(2 * 2 * 61 * MIB, rel=0.01)  # the panel, and a chunk's stored bytes
 
@@ -79,6 +80,23 @@ def test_a_process_that_cannot_give_freed_memory_back_needs_more():
         plan_in_process(480, NO_START, gives_back=False)
 
 
+@pytest.mark.parametrize(("threads", "panel_mib", "freed_mib"), [(1, 8, 8), (2, 8, 16), (1, 48, 32), (4, 30, 64)])
+def test_in_the_one_heap_of_a_worker_a_panel_counts_for_each_task_as_far_as_the_library_keeps_it(
+    threads, panel_mib, freed_mib
+):
+    rows = np.arange(0, 9_000, 1_000)
+    layout = Layout(rows, rows * (panel_mib * MIB / 1_000), 1_000, in_place=True)
+    need = make_plan(layout, SHAPE, Machine(threads, 16_000 * MIB, BASE, freed_bytes=64 * MIB, gives_back=True)).need
+    assert need.freed == freed_mib * MIB
+
+
+def test_several_panels_ahead_are_given_up_before_anything_that_costs_much():
+    paces = list(slower_paces(Pace(3, 2, 0), several_panels(), gives_back=True))
+    assert [(pace.ahead, pace.gives_back, pace.at_once) for pace in paces] == [
+        (3, False, 2), (2, False, 2), (1, False, 2), (1, True, 2), (0, True, 2), (0, True, 1)
+    ]  # fmt: skip
+
+
 def test_freed_memory_is_given_back_before_tasks_wait_for_each_other():
     gave_up = [plan_in_process(limit, NO_START).gave_up for limit in range(1_500, 450, -10)]
     waits, back = "one thread works at a time", "freed memory is given back at once"
@@ -88,7 +106,7 @@ def test_freed_memory_is_given_back_before_tasks_wait_for_each_other():
 @pytest.mark.parametrize("limit_mib", [512, 700, 4_000])
 def test_how_a_fit_begins_changes_no_cut(limit_mib):
     for layout in (layout_of(6), several_panels(), sparse_rows()):
-        assert len({str(plan_in_process(limit_mib, start, layout).groups) for start in STARTS.values()}) == 1
+        assert len({plan_in_process(limit_mib, start, layout).groups for start in STARTS.values()}) == 1
 
 
 @pytest.mark.parametrize("limit_mib", [512, 540, 570])
@@ -144,8 +162,8 @@ def test_what_is_dear_is_given_up_last():
             plan = plan_within(limit, threads, layout, cuts)
         except BudgetError:
             break
-        group = plan.groups[0]
-        state = (group.ahead, group.at_once, plan.need.panels // group.at_once - (1 + group.ahead) * 32_000_000)
+        pace = plan.groups[0].pace
+        state = (pace.ahead, pace.at_once, plan.need.panels // pace.at_once - (1 + pace.ahead) * 32_000_000)
         if not seen or seen[-1] != state:
             seen.append(state)
         assert plan.need.total <= USABLE_SHARE * limit * MIB
@@ -172,7 +190,7 @@ def test_more_threads_ask_for_no_more_than_what_they_need_when_one_works_at_a_ti
 
 def test_tasks_that_come_with_their_rows_do_not_wait_for_each_other():
     layout = layout_of(6, comes_with_task=True)
-    at_work = {plan_within(limit, 2, layout).groups[0].at_once for limit in (1_000, 1_400, 4_000)}
+    at_work = {plan_within(limit, 2, layout).groups[0].pace.at_once for limit in (1_000, 1_400, 4_000)}
     assert at_work == {2}
     with pytest.raises(BudgetError):
         plan_within(700, 2, layout)
@@ -189,8 +207,6 @@ def test_tasks_that_come_with_their_rows_do_not_wait_for_each_other():
     ],
 )
 def test_what_is_given_up_is_said_in_words(threads, at_once, ahead, texts):
-    from dnmf.giving_way import Pace
-
     pace, wished = Pace(0, at_once, 0), Pace(int(ahead), threads, 0)
     gave_up = pace.gave_up(wished)
     assert list(gave_up) == texts

@@ -114,7 +114,7 @@ def test_small_panels_are_read_ahead_several_at_a_time_where_there_is_room():
         layout = replace(dense_layout(100_000, 80_000, step=rows), in_place=True, beside_bytes=0)
         plan = make_plan(layout, Shape(20_000, 10, 4), machine(16 * 2**30))
         largest = max(80_000 * (high - low) for group in plan.groups for low, high in group.panels)
-        ahead = {group.ahead for group in plan.groups}
+        ahead = {group.pace.ahead for group in plan.groups}
         assert ahead == {max(1, min(3, 32 * MIB // largest))}
         assert plan.need.panels == (1 + ahead.pop()) * largest
 

@@ -16,7 +16,6 @@ from dnmf.fitting.update import measure
 from dnmf.memory import NO_START, Shape
 from dnmf.missing import dense
 from dnmf.options import FitOptions, format_bytes
-from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.problem import Problem, Terms, Work, make_problem
@@ -140,7 +139,7 @@ def solve_other_rows(
     try:
         if out is not None:
             create_rows_array(out, (n_rows, options.rank), plan.w_rows, options.dtype, names)
-        with guarded(guard_source(source)), GIVING_BACK.during(wanted=plan.gives_back):
+        with guarded(guard_source(source)), executor.giving_back(plan):
             statistics = run_pass(
                 executor, source, plan, work, given=fixed.given, targets=(out or "",), rows_back=rows_back
             )
@@ -166,7 +165,7 @@ def measure_other_rows(
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
     work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
-    with guarded(guard_source(source)), GIVING_BACK.during(wanted=plan.gives_back):
+    with guarded(guard_source(source)), executor.giving_back(plan):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
     _warn_of_unsolved(statistics, source)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)

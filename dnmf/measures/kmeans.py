@@ -23,7 +23,6 @@ from dnmf.fitting.sample import Sample, affordable_rows
 from dnmf.kernels.padding import pad_columns
 from dnmf.memory import Shape
 from dnmf.options import FitOptions, parse_bytes
-from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blocks import cut_blocks
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import run_pass
@@ -108,7 +107,7 @@ def _engine_over(source: Source, options: FitOptions, client: Any, memory_limit:
         if keep is not None:
             held.callback(executor.forget, keep.mark)
         executor.preflight(source)
-        held.enter_context(GIVING_BACK.during(wanted=plan.gives_back))
+        held.enter_context(executor.giving_back(plan))
         yield Engine(executor, source, plan, layout.cut_for(in_parts=plan.in_parts), keep)
 
 

@@ -3,12 +3,13 @@
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 MOST_KEPT_BYTES = 64 * 2**20  # twice the largest array that glibc does not map by itself
-MAPPED_BYTES = 128 * 2**10  # from here on glibc maps an array by itself, until it has seen larger ones freed
+MAPPED_BYTES = 128 * 2**10  # where glibc begins, with both of its sizes, and stays where it is told one of them
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of mallopt
 SETTINGS = (
     (MMAP_THRESHOLD, "MALLOC_MMAP_THRESHOLD_", MOST_KEPT_BYTES // 2),
@@ -18,7 +19,7 @@ SETTINGS = (
 
 def kept_when_freed() -> int:
     """Return how many bytes of freed arrays the C library may keep; a variable can make it return (almost) all."""
-    return min(_given("MALLOC_TRIM_THRESHOLD_", MOST_KEPT_BYTES), MOST_KEPT_BYTES)
+    return min(_setting("MALLOC_TRIM_THRESHOLD_", MOST_KEPT_BYTES), MOST_KEPT_BYTES)
 
 
 def give_back_freed() -> None:
@@ -60,7 +61,7 @@ class GivingBack:
             if bool(before) == bool(self._asked):
                 return
             for parameter, variable, usual in SETTINGS:
-                _set(parameter, MAPPED_BYTES if self._asked else _given(variable, usual))
+                _set(parameter, MAPPED_BYTES if self._asked else _setting(variable, usual))
             give_back_freed()
 
 
@@ -68,9 +69,25 @@ GIVING_BACK = GivingBack()
 """Of this process: one, because memory is the process'."""
 
 
-def _given(variable: str, usual: int) -> int:
-    setting = os.environ.get(variable, "")
-    return int(setting) if setting.isdecimal() else usual
+def _setting(variable: str, usual: int) -> int:
+    """Return what a variable says; the other one alone keeps glibc from growing to what is `usual`."""
+    environment = started_with()
+    given = {name: environment.get(name, "") for _, name, _ in SETTINGS}
+    if given[variable].isdecimal():
+        return int(given[variable])
+    return MAPPED_BYTES if any(text.isdecimal() for text in given.values()) else usual
+
+
+def started_with() -> Mapping[str, str]:
+    """Return the environment this process began with, from which the C library has its settings.
+
+    What :mod:`os` knows is not that: dask sets variables for workers in the process that starts them.
+    """
+    try:
+        entries = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return os.environ
+    return dict(os.fsdecode(entry).split("=", 1) for entry in entries if b"=" in entry)
 
 
 def _set(parameter: int, value: int) -> None:

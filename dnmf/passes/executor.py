@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from dnmf.errors import ClusterError, InputError
 from dnmf.memory import Machine
+from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.problem import SQUARES, Work
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
@@ -78,6 +80,13 @@ class Executor(ABC):
     def count_processes(self) -> int:
         """How many processes share the work, each with a memory of its own."""
         return 1
+
+    def giving_back(self, plan: Plan) -> AbstractContextManager[None]:
+        """Give freed memory of this process back at once where passes run in it and the plan counts on it.
+
+        That is for what lies between tasks, the start above all: each task sees to what it frees itself.
+        """
+        return GIVING_BACK.during(wanted=plan.gives_back and not self.remote)
 
     def forget(self, mark: str) -> None:
         """Let every process let go of the rows it keeps under a mark."""

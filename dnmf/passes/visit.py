@@ -15,6 +15,7 @@ from dnmf.kernels.padding import aligned_zeros, pad_columns
 from dnmf.kernels.products import cross_csr, cross_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.missing import NOT_SUPPORTED
+from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
 from dnmf.passes.problem import SQUARES, Work
@@ -58,7 +59,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     InputError
         A row cannot be read or, when the pass checks, holds a NaN, an infinity or a negative value.
     """
-    with TURNS.turn(group.at_once):
+    with TURNS.turn(group.pace.at_once), GIVING_BACK.during(wanted=group.pace.gives_back):
         return _visit(source, group, work, given, targets)
 
 
@@ -92,7 +93,7 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
 
 def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], Rows, float]]:
     """Yield each panel of a group with its rows and the seconds spent waiting, while the next ones are being read."""
-    if len(group.panels) == 1 or source.in_memory or not group.ahead:
+    if len(group.panels) == 1 or source.in_memory or not group.pace.ahead:
         for panel in group.panels:
             began = time.perf_counter()
             rows = source.read(*panel)
@@ -101,7 +102,7 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
         return
     with ThreadPoolExecutor(1, thread_name_prefix="dnmf-read") as reader:
         upcoming = iter(group.panels)
-        coming = deque(reader.submit(source.read, *panel) for panel in islice(upcoming, group.ahead))
+        coming = deque(reader.submit(source.read, *panel) for panel in islice(upcoming, group.pace.ahead))
         for panel in group.panels:
             began = time.perf_counter()
             rows = coming.popleft().result()

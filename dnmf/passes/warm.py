@@ -4,7 +4,8 @@ import contextlib
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
-from dnmf.kernels.padding import pad_columns
+from dnmf.kernels.padding import pad_columns, padded
 from dnmf.passes.problem import Terms, Work, make_problem
 from dnmf.passes.projections import Projection
 from dnmf.passes.visit import visit_group
@@ -84,20 +85,39 @@ def load_compiled_kernels(kernels: Kernels) -> None:
     """Load the kernels; where they were never compiled, a child process does that first.
 
     The compiler would leave some 70 MiB behind in this process, and a plan that measures what the process takes
-    would have them missing for its panels ever after.
+    would have them missing for its panels ever after. Of several processes that need them one has them compiled, and
+    the others wait for it.
     """
     marker = _marker(kernels)
     if marker is not None and not marker.exists():
-        command = f"from dnmf.passes.warm import *; load_kernels({kernels!r})"
-        same_package = {"PYTHONPATH": os.pathsep.join([str(Path(nnls.__file__).parents[2]), *filter(None, sys.path)])}
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True,
-            env={**os.environ, **same_package},
-        )  # fmt: skip
-        if done.returncode == 0 and marker.parent.is_dir():
-            with contextlib.suppress(OSError):
-                marker.touch()
+        with _one_at_a_time(marker.parent):
+            if not marker.exists():
+                _compile_in_a_child(kernels, marker)
     load_kernels(kernels)
+
+
+def _compile_in_a_child(kernels: Kernels, marker: Path) -> None:
+    command = f"from dnmf.passes.warm import *; load_kernels({kernels!r})"
+    same_package = {"PYTHONPATH": os.pathsep.join([str(Path(nnls.__file__).parents[2]), *filter(None, sys.path)])}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True,
+        env={**os.environ, **same_package},
+    )  # fmt: skip
+    if done.returncode == 0 and marker.parent.is_dir():
+        with contextlib.suppress(OSError):
+            marker.touch()
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold the lock of a directory of compiled kernels, where the system and the directory know locks."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            folder.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context((folder / "dnmf.lock").open("wb")), fcntl.LOCK_EX)
+        yield
 
 
 def were_compiled() -> bool:
@@ -107,10 +127,13 @@ def were_compiled() -> bool:
 
 
 def _marker(kernels: Kernels) -> Path | None:
-    """A file beside numba's own cache that says: these were compiled, from sources of this age."""
+    """A file beside numba's own cache that says: these were compiled, from sources of this age, for this processor."""
     folder = nnls._solve_rows._cache.cache_path  # type: ignore[attr-defined]
     if folder is None:  # a child's work would be lost
         return None
     sources = sorted(Path(nnls.__file__).parent.glob("*.py"))
     ages = [str(path.stat().st_mtime_ns) for path in sources]
-    return Path(folder) / f"dnmf-{crc32c_of(' '.join([dnmf.__version__, repr(kernels), *ages]).encode()):08x}.compiled"
+    processor = repr(nnls._solve_rows.targetctx.codegen().magic_tuple())  # type: ignore[attr-defined]
+    widths = replace(kernels, rank=padded(kernels.rank), directions=padded(kernels.directions))
+    said = " ".join([dnmf.__version__, repr(widths), processor, *ages])
+    return Path(folder) / f"dnmf-{crc32c_of(said.encode()):08x}.compiled"

@@ -16,7 +16,7 @@ import dnmf
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
 from dnmf.options import format_bytes
-from dnmf.passes.allocator import give_back_freed
+from dnmf.passes.allocator import can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.problem import Work
@@ -52,13 +52,15 @@ def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
 
     load_compiled_kernels(kernels)
     KEPT.forget_abandoned()
-    give_back_freed()  # an earlier fit leaves some; this one may keep what it frees, which it has at its peak anyway
+    give_back_freed()  # an earlier fit leaves some
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
     return {
         "version": __version__,
         "threads": dask_worker.state.nthreads,
         "memory": int(limit),
         "base": psutil.Process().memory_info().rss,
+        "freed": kept_when_freed(),
+        "gives_back": can_give_back(),
     }
 
 
@@ -125,6 +127,8 @@ class OnCluster(Executor):
             threads=max(fact["threads"] for fact in values),
             memory_bytes=min(memory, memory_bytes) if memory_bytes else memory,
             base_bytes=max(fact["base"] for fact in values),
+            freed_bytes=max(fact["freed"] for fact in values),
+            gives_back=all(fact["gives_back"] for fact in values),
         )
 
     @contextlib.contextmanager

@@ -1,15 +1,20 @@
 """Compiled kernels are kept where only their user can write, and work where there is no such place."""
 
+import errno
 import logging
 import os
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from numba.core.caching import NullCache
 
 from dnmf.kernels import cache, nnls
 from dnmf.kernels.jit import compiled
+from dnmf.passes import warm
 from dnmf.passes.warm import Kernels, load_compiled_kernels
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="users are told apart by their numbers")
@@ -89,6 +94,52 @@ def test_a_cache_that_fails_is_done_without(homeless, monkeypatch, half):
 
     monkeypatch.setattr(cache.FunctionCache, half, fail)
     assert compiled(plus_one)(1) == 2
+
+
+@pytest.fixture
+def children(monkeypatch, tmp_path):
+    """The commands of the processes that would compile; what they would compile is looked for in an empty place."""
+    commands = []
+
+    def run(command, **_):
+        time.sleep(0.05)
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(nnls._solve_rows, "_cache", SimpleNamespace(cache_path=str(tmp_path / "kernels")))
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(warm, "load_kernels", lambda _: None)
+    return commands
+
+
+def test_of_many_that_need_kernels_at_the_same_time_one_has_them_compiled(children):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(load_compiled_kernels, [Kernels(3, "float32")] * 8))
+    assert len(children) == 1
+
+
+def test_they_are_compiled_again_for_another_width_or_dtype_and_not_for_another_rank(children):
+    for kernels in (Kernels(3, "float32"), Kernels(8, "float32"), Kernels(9, "float32"), Kernels(3, "float64")):
+        load_compiled_kernels(kernels)
+    assert len(children) == 3
+
+
+def test_they_are_compiled_again_for_another_processor(children, monkeypatch):
+    load_compiled_kernels(Kernels(3, "float32"))
+    other = SimpleNamespace(codegen=lambda: SimpleNamespace(magic_tuple=lambda: ("x86_64", "another", "")))
+    monkeypatch.setattr(nnls._solve_rows, "targetctx", other)
+    load_compiled_kernels(Kernels(3, "float32"))
+    assert len(children) == 2
+
+
+def test_where_there_are_no_locks_they_are_compiled_all_the_same(children, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
+    load_compiled_kernels(Kernels(3, "float32"))
+    load_compiled_kernels(Kernels(3, "float32"))
+    assert len(children) == 1
 
 
 def test_where_nothing_is_kept_no_other_process_compiles_first(monkeypatch):

@@ -1,20 +1,42 @@
 """What the C library keeps of freed memory, as far as a plan has to know, and when it is told to keep none."""
 
+import os
+import subprocess
+import sys
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
 import dnmf
+from dnmf.giving_way import Pace
 from dnmf.measures import kmeans_centres
-from dnmf.memory import Machine
+from dnmf.memory import Machine, Shape
 from dnmf.passes import allocator
 from dnmf.passes.allocator import MAPPED_BYTES, GivingBack, can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.allocator import MOST_KEPT_BYTES as MOST
+from dnmf.passes.problem import Work
 from dnmf.passes.threads import InProcess
+from dnmf.passes.visit import visit_group
+from dnmf.passes.warm import Kernels
+from dnmf.passes.workers import OnCluster
+from dnmf.plan import Group, make_plan
+from dnmf.sources import open_source
 
 MIB = 2**20
+
+
+@pytest.fixture
+def begun_with(monkeypatch):
+    """Says with which environment this process began."""
+
+    def say(environment):
+        monkeypatch.setattr(allocator, "started_with", lambda: environment)
+
+    return say
 
 
 @pytest.mark.parametrize(
@@ -27,12 +49,17 @@ MIB = 2**20
         ("no", MOST),
     ],
 )
-def test_no_more_is_counted_than_the_variable_lets_the_library_keep(monkeypatch, setting, expected):
-    if setting is None:
-        monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    else:
-        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", setting)
+def test_no_more_is_counted_than_the_variable_lets_the_library_keep(begun_with, setting, expected):
+    begun_with({} if setting is None else {"MALLOC_TRIM_THRESHOLD_": setting})
     assert kept_when_freed() == expected
+
+
+def test_variables_count_as_they_were_when_the_process_began():
+    code = "import os; os.environ['MALLOC_TRIM_THRESHOLD_'] = '65536'\n"
+    code += "from dnmf.passes.allocator import *; print(kept_when_freed())"
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("MALLOC_")}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    assert int(printed) == (MOST if Path("/proc/self/environ").exists() else 65536)
 
 
 def test_freed_memory_goes_back_to_the_system():
@@ -71,10 +98,9 @@ def test_freed_arrays_of_any_thread_go_back_while_that_is_asked_for(mib):
 
 
 @pytest.fixture
-def settings(monkeypatch):
+def settings(monkeypatch, begun_with):
     """What the C library is told, in place of telling it."""
-    for _, variable, _ in allocator.SETTINGS:
-        monkeypatch.delenv(variable, raising=False)
+    begun_with({})
     told = []
     monkeypatch.setattr(allocator, "_set", lambda _, value: told.append(value))
     return told
@@ -95,12 +121,23 @@ def test_who_does_not_need_it_changes_nothing(settings):
     assert settings == []
 
 
-def test_afterwards_the_variables_of_the_library_hold_again(settings, monkeypatch):
-    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "1048576")
-    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+def test_afterwards_the_variables_of_the_library_hold_again(settings, begun_with):
+    begun_with({"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "65536"})
     with pytest.raises(KeyError), GivingBack().during(wanted=True):
         raise KeyError
     assert settings[2:] == [1048576, 65536]
+
+
+@pytest.mark.parametrize(("variable", "afterwards"), [("MALLOC_MMAP_THRESHOLD_", [2**20, 2**17]),
+                                                      ("MALLOC_TRIM_THRESHOLD_", [2**17, 2**20])])  # fmt: skip
+def test_a_library_that_is_told_one_size_does_not_come_to_keep_more_by_itself(
+    settings, begun_with, variable, afterwards
+):
+    begun_with({variable: str(2**20)})
+    assert kept_when_freed() == afterwards[1]
+    with GivingBack().during(wanted=True):
+        pass
+    assert settings[2:] == afterwards
 
 
 A = np.random.default_rng(0).random((600, 40)).astype(np.float32)
@@ -132,3 +169,41 @@ def test_what_is_planned_to_give_freed_memory_back_does_so_while_it_works(settin
     DOORS[door]("100MiB")
     assert told_in_passes[-1] == 2
     assert len(settings) == 4
+
+
+@pytest.mark.parametrize("gives_back", [False, True])
+def test_a_task_sees_to_it_wherever_it_works(settings, gives_back):
+    group, rows = Group(0, 600, ((0, 600),), Pace(gives_back=gives_back)), np.ones((600, 1))
+    visit_group(open_source(A), group, Work((), "float64", rank=1), rows)
+    assert len(settings) == (4 if gives_back else 0)
+
+
+@pytest.fixture
+def workers_begun_with(client):
+    """Says with which environment the workers began."""
+
+    def say(environment):
+        from dnmf.passes import allocator
+
+        before, allocator.started_with = allocator.started_with, environment
+        return before
+
+    before = next(iter(client.run(say, None).values()))
+    yield lambda environment: client.run(say, lambda: environment)
+    client.run(say, before)
+
+
+def test_workers_are_asked_what_they_keep(client, workers_begun_with):
+    for told, expected in ((2**20, 2**20), (2**40, MOST)):
+        workers_begun_with({"MALLOC_TRIM_THRESHOLD_": str(told)})
+        machine = OnCluster(client).machine(None, Kernels(4, "float32"))
+        assert machine.freed_bytes == expected
+        assert machine.gives_back == can_give_back()
+
+
+def test_the_caller_of_workers_keeps_what_it_frees(settings, client):
+    plan = make_plan(open_source(A).layout(), Shape(40, 4, 4), Machine(1, 2**30, 0))
+    for executor, told in ((OnCluster(client), 0), (InProcess(), 4)):
+        with executor.giving_back(replace(plan, gives_back=True)):
+            pass
+        assert len(settings) == told

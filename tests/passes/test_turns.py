@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dnmf.giving_way import Pace
 from dnmf.passes import visit
 from dnmf.passes.problem import Work
 from dnmf.passes.turns import Turns
@@ -67,7 +68,7 @@ def test_a_task_that_waits_holds_no_rows_and_its_seconds_do_not_count(monkeypatc
     monkeypatch.setattr(visit, "TURNS", Turns())
     monkeypatch.setattr(visit, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(type(source), "read", lambda _self, *span: read.append(span) or np.ones((10, 3)))
-    group = Group(0, 10, ((0, 10),), at_once=1)
+    group = Group(0, 10, ((0, 10),), Pace(at_once=1))
     with ThreadPoolExecutor(1) as pool:
         with visit.TURNS.turn(1):
             waiting = pool.submit(visit.visit_group, source, group, Work((), "float64", rank=1), np.ones((10, 1)))

@@ -236,12 +236,13 @@ def no_pause(monkeypatch):
 
 
 def _facts(**changed):
-    return {"version": dnmf.__version__, "threads": 1, "memory": 2**30, "base": 2**27, **changed}
+    return {"version": dnmf.__version__, "threads": 1, "memory": 2**30, "base": 2**27, "freed": 2**26,
+            "gives_back": True, **changed}  # fmt: skip
 
 
 def test_a_worker_that_dies_while_it_is_asked_is_asked_again():
     client = Restless(CommClosedError("gone"), {}, {"tcp://a": _facts(), "tcp://b": _facts(memory=2**29)})
-    assert OnCluster(client).machine(None, KERNELS) == Machine(1, 2**29, 2**27)
+    assert OnCluster(client).machine(None, KERNELS) == Machine(1, 2**29, 2**27, freed_bytes=2**26, gives_back=True)
 
 
 def test_workers_that_never_answer_are_a_ClusterError():
