@@ -17,6 +17,7 @@ QUIET = {  # else what idle processes look after, fifty times a second, costs mo
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.memory.monitor-interval": "2s",
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse
 import zarr
+from breadth import quickly
 
 import dnmf
 from dnmf.constraints import Constraints, Guides, Limits
@@ -61,6 +62,9 @@ CASES = {
 }
 RULES = [name for name in CASES if name.startswith("relative")]
 OBJECTIVES = [name for name in CASES if name not in RULES]
+FEW = ("bounded", "free-W", "angular", "smooth", "fixed-H-penalized", "fixed-W-penalized", "target", "relative-fixed")
+few_when_time_is_short = pytest.mark.parametrize("name", quickly(FEW, CASES))
+few_objectives = pytest.mark.parametrize("name", quickly(FEW, OBJECTIVES))
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +121,7 @@ def dense_objective(A, W, H, penalty, constraints):
     return 0.5 * ((A - W @ H) ** 2).sum() + dense_penalty(W, H, penalty, constraints)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@few_objectives
 @pytest.mark.parametrize("extrapolate", [True, False])
 def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, planted, signed):
     A = data_of(name, planted, signed)
@@ -131,7 +135,7 @@ def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, plant
     assert model.history[-1].objective == pytest.approx(dense, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@few_objectives
 def test_no_step_nearby_is_better(name, planted, signed):
     """At the end of a long fit the objective is stationary in every direction that is allowed."""
     A = data_of(name, planted, signed)
@@ -191,7 +195,7 @@ def test_only_the_product_of_the_weights_counts_also_for_given_columns_that_noth
     np.testing.assert_allclose(found, found[0], rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", CASES)
+@few_when_time_is_short
 def test_rows_of_the_fit_are_transformed_to_W(name, planted, signed):
     A = data_of(name, planted, signed)
     model = fitted(A, name, max_passes=8)
@@ -200,18 +204,12 @@ def test_rows_of_the_fit_are_transformed_to_W(name, planted, signed):
     np.testing.assert_allclose(again, model.read_W(), atol=1e-9)
 
 
-@pytest.mark.parametrize("name", CASES)
+@few_when_time_is_short
 def test_the_reported_error_is_that_of_the_model(name, planted, signed):
     A = data_of(name, planted, signed)
     model = fitted(A, name, max_passes=8, dtype="float32")
     error = np.linalg.norm(A - (model.read_W().astype(np.float64) * model.d) @ model.H) / np.linalg.norm(A)
     assert model.relative_error == pytest.approx(error, rel=1e-5)
-
-
-FEW = ("bounded", "free-W", "angular", "smooth", "fixed-H-penalized", "fixed-W-penalized", "target", "relative-fixed")
-few_when_time_is_short = pytest.mark.parametrize(
-    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
-)
 
 
 @pytest.mark.slow
@@ -324,7 +322,10 @@ def test_other_rows_need_the_columns_that_were_given(planted):
 
 @pytest.mark.parametrize(
     "name",
-    ["fixed-W", "fixed-W-penalized", "fixed-H", "fixed-H-penalized", "free-W", "relative-fixed-W", "bounded"],
+    quickly(
+        ("fixed-W-penalized", "fixed-H", "bounded"),
+        ("fixed-W", "fixed-W-penalized", "fixed-H", "fixed-H-penalized", "free-W", "relative-fixed-W", "bounded"),
+    ),
 )
 def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tmp_path):
     import anndata
@@ -394,7 +395,7 @@ def test_known_programs_are_found_again(planted):
 
 @pytest.mark.parametrize("place", [0, 2, 4])
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("strength", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("strength", quickly([0.5], of=[0.2, 0.5, 1.0]))
 def test_a_component_that_is_pulled_to_a_profile_of_the_data_is_the_one_that_has_it(planted, place, seed, strength):
     free = dnmf.fit(planted, 5, dtype="float64", seed=seed)
     target = np.full((5, 80), np.nan)

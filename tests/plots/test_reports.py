@@ -30,6 +30,7 @@ def test_it_says_what_was_factorized_how_it_went_and_what_was_found(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_fit_under_a_rule_has_no_gradient_and_a_free_factor_is_not_called_non_negative(tmp_path, planted):
     rule = dnmf.fit(planted, 3, penalty=dnmf.Penalty(l1=0.1), max_passes=5)
     text = parse(report(rule, tmp_path / "rule.html").read_text()).text
@@ -129,6 +130,7 @@ def test_models_add_a_slider(tmp_path, shape):
     assert page.external == []
 
 
+@pytest.mark.slow
 def test_a_model_whose_components_died_has_a_report(tmp_path):
     some = parse(report(example_model(rank=5, dead=[1, 4]), tmp_path / "some.html").read_text())
     assert "Zero as a whole, and not shown: 1, 4." in some.text
