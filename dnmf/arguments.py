@@ -61,6 +61,20 @@ def is_finite(value: Any) -> bool:
         return False
 
 
+def as_dtype(value: Any) -> np.dtype | None:
+    """Return the dtype that numpy takes a value for, None where it is none to it.
+
+    Examples
+    --------
+    >>> as_dtype("f4"), as_dtype("nothing of the kind")
+    (dtype('float32'), None)
+    """
+    try:
+        return np.dtype(value)
+    except (TypeError, ValueError, RecursionError):  # the last of an object with a `dtype` that has one, and so on
+        return None
+
+
 def choice(name: str, value: Any, known: Sequence[str]) -> str:
     """Return `value` when it is one of the words that are known.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.amounts import format_bytes, parse_bytes  # noqa: F401  part of what options are made of
-from dnmf.arguments import is_finite, is_whole, shown
+from dnmf.arguments import as_dtype, is_finite, is_whole, shown
 from dnmf.constraints import NO_LIMITS, Limits
 from dnmf.errors import InputError
 from dnmf.penalty import Penalty
@@ -22,10 +22,8 @@ def _check(condition: bool, message: str) -> None:
 
 def _dtype_name(value: Any) -> str:
     """The name of whatever numpy takes for a dtype but None; anything else as it looks."""
-    try:
-        return repr(value) if value is None else np.dtype(value).name
-    except (TypeError, ValueError):
-        return str(value)
+    found = None if value is None else as_dtype(value)
+    return str(value) if found is None else found.name
 
 
 def _plain(value: Any) -> Any:

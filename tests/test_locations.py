@@ -31,8 +31,8 @@ def test_a_tilde_is_the_home_at_every_door(home):
     np.save(home / "A.npy", A)
     (home / "names.txt").write_text("\n".join("abcdefgh"))
     dnmf.convert("~/A.npy", "~/A.zarr", column_names="~/names.txt")
-    model = dnmf.fit("~/A.zarr", 2, store="~/run.dnmf", max_passes=2)
-    dnmf.resume("~/run.dnmf", source="~/A.zarr", max_passes=3)
+    dnmf.fit("~/A.zarr", 2, store="~/run.dnmf", max_passes=2)
+    model = dnmf.resume("~/run.dnmf", source="~/A.zarr", max_passes=3)
     assert dnmf.load("~/run.dnmf").address == str(home / "A.zarr::X")
     assert model.save("~/saved.dnmf").path == home / "saved.dnmf"
     model.transform("~/A.zarr", out="~/W.zarr")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.applied import W_CHUNK_ROWS
-from dnmf.arguments import choice
+from dnmf.arguments import as_dtype, choice
 from dnmf.arrays import offers, taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
@@ -85,7 +85,9 @@ def columns_of(holder: Any, side: str) -> Columns:
         holder = dense(holder, name) if offers(holder, "iloc") else plain(holder, name)
         in_parts = all(hasattr(holder, name) for name in ("shape", "dtype", "__getitem__"))
         values = holder if in_parts else np.asarray(holder)
-    if len(values.shape) != 2 or 0 in values.shape or np.dtype(values.dtype).kind not in "buif" or is_sparse(values):
+    dtype = as_dtype(values.dtype)
+    is_dense = dtype is not None and dtype.kind in "buif" and not is_sparse(values)
+    if len(values.shape) != 2 or 0 in values.shape or not is_dense:
         expected = "(m, k)" if side == "W" else "(k, n)"
         raise InputError(
             f"{name} has shape {tuple(values.shape)} and dtype {values.dtype}, expected dense numbers {expected}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from dnmf.arguments import as_dtype
 from dnmf.errors import InputError
 from dnmf.frames import NUMERIC_KINDS
 from dnmf.sources.addresses import is_url
@@ -268,10 +269,9 @@ def check_dtype(address: str, dtype: Any) -> np.dtype:
     InputError
         Object, complex, string or time dtypes, and what numpy does not know.
     """
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        raise InputError(f"{address}: the values have dtype {dtype}, which numpy does not know; convert them") from None
+    found = as_dtype(dtype)
+    if found is None:
+        raise InputError(f"{address}: the values have dtype {dtype}, which numpy does not know; convert them")
     if found.kind not in NUMERIC_KINDS:
         raise InputError(
             f"{address}: the values have dtype {found}; dnmf reads integers and floating point numbers, "
