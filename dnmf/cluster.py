@@ -103,9 +103,16 @@ def _workers_here(workers: int | None, threads: int, memory_limit: Any) -> Any:
 
 def _refuse_script_without_file() -> None:
     """Refuse a script that comes through a pipe: each worker would look for its file, to run what it defines."""
-    main = sys.modules.get("__main__")
+    from multiprocessing import process
+
+    import dask
+
+    main, begun_in = sys.modules.get("__main__"), process.ORIGINAL_DIR  # type: ignore[attr-defined]
     script = getattr(main, "__file__", None)
-    if getattr(main, "__spec__", None) is None and script is not None and not os.path.exists(script):
+    if script is None or getattr(main, "__spec__", None) is not None or getattr(sys, "frozen", False):
+        return
+    is_copied = dask.config.get("distributed.worker.multiprocessing-method", "spawn") == "fork"
+    if not is_copied and not os.path.isfile(os.path.join(begun_in or "", script)):
         raise ClusterError(
             f"workers on this machine cannot start from a script that is no file ({script}); save it to one and run "
             "that, or work in process, without them"

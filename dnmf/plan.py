@@ -335,7 +335,7 @@ def _bytes_of_thread(layout: Layout, shape: Shape, machine: Machine, w_rows: int
         return max(0, int(USABLE_SHARE * machine.memory_bytes) - need.total) // at_once
 
     most, block = left(machine.threads, gives_back=False), _copies(layout) * BLOCK_BYTES
-    if most < block and machine.gives_back:
+    if most < block and machine.starts and machine.gives_back:  # where the start counts in `left`, and what it freed
         most = max(most, min(block, left(machine.threads, gives_back=True)))
         if most < block * LEAST_OF_BLOCK:
             most = max(most, min(block, left(1, gives_back=True)))

@@ -1,8 +1,10 @@
 """Clusters of the command line: what is started, and what is refused before anything is."""
 
+import os
 import subprocess
 import sys
 
+import dask
 import pytest
 
 import dnmf
@@ -40,6 +42,33 @@ def test_a_script_that_comes_through_a_pipe_is_told_to_become_a_file():
     ran = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "ClusterError: workers on this machine cannot start from a script that is no file (<stdin>)" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"__file__": None},
+        {"__spec__": "of a module"},
+        {"frozen": True},
+        {"method": "fork"},
+        {"__file__": os.path.relpath(__file__)},
+    ],
+    ids=["without a file", "python -m", "frozen", "forked", "a relative path"],
+)
+def test_every_other_program_may_start_workers(monkeypatch, tmp_path, how):
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__file__", how.get("__file__", "gone.py"), raising=False)
+    monkeypatch.setattr(main, "__spec__", how.get("__spec__"), raising=False)
+    monkeypatch.setattr(sys, "frozen", how.get("frozen", False), raising=False)
+    monkeypatch.setattr("multiprocessing.process.ORIGINAL_DIR", os.getcwd())
+    monkeypatch.setattr("dnmf.cluster.files_allowed", lambda: 0)  # what is asked next
+    monkeypatch.chdir(tmp_path)
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": how.get("method", "spawn")}),
+        pytest.raises(dnmf.ClusterError, match="only 0 files may be open"),
+        connect("local", workers=1),
+    ):
+        pytest.fail("workers were started")
 
 
 def test_the_limit_of_open_files_is_that_of_this_process():

@@ -70,9 +70,16 @@ GIVING_BACK = GivingBack()
 
 
 def _setting(variable: str, usual: int) -> int:
-    """Return what a variable says; the other one alone keeps glibc from growing to what is `usual`."""
+    """Return what a variable says; the other one alone keeps glibc from growing to what is `usual`.
+
+    Both can also be said in ``GLIBC_TUNABLES``, as ``glibc.malloc.trim_threshold=65536:…``.
+    """
     environment = started_with()
-    given = {name: environment.get(name, "") for _, name, _ in SETTINGS}
+    tunables = dict(part.split("=", 1) for part in environment.get("GLIBC_TUNABLES", "").split(":") if "=" in part)
+    given = {
+        name: environment.get(name) or tunables.get(f"glibc.malloc.{name.lower()[len('malloc_') : -1]}", "")
+        for _, name, _ in SETTINGS
+    }
     if given[variable].isdecimal():
         return int(given[variable])
     return MAPPED_BYTES if any(text.isdecimal() for text in given.values()) else usual
@@ -81,13 +88,15 @@ def _setting(variable: str, usual: int) -> int:
 def started_with() -> Mapping[str, str]:
     """Return the environment this process began with, from which the C library has its settings.
 
-    What :mod:`os` knows is not that: dask sets variables for workers in the process that starts them.
+    What :mod:`os` knows is not that: dask sets variables for workers in the process that starts them. It is taken
+    where there is nothing else: a process that gave itself a name may have written it over its environment.
     """
     try:
         entries = Path("/proc/self/environ").read_bytes().split(b"\0")
     except OSError:
-        return os.environ
-    return dict(os.fsdecode(entry).split("=", 1) for entry in entries if b"=" in entry)
+        entries = []
+    begun = dict(os.fsdecode(entry).split("=", 1) for entry in entries if b"=" in entry)
+    return begun or os.environ
 
 
 def _set(parameter: int, value: int) -> None:

@@ -1,9 +1,11 @@
 """Loads every compiled kernel a pass uses, so that a measurement of memory or time starts after it."""
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +24,8 @@ from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import CsrRows, Rows, Source
 
 COMPILE_TIMEOUT_S = 300
+LOCK_WAIT_S, LOCK_LOOK_S = 30, 0.05  # half of what a scheduler waits for a worker, beside the compilation itself
+IS_CHILD = "DNMF_COMPILES"  # in the environment of a process that compiles for another one
 
 
 @dataclass(frozen=True)
@@ -86,37 +90,53 @@ def load_compiled_kernels(kernels: Kernels) -> None:
 
     The compiler would leave some 70 MiB behind in this process, and a plan that measures what the process takes
     would have them missing for its panels ever after. Of several processes that need them one has them compiled, and
-    the others wait for it.
+    the others wait for it a while.
     """
     marker = _marker(kernels)
-    if marker is not None and not marker.exists():
+    if marker is not None and not marker.exists() and _has_children():
         with _one_at_a_time(marker.parent):
             if not marker.exists():
                 _compile_in_a_child(kernels, marker)
     load_kernels(kernels)
 
 
+def _has_children() -> bool:
+    """Whether another Python can be started from here: a frozen program, for one, would start itself."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False) and IS_CHILD not in os.environ
+
+
 def _compile_in_a_child(kernels: Kernels, marker: Path) -> None:
+    """Have the kernels compiled; what goes wrong there is no fault here, where they are compiled then."""
     command = f"from dnmf.passes.warm import *; load_kernels({kernels!r})"
     same_package = {"PYTHONPATH": os.pathsep.join([str(Path(nnls.__file__).parents[2]), *filter(None, sys.path)])}
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", command], check=False, timeout=COMPILE_TIMEOUT_S, capture_output=True,
-        env={**os.environ, **same_package},
-    )  # fmt: skip
-    if done.returncode == 0 and marker.parent.is_dir():
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            [sys.executable, "-P", "-c", command], check=True, timeout=COMPILE_TIMEOUT_S, capture_output=True,
+            env={**os.environ, **same_package, IS_CHILD: "1"},
+        )  # fmt: skip
+        if marker.parent.is_dir():
             marker.touch()
 
 
 @contextlib.contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the lock of a directory of compiled kernels, where the system and the directory know locks."""
+    """Hold the lock of a directory of compiled kernels, where the system and the directory know locks.
+
+    Whoever holds it may have been stopped, and a worker that waits says nothing to its scheduler: after a while the
+    work is done without it.
+    """
     with contextlib.ExitStack() as held:
         with contextlib.suppress(ImportError, OSError):
             import fcntl
 
             folder.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(held.enter_context((folder / "dnmf.lock").open("wb")), fcntl.LOCK_EX)
+            file = held.enter_context((folder / "dnmf.lock").open("wb"))
+            for _ in range(math.ceil(LOCK_WAIT_S / LOCK_LOOK_S)):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    held.callback(fcntl.flock, file, fcntl.LOCK_UN)  # also for copies of it in forked processes
+                    break
+                time.sleep(LOCK_LOOK_S)
         yield
 
 

@@ -16,7 +16,7 @@ import dnmf
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
 from dnmf.options import format_bytes
-from dnmf.passes.allocator import can_give_back, give_back_freed, kept_when_freed
+from dnmf.passes.allocator import MAPPED_BYTES, can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.problem import Work
@@ -54,13 +54,14 @@ def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
     KEPT.forget_abandoned()
     give_back_freed()  # an earlier fit leaves some
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
+    freed = kept_when_freed() if can_give_back() else 0  # of another C library it was never measured
     return {
         "version": __version__,
         "threads": dask_worker.state.nthreads,
         "memory": int(limit),
         "base": psutil.Process().memory_info().rss,
-        "freed": kept_when_freed(),
-        "gives_back": can_give_back(),
+        "freed": freed,
+        "gives_back": freed > MAPPED_BYTES,
     }
 
 

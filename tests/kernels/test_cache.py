@@ -3,7 +3,9 @@
 import errno
 import logging
 import os
+import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -130,6 +132,70 @@ def test_they_are_compiled_again_for_another_processor(children, monkeypatch):
     monkeypatch.setattr(nnls._solve_rows, "targetctx", other)
     load_compiled_kernels(Kernels(3, "float32"))
     assert len(children) == 2
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(warm, "LOCK_WAIT_S", 0.1)
+
+
+def test_a_lock_that_somebody_keeps_is_done_without(children, impatient, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "kernels").mkdir()
+    with (tmp_path / "kernels" / "dnmf.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        load_compiled_kernels(Kernels(3, "float32"))
+    assert len(children) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_the_lock_is_free_again_also_where_the_process_was_forked_meanwhile(children, impatient, monkeypatch):
+    run, forked = subprocess.run, []
+
+    def fork_and_run(command, **how):
+        forked.append(os.fork())
+        if not forked[0]:
+            time.sleep(60)
+            os._exit(0)
+        return run(command, **how)
+
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(subprocess, "run", fork_and_run)
+    load_compiled_kernels(Kernels(3, "float32"))
+    try:
+        with (warm._marker(Kernels(3, "float32")).parent / "dnmf.lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(forked[0], signal.SIGKILL)
+        os.waitpid(forked[0], 0)
+
+
+FAILURES = (subprocess.TimeoutExpired("python", 300), subprocess.CalledProcessError(1, "python"), OSError("no process"))
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_a_child_that_fails_is_done_without(children, monkeypatch, failure):
+    def fail(command, **_):
+        children.append(command)
+        raise failure
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    load_compiled_kernels(Kernels(3, "float32"))
+    load_compiled_kernels(Kernels(3, "float32"))
+    assert len(children) == 2
+
+
+def test_a_program_that_is_its_own_python_starts_no_child(children, monkeypatch):
+    for change in (
+        lambda patch: patch.setattr(sys, "frozen", True, raising=False),
+        lambda patch: patch.setattr(sys, "executable", ""),
+        lambda patch: patch.setenv(warm.IS_CHILD, "1"),
+    ):
+        with monkeypatch.context() as patch:
+            change(patch)
+            load_compiled_kernels(Kernels(3, "float32"))
+    assert not children
 
 
 def test_where_there_are_no_locks_they_are_compiled_all_the_same(children, monkeypatch):

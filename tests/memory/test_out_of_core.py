@@ -12,6 +12,7 @@ import zarr
 import dnmf
 from dnmf.cluster import connect
 from dnmf.fitting.events import PathPassDone, Planned
+from dnmf.passes.allocator import can_give_back
 
 MIB = 2**20
 LIMIT = 512 * MIB
@@ -189,7 +190,8 @@ def test_a_small_worker_works_through_large_chunks_with_the_same_bits_as_a_large
         assert peak <= plan.projected_bytes <= 0.7 * limit
         models.append(model)
         gave_up.append(plan.gave_up)
-    assert gave_up == [(), ("one thread works at a time", "freed memory is given back at once"), ()]
+    given_back = ("freed memory is given back at once",) if can_give_back() else ()
+    assert gave_up == [(), ("one thread works at a time", *given_back), ()]
     for model in models[1:]:
         assert model.H.tobytes() == models[0].H.tobytes()
         assert model.d.tobytes() == models[0].d.tobytes()
