@@ -11,9 +11,11 @@ from threadpoolctl import threadpool_limits
 import dnmf
 from benchmarks import problems as matrices
 from benchmarks.suite import environment
-from dnmf.passes.problem import TOLERANCE, Problem, Work, make_problem
+from dnmf.passes.problem import TOLERANCE, solve_for_rows
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.visit import visit_group
+from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
 
@@ -43,9 +45,9 @@ def _profiles(matrix: Any, rank: int, dtype: str) -> np.ndarray:
 
 
 def _in_pairs(source: MemorySource, H: np.ndarray) -> dict[str, Any]:
-    ways = (_prepared_roughly, make_problem)
+    ways = (_prepared_roughly, solve_for_rows)
     statistics = [_timed(source, H, way, 1)[1] for way in ways]
-    passes = 1 + int(LEAST_S / max(1e-6, _timed(source, H, make_problem, 1)[0]))
+    passes = 1 + int(LEAST_S / max(1e-6, _timed(source, H, solve_for_rows, 1)[0]))
     pairs = []
     for number in range(PAIRS):
         order = (0, 1) if number % 2 else (1, 0)
@@ -58,9 +60,9 @@ def _in_pairs(source: MemorySource, H: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _prepared_roughly(H: np.ndarray) -> Problem:
-    """The problem without a way to finish rows."""
-    return make_problem(H, tolerance=TOLERANCE[str(H.dtype)])
+def _prepared_roughly(H: np.ndarray) -> SolveRows:
+    """The same without a way to finish rows."""
+    return solve_for_rows(H, tolerance=TOLERANCE[str(H.dtype)])
 
 
 def _timed(source: MemorySource, H: np.ndarray, way: Any, passes: int) -> tuple[float, Statistics]:

@@ -18,9 +18,10 @@ import scipy.sparse
 import dnmf
 from dnmf.fitting.update import measure, update_H
 from dnmf.passes.blas import one_blas_thread
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics, add
 from dnmf.passes.visit import visit_group
+from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
@@ -124,7 +125,7 @@ def compute_cpu(matrix: Any, rank: int) -> tuple[float, Statistics, np.ndarray]:
     sums = None
     for _ in range(3):
         H = H if sums is None else update_H(sums.models[0], H, Penalty()).H
-        work = Work((make_problem(H),), "float32")
+        work = Work((solve_for_rows(H),), "float32")
         sums = visit_group(source, group, work)
     assert sums is not None
     return cpu_of(lambda: visit_group(source, group, work)) / (sums.bytes_read / GB), sums, H
@@ -136,7 +137,7 @@ def update_cpu(sums: Statistics, H: np.ndarray) -> float:
 
     def between() -> None:
         measure(sums.models[0], H, squares, Penalty())
-        make_problem(update_H(sums.models[0], H, Penalty()).H)
+        solve_for_rows(update_H(sums.models[0], H, Penalty()).H)
 
     with one_blas_thread():
         return cpu_of(between, 3)

@@ -21,7 +21,8 @@ import numpy as np
 
 from benchmarks.scaling_model import additions
 from dnmf.passes.executor import Job
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import solve_for_rows
+from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources.source import CsrRows, Layout, Source
 
@@ -196,7 +197,7 @@ def measure(client: Any, visits: int, sleep_s: float) -> Simulated:
 
     source = SleepingSource(visits, COLUMNS, sleep_s)
     jobs = [Job(source.for_rows(i, i + 1), Group(i, i + 1, ((i, i + 1),))) for i in range(visits)]
-    work = Work((make_problem(np.full((RANK, COLUMNS), 0.5, np.float32)),), "float32")
+    work = Work((solve_for_rows(np.full((RANK, COLUMNS), 0.5, np.float32)),), "float32")
     threads = list(client.nthreads().values())
     with get_task_stream(client) as stream, CpuClock() as clock:
         began = time.time()

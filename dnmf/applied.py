@@ -16,8 +16,8 @@ from dnmf.fitting.events import Callback
 from dnmf.locations import checked_overwrite, local_path, names_url, why_not_here, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
-from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import Columns
+from dnmf.passes.terms import Terms
 from dnmf.sources import Source, open_source
 from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace

@@ -17,8 +17,8 @@ from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.events import PassRecord
 from dnmf.implicit import Implicit, implicit_of
 from dnmf.options import FitOptions
-from dnmf.passes.problem import NO_TERMS, Terms
 from dnmf.passes.rows_out import write_rows
+from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.penalty import Penalty
 from dnmf.sources.name_files import given_names
 from dnmf.sources.names import Carried

@@ -14,8 +14,9 @@ from dnmf.giving_way import Pace, slower_paces
 from dnmf.inspection import inspect_source
 from dnmf.memory import ANY_START, NO_START, USABLE_SHARE, Machine, Shape, Start
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.threads import InProcess
+from dnmf.passes.work import Work
 from dnmf.plan import Plan, make_plan
 from dnmf.progress import event_record, planned_lines
 from dnmf.sources.source import Layout
@@ -367,7 +368,7 @@ def test_rows_of_parts_are_those_of_whole_chunks(tmp_path):
     parts = make_plan(layout, SHAPE_OF_600, machine, {**whole.cuts_json(), "in_parts": True, "panel_bytes": 200_000})
     assert parts.n_panels > whole.n_panels
     H = np.random.default_rng(1).random((3, 600))
-    work = Work((make_problem(H),), "float64", check=True)
+    work = Work((solve_for_rows(H),), "float64", check=True)
     one, other = (run_pass(InProcess(2), source, plan, work, targets=("",)) for plan in (whole, parts))
     assert np.array_equal(*(np.concatenate(list(found.models[0].kept.values())) for found in (one, other)))
     np.testing.assert_allclose(one.models[0].P, other.models[0].P, rtol=1e-12)

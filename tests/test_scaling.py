@@ -11,7 +11,8 @@ from distributed import Client, LocalCluster
 
 from dnmf.memory import Machine, Shape
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import solve_for_rows
+from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import make_plan
 from dnmf.sources.memory import MemorySource
@@ -172,7 +173,7 @@ def test_the_scheduler_knows_as_many_tasks_after_60_passes_as_after_one(planted)
     cuts = {**plan.cuts_json(), "group_bytes": layout.total_bytes // 3, "w_rows": 20}
     plan = make_plan(layout, Shape(80, 5, 4), Machine(1, 2**31, 0), cuts)
     assert len(plan.groups) >= 3
-    work = Work((make_problem(np.full((5, 80), 0.5, np.float32)),), "float32")
+    work = Work((solve_for_rows(np.full((5, 80), 0.5, np.float32)),), "float32")
     known = {}
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,

@@ -18,10 +18,13 @@ from dnmf.missing import dense
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
-from dnmf.passes.problem import Problem, Terms, Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.rows_out import Columns, create_rows_array, remove_array
 from dnmf.passes.statistics import Statistics
+from dnmf.passes.terms import Terms
+from dnmf.passes.visitors.solve import SolveRows
 from dnmf.passes.warm import Kernels
+from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.plan import Plan, make_plan
 from dnmf.sources.given import in_memory, matrix_of
@@ -133,7 +136,7 @@ def solve_other_rows(
     n_rows, names = source.shape[0], None if out is None else carried_row_names(source)
     plan = _plan(source, executor, options, memory_bytes, kept=out is None, name_bytes=bytes_of_names(names))
     work = Work(
-        (_problem(fixed, options),), options.dtype, check=True, columns=fixed.columns, signed=bool(options.limits.free)
+        (_visitor(fixed, options),), options.dtype, check=True, columns=fixed.columns, signed=bool(options.limits.free)
     )
     rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
@@ -164,7 +167,7 @@ def measure_other_rows(
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
-    work = Work((_problem(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
+    work = Work((_visitor(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
     with guarded(guard_source(source)), executor.giving_back(plan):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
     _warn_of_unsolved(statistics, source)
@@ -206,10 +209,10 @@ def _plan(
     return plan
 
 
-def _problem(fixed: Fixed, options: FitOptions) -> Problem:
+def _visitor(fixed: Fixed, options: FitOptions) -> SolveRows:
     with one_blas_thread():
         held, signed = 0 if fixed.given is None else fixed.given.shape[1], options.limits.is_free("H")
-        return make_problem(fixed.factor.astype(options.dtype), fixed.terms, signed=signed, held=held)
+        return solve_for_rows(fixed.factor.astype(options.dtype), fixed.terms, signed=signed, held=held)
 
 
 def by_rows(source: Source) -> Source:

@@ -11,8 +11,10 @@ from dnmf.kernels.bounds import keep_below
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.passes.exact import FEW_SWEEPS, Finish, finish_rows, least_eigenvalue, tolerance_at
-from dnmf.passes.problem import RIDGE_SHARE, Terms, add_to_diagonal, in_units_of, keep_largest, unit_diagonal
+from dnmf.passes.problem import RIDGE_SHARE
+from dnmf.passes.row_solvers import keep_largest
 from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import Terms, add_to_diagonal, in_units_of, unit_diagonal
 from dnmf.penalty import Penalty
 
 UPDATE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -99,7 +101,7 @@ def solve_H(
         guided = _Guided(G, sums.P / scale, H * scale[:, None], terms, aim)
         found = guided.solved(pulls, limits.held[1], guides, is_shape=not penalty.in_objective)
         return found._replace(H=keep_below(found.H.astype(H.dtype), limits.upper[1]))
-    if terms.kills:
+    if terms.all_zero:
         return SolvedColumns(np.zeros_like(H))
     return _solve(terms.edit_gram(G), sums.P, H, terms, aim, scale)
 
@@ -112,7 +114,7 @@ def _solve(  # noqa: PLR0917  the parts of one formula
     problem = _ColumnProblem(Q, P, unit / scale, terms.l1 * unit)
     B = problem.right_hand_sides(H.dtype)
     solved = SolvedColumns(H)
-    if terms.alone:
+    if terms.one_entry:
         X = keep_largest(B, len(H))
     elif terms.free:
         X = B[:, : len(H)] @ np.linalg.pinv(Q, rcond=RIDGE_SHARE[str(H.dtype)], hermitian=True).astype(H.dtype)
@@ -208,7 +210,7 @@ class _Guided:
     def _solve_moving(
         self, Q: np.ndarray, P: np.ndarray, X: np.ndarray, smooth: float, guides: Guides
     ) -> SolvedColumns:
-        if self.terms.kills or not len(X):
+        if self.terms.all_zero or not len(X):
             return SolvedColumns(np.zeros_like(X))
         if not smooth or guides.laplacian is None:
             return _solve(Q, P, X, self.terms, self.aim)
@@ -228,7 +230,7 @@ class _Guided:
         wide, Y, momentum = add_to_diagonal(Q.copy(), rho), X, 1.0
         for _ in range(SMOOTHING_TURNS):
             rough = (laplacian @ Y.T).T
-            if rho > STIFF * most and not self.terms.alone:
+            if rho > STIFF * most and not self.terms.one_entry:
                 slope = Q @ Y + rough - P.T + self.terms.l1
                 after = np.clip(Y - slope / (rho + most), lowest, upper)
             else:

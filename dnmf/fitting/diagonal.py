@@ -4,8 +4,8 @@ import numpy as np
 
 from dnmf.kernels.nnls import solve_rows
 from dnmf.passes.exact import Finish, finish_rows
-from dnmf.passes.problem import unit_diagonal
 from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import unit_diagonal
 from dnmf.penalty import Penalty
 
 TOLERANCE = 1e-12

@@ -21,9 +21,9 @@ from dnmf.fitting.terms import terms_for_W
 from dnmf.fitting.update import normalize_rows, without_dead
 from dnmf.options import FitOptions
 from dnmf.passes.executor import in_rows
-from dnmf.passes.problem import Terms
 from dnmf.passes.rows_out import Columns, create_rows_array, missing_chunks, rescale_rows
 from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import Terms
 from dnmf.sources.stored_factor import StoredFactor
 
 LOST = 1e-4  # of ½‖A‖²: what rounding that is under control never comes to

@@ -10,8 +10,10 @@ from dnmf.fitting.step import advance
 from dnmf.fitting.terms import terms_for_W
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Done, Executor, run_pass
-from dnmf.passes.problem import Problem, Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import Statistics
+from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.work import Work
 from dnmf.plan import Plan
 from dnmf.sources.guard import Guard
 from dnmf.sources.kept import Keep
@@ -85,11 +87,11 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
         The data is not what it was when it was first looked at.
     """
     began = time.perf_counter()
-    problems = tuple(_problem(fit) for fit in fits)
+    visitors = tuple(_visitor(fit) for fit in fits)
     check = any(fit.state.squares < 0 for fit in fits)
     first = fits[0]  # what they all have in common
     signed = bool(first.options.limits.free)
-    work = Work(problems, first.options.dtype, check=check, residual=bool(targets), signed=signed)
+    work = Work(visitors, first.options.dtype, check=check, residual=bool(targets), signed=signed)
     with engine.guard.explaining():
         statistics = run_pass(
             engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
@@ -103,8 +105,8 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
     return [replace(fit, state=state.timed(seconds)) for fit, state in zip(fits, states, strict=True)], statistics
 
 
-def _problem(fit: Fit) -> Problem:
+def _visitor(fit: Fit) -> SolveRows:
     state, penalty, limits = fit.state, fit.options.penalty, fit.options.limits
     terms = terms_for_W(penalty, state.factor, state.peak, limits)
     signed, held = limits.is_free("H"), limits.held[0]
-    return make_problem(state.factor, terms, signed=signed, held=held, peaks=penalty.needs_peak)
+    return solve_for_rows(state.factor, terms, signed=signed, held=held, peaks=penalty.needs_peak)

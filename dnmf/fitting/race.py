@@ -19,9 +19,12 @@ from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.blocks import count_rows
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Problem, Terms, Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import Terms
 from dnmf.passes.threads import InProcess
+from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.work import Work
 from dnmf.plan import make_plan
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Rows, Source
@@ -100,10 +103,10 @@ class Course:
     def __init__(self, engine: Engine, limits: Limits = NO_LIMITS, squares: float | None = None):
         self.engine, self.limits, self.squares = engine, limits, squares
 
-    def problem(self, H: np.ndarray) -> Problem:
-        """What the rows are solved for, with H (k, n) fixed."""
+    def visitor(self, H: np.ndarray) -> SolveRows:
+        """What solves for the rows, with H (k, n) fixed."""
         terms = Terms(free=self.limits.is_free("W"))
-        return make_problem(H, terms, TOLERANCE, signed=self.limits.is_free("H"))
+        return solve_for_rows(H, terms, TOLERANCE, signed=self.limits.is_free("H"))
 
     def sums(self, sums: ModelSums) -> ModelSums:
         """The sums of A from those of the rows."""
@@ -219,9 +222,9 @@ def _on_other_rows(state: State) -> State:
 
 def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> list[State]:
     """Alternate every start once, all in one read."""
-    problems, engine = tuple(course.problem(state.factor) for state in states), course.engine
+    visitors, engine = tuple(course.visitor(state.factor) for state in states), course.engine
     check, signed = course.squares is None and states[0].squares < 0, bool(options.limits.free)
-    work = Work(problems, options.dtype, check=check, signed=signed)
+    work = Work(visitors, options.dtype, check=check, signed=signed)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if course.squares is None else course.squares
     statistics = replace(statistics, models=[course.sums(sums) for sums in statistics.models], squares=squares)

@@ -18,8 +18,11 @@ from dnmf.fitting.update import normalize_rows, update_H
 from dnmf.kernels.bounds import keep_below
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Terms, Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import Terms
+from dnmf.passes.visitors.given import UseGivenRows
+from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.start_memory import BYTES_OF_START
 
@@ -53,7 +56,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     W = np.array(W, dtype=options.dtype)
     if guides.W is not None:
         W[:, : guides.W.shape[1]] = guides.W
-    work = Work((), options.dtype, check=True, rank=options.rank, signed=bool(options.limits.free))
+    work = Work((UseGivenRows(options.rank),), options.dtype, check=True, signed=bool(options.limits.free))
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
     sums, bytes_read = statistics.models[0], statistics.bytes_read
     limits, begun = options.limits, None
@@ -94,7 +97,7 @@ def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides:
     if guides.W is None:
         return begun
     held = guides.W.shape[1]
-    work = Work((), options.dtype, check=begun.squares < 0, rank=held, signed=bool(options.limits.free))
+    work = Work((UseGivenRows(held),), options.dtype, check=begun.squares < 0, signed=bool(options.limits.free))
     watch = engine.watch("start")
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=guides.W, rows_back=watch)
     limits = replace(NO_LIMITS, free=options.limits.free)
@@ -176,8 +179,8 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, gu
     penalty, limits = options.penalty, options.limits
     if not (balances(penalty) or penalty.needs_peak or limits.bounded):
         return begun
-    problem = make_problem(H, Terms(free=limits.is_free("W")), signed=limits.is_free("H"), peaks=penalty.needs_peak)
-    sums = run_pass(rows.executor, rows.source, rows.plan, Work((problem,), options.dtype)).models[0]
+    visitor = solve_for_rows(H, Terms(free=limits.is_free("W")), signed=limits.is_free("H"), peaks=penalty.needs_peak)
+    sums = run_pass(rows.executor, rows.source, rows.plan, Work((visitor,), options.dtype)).models[0]
     if penalty.needs_peak:
         return begun._replace(peak=float(sums.peaks[limits.held[0] :].max(initial=0)))
     of_H = np.ones(len(H))

@@ -17,8 +17,10 @@ from dnmf.fitting.terms import terms_for_W
 from dnmf.fitting.update import update_H
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import NO_TERMS, Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.terms import NO_TERMS
+from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 
 MOST_READS = 10
@@ -130,11 +132,11 @@ def _settled(pairs: list["Pair"], engine: Engine, options: FitOptions, close: fl
 
 def _turn(pairs: list[Pair], engine: Engine, options: FitOptions) -> Statistics:
     """Let every pair follow one pass over the rows, and return what the pass folded."""
-    problems = tuple(
-        make_problem(p.h, terms_for_W(p.shape.times(p.strength), p.h, 0.0) if p.strength else NO_TERMS) for p in pairs
+    visitors = tuple(
+        solve_for_rows(p.h, terms_for_W(p.shape.times(p.strength), p.h, 0.0) if p.strength else NO_TERMS) for p in pairs
     )
     statistics = run_pass(
-        engine.executor, engine.source, engine.plan, Work(problems, options.dtype, check=True), keep=engine.keep,
+        engine.executor, engine.source, engine.plan, Work(visitors, options.dtype, check=True), keep=engine.keep,
         rows_back=engine.watch("start"),
     )  # fmt: skip
     for pair, sums in zip(pairs, statistics.models, strict=True):

@@ -32,9 +32,11 @@ from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Problem, Work, make_problem
-from dnmf.passes.projections import Projection
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.visitors.project import ProjectRows
+from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.work import Work
 from dnmf.sources.memory import MemorySource
 
 ROWS_PER_DIRECTION = 2  # of a sample: more directions than that say more of its rows than of the data
@@ -125,8 +127,8 @@ def project(engine: Engine, V: np.ndarray, options: FitOptions, *, one_in: int) 
     one_in : int
         Of so many rows of Y one is kept; 0 keeps none, and the values are not checked.
     """
-    projection = Projection(pad_columns(V.astype(options.dtype)), V.shape[1], max(1, one_in), options.seed)
-    work = Work((), options.dtype, check=one_in > 0, projection=projection)
+    project = ProjectRows(pad_columns(V.astype(options.dtype)), V.shape[1], max(1, one_in), options.seed)
+    work = Work((project,), options.dtype, check=one_in > 0)
     targets = ("",) if one_in else ()
     return run_pass(
         engine.executor, engine.source, engine.plan, work, targets=targets, keep=engine.keep,
@@ -169,10 +171,10 @@ class SurrogateCourse(Course):
         super().__init__(engine_in_memory(held, options, models), options.limits, float(np.vdot(_gram(Y), C @ C.T)))
         self.C = C
 
-    def problem(self, H: np.ndarray) -> Problem:
+    def visitor(self, H: np.ndarray) -> SolveRows:
         """That of ``Y C``: its Gram matrix is that of H, its right-hand sides come from Y."""
-        problem = make_problem(H, tolerance=TOLERANCE)
-        return replace(problem, HT=pad_columns((self.C @ problem.HT[:, : problem.rank]).astype(H.dtype)))
+        solve = solve_for_rows(H, tolerance=TOLERANCE)
+        return replace(solve, HT=pad_columns((self.C @ solve.HT[:, : solve.rank]).astype(H.dtype)))
 
     def sums(self, sums: ModelSums) -> ModelSums:
         """With ``P = Cᵀ (YᵀW)``."""

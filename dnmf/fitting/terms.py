@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnmf.constraints import NO_LIMITS, Limits
-from dnmf.passes.problem import Terms
+from dnmf.passes.terms import Terms
 from dnmf.penalty import Penalty
 
 

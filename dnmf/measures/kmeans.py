@@ -26,11 +26,11 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.blocks import cut_blocks
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Work
-from dnmf.passes.projections import Centres
+from dnmf.passes.products import cross
 from dnmf.passes.statistics import ModelSums
-from dnmf.passes.visit import cross
+from dnmf.passes.visitors.assign import AssignToNearest
 from dnmf.passes.warm import Kernels
+from dnmf.passes.work import Work
 from dnmf.plan import make_plan
 from dnmf.sources import Rows, Source, open_source
 from dnmf.sources.guard import guard_source, guarded
@@ -123,7 +123,7 @@ def _iterate(engine: Engine, centres: np.ndarray, max_passes: int, tol: float) -
     """Return what Lloyd's iterations lead to from `centres`; they have moved since the rows were given to them."""
     squares, inertia, counts = 0.0, np.inf, np.zeros(len(centres))
     for number in range(max_passes):
-        work = Work((), DTYPE, check=number == 0, centres=Centres.of(centres))
+        work = Work((AssignToNearest.of(centres),), DTYPE, check=number == 0)
         statistics = run_pass(engine.executor, engine.source, engine.plan, work, keep=engine.keep,
                               rows_back=engine.watch("measure"))  # fmt: skip
         sums, before, at = statistics.models[0], inertia, centres

@@ -11,9 +11,9 @@ import numpy as np
 from dnmf.errors import ClusterError, InputError
 from dnmf.memory import Machine
 from dnmf.passes.allocator import GIVING_BACK
-from dnmf.passes.problem import SQUARES, Work
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
+from dnmf.passes.work import SQUARES, Work
 from dnmf.plan import Group, Plan
 from dnmf.sources.kept import KEPT, Keep, KeptSource
 from dnmf.sources.source import Rows, Source

@@ -7,10 +7,10 @@ from typing import Any
 import dask
 
 from dnmf.passes.executor import Job
-from dnmf.passes.problem import Work
 from dnmf.passes.returns import Address
 from dnmf.passes.statistics import Statistics, add, tree_levels
 from dnmf.passes.visit import visit_group
+from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.source import Rows, Source

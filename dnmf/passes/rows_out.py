@@ -20,16 +20,18 @@ class RowsOut:
     ----------
     start : int
         First row that will come.
+    columns : Columns, optional
+        Which columns of the rows are kept, and what they are divided by.
     """
 
-    def __init__(self, start: int):
-        self._start = start
+    def __init__(self, start: int, columns: "Columns | None" = None):
+        self._start, self._columns = start, columns
         self._parts: list[np.ndarray] = []
 
     def write(self, at: int, rows: np.ndarray) -> None:
         """Take `rows`, the first of which is row `at`."""
         del at
-        self._parts.append(rows)
+        self._parts.append(rows if self._columns is None else self._columns.of(rows))
 
     def finish(self) -> dict[int, np.ndarray]:
         """Return the rows kept in memory, by their first row; call once."""
@@ -45,10 +47,12 @@ class ZarrRowsOut(RowsOut):
         The array; made by :func:`create_rows_array`.
     start, stop : int
         The rows of the task; `start` is a multiple of the array's chunk rows.
+    columns : Columns, optional
+        As above.
     """
 
-    def __init__(self, path: str, start: int, stop: int):
-        super().__init__(start)
+    def __init__(self, path: str, start: int, stop: int, columns: "Columns | None" = None):
+        super().__init__(start, columns)
         self._path, self._stop = path, stop
         self._next, self._buffered = start, 0
         self._array: Any = None
@@ -58,7 +62,7 @@ class ZarrRowsOut(RowsOut):
         if at != self._next + self._buffered:
             expected = self._next + self._buffered
             raise CheckpointError(f"{self._path}: rows came out of order ({at}, expected {expected})")
-        self._parts.append(rows)
+        super().write(at, rows)
         self._buffered += len(rows)
         height = self._open().chunks[0]
         while self._buffered >= height:
@@ -90,9 +94,9 @@ class ZarrRowsOut(RowsOut):
         self._parts = [buffered[height:]] if self._buffered else []
 
 
-def open_rows_out(target: str, start: int, stop: int) -> RowsOut:
+def open_rows_out(target: str, start: int, stop: int, columns: "Columns | None" = None) -> RowsOut:
     """Return where the rows `start:stop` of W go: into memory (``""``) or to the array at a path."""
-    return ZarrRowsOut(target, start, stop) if target else RowsOut(start)
+    return ZarrRowsOut(target, start, stop, columns) if target else RowsOut(start, columns)
 
 
 def create_rows_array(

@@ -13,10 +13,10 @@ from dnmf.memory import Machine
 from dnmf.passes.allocator import can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Done, Executor, Job, ignore
-from dnmf.passes.problem import Work
 from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Kernels, load_compiled_kernels
+from dnmf.passes.work import Work
 from dnmf.sources.source import Source
 
 

@@ -10,21 +10,17 @@ import numpy as np
 
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
-from dnmf.kernels.bounds import keep_below
-from dnmf.kernels.padding import aligned_zeros, pad_columns
-from dnmf.kernels.products import cross_csr, cross_dense
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.missing import NOT_SUPPORTED
 from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
-from dnmf.passes.problem import SQUARES, Work
-from dnmf.passes.projections import Centres, Projection
 from dnmf.passes.rows_out import RowsOut, open_rows_out
-from dnmf.passes.solve import solve_block
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums
 from dnmf.passes.turns import TURNS
+from dnmf.passes.visitors.visitor import Block
+from dnmf.passes.work import SQUARES, Work
 from dnmf.plan import Group
 from dnmf.sources.source import Rows, Source
 
@@ -49,10 +45,10 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
     work : Work
         What to do with their rows.
     given : ndarray (rows of the group, k or fewer), optional
-        Rows of W to use as they are, instead of solving for them; with problems, the columns that these hold.
+        Of W, whole rows or their first columns, as the visitors of the work take them.
     targets : sequence of str
-        Where the rows of W of each model, or those drawn from a projection, go: a path of a Zarr array, or ``""`` for
-        `kept` of the model's sums. Empty: nowhere.
+        Where the rows of W that each visitor writes out go: a path of a Zarr array, or ``""`` for `kept` of its sums.
+        Empty: nowhere.
 
     Raises
     ------
@@ -69,8 +65,8 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
     dtype = "float64" if work.residual and source.sparse else work.dtype
     work = work.aligned()
     residual = work.residual and not source.sparse
-    sums = [RunningSums(rank, source.shape[1], dtype, residual=residual) for rank in work.ranks]
-    opened = [open_rows_out(target, group.start, group.stop) for target in targets]
+    sums = [visitor.begin(source.shape[1], dtype, residual=residual) for visitor in work.visitors]
+    opened = [open_rows_out(target, group.start, group.stop, work.columns) for target in targets]
     outs: Sequence[RowsOut | None] = opened or [None] * len(sums)
     total = Statistics([])
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # an overflow is found by the solver
@@ -113,64 +109,11 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
 
 def _visit_rows(rows: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
                 known: np.ndarray | None) -> None:  # fmt: skip
-    """Visit the rows of a panel, the first of which is row `at`; what is `known` of W begins with that row."""
+    """Have the rows of a panel visited, the first of which is row `at`; what is `known` of W begins with that row."""
     for low, block in cut_blocks(rows):
         given = None if known is None else known[low : low + count_rows(block)].astype(work.dtype)
-        if given is not None and not work.problems:
-            sums[0].add(block, pad_columns(given))
-        else:
-            _visit_block(block, work, sums, outs, at=at + low, known=given)
-
-
-def _visit_block(block: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
-                 known: np.ndarray | None) -> None:  # fmt: skip
-    """Solve the rows of a block, the first of which is row `at`, for every model and add them to its sums."""
-    if work.projection is not None:
-        _project_block(block, work.projection, sums[0], outs[0], at)
-    if work.centres is not None:
-        sums[0].add(block, _nearest(block, work.centres))
-    for number, problem in enumerate(work.problems):
-        B, out = cross(block, problem.HT), outs[number]
-        if problem.peaks:
-            sums[number].note_peaks(B, problem.unit, problem.held)
-        W, finished, unsolved = solve_block(block, B, problem, known)
-        sums[number].note_solved(finished, unsolved)
-        sums[number].note_residual(block, W, problem.HT.T)
-        W *= problem.unit
-        keep_below(W[:, : problem.rank], problem.bound)
-        if known is not None:
-            W[:, : problem.held] = known
-        sums[number].add(block, W, signed=problem.free)
-        if out is not None:
-            rows = W[:, : problem.rank].copy()
-            out.write(at, rows if work.columns is None else work.columns.of(rows))
-
-
-def _project_block(block: Rows, projection: Projection, sums: RunningSums, out: RowsOut | None, at: int) -> None:
-    """Add the rows of a block and their projection to the sums; the rows that are drawn are written out."""
-    Y = cross(block, projection.V)
-    sums.add(block, Y)
-    if out is not None:
-        out.write(at, Y[projection.drawn_rows(at, len(Y)), : projection.rank])
-
-
-def _nearest(block: Rows, centres: Centres) -> np.ndarray:
-    """W (rows, padded k) with a one at the nearest centre of each row."""
-    W = cross(block, centres.CT)
-    nearest = np.argmax(W[:, : centres.rank] - centres.half_squares, axis=1)
-    W[:] = 0
-    W[np.arange(len(W)), nearest] = 1
-    return W
-
-
-def cross(block: Rows, HT: np.ndarray) -> np.ndarray:
-    """Return ``A Hᵀ`` (rows, padded k) of the rows of A in `block`, in the dtype of `HT` (n, padded k)."""
-    B = aligned_zeros((count_rows(block), HT.shape[1]), HT.dtype)
-    if isinstance(block, np.ndarray):
-        cross_dense(block, HT, B)
-    else:
-        cross_csr(block.data, block.indices, block.indptr, HT, B)
-    return B
+        for visitor, some, out in zip(work.visitors, sums, outs, strict=True):
+            visitor.visit(Block(block, at + low, given), some, out)
 
 
 def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64", *, signed: bool = False) -> float:

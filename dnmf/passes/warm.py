@@ -16,9 +16,11 @@ import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
 from dnmf.kernels.padding import pad_columns, padded
-from dnmf.passes.problem import Terms, Work, make_problem
-from dnmf.passes.projections import Projection
+from dnmf.passes.problem import solve_for_rows
+from dnmf.passes.terms import Terms
 from dnmf.passes.visit import visit_group
+from dnmf.passes.visitors.project import ProjectRows
+from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import CsrRows, Rows, Source
@@ -66,14 +68,14 @@ def load_kernels(kernels: Kernels) -> None:
 
     np.asarray(zarr.create_array({}, data=np.eye(3))[:])
     terms = Terms(upper=1.0 if kernels.bounded else np.inf)
-    problem = make_problem(np.full((kernels.rank, 3), 0.5, kernels.dtype), terms)
+    solve = solve_for_rows(np.full((kernels.rank, 3), 0.5, kernels.dtype), terms)
     source, group = MemorySource.of_rows(_three_rows(kernels), 3, "three rows"), Group(0, 3, ((0, 3),))
     for last in (False, True):
-        visit_group(source, group, Work((problem,), kernels.dtype, check=True, residual=last))
+        visit_group(source, group, Work((solve,), kernels.dtype, check=True, residual=last))
     if kernels.directions:
         V = pad_columns(np.ones((3, kernels.directions), kernels.dtype))
-        visit_group(source, group, Work((), kernels.dtype, projection=Projection(V, kernels.directions)))
-        visit_group(MemorySource(np.eye(3, dtype=kernels.dtype)), group, Work((problem,), kernels.dtype))
+        visit_group(source, group, Work((ProjectRows(V, kernels.directions),), kernels.dtype))
+        visit_group(MemorySource(np.eye(3, dtype=kernels.dtype)), group, Work((solve,), kernels.dtype))
     # The update of H is solved in float64, whatever the dtype.
     nnls.solve_rows(np.eye(2), np.ones((1, 2)), np.ones((1, 2)), 1e-6, 1)
 

@@ -19,10 +19,10 @@ from dnmf.options import format_bytes
 from dnmf.passes.allocator import MAPPED_BYTES, can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
-from dnmf.passes.problem import Work
 from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels, load_compiled_kernels
+from dnmf.passes.work import Work
 from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.source import Rows, Source
 

@@ -19,8 +19,9 @@ import dnmf
 from dnmf.fitting.events import PassDone
 from dnmf.memory import Machine, Shape
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.warm import Kernels
+from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import make_plan
 
@@ -140,7 +141,7 @@ def _no_task_is_left(client):
 def _one_pass(source, client, **limits):
     opened = dnmf.open_source(source)
     plan = make_plan(opened.layout(), Shape(opened.shape[1], 2, 4), Machine(1, 2**31, 2**28))
-    work = Work((make_problem(np.full((2, opened.shape[1]), 0.5, np.float32)),), "float32", check=True)
+    work = Work((solve_for_rows(np.full((2, opened.shape[1]), 0.5, np.float32)),), "float32", check=True)
     return run_pass(OnCluster(client, **limits), opened, plan, work)
 
 

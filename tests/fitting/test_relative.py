@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import dnmf
 from dnmf.fitting.diagonal import fit_diagonal
 from dnmf.fitting.terms import terms_of
-from dnmf.passes.problem import Terms
 from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import Terms
 from dnmf.penalty import Penalty
 
 pytestmark = pytest.mark.numeric

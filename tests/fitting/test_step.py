@@ -9,9 +9,11 @@ import pytest
 from dnmf.fitting.state import Begun
 from dnmf.fitting.step import advance, first_state, reconsider
 from dnmf.options import FitOptions
-from dnmf.passes.problem import Terms, Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import Statistics
+from dnmf.passes.terms import Terms
 from dnmf.passes.visit import visit_group
+from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.plan import Group
 from dnmf.sources import open_source
@@ -23,7 +25,7 @@ A = np.random.default_rng(0).random((80, 20))
 
 
 def one_pass(state, options) -> Statistics:
-    work = Work((make_problem(state.H, Terms(*options.penalty.on_W)),), options.dtype, check=state.squares < 0)
+    work = Work((solve_for_rows(state.H, Terms(*options.penalty.on_W)),), options.dtype, check=state.squares < 0)
     return visit_group(open_source(A), Group(0, 80, ((0, 80),)), work)
 
 

@@ -20,9 +20,9 @@ from dnmf.fitting.surrogate import SurrogateCourse, coefficients, directions, pr
 from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import Work
-from dnmf.passes.projections import Projection
 from dnmf.passes.threads import InProcess
+from dnmf.passes.visitors.project import ProjectRows
+from dnmf.passes.work import Work
 from dnmf.sources import open_source
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Layout
@@ -76,16 +76,16 @@ def test_a_projection_folds_the_products_with_every_row_whatever_its_signs(plant
 @settings(max_examples=50, deadline=None)
 @given(one_in=st.integers(1, 9), seed=st.integers(0, 2**40), cuts=st.lists(st.integers(1, 99), max_size=4))
 def test_one_of_every_so_many_rows_is_drawn_however_they_are_cut(one_in, seed, cuts):
-    projection, borders = Projection(np.zeros((1, 8)), 1, one_in, seed), sorted({0, 100, *cuts})
-    drawn = [low + projection.drawn_rows(low, high - low) for low, high in itertools.pairwise(borders)]
-    whole = projection.drawn_rows(0, 100)
+    project, borders = ProjectRows(np.zeros((1, 8)), 1, one_in, seed), sorted({0, 100, *cuts})
+    drawn = [low + project.drawn_rows(low, high - low) for low, high in itertools.pairwise(borders)]
+    whole = project.drawn_rows(0, 100)
     np.testing.assert_array_equal(np.concatenate(drawn), whole)
     assert set(np.arange(100 // one_in)) <= set(whole // one_in)
     assert len(set(whole // one_in)) == len(whole)
 
 
 def test_rows_are_not_drawn_with_a_period():
-    drawn = Projection(np.zeros((1, 8)), 1, 10, seed=1).drawn_rows(0, 1000)
+    drawn = ProjectRows(np.zeros((1, 8)), 1, 10, seed=1).drawn_rows(0, 1000)
     counts = np.bincount(drawn % 10, minlength=10)
     assert counts.max() < 30
     assert np.count_nonzero(counts) > 5
@@ -114,7 +114,7 @@ def test_alternating_on_the_surrogate_is_alternating_on_its_product(planted):
     courses = SurrogateCourse(Y, C, OPTIONS, 1), Course(engine_in_memory(MemorySource(Y @ C), OPTIONS))
     mine, plain = (
         course.sums(run_pass(course.engine.executor, course.engine.source, course.engine.plan,
-                             Work((course.problem(H),), "float64")).models[0])
+                             Work((course.visitor(H),), "float64")).models[0])
         for course in courses
     )  # fmt: skip
     np.testing.assert_allclose(mine.P, plain.P, rtol=1e-4, atol=1e-6)

@@ -17,10 +17,11 @@ from dnmf.memory import Machine, Shape
 from dnmf.passes import allocator
 from dnmf.passes.allocator import MAPPED_BYTES, GivingBack, can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.allocator import MOST_KEPT_BYTES as MOST
-from dnmf.passes.problem import Work
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import visit_group
+from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.warm import Kernels
+from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import Group, make_plan
 from dnmf.sources import open_source
@@ -191,7 +192,7 @@ def test_what_is_planned_to_give_freed_memory_back_does_so_while_it_works(settin
 @pytest.mark.parametrize("gives_back", [False, True])
 def test_a_task_sees_to_it_wherever_it_works(settings, gives_back):
     group, rows = Group(0, 600, ((0, 600),), Pace(gives_back=gives_back)), np.ones((600, 1))
-    visit_group(open_source(A), group, Work((), "float64", rank=1), rows)
+    visit_group(open_source(A), group, Work((UseGivenRows(1),), "float64"), rows)
     assert len(settings) == (4 if gives_back else 0)
 
 

@@ -19,9 +19,12 @@ from dnmf.errors import UnsolvedWarning
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.step import RESOLUTION
 from dnmf.kernels.nnls import solve_rows
-from dnmf.passes import exact, solve
-from dnmf.passes.problem import TOLERANCE, Terms, make_problem
-from dnmf.passes.visit import cross
+from dnmf.kernels.products import cross_dense
+from dnmf.passes import exact
+from dnmf.passes.problem import TOLERANCE, solve_for_rows
+from dnmf.passes.products import cross
+from dnmf.passes.terms import Terms
+from dnmf.passes.visitors.visitor import Block
 from dnmf.penalty import Penalty
 from dnmf.sources.source import CsrRows
 
@@ -53,9 +56,9 @@ def drawn(seed, condition, k=5, n=40, rows=30, noise=1e-3):
 
 def solved(A, H, terms=None, **options):
     """Rows of W for H, as a pass solves them, and the counts."""
-    problem = make_problem(H, terms or Terms(), **options)
-    found = solve.solve_block(A, cross(A, problem.HT), problem)
-    return (found.X * problem.unit)[:, : len(H)], found
+    visitor = solve_for_rows(H, terms or Terms(), **options)
+    found = visitor.solve(Block(A, 0), cross(A, visitor.HT))
+    return (found.X * visitor.unit)[:, : len(H)], found
 
 
 def assert_as_good(A, H, W, expected, within=1e-8):
@@ -126,9 +129,9 @@ def test_bounded_rows_are_optimal_and_within_their_bounds(condition):
 @pytest.mark.parametrize("condition", [1e2, 1e5, 1e8])
 def test_rows_beside_given_components_are_those_of_what_is_left(condition):
     A, H = drawn(4, condition)
-    problem, known = make_problem(H, held=2), np.random.default_rng(0).random((len(A), 2)) / 10
-    found = solve.solve_block(A, cross(A, problem.HT), problem, known)
-    W = (found.X * problem.unit)[:, 2:5]
+    visitor, known = solve_for_rows(H, held=2), np.random.default_rng(0).random((len(A), 2)) / 10
+    found = visitor.solve(Block(A, 0, known), cross(A, visitor.HT))
+    W = (found.X * visitor.unit)[:, 2:5]
     left = A - known @ H[:2]
     expected = np.array([nnls(H[2:].T, a)[0] for a in left])
     assert_as_good(left, H[2:], W, expected)
@@ -148,13 +151,13 @@ def test_a_row_is_the_same_to_the_last_bit_in_any_company(dtype, condition):
 def test_rows_that_coordinate_descent_has_solved_are_left_as_they_are(dtype):
     rng = np.random.default_rng(6)
     A, H = rng.random((200, 40)).astype(dtype), (rng.random((6, 40)) * (rng.random((6, 40)) < 0.3)).astype(dtype)
-    problem = make_problem(H)
-    B = cross(A, problem.HT)
+    visitor = solve_for_rows(H)
+    B, solver = cross(A, visitor.HT), visitor.solver
     start = np.zeros_like(B)
-    solve.cross_dense(B, problem.inverse, start)
-    alone, violations, _ = solve_rows(problem.Q, B, start, TOLERANCE[dtype], 1000)
+    cross_dense(B, solver.inverse, start)
+    alone, violations, _ = solve_rows(solver.Q, B, start, TOLERANCE[dtype], 1000)
     _, found = solved(A, H)
-    assert problem.tolerance == TOLERANCE[dtype]
+    assert solver.tolerance == TOLERANCE[dtype]
     assert (violations <= TOLERANCE[dtype]).all()
     assert found.finished == 0
     assert found.X.tobytes() == alone.tobytes()

@@ -17,10 +17,12 @@ import dnmf.passes.visit
 from dnmf.memory import Machine, Shape
 from dnmf.passes.blas import OneBlasThread, one_blas_thread
 from dnmf.passes.executor import Job, run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import visit_group
+from dnmf.passes.visitors.solve import SolveRows
 from dnmf.passes.warm import Kernels
+from dnmf.passes.work import Work
 from dnmf.plan import Group, make_plan
 from dnmf.sources.memory import MemorySource
 
@@ -34,7 +36,7 @@ def _blas_threads():
 @pytest.fixture
 def work(planted):
     H = np.random.default_rng(0).random((5, planted.shape[1]))
-    return Work((make_problem(H),), "float64", check=True)
+    return Work((solve_for_rows(H),), "float64", check=True)
 
 
 @pytest.fixture
@@ -119,14 +121,14 @@ def test_a_listener_that_raises_ends_the_pass_and_leaves_no_thread(source, work)
 def blas_threads_seen(monkeypatch):
     """How many threads BLAS had whenever a block was solved."""
     seen = []
-    solve = dnmf.passes.visit.solve_block
+    solve = SolveRows.solve
 
     def noting(*arguments):
         time.sleep(0.002)
         seen.append(_blas_threads())
         return solve(*arguments)
 
-    monkeypatch.setattr("dnmf.passes.visit.solve_block", noting)
+    monkeypatch.setattr(SolveRows, "solve", noting)
     return seen
 
 

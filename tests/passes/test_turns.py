@@ -10,8 +10,9 @@ import pytest
 
 from dnmf.giving_way import Pace
 from dnmf.passes import visit
-from dnmf.passes.problem import Work
 from dnmf.passes.turns import Turns
+from dnmf.passes.visitors.given import UseGivenRows
+from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources import open_source
 
@@ -68,10 +69,10 @@ def test_a_task_that_waits_holds_no_rows_and_its_seconds_do_not_count(monkeypatc
     monkeypatch.setattr(visit, "TURNS", Turns())
     monkeypatch.setattr(visit, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(type(source), "read", lambda _self, *span: read.append(span) or np.ones((10, 3)))
-    group = Group(0, 10, ((0, 10),), Pace(at_once=1))
+    group, work = Group(0, 10, ((0, 10),), Pace(at_once=1)), Work((UseGivenRows(1),), "float64")
     with ThreadPoolExecutor(1) as pool:
         with visit.TURNS.turn(1):
-            waiting = pool.submit(visit.visit_group, source, group, Work((), "float64", rank=1), np.ones((10, 1)))
+            waiting = pool.submit(visit.visit_group, source, group, work, np.ones((10, 1)))
             while not visit.TURNS._waiting:
                 time.sleep(0.001)
             assert read == []

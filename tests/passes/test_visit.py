@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnmf.errors import InputError
-from dnmf.passes.problem import Terms, Work, make_problem
-from dnmf.passes.projections import Centres
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.rows_out import create_rows_array
+from dnmf.passes.terms import Terms
 from dnmf.passes.visit import visit_group
+from dnmf.passes.visitors.assign import AssignToNearest
+from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources import open_source
 
@@ -41,7 +43,10 @@ def test_sums_are_those_of_the_exact_rows(rows, columns, rank, pieces, sparse, l
     H = np.random.default_rng(2).random((rank, columns))
     source = open_source(scipy.sparse.csr_array(A) if sparse else A)
     statistics = visit_group(
-        source, _one_group(rows, pieces), Work((make_problem(H, Terms(l1, l2)),), "float64", check=True), targets=("",)
+        source,
+        _one_group(rows, pieces),
+        Work((solve_for_rows(H, Terms(l1, l2)),), "float64", check=True),
+        targets=("",),
     )
     W = statistics.models[0].kept[0]
     if l2:  # without it the solution is not unique when the rank is larger than the matrix
@@ -62,7 +67,7 @@ def test_sums_are_those_of_the_exact_rows(rows, columns, rank, pieces, sparse, l
 def test_with_centres_the_sums_are_those_of_the_rows_nearest_to_each(rows, columns, k, pieces, sparse):
     A, C = _matrix(rows, columns, 3), np.random.default_rng(4).random((k, columns))
     source = open_source(scipy.sparse.csr_array(A) if sparse else A)
-    work = Work((), "float64", check=True, centres=Centres.of(C))
+    work = Work((AssignToNearest.of(C),), "float64", check=True)
     sums = visit_group(source, _one_group(rows, pieces), work).models[0]
     nearest = naive.squared_distances(A, C).argmin(axis=1)
     np.testing.assert_array_equal(sums.s, np.bincount(nearest, minlength=k))
@@ -77,7 +82,7 @@ def test_with_centres_the_sums_are_those_of_the_rows_nearest_to_each(rows, colum
 def test_every_stored_dtype_counts_as_its_values(dtype, sparse):
     A = np.random.default_rng(0).integers(0, 2, (50, 12)).astype(dtype)
     H = np.random.default_rng(1).random((3, 12)).astype(np.float32)
-    group, work = Group(0, 50, ((0, 50),)), Work((make_problem(H),), "float32", check=True)
+    group, work = Group(0, 50, ((0, 50),)), Work((solve_for_rows(H),), "float32", check=True)
     values = scipy.sparse.csr_array(A) if sparse and dtype != "float16" else A
     found = visit_group(open_source(values), group, work)
     expected = visit_group(open_source(A.astype(np.float64)), group, work)
@@ -87,7 +92,7 @@ def test_every_stored_dtype_counts_as_its_values(dtype, sparse):
 
 def test_several_models_share_a_read_and_do_not_meet():
     A = _matrix(90, 20, 3)
-    problems = [make_problem(np.random.default_rng(i).random((k, 20))) for i, k in enumerate((2, 5))]
+    problems = [solve_for_rows(np.random.default_rng(i).random((k, 20))) for i, k in enumerate((2, 5))]
     group = Group(0, 90, ((0, 40), (40, 90)))
     both = visit_group(open_source(A), group, Work(tuple(problems), "float64"))
     assert both.rows == 90
@@ -103,7 +108,7 @@ def test_each_of_several_models_writes_its_own_rows_and_leaves_its_own_residual(
     factors = [np.random.default_rng(i).random((k, 20)) for i, k in enumerate((2, 5, 3))]
     path = str(tmp_path / "W.zarr")
     create_rows_array(path, (90, 5), 16, "float64")
-    problems = tuple(make_problem(H) for H in factors)
+    problems = tuple(solve_for_rows(H) for H in factors)
     found = visit_group(source, group, Work(problems, "float64", residual=True), targets=("", path, ""))
     rows = [found.models[0].kept[0], zarr.open_array(path, mode="r")[:], found.models[2].kept[0]]
     assert found.models[1].kept == {}
@@ -121,7 +126,7 @@ def test_the_input_is_not_changed_and_may_be_read_only():
     A = _matrix(60, 10, 4)
     before = A.copy()
     A.flags.writeable = False
-    work = Work((make_problem(np.random.default_rng(1).random((3, 10)), Terms(0.1, 0.1)),), "float64", check=True)
+    work = Work((solve_for_rows(np.random.default_rng(1).random((3, 10)), Terms(0.1, 0.1)),), "float64", check=True)
     twice = [visit_group(open_source(A), Group(0, 60, ((0, 60),)), work).models[0].P for _ in range(2)]
     assert twice[0].tobytes() == twice[1].tobytes()
     assert (before == A).all()
@@ -131,7 +136,7 @@ def test_a_dead_component_is_zero_and_harms_no_other():
     H = np.random.default_rng(1).random((3, 10))
     H[1] = 0
     statistics = visit_group(
-        open_source(_matrix(30, 10, 5)), Group(0, 30, ((0, 30),)), Work((make_problem(H),), "float64"), targets=("",)
+        open_source(_matrix(30, 10, 5)), Group(0, 30, ((0, 30),)), Work((solve_for_rows(H),), "float64"), targets=("",)
     )
     assert (statistics.models[0].kept[0][:, 1] == 0).all()
     assert np.isfinite(statistics.models[0].kept[0]).all()
@@ -141,5 +146,7 @@ def test_an_overflow_is_an_error_and_never_a_number():
     A = np.full((4, 3), 3e38)
     with pytest.raises(InputError, match="float64"):
         visit_group(
-            open_source(A), Group(0, 4, ((0, 4),)), Work((make_problem(np.full((2, 3), 1e10, np.float32)),), "float32")
+            open_source(A),
+            Group(0, 4, ((0, 4),)),
+            Work((solve_for_rows(np.full((2, 3), 1e10, np.float32)),), "float32"),
         )

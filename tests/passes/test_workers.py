@@ -16,10 +16,11 @@ import dnmf
 from dnmf.memory import Machine, Shape
 from dnmf.passes import graph, workers
 from dnmf.passes.executor import Executor, Job, run_pass
-from dnmf.passes.problem import Work, make_problem
+from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.threads import InProcess
 from dnmf.passes.warm import Kernels
+from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import Group, make_plan
 from dnmf.sources.kept import Keep, KeptSource
@@ -31,7 +32,7 @@ KERNELS = Kernels(2, "float32")
 @pytest.fixture
 def work(planted):
     H = np.random.default_rng(0).random((5, planted.shape[1]))
-    return Work((make_problem(H),), "float64", check=True)
+    return Work((solve_for_rows(H),), "float64", check=True)
 
 
 def _jobs(source, count):

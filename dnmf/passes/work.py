@@ -1,0 +1,40 @@
+"""What a pass is asked to do with every row, for all models that it serves."""
+
+from dataclasses import dataclass, replace
+
+from dnmf.passes.rows_out import Columns
+from dnmf.passes.visitors.visitor import Visitor
+
+SQUARES = {"float32": (1e-32, 1e34), "float64": (1e-150, 1e150)}  # ‖A‖² whose products neither vanish nor overflow
+
+
+@dataclass(frozen=True)
+class Work:
+    """One pass: who visits the rows and what else is done on the way. Sent to each worker once.
+
+    Attributes
+    ----------
+    visitors : tuple of Visitor
+        One for each model.
+    dtype : str
+        Of the computation.
+    check : bool
+        Whether the values are checked (finite, not negative, each entry once) and squared: on the first pass.
+    residual : bool
+        Whether the residual of dense rows is computed too: on the last pass, whose objective is reported.
+    columns : Columns, optional
+        Which columns of W are written out, and what they are divided by; the sums are those of W before.
+    signed : bool
+        Whether the data may be negative.
+    """
+
+    visitors: tuple[Visitor, ...]
+    dtype: str
+    check: bool = False
+    residual: bool = False
+    columns: Columns | None = None
+    signed: bool = False
+
+    def aligned(self) -> "Work":
+        """The same with factors that lie as the kernels read them best: for the worker they came to."""
+        return replace(self, visitors=tuple(visitor.aligned() for visitor in self.visitors))
