@@ -1,0 +1,79 @@
+"""The visitors of the engine keep what a visitor promises."""
+
+import numpy as np
+import pytest
+from visitor_contract import COLUMNS, RANK, ROWS, VisitorContract
+
+from dnmf.kernels.padding import pad_columns
+from dnmf.passes.problem import solve_for_rows
+from dnmf.passes.terms import Terms
+from dnmf.passes.visitors.assign import AssignToNearest
+from dnmf.passes.visitors.given import UseGivenRows
+from dnmf.passes.visitors.project import ProjectRows
+
+pytestmark = pytest.mark.numeric
+
+H = np.random.default_rng(1).random((RANK, COLUMNS))
+TERMS = {
+    "plain": Terms(),
+    "penalized": Terms(l1=0.3, l2=0.2, angular=0.1),
+    "bounded": Terms(upper=0.1),
+    "free": Terms(free=True),
+    "one entry": Terms(angular=np.inf),
+    "zero": Terms(l1=np.inf),
+}
+
+
+class TestSolveRows(VisitorContract):
+    close = 1e-9
+
+    @pytest.fixture(params=TERMS)
+    def visitor(self, request):
+        return solve_for_rows(H, TERMS[request.param])
+
+
+class TestSolveBesideGiven(VisitorContract):
+    close = 1e-9
+
+    @pytest.fixture
+    def visitor(self):
+        return solve_for_rows(H, Terms(l1=0.1), held=2)
+
+    @pytest.fixture
+    def given(self):
+        return np.random.default_rng(2).random((ROWS, 2)) / 10
+
+    def test_what_is_given_stays(self, visitor, A, given):
+        (W,) = self.visited(visitor, A, given)[1].values()
+        np.testing.assert_array_equal(W[:, :2], given)
+
+
+class TestUseGivenRows(VisitorContract):
+    @pytest.fixture
+    def visitor(self):
+        return UseGivenRows(3)
+
+    @pytest.fixture
+    def given(self):
+        return np.random.default_rng(2).random((ROWS, 3))
+
+    def test_sums_are_those_of_the_given_W(self, visitor, A, given):
+        sums, _ = self.visited(visitor, A, given)
+        np.testing.assert_allclose(sums.G, given.T @ given, rtol=1e-12)
+        np.testing.assert_allclose(sums.P, A.T @ given, rtol=1e-12)
+
+
+class TestProjectRows(VisitorContract):
+    @pytest.fixture(params=[1, 3])
+    def visitor(self, request):
+        V = np.random.default_rng(3).standard_normal((COLUMNS, 5))
+        return ProjectRows(pad_columns(V), 5, request.param, seed=4)
+
+
+class TestAssignToNearest(VisitorContract):
+    @pytest.fixture
+    def visitor(self):
+        return AssignToNearest.of(np.random.default_rng(5).random((RANK, COLUMNS)))
+
+    def test_each_row_counts_once(self, visitor, A, given):
+        assert self.visited(visitor, A, given)[0].s.sum() == ROWS
