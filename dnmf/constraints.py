@@ -11,7 +11,7 @@ import scipy.sparse
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
-from dnmf.missing import dense, plain
+from dnmf.plain import dense, plain
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.labels import Labels, labels_given, refuse_labels_that_differ
 

@@ -17,8 +17,9 @@ from dnmf.arithmetic import undisturbed
 from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError, InputTypeError
-from dnmf.missing import dense, plain, refuse_missing
+from dnmf.missing import refuse_missing
 from dnmf.model import Model
+from dnmf.plain import dense, plain
 from dnmf.sources import Source
 from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.columns import twice

@@ -19,13 +19,13 @@ from dnmf.fitting.finish import Ended
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
 from dnmf.memory import ANY_START, Machine
-from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
 from dnmf.passes.warm import were_compiled
+from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.sources import Source

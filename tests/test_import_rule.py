@@ -1,6 +1,7 @@
 """Data flows one way: every import of dnmf goes down, and dask is met only where it belongs."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ LAYERS = [
     {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "written"},
     {"arguments"},
     {"locations", "arrays"},
-    {"missing", "frames"},
+    {"missing"},
+    {"frames"},
+    {"plain"},
     {"kernels"},
     {"sources"},
     {"penalty", "constraints"},
@@ -71,6 +74,17 @@ def test_imports_go_down(path):
         if parts[1] == _room(path):
             continue
         assert _layer(parts[1]) <= _layer(_room(path)), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def _named(path: Path) -> str:
+    return ".".join(["dnmf", *path.relative_to(ROOT).with_suffix("").parts])
+
+
+def test_no_files_import_each_other_not_even_by_way_of_others():
+    modules = {_named(path): set(_imports(path)) for path in _modules() if path.name != "__init__.py"}
+    graph = {name: {other for other in imported if other in modules} for name, imported in modules.items()}
+    assert sum(map(len, graph.values())) > 500
+    graphlib.TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(ROOT)))

@@ -14,7 +14,6 @@ from dnmf.fitting.events import Callback
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.update import measure
 from dnmf.memory import NO_START, Shape
-from dnmf.missing import dense
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
@@ -26,6 +25,7 @@ from dnmf.passes.visitors.solve import SolveRows
 from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
+from dnmf.plain import dense
 from dnmf.plan import Plan, make_plan
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source, guarded

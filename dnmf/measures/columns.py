@@ -12,9 +12,9 @@ from dnmf.arguments import as_dtype, choice
 from dnmf.arrays import offers, taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
-from dnmf.missing import dense, plain
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
+from dnmf.plain import dense, plain
 from dnmf.sources.given import matrix_of, not_misread, read_rows
 from dnmf.sources.labels import labels_given
 from dnmf.sources.memory import is_sparse

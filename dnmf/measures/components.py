@@ -21,8 +21,8 @@ from dnmf.measures.columns import (
     labels_along,
     squared_norms,
 )
-from dnmf.missing import dense
 from dnmf.model import Model
+from dnmf.plain import dense
 from dnmf.sources.given import in_memory
 
 

@@ -19,13 +19,13 @@ from dnmf.fitting.start import FewRows, few_rows, in_units, last_resort, needs_s
 from dnmf.fitting.state import Begun
 from dnmf.fitting.strongest import strongest
 from dnmf.fitting.update import normalize_rows
-from dnmf.missing import dense
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.paths.grid import Cell, PathOptions
 from dnmf.paths.state import PathState
+from dnmf.plain import dense
 from dnmf.record import PATH, other_than
 from dnmf.run import commit_model, saying_how_to_go_on
 from dnmf.sources import Source

@@ -7,7 +7,7 @@ import scipy.sparse
 
 from dnmf.arrays import narrowed, offers
 from dnmf.errors import InputError
-from dnmf.missing import dense
+from dnmf.plain import dense
 from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.conventions import convention_of
 from dnmf.sources.presence import absent_object, is_hdf5, lies_in_a_store

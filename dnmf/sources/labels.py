@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.arrays import offers, taken_as
+from dnmf.arrays import taken_as
 from dnmf.errors import InputError
+from dnmf.sources.labels_of_objects import labels_of_object
 from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.sources.opening import open_source
 from dnmf.sources.presence import lies_in_a_store
 from dnmf.sources.source import Source
-from dnmf.sources.stored_factor import StoredFactor
 
 OVER_ROWS, OVER_COLUMNS = ("row", None), (None, "column")
 ALONG: dict[str, tuple[str | None, ...]] = {
@@ -44,38 +45,18 @@ class Labels(NamedTuple):
 
 
 def labels_of(values: Any) -> tuple[np.ndarray | None, ...]:
-    """Return the labels along each axis of an object, None where there are none; nothing for what never has any."""
-    found: Sequence[Any] = ()
-    if offers(values, "obs_names", "var_names"):
-        found = values.obs_names, values.var_names
-    elif offers(values, "dims", "coords"):
-        found = [values.coords[dim].values if dim in values.coords else None for dim in values.dims]
-    elif offers(values, "iloc", "index"):
-        found = (values.index, values.columns) if offers(values, "columns") else (values.index,)
-    elif offers(values, "columns"):
-        found = None, values.columns
-    elif isinstance(values, StoredFactor):
-        found = values.row_names(), None
-    elif lies_in_a_store(values) and len(values.shape) == 2:
-        found = _names_in_store(values)
-    return tuple(names_of(each) for each in found)
+    """Return the labels along each axis of an object or an opened array, None where there are none.
 
-
-def _names_in_store(array: Any) -> tuple[np.ndarray | None, ...]:
-    """What is named in the AnnData that an opened array lies in, or in a result of dnmf."""
-    from dnmf.sources.opening import open_source
-
+    An array that lies in an AnnData, or in a result of dnmf, has the names that are there.
+    """
+    found = labels_of_object(values)
+    if found or not (lies_in_a_store(values) and len(values.shape) == 2):
+        return found
     try:
-        source = open_source(array)
+        source = open_source(values)
     except InputError:  # who reads its values will say what it is
         return ()
-    return names_along(source, "row"), names_along(source, "column")
-
-
-def labels_of_matrix(values: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return the labels of the rows and the columns of a matrix, None where there are none."""
-    rows, columns = (*labels_of(values), None, None)[:2]
-    return rows, columns
+    return tuple(names_of(names_along(source, what)) for what in ("row", "column"))
 
 
 def labels_given(name: str, values: Any) -> tuple[Labels, ...]:

@@ -8,7 +8,7 @@ import scipy.sparse
 from dnmf.arrays import narrowed
 from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
-from dnmf.missing import plain
+from dnmf.plain import plain
 from dnmf.sources.numpy_files import NumpyFile, mapped_file
 from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_dtype, check_shape, even_cuts
 

@@ -17,7 +17,7 @@ from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.behind_dask import arrays_behind, behind_lazy
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.dense import DenseSource
-from dnmf.sources.labels import labels_of_matrix
+from dnmf.sources.labels_of_objects import labels_of_matrix
 from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
