@@ -23,6 +23,7 @@ LEAST_PANEL_BYTES = 2**18  # where rows may be cut: smaller ones save next to no
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
 MOST_SAMPLE_BYTES = 128 * 2**20
 SAMPLE_SHARE = 32  # the sample of a start takes at most so small a part of a worker's memory
+LARGEST_IN_HEAP = 32 * 2**20  # bytes of an array: larger ones are mapped by themselves (glibc)
 ALLOWANCE_BYTES = 24 * 2**20  # stacks of the reading threads, decompressors, small pieces of freed memory
 
 

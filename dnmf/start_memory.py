@@ -5,14 +5,22 @@ from dataclasses import replace
 import numpy as np
 
 from dnmf.giving_way import Pace
-from dnmf.memory import PANEL_COPIES, Machine, MemoryNeed, Shape, border_bytes, least_panel, sample_bytes
+from dnmf.memory import (
+    LARGEST_IN_HEAP,
+    PANEL_COPIES,
+    Machine,
+    MemoryNeed,
+    Shape,
+    border_bytes,
+    least_panel,
+    sample_bytes,
+)
 from dnmf.sources.source import Layout
 
 REGION_BYTES = 32 * 2**20  # of the data, read in one go for a sample
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 MOST_STARTS = 8
 BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
-LARGEST_IN_HEAP = 32 * 2**20  # what is larger is mapped by itself
 SAMPLE_COPIES = 3  # the runs as they were read, all of them in a row, a part of them for the first round
 
 

@@ -84,12 +84,7 @@ HOLDERS = {
 }
 
 
-LONG = (
-    "dask of GCXS",
-    "dask of COO",
-    "dask of csc_matrix",
-    "dask of csr_array",
-)  # the sparse package compiles for each
+LONG = ("dask of GCXS", "dask of COO", "dask of csc_matrix", "dask of csr_array")
 
 
 def assert_same(found, expected):

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-MOST_KEPT_BYTES = 64 * 2**20  # twice the largest array that glibc does not map by itself
+from dnmf.memory import LARGEST_IN_HEAP
+
+MOST_KEPT_BYTES = 2 * LARGEST_IN_HEAP  # what glibc comes to by itself
 MAPPED_BYTES = 128 * 2**10  # where glibc begins, with both of its sizes, and stays where it is told one of them
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of mallopt
 SETTINGS = (
-    (MMAP_THRESHOLD, "MALLOC_MMAP_THRESHOLD_", MOST_KEPT_BYTES // 2),
+    (MMAP_THRESHOLD, "MALLOC_MMAP_THRESHOLD_", LARGEST_IN_HEAP),
     (TRIM_THRESHOLD, "MALLOC_TRIM_THRESHOLD_", MOST_KEPT_BYTES),
 )
 
