@@ -16,14 +16,12 @@ import numpy as np
 import scipy.sparse
 
 import dnmf
-from dnmf.fitting.update import measure, update_H
 from dnmf.passes.blas import one_blas_thread
-from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics, add
 from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
-from dnmf.penalty import Penalty
 from dnmf.plan import Group
+from dnmf.schemes.least_squares import LeastSquares
 from dnmf.sources.memory import MemorySource
 
 GB = 1e9
@@ -35,6 +33,7 @@ PANEL_BYTES = 64 * 2**20
 PLANTED_RANK = 20
 TURNS = 5
 WIRE_BYTES = 128 * 2**20
+LEAST_SQUARES = LeastSquares()
 
 
 def planted_dense(rows: int) -> np.ndarray:
@@ -124,8 +123,8 @@ def compute_cpu(matrix: Any, rank: int) -> tuple[float, Statistics, np.ndarray]:
     H = np.random.default_rng(3).random((rank, source.shape[1]), dtype=np.float32)
     sums = None
     for _ in range(3):
-        H = H if sums is None else update_H(sums.models[0], H, Penalty()).H
-        work = Work((solve_for_rows(H),), "float32")
+        H = H if sums is None else LEAST_SQUARES.update(sums.models[0], H).H
+        work = Work((LEAST_SQUARES.visitor(H),), "float32")
         sums = visit_group(source, group, work)
     assert sums is not None
     return cpu_of(lambda: visit_group(source, group, work)) / (sums.bytes_read / GB), sums, H
@@ -136,8 +135,8 @@ def update_cpu(sums: Statistics, H: np.ndarray) -> float:
     squares = 2 * float(np.vdot(sums.models[0].P.T, H))  # any number serves
 
     def between() -> None:
-        measure(sums.models[0], H, squares, Penalty())
-        solve_for_rows(update_H(sums.models[0], H, Penalty()).H)
+        LEAST_SQUARES.measure(sums.models[0], H, squares)
+        LEAST_SQUARES.visitor(LEAST_SQUARES.update(sums.models[0], H).H)
 
     with one_blas_thread():
         return cpu_of(between, 3)

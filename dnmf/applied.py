@@ -18,6 +18,7 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.rows_out import Columns
 from dnmf.passes.terms import Terms
+from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source, open_source
 from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
@@ -126,10 +127,11 @@ class Applied:
         InputError
             Columns of W that were given to the fit are not given here, or have the wrong shape.
         """
-        scale = self.w_scale[: self.options.limits.held[0]]
-        given = given_columns(source, fixed_W, scale, self.options.dtype, signed=self.options.limits.is_free("W"))
+        scheme = scheme_of(self.options)
+        scale = self.w_scale[: scheme.given_columns]
+        given = given_columns(source, fixed_W, scale, self.options.dtype, signed=scheme.is_signed("W"))
         # Other rows may have what those of the fit had not.
-        given_H = np.arange(len(self.d)) < self.options.limits.held[1]
+        given_H = np.arange(len(self.d)) < scheme.given_rows
         factor = np.where((self.w_scale > 0) | given_H, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
         order = np.arange(len(self.d)) if self.inside is None else self.inside
         return Fixed(factor[np.argsort(order)], self.terms, Columns(order, self.row_scale), given)
@@ -143,7 +145,7 @@ class Applied:
     @property
     def row_scale(self) -> np.ndarray:
         """``W diag(row_scale)`` and ``diag(h_scale) H`` are the factors as they were solved for (k,)."""
-        given = np.arange(len(self.d)) < self.options.limits.held[0]
+        given = np.arange(len(self.d)) < scheme_of(self.options).given_columns
         return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:

@@ -35,6 +35,7 @@ from dnmf.estimator_input import (
 from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
 from dnmf.penalty import Penalty
+from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source, open_source
 from dnmf.sources.labels import names_along
 from dnmf.sources.memory import MemorySource, type_name
@@ -298,8 +299,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _keep(self, model: Model) -> None:
         """Take the attributes from a model: with penalties at the scale of their objective, else balanced."""
-        penalized = model.options.penalty.scale == "objective"
-        of_H = model.h_scale if penalized else np.sqrt(model.d)
+        of_H = np.sqrt(model.d) if scheme_of(model.options).free_scale else model.h_scale
         self._scale_of_W = np.divide(model.d, of_H, out=np.zeros_like(model.d), where=of_H > 0)
         self.model_ = model
         self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)

@@ -87,9 +87,9 @@ def _first(names: np.ndarray | None) -> str | None:
 
 def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
-    from dnmf.fitting.choose import plan_with_start, start_of_fit
     from dnmf.passes.threads import InProcess
     from dnmf.passes.warm import Kernels
+    from dnmf.starts.choose import plan_with_start, start_of_fit
 
     memory, executor = parse_bytes(memory_limit), InProcess()
     machine = executor.machine(memory, Kernels.of(source, rank, "float32"))

@@ -20,6 +20,7 @@ from dnmf.options import FitOptions
 from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.penalty import Penalty
+from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.name_files import given_names
 from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
@@ -98,8 +99,7 @@ class Model(Applied):
     @property
     def penalty(self) -> Penalty:
         """The penalty of the fit, a fraction as the strengths it came to."""
-        penalty = self.options.penalty
-        return penalty.times(self.units) if penalty.scale == "fraction" else penalty
+        return self.options.penalty.in_units(self.units)
 
     @property
     def implicit_penalty(self) -> Implicit | None:
@@ -251,7 +251,7 @@ class Model(Applied):
             raise InputError(f"order={order.tolist()}: give each component, 0 to {self.rank - 1}, once")
         if np.array_equal(order, own):
             return self
-        held = self.options.limits.held[0]
+        held = scheme_of(self.options).given_columns
         if not np.array_equal(order[:held], own[:held]):
             raise InputError(f"order={order.tolist()}: the first {held} components have their W given and stay first")
         stored = order.astype(np.intp) if self.order is None else self.order[order]

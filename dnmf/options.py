@@ -88,6 +88,11 @@ class FitOptions:
         _check_together(self)
         _check(isinstance(self.extrapolate, bool), f"extrapolate={shown(self.extrapolate)}: True or False")
 
+    @property
+    def prunes(self) -> bool:
+        """Whether components may be dropped."""
+        return self.prune != "off"
+
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values."""
         return {**asdict(self), "penalty": self.penalty.to_json(), "limits": self.limits.to_json()}

@@ -231,6 +231,10 @@ class Penalty:
         )
         return Penalty(l1, l2, "objective", self.diagonal, angular, of_l2 * self.smooth, of_l2 * self.target)
 
+    def in_units(self, units: tuple[float, ...]) -> "Penalty":
+        """The same penalty with its strengths as they are, where they are fractions of these `units`."""
+        return self.times(units) if self.scale == "fraction" else self
+
     def at(self, strength: float) -> "Penalty":
         """The same penalty in the same units with its strengths multiplied; at 0 there is none.
 

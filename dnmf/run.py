@@ -9,12 +9,9 @@ from typing import Any
 from dnmf import checkpoint
 from dnmf.constraints import Guides
 from dnmf.errors import ChangedError, CheckpointError, ClusterError, InputError
-from dnmf.fitting.begin import begin, fit_from
-from dnmf.fitting.choose import start_of
 from dnmf.fitting.events import Finished, PassDone, Started, emit
 from dnmf.fitting.finish import finish, remove_other_arrays
 from dnmf.fitting.loop import Fit, run_until_last
-from dnmf.fitting.start import in_units
 from dnmf.fitting.state import State
 from dnmf.fitting.step import reconsider
 from dnmf.locations import checked_overwrite
@@ -23,8 +20,11 @@ from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.record import RunRecord, changes_of_data, differences, other_than, refuse_path, versions
+from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.sources import Source, open_source
 from dnmf.sources.guard import refuse_to_replace
+from dnmf.starts.begin import begin, fit_from
+from dnmf.starts.choose import start_of
 from dnmf.workplace import Workplace
 
 log = logging.getLogger("dnmf")
@@ -64,7 +64,7 @@ class Run:
         """Return the fit before its first pass, committed; what is given is in the engine's orientation."""
         engine, options = self.place.engine, self.place.seen_inside(self.options)
         fit = fit_from(begin(engine, options, W, H, guides), options, guides)
-        self.commit(fit.state)
+        self.commit(fit)
         reads = fit.state.bytes_read / engine.source_bytes
         emit(self.place.callbacks, Started(start_of(options, engine.plan), reads))
         return fit
@@ -77,23 +77,25 @@ class Run:
         arrays = {name.removeprefix(prefix): values for name, values in generation.arrays.items() if prefix in name}
         self.store, self._fingerprint = store, record.fingerprint
         self.place.listen(Ongoing(store.path))
-        fit = self._restored(State.restore(record.state, arrays), record.options, changed)
+        state, guides = State.restore(record.state, arrays), Guides.restore(arrays)
+        fit = self._restored(state, guides, record.options, changed)
         self._first_number = generation.number - fit.state.passes
         reads = fit.state.bytes_read / self.place.engine.source_bytes
         emit(self.place.callbacks, Started(self.options.init, reads, fit.state.passes))
         return fit
 
-    def _restored(self, state: State, before: FitOptions, changed: bool) -> Fit:
+    def _restored(self, state: State, guides: Guides, before: FitOptions, changed: bool) -> Fit:
         options = in_units(self.place.seen_inside(self.options), state.units)
+        scheme = scheme_of(options, guides)
         if before != self.options:
-            state = reconsider(state, options)
-        return Fit(state.forgetting_data() if changed else state, options)
+            state = reconsider(state, scheme, options)
+        return Fit(state.forgetting_data() if changed else state, options, scheme)
 
-    def commit(self, state: State) -> None:
+    def commit(self, fit: Fit) -> None:
         """Put the state on disk, where there is a store."""
         if self.store is not None:
-            number, record = self._first_number + state.passes, self._record(state).to_json()
-            self.store.commit(number, record, state.arrays(), {**state.guides.arrays(), **self.place.given_names})
+            number, record = self._first_number + fit.state.passes, self._record(fit.state).to_json()
+            self.store.commit(number, record, fit.state.arrays(), {**fit.scheme.lasting(), **self.place.given_names})
 
     def _record(self, state: State) -> RunRecord:
         return self.place.record(self.options, state.scalars(), self._fingerprint)
@@ -116,15 +118,15 @@ class Run:
         (end,), _ = finish(self.place.engine, fits, [self.store.path] if self.store else [])
         model = self.place.model(self.options, end, self.store.path if self.store else None)
         if self.store is not None:
-            number, before = self._first_number + end.state.passes, fits[0].state
-            model = commit_model(self.store, number, model, before, self._record(before))
+            number, before = self._first_number + end.state.passes, fits[0]
+            model = commit_model(self.store, number, model, before, self._record(before.state))
         emit(self.place.callbacks, PassDone(end.state.history[-1], self.store is not None, last=True))
         emit(self.place.callbacks, Finished(model.stop_reason, end.state.passes, model.reads, model.relative_error))
         return model
 
     def _after_pass(self, fits: list[Fit], _: Statistics) -> None:
         (fit,) = fits
-        self.commit(fit.state)
+        self.commit(fit)
         emit(self.place.callbacks, PassDone(fit.state.history[-1], self.store is not None))
 
 
@@ -188,13 +190,14 @@ def saying_how_to_go_on(store: checkpoint.Store | None) -> Iterator[None]:
         ) from error
 
 
-def commit_model(store: checkpoint.Store, number: int, model: Model, before: State, record: RunRecord) -> Model:
+def commit_model(store: checkpoint.Store, number: int, model: Model, before: Fit, record: RunRecord) -> Model:
     """Commit a finished model and return it as it is on disk.
 
     Beside it goes the state before the last pass, which `record` describes: with new limits the run can go on.
     """
     arrays, lasting = (
-        {f"{STATE_PREFIX}{name}": values for name, values in part.arrays().items()} for part in (before, before.guides)
+        {f"{STATE_PREFIX}{name}": values for name, values in part.items()}
+        for part in (before.state.arrays(), before.scheme.lasting())
     )
     store.commit(number, {**model.record(), "run": record.to_json()}, {**model.arrays(), **arrays}, lasting)
     remove_other_arrays(store.path, model.W_name)

@@ -87,5 +87,5 @@ def so_far(path: str | Path) -> Model | Unfinished:
     rows, columns = reversed(record.shape) if record.transposed else record.shape
     return Unfinished(
         path, record.address, (rows, columns), record.options,
-        penalty.times(tuple(state["units"])) if penalty.scale == "fraction" else penalty, history,
+        penalty.in_units(tuple(state["units"])), history,
     )  # fmt: skip

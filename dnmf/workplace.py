@@ -13,7 +13,6 @@ import numpy as np
 from dnmf.arrays import taken_as, taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
-from dnmf.fitting.choose import plan_for_many, start_of_fit
 from dnmf.fitting.events import Callback, Planned, emit
 from dnmf.fitting.finish import Ended
 from dnmf.fitting.loop import Engine
@@ -28,12 +27,15 @@ from dnmf.passes.warm import were_compiled
 from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
+from dnmf.schemes.of_options import scheme_of
+from dnmf.schemes.refused import refuse_beside_given, refuse_of_transposed
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import Keep
 from dnmf.sources.labels import Labels, labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.names import MOST_NAMES
+from dnmf.starts.choose import plan_for_many, start_of_fit
 
 MOST_GATHERED_BYTES = 256 * 2**20
 AXES = ("row", "column")
@@ -106,11 +108,8 @@ class Workplace:
             raise InputError(
                 f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}"
             )
-        if source.transposed and options.penalty.scale == "absolute":
-            raise InputError(
-                f"{source.address}: a CSC matrix is factorized as its transpose, for which scale='absolute' means "
-                "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
-            )
+        if source.transposed:
+            refuse_of_transposed(options, source.address)
         options.penalty.warn_if_one_sided()
         self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
         self.source, self.crowd = source, 1
@@ -186,10 +185,10 @@ class Workplace:
         InputError
             Wrong shape, labels that are not those of the data, or a NaN, an infinity or a negative value.
         """
-        (m, n), rank, limits = self.shape, options.rank, options.limits
+        (m, n), rank, scheme = self.shape, options.rank, scheme_of(options)
         labels = labels_given("W", W) + labels_given("H", H)
-        W = _checked_factor("W", W, (m, rank), signed=limits.is_free("W"))
-        H = _checked_factor("H", H, (rank, n), signed=limits.is_free("H"))
+        W = _checked_factor("W", W, (m, rank), signed=scheme.is_signed("W"))
+        H = _checked_factor("H", H, (rank, n), signed=scheme.is_signed("H"))
         self._compare(labels)
         if self.source.transposed:
             return (None if H is None else H.T), (None if W is None else W.T)
@@ -206,18 +205,10 @@ class Workplace:
         InputError
             A shape or a label does not fit, or what a penalty pulls to is not there.
         """
-        options.penalty.check_guides(constraints.graph is not None, constraints.target_H is not None)
-        transposed, source = self.source.transposed, self.source
+        transposed = self.source.transposed
         guides = constraints.guides(self.shape, options.rank, transposed=transposed, dtype=options.dtype)
         self._compare(constraints.labels)
-        of_W, of_H = options.penalty.angular
-        if constraints.fixed_W is not None and of_W:
-            raise InputError("constraints: an angular penalty on W cannot act on a given W; leave it to H")
-        if transposed and constraints.fixed_H is not None and of_H:
-            raise InputError(
-                f"{source.address}: an angular penalty on H acts on a given H where the matrix is stored by rows; "
-                "convert it to CSR with dnmf convert"
-            )
+        refuse_beside_given(options, constraints, self.source.address, transposed=transposed)
         if self.engine.executor.remote and guides.W is not None and guides.W.nbytes > MOST_GATHERED_BYTES:
             raise BudgetError(
                 f"constraints: {format_bytes(guides.W.nbytes)} of given columns would travel to the workers in every "

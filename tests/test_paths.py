@@ -15,7 +15,6 @@ from naive import nnls
 import dnmf
 from dnmf import measures
 from dnmf.errors import BudgetError, CheckpointError, InputError, Interrupted
-from dnmf.fitting.choose import plan_for_many
 from dnmf.fitting.events import PassProgress, PathFinished, PathPassDone, Planned, Started
 from dnmf.memory import Machine
 from dnmf.options import FitOptions
@@ -23,6 +22,7 @@ from dnmf.passes.rows_out import missing_chunks
 from dnmf.passes.threads import InProcess
 from dnmf.paths.grid import Cell
 from dnmf.penalty import Penalty, PenaltyWarning
+from dnmf.starts.choose import plan_for_many
 
 RANK, STRENGTHS = 4, (0.0, 0.02, 0.1, 0.3)
 L1 = Penalty(l1=1.0)
@@ -264,7 +264,7 @@ def test_the_units_of_fractions_are_found_once(planted, monkeypatch):
 
     calls, find = [], waves.strongest
     monkeypatch.setattr(waves, "strongest", lambda *given: calls.append(1) or find(*given))
-    monkeypatch.setattr("dnmf.fitting.start.strongest", lambda *_: pytest.fail("found again"))
+    monkeypatch.setattr("dnmf.starts.start.strongest", lambda *_: pytest.fail("found again"))
     penalty = Penalty(l1=1.0, scale="fraction")
     for warm in ("unpenalized", "chain"):
         path = dnmf.path(planted, RANK, penalty, (0.1, 0.3, 1.1), seeds=2, warm=warm, **CHEAP)

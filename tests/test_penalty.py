@@ -8,9 +8,9 @@ import pytest
 
 import dnmf
 from dnmf.errors import InputError
-from dnmf.fitting.balance import sizes_of
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import SCALES, Penalty, PenaltyWarning
+from dnmf.schemes.balance import sizes_of
 
 pytestmark = pytest.mark.numeric
 

@@ -1,1 +1,1 @@
-"""From a start to a stop: the state, its small updates in memory, the only loop, and what it tells."""
+"""From a start to a stop: the state, the only loop, and what it tells; blind to losses and penalties."""

@@ -9,24 +9,22 @@ import scipy.sparse
 
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError, UnsolvedWarning
-from dnmf.fitting.diagonal import gain_of_diagonal
 from dnmf.fitting.events import Callback
 from dnmf.fitting.meter import Meter
-from dnmf.fitting.update import measure
 from dnmf.memory import NO_START, Shape
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Executor, run_pass
-from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.rows_out import Columns, create_rows_array, remove_array
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
-from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
-from dnmf.penalty import Penalty
 from dnmf.plain import dense
 from dnmf.plan import Plan, make_plan
+from dnmf.schemes.diagonal import gain_of_diagonal
+from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
@@ -135,9 +133,8 @@ def solve_other_rows(
     """
     n_rows, names = source.shape[0], None if out is None else carried_row_names(source)
     plan = _plan(source, executor, options, memory_bytes, kept=out is None, name_bytes=bytes_of_names(names))
-    work = Work(
-        (_visitor(fixed, options),), options.dtype, check=True, columns=fixed.columns, signed=bool(options.limits.free)
-    )
+    signed = scheme_of(options).signed
+    work = Work((_visitor(fixed, options),), options.dtype, check=True, columns=fixed.columns, signed=signed)
     rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
         if out is not None:
@@ -167,12 +164,13 @@ def measure_other_rows(
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """
     plan = _plan(source, executor, options, memory_bytes, kept=False)
-    work = Work((_visitor(fixed, options),), options.dtype, check=True, residual=True, signed=bool(options.limits.free))
+    scheme = scheme_of(options)
+    work = Work((_visitor(fixed, options),), options.dtype, check=True, residual=True, signed=scheme.signed)
     with guarded(guard_source(source)), executor.giving_back(plan):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
     _warn_of_unsolved(statistics, source)
     sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
-    loss = measure(sums, H, statistics.squares, Penalty(), sums.residual).loss
+    loss = scheme.unpenalized.measure(sums, H, statistics.squares).loss
     return max(
         0.0, 2 * (loss - gain_of_diagonal(sums, H, weights[np.argsort(fixed.columns.order)]))
     ), statistics.squares
@@ -202,17 +200,17 @@ def _plan(
     kept_rows = n_rows if kept else 0
     shape = Shape(n_columns, options.rank, itemsize, kept_rows=kept_rows, name_bytes=name_bytes, start=NO_START)
     machine = executor.machine(
-        memory_bytes, Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
+        memory_bytes, Kernels.of(source, options.rank, options.dtype, bounded=scheme_of(options).bounded)
     )
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     return plan
 
 
-def _visitor(fixed: Fixed, options: FitOptions) -> SolveRows:
+def _visitor(fixed: Fixed, options: FitOptions) -> Visitor:
     with one_blas_thread():
-        held, signed = 0 if fixed.given is None else fixed.given.shape[1], options.limits.is_free("H")
-        return solve_for_rows(fixed.factor.astype(options.dtype), fixed.terms, signed=signed, held=held)
+        held = 0 if fixed.given is None else fixed.given.shape[1]
+        return scheme_of(options).rows_of_model(fixed.factor.astype(options.dtype), fixed.terms, held)
 
 
 def by_rows(source: Source) -> Source:

@@ -3,7 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,53 +12,15 @@ import numpy as np
 from dnmf.callers import warn_caller
 from dnmf.checkpoint.others import OF_AN_ATTEMPT, in_array
 from dnmf.errors import CheckpointError, UnsolvedWarning
-from dnmf.fitting.balance import on_scale
-from dnmf.fitting.columns import column_scale, solve_H, terms_for_H
-from dnmf.fitting.diagonal import fit_diagonal, fits_diagonal
 from dnmf.fitting.loop import Engine, Fit, one_pass
 from dnmf.fitting.state import State
-from dnmf.fitting.terms import terms_for_W
-from dnmf.fitting.update import normalize_rows, without_dead
-from dnmf.options import FitOptions
 from dnmf.passes.executor import in_rows
 from dnmf.passes.rows_out import Columns, create_rows_array, missing_chunks, rescale_rows
 from dnmf.passes.statistics import ModelSums
-from dnmf.passes.terms import Terms
+from dnmf.schemes.scheme import Factors
 from dnmf.sources.stored_factor import StoredFactor
 
 LOST = 1e-4  # of ½‖A‖²: what rounding that is under control never comes to
-
-
-@dataclass(frozen=True)
-class Factors:
-    """A finished factorization ``A ≈ W diag(d) H``.
-
-    Attributes
-    ----------
-    W : ndarray or StoredFactor (m, k)
-        The rows in memory or in the store; columns sum to one.
-    d : ndarray (k,)
-        The diagonal, float64.
-    H : ndarray (k, n)
-        Rows sum to one.
-    h_scale : ndarray (k,)
-        Rows are solved with ``diag(h_scale) H``.
-    w_scale : ndarray (k,)
-        What a solution is divided by to become a row of W.
-    terms : Terms
-        What the penalty does to the normal equations of a row.
-    """
-
-    W: Any
-    d: np.ndarray
-    H: np.ndarray
-    h_scale: np.ndarray
-    w_scale: np.ndarray
-    terms: Terms
-
-    def taken(self, order: np.ndarray, W: Any) -> "Factors":
-        """The components in another order, W in that order already."""
-        return Factors(W, self.d[order], self.H[order], self.h_scale[order], self.w_scale[order], self.terms)
 
 
 class Ended(NamedTuple):
@@ -157,10 +119,9 @@ def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> t
     engine.guard.check()
     ends = []
     for number, (before, fit, sums) in enumerate(zip(fits, after, statistics.models, strict=True)):
-        factors = _factors(sums, before.state, before.options)
-        if engine.source.transposed:
-            factors = _seen_from_H(factors, sums, before.state, before.options)
-        order = by_weight(factors.d, before.options.limits.held, before.state.guides.target)
+        state, transposed = before.state, engine.source.transposed
+        factors = before.scheme.factors(sums, state.factor, state.peak, transposed=transposed)
+        order = before.scheme.order(factors.d)
         columns = Columns(order, sums.s[order])
         W: Any
         if stores:
@@ -169,60 +130,6 @@ def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> t
             W = _collected(sums, statistics.rows, columns)
         ends.append(Ended(fit.state, before.state.factor, factors.taken(order, W), order))
     return ends, statistics.bytes_read
-
-
-def by_weight(d: np.ndarray, held: tuple[int, int], target: np.ndarray | None) -> np.ndarray:
-    """Return the components (k,) by falling weight; those that are given, or pulled to a target, keep their place.
-
-    Examples
-    --------
-    >>> by_weight(np.array([1.0, 0.0, 3.0, 2.0]), (0, 0), None).tolist()
-    [2, 3, 0, 1]
-    >>> by_weight(np.array([1.0, 0.0, 3.0, 2.0]), (1, 0), None).tolist()
-    [0, 2, 3, 1]
-    """
-    own = np.arange(len(d))
-    placed = own < max(held)
-    if target is not None:
-        placed |= ~np.isnan(target).all(axis=1)
-    free = own[~placed]
-    order = own.copy()
-    order[free] = free[np.argsort(-d[free], kind="stable")]
-    return order
-
-
-def _factors(sums: ModelSums, before: State, options: FitOptions) -> Factors:
-    """The factors but for W, the components in the order of the engine."""
-    H, h_scale = normalize_rows(without_dead(before.factor, sums, options))
-    d = sums.s * h_scale
-    w_scale = with_given(sums.s, before.guides.W_sums)
-    if fits_diagonal(options.penalty):
-        d = d * fit_diagonal(sums, before.factor)[0]
-    terms = terms_for_W(options.penalty, before.factor, before.peak, options.limits)
-    return Factors(None, d, H, h_scale, w_scale, terms)
-
-
-def _seen_from_H(factors: Factors, sums: ModelSums, before: State, options: FitOptions) -> Factors:
-    """The same factors for one whose rows are our columns: rows are solved as the update of H does it."""
-    penalty, limits, factor = options.penalty, options.limits, before.factor
-    if penalty.in_objective:
-        _, _, sums, factor, limits = on_scale(penalty, sums, factor, limits, before.guides)
-    scale = column_scale(sums, penalty)
-    # An objective fixes the scale of its factors; under a rule it is that of the half step alone.
-    solved = factor if penalty.in_objective else solve_H(sums, factor, penalty, limits=limits, guides=before.guides).H
-    _, of_rows = normalize_rows(solved)
-    terms = terms_for_H(sums, penalty, scale, limits)
-    h_scale = sums.s / scale
-    if before.guides.H is not None:  # rows of the others come with their scale, those that are given without
-        of_rows = with_given(of_rows, np.abs(before.guides.H).sum(axis=1, dtype=np.float64))
-        given = np.abs(factor[: limits.held[1]]).sum(axis=1, dtype=np.float64)
-        h_scale = with_given(h_scale, sums.s[: limits.held[1]] * given)
-    return replace(factors, h_scale=h_scale, w_scale=of_rows, terms=terms)
-
-
-def with_given(scale: np.ndarray, given: np.ndarray | None) -> np.ndarray:
-    """Return a scale (k,) with that of the components that are given in its place."""
-    return scale if given is None else np.concatenate([given, scale[len(given) :]])
 
 
 def _collected(sums: ModelSums, n_rows: int, columns: Columns) -> np.ndarray:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.state import State
 from dnmf.fitting.step import advance
-from dnmf.fitting.terms import terms_for_W
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Done, Executor, run_pass
-from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import Work
 from dnmf.plan import Plan
+from dnmf.schemes.scheme import Scheme
 from dnmf.sources.guard import Guard
 from dnmf.sources.kept import Keep
 from dnmf.sources.source import Layout, Source
@@ -46,11 +45,17 @@ class Engine:
 class Fit:
     """A model on its way: where it is, and what is asked of it, in the engine's orientation and units.
 
-    Fits that share a pass have their dtype and their constraints in common.
+    Fits that share a pass have their dtype and what is given beside the data in common.
     """
 
     state: State
     options: FitOptions
+    scheme: Scheme
+
+    @property
+    def visitor(self) -> Visitor:
+        """What visits the rows in the next pass."""
+        return self.scheme.visitor(self.state.factor, self.state.peak)
 
 
 AfterPass = Callable[[list[Fit], Statistics], None]
@@ -87,26 +92,19 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
         The data is not what it was when it was first looked at.
     """
     began = time.perf_counter()
-    visitors = tuple(_visitor(fit) for fit in fits)
+    visitors = tuple(fit.visitor for fit in fits)
     check = any(fit.state.squares < 0 for fit in fits)
-    first = fits[0]  # what they all have in common
-    signed = bool(first.options.limits.free)
-    work = Work(visitors, first.options.dtype, check=check, residual=bool(targets), signed=signed)
+    scheme, dtype = fits[0].scheme, fits[0].options.dtype  # what they all have in common
+    work = Work(visitors, dtype, check=check, residual=bool(targets), signed=scheme.signed)
     with engine.guard.explaining():
         statistics = run_pass(
-            engine.executor, engine.source, engine.plan, work, given=first.state.guides.W, targets=targets,
+            engine.executor, engine.source, engine.plan, work, given=scheme.given, targets=targets,
             keep=engine.keep, rows_back=engine.watch("last" if targets else "pass"),
         )  # fmt: skip
     engine.guard.after_pass(time.perf_counter() - began)
     states = [
-        advance(fit.state, statistics.of(number), fit.options, engine.source_bytes) for number, fit in enumerate(fits)
+        advance(fit.state, statistics.of(number), fit.scheme, fit.options, engine.source_bytes)
+        for number, fit in enumerate(fits)
     ]
     seconds = time.perf_counter() - began  # the updates of H included
     return [replace(fit, state=state.timed(seconds)) for fit, state in zip(fits, states, strict=True)], statistics
-
-
-def _visitor(fit: Fit) -> SolveRows:
-    state, penalty, limits = fit.state, fit.options.penalty, fit.options.limits
-    terms = terms_for_W(penalty, state.factor, state.peak, limits)
-    signed, held = limits.is_free("H"), limits.held[0]
-    return solve_for_rows(state.factor, terms, signed=signed, held=held, peaks=penalty.needs_peak)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.events import PassRecord
 
 
@@ -62,8 +61,6 @@ class State:
         Why the next pass is the last one; empty while it is not.
     history : tuple of PassRecord
         One for each pass.
-    guides : Guides
-        What is given or pulled to, the same in every pass.
     """
 
     H: np.ndarray
@@ -86,7 +83,6 @@ class State:
     bytes_read: int = 0
     reason: str = ""
     history: tuple[PassRecord, ...] = field(default=())
-    guides: Guides = NO_GUIDES
 
     @property
     def factor(self) -> np.ndarray:
@@ -133,7 +129,7 @@ class State:
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by name, but for the guides, which are the same in every pass."""
+        """The arrays by name."""
         sometimes = {"spare": self.spare, "strongest": self.strongest}
         there = {name: values for name, values in sometimes.items() if values is not None}
         return {"H": self.H, "plain": self.plain, "best": self.best, **there}
@@ -145,7 +141,7 @@ class State:
         values["units"] = tuple(values["units"])
         values["history"] = tuple(PassRecord.from_json(record) for record in values["history"])
         return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], spare=arrays.get("spare"),
-                   strongest=arrays.get("strongest"), guides=Guides.restore(arrays), **values)  # fmt: skip
+                   strongest=arrays.get("strongest"), **values)  # fmt: skip
 
 
 def _finite(value: float) -> float | None:

@@ -5,25 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, Guides
-from dnmf.fitting.balance import balance, balances, sizes_of
 from dnmf.fitting.events import PassRecord
-from dnmf.fitting.prune import begin_again, consider_pruning, prunes, worth
+from dnmf.fitting.prune import begin_again, consider_pruning
 from dnmf.fitting.state import Begun, State
-from dnmf.fitting.update import Measured, measure, normalize_rows, update_H, without_dead, without_unused
-from dnmf.kernels.bounds import keep_below
 from dnmf.options import FitOptions
-from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.statistics import Statistics
+from dnmf.schemes.scheme import Measured, Scheme
 
 FIRST_BETA = 0.7
 BETA_GROWTH = 1.1
 MOST_BETA_GROWTH = 1.05
 BETA_SHRINK = 2.0
-RESOLUTION = {"float32": 5e-7, "float64": 1e-14}  # of ½‖A‖²: a smaller rise of the objective is rounding
+RESOLUTION = {"float32": 5e-7, "float64": 1e-14}  # of the whole loss: a smaller rise of the objective is rounding
 GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
 
 
-def first_state(begun: Begun, options: FitOptions, guides: Guides = NO_GUIDES) -> State:
+def first_state(begun: Begun, options: FitOptions) -> State:
     """Return the state before the first pass."""
     H, bytes_read, squares, peak, units, strongest = begun
     reason = "max_passes" if options.max_passes == 1 else ""
@@ -39,12 +36,13 @@ def first_state(begun: Begun, options: FitOptions, guides: Guides = NO_GUIDES) -
         strongest=strongest,
         bytes_read=bytes_read,
         reason=reason,
-        guides=guides,
     )
 
 
-def advance(state: State, statistics: Statistics, options: FitOptions, source_bytes: int,
-            tolerance: float | None = None) -> State:  # fmt: skip
+def advance(  # noqa: PLR0917  the parts of one step
+    state: State, statistics: Statistics, scheme: Scheme, options: FitOptions, source_bytes: int,
+    tolerance: float | None = None,
+) -> State:  # fmt: skip
     """Return the state after a pass made with ``state.factor``; its last history entry describes the pass.
 
     An extrapolated pass whose objective rose is taken back: the next pass uses the plain update of the last
@@ -56,8 +54,10 @@ def advance(state: State, statistics: Statistics, options: FitOptions, source_by
         Before the pass.
     statistics : Statistics
         What it folded; the first model's sums count.
+    scheme : Scheme
+        What is minimized.
     options : FitOptions
-        Of the fit.
+        When to stop, whether to extrapolate, what to drop.
     source_bytes : int
         Decoded bytes of one read of the data.
     tolerance : float, optional
@@ -65,26 +65,23 @@ def advance(state: State, statistics: Statistics, options: FitOptions, source_by
     """
     known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
     sums = statistics.models[0]
-    limits, guides = options.limits, state.guides
-    H, counted = state.factor, sums
-    if state.reason:  # as the model has it
-        counted, H = without_unused(sums, without_dead(H, sums, options), limits)
-    measured = measure(counted, H, known.squares, options.penalty, sums.residual, limits=limits, guides=guides)
-    accepted = _is_accepted(known, measured, options)
+    counted, H = scheme.counted(sums, state.factor) if state.reason else (sums, state.factor)  # as the model has it
+    measured = scheme.measure(counted, H, known.squares)
+    accepted = _is_accepted(known, measured, scheme, options)
     record = _record(known, statistics, measured, accepted, source_bytes)
     if state.reason:
         return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
-        return consider_pruning(_with_end(_take_back(_noted(known, record)), options), options)
-    updated = update_H(sums, state.factor, options.penalty, limits=limits, guides=guides, tolerance=tolerance)
+        return consider_pruning(_with_end(_take_back(_noted(known, record)), scheme, options), scheme, options)
+    updated = scheme.update(sums, state.factor, tolerance)
     record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved)
-    plain, before = _balanced(updated.H, known, sums, options)
-    if options.penalty.is_rule:
+    plain, before = scheme.scale(updated.H, known.plain, sums)
+    if not scheme.descends:
         record = replace(record, change=_change(state.factor, plain))
-    peak = float(sums.peaks.max(initial=0))
-    moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=peak)
-    judged = _judged(moved, worth(sums, state.factor, options.penalty, guides)) if prunes(options) else moved
-    return consider_pruning(_with_end(begin_again(_extrapolate(judged, plain, options), options), options), options)
+    moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=scheme.peak(sums))
+    judged = _judged(moved, scheme.worth(sums, state.factor)) if options.prunes and scheme.prunes else moved
+    went_on = begin_again(_extrapolate(judged, plain, scheme, options), scheme)
+    return consider_pruning(_with_end(went_on, scheme, options), scheme, options)
 
 
 def _judged(state: State, value: np.ndarray) -> State:
@@ -102,24 +99,6 @@ def _noted(state: State, record: PassRecord, **changes: Any) -> State:
     return replace(state, passes=record.number, bytes_read=record.bytes_read, history=history, **changes)
 
 
-def _balanced(plain: np.ndarray, state: State, sums: ModelSums, options: FitOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Return the update of H and the one before it, which momentum is taken from, on the scale of least penalty.
-
-    W needs no touch: the next pass solves for it. This removes the scaling swamp, in which alternating updates move
-    weight between the factors in ever smaller steps. Where a factor has a bound, it may shrink but not grow.
-    """
-    if not balances(options.penalty):
-        return plain, state.plain
-    t = balance(sizes_of(options.penalty, sums, plain, state.guides))
-    t[: options.limits.held[0]] = 1.0
-    of_W, of_H = options.limits.upper
-    t = t if of_W == np.inf else np.minimum(t, 1.0)
-    t = t if of_H == np.inf else np.maximum(t, plain.max(axis=1, initial=0) / of_H)
-    scale = (1 / t)[:, None]
-    after = keep_below((plain * scale).astype(plain.dtype), of_H)
-    return after, (state.plain * scale).astype(plain.dtype)
-
-
 def _change(before: np.ndarray, after: np.ndarray) -> float:
     """Return one less the cosine between two H as a whole; 0 where both are zero."""
     x, y = before.astype(np.float64).ravel(), after.astype(np.float64).ravel()
@@ -127,22 +106,19 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
     return max(0.0, 1.0 - float(x @ y) / sizes) if sizes > 0 else float(x.any() or y.any())
 
 
-def _is_accepted(state: State, measured: Measured, options: FitOptions) -> bool:
-    """Whether the objective fell, or where nothing was tried at least did not rise beyond rounding.
-
-    A rule has no objective that falls; every step of it is taken.
-    """
+def _is_accepted(state: State, measured: Measured, scheme: Scheme, options: FitOptions) -> bool:
+    """Whether the objective fell, or where nothing was tried at least did not rise beyond rounding."""
     if state.tries:
         return measured.objective < state.objective
-    slack = RESOLUTION[options.dtype] * 0.5 * state.squares
-    return options.penalty.is_rule or not measured.objective > state.objective + slack
+    slack = RESOLUTION[options.dtype] * measured.whole
+    return not scheme.descends or not measured.objective > state.objective + slack
 
 
-def reconsider(state: State, options: FitOptions) -> State:
+def reconsider(state: State, scheme: Scheme, options: FitOptions) -> State:
     """Return a restored state under limits (`tol`, `max_passes`) that may have changed since it was committed."""
     if not state.history:
         return replace(state, reason="max_passes" if options.max_passes == 1 else "")
-    return consider_pruning(_with_end(replace(state, reason=""), options), options)
+    return consider_pruning(_with_end(replace(state, reason=""), scheme, options), scheme, options)
 
 
 def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, source_bytes: int) -> PassRecord:
@@ -151,7 +127,7 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         number=state.passes + 1,
         objective=measured.objective,
         loss=measured.loss,
-        relative_error=float(np.sqrt(2 * measured.loss / state.squares)) if state.squares > 0 else 0.0,
+        relative_error=measured.relative_error,
         decrease=_decrease(state.objective, measured.objective),
         gradient=measured.gradient,
         accepted=accepted,
@@ -171,8 +147,8 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
 
 
 def _rise(state: State, measured: Measured) -> float:
-    """The share of ``½‖A‖²`` by which the objective rose."""
-    return (measured.objective - state.objective) / (0.5 * state.squares) if state.squares > 0 else 0.0
+    """The share of the loss of a model that explains nothing by which the objective rose."""
+    return (measured.objective - state.objective) / measured.whole if measured.whole > 0 else 0.0
 
 
 def _decrease(before: float, after: float) -> float:
@@ -189,35 +165,34 @@ def _take_back(state: State) -> State:
     return replace(state, H=state.plain, extrapolated=False, beta=state.beta / BETA_SHRINK, most_beta=state.beta)
 
 
-def _extrapolate(state: State, plain: np.ndarray, options: FitOptions) -> State:
+def _extrapolate(state: State, plain: np.ndarray, scheme: Scheme, options: FitOptions) -> State:
     """Move on to the plain update and, beyond it, along the last change: ``max(0, H + β (H − H_before))``.
 
     β grows by a tenth with every accepted step, up to a bound that a step taken back lowers to the β it failed
     with and that recovers slowly (Ang & Gillis 2019, doi:10.1162/neco_a_01157). The first update is not
     extrapolated: the way from the start to it points nowhere yet.
     """
-    if not options.extrapolate or options.penalty.is_rule or state.passes == 1:
+    if not options.extrapolate or not scheme.descends or state.passes == 1:
         return replace(state, H=plain, plain=plain, extrapolated=False)
     H = (plain + state.beta * (plain - state.plain)).astype(plain.dtype)
-    H = H if options.limits.is_free("H") else keep_below(np.maximum(H, 0), options.limits.upper[1])
     return replace(
         state,
         plain=plain,
-        H=H if options.penalty.in_objective else normalize_rows(H, options.limits.held[0])[0],
+        H=scheme.project(H),
         extrapolated=True,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
         most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),
     )
 
 
-def _with_end(state: State, options: FitOptions) -> State:
+def _with_end(state: State, scheme: Scheme, options: FitOptions) -> State:
     """Mark the next pass as the last one when it is time."""
     record, reason = state.history[-1], ""
     if state.passes + 1 >= options.max_passes:
         reason = "max_passes"
     elif record.number == state.again:
         pass  # what this pass came to says nothing of the new beginning
-    elif options.penalty.is_rule:
+    elif not scheme.descends:
         if record.change <= options.tol:
             reason = "tol: H hardly changes" if options.tol > 0 else "H no longer changes"
     elif not record.accepted and not record.extrapolated:

@@ -9,8 +9,6 @@ from dnmf.arguments import yes_or_no
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
-from dnmf.fitting.balance import Sizes as PenaltySizes
-from dnmf.fitting.balance import balance
 from dnmf.measures.columns import (
     BOTH,
     SIDES,
@@ -23,6 +21,7 @@ from dnmf.measures.columns import (
 )
 from dnmf.model import Model
 from dnmf.plain import dense
+from dnmf.schemes.balance import least_penalty
 from dnmf.sources.given import in_memory
 
 
@@ -109,15 +108,8 @@ def implicit_penalty(model: Model) -> np.ndarray:
         Its penalty is no part of an objective, or is more than L1 and L2.
     """
     refuse_no_model(model)
-    penalty = model.penalty
-    if not penalty.in_objective or any(penalty.angular) or penalty.smooth or penalty.target:
-        raise InputError(f"the penalty of this model ({penalty}) is not one of L1 and L2 in an objective")
     of_W, of_H = (squared_norms(columns_of(model, side)) for side in SIDES)
-    ones = np.ones(model.rank) * (model.d > 0)
-    (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
-    sizes = PenaltySizes(l1_w * ones, 0.5 * l2_w * of_W, l1_h * model.d, 0.5 * l2_h * model.d**2 * of_H)
-    t = balance(sizes)
-    return sizes.scaled(t, 1 / t).of_component
+    return least_penalty(model.penalty, model.d, of_W, of_H)
 
 
 def cosines(model: Model, side: str = "H") -> np.ndarray:

@@ -18,8 +18,6 @@ from dnmf.fitting.apply import by_rows
 from dnmf.fitting.events import Callback
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter, as_part
-from dnmf.fitting.race import engine_in_memory, sample_rows
-from dnmf.fitting.sample import Sample, affordable_rows
 from dnmf.kernels.padding import pad_columns
 from dnmf.memory import Shape
 from dnmf.options import FitOptions, parse_bytes
@@ -35,6 +33,8 @@ from dnmf.plan import make_plan
 from dnmf.sources import Rows, Source, open_source
 from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.memory import MemorySource
+from dnmf.starts.race import engine_in_memory, sample_rows
+from dnmf.starts.sample import Sample, affordable_rows
 from dnmf.workplace import checked_callbacks, choose_keep
 
 DTYPE = "float64"

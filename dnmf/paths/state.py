@@ -8,10 +8,10 @@ import numpy as np
 
 from dnmf.constraints import Guides
 from dnmf.fitting.loop import Fit
-from dnmf.fitting.start import in_units
 from dnmf.fitting.state import State
 from dnmf.options import FitOptions
 from dnmf.paths.grid import Cell
+from dnmf.schemes.of_options import in_units, scheme_of
 
 KEPT_ARRAYS = ("H", "plain", "best")
 
@@ -109,9 +109,10 @@ class PathState:
                 own["spare"] = next(spares)
             if entry["strongest"]:
                 own["strongest"] = arrays["strongest"]
-            state = replace(State.restore(entry["state"], own), guides=guides)
+            state = State.restore(entry["state"], own)
             cells.append(Cell(entry["strength"], entry["seed"]))
-            fits.append(Fit(state, in_units(options_of(cells[-1]), state.units)))
+            options = in_units(options_of(cells[-1]), state.units)
+            fits.append(Fit(state, options, scheme_of(options, guides)))
         return cls(
             tuple(cells), tuple(fits), tuple(Cell(**entry) for entry in scalars["done"]),
             dict(zip(scalars["starts"], arrays.get("starts", ()), strict=True)), scalars["squares"],

@@ -10,15 +10,10 @@ import numpy as np
 from dnmf import checkpoint
 from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.errors import CheckpointError
-from dnmf.fitting.begin import begin, fit_from
-from dnmf.fitting.choose import start_of
 from dnmf.fitting.events import PathPassDone, Started, emit
 from dnmf.fitting.finish import Ended, finish
 from dnmf.fitting.loop import Fit, run_until_last
-from dnmf.fitting.start import FewRows, few_rows, in_units, last_resort, needs_sample, start_from_H
 from dnmf.fitting.state import Begun
-from dnmf.fitting.strongest import strongest
-from dnmf.fitting.update import normalize_rows
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
@@ -28,8 +23,14 @@ from dnmf.paths.state import PathState
 from dnmf.plain import dense
 from dnmf.record import PATH, other_than
 from dnmf.run import commit_model, saying_how_to_go_on
+from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_units
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory, matrix_of
+from dnmf.starts.begin import begin, fit_from
+from dnmf.starts.choose import start_of
+from dnmf.starts.start import FewRows, few_rows, start_from_H
+from dnmf.starts.strongest import strongest
 from dnmf.workplace import Workplace
 
 UNKNOWN_UNITS = (1.0, 1.0)
@@ -143,7 +144,7 @@ class PathRun:
 
     def _find_units(self) -> None:
         """Find what fractions are fractions of, once for all strengths and seeds."""
-        if self.options.fit.penalty.scale != "fraction" or self.state.units is not None:
+        if not wants_units(self.options.fit) or self.state.units is not None:
             return
         engine, options = self.place.engine, self.place.seen_inside(self.options.fit)
         rows = self._rows_for(options)
@@ -170,7 +171,7 @@ class PathRun:
             begun = begin(engine, options, *start, self.guides)
             self.state = replace(self.state, bytes_read=self.state.bytes_read + begun.bytes_read)
         else:
-            rows = self._rows_for(options) if needs_sample(options) else None
+            rows = self._rows_for(options) if scheme_of(options).needs_rows else None
             begun = start_from_H(engine, H, options, self.guides, rows)
         return fit_from(self._with_what_is_known(begun)._replace(units=units, strongest=resort), options, self.guides)
 
@@ -215,7 +216,7 @@ class PathRun:
             return
         record = self.place.record(options, before.state.scalars(), self._fingerprint)
         with checkpoint.Store(folder) as store:
-            commit_model(store, end.state.passes, model, before.state, record)
+            commit_model(store, end.state.passes, model, before, record)
 
     def _emptied_folders(self) -> list[Path]:
         """New stores for the models of the wave, none of them open: there may be more than files may be."""

@@ -108,7 +108,7 @@ def test_a_worker_killed_in_mid_pass(dense_store, undisturbed, bits, client, kil
 
 
 def test_in_waves_on_a_cluster_after_a_stop_in_process(dense_store, undisturbed, bits, client, tmp_path, monkeypatch):
-    from dnmf.fitting.choose import plan_for_many
+    from dnmf.starts.choose import plan_for_many
 
     def capped(*given, **options):
         plan, machine, models = plan_for_many(*given, **options)

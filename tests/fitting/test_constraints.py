@@ -12,9 +12,9 @@ from breadth import quickly
 import dnmf
 from dnmf.constraints import Constraints, Guides, Limits
 from dnmf.errors import InputError
-from dnmf.fitting.columns import solve_H
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
+from dnmf.schemes.of_options import least_squares
 
 pytestmark = pytest.mark.numeric
 
@@ -442,7 +442,7 @@ def test_the_smoothed_half_step_is_exact(smooth, free):
     laplacian = scipy.sparse.csgraph.laplacian(graph).toarray()
     sums = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(3))
     penalty, guides = objective(smooth=smooth, l2=(1.0, 0.0)), Guides(laplacian=scipy.sparse.csr_array(laplacian))
-    found = solve_H(sums, draw.random((3, 12)), penalty, limits=Limits(free=free), guides=guides).H
+    found = least_squares(penalty, Limits(free=free), guides).solve(sums, draw.random((3, 12))).H
 
     def value(x):
         H = x.reshape(3, 12)
@@ -479,7 +479,7 @@ def test_the_half_step_beside_given_rows_is_exact(smooth):
     laplacian = scipy.sparse.csr_array(scipy.sparse.csgraph.laplacian(CHAIN.toarray()[:12, :12]))
     penalty = objective(smooth=smooth, l1=(0, 0.3), l2=(0, 1.0), angular=(0, 3.0))
     sums, limits, given = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(4)), Limits(held=(0, 2)), H[:2].copy()
-    found = solve_H(sums, H, penalty, limits=limits, guides=Guides(H=given, laplacian=laplacian)).H
+    found = least_squares(penalty, limits, Guides(H=given, laplacian=laplacian)).solve(sums, H).H
 
     def value(x):
         X = np.concatenate([given, x.reshape(2, 12)])
@@ -506,9 +506,8 @@ def test_a_long_chain_smoothed_ever_more_strongly_is_solved_to_its_minimum(smoot
     whole = np.kron(sums.G, np.eye(n)) + smooth * np.kron(np.eye(4), laplacian.toarray())
     exact = np.linalg.solve(whole, sums.P.T.ravel())
     start = draw.random((4, n)).astype(dtype)
-    found = solve_H(
-        sums, start, objective(smooth=smooth), limits=Limits(free="H"), guides=Guides(laplacian=laplacian)
-    ).H.astype(np.float64).ravel()  # fmt: skip
+    scheme = least_squares(objective(smooth=smooth), Limits(free="H"), Guides(laplacian=laplacian))
+    found = scheme.solve(sums, start).H.astype(np.float64).ravel()
     assert (found - exact) @ whole @ (found - exact) <= 1e-8 * (exact @ whole @ exact)
 
 

@@ -7,9 +7,9 @@ import pytest
 import toys
 
 import dnmf
-from dnmf.fitting.prune import worth
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
+from dnmf.schemes.of_options import least_squares
 
 pytestmark = pytest.mark.numeric
 
@@ -37,7 +37,7 @@ def least_objective(A, W, H, penalty):
 def test_the_worth_of_a_component_is_what_the_objective_rises_by_without_it(penalty):
     rng = np.random.default_rng(0)
     A, W, H = rng.random((30, 12)), rng.random((30, 3)), rng.random((3, 12))
-    value = worth(sums_of(A, W), H, penalty)
+    value = least_squares(penalty).worth(sums_of(A, W), H)
     for q in range(3):
         others = np.arange(3) != q
         rise = least_objective(A, W[:, others], H[others], penalty) - least_objective(A, W, H, penalty)
@@ -48,7 +48,7 @@ def test_a_dead_component_is_never_the_weakest():
     rng = np.random.default_rng(0)
     A, W, H = rng.random((30, 12)), rng.random((30, 3)), rng.random((3, 12))
     W[:, 1] = 0
-    assert worth(sums_of(A, W), H, L1)[1] == np.inf
+    assert least_squares(L1).worth(sums_of(A, W), H)[1] == np.inf
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_at_a_stationary_point_the_sign_is_that_of_the_closed_rule(penalty, shar
         model = dnmf.fit(A, 3, H=H, penalty=penalty.times(strength), dtype="float64", tol=0, max_passes=2000,
                          prune="off")  # fmt: skip
         W, factor = model.read_W() * model.w_scale, model.h_scale[:, None] * model.H
-        value, H = worth(sums_of(A, W), factor, penalty.times(strength)), factor
+        value, H = least_squares(penalty.times(strength)).worth(sums_of(A, W), factor), factor
         for q in np.flatnonzero(model.d):
             s = np.linalg.norm(W[:, q]) * np.linalg.norm(factor[q])
             rest = A - W @ factor + np.outer(W[:, q], factor[q])

@@ -16,6 +16,7 @@ from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.plan import Group
+from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import open_source
 
 pytestmark = pytest.mark.numeric
@@ -32,7 +33,7 @@ def one_pass(state, options) -> Statistics:
 def fitted(options, passes):
     state = first_state(Begun(np.random.default_rng(1).random((4, 20))), options)
     for _ in range(passes):
-        state = advance(state, one_pass(state, options), options, SOURCE_BYTES)
+        state = advance(state, one_pass(state, options), scheme_of(options), options, SOURCE_BYTES)
     return state
 
 
@@ -56,7 +57,7 @@ def test_a_risen_objective_is_taken_back_to_the_plain_update():
     state = fitted(OPTIONS, 5)
     assert state.extrapolated
     worse = replace(state, H=np.random.default_rng(9).random((4, 20)))
-    after = advance(worse, one_pass(worse, OPTIONS), OPTIONS, SOURCE_BYTES)
+    after = advance(worse, one_pass(worse, OPTIONS), scheme_of(OPTIONS), OPTIONS, SOURCE_BYTES)
     assert not after.history[-1].accepted
     assert (state.plain == after.H).all()
     assert after.objective == state.objective
@@ -73,7 +74,7 @@ def test_it_stops_when_the_objective_hardly_falls():
     options = replace(OPTIONS, tol=1e-2)
     state = fitted(options, 1)
     while not state.reason:
-        state = advance(state, one_pass(state, options), options, SOURCE_BYTES)
+        state = advance(state, one_pass(state, options), scheme_of(options), options, SOURCE_BYTES)
     assert "objective" in state.reason
     assert state.history[-1].decrease <= 1e-2
     assert state.factor is state.plain
@@ -83,7 +84,7 @@ def test_it_stops_at_a_stationary_point():
     flat = replace(OPTIONS, tol=1e-2)
     state = fitted(OPTIONS, 150)
     near = replace(state, objective=state.objective * 1.1, reason="", extrapolated=False, H=state.plain)
-    after = advance(near, one_pass(near, flat), flat, SOURCE_BYTES)
+    after = advance(near, one_pass(near, flat), scheme_of(flat), flat, SOURCE_BYTES)
     assert "gradient" in after.reason
 
 
@@ -96,17 +97,17 @@ def test_the_last_pass_is_known_one_pass_before():
 
 def test_a_restored_state_obeys_new_limits():
     stopped = fitted(replace(OPTIONS, max_passes=3), 2)
-    assert reconsider(stopped, replace(OPTIONS, max_passes=9)).reason == ""
-    assert reconsider(fitted(OPTIONS, 2), replace(OPTIONS, max_passes=3)).reason == "max_passes"
+    assert reconsider(stopped, scheme_of(OPTIONS), replace(OPTIONS, max_passes=9)).reason == ""
+    assert reconsider(fitted(OPTIONS, 2), scheme_of(OPTIONS), replace(OPTIONS, max_passes=3)).reason == "max_passes"
 
 
 def test_new_limits_lead_to_the_bits_of_an_uninterrupted_fit():
     straight = fitted(OPTIONS, 8)
     stopped = fitted(replace(OPTIONS, max_passes=6), 5)
     assert stopped.reason
-    state = reconsider(stopped, OPTIONS)
+    state = reconsider(stopped, scheme_of(OPTIONS), OPTIONS)
     for _ in range(3):
-        state = advance(state, one_pass(state, OPTIONS), OPTIONS, SOURCE_BYTES)
+        state = advance(state, one_pass(state, OPTIONS), scheme_of(OPTIONS), OPTIONS, SOURCE_BYTES)
     assert state.H.tobytes() == straight.H.tobytes()
     assert [r.objective for r in state.history] == [r.objective for r in straight.history]
 
@@ -114,7 +115,7 @@ def test_new_limits_lead_to_the_bits_of_an_uninterrupted_fit():
 def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
     state = fitted(OPTIONS, 5)
     worse = replace(state, H=np.random.default_rng(9).random((4, 20)), extrapolated=False)
-    after = advance(worse, one_pass(worse, OPTIONS), OPTIONS, SOURCE_BYTES)
+    after = advance(worse, one_pass(worse, OPTIONS), scheme_of(OPTIONS), OPTIONS, SOURCE_BYTES)
     assert after.reason == "the objective no longer falls"
     assert not after.history[-1].accepted
     assert (after.factor == state.best).all()
@@ -123,5 +124,5 @@ def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
 
 def test_reads_count_the_start():
     state = first_state(Begun(np.random.default_rng(1).random((4, 20)), 500), OPTIONS)
-    after = advance(state, one_pass(state, OPTIONS), OPTIONS, A.nbytes)
+    after = advance(state, one_pass(state, OPTIONS), scheme_of(OPTIONS), OPTIONS, A.nbytes)
     assert after.history[0].reads == pytest.approx((500 + A.nbytes) / A.nbytes)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from dnmf.fitting.balance import Sizes, balance, common_scale, sizes_of, start_scale
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
+from dnmf.schemes.balance import Sizes, balance, common_scale, sizes_of, start_scale
 
 pytestmark = pytest.mark.numeric
 

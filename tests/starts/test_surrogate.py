@@ -11,25 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dnmf
-from dnmf.fitting.choose import count_directions, makes_surrogate, plan_with_start
 from dnmf.fitting.events import Planned, Started
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.race import Course, engine_in_memory
-from dnmf.fitting.start import race_on_sample
-from dnmf.fitting.surrogate import SurrogateCourse, coefficients, directions, project, start_from_surrogate
 from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visitors.project import ProjectRows
 from dnmf.passes.work import Work
+from dnmf.schemes.least_squares import LeastSquares
 from dnmf.sources import open_source
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Layout
+from dnmf.starts.choose import count_directions, makes_surrogate, plan_with_start
+from dnmf.starts.race import Course, engine_in_memory
+from dnmf.starts.start import race_on_sample
+from dnmf.starts.surrogate import SurrogateCourse, coefficients, directions, project, start_from_surrogate
 
 pytestmark = pytest.mark.numeric
 
 OPTIONS = FitOptions(5, init="surrogate", dtype="float64", seed=3, max_passes=100, tol=0.0)
+SCHEME = LeastSquares()
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,7 @@ def test_alternating_on_the_surrogate_is_alternating_on_its_product(planted):
     V = np.random.default_rng(0).standard_normal((80, 12))
     C = coefficients(project(engine_on(planted), V, OPTIONS, one_in=1).models[0], 1e-13)
     H, Y = np.random.default_rng(1).random((5, 80)), planted @ V
-    courses = SurrogateCourse(Y, C, OPTIONS, 1), Course(engine_in_memory(MemorySource(Y @ C), OPTIONS))
+    courses = SurrogateCourse(Y, C, OPTIONS, SCHEME, 1), Course(engine_in_memory(MemorySource(Y @ C), OPTIONS), SCHEME)
     mine, plain = (
         course.sums(run_pass(course.engine.executor, course.engine.source, course.engine.plan,
                              Work((course.visitor(H),), "float64")).models[0])
@@ -150,7 +152,7 @@ def test_reads_are_those_of_the_sample_and_one_more(low_rank):
 
 
 def test_where_the_sample_is_too_small_a_surrogate_saves_more_reads_than_it_takes(planted, monkeypatch):
-    monkeypatch.setattr("dnmf.fitting.start.affordable_rows", lambda _: 25)
+    monkeypatch.setattr("dnmf.starts.start.affordable_rows", lambda _: 25)
     tall = np.vstack([planted] * 4)
     after_three = dnmf.fit(tall, 5, init="sample", max_passes=3, tol=0)
     after_one = dnmf.fit(tall, 5, init="surrogate", max_passes=1, tol=0)
@@ -159,8 +161,8 @@ def test_where_the_sample_is_too_small_a_surrogate_saves_more_reads_than_it_take
 
 
 def test_some_rows_of_the_projection_are_enough(planted, monkeypatch):
-    monkeypatch.setattr("dnmf.fitting.choose.LEAST_PROJECTED_BYTES", 0)
-    monkeypatch.setattr("dnmf.fitting.choose.sample_bytes", lambda _: 2 * 300 * 20 * 8)
+    monkeypatch.setattr("dnmf.starts.choose.LEAST_PROJECTED_BYTES", 0)
+    monkeypatch.setattr("dnmf.starts.choose.sample_bytes", lambda _: 2 * 300 * 20 * 8)
     tall = np.vstack([planted] * 4)
     engine = engine_on(tall)
     assert engine.plan.projected_rows == 300
@@ -285,12 +287,12 @@ def test_small_data_begins_with_a_sample(planted):
 
 
 def test_data_of_which_memory_holds_few_rows_begins_with_a_surrogate(planted, monkeypatch):
-    monkeypatch.setattr("dnmf.fitting.choose.sample_bytes", lambda _: 100 * planted[0].nbytes)
+    monkeypatch.setattr("dnmf.starts.choose.sample_bytes", lambda _: 100 * planted[0].nbytes)
     assert started(planted, 5, max_passes=1)[1].init == "surrogate"
 
 
 def test_what_does_not_fit_is_refused_if_asked_for_and_else_not_made(monkeypatch):
-    monkeypatch.setattr("dnmf.fitting.choose.makes_surrogate", lambda options, *_: options.init != "sample")
+    monkeypatch.setattr("dnmf.starts.choose.makes_surrogate", lambda options, *_: options.init != "sample")
     monkeypatch.setattr(InProcess, "machine", lambda _, memory, kernels: Machine(1, memory, 0, starts=True))
     source = open_source(np.ones((400, 50_000), np.float32))
 

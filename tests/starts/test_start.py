@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnmf.constraints import Limits
-from dnmf.fitting.choose import start_of_fit
-from dnmf.fitting.race import race_stages, sample_rows, work_of_alternation
-from dnmf.fitting.sample import sample_order
-from dnmf.fitting.start import start_at_random, start_from_sample
 from dnmf.memory import ANY_START, NO_START, Start
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
 from dnmf.sources import open_source
+from dnmf.starts.choose import start_of_fit
+from dnmf.starts.race import race_stages, sample_rows, work_of_alternation
+from dnmf.starts.sample import sample_order
+from dnmf.starts.start import start_at_random, start_from_sample
 
 pytestmark = pytest.mark.numeric
 

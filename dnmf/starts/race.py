@@ -9,26 +9,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.sample import Sample
 from dnmf.fitting.state import Begun, State
 from dnmf.fitting.step import advance, first_state
-from dnmf.fitting.update import normalize_rows
 from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
 from dnmf.passes.blocks import count_rows
 from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums
-from dnmf.passes.terms import Terms
 from dnmf.passes.threads import InProcess
-from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import Work
 from dnmf.plan import make_plan
+from dnmf.schemes.scheme import Scheme
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Rows, Source
 from dnmf.start_memory import MOST_STARTS
+from dnmf.starts.sample import Sample
 
 SAMPLE_SHARE = 0.15  # of the rows
 WHOLE_SHARE = 0.5  # a sample that would be larger than this is the whole matrix
@@ -94,28 +91,25 @@ class Course:
     ----------
     engine : Engine
         Over the rows.
-    limits : Limits
-        Of the factors; there are no bounds in a race, whose factors are on a scale of their own.
+    scheme : Scheme
+        What is minimized; there are no bounds in a race, whose factors are on a scale of their own.
     squares : float, optional
         ``‖A‖²`` of the rows; by default the first pass measures it.
     """
 
-    def __init__(self, engine: Engine, limits: Limits = NO_LIMITS, squares: float | None = None):
-        self.engine, self.limits, self.squares = engine, limits, squares
+    def __init__(self, engine: Engine, scheme: Scheme, squares: float | None = None):
+        self.engine, self.scheme, self.squares = engine, scheme, squares
 
-    def visitor(self, H: np.ndarray) -> SolveRows:
+    def visitor(self, H: np.ndarray) -> Visitor:
         """What solves for the rows, with H (k, n) fixed."""
-        terms = Terms(free=self.limits.is_free("W"))
-        return solve_for_rows(H, terms, TOLERANCE, signed=self.limits.is_free("H"))
+        return self.scheme.visitor(H, tolerance=TOLERANCE)
 
     def sums(self, sums: ModelSums) -> ModelSums:
         """The sums of A from those of the rows."""
         return sums
 
 
-def race(
-    sample: Sample, rows: int, options: FitOptions, crowd: int, guides: Guides = NO_GUIDES
-) -> tuple[np.ndarray, Engine]:
+def race(sample: Sample, rows: int, options: FitOptions, scheme: Scheme, crowd: int) -> tuple[np.ndarray, Engine]:
     """Return the H (k, n) that won, and the engine of the largest sample.
 
     Parameters
@@ -123,11 +117,11 @@ def race(
     sample : Sample
         Of at least `rows` rows.
     options : FitOptions
-        Without a penalty, and with limits that end no race.
+        With limits that end no race.
+    scheme : Scheme
+        Without a penalty.
     crowd : int
         How many starts fit in memory at once.
-    guides : Guides
-        With the rows of H that are given.
     """
     largest = sample.first(rows)
     values = largest.read(0, largest.shape[0])
@@ -136,10 +130,10 @@ def race(
     stages = race_stages(rows, n_rows, options.rank, starts)
     held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
     courses = [
-        Course(engine_in_memory(part, options, stage.alive), options.limits)
+        Course(engine_in_memory(part, options, stage.alive), scheme)
         for part, stage in zip(held, stages, strict=True)
     ]  # fmt: skip
-    states = first_states(held[0], options, starts, START_STREAM, guides)
+    states = first_states(held[0], options, scheme, starts, START_STREAM)
     return run_stages(courses, stages, states, options), courses[-1].engine
 
 
@@ -177,7 +171,7 @@ def engine_in_memory(held: MemorySource, options: FitOptions, models: int = 1) -
     return Engine(InProcess(), held, make_plan(layout, shape, Machine(1, 2**62, 0)), layout)
 
 
-def first_states(held: Source, options: FitOptions, count: int, stream: int, guides: Guides = NO_GUIDES) -> list[State]:
+def first_states(held: Source, options: FitOptions, scheme: Scheme, count: int, stream: int) -> list[State]:
     """Return starts drawn from the seed and the stream.
 
     Every other one is made of rows of the data, and near to some; the others are uniform: near to all.
@@ -186,15 +180,9 @@ def first_states(held: Source, options: FitOptions, count: int, stream: int, gui
     rows = held.read(0, held.shape[0])
     makers = [_means_of_rows, _uniform]
     starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
-    if not options.limits.is_free("H"):
+    if not scheme.is_signed("H"):
         starts = [np.abs(H) for H in starts]  # the data may be negative where W is free
-    starts = [with_given_rows(H.astype(options.dtype), guides) for H in starts]
-    return [first_state(Begun(normalize_rows(H)[0]), options) for H in starts]
-
-
-def with_given_rows(H: np.ndarray, guides: Guides) -> np.ndarray:
-    """Return `H` (k, n) with its first rows as they are given."""
-    return H if guides.H is None else np.concatenate([guides.H.astype(H.dtype), H[len(guides.H) :]])
+    return [first_state(Begun(scheme.enter(H.astype(options.dtype))), options) for H in starts]
 
 
 def _uniform(rows: Rows, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001
@@ -223,12 +211,12 @@ def _on_other_rows(state: State) -> State:
 def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> list[State]:
     """Alternate every start once, all in one read."""
     visitors, engine = tuple(course.visitor(state.factor) for state in states), course.engine
-    check, signed = course.squares is None and states[0].squares < 0, bool(options.limits.free)
-    work = Work(visitors, options.dtype, check=check, signed=signed)
+    check = course.squares is None and states[0].squares < 0
+    work = Work(visitors, options.dtype, check=check, signed=course.scheme.signed)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if course.squares is None else course.squares
     statistics = replace(statistics, models=[course.sums(sums) for sums in statistics.models], squares=squares)
     return [
-        advance(state, statistics.of(number), options, engine.source_bytes, TOLERANCE)
+        advance(state, statistics.of(number), course.scheme, options, engine.source_bytes, TOLERANCE)
         for number, state in enumerate(states)
     ]

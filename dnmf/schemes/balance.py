@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, Guides, Limits
+from dnmf.errors import InputError
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
@@ -129,6 +130,31 @@ def _root(W1: np.ndarray, W2: np.ndarray, H1: np.ndarray, H2: np.ndarray) -> np.
         if np.abs(step).max(initial=0) <= ROUNDING * np.abs(u).max(initial=1):
             break
     return u
+
+
+def least_penalty(penalty: Penalty, d: np.ndarray, of_W: np.ndarray, of_H: np.ndarray) -> np.ndarray:
+    """Return what each term ``d w h`` (k,), whose factors sum to one, adds to a penalty on its best scale.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        Of an objective, with L1 and L2 alone.
+    d : ndarray (k,)
+        The weights.
+    of_W, of_H : ndarray (k,)
+        ``‖w‖²`` and ``‖h‖²``.
+
+    Raises
+    ------
+    InputError
+        The penalty is another one.
+    """
+    if not penalty.in_objective or any(penalty.angular) or penalty.smooth or penalty.target:
+        raise InputError(f"the penalty of this model ({penalty}) is not one of L1 and L2 in an objective")
+    (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
+    sizes = Sizes(l1_w * np.ones(len(d)) * (d > 0), 0.5 * l2_w * of_W, l1_h * d, 0.5 * l2_h * d**2 * of_H)
+    t = balance(sizes)
+    return sizes.scaled(t, 1 / t).of_component
 
 
 class OnScale(NamedTuple):

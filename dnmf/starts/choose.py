@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
-from dnmf.fitting.race import sample_rows
-from dnmf.fitting.start import needs_sample
 from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, sample_bytes
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor
 from dnmf.passes.warm import Kernels
 from dnmf.plan import Plan, make_plan
+from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.source import Layout, Source
+from dnmf.starts.race import sample_rows
 
 DIRECTIONS_PER_COMPONENT = 4
 FEW_ROWS_PER_COMPONENT = 50  # of a sample: with fewer, one read more for a surrogate pays (docs/decisions)
@@ -46,9 +46,9 @@ def plan_with_start(
     BudgetError
         It does not fit.
     """
-    layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype, bounded=options.limits.bounded)
-    limits = options.limits.swapped() if source.transposed else options.limits
-    given = 0 if executor.remote else limits.held[0] * source.shape[0]  # a worker gets those of its tasks alone
+    scheme = scheme_of(options.swapped() if source.transposed else options)
+    layout, kernels = source.layout(), Kernels.of(source, options.rank, options.dtype, bounded=scheme.bounded)
+    given = 0 if executor.remote else scheme.given_columns * source.shape[0]  # a worker gets those of its tasks alone
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
     machine = executor.machine(memory_bytes, kernels)
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
@@ -117,13 +117,13 @@ def _of_one(executor: Executor, source: Source, options: FitOptions, kept_rows: 
 
 def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
     """Return what the start of a single fit has of the data in memory; one that has `begun` has its start already."""
-    if begun or (options.init == "random" and not needs_sample(options)):
+    scheme = scheme_of(options.swapped() if source.transposed else options)
+    if begun or (options.init == "random" and not scheme.needs_rows):
         return NO_START
     if options.init == "given":  # W is copied
         return ANY_START
-    held = options.limits.held[1 if source.transposed else 0]
     rows = sample_rows(source.shape[0], options.rank, source.shape[0])
-    return Start(rows, beside=bool(held) or needs_sample(options))
+    return Start(rows, beside=bool(scheme.given_columns) or scheme.needs_rows)
 
 
 def start_of(options: FitOptions, plan: Plan) -> str:
@@ -147,7 +147,7 @@ def makes_surrogate(options: FitOptions, layout: Layout, shape: Shape, sample: i
     sample : int
         Bytes a sample may have.
     """
-    if options.init != "auto" or options.limits.free:
+    if options.init != "auto" or scheme_of(options).signed:
         return options.init == "surrogate"
     rows = sample * layout.n_rows / max(1, layout.total_bytes)
     sums = 8 * DIRECTIONS_PER_COMPONENT * shape.rank * shape.n_columns

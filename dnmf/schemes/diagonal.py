@@ -6,16 +6,10 @@ from dnmf.kernels.nnls import solve_rows
 from dnmf.passes.exact import Finish, finish_rows
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.terms import unit_diagonal
-from dnmf.penalty import Penalty
 
 TOLERANCE = 1e-12
 NEAR = 1e-8  # a violation that the objective does not feel; an active set would choose among components that are alike
 SWEEPS = 2000
-
-
-def fits_diagonal(penalty: Penalty) -> bool:
-    """Whether the diagonal of the model is fitted on its own: under a relative penalty."""
-    return penalty.scale == "relative" and penalty.is_rule
 
 
 def fit_diagonal(sums: ModelSums, H: np.ndarray) -> tuple[np.ndarray, float]:

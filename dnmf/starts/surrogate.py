@@ -12,11 +12,22 @@ from dataclasses import replace
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, Guides
-from dnmf.fitting.choose import count_directions
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.race import (
+from dnmf.fitting.state import Begun
+from dnmf.fitting.step import first_state
+from dnmf.kernels.padding import pad_columns
+from dnmf.options import FitOptions
+from dnmf.passes.executor import run_pass
+from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.visitors.project import ProjectRows
+from dnmf.passes.visitors.solve import SolveRows
+from dnmf.passes.work import Work
+from dnmf.schemes.of_options import scheme_of
+from dnmf.schemes.scheme import Scheme
+from dnmf.sources.memory import MemorySource
+from dnmf.starts.choose import count_directions
+from dnmf.starts.race import (
     DENSE_COST,
-    TOLERANCE,
     UPDATE_COST,
     Course,
     affordable_starts,
@@ -26,18 +37,7 @@ from dnmf.fitting.race import (
     run_stages,
     work_of_alternation,
 )
-from dnmf.fitting.start import Raced, most_starts, race_on_sample, settled, unhindered, with_held_columns
-from dnmf.fitting.state import Begun
-from dnmf.fitting.step import first_state
-from dnmf.kernels.padding import pad_columns
-from dnmf.options import FitOptions
-from dnmf.passes.executor import run_pass
-from dnmf.passes.problem import solve_for_rows
-from dnmf.passes.statistics import ModelSums, Statistics
-from dnmf.passes.visitors.project import ProjectRows
-from dnmf.passes.visitors.solve import SolveRows
-from dnmf.passes.work import Work
-from dnmf.sources.memory import MemorySource
+from dnmf.starts.start import Raced, most_starts, patient, race_on_sample, settled, with_held_columns
 
 ROWS_PER_DIRECTION = 2  # of a sample: more directions than that say more of its rows than of the data
 SAMPLE_TURNS = 2  # of the subspace iteration on the sample
@@ -161,19 +161,22 @@ class SurrogateCourse(Course):
     C : ndarray (r, n)
         In float64.
     options : FitOptions
-        Of the fit.
+        Of the race.
+    scheme : Scheme
+        Least squares without a penalty.
     models : int
         How many starts share a read.
     """
 
-    def __init__(self, Y: np.ndarray, C: np.ndarray, options: FitOptions, models: int):
+    def __init__(self, Y: np.ndarray, C: np.ndarray, options: FitOptions, scheme: Scheme, models: int):
         held = MemorySource(Y, address="the projected data")
-        super().__init__(engine_in_memory(held, options, models), options.limits, float(np.vdot(_gram(Y), C @ C.T)))
+        super().__init__(engine_in_memory(held, options, models), scheme, float(np.vdot(_gram(Y), C @ C.T)))
         self.C = C
 
     def visitor(self, H: np.ndarray) -> SolveRows:
         """That of ``Y C``: its Gram matrix is that of H, its right-hand sides come from Y."""
-        solve = solve_for_rows(H, tolerance=TOLERANCE)
+        solve = super().visitor(H)
+        assert isinstance(solve, SolveRows)
         return replace(solve, HT=pad_columns((self.C @ solve.HT[:, : solve.rank]).astype(H.dtype)))
 
     def sums(self, sums: ModelSums) -> ModelSums:
@@ -195,9 +198,9 @@ def _alternated(  # noqa: PLR0917
     """Return the best H of a race on the surrogate: the one from the sample, and others where they cost little."""
     starts = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
     stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts)
-    free = unhindered(options)
-    courses = [SurrogateCourse(_thinned(Y, stage.rows), C, free, stage.alive) for stage in stages]
-    others = first_states(raced.engine.source, free, starts - 1, RESTARTS_STREAM, guides)
+    free, scheme = patient(options), scheme_of(options, guides).unhindered
+    courses = [SurrogateCourse(_thinned(Y, stage.rows), C, free, scheme, stage.alive) for stage in stages]
+    others = first_states(raced.engine.source, free, scheme, starts - 1, RESTARTS_STREAM)
     return run_stages(courses, stages, [first_state(Begun(raced.H), free), *others], free)
 
 

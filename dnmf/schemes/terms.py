@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnmf.constraints import NO_LIMITS, Limits
+from dnmf.constraints import Limits
 from dnmf.passes.terms import Terms
 from dnmf.penalty import Penalty
 
@@ -16,7 +16,7 @@ class Pulls(NamedTuple):
     target: float = 0.0
 
 
-def terms_of(penalty: Penalty, side: str, diagonal: np.ndarray, peak: float, limits: Limits = NO_LIMITS) -> Terms:
+def terms_of(penalty: Penalty, side: str, diagonal: np.ndarray, peak: float, limits: Limits) -> Terms:
     """Return what `penalty` and `limits` do to the normal equations of one side.
 
     On the relative scale ``l1 · peak`` is subtracted and ``l2 / (1 − l2) · mean(diagonal)`` added: both have the
@@ -41,12 +41,6 @@ def terms_of(penalty: Penalty, side: str, diagonal: np.ndarray, peak: float, lim
         mean = _mean_of_living(diagonal)
         l1, l2, angular = (l1 * peak if l1 < 1 else np.inf), _share(l2, mean), _share(angular, mean)
     return Terms(l1, l2, angular, limits.upper[at], limits.is_free(side))
-
-
-def terms_for_W(penalty: Penalty, H: np.ndarray, peak: float, limits: Limits = NO_LIMITS) -> Terms:
-    """Return the terms of the pass that is made with `H` (k, n); `peak` is what the pass before noted."""
-    wide = H[limits.held[0] :].astype(np.float64, copy=False)  # nothing is solved for the others
-    return terms_of(penalty, "W", np.einsum("ij,ij->i", wide, wide), peak, limits)
 
 
 def pulls_of(penalty: Penalty, diagonal: np.ndarray, degree: float) -> Pulls:

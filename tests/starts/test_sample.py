@@ -9,11 +9,11 @@ import zarr
 
 from dnmf import open_source, start_memory
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.sample import Sample, sample_order
 from dnmf.memory import Shape
 from dnmf.passes.threads import InProcess
 from dnmf.passes.warm import Kernels
 from dnmf.plan import make_plan
+from dnmf.starts.sample import Sample, sample_order
 
 pytestmark = pytest.mark.numeric
 

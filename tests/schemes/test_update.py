@@ -4,9 +4,10 @@ import naive
 import numpy as np
 import pytest
 
-from dnmf.fitting.update import measure, normalize_rows, update_H
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
+from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.of_options import least_squares
 
 pytestmark = pytest.mark.numeric
 
@@ -28,13 +29,13 @@ def dense_objective(W, H, penalty):
 
 @pytest.mark.parametrize("penalty", [Penalty(), BOTH, Penalty(l1=0.1, scale="absolute")], ids=lambda p: p.scale)
 def test_the_objective_from_the_sums_is_the_dense_one(penalty):
-    measured = measure(SUMS, H, (A**2).sum(), penalty)
+    measured = least_squares(penalty).measure(SUMS, H, (A**2).sum())
     assert measured.objective == pytest.approx(dense_objective(W, H, penalty), rel=1e-12)
     assert measured.loss == pytest.approx(naive.loss(A, W, H), rel=1e-12)
 
 
 def test_no_other_H_has_a_lower_objective_for_this_W():
-    updated = update_H(SUMS, H, BOTH).H
+    updated = least_squares(BOTH).update(SUMS, H).H
     best = dense_objective(W, updated, BOTH)
     for _ in range(50):
         other = np.maximum(updated + 0.05 * rng.normal(size=H.shape), 0)
@@ -43,28 +44,28 @@ def test_no_other_H_has_a_lower_objective_for_this_W():
 
 def test_the_unpenalized_update_is_exact_and_normalized():
     exact = naive.nnls(W.T @ W, A.T @ W).T
-    np.testing.assert_allclose(update_H(SUMS, H, Penalty()).H, normalize_rows(exact)[0], atol=1e-9)
+    np.testing.assert_allclose(least_squares(Penalty()).update(SUMS, H).H, normalize_rows(exact)[0], atol=1e-9)
 
 
 def test_the_absolute_update_is_rcppmls_half_step():
     penalty = Penalty(l1=(0, 0.001), l2=(0, 0.002), scale="absolute")
     scaled = W / W.sum(axis=0)
     exact = naive.nnls(scaled.T @ scaled + 0.002 * np.eye(4), A.T @ scaled - 0.001).T
-    np.testing.assert_allclose(update_H(SUMS, H, penalty).H, normalize_rows(exact)[0], atol=1e-9)
+    np.testing.assert_allclose(least_squares(penalty).update(SUMS, H).H, normalize_rows(exact)[0], atol=1e-9)
 
 
 def test_the_projected_gradient_is_zero_at_the_update_and_not_before():
     sums = ModelSums(SUMS.G, SUMS.P, np.ones(4), np.zeros(4))  # columns of W taken as they are
     penalty = Penalty(scale="objective")
-    assert measure(sums, H, (A**2).sum(), penalty).gradient > 0.01
-    assert measure(sums, update_H(sums, H, penalty).H, (A**2).sum(), penalty).gradient < 1e-9
+    assert least_squares(penalty).measure(sums, H, (A**2).sum()).gradient > 0.01
+    assert least_squares(penalty).measure(sums, least_squares(penalty).update(sums, H).H, (A**2).sum()).gradient < 1e-9
 
 
 def test_a_column_of_zeros_in_W_gives_a_row_of_zeros_in_H():
     dead = W.copy()
     dead[:, 2] = 0
     sums = ModelSums(dead.T @ dead, A.T @ dead, dead.sum(axis=0), np.zeros(4))
-    updated = update_H(sums, H, Penalty()).H
+    updated = least_squares(Penalty()).update(sums, H).H
     assert (updated[2] == 0).all()
-    assert measure(sums, updated, (A**2).sum(), Penalty()).alive == 3
+    assert least_squares(Penalty()).measure(sums, updated, (A**2).sum()).alive == 3
     np.testing.assert_allclose(updated.sum(axis=1), [1, 1, 0, 1])

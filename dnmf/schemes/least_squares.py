@@ -1,0 +1,317 @@
+"""Least squares: ``½‖A − WH‖²`` from the sums of a pass that all rows and all columns share."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.kernels.bounds import keep_below, pinned
+from dnmf.passes.problem import solve_for_rows
+from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import Terms
+from dnmf.passes.visitors.solve import SolveRows
+from dnmf.penalty import Penalty
+from dnmf.schemes.columns import Aim, solve_columns
+from dnmf.schemes.given import in_targets_order, order_by_weight, with_given, with_given_rows
+from dnmf.schemes.guided import GuidedColumns
+from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.scheme import Factors, Measured, Scheme, SolvedColumns
+from dnmf.schemes.terms import pulls_of, terms_of
+
+NO_PENALTY = Penalty()
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares(Scheme):
+    """Least squares without a penalty: the scale between the factors is free, and rows of H sum to one.
+
+    Attributes
+    ----------
+    penalty : Penalty
+        What the caller asked for; here it does nothing.
+    limits : Limits
+        What the factors must be.
+    guides : Guides
+        The arrays of the constraints.
+    """
+
+    penalty: Penalty = NO_PENALTY
+    limits: Limits = NO_LIMITS
+    guides: Guides = NO_GUIDES
+
+    @property
+    def descends(self) -> bool:
+        """The loss."""
+        return True
+
+    @property
+    def free_scale(self) -> bool:
+        """Whether the scale between the factors means nothing, and is shared out after each half step."""
+        return self.penalty.diagonal
+
+    @property
+    def given(self) -> np.ndarray | None:
+        """The given columns of W."""
+        return self.guides.W
+
+    @property
+    def given_columns(self) -> int:
+        """How many of the first components have their columns of W given."""
+        return self.limits.held[0]
+
+    @property
+    def given_rows(self) -> int:
+        """How many of the first components have their rows of H given."""
+        return self.limits.held[1]
+
+    @property
+    def given_components(self) -> int:
+        """How many of the first components have a given factor."""
+        return max(self.limits.held)
+
+    @property
+    def signed(self) -> bool:
+        """Whether a factor, and with it the data, may be negative."""
+        return bool(self.limits.free)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether entries of a factor have an upper bound."""
+        return self.limits.bounded
+
+    def is_signed(self, side: str) -> bool:
+        """Whether this factor, ``"W"`` or ``"H"``, may be negative."""
+        return self.limits.is_free(side)
+
+    @property
+    def needs_rows(self) -> bool:
+        """Only penalties are measured by the data."""
+        return self.penalty.needs_peak
+
+    @property
+    def unhindered(self) -> "LeastSquares":
+        """Without penalties, bounds, targets and given columns of W."""
+        limits = Limits(free=self.limits.free, held=(0, self.limits.held[1]))
+        return LeastSquares(limits=limits, guides=Guides(H=self.guides.H))
+
+    @property
+    def unpenalized(self) -> "LeastSquares":
+        """With the same limits and no penalty."""
+        return LeastSquares(limits=self.limits)
+
+    def lasting(self) -> dict[str, np.ndarray]:
+        """The arrays of the constraints."""
+        return self.guides.arrays()
+
+    def visitor(self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None) -> SolveRows:
+        """Solve for rows exactly, or to a `tolerance`."""
+        signed, held, peaks = self.limits.is_free("H"), self.limits.held[0], self.penalty.needs_peak
+        return solve_for_rows(H, self.terms_for_W(H, peak), tolerance, signed=signed, held=held, peaks=peaks)
+
+    def rows_of_model(self, H: np.ndarray, terms: Terms, held: int) -> SolveRows:
+        """Solve for rows under the terms of a finished model, beside `held` columns of W."""
+        return solve_for_rows(H, terms, signed=self.limits.is_free("H"), held=held)
+
+    def probe(self, H: np.ndarray) -> SolveRows:
+        """Solve for rows without a penalty and as if none were given."""
+        terms, peaks = Terms(free=self.limits.is_free("W")), self.penalty.needs_peak
+        return solve_for_rows(H, terms, signed=self.limits.is_free("H"), peaks=peaks)
+
+    def peak(self, sums: ModelSums) -> float:
+        """The largest right-hand side of the rows."""
+        return float(sums.peaks.max(initial=0))
+
+    def terms_for_W(self, H: np.ndarray, peak: float) -> Terms:
+        """Return the terms of the pass that is made with `H` (k, n); `peak` is what the pass before noted."""
+        wide = H[self.limits.held[0] :].astype(np.float64, copy=False)  # nothing is solved for the others
+        return terms_of(self.penalty, "W", np.einsum("ij,ij->i", wide, wide), peak, self.limits)
+
+    def terms_for_H(self, sums: ModelSums, scale: np.ndarray) -> Terms:
+        """Return the terms of the update of H for a W whose columns are divided by `scale` (k,)."""
+        measured = self.penalty.scale == "relative" and self.penalty.l1[1] > 0
+        peak = float((sums.P.max(axis=0, initial=0) / scale).max(initial=0)) if measured else 0.0
+        return terms_of(self.penalty, "H", np.diag(sums.G) / scale**2, peak, self.limits)
+
+    def column_scale(self, sums: ModelSums) -> np.ndarray:
+        """Return what the columns of W are divided by before H is solved for (k,): ones where scale is not free."""
+        return np.where(sums.s > 0, sums.s, 1.0) if self.free_scale else np.ones(len(sums.s))
+
+    def solve(
+        self, sums: ModelSums, H: np.ndarray, tolerance: float | None = None, *, scaled: bool = True
+    ) -> SolvedColumns:
+        """Return the H (k, n) for the W behind `sums`: exact non-negative least squares, columns independent.
+
+        Where the scale of the factors is no part of the problem the columns of W are first brought to sum one (``D``
+        from `s`: ``G → D⁻¹GD⁻¹``, ``P → D⁻¹P``): the diagonal, applied once per pass, touches no panel.
+
+        Parameters
+        ----------
+        sums : ModelSums
+            Of a whole pass.
+        H : ndarray (k, n)
+            Where the solver starts; its dtype is that of the result.
+        tolerance : float, optional
+            To which coordinate descent solves, and nothing else; by default columns are solved exactly.
+        scaled : bool
+            False leaves the columns of W as they came.
+        """
+        scale = self.column_scale(sums) if scaled else np.ones(len(sums.s))
+        terms, aim = self.terms_for_H(sums, scale), Aim.at(H.dtype, tolerance)
+        G = sums.G / (scale[:, None] * scale)
+        if self.limits.held[1] or self.penalty.smooth or self.penalty.target:
+            degree = 0.0 if self.guides.laplacian is None else float(self.guides.laplacian.diagonal().mean())
+            pulls, guided = pulls_of(self.penalty, np.diag(G), degree), GuidedColumns
+            columns = guided(G, sums.P / scale, H * scale[:, None], terms, aim)
+            found = columns.solved(pulls, self.limits.held[1], self.guides, is_shape=self.target_is_shape)
+            return found._replace(H=keep_below(found.H.astype(H.dtype), self.limits.upper[1]))
+        if terms.all_zero:
+            return SolvedColumns(np.zeros_like(H))
+        return solve_columns(terms.edit_gram(G), sums.P, H, terms, aim, scale)
+
+    @property
+    def target_is_shape(self) -> bool:
+        """Whether only the direction of a target counts."""
+        return True
+
+    def update(
+        self, sums: ModelSums, H: np.ndarray, tolerance: float | None = None, *, scaled: bool = True
+    ) -> SolvedColumns:
+        """Return the next H (k, n): that of :meth:`solve`, its rows brought to sum one where scale is free."""
+        updated = self.solve(sums, H, tolerance, scaled=scaled)
+        if not self.free_scale:
+            return updated
+        return updated._replace(H=normalize_rows(updated.H, self.limits.held[0])[0])
+
+    def project(self, H: np.ndarray) -> np.ndarray:
+        """Cut off what is negative or above a bound, and bring rows to sum one where scale is free."""
+        H = H if self.limits.is_free("H") else keep_below(np.maximum(H, 0), self.limits.upper[1])
+        return normalize_rows(H, self.limits.held[0])[0] if self.free_scale else H
+
+    def counted(self, sums: ModelSums, H: np.ndarray) -> tuple[ModelSums, np.ndarray]:
+        """Without components that are dead in W, and without given ones that no row or no column has."""
+        H = self.without_dead(H, sums)
+        unused = (np.arange(len(H)) < self.given_components) & ~((sums.s > 0) & H.any(axis=1))
+        if not unused.any():
+            return sums, H
+        return sums.scaled((~unused).astype(np.float64)), np.where(unused[:, None], 0, H).astype(H.dtype)
+
+    def without_dead(self, H: np.ndarray, sums: ModelSums) -> np.ndarray:
+        """Return H with zeros for the components that are dead in W, unless they are given or pulled to a target."""
+        if self.penalty.target:
+            return H
+        kept = (sums.s > 0) | (np.arange(len(H)) < self.limits.held[1])
+        return H if kept.all() else np.where(kept[:, None], H, 0).astype(H.dtype)
+
+    def measure(self, sums: ModelSums, H: np.ndarray, squares: float) -> Measured:
+        """Return loss, objective and projected gradient of (W, H) from the sums alone, in float64.
+
+        ``½‖A‖² − ⟨P, H⟩ + ½⟨G, HHᵀ⟩`` is exact up to the rounding of its terms, about 1e-8 of ``½‖A‖²`` when the
+        products of a dense matrix were formed in float32 (those of a sparse one are float64). The last pass over a
+        dense matrix therefore brings the residual itself.
+
+        Parameters
+        ----------
+        sums : ModelSums
+            Of a whole pass.
+        H : ndarray (k, n)
+            The factor the pass was made with.
+        squares : float
+            ``‖A‖²``.
+        """
+        HT = np.ascontiguousarray(H.T, dtype=np.float64)  # as P lies: products of the two then run over memory in order
+        slope = HT @ sums.G
+        summed = 0.5 * squares - float(np.vdot(sums.P, HT)) + 0.5 * float(np.vdot(slope, HT))
+        below = max(0.0, -summed) / (0.5 * squares) if squares > 0 else 0.0
+        loss = max(0.0, summed) if sums.residual is None else 0.5 * sums.residual
+        slope -= sums.P
+        loss, objective = self._with_side_terms(sums, H, HT, loss, slope)
+        slope = self._projected(slope, sums, HT, H.dtype)
+        size = float(np.linalg.norm(sums.P))
+        alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
+        gradient = float(np.linalg.norm(slope)) / size if size else 0.0
+        return Measured(loss, objective, gradient, alive, below, 0.5 * squares)
+
+    def _with_side_terms(
+        self, sums: ModelSums, H: np.ndarray, HT: np.ndarray, loss: float, slope: np.ndarray
+    ) -> tuple[float, float]:
+        """Return the loss and the objective, and add the gradient of what is added to the slope (n, k), in place."""
+        del self, sums, H, HT, slope
+        return loss, loss
+
+    def _projected(self, slope: np.ndarray, sums: ModelSums, HT: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """The part of a gradient (n, k) that H can follow: not beyond a bound, and in given rows along these alone."""
+        given = slice(0, self.limits.held[1])
+        slope_of_given = _along_rows(HT[:, given], slope[:, given]) * ((sums.s[given] > 0) & self.balances)
+        if not self.limits.is_free("H"):
+            slope[pinned(HT, slope, self.limits.upper[1], dtype)] = 0
+        slope[:, given] = slope_of_given
+        return slope
+
+    @property
+    def balances(self) -> bool:
+        """Whether the scale between W and H is for us to choose, and a part of the problem."""
+        return False
+
+    def factors(self, sums: ModelSums, H: np.ndarray, peak: float, *, transposed: bool) -> Factors:
+        """The factors but for W."""
+        of_H, h_scale = normalize_rows(self.without_dead(H, sums))
+        d = sums.s * h_scale * self.diagonal(sums, H)
+        w_scale = with_given(sums.s, self.guides.W_sums)
+        found = Factors(None, d, of_H, h_scale, w_scale, self.terms_for_W(H, peak))
+        return self._seen_from_H(found, sums, H) if transposed else found
+
+    def diagonal(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """By what the diagonal of the model differs from the scale of its factors (k,)."""
+        del sums
+        return np.ones(len(H))
+
+    def _seen_from_H(self, factors: Factors, sums: ModelSums, H: np.ndarray) -> Factors:
+        """The same factors for one whose rows are our columns: rows are solved as the update of H does it."""
+        scale = self.column_scale(sums)
+        _, of_rows = normalize_rows(self.half_step(sums, H))
+        terms = self.terms_for_H(sums, scale)
+        h_scale = sums.s / scale
+        if self.guides.H is not None:  # rows of the others come with their scale, those that are given without
+            of_rows = with_given(of_rows, np.abs(self.guides.H).sum(axis=1, dtype=np.float64))
+            given = np.abs(H[: self.limits.held[1]]).sum(axis=1, dtype=np.float64)
+            h_scale = with_given(h_scale, sums.s[: self.limits.held[1]] * given)
+        return replace(factors, h_scale=h_scale, w_scale=of_rows, terms=terms)
+
+    def half_step(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """The H whose rows have the scale with which the columns of a model are solved: under a rule, of its step."""
+        return self.solve(sums, H).H
+
+    def order(self, d: np.ndarray) -> np.ndarray:
+        """By falling weight; what is given, or pulled to a target, keeps its place."""
+        return order_by_weight(d, self.given_components, self.guides.target)
+
+    def enter(self, H: np.ndarray) -> np.ndarray:
+        """Return a start with its given rows, rows brought to sum one where scale is free."""
+        H = with_given_rows(H, self.guides)
+        return normalize_rows(H, self.limits.held[0])[0] if self.free_scale else H
+
+    def ordered(self, H: np.ndarray) -> np.ndarray:
+        """Return the rows of a start in the order in which they are most like those of a target, where there is one."""
+        if self.guides.target is None:
+            return H
+        return in_targets_order(H, self.guides.target, self.given_components)
+
+    def settle(self, sums: ModelSums, H: np.ndarray, rows: int, all_rows: int) -> tuple[np.ndarray, float]:
+        """Return the start as it is."""
+        del rows, all_rows
+        return H, float(sums.peaks[self.limits.held[0] :].max(initial=0))
+
+    def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """Return the start (k, n) for a W that was given, with these `sums`; `H` has the rows that are given."""
+        return self.update(sums, H).H
+
+    def rows_of_given(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """Return the best H for the given columns of W alone, with these `sums`."""
+        alone = LeastSquares(Penalty(diagonal=False), Limits(free=self.limits.free))
+        return alone.solve(sums, H).H
+
+
+def _along_rows(HT: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """The part of a gradient that points along rows of H, here columns: all that a given row can follow."""
+    squares = np.einsum("jq,jq->q", HT, HT)
+    return HT * (np.einsum("jq,jq->q", HT, slope) / np.where(squares > 0, squares, 1.0))

@@ -1,0 +1,43 @@
+"""Which scheme a fit has: chosen once, from what the caller asked for."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.options import FitOptions
+from dnmf.penalty import Penalty
+from dnmf.schemes.least_squares import LeastSquares
+from dnmf.schemes.objective import PenalizedLeastSquares
+from dnmf.schemes.rule import RelativeRule, Rule
+
+
+def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> LeastSquares:
+    """Return what a fit with these options minimizes, or iterates, in the orientation of the options."""
+    return least_squares(options.penalty, options.limits, guides)
+
+
+def least_squares(penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES) -> LeastSquares:
+    """Return least squares under a penalty and limits."""
+    if penalty.in_objective:
+        kind: type[LeastSquares] = PenalizedLeastSquares
+    elif penalty.is_rule:
+        kind = RelativeRule if penalty.scale == "relative" else Rule
+    else:
+        kind = LeastSquares
+    return kind(penalty, limits, guides)
+
+
+def in_units(options: FitOptions, units: tuple[float, float]) -> FitOptions:
+    """Return the options with the strengths of their penalty as they are, where they were given as fractions."""
+    return replace(options, penalty=options.penalty.in_units(units))
+
+
+def wants_units(options: FitOptions) -> bool:
+    """Whether strengths were given as fractions of what has to be found in the data first."""
+    return options.penalty.scale == "fraction" and options.penalty.active
+
+
+def last_resort(options: FitOptions, h: np.ndarray) -> np.ndarray | None:
+    """Return the component that a penalty kills last, where the fractions of `options` let it live."""
+    return h if max(*options.penalty.l1, *options.penalty.l2) < 1 else None

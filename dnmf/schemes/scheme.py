@@ -1,0 +1,211 @@
+"""The contract between what is minimized and the loop that minimizes it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from dnmf.passes.terms import Terms
+from dnmf.passes.visitors.visitor import Visitor
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the sums of a pass say of its (W, H).
+
+    Attributes
+    ----------
+    loss : float
+        Of the model: for least squares ``½‖A − WH‖²``, with its diagonal where that is fitted on its own.
+    objective : float
+        The loss plus the penalties, where they are part of an objective.
+    gradient : float
+        Norm of the projected gradient in H over the norm of ``WᵀA``.
+    alive : int
+        Components with a non-zero column of W and row of H.
+    below : float
+        By how much of `whole` the sums put the loss below zero: what their rounding, or other data, made of it.
+    whole : float
+        The loss of a model that explains nothing.
+    """
+
+    loss: float
+    objective: float
+    gradient: float
+    alive: int
+    below: float = 0.0
+    whole: float = 0.0
+
+    @property
+    def relative_error(self) -> float:
+        """The root of the share that is not explained; 0 where there is nothing to explain."""
+        return float(np.sqrt(self.loss / self.whole)) if self.whole > 0 else 0.0
+
+
+class SolvedColumns(NamedTuple):
+    """Columns of H that were solved for, and how they came about.
+
+    Attributes
+    ----------
+    H : ndarray (k, n)
+        In the dtype of the computation.
+    finished : int
+        How many were above the tolerance after coordinate descent and solved with an active set.
+    unsolved : int
+        How many are above it still.
+    """
+
+    H: np.ndarray
+    finished: int = 0
+    unsolved: int = 0
+
+
+@dataclass(frozen=True)
+class Factors:
+    """A finished factorization ``A ≈ W diag(d) H``.
+
+    Attributes
+    ----------
+    W : ndarray or StoredFactor (m, k)
+        The rows in memory or in the store; columns sum to one.
+    d : ndarray (k,)
+        The diagonal, float64.
+    H : ndarray (k, n)
+        Rows sum to one.
+    h_scale : ndarray (k,)
+        Rows are solved with ``diag(h_scale) H``.
+    w_scale : ndarray (k,)
+        What a solution is divided by to become a row of W.
+    terms : Terms
+        What the penalty does to the normal equations of a row.
+    """
+
+    W: Any
+    d: np.ndarray
+    H: np.ndarray
+    h_scale: np.ndarray
+    w_scale: np.ndarray
+    terms: Terms
+
+    def taken(self, order: np.ndarray, W: Any) -> "Factors":
+        """The components in another order, W in that order already."""
+        return Factors(W, self.d[order], self.H[order], self.h_scale[order], self.w_scale[order], self.terms)
+
+
+class Scheme(ABC):
+    """What a fit minimizes, or iterates: the loss with its side terms, in the engine's orientation.
+
+    The loop, extrapolation, taking back, stopping, pruning, records and checkpoints ask it, and never a loss, a
+    penalty or a constraint. Frozen: what changes from pass to pass is in the state of the fit. `sums` are what the
+    visitors of this scheme fold in a whole pass.
+    """
+
+    @property
+    @abstractmethod
+    def descends(self) -> bool:
+        """Whether there is an objective that no accepted pass raises; else steps are taken as they come."""
+
+    @property
+    def prunes(self) -> bool:
+        """Whether the objective says what a component is worth, and one may be dropped."""
+        return False
+
+    @property
+    def given(self) -> np.ndarray | None:
+        """What is given of the rows of W (m, k or fewer), handed to the visitors beside the data."""
+        return None
+
+    @property
+    def given_components(self) -> int:
+        """How many of the first components have a given factor."""
+        return 0
+
+    @property
+    def signed(self) -> bool:
+        """Whether the data may be negative."""
+        return False
+
+    @abstractmethod
+    def is_signed(self, side: str) -> bool:
+        """Whether this factor, ``"W"`` or ``"H"``, may be negative."""
+
+    @property
+    @abstractmethod
+    def needs_rows(self) -> bool:
+        """Whether a start is to be settled (:meth:`settle`) on what a few rows of the data say of it."""
+
+    @abstractmethod
+    def lasting(self) -> dict[str, np.ndarray]:
+        """Return the arrays that are the same in every pass, by name, for a checkpoint."""
+
+    @abstractmethod
+    def visitor(self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None) -> Visitor:
+        """Return what visits the rows for `H` (k, n); `peak` is what the pass before noted (:meth:`peak`)."""
+
+    @abstractmethod
+    def peak(self, sums: Any) -> float:
+        """Return what the next visitor has to know of this pass."""
+
+    @abstractmethod
+    def measure(self, sums: Any, H: np.ndarray, squares: float) -> Measured:
+        """Return what the sums of a pass that was made with `H` say, ``‖A‖²`` being `squares`."""
+
+    @abstractmethod
+    def counted(self, sums: Any, H: np.ndarray) -> tuple[Any, np.ndarray]:
+        """Return both as the model has them after the last pass: without components that are not used."""
+
+    @abstractmethod
+    def update(self, sums: Any, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
+        """Return the next H (k, n) for the W behind `sums`, with which the objective cannot rise."""
+
+    def scale(self, after: np.ndarray, before: np.ndarray, sums: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return an update of H and the one before it on the best scale between the factors; W needs no touch."""
+        del sums
+        return after, before
+
+    @abstractmethod
+    def project(self, H: np.ndarray) -> np.ndarray:
+        """Return an extrapolated H as near to it as one that is allowed."""
+
+    def worth(self, sums: Any, H: np.ndarray) -> np.ndarray:
+        """Return by how much the objective rises without each component (k,); asked only of a scheme that prunes."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def factors(self, sums: Any, H: np.ndarray, peak: float, *, transposed: bool) -> Factors:
+        """Return the factors of the last pass but for W, the components in the order of the engine.
+
+        `transposed`: for one whose rows are the columns of the engine.
+        """
+
+    @abstractmethod
+    def order(self, d: np.ndarray) -> np.ndarray:
+        """Return the components (k,) in the order of a model with the diagonal `d`."""
+
+    @abstractmethod
+    def enter(self, H: np.ndarray) -> np.ndarray:
+        """Return a start as a pass may be made with it: with what is given in its place."""
+
+    @abstractmethod
+    def settle(self, sums: Any, H: np.ndarray, rows: int, all_rows: int) -> tuple[np.ndarray, float]:
+        """Return a start on the scale that is best for it, and the `peak` of its first pass.
+
+        Parameters
+        ----------
+        sums : Any
+            Of a pass of :meth:`probe` over some rows.
+        H : ndarray (k, n)
+            With which that was made.
+        rows, all_rows : int
+            How many these were, of how many.
+        """
+
+    @abstractmethod
+    def probe(self, H: np.ndarray) -> Visitor:
+        """Return what solves for the rows that belong to a start, without a penalty."""
+
+    @property
+    @abstractmethod
+    def unhindered(self) -> Self:
+        """The same without penalties, bounds and given columns of W: what starts are compared by."""

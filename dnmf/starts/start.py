@@ -1,0 +1,163 @@
+"""The first H: from a sample of rows factorized in memory, at random, or from factors that are given."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from dnmf.constraints import NO_GUIDES, Guides
+from dnmf.errors import InputError
+from dnmf.fitting.loop import Engine
+from dnmf.fitting.state import Begun
+from dnmf.options import FitOptions
+from dnmf.passes.executor import run_pass
+from dnmf.passes.visitors.given import UseGivenRows
+from dnmf.passes.work import Work
+from dnmf.schemes.given import with_given_rows
+from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_units
+from dnmf.start_memory import BYTES_OF_START
+from dnmf.starts.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, race, sample_rows
+from dnmf.starts.sample import Sample, affordable_rows
+from dnmf.starts.strongest import strongest
+
+
+class FewRows(NamedTuple):
+    """An engine over a few rows for each component, and the bytes that were read for them."""
+
+    engine: Engine
+    bytes_read: int
+
+
+def start_from_H(
+    engine: Engine, H: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES, rows: FewRows | None = None
+) -> Begun:
+    """Return a given H (k, n), rows brought to sum one where scale is free, else balanced.
+
+    The rows that this may take (:attr:`Scheme.needs_rows`) are those of :func:`few_rows`, read where they are not
+    given.
+    """
+    scheme = scheme_of(options, guides)
+    H = scheme.enter(np.asarray(H, dtype=options.dtype))
+    if not scheme.needs_rows:
+        return Begun(H)
+    rows = rows or few_rows(engine, options)
+    begun = settled(H, rows.engine, engine, options, guides)
+    return begun._replace(bytes_read=rows.bytes_read + begun.bytes_read)
+
+
+def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+    """Return the H that is best for a given W (m, k), which takes one read."""
+    scheme, W = scheme_of(options, guides), np.array(W, dtype=options.dtype)
+    if scheme.given is not None:
+        W[:, : scheme.given.shape[1]] = scheme.given
+    work = Work((UseGivenRows(options.rank),), options.dtype, check=True, signed=scheme.signed)
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
+    sums, bytes_read = statistics.models[0], statistics.bytes_read
+    H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
+    known = Begun(H, squares=statistics.squares)
+    if scheme.needs_rows:
+        rows, of_sample = few_rows(engine, options)
+        begun = settled(scheme.unpenalized.update(sums, H).H, rows, engine, options, guides)
+        scheme = scheme_of(in_units(options, begun.units), guides)
+        bytes_read += of_sample + begun.bytes_read
+        known = known._replace(peak=begun.peak, units=begun.units, strongest=begun.strongest)
+    return known._replace(H=scheme.start_for(sums, H), bytes_read=bytes_read)
+
+
+def start_at_random(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+    """Return H (k, n) uniform in [0, 1)."""
+    H = np.random.default_rng(options.seed).random((options.rank, engine.source.shape[1]))
+    return with_held_columns(start_from_H(engine, H, options, guides), engine, options, guides)
+
+
+def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+    """Return the H of a factorization of some rows.
+
+    The penalty plays no part yet, but for the scale.
+    """
+    raced = race_on_sample(engine, options, guides)
+    begun = settled(raced.H, raced.engine, engine, options, guides)
+    return with_held_columns(begun._replace(bytes_read=raced.bytes_read + begun.bytes_read), engine, options, guides)
+
+
+def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides: Guides) -> Begun:
+    """Return a start whose first rows of H are the best for the columns of W that are given, which takes a read."""
+    scheme = scheme_of(options, guides)
+    if scheme.given is None:
+        return begun
+    held = scheme.given.shape[1]
+    work = Work((UseGivenRows(held),), options.dtype, check=begun.squares < 0, signed=scheme.signed)
+    watch = engine.watch("start")
+    statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=scheme.given, rows_back=watch)
+    of_held = scheme.rows_of_given(statistics.models[0], begun.H[:held])
+    squares = statistics.squares if begun.squares < 0 else begun.squares
+    H = np.concatenate([of_held, begun.H[held:]])
+    return begun._replace(H=H, bytes_read=begun.bytes_read + statistics.bytes_read, squares=squares)
+
+
+class Raced(NamedTuple):
+    """The H (k, n) that won on a sample, the engine of the sample, and the bytes that were read for it."""
+
+    H: np.ndarray
+    engine: Engine
+    bytes_read: int
+
+
+def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Raced:
+    """Return what a race on a sample of the rows found."""
+    scheme = scheme_of(options, guides)
+    rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine))
+    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme.signed)
+    H, last = race(sample, rows, patient(options), scheme.unhindered, most_starts(engine, options))
+    return Raced(H, last, sample.bytes_read)
+
+
+def patient(options: FitOptions) -> FitOptions:
+    """Return the options with limits that end no race."""
+    return replace(options, max_passes=10**6, tol=0.0)
+
+
+def most_starts(engine: Engine, options: FitOptions) -> int:
+    """Return how many starts fit in the memory that is meant for them, at least 1."""
+    return max(1, engine.plan.sample_bytes // (BYTES_OF_START * options.rank * engine.source.shape[1]))
+
+
+def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+    """Return H on the scale that its penalty wants, and what its penalty is measured by.
+
+    Both follow from the W that belongs to H, estimated on a sample. A penalty in the objective decides what survives
+    by the scale of H; see :func:`dnmf.schemes.balance.start_scale`. The bytes are those of the units of a fraction.
+
+    Parameters
+    ----------
+    H : ndarray (k, n)
+        Of a start.
+    rows : Engine
+        Over a sample of the rows.
+    engine : Engine
+        Over all rows.
+    options : FitOptions
+        Of the fit.
+    guides : Guides
+        With the graph that H follows.
+    """
+    begun = Begun(H)
+    if wants_units(options):
+        found = strongest(rows, engine, options)
+        begun = Begun(H, found.bytes_read, found.squares, units=found.units, strongest=last_resort(options, found.h))
+        options = in_units(options, found.units)
+    scheme = scheme_of(options, guides)
+    if not scheme.needs_rows:
+        return begun
+    sums = run_pass(rows.executor, rows.source, rows.plan, Work((scheme.probe(H),), options.dtype)).models[0]
+    H, peak = scheme.settle(sums, H, rows.source.shape[0], engine.source.shape[0])
+    if not np.isfinite(H).all():
+        raise InputError(f"{engine.source.address}: the sample has no finite scale")
+    return begun._replace(H=H, peak=peak)
+
+
+def few_rows(engine: Engine, options: FitOptions) -> FewRows:
+    """Return a small sample of the rows, which depends on the rank and the seed alone."""
+    rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
+    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme_of(options).signed)
+    return FewRows(engine_in_memory(sample.first(rows), options), sample.bytes_read)
