@@ -83,10 +83,10 @@ def _load(array: Any, strip: Any, halves: bool) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         loaded = []
-        for place in _places(lanes, builder, _data(context, builder, array, arguments[0]), arguments[1]):
+        for place in _places(lanes, builder, data_of(context, builder, array, arguments[0]), arguments[1]):
             loaded.append(builder.load(place))
             loaded[-1].align = array.dtype.bitwidth // 8
-        return _whole(builder, lanes, loaded)
+        return from_registers(builder, lanes, loaded)
 
     return lanes(array, types.int64, strip), generate
 
@@ -120,7 +120,7 @@ def number(typing: Any, like: Any, array: Any, at: Any) -> Any:
     """Return ``array.flat[at]`` in the dtype of the array `like`; there is no negative `at`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = builder.gep(_data(context, builder, array, arguments[1]), [arguments[2]])
+        place = builder.gep(data_of(context, builder, array, arguments[1]), [arguments[2]])
         return context.cast(builder, builder.load(place), array.dtype, like.dtype)
 
     return like.dtype(like, array, types.int64), generate
@@ -134,13 +134,13 @@ def load_as(typing: Any, like: Any, array: Any, at: Any, strip: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         stored, loaded, offset = context.get_data_type(array.dtype), [], 0
         for register in lanes.registers():
-            first = builder.gep(_data(context, builder, array, arguments[1]), [arguments[2]])
+            first = builder.gep(data_of(context, builder, array, arguments[1]), [arguments[2]])
             first = builder.gep(first, [ir.Constant(arguments[2].type, offset)])
             part = builder.load(builder.bitcast(first, ir.VectorType(stored, register.count).as_pointer()))
             part.align = array.dtype.bitwidth // 8
             loaded.append(_as_floats(builder, part, array.dtype, register, lanes.dtype))
             offset += register.count
-        return _whole(builder, lanes, loaded)
+        return from_registers(builder, lanes, loaded)
 
     return lanes(like, array, types.int64, strip), generate
 
@@ -158,8 +158,8 @@ def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
     """Write a vector to ``array.flat[at:at + width]``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        places = _places(vector, builder, _data(context, builder, array, arguments[0]), arguments[1])
-        for place, part in zip(places, _parts(builder, vector, arguments[2]), strict=True):
+        places = _places(vector, builder, data_of(context, builder, array, arguments[0]), arguments[1])
+        for place, part in zip(places, registers_of(builder, vector, arguments[2]), strict=True):
             builder.store(part, place).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -174,7 +174,7 @@ def store_column(typing: Any, array: Any, at: Any, vector: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        parts = _parts(builder, vector, arguments[2])
+        parts = registers_of(builder, vector, arguments[2])
         for part, lane, place in _down(context, builder, vector, array, arguments[0], arguments[1]):
             builder.store(builder.extract_element(parts[part], lane), place)
         return context.get_dummy_value()
@@ -191,7 +191,7 @@ def load_column(typing: Any, array: Any, at: Any, strip: Any) -> Any:
         parts = [ir.Constant(register, ir.Undefined) for register in lanes.registers()]
         for part, lane, place in _down(context, builder, lanes, array, arguments[0], arguments[1]):
             parts[part] = builder.insert_element(parts[part], builder.load(place), lane)
-        return _whole(builder, lanes, parts)
+        return from_registers(builder, lanes, parts)
 
     return lanes(array, types.int64, strip), generate
 
@@ -202,7 +202,7 @@ def not_above(typing: Any, vector: Any, limit: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits, offset, whole = ir.Constant(ir.IntType(64), 0), 0, ir.IntType(64)
-        for x, y in zip(*(_parts(builder, vector, argument) for argument in arguments), strict=True):
+        for x, y in zip(*(registers_of(builder, vector, argument) for argument in arguments), strict=True):
             found = builder.bitcast(builder.fcmp_unordered("<=", x, y), ir.IntType(x.type.count))
             bits = builder.or_(bits, builder.shl(builder.zext(found, whole), ir.Constant(whole, offset)))
             offset += x.type.count
@@ -227,10 +227,10 @@ def plus_times(typing: Any, total: Any, factor: Any, vector: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums = []
-        for before, part in zip(*(_parts(builder, total, arguments[i]) for i in (0, 2)), strict=True):
-            product = builder.fmul(_everywhere(builder, arguments[1], part.type), part, flags=("contract",))
+        for before, part in zip(*(registers_of(builder, total, arguments[i]) for i in (0, 2)), strict=True):
+            product = builder.fmul(repeated(builder, arguments[1], part.type), part, flags=("contract",))
             sums.append(builder.fadd(before, product, flags=("contract",)))
-        return _whole(builder, total, sums)
+        return from_registers(builder, total, sums)
 
     return total(total, vector.dtype, vector), generate
 
@@ -241,9 +241,9 @@ def plus_product(typing: Any, total: Any, left: Any, right: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums = []
-        for before, x, y in zip(*(_parts(builder, total, argument) for argument in arguments), strict=True):
+        for before, x, y in zip(*(registers_of(builder, total, argument) for argument in arguments), strict=True):
             sums.append(builder.fadd(before, builder.fmul(x, y, flags=("contract",)), flags=("contract",)))
-        return _whole(builder, total, sums)
+        return from_registers(builder, total, sums)
 
     return total(total, left, right), generate
 
@@ -253,7 +253,7 @@ def plus(typing: Any, left: Any, right: Any) -> Any:
     """Return the sum of two vectors."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _by_register(builder, left, arguments, builder.fadd)
+        return by_register(builder, left, arguments, builder.fadd)
 
     return left(left, right), generate
 
@@ -263,7 +263,7 @@ def minus(typing: Any, left: Any, right: Any) -> Any:
     """Return the difference of two vectors."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _by_register(builder, left, arguments, builder.fsub)
+        return by_register(builder, left, arguments, builder.fsub)
 
     return left(left, right), generate
 
@@ -276,7 +276,7 @@ def larger(typing: Any, left: Any, right: Any) -> Any:
         def select(x: Any, y: Any) -> Any:
             return builder.select(builder.fcmp_ordered(">", x, y), x, y)
 
-        return _by_register(builder, left, arguments, select)
+        return by_register(builder, left, arguments, select)
 
     return left(left, right), generate
 
@@ -287,15 +287,16 @@ def at_most(typing: Any, vector: Any, limit: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         capped = []
-        for part in _parts(builder, vector, arguments[0]):
-            most = _everywhere(builder, arguments[1], part.type)
+        for part in registers_of(builder, vector, arguments[0]):
+            most = repeated(builder, arguments[1], part.type)
             capped.append(builder.select(builder.fcmp_ordered("<", part, most), part, most))
-        return _whole(builder, vector, capped)
+        return from_registers(builder, vector, capped)
 
     return vector(vector, vector.dtype), generate
 
 
-def _data(context: Any, builder: Any, array: types.Array, value: Any) -> Any:
+def data_of(context: Any, builder: Any, array: types.Array, value: Any) -> Any:
+    """Return where the numbers of an array begin."""
     return cgutils.create_struct_proxy(array)(context, builder, value=value).data
 
 
@@ -319,24 +320,27 @@ def _down(context: Any, builder: Any, lanes: Lanes, array: types.Array, value: A
             place = builder.gep(place, [step])
 
 
-def _parts(builder: Any, lanes: Lanes, vector: Any) -> list[Any]:
+def registers_of(builder: Any, lanes: Lanes, vector: Any) -> list[Any]:
+    """Return the registers of a vector."""
     return [builder.extract_value(vector, i) for i in range(len(lanes.registers()))]
 
 
-def _by_register(builder: Any, lanes: Lanes, vectors: Any, operation: Any) -> Any:
-    pairs = zip(*(_parts(builder, lanes, vector) for vector in vectors), strict=True)
-    return _whole(builder, lanes, [operation(*pair) for pair in pairs])
+def by_register(builder: Any, lanes: Lanes, vectors: Any, operation: Any) -> Any:
+    """Return the vector of what an operation makes of the registers of two others."""
+    pairs = zip(*(registers_of(builder, lanes, vector) for vector in vectors), strict=True)
+    return from_registers(builder, lanes, [operation(*pair) for pair in pairs])
 
 
-def _whole(builder: Any, lanes: Lanes, parts: list[Any]) -> Any:
+def from_registers(builder: Any, lanes: Lanes, parts: list[Any]) -> Any:
+    """Return a vector of these registers."""
     vector = ir.Constant(ir.LiteralStructType(lanes.registers()), ir.Undefined)
     for i, part in enumerate(parts):
         vector = builder.insert_value(vector, part, i)
     return vector
 
 
-def _everywhere(builder: Any, value: Any, register: ir.VectorType) -> Any:
-    """A register with `value` in every lane."""
+def repeated(builder: Any, value: Any, register: ir.VectorType) -> Any:
+    """Return a register with `value` in every lane."""
     nothing, index = ir.Constant(register, ir.Undefined), ir.IntType(32)
     one = builder.insert_element(nothing, value, ir.Constant(index, 0))
     return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(index, register.count), None))
