@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.missing import NOT_SUPPORTED, refuse_fill_value
+from dnmf.missing import NOT_OBSERVED, refuse_fill_value
 
 NUMERIC_KINDS = "buif"
 
 
-def frame_values(frame: Any, name: str, *, as_nan: bool = False) -> Any:
+def frame_values(frame: Any, name: str, *, as_nan: bool = False, way: str = NOT_OBSERVED) -> Any:
     """Return the values of a DataFrame as an ndarray, of the narrowest dtype that holds them all; sparse ones as COO.
 
     Parameters
@@ -20,6 +20,8 @@ def frame_values(frame: Any, name: str, *, as_nan: bool = False) -> Any:
         For messages.
     as_nan : bool
         Return missing entries as NaN.
+    way : str
+        What to do about missing entries that are refused.
 
     Raises
     ------
@@ -45,11 +47,11 @@ def frame_values(frame: Any, name: str, *, as_nan: bool = False) -> Any:
     if not missing.any():
         return frame.to_numpy(dtype=common)
     if as_nan:
-        return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+        return frame.to_numpy(dtype=np.result_type(common, np.float32), na_value=np.nan)
     row, at = (int(n) for n in np.argwhere(missing)[0])
     raise InputError(
         f"{name}: row {row}, column {str(frame.columns[nullable[at]])!r} is missing, as {int(missing.sum())} of "
-        f"{frame.size} entries; {NOT_SUPPORTED}"
+        f"{frame.size} entries; {way}"
     )
 
 

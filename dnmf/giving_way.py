@@ -38,6 +38,7 @@ class Pace:
 
     def reading_bytes(self, layout: Layout, panel: int) -> int:
         """Return what a task holds of the data where its largest panel has so many bytes."""
+        panel = layout.held_bytes(panel)
         if layout.in_place:
             return (1 + self.ahead) * panel + self.beside_bytes
         return (PANEL_COPIES - 1 + self.ahead) * (panel + self.beside_bytes)

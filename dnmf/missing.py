@@ -6,11 +6,11 @@ import numpy as np
 
 from dnmf.errors import InputError
 
-NOT_SUPPORTED = (
-    "missing entries are not supported yet, and filled with zeros they are fitted as zeros; leave out the rows or "
-    "columns that hold them, or fit what a simple model leaves over (0 where nothing is known) with "
-    "Constraints(free='W')"
+NOT_OBSERVED = (
+    "missing entries of dense data are left out of account with missing='nan' (--missing nan), or a mask= of those "
+    "that were observed; filled with zeros they are fitted as zeros"
 )
+NOT_IN_GIVEN = "only the data may have missing entries; give an array without"
 
 
 def refuse_fill_value(fill: Any, name: str, way: str) -> None:
@@ -36,7 +36,7 @@ def refuse_missing(values: np.ndarray, name: str) -> None:
     missing = [at for at, value in np.ndenumerate(values) if value is None or type(value).__name__ == "NAType"]
     if missing:
         raise InputError(
-            f"{name}: {place_of(missing[0])} is missing, as {len(missing)} of {values.size} entries; {NOT_SUPPORTED}"
+            f"{name}: {place_of(missing[0])} is missing, as {len(missing)} of {values.size} entries; {NOT_OBSERVED}"
         )
 
 

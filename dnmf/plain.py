@@ -12,10 +12,10 @@ import scipy.sparse
 from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.frames import frame_values
-from dnmf.missing import NOT_SUPPORTED, place_of, refuse_fill_value
+from dnmf.missing import NOT_IN_GIVEN, NOT_OBSERVED, place_of, refuse_fill_value
 
 
-def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
+def plain(values: Any, name: str, *, as_nan: bool = False, way: str = NOT_OBSERVED) -> Any:
     """Return `values` without a mask, as an array if they are a DataFrame or a Series; anything else as it is.
 
     Parameters
@@ -26,6 +26,8 @@ def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
         For messages.
     as_nan : bool
         Return missing entries as NaN.
+    way : str
+        What to do about missing entries that are refused.
 
     Raises
     ------
@@ -34,20 +36,20 @@ def plain(values: Any, name: str, *, as_nan: bool = False) -> Any:
     """
     if offers(values, "iloc", "to_numpy"):
         is_frame = offers(values, "columns")
-        array = frame_values(values if is_frame else values.to_frame(), name, as_nan=as_nan)
+        array = frame_values(values if is_frame else values.to_frame(), name, as_nan=as_nan, way=way)
         return array if is_frame else array[:, 0]
     if type(values).__module__.split(".")[0] == "netCDF4":
         values = values[...]
     if isinstance(values, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in values):
         values = np.ma.array(values)
     if isinstance(values, np.ma.MaskedArray):
-        return _without_mask(values, name, as_nan)
+        return _without_mask(values, name, way, as_nan=as_nan)
     is_pydata = type(values).__module__.split(".")[0] == "sparse"
     if is_pydata:
         refuse_fill_value(values.fill_value, name, "array.todense()")
     is_sparse = is_pydata or scipy.sparse.issparse(values)
     has_mask = is_sparse and isinstance(getattr(values, "data", None), np.ma.MaskedArray)
-    return _stored_without_mask(values, name) if has_mask else values
+    return _stored_without_mask(values, name, way) if has_mask else values
 
 
 def dense(values: Any, name: str, *, as_nan: bool = False) -> Any:
@@ -58,27 +60,26 @@ def dense(values: Any, name: str, *, as_nan: bool = False) -> Any:
     InputError
         As there.
     """
-    values = plain(values.compute() if offers(values, "dask") else values, name, as_nan=as_nan)
+    values = plain(values.compute() if offers(values, "dask") else values, name, as_nan=as_nan, way=NOT_IN_GIVEN)
     for method in ("toarray", "todense"):
         if hasattr(values, method):
             return getattr(values, method)()
     return values
 
 
-def _without_mask(values: np.ma.MaskedArray, name: str, as_nan: bool) -> np.ndarray:
+def _without_mask(values: np.ma.MaskedArray, name: str, way: str, *, as_nan: bool) -> np.ndarray:
     mask = np.ma.getmaskarray(values)
     if not mask.any():
         return np.ma.getdata(values)
     if as_nan:
-        return np.ma.filled(values.astype(np.float64), np.nan)
+        return np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     first = tuple(int(n) for n in np.argwhere(mask)[0])
     raise InputError(
-        f"{name}: a masked array; {place_of(first)} is masked, as {int(mask.sum())} of {mask.size} entries; "
-        f"{NOT_SUPPORTED}"
+        f"{name}: a masked array; {place_of(first)} is masked, as {int(mask.sum())} of {mask.size} entries; {way}"
     )
 
 
-def _stored_without_mask(values: Any, name: str) -> Any:
+def _stored_without_mask(values: Any, name: str, way: str) -> Any:
     """A sparse matrix whose stored entries are a masked array, with plain ones."""
     mask = np.ma.getmaskarray(values.data)
     bare = copy.copy(values)
@@ -91,5 +92,5 @@ def _stored_without_mask(values: Any, name: str) -> Any:
     place = place_of(tuple(int(part[at]) for part in entries.coords))
     raise InputError(
         f"{name}: its stored entries are a masked array; {place} is masked, as {int(mask.sum())} of {mask.size} "
-        f"entries; {NOT_SUPPORTED}"
+        f"entries; {way}"
     )

@@ -186,7 +186,7 @@ def _panel_bytes(layout: Layout, group_bytes: int, of_thread: int) -> int:
     It is never tiny: what that would save is little, and what it costs is many times the work on the rows.
     """
     wished = min(MOST_PANEL_BYTES, max(group_bytes // PANELS_IN_GROUP, min(BLOCK_BYTES, group_bytes)))
-    affordable = of_thread // _copies(layout)
+    affordable = int(of_thread / (1 + layout.made)) // _copies(layout)
     least = max(least_panel(layout), LEAST_PANEL_BYTES)
     return max(_rounded_down(min(wished, affordable)), min(least, wished))
 

@@ -60,7 +60,7 @@ def _bytes_of_sample(layout: Layout, shape: Shape, machine: Machine) -> int:
     if not machine.starts:
         return 0
     share = min(1.0, shape.start.rows / layout.n_rows)
-    return min(sample_bytes(machine), int(share * layout.total_bytes))
+    return layout.held_bytes(min(sample_bytes(machine), int(share * layout.total_bytes)))
 
 
 def _computed_bytes(shape: Shape, machine: Machine) -> int:
@@ -71,7 +71,7 @@ def _beside_panels(panels: int, pace: Pace, layout: Layout, shape: Shape, machin
     sample = _bytes_of_sample(layout, shape, machine)
     if not sample:
         return 0
-    sample = min(sample + _longest_run(layout), layout.total_bytes)  # whole runs are taken
+    sample = min(sample + _longest_run(layout), layout.held_bytes(layout.total_bytes))  # whole runs are taken
     computed = _computed_bytes(shape, machine)
     read = sample + replace(pace, ahead=0).reading_bytes(layout, _largest_region(layout, panels))
     alone = max(read, SAMPLE_COPIES * sample + computed)

@@ -9,23 +9,18 @@ from itertools import islice
 import numpy as np
 
 from dnmf.arithmetic import undisturbed
-from dnmf.errors import InputError
-from dnmf.kernels.scan import scan_csr, scan_values
-from dnmf.missing import NOT_SUPPORTED
 from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
-from dnmf.passes.blocks import as_kernels_read, count_rows, cut_blocks
+from dnmf.passes.blocks import count_rows, cut_weighted
+from dnmf.passes.check import check_rows, refuse_unaware
 from dnmf.passes.rows_out import RowsOut, open_rows_out
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums
 from dnmf.passes.turns import TURNS
 from dnmf.passes.visitors.visitor import Block
-from dnmf.passes.work import SQUARES, Work
+from dnmf.passes.work import Work
 from dnmf.plan import Group
-from dnmf.sources.source import Rows, Source
-
-VALUES_AT_ONCE = 2**20
-CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
+from dnmf.sources.source import Panel, Source
 
 
 @undisturbed
@@ -60,6 +55,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
 
 
 def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, targets: Sequence[str]) -> Statistics:
+    refuse_unaware(source, work.visitors)
     source = source.for_rows(group.start, group.stop)  # what it keeps from panel to panel goes with this task
     # The last pass is the one whose objective is reported: sparse products are then exact, dense ones bring a residual.
     dtype = "float64" if work.residual and source.sparse else work.dtype
@@ -87,7 +83,7 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
     return total
 
 
-def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], Rows, float]]:
+def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], Panel, float]]:
     """Yield each panel of a group with its rows and the seconds spent waiting, while the next ones are being read."""
     if len(group.panels) == 1 or source.in_memory or not group.pace.ahead:
         for panel in group.panels:
@@ -107,81 +103,10 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
             del rows
 
 
-def _visit_rows(rows: Rows, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
+def _visit_rows(rows: Panel, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
                 known: np.ndarray | None) -> None:  # fmt: skip
     """Have the rows of a panel visited, the first of which is row `at`; what is `known` of W begins with that row."""
-    for low, block in cut_blocks(rows):
+    for low, block, weights in cut_weighted(rows):
         given = None if known is None else known[low : low + count_rows(block)].astype(work.dtype)
         for visitor, some, out in zip(work.visitors, sums, outs, strict=True):
-            visitor.visit(Block(block, at + low, given), some, out)
-
-
-def check_rows(source: Source, start: int, rows: Rows, dtype: str = "float64", *, signed: bool = False) -> float:
-    """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
-
-    Values that may be `signed` are not asked to be non-negative.
-
-    Raises
-    ------
-    InputError
-        With the path, the row, the column and the count of what is wrong; or the values are too large for
-        products in `dtype`.
-    """
-    values = rows if isinstance(rows, np.ndarray) else rows.data
-    flat = np.ascontiguousarray(values).reshape(-1)
-    squares, first_bad, bad = _scan(flat, signed=signed)
-    if first_bad >= 0:
-        raise _bad_value(source, start, rows, int(first_bad), int(bad))
-    if squares > SQUARES[dtype][1] or (squares == 0 and flat.any()):
-        largest = float(np.abs(flat).max())
-        raise InputError(
-            f"{source.address}: holds values up to {largest:.3g}, whose products overflow or vanish in "
-            f"{dtype}; rescale the values{' or use dtype=float64' if dtype == 'float32' else ''}"
-        )
-    if not isinstance(rows, np.ndarray):
-        bad_row, code = scan_csr(rows.indices, rows.indptr, source.shape[1])
-        if code:
-            line, other = ("column", "row") if source.transposed else ("row", "column")
-            raise InputError(
-                f"{source.address}: {line} {start + bad_row} holds {CSR_PROBLEMS[code].format(other)}; the store is "
-                "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
-            )
-    if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
-        squares = _scan(flat, signed=signed, dtype=dtype)[0]  # of the values the products are made of
-    return float(squares)
-
-
-def _scan(flat: np.ndarray, *, signed: bool, dtype: str | None = None) -> tuple[float, int, int]:
-    """What :func:`scan_values` returns of the sizes of values, in a dtype where one is given.
-
-    Sizes and other dtypes are copies: they are made of some values after the other, not of a whole panel.
-    """
-    copied = signed or dtype is not None or flat.dtype == np.float16
-    step = VALUES_AT_ONCE if copied else max(1, len(flat))
-    squares, first_bad, bad = 0.0, -1, 0
-    for low in range(0, len(flat), step):
-        some = as_kernels_read(flat[low : low + step])
-        some = np.abs(some) if signed else some
-        of_some, first, count = scan_values(some if dtype is None else some.astype(dtype))
-        squares, bad = squares + of_some, bad + int(count)
-        if first_bad < 0 <= first:
-            first_bad = low + int(first)
-    return squares, first_bad, bad
-
-
-def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> InputError:
-    if isinstance(rows, np.ndarray):
-        row, column = divmod(at, rows.shape[1])
-        value = rows[row, column]
-    else:
-        row, column = int(np.searchsorted(rows.indptr, at, side="right")) - 1, int(rows.indices[at])
-        value = rows.data[at]
-    row += start
-    place = f"row {column}, column {row}" if source.transposed else f"row {row}, column {column}"
-    negative = np.isfinite(value)
-    what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
-    more = f" (at least {count:,} such values)" if count > 1 else ""
-    wanted = f"finite values ({NOT_SUPPORTED})" if np.isnan(value) else "finite values"
-    if negative:
-        wanted = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"
-    return InputError(f"{source.address}: {what} at {place}{more}; a factorization needs {wanted}")
+            visitor.visit(Block(block, at + low, given, weights), some, out)

@@ -1,6 +1,6 @@
 """Where data lives: one door (:func:`open_source`) and what every source offers (:class:`Source`)."""
 
 from dnmf.sources.opening import open_source
-from dnmf.sources.source import CsrRows, Layout, Rows, Source
+from dnmf.sources.source import CsrRows, Layout, Rows, Source, Weighted
 
-__all__ = ["CsrRows", "Layout", "Rows", "Source", "open_source"]
+__all__ = ["CsrRows", "Layout", "Rows", "Source", "Weighted", "open_source"]

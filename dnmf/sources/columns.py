@@ -10,7 +10,7 @@ import scipy.sparse
 
 from dnmf.errors import InputError
 from dnmf.sources.names import is_count, names_of
-from dnmf.sources.source import CsrRows, Layout, Rows, Source
+from dnmf.sources.source import CsrRows, Layout, Panel, Source, Weighted
 
 MOST_NAMED = 5  # missing columns, in a message
 
@@ -28,8 +28,8 @@ class ColumnsSource(Source):
 
     def __init__(self, inner: Source, chosen: np.ndarray):
         self.inner, self.chosen = inner, chosen
-        self.shape, self.dtype, self.sparse = (inner.shape[0], len(chosen)), inner.dtype, inner.sparse
-        self.address, self.index_dtype, self.missing_chunks = inner.address, inner.index_dtype, inner.missing_chunks
+        self.take_facts(inner)
+        self.shape = (inner.shape[0], len(chosen))
         self.in_memory, self.blocks_are_tasks = inner.in_memory, inner.blocks_are_tasks
         self._touched: dict[int, int] = {}
 
@@ -37,17 +37,30 @@ class ColumnsSource(Source):
         """That of all columns, which are read: beside a panel lie the columns that are taken from it."""
         return replace(self.inner.layout(), in_place=False)
 
-    def read(self, start: int, stop: int) -> Rows:
+    def read(self, start: int, stop: int) -> Any:
         """Return rows `start:stop`, the chosen columns alone."""
-        rows = self.inner.read(start, stop)
+        rows: Any = self.inner.read(start, stop)
         self._touched[start] = self.inner.touched_bytes(start, stop, rows)
+        return self._taken(rows)
+
+    def _taken(self, rows: Panel) -> Panel:
         if isinstance(rows, np.ndarray):
             return np.take(rows, self.chosen, axis=1)
-        matrix = scipy.sparse.csr_array(tuple(rows), shape=(rows.n_rows, self.inner.shape[1]))[:, self.chosen]
+        if not isinstance(rows, Weighted):
+            return self._of_entries(rows.data, rows)
+        if isinstance(rows.rows, np.ndarray):
+            return Weighted(np.take(rows.rows, self.chosen, axis=1), np.take(rows.weights, self.chosen, axis=1))
+        weights = self._of_entries(rows.weights, rows.rows)
+        return Weighted(self._of_entries(rows.rows.data, rows.rows), weights.data)
+
+    def _of_entries(self, entries: np.ndarray, rows: CsrRows) -> CsrRows:
+        """Some `entries` of sparse rows, stored zeros too, in the order of the chosen columns."""
+        parts = (entries, rows.indices, rows.indptr)
+        matrix = scipy.sparse.csr_array(parts, shape=(rows.n_rows, self.inner.shape[1]))[:, self.chosen]
         matrix.sort_indices()
         return CsrRows(matrix.data, matrix.indices, matrix.indptr)
 
-    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
+    def touched_bytes(self, start: int, stop: int, rows: Panel) -> int:
         """Decoded bytes it took to read the rows with all of their columns."""
         return self._touched.pop(start, 0) or super().touched_bytes(start, stop, rows)
 

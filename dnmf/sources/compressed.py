@@ -12,7 +12,7 @@ from dnmf.sources.annotations import names_of_frames
 from dnmf.sources.conventions import refuse_for_sparse
 from dnmf.sources.forward import Borders, ForwardReader
 from dnmf.sources.kept import Keep
-from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_shape, even_cuts
+from dnmf.sources.source import CsrRows, Layout, Source, check_shape, even_cuts
 from dnmf.sources.stored import StoredArray
 
 OFFSETS_AT_ONCE = 2**22
@@ -157,7 +157,7 @@ class CompressedSource(Source):
         if self._keep is None or self._span is None:
             return ForwardReader(part)
         offsets = self._offsets_of(*self._span)
-        return ForwardReader(part, Borders(self._keep, part.inner, int(offsets[0]), int(offsets[-1])))
+        return ForwardReader(part, Borders(self._keep, part.address, int(offsets[0]), int(offsets[-1])))
 
     def _offsets_of(self, start: int, stop: int) -> np.ndarray:
         if self._span is None:
@@ -182,25 +182,22 @@ class CompressedSource(Source):
             )
         return CsrRows(data, indices, offsets - low)
 
-    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
+    def touched_bytes(self, start: int, stop: int, rows: Any) -> int:  # noqa: ARG002
         """Bytes of the chunks (or shards) of values and indices that hold the rows, and of their offsets."""
-        decoded = sum(
-            reader.decoded(*span) * itemsize
-            for reader, itemsize, span in self._spans_read(start, len(rows.data))  # type: ignore[union-attr]
-        )
+        decoded = sum(reader.decoded(*span) * itemsize for reader, itemsize, span in self._spans_read(start, stop))
         return decoded + 8 * (stop - start)
 
-    def bytes_from_memory(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+    def bytes_from_memory(self, start: int, stop: int, rows: Any) -> int:  # noqa: ARG002
         """Bytes of those of them that a neighbour had left in memory."""
-        spans = self._spans_read(start, len(rows.data))  # type: ignore[union-attr]
-        return sum(reader.found(*span) * itemsize for reader, itemsize, span in spans)
+        return sum(reader.found(*span) * itemsize for reader, itemsize, span in self._spans_read(start, stop))
 
-    def _spans_read(self, start: int, count: int) -> Iterator[tuple[ForwardReader, int, tuple[int, int, bool]]]:
-        """The readers of values and indices with the bytes of an entry, and what was read of `count` from a row on."""
-        low = int(self._offsets_of(start, start)[0])
+    def _spans_read(self, start: int, stop: int) -> Iterator[tuple[ForwardReader, int, tuple[int, int, bool]]]:
+        """The readers of values and indices with the bytes of an entry, and which entries were read for some rows."""
+        offsets = self._offsets_of(start, stop)
+        low, high = int(offsets[0]), int(offsets[-1])
         follows = self._span is not None and start > self._span[0]
         for array, reader in zip((self._data, self._indices), self._forward(), strict=True):
-            yield reader, array.dtype.itemsize, (low, low + count, follows)
+            yield reader, array.dtype.itemsize, (low, high, follows)
 
     def fingerprint(self) -> dict[str, Any]:
         """Of the three stored arrays."""

@@ -7,14 +7,15 @@ valid is refused with its place. See https://cfconventions.org, sections 2.5 and
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.missing import NOT_SUPPORTED
+from dnmf.missing import NOT_OBSERVED
 from dnmf.sources.datasets import address_of, sources_of
 from dnmf.sources.presence import is_hdf5
 
@@ -25,7 +26,7 @@ LENGTHS = {"valid_range": 2, "valid_min": 1, "valid_max": 1}
 Pair = tuple[Any, Any]
 TIMES = re.compile(r"(years?|months?|weeks?|days?|hours?|h|minutes?|min|seconds?|s|m\w*seconds?|n\w*seconds?) since \d")
 DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
-WAY_OUT = f"{NOT_SUPPORTED}; an array that xarray opened can be given too, once it says what they are"
+WAY_OUT = NOT_OBSERVED
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Convention:
         Stored values that stand for nothing, and who says so.
     stored_limits, limits : (number or None, number or None)
         What is outside is not valid: of stored values, and of values.
+    as_nan : bool
+        Whether what is missing or not valid becomes NaN, rather than an error.
     """
 
     seen_as: np.dtype
@@ -53,6 +56,11 @@ class Convention:
     missing: tuple[tuple[str, Any], ...] = ()
     stored_limits: tuple[Any, Any] = (None, None)
     limits: tuple[Any, Any] = (None, None)
+    as_nan: bool = False
+
+    def with_nan(self) -> "Convention":
+        """The same with what is missing or not valid as NaN, in a dtype that has one."""
+        return replace(self, dtype=np.result_type(self.dtype, np.float32), as_nan=True)
 
     def decode(self, stored: np.ndarray, start: int | list[int], address: str) -> np.ndarray:
         """Return the values of rows `start` and on (from a place on), in the dtype of the convention.
@@ -63,24 +71,42 @@ class Convention:
             One is missing, or not valid; the message says which.
         """
         stored = stored.view(self.seen_as) if stored.dtype != self.seen_as else stored
+        if self.as_nan:
+            return self._with_holes(stored)
         for name, value in self.missing:
             _refuse(stored == value, stored, start, f"{address}: is missing there ({name})")
-        self._refuse_invalid(stored, self.stored_limits, start, address)
+        for name, outside in _outside(stored, self.stored_limits):
+            _refuse(outside, stored, start, f"{address}: is not valid ({name})")
+        values = self._unpacked(stored)
+        for name, outside in _outside(values, self.limits):
+            _refuse(outside, values, start, f"{address}: is not valid ({name})")
+        return values
+
+    def _with_holes(self, stored: np.ndarray) -> np.ndarray:
+        values = self._unpacked(stored).copy()
+        holes = np.zeros(stored.shape, bool)
+        for _, value in self.missing:
+            holes |= stored == value
+        for _, outside in (*_outside(stored, self.stored_limits), *_outside(values, self.limits)):
+            holes |= outside
+        values[holes] = np.nan
+        return values
+
+    def _unpacked(self, stored: np.ndarray) -> np.ndarray:
         values = stored.astype(self.dtype, copy=self.scale is not None or self.offset is not None)
         if self.scale is not None:
             values *= self.scale
         if self.offset is not None:
             values += self.offset
-        self._refuse_invalid(values, self.limits, start, address)
         return values
 
-    def _refuse_invalid(
-        self, values: np.ndarray, limits: tuple[Any, Any], start: int | list[int], address: str
-    ) -> None:
-        low, high = limits
-        for name, limit, outside in (("valid_min", low, np.less), ("valid_max", high, np.greater)):
-            if limit is not None:
-                _refuse(outside(values, limit), values, start, f"{address}: is not valid ({name} {limit})")
+
+def _outside(values: np.ndarray, limits: tuple[Any, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """Which values are below or above what is valid, and by what."""
+    low, high = limits
+    for name, limit, outside in (("valid_min", low, np.less), ("valid_max", high, np.greater)):
+        if limit is not None:
+            yield f"{name} {limit}", outside(values, limit)
 
 
 def _refuse(bad: np.ndarray, values: np.ndarray, start: int | list[int], what: str) -> None:

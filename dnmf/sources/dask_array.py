@@ -1,5 +1,6 @@
 """A dask array, whatever its chunks are made of; and the factor W as a dask array."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import scipy.sparse
 from dask.sizeof import sizeof
 
 from dnmf.errors import DnmfError, InputError
+from dnmf.plain import plain
 from dnmf.refusals import told
 from dnmf.sources.behind_dask import Behind, BehindDask, arrays_behind, content_of
 from dnmf.sources.looks import Looks, looks_for
 from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
-from dnmf.sources.source import Layout, Rows, Source, check_dtype, check_shape
+from dnmf.sources.source import Layout, Panel, Rows, Source, check_dtype, check_shape
 from dnmf.sources.stored_factor import StoredFactor
 
 SPARSE_SHARE = 0.1  # assumed share of non-zeros of sparse blocks, which cannot be known before they are computed
@@ -102,6 +104,7 @@ class DaskSource(Source):
         self._names = (row_names, column_names)
         self._delayed: Any = None
         self.behind: tuple[Behind, ...] = ()
+        self.as_nan = False
 
     def layout(self) -> Layout:
         """Cuts at multiples of the tallest chunk; bytes are an estimate when the blocks are sparse."""
@@ -118,7 +121,7 @@ class DaskSource(Source):
         share = 2 * SPARSE_SHARE if self.sparse else 1.0  # a sparse entry carries its index too
         return max(1, int(self.shape[1] * self.dtype.itemsize * share))
 
-    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+    def touched_bytes(self, start: int, stop: int, rows: Panel) -> int:  # noqa: ARG002
         """Bytes of the rows as the layout counts them."""
         return (stop - start) * self.row_bytes
 
@@ -137,6 +140,20 @@ class DaskSource(Source):
             self._delayed = self.array.to_delayed()
         bands = self._bands(start, stop)
         return DaskRows(self, [list(self._delayed[i]) for i in bands], bands)
+
+    def turned(self) -> "DaskSource":
+        """The columns of the array as rows."""
+        found = DaskSource(self.array.T)
+        found.behind, found.as_nan, found._names = self.behind, self.as_nan, self._names[::-1]
+        return found
+
+    def with_nan(self) -> "DaskSource":
+        """The same with the masked entries of its blocks as NaN."""
+        found = copy.copy(self)
+        found.as_nan = True
+        if isinstance(self.array._meta, np.ma.MaskedArray):
+            found.dtype = np.result_type(self.dtype, np.float32)
+        return found
 
     def read(self, start: int, stop: int) -> Rows:
         """Compute the blocks of rows `start:stop` in this thread."""
@@ -212,7 +229,7 @@ class DaskRows(Source):
         self._blocks, self._first, self._computed = blocks, source.first_row(bands[0]), False
         heights, widths = source.array.chunks
         self._chunks = [int(heights[i]) for i in bands], [int(width) for width in widths]
-        self._row_bytes = source.row_bytes
+        self._row_bytes, self._as_nan = source.row_bytes, source.as_nan
 
     def layout(self) -> Layout:
         """Not asked of a part.
@@ -228,7 +245,7 @@ class DaskRows(Source):
         """Of a part: nothing to compare."""
         return {}
 
-    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+    def touched_bytes(self, start: int, stop: int, rows: Panel) -> int:  # noqa: ARG002
         """Bytes of the rows as the layout counts them."""
         return (stop - start) * self._row_bytes
 
@@ -253,7 +270,13 @@ class DaskRows(Source):
             bands = self._compute(bands, start, stop)
         _check_blocks(bands, (heights[low:high], widths), self.address)
         first = int(starts[low])
+        if self._as_nan:
+            bands = [[self._with_nan(block) for block in band] for band in bands]
         return slice_rows(_assemble(bands, self.sparse, self.address), start - first, stop - first)
+
+    def _with_nan(self, block: Any) -> Any:
+        found = plain(block, self.address, as_nan=True)
+        return found if self.sparse or self.dtype.kind != "f" else found.astype(self.dtype, copy=False)
 
     def _compute(self, bands: list[list[Any]], start: int, stop: int) -> list[list[Any]]:
         try:

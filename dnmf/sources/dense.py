@@ -1,5 +1,6 @@
 """A dense matrix in a Zarr store or an HDF5 file."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +64,13 @@ class DenseSource(Source):
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return rows `start:stop` as an array (rows, columns)."""
         return self.array.read(start, stop)
+
+    def with_nan(self) -> "DenseSource":
+        """The same with what attributes of the array say to be missing or not valid read as NaN."""
+        found = copy.copy(self)
+        found.array = self.array.with_nan()
+        found.dtype = found.array.dtype
+        return found
 
     def touched_bytes(self, start: int, stop: int, rows: Any) -> int:  # noqa: ARG002
         """Bytes of the chunks that hold the rows; of the rows themselves where chunks can be read in parts."""

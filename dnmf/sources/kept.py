@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.sources.source import CsrRows, Layout, Rows, Source
+from dnmf.sources.source import Layout, Panel, Rows, Source, each_array
 
 FORGOTTEN_AFTER_S = 600  # without a visit: whoever began the fit is gone, or would have come again
 
@@ -39,18 +39,18 @@ class KeptRows:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[str, dict[tuple[int, int, str], Rows]] = {}
+        self._rows: dict[str, dict[tuple[int, int, str], Panel]] = {}
         self._bytes: dict[str, int] = {}
         self._visited: dict[str, float] = {}
         self._forgotten: set[str] = set()
 
-    def find(self, keep: Keep, start: int, stop: int, part: str = "") -> Rows | None:
+    def find(self, keep: Keep, start: int, stop: int, part: str = "") -> Any:
         """Return rows `start:stop` if they are here."""
         with self._lock:
             self._visited[keep.mark] = time.monotonic()
             return self._rows.get(keep.mark, {}).get((start, stop, part))
 
-    def offer(self, keep: Keep, start: int, stop: int, rows: Rows, part: str = "") -> bool:
+    def offer(self, keep: Keep, start: int, stop: int, rows: Panel, part: str = "") -> bool:
         """Keep rows `start:stop`, read-only, if there is room for them; return whether they are kept."""
         with self._lock:
             if (start, stop, part) in self._rows.get(keep.mark, {}):
@@ -58,7 +58,7 @@ class KeptRows:
             used = sum(self._bytes.values())  # of all fits: they share the memory of the process
             if keep.mark in self._forgotten or used + rows.nbytes > keep.bytes_of_process:
                 return False
-            self._rows.setdefault(keep.mark, {})[start, stop, part] = _compact(rows)
+            self._rows.setdefault(keep.mark, {})[start, stop, part] = each_array(rows, _own)
             self._bytes[keep.mark] = self._bytes.get(keep.mark, 0) + rows.nbytes
             return True
 
@@ -87,14 +87,8 @@ class KeptRows:
             return sum(rows.nbytes for span, rows in spans if start <= span[0] and span[1] <= stop)
 
 
-def _compact(rows: Rows) -> Rows:
-    """The rows without anything that only lies around them in memory."""
-    if isinstance(rows, np.ndarray):
-        return _own(rows)
-    return CsrRows(*(_own(part) for part in rows))
-
-
 def _own(array: np.ndarray) -> np.ndarray:
+    """The array without anything that only lies around it in memory."""
     own = array if array.base is None or getattr(array.base, "nbytes", 0) <= array.nbytes else array.copy()
     own = own.view()
     own.flags.writeable = False
@@ -118,9 +112,7 @@ class KeptSource(Source):
 
     def __init__(self, inner: Source, keep: Keep):
         self.inner, self.keep = inner, keep
-        self.shape, self.dtype, self.sparse, self.address = inner.shape, inner.dtype, inner.sparse, inner.address
-        self.index_dtype, self.transposed = inner.index_dtype, inner.transposed
-        self.missing_chunks = inner.missing_chunks
+        self.take_facts(inner)
         self._found: set[tuple[int, int]] = set()
 
     def layout(self) -> Layout:
@@ -137,11 +129,11 @@ class KeptSource(Source):
             self._found.add((start, stop))
         return rows
 
-    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:
+    def touched_bytes(self, start: int, stop: int, rows: Panel) -> int:
         """Decoded bytes of the objects the rows come from, whether they came from there this time or from memory."""
         return self.inner.touched_bytes(start, stop, rows)
 
-    def bytes_from_memory(self, start: int, stop: int, rows: Rows) -> int:
+    def bytes_from_memory(self, start: int, stop: int, rows: Panel) -> int:
         """The same for rows that were found in memory, 0 for others."""
         return self.touched_bytes(start, stop, rows) if (start, stop) in self._found else 0
 

@@ -1,5 +1,6 @@
 """A matrix that lies in this process: numpy, scipy sparse or pydata sparse."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,20 @@ from dnmf.checksums import crc32c_of
 from dnmf.errors import InputError
 from dnmf.plain import plain
 from dnmf.sources.numpy_files import NumpyFile, mapped_file
-from dnmf.sources.source import CsrRows, Layout, Rows, Source, check_dtype, check_shape, even_cuts
+from dnmf.sources.patterns import turned
+from dnmf.sources.source import (
+    CsrRows,
+    Layout,
+    Panel,
+    Rows,
+    SomeRows,
+    Source,
+    Weighted,
+    check_dtype,
+    check_shape,
+    each_array,
+    even_cuts,
+)
 
 
 def is_pydata_sparse(values: Any) -> bool:
@@ -71,10 +85,13 @@ def _canonical_csr(values: Any, address: str) -> CsrRows:
     return CsrRows(narrowed(matrix.data, dtype, address), matrix.indices, matrix.indptr)
 
 
-def slice_rows(rows: Rows, start: int, stop: int) -> Rows:
+def slice_rows(rows: SomeRows, start: int, stop: int) -> SomeRows:
     """Return views on rows `start:stop`; nothing is copied but the offsets of sparse rows."""
     if isinstance(rows, np.ndarray):
         return rows[start:stop]
+    if isinstance(rows, Weighted):
+        low, high = (start, stop) if isinstance(rows.rows, np.ndarray) else map(int, rows.rows.indptr[[start, stop]])
+        return Weighted(slice_rows(rows.rows, start, stop), rows.weights[low:high])
     offsets = rows.indptr[start : stop + 1].astype(np.int64)
     low, high = int(offsets[0]), int(offsets[-1])
     return CsrRows(rows.data[low:high], rows.indices[low:high], offsets - low)
@@ -107,25 +124,33 @@ class MemorySource(Source):
             values = _as_array(values, self.address)
         self.shape = check_shape(self.address, values.shape)
         self.dtype = check_dtype(self.address, values.dtype)
-        self._rows = to_rows(values, self.sparse, self.address)
+        self._rows: Panel = to_rows(values, self.sparse, self.address)
         self._first = 0
         self._names = (row_names, column_names)
 
     @classmethod
-    def of_rows(cls, rows: Rows, n_columns: int, address: str) -> "MemorySource":
-        """A source of rows that were read elsewhere."""
-        if isinstance(rows, np.ndarray):
-            return cls(rows, address=address)
-        matrix = scipy.sparse.csr_array(tuple(rows), shape=(rows.n_rows, n_columns))
-        return cls(matrix, address=address)
+    def of_rows(cls, rows: Panel, n_columns: int, address: str, like: Source | None = None) -> "MemorySource":
+        """A source of rows that were read elsewhere: from one `like` which it is in what is observed of them."""
+        if isinstance(rows, Weighted):
+            found = cls.of_rows(rows.rows, n_columns, address)
+            found._rows = rows  # in the order of its weights
+        elif isinstance(rows, np.ndarray):
+            found = cls(rows, address=address)
+        else:
+            found = cls(scipy.sparse.csr_array(tuple(rows), shape=(rows.n_rows, n_columns)), address=address)
+        if like is not None:
+            found.unstored, found.has_missing, found.weighted = like.unstored, like.has_missing, like.weighted
+        return found
 
     def layout(self) -> Layout:
         """Cuts at every row, or every 2^j-th of a very long matrix."""
         cuts, step = even_cuts(self.shape[0])
-        if isinstance(self._rows, np.ndarray):
-            return Layout(cuts, cuts * self.shape[1] * self.dtype.itemsize, step, comes_with_task=True)
-        entry = self._rows.data.itemsize + self._rows.indices.itemsize
-        before = self._rows.indptr[cuts].astype(np.int64) * entry + cuts * 8
+        held = self._rows
+        rows, entry = (held.rows, held.weights.itemsize) if isinstance(held, Weighted) else (held, 0)
+        if isinstance(rows, np.ndarray):
+            return Layout(cuts, cuts * self.shape[1] * (self.dtype.itemsize + entry), step, comes_with_task=True)
+        entry += rows.data.itemsize + rows.indices.itemsize
+        before = rows.indptr[cuts].astype(np.int64) * entry + cuts * 8
         return Layout(cuts, before, step, comes_with_task=True)
 
     def for_rows(self, start: int, stop: int) -> "MemorySource":
@@ -136,20 +161,31 @@ class MemorySource(Source):
         part._names = (None, None)
         return part
 
-    def read(self, start: int, stop: int) -> Rows:
+    def turned(self) -> "MemorySource":
+        """The columns of the matrix as rows; sparse ones are a copy."""
+        rows, n_columns = self._rows, self.shape[1]
+        columns = rows.T if isinstance(rows, np.ndarray) else turned(rows, n_columns)
+        found = MemorySource.of_rows(columns, self.shape[0], self.address, like=self)
+        found._names = self._names[::-1]
+        return found
+
+    def read(self, start: int, stop: int) -> Any:
         """Return views on rows `start:stop`."""
         return slice_rows(self._rows, start - self._first, stop - self._first)
 
-    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+    def touched_bytes(self, start: int, stop: int, rows: Any) -> int:  # noqa: ARG002
         """The bytes of the rows; of their offsets the ends alone, so that all panels together are the matrix once."""
-        return rows.nbytes if isinstance(rows, np.ndarray) else rows.nbytes - rows.indptr.itemsize
+        own = slice_rows(self._rows, start - self._first, stop - self._first)
+        return own.nbytes - (8 if self.sparse else 0)
 
     def stored_arrays(self) -> tuple[NumpyFile, ...]:
         """The files that the values, or parts of them, are mapped from."""
         return tuple(file for file in map(mapped_file, self._parts()) if file is not None)
 
-    def _parts(self) -> tuple[np.ndarray, ...]:
-        return (self._rows,) if isinstance(self._rows, np.ndarray) else tuple(self._rows)
+    def _parts(self) -> list[np.ndarray]:
+        parts: list[np.ndarray] = []
+        each_array(self._rows, lambda part: parts.append(part) or part)  # type: ignore[func-returns-value]
+        return parts
 
     def fingerprint(self) -> dict[str, Any]:
         """A checksum of the values."""
@@ -161,8 +197,8 @@ class MemorySource(Source):
         }
 
 
-def stack_rows(parts: list[Rows]) -> Rows:
-    """Return the rows of `parts` one below the other.
+def stack_rows(parts: Sequence[Panel]) -> Any:
+    """Return the rows of `parts`, which are all of one kind, one below the other.
 
     Raises
     ------
@@ -175,6 +211,10 @@ def stack_rows(parts: list[Rows]) -> Rows:
         return parts[0]
     if isinstance(parts[0], np.ndarray):
         return np.concatenate([np.asarray(part) for part in parts])
+    if isinstance(parts[0], Weighted):
+        weighted = [part for part in parts if isinstance(part, Weighted)]
+        weights = np.concatenate([part.weights for part in weighted])
+        return Weighted(stack_rows([part.rows for part in weighted]), weights)
     sparse_parts = [part for part in parts if isinstance(part, CsrRows)]
     shifts = np.cumsum([0] + [len(part.data) for part in sparse_parts])
     offsets = [part.indptr[:-1] + shift for part, shift in zip(sparse_parts, shifts, strict=False)]

@@ -22,6 +22,7 @@ from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
 from dnmf.sources.nodes import encoding_of, is_array, listing
+from dnmf.sources.observed import observed, with_holes
 from dnmf.sources.presence import lies_in_a_store, lies_in_memory
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
@@ -41,6 +42,9 @@ def open_source(
     row_names: Any = None,
     column_names: Any = None,
     storage_options: dict[str, Any] | None = None,
+    missing: str = "refuse",
+    mask: Any = None,
+    weights: Any = None,
 ) -> Source:
     """Return a :class:`~dnmf.sources.source.Source` for whatever holds a matrix.
 
@@ -58,12 +62,20 @@ def open_source(
     storage_options : dict, optional
         For a URL: what fsspec opens it with, as in :func:`zarr.open`. They are sent to the workers and kept nowhere
         else, so that a resume is given the source again.
+    missing : {"refuse", "nan", "unstored"}
+        What was not observed. ``"refuse"``: nothing, so a NaN is an error. ``"nan"``: of dense data what is NaN,
+        masked, NA in a frame, or missing or not valid by the attributes of a stored array. ``"unstored"``: of sparse
+        data what is not stored.
+    mask : anything that `data` may be, optional
+        As large as the data; true, or not zero, where an entry was observed.
+    weights : anything that `data` may be, optional
+        As large as the data: how much each entry counts, finite and not negative; 0 where it was not observed.
 
     Raises
     ------
     InputError
-        Nothing is there, it is not a matrix of real numbers, it cannot be read in parts, or there are not as many names
-        as rows or columns.
+        Nothing is there, it is not a matrix of real numbers, it cannot be read in parts, there are not as many names
+        as rows or columns, or what is said of missing entries does not go with the data.
 
     Examples
     --------
@@ -72,7 +84,12 @@ def open_source(
     (3, 3)
     """
     choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
-    source = _opened(data, missing_chunks, storage_options)
+    asked = missing != "refuse" or mask is not None or weights is not None
+    held = with_holes(data) if asked else None
+    source = held if held is not None else _opened(data, missing_chunks, storage_options)
+    if asked:
+        beside = (None if each is None else open_source(each) for each in (mask, weights))
+        source = observed(source, missing, *beside)
     if row_names is None and column_names is None:
         return source
     rows, columns = source.shape[::-1] if source.transposed else source.shape

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,46 @@ class CsrRows(NamedTuple):
 
 
 Rows = np.ndarray | CsrRows
+
+
+class Weighted(NamedTuple):
+    """Some rows of a matrix whose entries have weights.
+
+    Attributes
+    ----------
+    rows : Rows
+        The values; 0 where the weight is 0.
+    weights : ndarray of float32 or float64
+        Of the shape of dense values, or one for each stored entry of sparse ones; 0 where nothing was observed.
+    """
+
+    rows: Rows
+    weights: np.ndarray
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows these are."""
+        return len(self.rows) if isinstance(self.rows, np.ndarray) else self.rows.n_rows
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.rows.nbytes + self.weights.nbytes
+
+
+Panel = Rows | Weighted
+SomeRows = TypeVar("SomeRows", np.ndarray, CsrRows, Weighted, Rows, Panel)
+
+
+def each_array(rows: SomeRows, change: Callable[[np.ndarray], np.ndarray]) -> SomeRows:
+    """Return rows with every array they are made of changed: copied, made read-only."""
+    if isinstance(rows, np.ndarray):
+        return change(rows)
+    if isinstance(rows, Weighted):
+        return Weighted(each_array(rows.rows, change), change(rows.weights))
+    return CsrRows(*map(change, rows))
+
+
 Names = np.ndarray | Callable[[], np.ndarray | None] | None  # as they are, or a way to read them
 
 
@@ -68,6 +108,8 @@ class Layout:
         Returns the same from the sizes of the stored files, which it looks up; None where they cannot be.
     parts : Layout or None
         The same source with more cuts, at rows inside stored objects, where these can be read in parts.
+    made : float
+        Bytes that are made of each byte that is decoded, and stay beside it while rows are read.
     """
 
     cuts: np.ndarray
@@ -80,6 +122,11 @@ class Layout:
     beside_bytes: int = 0
     beside_as_stored: Callable[[], int] | None = field(default=None, compare=False, repr=False)
     parts: "Layout | None" = field(default=None, compare=False, repr=False)
+    made: float = 0.0
+
+    def held_bytes(self, decoded: int) -> int:
+        """Return what rows take in memory that decode to so many bytes, with what is made of them."""
+        return decoded + int(self.made * decoded)
 
     def cut_for(self, *, in_parts: bool) -> "Layout":
         """Return this layout, or the one with cuts inside stored objects where such are asked for and possible."""
@@ -138,6 +185,12 @@ class Source(ABC):
         What an absent chunk means, where there are stored chunks.
     index_dtype : numpy dtype
         Of the columns of :class:`CsrRows`, as far as it is known beforehand.
+    unstored : {"zero", "missing"}
+        What an entry is that sparse rows do not store: a zero that was measured, or not observed.
+    has_missing : bool
+        Whether entries may be not observed: NaN in dense rows, a weight of 0, or what sparse rows do not store.
+    weighted : bool
+        Whether rows come as :class:`Weighted`.
     """
 
     shape: tuple[int, int]
@@ -149,6 +202,9 @@ class Source(ABC):
     transposed: bool = False
     missing_chunks: str = "error"
     index_dtype: np.dtype = np.dtype(np.int32)
+    unstored: str = "zero"
+    has_missing: bool = False
+    weighted: bool = False
     _names: tuple[Names, Names] = (None, None)  # of the engine's rows and columns
 
     @abstractmethod
@@ -157,7 +213,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Rows:
-        """Return rows `start:stop`, decoded, in `dtype`.
+        """Return rows `start:stop`, decoded, in `dtype`; :class:`Weighted` ones where the source is `weighted`.
 
         Raises
         ------
@@ -165,17 +221,32 @@ class Source(ABC):
             Something cannot be read; the message names the path and the rows.
         """
 
-    def touched_bytes(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+    def touched_bytes(self, start: int, stop: int, rows: Panel) -> int:  # noqa: ARG002
         """Decoded bytes it took to read `rows`, which are rows `start:stop`: whole stored objects count."""
         return rows.nbytes
 
-    def bytes_from_memory(self, start: int, stop: int, rows: Rows) -> int:  # noqa: ARG002
+    def bytes_from_memory(self, start: int, stop: int, rows: Panel) -> int:  # noqa: ARG002
         """What of :meth:`touched_bytes` an earlier pass had left in memory; see :mod:`dnmf.sources.kept`."""
         return 0
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
         """JSON values that change when the data changes; compared before a run is resumed."""
+
+    def take_facts(self, inner: "Source") -> None:
+        """Be what another source is whose rows are handed on: its shape, its values, and what of them is observed."""
+        self.shape, self.dtype, self.sparse, self.address = inner.shape, inner.dtype, inner.sparse, inner.address
+        self.index_dtype, self.transposed = inner.index_dtype, inner.transposed
+        self.missing_chunks = inner.missing_chunks
+        self.unstored, self.has_missing, self.weighted = inner.unstored, inner.has_missing, inner.weighted
+
+    def with_nan(self) -> "Source":
+        """The same source with what attributes or masks say to be missing read as NaN, rather than refused."""
+        return self
+
+    def turned(self) -> "Source | None":
+        """The columns of the source as its rows, where they can be read so; None where not."""
+        return None
 
     def stored_arrays(self) -> tuple[Any, ...]:
         """What it reads from on disk: a ``StoredArray``, ``BehindDask`` or ``NumpyFile`` each; none if nothing is."""

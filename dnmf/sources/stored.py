@@ -1,5 +1,6 @@
 """Arrays in Zarr stores and HDF5 files, opened by path wherever they are used, and never read as zeros."""
 
+import copy
 import logging
 import time
 import uuid
@@ -179,6 +180,14 @@ class StoredArray:
         self.in_place = files is not None and handle.dtype == self.dtype and self.convention is None
         self.decoding_bytes = files.decoding_bytes if files is not None else 0
         self.goes_whole = files is not None and files.goes_whole
+
+    def with_nan(self) -> "StoredArray":
+        """The same with what its attributes say to be missing or not valid read as NaN."""
+        found = copy.copy(self)
+        if self.convention is not None:
+            found.convention = self.convention.with_nan()
+            found.dtype = check_dtype(self.address, found.convention.dtype)
+        return found
 
     def stored_bytes(self) -> int:
         """What the stored bytes of chunks really take while they are decoded: the files are looked at, once."""

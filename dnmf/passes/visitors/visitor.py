@@ -1,7 +1,7 @@
 """What a pass does with the rows of A for one model."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -21,18 +21,30 @@ class Block(NamedTuple):
         The first of them.
     given : ndarray (rows, k or fewer) or None
         What is given of their rows of W, in the dtype of the computation.
+    weights : ndarray of float32 or float64, or None
+        Where entries have weights: of the shape of dense rows, or one for each stored entry; 0 where nothing was
+        observed.
     """
 
     rows: Rows
     at: int
     given: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 
 class Visitor(ABC):
     """Visits the blocks of rows of a task, one after the other, and adds them to sums of its model.
 
     Small, frozen, and sent to each worker once a pass. What it makes of a row depends on that row alone.
+
+    Attributes
+    ----------
+    takes_missing : bool
+        Whether it knows what was not observed (NaN in dense rows, weights of 0, or what sparse rows do not store), so
+        that data of which something was not may be visited.
     """
+
+    takes_missing: ClassVar[bool] = False
 
     @property
     @abstractmethod

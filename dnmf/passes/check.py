@@ -1,0 +1,157 @@
+"""Values are checked before they are trusted, once: what was observed of them, and their weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.kernels.scan import scan_csr, scan_values
+from dnmf.missing import NOT_OBSERVED, place_of
+from dnmf.passes.blocks import as_kernels_read
+from dnmf.passes.visitors.visitor import Visitor
+from dnmf.passes.work import SQUARES
+from dnmf.sources.source import CsrRows, Panel, Rows, Source, Weighted
+
+VALUES_AT_ONCE = 2**20
+CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
+
+
+def check_rows(source: Source, start: int, rows: Panel, dtype: str = "float64", *, signed: bool = False) -> float:
+    """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
+
+    Values that may be `signed` are not asked to be non-negative. A NaN is no value where the source has missing
+    entries; weights, which are finite and not negative, multiply the squares.
+
+    Raises
+    ------
+    InputError
+        With the path, the row, the column and the count of what is wrong; or the values are too large for
+        products in `dtype`.
+    """
+    if isinstance(rows, Weighted):
+        return _check_weighted(source, start, rows, dtype, signed=signed)
+    holes = source.has_missing and not source.sparse
+    flat = _flat(rows if isinstance(rows, np.ndarray) else rows.data)
+    squares, first_bad, bad = _scan(flat, signed=signed, holes=holes)
+    if first_bad >= 0:
+        raise _bad_value(source, start, rows, int(first_bad), int(bad))
+    if squares > SQUARES[dtype][1] or (squares == 0 and _any(flat, holes=holes)):
+        raise _too_large(source, float(np.nanmax(np.abs(flat))), dtype)
+    if isinstance(rows, CsrRows):
+        _check_csr(source, start, rows)
+    if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
+        squares = _scan(flat, signed=signed, dtype=dtype, holes=holes)[0]  # of the values the products are made of
+    return float(squares)
+
+
+def refuse_unaware(source: Source, visitors: Sequence[Visitor]) -> None:
+    """Refuse data with missing entries or weights where somebody visits it who would take it for whole.
+
+    Raises
+    ------
+    InputError
+        Somebody would.
+    """
+    if source.has_missing and not all(visitor.takes_missing for visitor in visitors):
+        raise InputError(
+            f"{source.address}: has missing entries or weights, of which this loss, start or measure takes no account; "
+            "give the data without missing=, mask= and weights="
+        )
+
+
+def _check_weighted(source: Source, start: int, panel: Weighted, dtype: str, *, signed: bool) -> float:
+    rows, weights = panel
+    flat, of_each = _flat(rows if isinstance(rows, np.ndarray) else rows.data), _flat(weights)
+    _, first_bad, bad = _scan(flat, signed=signed)
+    if first_bad >= 0:
+        raise _bad_value(source, start, rows, int(first_bad), int(bad))
+    _, first_bad, bad = _scan(of_each)
+    if first_bad >= 0:
+        place = _place(source, start, rows, int(first_bad))
+        raise InputError(
+            f"{source.address}: the weight {of_each[first_bad]} at {place}{_more(int(bad))}; weights are finite and "
+            "not negative, 0 where an entry was not observed"
+        )
+    if isinstance(rows, CsrRows):
+        _check_csr(source, start, rows)
+    squares = 0.0
+    for low in range(0, len(flat), VALUES_AT_ONCE):
+        here = slice(low, low + VALUES_AT_ONCE)
+        some = flat[here].astype(dtype, copy=False).astype(np.float64)
+        squares += float(np.einsum("i,i,i->", of_each[here].astype(np.float64, copy=False), some, some))
+    if squares > SQUARES[dtype][1] or (squares == 0 and (flat * (of_each > 0)).any()):
+        raise _too_large(source, float(np.abs(flat).max()), dtype, "values (and weights)")
+    return squares
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values).reshape(-1)
+
+
+def _any(flat: np.ndarray, *, holes: bool) -> bool:
+    """Whether a value is not zero."""
+    return bool((np.abs(flat) > 0).any() if holes else flat.any())
+
+
+def _too_large(source: Source, largest: float, dtype: str, what: str = "values") -> InputError:
+    return InputError(
+        f"{source.address}: holds values up to {largest:.3g}, whose products overflow or vanish in "
+        f"{dtype}; rescale the {what}{' or use dtype=float64' if dtype == 'float32' else ''}"
+    )
+
+
+def _check_csr(source: Source, start: int, rows: CsrRows) -> None:
+    bad_row, code = scan_csr(rows.indices, rows.indptr, source.shape[1])
+    if code:
+        line, other = ("column", "row") if source.transposed else ("row", "column")
+        raise InputError(
+            f"{source.address}: {line} {start + bad_row} holds {CSR_PROBLEMS[code].format(other)}; the store is "
+            "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
+        )
+
+
+def _scan(
+    flat: np.ndarray, *, signed: bool = False, dtype: str | None = None, holes: bool = False
+) -> tuple[float, int, int]:
+    """What :func:`scan_values` returns of the sizes of values, in a dtype where one is given; a NaN may be a hole.
+
+    Sizes, other dtypes and values without holes are copies: they are made of some values after the other, not of a
+    whole panel.
+    """
+    holes = holes and flat.dtype.kind == "f"
+    copied = signed or holes or dtype is not None or flat.dtype == np.float16
+    step = VALUES_AT_ONCE if copied else max(1, len(flat))
+    squares, first_bad, bad = 0.0, -1, 0
+    for low in range(0, len(flat), step):
+        some = as_kernels_read(flat[low : low + step])
+        some = np.where(np.isnan(some), some.dtype.type(0), some) if holes else some
+        some = np.abs(some) if signed else some
+        of_some, first, count = scan_values(some if dtype is None else some.astype(dtype))
+        squares, bad = squares + of_some, bad + int(count)
+        if first_bad < 0 <= first:
+            first_bad = low + int(first)
+    return squares, first_bad, bad
+
+
+def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> InputError:
+    value = rows.reshape(-1)[at] if isinstance(rows, np.ndarray) else rows.data[at]
+    negative = np.isfinite(value)
+    what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
+    wanted = f"finite values ({NOT_OBSERVED})" if np.isnan(value) else "finite values"
+    if negative:
+        wanted = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"
+    place = f"{_place(source, start, rows, at)}{_more(count)}"
+    return InputError(f"{source.address}: {what} at {place}; a factorization needs {wanted}")
+
+
+def _place(source: Source, start: int, rows: Rows, at: int) -> str:
+    """Where an entry is, in the user's rows and columns; `at` counts those of the panel."""
+    if isinstance(rows, np.ndarray):
+        row, column = divmod(at, rows.shape[1])
+    else:
+        row, column = int(np.searchsorted(rows.indptr, at, side="right")) - 1, int(rows.indices[at])
+    return place_of((column, start + row) if source.transposed else (start + row, column))
+
+
+def _more(count: int) -> str:
+    return f" (at least {count:,} such values)" if count > 1 else ""
