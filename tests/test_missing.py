@@ -14,6 +14,7 @@ from dnmf.errors import InputError
 from dnmf.estimator import NMF
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
+anndata = pytest.importorskip("anndata", reason="anndata is not installed")
 xarray = pytest.importorskip("xarray", reason="xarray is not installed")
 
 ROWS, COLUMNS, RANK = 30, 6, 2
@@ -209,13 +210,58 @@ def test_a_row_of_a_target_may_be_missing(A):
     assert np.isnan(dnmf.Constraints(target_H=target).target_H[0]).all()
 
 
+WAY = r".*missing entries.* missing='nan' \(--missing nan\), or a mask="
+
+
 def test_the_place_and_the_way_out_are_named(A):
-    with pytest.raises(InputError, match=r"row 0, column 2 is masked, as 1 of 180 entries; .* leave out the rows"):
+    with pytest.raises(InputError, match=rf"row 0, column 2 is masked, as 1 of 180 entries; {WAY}"):
         dnmf.fit(with_hole(A), RANK)
-    with pytest.raises(InputError, match=r"row 0, column '2' is missing, as 1 of 180 entries; .* leave out the rows"):
+    with pytest.raises(InputError, match=rf"row 0, column '2' is missing, as 1 of 180 entries; {WAY}"):
         dnmf.fit(nullable(A, hole=True), RANK)
-    with pytest.raises(InputError, match=r"a NaN at row 0, column 2; .* leave out the rows"):
+    with pytest.raises(InputError, match=rf"a NaN at row 0, column 2; {WAY}"):
         dnmf.fit(holed(A), RANK)
+    with pytest.raises(InputError, match="row 0, column 2 is masked.*only the data may have missing entries"):
+        dnmf.Constraints(fixed_H=with_hole(A))
+
+
+HOLES = {
+    "masked": with_hole,
+    "masked ints": lambda A: with_hole(A.astype("i2")),
+    "rows that are masked": lambda A: list(with_hole(A)),
+    "nullable frame": lambda A: nullable(A, hole=True),
+    "nullable ints": lambda A: nullable(A, hole=True).astype("Int32"),
+    "NaN": holed,
+    "frame with NaN": lambda A: pd.DataFrame(holed(A)),
+    "AnnData of masked": lambda A: anndata.AnnData(with_hole(A)),
+    "DataArray": lambda A: xarray.DataArray(holed(A), dims=("r", "c")),
+    "dask of masked": lambda A: blocks(with_hole(A)),
+    "dask of masked ints": lambda A: blocks(with_hole(A.astype("i2"))),
+}
+
+
+@pytest.mark.parametrize("kind", HOLES)
+def test_what_is_masked_or_missing_was_not_observed_where_that_is_said(A, kind):
+    source = dnmf.open_source(HOLES[kind](A), missing="nan")
+    assert source.has_missing
+    assert source.dtype == source.read(0, ROWS).dtype
+    np.testing.assert_array_equal(source.read(0, ROWS), holed(A))
+
+
+@pytest.mark.parametrize("kind", ["masked", "rows that are masked", "nullable frame", "AnnData of masked"])
+def test_what_is_masked_is_so_with_a_mask_or_weights_beside_it_too(A, kind):
+    ones = np.ones(A.shape)
+    ones[3, 4] = 0
+    expected = np.where(ones > 0, holed(A), np.nan)
+    np.testing.assert_array_equal(dnmf.open_source(HOLES[kind](A), mask=ones).read(0, ROWS), expected)
+    rows, weights = dnmf.open_source(HOLES[kind](A), weights=ones).read(0, ROWS)
+    np.testing.assert_array_equal(weights, ~np.isnan(expected))
+    np.testing.assert_array_equal(rows, np.nan_to_num(expected))
+
+
+@pytest.mark.parametrize("how", [{"missing": "nan"}, {"mask": np.ones((ROWS, COLUMNS))}])
+def test_labels_of_frames_are_kept(A, how):
+    frame = pd.DataFrame(holed(A), columns=list("abcdef"))
+    assert dnmf.open_source(frame, **how).column_names().tolist() == list("abcdef")
 
 
 FRAMES = {

@@ -386,3 +386,28 @@ def test_codecs_that_scale_are_decoded_by_zarr(tmp_path, codec):
     array = zarr.create_array(tmp_path / "a.zarr", shape=values.shape, chunks=(6, 4), dtype="f8", **how)
     array[:] = values
     np.testing.assert_allclose(open_source(tmp_path / "a.zarr").read(0, 6), values, atol=1e-12)
+
+
+HOLES = {
+    "_FillValue": (PACKED.astype("i2"), {"_FillValue": np.int16(5)}, PACKED == 5),
+    "missing_value of packed ones": (
+        PACKED.astype("i2"), {"missing_value": np.int16(5), "scale_factor": 0.5, "add_offset": 1.0}, PACKED == 5
+    ),
+    "valid_range": (PACKED.astype("i2"), {"valid_range": np.array([3, 19], "i2")}, (PACKED < 3) | (PACKED > 19)),
+    "fill value below what is valid": (
+        PACKED.astype("f4") - 1, {"_FillValue": np.float32(-1), "valid_min": np.float32(0)}, PACKED == 0
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOLES)
+def test_what_is_missing_or_not_valid_was_not_observed_where_that_is_said(stored, case):
+    packed, attributes, holes = HOLES[case]
+    place = stored(packed, **attributes)
+    source = open_source(place, missing="nan")
+    values = packed * attributes.get("scale_factor", 1) + attributes.get("add_offset", 0)
+    rows = source.read(0, ROWS)
+    assert rows.dtype == source.dtype
+    np.testing.assert_array_equal(rows, np.where(holes, np.nan, values))
+    with pytest.raises(InputError, match="missing='nan'"):
+        open_source(place).read(0, ROWS)

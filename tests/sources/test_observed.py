@@ -1,6 +1,7 @@
 """What was observed of some data, and how much it counts: every kind of data with every kind of mask and weights."""
 
 import pickle
+import tracemalloc
 
 import dask
 import dask.array as da
@@ -13,7 +14,7 @@ from source_contract import COLUMNS, ROWS, SourceContract, as_dense, small_matri
 
 from dnmf import ChangedError, InputError, open_source
 from dnmf.passes.check import check_rows
-from dnmf.sources import CsrRows, Weighted
+from dnmf.sources import CsrRows, Weighted, observed_rows
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import KEPT, Keep
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
@@ -25,9 +26,9 @@ WEIGHTS = RNG.random((ROWS, COLUMNS)) * (RNG.random((ROWS, COLUMNS)) < 0.8)
 WEIGHTS[5] = 0
 
 
-def compressed(kind):
+def compressed(kind, chunk=13):
     def write(A, folder):
-        write_elem(zarr.open_group(folder / "x.zarr", mode="a"), "X", kind(A), dataset_kwargs={"chunks": (13,)})
+        write_elem(zarr.open_group(folder / "x.zarr", mode="a"), "X", kind(A), dataset_kwargs={"chunks": (chunk,)})
         return str(folder / "x.zarr::X")
 
     return write
@@ -263,6 +264,47 @@ def test_rows_are_cut_put_together_and_held_with_what_is_known_of_them(tmp_path,
         np.testing.assert_array_equal(found, known[2:9])
     assert held.layout().total_bytes >= whole.nbytes - 8
     assert held.fingerprint() != MemorySource.of_rows(slice_rows(whole, 0, 5), COLUMNS, "rows").fingerprint()
+
+
+@pytest.mark.parametrize("entries", [1, 3 * COLUMNS, 1000])
+@pytest.mark.parametrize("kind", ["array", "stored csr"])
+@pytest.mark.parametrize("beside", [{"mask": "csr"}, {"weights": "array"}, {"mask": "array", "weights": "stored csr"}])
+def test_rows_are_the_same_however_many_are_combined_at_a_time(written, kind, beside, entries, monkeypatch):
+    source = combined(written, kind, **beside)
+    known = unfold(source.read(3, 20), COLUMNS)
+    monkeypatch.setattr(observed_rows, "ENTRIES_AT_ONCE", entries)
+    for found, expected_ in zip(unfold(source.read(3, 20), COLUMNS), known, strict=True):
+        np.testing.assert_array_equal(found, expected_)
+
+
+LARGE = {
+    "array": lambda A, _: A,
+    "zarr": dense_store((500, 8 * COLUMNS)),
+    "zarr in other chunks": dense_store((700, 30)),
+    "csr": lambda A, _: scipy.sparse.csr_array(A),
+    "stored csr": compressed(scipy.sparse.csr_array, 9000),
+}
+
+
+@pytest.mark.parametrize("mask", ["array", "zarr in other chunks", "stored csr"])
+@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_read_holds_no_more_than_the_layout_says(tmp_path, kind, mask, weighted, monkeypatch):
+    monkeypatch.setattr(observed_rows, "ENTRIES_AT_ONCE", 1000)
+    A, seen = np.tile(small_matrix(), (200, 8)), np.tile(MASK, (200, 8))
+    weights = np.where(seen, 0.5, 0).astype("f4") if weighted else None
+    source = open_source(LARGE[kind](A, tmp_path), mask=LARGE[mask](seen, folder(tmp_path, "mask")), weights=weights)
+    layout = source.layout()
+    part = source.for_rows(0, 3000)
+    part.read(0, 10)
+    tracemalloc.start()
+    try:
+        rows = part.read(1000, 2000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    decoded = np.interp([1000, 2000], layout.cuts, layout.bytes_before)
+    assert rows.nbytes < peak < layout.held_bytes(int(np.diff(decoded)[0])) + layout.beside_bytes + layout.object_bytes
 
 
 def test_stored_objects_of_values_and_mask_are_not_taken_for_each_other(written):
