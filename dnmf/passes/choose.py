@@ -43,7 +43,7 @@ def choose_executor(client: Any, source: Source) -> Executor:
 
 
 def _refuse_to_send(source: Source) -> None:
-    size = source.layout().total_bytes if source.in_memory else 0
+    size = source.bytes_in_memory()
     if size > MOST_SENT_BYTES:
         raise BudgetError(
             f"{source.address}: {format_bytes(size)} in this process would travel to the workers in every pass (at "

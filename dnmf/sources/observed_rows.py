@@ -170,6 +170,15 @@ class ObservedSource(Source):
         known = {name: part.fingerprint() for name, part in beside.items() if part is not None}
         return {**self.values.fingerprint(), "missing": self._missing, **known}
 
+    def said(self) -> dict[str, Any]:
+        """What is missing, and where mask and weights are: their addresses, None where they are not on disk."""
+        beside = {"mask": self.mask, "weights": self.weights}
+        return {"missing": self._missing, **{name: _where(part) for name, part in beside.items() if part is not None}}
+
+    def bytes_in_memory(self) -> int:
+        """Those of all parts that lie in this process."""
+        return sum(part.bytes_in_memory() for part in self._parts())
+
     def stored_arrays(self) -> tuple[Any, ...]:
         """Those of all parts."""
         return tuple(array for part in self._parts() for array in part.stored_arrays())
@@ -212,6 +221,11 @@ class ObservedSource(Source):
     def nonzeros(self) -> int | None:
         """Stored entries, where the values are sparse and tell."""
         return getattr(self.values, "nonzeros", None)
+
+
+def _where(part: Source) -> dict[str, Any]:
+    lasting = not (part.in_memory or part.blocks_are_tasks)
+    return {"data": part.address if lasting else None, "missing_chunks": part.missing_chunks}
 
 
 def _as_weights(rows: Rows) -> Rows:

@@ -96,6 +96,36 @@ def open_source(
     return source.with_names(given_names(row_names, rows, "rows"), given_names(column_names, columns, "columns"))
 
 
+def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
+    """Return the source of a run that goes on, with what was `said` of its entries when it began.
+
+    Parameters
+    ----------
+    data : str, path, array, …
+        As for :func:`open_source`; what says by itself what of it is observed is left as it is.
+    missing_chunks : {"error", "zeros"}
+        As there.
+    said : dict
+        :meth:`Source.said` of the source that the run began with.
+
+    Raises
+    ------
+    InputError
+        As there, or a mask or weights were objects, so that they have to be given again.
+    """
+    if not said or (isinstance(data, Source) and data.has_missing):
+        return open_source(data, missing_chunks=missing_chunks)
+    beside = {what: said[what] for what in ("mask", "weights") if what in said}
+    for what, where in beside.items():
+        if where["data"] is None:
+            raise InputError(
+                f"the {what} of the data was not read from a path; give the data with it again: "
+                f"source=dnmf.open_source(…, {what}=…)"
+            )
+    parts: dict[str, Any] = {what: open_source(**where) for what, where in beside.items()}
+    return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], **parts)
+
+
 def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | None) -> Source:
     if isinstance(data, Source):
         return data

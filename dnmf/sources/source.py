@@ -244,6 +244,14 @@ class Source(ABC):
         """The same source with what attributes or masks say to be missing read as NaN, rather than refused."""
         return self
 
+    def said(self) -> dict[str, Any]:
+        """What was said of its entries when it was opened, as JSON values; see :mod:`dnmf.sources.opening`."""
+        return {}
+
+    def bytes_in_memory(self) -> int:
+        """Decoded bytes of what lies in this process, and travels to workers where tasks run there."""
+        return self.layout().total_bytes if self.in_memory else 0
+
     def turned(self) -> "Source | None":
         """The columns of the source as its rows, where they can be read so; None where not."""
         return None

@@ -1,5 +1,6 @@
 """What was observed of some data, and how much it counts: every kind of data with every kind of mask and weights."""
 
+import json
 import pickle
 import tracemalloc
 
@@ -18,6 +19,7 @@ from dnmf.sources import CsrRows, Weighted, observed_rows
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import KEPT, Keep
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
+from dnmf.sources.opening import open_again
 
 RNG = np.random.default_rng(7)
 MASK = RNG.random((ROWS, COLUMNS)) < 0.7
@@ -336,6 +338,31 @@ def test_what_changes_beside_the_data_is_noticed_like_the_data(tmp_path, kind, c
         guard.check()
     again = open_source(source.values, mask=source.mask, weights=source.weights)
     assert again.fingerprint() != before
+
+
+@pytest.mark.parametrize("kind", ["zarr", "stored csr"])
+def test_a_run_that_goes_on_opens_the_same(written, kind):
+    source = combined(written, kind, mask=kind, weights=kind)
+    said = json.loads(json.dumps(source.said()))
+    for data in (written[kind]["data"], source):
+        assert open_again(data, "error", said).fingerprint() == source.fingerprint()
+    plain = combined(written, kind)
+    assert plain.said() == {}
+    assert open_again(written[kind]["data"], "error", {}).fingerprint() == plain.fingerprint()
+
+
+@pytest.mark.parametrize(("what", "kind"), [("mask", "array"), ("weights", "dask")])
+def test_what_was_no_path_has_to_be_given_again(written, what, kind):
+    source = combined(written, "zarr", **{what: kind})
+    with pytest.raises(InputError, match=rf"the {what} of the data was not read from a path.*{what}=…"):
+        open_again(written["zarr"]["data"], "error", source.said())
+
+
+def test_what_lies_in_this_process_is_counted_where_it_would_travel(written):
+    assert combined(written, "zarr", mask="array").bytes_in_memory() == MASK.nbytes
+    assert combined(written, "zarr", mask="zarr").bytes_in_memory() == 0
+    whole = combined(written, "array", mask="array")
+    assert whole.bytes_in_memory() == whole.layout().total_bytes
 
 
 REFUSED = {
