@@ -7,6 +7,7 @@ import scipy.sparse
 
 from dnmf.arrays import narrowed, offers
 from dnmf.errors import InputError
+from dnmf.missing import NOT_IN_GIVEN
 from dnmf.plain import dense
 from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.conventions import convention_of
@@ -62,6 +63,8 @@ def read_whole(values: Any) -> Any:
     from dnmf.sources.opening import open_source
 
     source = open_source(values)
+    if source.has_missing:
+        raise InputError(f"{source.address}: {NOT_IN_GIVEN}")
     rows = source.read(0, source.shape[0])
     matrix = rows if isinstance(rows, np.ndarray) else scipy.sparse.csr_array(tuple(rows), shape=source.shape)
     return matrix.T if source.transposed else matrix

@@ -56,7 +56,7 @@ def open_source(
         AnnData (in memory or backed); an xarray DataArray; a pandas DataFrame; an opened Zarr array or group, whose
         store (fsspec, obstore) goes to the workers with what it was opened with.
     missing_chunks : {"error", "zeros"}
-        What an absent chunk of a stored array means.
+        What an absent chunk of a stored array means: of the data, and of a mask and weights that are not opened yet.
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     storage_options : dict, optional
@@ -88,7 +88,9 @@ def open_source(
     held = with_holes(data) if asked else None
     source = held if held is not None else _opened(data, missing_chunks, storage_options)
     if asked:
-        beside = (None if each is None else open_source(each) for each in (mask, weights))
+        beside = (
+            each if each is None else open_source(each, missing_chunks=missing_chunks) for each in (mask, weights)
+        )
         source = observed(source, missing, *beside)
     if row_names is None and column_names is None:
         return source

@@ -16,6 +16,7 @@ from source_contract import COLUMNS, ROWS, SourceContract, as_dense, small_matri
 from dnmf import ChangedError, InputError, open_source
 from dnmf.passes.check import check_rows
 from dnmf.sources import CsrRows, Weighted, observed_rows
+from dnmf.sources.given import read_whole
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import KEPT, Keep
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
@@ -363,6 +364,20 @@ def test_what_lies_in_this_process_is_counted_where_it_would_travel(written):
     assert combined(written, "zarr", mask="zarr").bytes_in_memory() == 0
     whole = combined(written, "array", mask="array")
     assert whole.bytes_in_memory() == whole.layout().total_bytes
+
+
+def test_absent_chunks_of_a_mask_are_taken_as_those_of_the_data(tmp_path):
+    store, mask = tmp_path / "mask.zarr", MASK & (np.arange(ROWS) > 9)[:, None]
+    zarr.create_array(store, data=mask, chunks=(5, COLUMNS), config={"write_empty_chunks": False})
+    source = open_source(small_matrix(), mask=str(store), missing_chunks="zeros")
+    assert_reads(source, expected(small_matrix(), mask))
+    with pytest.raises(InputError, match="missing_chunks='zeros'"):
+        open_source(small_matrix(), mask=str(store)).read(0, ROWS)
+
+
+def test_what_is_given_beside_the_data_has_no_missing_entries():
+    with pytest.raises(InputError, match="only the data may have missing entries"):
+        read_whole(open_source(small_matrix(), mask=MASK))
 
 
 REFUSED = {
