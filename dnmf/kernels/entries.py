@@ -18,7 +18,7 @@ from dnmf.kernels.jit import compiled, read_only
 from dnmf.kernels.lane_math import plus_wide, strip_of, sum_of, sums_of_four
 from dnmf.kernels.lanes import load, plus_product, plus_times, store, strips, zeros
 from dnmf.kernels.padding import LANES, aligned_zeros
-from dnmf.kernels.tiles import gather, gram, stride_for, sums
+from dnmf.kernels.tiles import FEW, gather, gram, stride_for, sums, sums_of_few
 
 Array = NDArray[Any]
 
@@ -263,18 +263,19 @@ def _pack(square: Array, k: int, packed: Array) -> None:
 def _fold_columns(begins: Array, weights: Array, rows: Array, W: Array, k: int, N: Array, Q: Array, across: Array,
                   r: Array, c: Array, square: Array, packed: Array, strip: Any) -> None:  # fmt: skip
     width, every, size = W.shape[1], np.arange(W.shape[1]), Q.shape[1]
-    total = np.zeros(width, W.dtype)
+    total, zero = np.zeros(width, W.dtype), W.dtype.type(0)
     for j in range(len(N)):
         first, entries = begins[j], begins[j + 1] - begins[j]
         if entries == 0:
             continue
-        gather(W, rows, first, entries, across)
-        for t in range(entries):
-            r[t], c[t] = weights[first + t, 0], weights[first + t, 1]
-        for t in range(entries, stride_for(entries)):
-            r[t], c[t] = 0, 0
-        sums(across, entries, r, width, total, strip)
-        gram(across, entries, c, every, k, square, strip)
+        for t in range(stride_for(entries)):
+            r[t], c[t] = (weights[first + t, 0], weights[first + t, 1]) if t < entries else (zero, zero)
+        if entries <= FEW:
+            sums_of_few(W, rows, first, entries, r, c, k, total, square)
+        else:
+            gather(W, rows, first, entries, across)
+            sums(across, entries, r, width, total, strip)
+            gram(across, entries, c, every, k, square, strip)
         _pack(square, k, packed)
         for q in range(0, width, LANES):
             store(N, width * j + q, plus_wide(load(N, width * j + q, EIGHT), load(total, q, EIGHT)))

@@ -22,6 +22,7 @@ from dnmf.kernels.padding import LANES
 Array = NDArray[Any]
 
 GROUP = 2 * LANES  # entries go together so
+FEW = 2 * GROUP
 EIGHT = strips(LANES)[0]
 
 
@@ -177,3 +178,22 @@ def _square(across: Array, entries: int, c: Array, chosen: Array, i: int, j: int
     store(Q, at + width, sums_of_four(s10, s11, s12, s13))
     store(Q, at + 2 * width, sums_of_four(s20, s21, s22, s23))
     store(Q, at + 3 * width, sums_of_four(s30, s31, s32, s33))
+
+
+@compiled
+def sums_of_few(X: Array, ids: Array, first: int, entries: int, r: Array, c: Array, k: int, total: Array,
+                Q: Array) -> None:  # fmt: skip
+    """Write what :func:`sums` and :func:`gram` do, of all coordinates, without gathering: faster for up to FEW entries."""
+    width, nothing = len(Q), zeros(X, EIGHT)
+    for j in range(0, width, LANES):
+        store(total, j, nothing)
+        for i in range(j, k):
+            store(Q, width * i + j, nothing)
+    for t in range(entries):
+        at = width * np.int64(ids[first + t])
+        for j in range(0, width, LANES):
+            x = load(X, at + j, EIGHT)
+            store(total, j, plus_times(load(total, j, EIGHT), r[t], x))
+            for i in range(j, k):
+                place, factor = width * i + j, c[t] * number(X, X, at + i)
+                store(Q, place, plus_times(load(Q, place, EIGHT), factor, x))

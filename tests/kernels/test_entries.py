@@ -27,7 +27,7 @@ dtypes = pytest.mark.parametrize(
     ("dtype", "index_dtype"),
     [("f4", "i4"), pytest.param("f8", "i4", marks=pytest.mark.slow), pytest.param("f4", "u8", marks=pytest.mark.slow)],
 )
-unhurried = settings(deadline=None, max_examples=25)  # an example may have to wait for a compilation
+unhurried = settings(deadline=None, max_examples=15)  # an example may have to wait for a compilation
 ranks = pytest.mark.parametrize("k", [1, 3, 4, 8, 13, 20, 45])
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.numeric
 FINE = {np.float32: 2e-6, np.float64: 1e-13}
 CLOSE = {np.float32: 2e-4, np.float64: 1e-9}
 dtypes = pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
-unhurried = settings(deadline=None, max_examples=25)  # an example may have to wait for a compilation
+unhurried = settings(deadline=None, max_examples=15)  # an example may have to wait for a compilation
 
 
 def make_problems(seed, rows, k, dtype):
