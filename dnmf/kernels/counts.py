@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled
+from dnmf.kernels.jit import inner
 from dnmf.kernels.lane_math import divided, everywhere, logarithm, plus_wide, sum_of, times
 from dnmf.kernels.lanes import (
     larger,
@@ -45,13 +45,13 @@ def new_entries(most: int, width: int, dtype: np.dtype) -> Entries:
     return Entries(*(aligned_zeros((rows * stride,), dtype) for rows in (width, 1, 1, 1, 1, 1)))
 
 
-@compiled
+@inner
 def lost(a: Any, y: Any) -> Any:
     """``a log(a / y) − a``, number by number."""
     return minus(times(a, logarithm(divided(a, y))), a)
 
 
-@compiled
+@inner
 def take_values(data: Array, first: int, entries: int, row: Entries, strip: Any) -> float:
     """Copy the values of a row, with zeros up to the stride, and return their sum."""
     group, a, total = LANES * len(strip), row.a, zeros(np.zeros(1), strip)
@@ -67,7 +67,7 @@ def take_values(data: Array, first: int, entries: int, row: Entries, strip: Any)
     return sum_of(total)
 
 
-@compiled
+@inner
 def weigh(row: Entries, entries: int, floor: float, strip: Any) -> None:
     """No prediction below the floor; the weights of what is."""
     group = LANES * len(strip)
@@ -81,7 +81,7 @@ def weigh(row: Entries, entries: int, floor: float, strip: Any) -> None:
         store(row.c, t, times(r, inverse))
 
 
-@compiled
+@inner
 def along(row: Entries, entries: int, t: float, strip: Any) -> tuple[float, float, bool]:
     """``Σ a s / (y + t s)`` and ``Σ a s² / (y + t s)²``, and whether some prediction would all but vanish."""
     nothing, far, shrink = zeros(row.y, strip), row.y.dtype.type(t), row.y.dtype.type(SHRINK)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled, read_only
+from dnmf.kernels.jit import compiled, inner, read_only
 from dnmf.kernels.lane_math import plus_wide, strip_of, sum_of, sums_of_four
 from dnmf.kernels.lanes import load, plus_product, plus_times, store, strips, zeros
 from dnmf.kernels.padding import LANES, aligned_zeros
@@ -125,7 +125,8 @@ def fold_columns(r: Array, c: Array, indices: Array, indptr: Array, W: Array, N:
     """Add ``Σ_i r_ij w_i`` to `N` and ``Σ_i c_ij w_i w_iᵀ`` to `Q` for every column j of a block.
 
     The sums of a block are made in the dtype of `W`, and added to the totals in float64. The entries of the block are
-    copied in the order of columns meanwhile: :func:`fold_bytes`.
+    copied in the order of columns meanwhile: :func:`fold_bytes`. All of `Q` is read and written where a column has an
+    entry, so that a block should have many more entries than columns.
 
     Parameters
     ----------
@@ -171,9 +172,13 @@ def fold_columns_diagonal(r: Array, c: Array, indices: Array, indptr: Array, W: 
     _fold_diagonal(read_only(r), read_only(c), read_only(indices), read_only(indptr), read_only(W), N, V)
 
 
-def fold_bytes(entries: int, columns: int, dtype: Any) -> int:
-    """Return the bytes :func:`fold_columns` takes for itself: a copy of a block in the order of its columns."""
-    return entries * (2 * np.dtype(dtype).itemsize + 4) + 8 * (columns + 1)
+def fold_bytes(entries: int, shape: tuple[int, int], width: int, dtype: Any) -> int:
+    """Return the most bytes :func:`fold_columns` takes for itself.
+
+    A copy of the entries of a block of this shape in the order of columns, and what a column is gathered in.
+    """
+    (rows, columns), itemsize = shape, np.dtype(dtype).itemsize
+    return entries * (2 * itemsize + 4) + 8 * (columns + 1) + (width + 2) * stride_for(rows) * itemsize
 
 
 def _check(indices: Array, indptr: Array, of_rows: Array, of_columns: Array, of_entries: tuple[Array, ...], *,
@@ -249,7 +254,7 @@ def _grams_of_rows(indices: Array, indptr: Array, c: Array, HT: Array, k: int, o
             out[i, q] = packed[q]
 
 
-@compiled
+@inner
 def _pack(square: Array, k: int, packed: Array) -> None:
     """Whole vectors: what is written beyond a row's end is overwritten by the next row."""
     width, place = len(square), 0

@@ -24,7 +24,19 @@ def compiled(function: Function) -> Function:
     No ``parallel=True``: parallelism is over panels, so a kernel never starts threads of its own and
     its sums have one order. No ``fastmath``: it would let the order of sums change between builds.
     """
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    return _kept(function, numba.njit(nogil=True, error_model="numpy")(function))
+
+
+def inner(function: Function) -> Function:
+    """Return `function` compiled like :func:`compiled`, for compiled functions alone: Python cannot call it.
+
+    What Python would need to call it, and never does, takes a good part of the time of compilation.
+    """
+    wrappers: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return _kept(function, numba.njit(nogil=True, error_model="numpy", **wrappers)(function))
+
+
+def _kept(function: Function, dispatcher: Any) -> Function:
     dispatcher._cache = cache_for(function) or dispatcher._cache  # what cache=True sets, but for a place that is there
     return cast(Function, dispatcher)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnmf.kernels.counts import Entries, along, lost, new_entries, take_values, weigh
-from dnmf.kernels.jit import compiled, read_only
+from dnmf.kernels.jit import compiled, inner, read_only
 from dnmf.kernels.lane_math import everywhere, plus_wide, strip_of, sum_of
 from dnmf.kernels.lanes import (
     larger,
@@ -36,7 +36,7 @@ from dnmf.kernels.newton import (
     scale_row,
 )
 from dnmf.kernels.padding import LANES
-from dnmf.kernels.tiles import gather, gram, predictions, sums
+from dnmf.kernels.tiles import gather, gram, predictions, stride_for, sums
 
 Array = NDArray[Any]
 
@@ -105,6 +105,11 @@ def solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Array
     found = _solve_rows(*operands, lin, W, y, *scratch, float(tolerance), max(1, int(max_steps)), held,
                         strip_of(HT.dtype))  # fmt: skip
     return float(found[0]), int(found[1]), int(found[2])
+
+
+def solve_bytes(entries: int, width: int, dtype: Any) -> int:
+    """Return the bytes :func:`solve_rows` takes for itself where the longest row has so many entries."""
+    return (width + 5) * stride_for(entries) * np.dtype(dtype).itemsize
 
 
 def weights(a: Array, y: Array, r: Array, c: Array) -> None:
@@ -177,7 +182,7 @@ def _solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Arra
         gather(HT, indices, first, entries, row.across)
         floor = HT.dtype.type(max(LEAST * total, TINIEST))
         done = True
-        if total > 0:
+        if not total <= 0:  # what is not finite stays seen
             _start(row, entries, newton, k, held, total, floor, strip)
             done, taken = _descend(row, entries, newton, k, held, total, tolerance, max_steps, floor, strip)
             steps += taken
@@ -191,7 +196,7 @@ def _solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Arra
     return divergence, unconverged, steps
 
 
-@compiled
+@inner
 def _start(row: Entries, entries: int, newton: Newton, k: int, held: int, total: float, floor: float,
            strip: Any) -> None:  # fmt: skip
     """The same share of the sum for each coordinate, and one step of expectation maximization."""
@@ -214,10 +219,13 @@ def _start(row: Entries, entries: int, newton: Newton, k: int, held: int, total:
     weigh(row, entries, floor, strip)
 
 
-@compiled
+@inner
 def _descend(row: Entries, entries: int, newton: Newton, k: int, held: int, total: float, tolerance: float,
              max_steps: int, floor: float, strip: Any) -> tuple[bool, int]:  # fmt: skip
-    """Newton steps until no coordinate violates the conditions of a minimum; whether that was so, and how many."""
+    """Newton steps until no coordinate violates the conditions of a minimum; whether that was so, and how many.
+
+    The Gram matrix is made anew in each: after the first it is that of the few coordinates that may still move.
+    """
     w, y = newton.w, row.y
     for taken in range(max_steps + 1):
         sums(row.across, entries, row.r, len(w), newton.slope, strip)
@@ -240,7 +248,7 @@ def _descend(row: Entries, entries: int, newton: Newton, k: int, held: int, tota
     return False, max_steps
 
 
-@compiled
+@inner
 def _predict_step(row: Entries, entries: int, newton: Newton, count: int, strip: Any) -> None:
     for q in range(len(newton.spread)):
         newton.spread[q] = 0
@@ -249,7 +257,7 @@ def _predict_step(row: Entries, entries: int, newton: Newton, count: int, strip:
     predictions(row.across, entries, newton.spread, newton.free, count, row.step, strip)
 
 
-@compiled
+@inner
 def _search(row: Entries, entries: int, newton: Newton, count: int, strip: Any) -> float:
     """The t in (0, 1] with the least objective along the step, by Newton's method between two bounds."""
     slope = 0.0
@@ -278,7 +286,7 @@ def _search(row: Entries, entries: int, newton: Newton, count: int, strip: Any) 
     return row.y.dtype.type(t)
 
 
-@compiled
+@inner
 def _finish(row: Entries, entries: int, newton: Newton, k: int, floor: float, y: Array, first: int,
             strip: Any) -> tuple[float, bool]:  # fmt: skip
     """Write the predictions, and return what the row lost and whether every positive entry can be predicted."""

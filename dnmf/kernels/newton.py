@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled
+from dnmf.kernels.jit import inner
 from dnmf.kernels.lanes import load, plus_times, store, strips
 from dnmf.kernels.padding import LANES
 
@@ -48,7 +48,7 @@ def new_newton(G0: Array, upper: Array, width: int) -> Newton:
     return Newton(of[0], of[1], of[2], upper, G0, every, free, *of[3:], *of_pairs)
 
 
-@compiled
+@inner
 def add_curvature(G0: Array, x: Array, out: Array) -> None:
     """Add ``G0 x`` to `out`."""
     for q in range(len(G0)):
@@ -56,7 +56,7 @@ def add_curvature(G0: Array, x: Array, out: Array) -> None:
             out[q] += G0[q, j] * x[j]
 
 
-@compiled
+@inner
 def find_free(newton: Newton, k: int, held: int, total: float) -> tuple[float, int]:
     """Turn the sums into the gradient, name the coordinates that may move, and return the largest violation."""
     w, lin, slope, upper, free = newton.w, newton.lin, newton.slope, newton.upper, newton.free
@@ -66,12 +66,12 @@ def find_free(newton: Newton, k: int, held: int, total: float) -> tuple[float, i
     count: Any = np.int64(0)
     worst = w.dtype.type(0)
     for q in range(held, k):
-        room = w[q] if slope[q] > 0 else upper[q] - w[q]
+        room = w[q] if slope[q] >= 0 else upper[q] - w[q]
         if not room > 0:
             continue
         free[count] = q
         count += 1
-        if slope[q] <= 0:
+        if slope[q] < 0:
             share = w.dtype.type(BARELY * total) / lin[q] if lin[q] > 0 else room
             room = min(room, max(w[q], share))
         worst = max(worst, abs(slope[q]) * room)
@@ -80,7 +80,7 @@ def find_free(newton: Newton, k: int, held: int, total: float) -> tuple[float, i
     return worst, count
 
 
-@compiled
+@inner
 def prepare_quadratic(newton: Newton, count: int) -> None:
     """What coordinate descent reads: bounds, each coordinate's own minimizer `best`, and what changes do to those."""
     Q, free, G0, pull = newton.Q, newton.free, newton.G0, newton.pull
@@ -99,7 +99,7 @@ def prepare_quadratic(newton: Newton, count: int) -> None:
         pull[i, i] = 0
 
 
-@compiled
+@inner
 def minimize_quadratic(newton: Newton, count: int) -> None:
     """``min slope·d + ½ dᵀQd`` between the bounds, by coordinate descent that carries the minimizers along.
 
@@ -124,7 +124,7 @@ def minimize_quadratic(newton: Newton, count: int) -> None:
             break
 
 
-@compiled
+@inner
 def linear_part(newton: Newton, count: int) -> tuple[float, float]:
     """``(lin + G0 w)·d`` and ``d·G0 d``."""
     w, G0, linear, curved = newton.w, newton.G0, 0.0, 0.0
@@ -137,7 +137,7 @@ def linear_part(newton: Newton, count: int) -> tuple[float, float]:
     return linear, curved
 
 
-@compiled
+@inner
 def scale_row(newton: Newton, k: int, total: float) -> None:
     """The best multiple of w: the positive root of ``t² w·G0 w + t lin·w = total``; none where a bound is met."""
     w, linear, curved = newton.w, 0.0, 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnmf.kernels.entries import pack, packed_size
-from dnmf.kernels.jit import compiled, read_only
+from dnmf.kernels.jit import compiled, inner, read_only
 from dnmf.kernels.lane_math import smaller, times
 from dnmf.kernels.lanes import (
     larger,
@@ -144,7 +144,7 @@ def _new_work(B: Array, size: int) -> _Work:
     return _Work(others, of[0], of[1], of[2], of[3], of[4], of[5], each[0], each[1], each[2])
 
 
-@compiled
+@inner
 def _load_problem(work: _Work, place: int, Q: Array, common: Array, B: Array, start: Array, lower: Array,
                   upper: Array, row: int) -> None:  # fmt: skip
     """Write a problem to its place; what is not finite in it spoils its size."""
@@ -172,7 +172,7 @@ def _load_problem(work: _Work, place: int, Q: Array, common: Array, B: Array, st
     work.size[place] = size + spoilt
 
 
-@compiled
+@inner
 def _unload_solution(work: _Work, place: int, X: Array, row: int) -> float:
     change, size = np.float64(work.change[place]), np.float64(work.size[place])
     for j in range(X.shape[1]):
@@ -182,7 +182,7 @@ def _unload_solution(work: _Work, place: int, X: Array, row: int) -> float:
     return change / size if size > 0 else change
 
 
-@compiled
+@inner
 def _sweep(work: _Work, tolerance: float) -> int:
     """Visit every coordinate of every problem once and return a bit for each that is done, or not finite."""
     done: Any = np.int64(0)
@@ -191,7 +191,7 @@ def _sweep(work: _Work, tolerance: float) -> int:
     return done
 
 
-@compiled
+@inner
 def _sweep_half(work: _Work, first: int, tolerance: float) -> int:
     """What is before a coordinate and what is after it are two sums, since an addition waits for the one before."""
     x, k = work.x, len(work.x)
@@ -219,7 +219,7 @@ def _sweep_half(work: _Work, first: int, tolerance: float) -> int:
     return _note_sweep(work, first, change, tolerance)
 
 
-@compiled
+@inner
 def _note_sweep(work: _Work, first: int, change: Any, tolerance: float) -> int:
     nothing, size = zeros(work.b, HALF), load(work.size, first, HALF)
     for place in range(first, first + PLACES // 2):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled
+from dnmf.kernels.jit import compiled, inner
 from dnmf.kernels.lane_math import store_turned, sums_of_four, times
 from dnmf.kernels.lanes import load, number, plus_product, plus_times, store, strips, zeros
 from dnmf.kernels.padding import LANES
@@ -33,7 +33,7 @@ def stride_for(entries: int) -> int:
     return GROUP * (groups + 1 - groups % 2)
 
 
-@compiled
+@inner
 def gather(X: Array, ids: Array, first: int, entries: int, across: Array) -> None:
     """Write ``X[ids[first + t]]``, t = 0 ... entries - 1, to column t of `across`."""
     width, stride = X.shape[1], stride_for(entries)
@@ -68,7 +68,7 @@ def gather(X: Array, ids: Array, first: int, entries: int, across: Array) -> Non
             across[stride * q + t] = number(across, X, at + q)
 
 
-@compiled
+@inner
 def predictions(across: Array, entries: int, w: Array, chosen: Array, count: int, y: Array, strip: Any) -> None:
     """Write ``Σ_q w_q across_q`` over the first `count` coordinates named in `chosen` to `y`, up to the stride."""
     stride, group = stride_for(entries), LANES * len(strip)
@@ -97,7 +97,7 @@ def predictions(across: Array, entries: int, w: Array, chosen: Array, count: int
         t += group
 
 
-@compiled
+@inner
 def sums(across: Array, entries: int, r: Array, width: int, out: Array, strip: Any) -> None:
     """Write ``out_q = Σ_t r_t across_qt`` for all coordinates; r is 0 from the entries up to the stride."""
     stride, group = stride_for(entries), LANES * len(strip)
@@ -119,7 +119,7 @@ def sums(across: Array, entries: int, r: Array, width: int, out: Array, strip: A
         store(out, q + 4, sums_of_four(s4, s5, s6, s7))
 
 
-@compiled
+@inner
 def gram(across: Array, entries: int, c: Array, chosen: Array, count: int, Q: Array, strip: Any) -> None:
     """Write ``Q_ij = Σ_t c_t across_it across_jt``, j <= i, for the first `count` coordinates named in `chosen`.
 
@@ -131,7 +131,7 @@ def gram(across: Array, entries: int, c: Array, chosen: Array, count: int, Q: Ar
             _square(across, entries, c, chosen, i, j, Q, strip)
 
 
-@compiled
+@inner
 def _square(across: Array, entries: int, c: Array, chosen: Array, i: int, j: int, Q: Array,
             strip: Any) -> None:  # fmt: skip
     width, stride, group = len(Q), stride_for(entries), LANES * len(strip)
@@ -180,10 +180,10 @@ def _square(across: Array, entries: int, c: Array, chosen: Array, i: int, j: int
     store(Q, at + 3 * width, sums_of_four(s30, s31, s32, s33))
 
 
-@compiled
+@inner
 def sums_of_few(X: Array, ids: Array, first: int, entries: int, r: Array, c: Array, k: int, total: Array,
                 Q: Array) -> None:  # fmt: skip
-    """Write what :func:`sums` and :func:`gram` do, of all coordinates, without gathering: faster for up to FEW entries."""
+    """Write what :func:`sums` and :func:`gram` do without gathering, which is faster for up to FEW entries."""
     width, nothing = len(Q), zeros(X, EIGHT)
     for j in range(0, width, LANES):
         store(total, j, nothing)

@@ -175,6 +175,9 @@ def test_shapes_that_do_not_agree_are_refused(change):
         fold_columns(*{**right, **change}.values())
 
 
-def test_a_fold_takes_a_copy_of_its_block():
-    assert fold_bytes(1000, 50, "f4") == 1000 * 12 + 8 * 51
-    assert fold_bytes(1000, 50, "f8") == 1000 * 20 + 8 * 51
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_bytes_of_a_fold_are_a_copy_of_its_block_and_a_gathered_column(dtype):
+    copied, gathered = fold_bytes(1000, (1, 50), 8, dtype), fold_bytes(0, (64000, 50), 8, dtype)
+    itemsize = np.dtype(dtype).itemsize
+    assert 0 <= copied - 1000 * (2 * itemsize + 4) - 8 * 50 <= 10 * 16 * itemsize + 8
+    assert 1 <= gathered / (10 * 64000 * itemsize) <= 1.01

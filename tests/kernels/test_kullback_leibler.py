@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import xlogy
 
+from dnmf.kernels.counts import new_entries
 from dnmf.kernels.entries import predict
-from dnmf.kernels.kullback_leibler import LEAST, solve_rows, value, weights
+from dnmf.kernels.kullback_leibler import LEAST, solve_bytes, solve_rows, value, weights
 from dnmf.kernels.padding import aligned_zeros, pad_columns
 
 pytestmark = pytest.mark.numeric
@@ -224,6 +225,17 @@ def test_component_without_a_linear_part_stays_at_zero():
     assert (some.W[:, 2] == 0).all()
 
 
+@pytest.mark.slow  # takes a compilation
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_row_that_is_not_finite_is_not_silently_zero(value):
+    some = Counts(9, 20, 5, stored="f4")
+    some.data[some.indptr[4]] = value
+    divergence, _, _ = some.solve()
+    assert not np.isfinite(divergence)
+    assert not np.isfinite(some.W[4]).all()
+    assert np.isfinite(some.W[np.arange(20) != 4]).all()
+
+
 def test_steps_end_at_their_most():
     some = Counts(8, 20, 10)
     _, unconverged, steps = some.solve(tolerance=1e-6, max_steps=1)
@@ -263,3 +275,9 @@ def test_shapes_that_do_not_agree_are_refused(change):
     }  # fmt: skip
     with pytest.raises(ValueError, match="must agree"):
         solve_rows(**{**right, **change})
+
+
+@pytest.mark.parametrize("entries", [0, 1, 1000])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_bytes_of_a_solve_are_those_of_its_longest_row(entries, dtype):
+    assert solve_bytes(entries, 24, dtype) == sum(array.nbytes for array in new_entries(entries, 24, np.dtype(dtype)))
