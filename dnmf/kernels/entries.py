@@ -191,8 +191,10 @@ def _check(indices: Array, indptr: Array, of_rows: Array, of_columns: Array, of_
     if same_width and of_rows.shape[1] != width:
         raise ValueError(f"factors are {of_rows.shape[1]} and {width} wide")
     for each in of_entries:
-        if each.shape != indices.shape or each.dtype != dtype:
-            raise ValueError(f"there are {indices.size} entries, and {each.dtype} {each.shape} for {dtype} factors")
+        if each.shape != indices.shape or each.dtype != dtype or not each.flags.c_contiguous:
+            raise ValueError(
+                f"{each.dtype} {each.shape} is not one piece for {indices.size} entries and {dtype} factors"
+            )
 
 
 def _check_rank(k: int, width: int) -> None:
@@ -203,6 +205,8 @@ def _check_rank(k: int, width: int) -> None:
 def _check_totals(W: Array, N: Array, other: Array, columns: int) -> None:
     if N.dtype != np.float64 or other.dtype != np.float64 or N.shape[1] != W.shape[1] or len(other) != columns:
         raise ValueError(f"totals are {N.dtype} {N.shape} and {other.dtype} {other.shape} for W {W.shape}")
+    if not (N.flags.c_contiguous and other.flags.c_contiguous):
+        raise ValueError("totals must be C-contiguous")
 
 
 def _scratch(entries: int, width: int, dtype: Any) -> tuple[Array, Array, Array, Array]:

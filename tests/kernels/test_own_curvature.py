@@ -1,6 +1,11 @@
 """The benchmark of what a pass costs where curvature is a row's own."""
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # benchmarks/ is not installed with the package
 
 from benchmarks import own_curvature
 from benchmarks.problems import poisson_sparse
