@@ -52,6 +52,17 @@ def test_groups_begin_at_chunks_of_w_and_panels_at_chunks_of_the_data(rows, step
     assert all(low % step == 0 for group in plan.groups for low, _ in group.panels)
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_is_made_of_rows_counts_with_them_and_makes_panels_smaller_where_that_is_needed(in_place):
+    layout, shape = replace(dense_layout(20_000, 20_000), in_place=in_place), Shape(2500, 5, 8)
+    made = replace(layout, made=3.0)
+    needs = [make_plan(each, shape, machine(2**40)).need.panels for each in (layout, made)]
+    assert needs[1] == 4 * needs[0]
+    tight = make_plan(made, shape, machine(220 * MIB))
+    assert tight.panel_bytes < make_plan(layout, shape, machine(220 * MIB)).panel_bytes
+    assert tight.need.total <= USABLE_SHARE * 220 * MIB
+
+
 def test_panels_are_weighed_by_non_zeros_not_by_rows():
     nonzeros = np.concatenate([np.full(1000, 50_000), np.full(100_000, 10)])  # the first thousand rows are dense
     before = np.concatenate([[0], np.cumsum(nonzeros * 8)])

@@ -136,7 +136,8 @@ class ObservedSource(Source):
                 f"mask of {self.address}: a NaN at {self._place(start + int(row), int(column))}; a mask is true, or "
                 "not zero, where an entry was observed"
             )
-        return values != 0 if isinstance(rows, np.ndarray) else rows._replace(data=values != 0)
+        seen = values if values.dtype.kind == "b" else values != 0
+        return seen if isinstance(rows, np.ndarray) else rows._replace(data=seen)
 
     def _refuse_nan(self, bad: np.ndarray, start: int) -> None:
         if bad.any():

@@ -41,9 +41,7 @@ def column_dtype(n_columns: int) -> np.dtype:
 
 def observed_dense(values: np.ndarray, mask: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return `values` in a floating point dtype, NaN where the `mask` is false."""
-    found = np.full(values.shape, np.nan, dtype)
-    np.copyto(found, values, where=mask, casting="unsafe")
-    return found
+    return np.where(mask, values.astype(dtype, copy=False), dtype.type(np.nan))
 
 
 def weighted_dense(values: np.ndarray, weights: np.ndarray, mask: np.ndarray | None, *, nan: bool) -> Weighted:
