@@ -19,6 +19,8 @@ USABLE_SHARE = 0.7  # of the memory limit: from there on dask spills
 KEPT_SHARE = 0.5  # at most for kept data: dask knows of it, and from 0.6 on would move results to disk to make room
 BLOCK_BYTES = 4 * 2**20
 MOST_BLOCK_ROWS = 2048
+MOST_ENTRIES = 2**19  # that are looked at one by one at a time
+ENTRY_COPIES, COLUMN_BYTES = 7, 8  # of each: values, predictions, weights, those in the order of columns; its column
 LEAST_PANEL_BYTES = 2**18  # where rows may be cut: smaller ones save next to nothing and cost many times the work
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
 MOST_SAMPLE_BYTES = 128 * 2**20
@@ -96,6 +98,8 @@ class Shape:
         Of the names of rows and columns that lie in this process.
     start : Start
         What the start has of the data in memory.
+    curvature : int
+        How many numbers the curvature of a column has, where each has its own.
     """
 
     n_columns: int
@@ -107,16 +111,24 @@ class Shape:
     given: int = 0
     name_bytes: int = 0
     start: Start = ANY_START
+    curvature: int = 0
 
     @property
     def running_bytes(self) -> int:
         """Of the sums of a task while rows come in: padded, in the dtype of the computation and in float64."""
-        return (8 + self.itemsize) * self.models * padded(self.rank) * self.n_columns
+        own = 8 * self.models * self.curvature * self.n_columns
+        return (8 + self.itemsize) * self.models * padded(self.rank) * self.n_columns + own
 
     @property
     def statistics_bytes(self) -> int:
-        """Of one set of sums: G, P and s in float64 for every model."""
-        return 8 * self.models * self.rank * (self.n_columns + self.rank + 1)
+        """Of one set of sums: G, P, s and the curvature of each column in float64 for every model."""
+        own = self.curvature * self.n_columns
+        return 8 * self.models * (self.rank * (self.n_columns + self.rank + 1) + own)
+
+    @property
+    def entry_bytes(self) -> int:
+        """Of what a task makes for itself of every entry of a block: where columns have a curvature of their own."""
+        return ENTRY_COPIES * self.itemsize + COLUMN_BYTES if self.curvature else 0
 
 
 @dataclass(frozen=True)
@@ -172,6 +184,7 @@ def memory_need(
     visits, k, n = at_once or machine.threads, shape.rank, shape.n_columns
     sets = 2 * machine.threads + _waiting_sets(n_groups, in_process=machine.starts)
     block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
+    block += max(MOST_ENTRIES, n) * shape.entry_bytes
     block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
     written = 2 * shape.itemsize * w_rows * k * shape.written
     return MemoryNeed(

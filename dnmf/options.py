@@ -9,6 +9,7 @@ from dnmf.amounts import format_bytes, parse_bytes  # noqa: F401  part of what o
 from dnmf.arguments import as_dtype, is_finite, is_whole, shown
 from dnmf.constraints import NO_LIMITS, Limits
 from dnmf.errors import InputError
+from dnmf.losses import loss_named
 from dnmf.penalty import Penalty
 
 PRUNES = ("rule", "refit", "off")
@@ -34,6 +35,8 @@ def _plain(value: Any) -> Any:
 def _check_together(options: "FitOptions") -> None:
     """Refuse constraints that the penalty contradicts."""
     penalty, limits = options.penalty, options.limits
+    if not loss_named(options.loss).shared_curvature:
+        _check_with_loss(options)
     if limits.bounded and penalty.scale != "objective":
         raise InputError(
             "constraints upper: a bound on the factors of A ≈ WH needs their scale to be part of the problem; say "
@@ -46,9 +49,26 @@ def _check_together(options: "FitOptions") -> None:
         _check(options.init != "surrogate", "init='surrogate' needs both factors to be non-negative")
 
 
+def _check_with_loss(options: "FitOptions") -> None:
+    """Refuse what has no meaning yet beside a loss with a curvature of its own."""
+    penalty, limits, loss = options.penalty, options.limits, f"loss={options.loss!r}"
+    _check(
+        not penalty.active or penalty.scale == "objective",
+        f"penalty scale {penalty.scale!r} is measured by least squares; beside {loss} say scale='objective'",
+    )
+    _check(
+        not (penalty.smooth or penalty.target),
+        f"penalty smooth and target act on the Gram matrix that columns share, and beside {loss} they share none",
+    )
+    _check(not limits.free, f"constraints free={limits.free!r}: {loss} needs predictions that are not negative")
+    _check(options.init != "surrogate", f"init='surrogate' is a stand-in for least squares; beside {loss} use 'sample'")
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """Everything that decides the result of a fit besides the data and the plan.
+
+    `curvature` is what a plan has room for where each column has its own: ``"full"`` or ``"diagonal"``.
 
     Raises
     ------
@@ -68,6 +88,7 @@ class FitOptions:
     extrapolate: bool = True
     prune: str = "rule"
     limits: Limits = NO_LIMITS
+    curvature: str = "full"
 
     def __post_init__(self):
         for each in fields(self):
@@ -78,7 +99,7 @@ class FitOptions:
             _check(isinstance(getattr(self, name), str), f"{name}={shown(getattr(self, name))}: give its name as text")
         _check(self.init in INITS, f"init={self.init!r}: use one of {', '.join(INITS[:-1])}")
         _check(self.solver == "cd", f"solver={self.solver!r}: 'cd' is the one available")
-        _check(self.loss == "frobenius", f"loss={self.loss!r}: 'frobenius' is the one available")
+        loss_named(self.loss)
         _check(isinstance(self.penalty, Penalty), "penalty: give a dnmf.Penalty(l1=…, l2=…, scale=…)")
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")
         _check(is_whole(self.seed) and self.seed >= 0, f"seed={shown(self.seed)}: a whole number, not negative")

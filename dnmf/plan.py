@@ -92,6 +92,8 @@ class Plan:
         Whether panels begin and end inside stored objects, where these can be read in parts.
     gives_back : bool
         Whether freed memory has to go back to the system at once for `need` to be true.
+    curvature : int
+        How many numbers a pass folds for the curvature of a column, where each has its own.
     """
 
     n_rows: int
@@ -106,6 +108,7 @@ class Plan:
     gave_up: tuple[str, ...] = field(compare=False, default=())
     in_parts: bool = False
     gives_back: bool = field(compare=False, default=False)
+    curvature: int = 0
 
     @property
     def n_panels(self) -> int:
@@ -115,7 +118,8 @@ class Plan:
     def cuts_json(self) -> dict[str, Any]:
         """What a checkpoint keeps so that a resumed run cuts alike."""
         known = {"panel_bytes": self.panel_bytes, "group_bytes": self.group_bytes, "w_rows": self.w_rows}
-        return {**known, "in_parts": True} if self.in_parts else known
+        more = {"in_parts": self.in_parts, "curvature": self.curvature}
+        return known | {name: value for name, value in more.items() if value}
 
 
 def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
@@ -149,7 +153,8 @@ def make_plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, An
 
 def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None, *, in_parts: bool) -> Plan:
     if cuts is None:
-        group_bytes = _group_bytes(layout, shape.statistics_bytes)
+        share = 1 if shape.curvature else STATISTICS_SHARE  # rows take many times as long there
+        group_bytes = _group_bytes(layout, shape.statistics_bytes, share)
         w_rows = _w_rows(layout, group_bytes, shape)
     else:
         group_bytes, w_rows = cuts["group_bytes"], cuts["w_rows"]
@@ -176,7 +181,7 @@ def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] |
     return Plan(
         layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine),
         gave_up=(*pace.gave_up(wished), *((IN_PARTS,) if in_parts else ())), in_parts=in_parts,
-        gives_back=pace.gives_back,
+        gives_back=pace.gives_back, curvature=shape.curvature,
     )  # fmt: skip
 
 
@@ -218,12 +223,12 @@ def _beside_bytes(layout: Layout) -> int:
     return layout.beside_bytes if layout.in_place else border_bytes(layout)
 
 
-def _group_bytes(layout: Layout, statistics: int) -> int:
+def _group_bytes(layout: Layout, statistics: int, share: int = STATISTICS_SHARE) -> int:
     total = layout.total_bytes
     if layout.panel_is_whole:  # all blocks of a task are in memory together: no more of them than must be
         return max(LEAST_GROUP_BYTES, total // MOST_GROUPS)
     wished = min(max(total // GROUPS_WISHED, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
-    return max(wished, total // MOST_GROUPS, STATISTICS_SHARE * statistics, OBJECTS_IN_GROUP * border_bytes(layout))
+    return max(wished, total // MOST_GROUPS, share * statistics, OBJECTS_IN_GROUP * border_bytes(layout))
 
 
 def _rounded_down(count: int) -> int:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.schemes.of_options import scheme_of
-from dnmf.schemes.refused import refuse_beside_given, refuse_of_transposed
+from dnmf.schemes.refused import refuse_beside_given, refuse_of_sparse, refuse_of_transposed
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source
@@ -110,6 +110,8 @@ class Workplace:
             )
         if source.transposed:
             refuse_of_transposed(options, source.address)
+        if source.sparse:
+            refuse_of_sparse(options, source.address)
         options.penalty.warn_if_one_sided()
         self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
         self.source, self.crowd = source, 1
@@ -170,6 +172,8 @@ class Workplace:
 
     def seen_inside(self, options: FitOptions) -> FitOptions:
         """Return options as the engine sees them."""
+        if 0 < self.engine.plan.curvature <= options.rank:
+            options = replace(options, curvature="diagonal")
         return options.swapped() if self.source.transposed else options
 
     @property

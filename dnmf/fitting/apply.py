@@ -23,7 +23,6 @@ from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.plain import dense
 from dnmf.plan import Plan, make_plan
-from dnmf.schemes.diagonal import gain_of_diagonal
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source, guarded
@@ -169,11 +168,9 @@ def measure_other_rows(
     with guarded(guard_source(source)), executor.giving_back(plan):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
     _warn_of_unsolved(statistics, source)
-    sums, H = statistics.models[0], fixed.factor.astype(options.dtype)
-    loss = scheme.unpenalized.measure(sums, H, statistics.squares).loss
-    return max(
-        0.0, 2 * (loss - gain_of_diagonal(sums, H, weights[np.argsort(fixed.columns.order)]))
-    ), statistics.squares
+    H, order = fixed.factor.astype(options.dtype), np.argsort(fixed.columns.order)
+    loss, whole = scheme.loss_of_rows(statistics, H, weights[order])
+    return 2 * loss, 2 * whole
 
 
 def _warn_of_unsolved(statistics: Statistics, source: Source) -> None:

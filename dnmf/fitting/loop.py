@@ -55,7 +55,7 @@ class Fit:
     @property
     def visitor(self) -> Visitor:
         """What visits the rows in the next pass."""
-        return self.scheme.visitor(self.state.factor, self.state.peak)
+        return self.scheme.visitor(self.state.factor, self.state.peak, first=self.state.squares < 0)
 
 
 AfterPass = Callable[[list[Fit], Statistics], None]

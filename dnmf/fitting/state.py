@@ -36,7 +36,7 @@ class State:
     extrapolated : bool
         Whether `H` differs from `plain`.
     squares : float
-        ``‖A‖²``; negative until a pass has checked the data.
+        What the scheme has to know of the data, ``‖A‖²`` for least squares; negative until a pass has checked it.
     objective : float
         Of the last accepted pass.
     peak : float

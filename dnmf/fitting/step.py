@@ -63,7 +63,7 @@ def advance(  # noqa: PLR0917  the parts of one step
     tolerance : float, optional
         Of the update of H; by default that of the dtype.
     """
-    known = state if state.squares >= 0 else replace(state, squares=statistics.squares)
+    known = state if state.squares >= 0 else replace(state, squares=scheme.of_data(statistics))
     sums = statistics.models[0]
     counted, H = scheme.counted(sums, state.factor) if state.reason else (sums, state.factor)  # as the model has it
     measured = scheme.measure(counted, H, known.squares)
@@ -178,7 +178,7 @@ def _extrapolate(state: State, plain: np.ndarray, scheme: Scheme, options: FitOp
     return replace(
         state,
         plain=plain,
-        H=scheme.project(H),
+        H=scheme.project(H, plain),
         extrapolated=True,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
         most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),

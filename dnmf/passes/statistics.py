@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -68,8 +69,8 @@ class Statistics:
 
     Attributes
     ----------
-    models : list of ModelSums
-        One for each model the pass serves.
+    models : list
+        The sums of each model that the pass serves, which add: :class:`ModelSums`, or others as its visitor makes them.
     rows : int
         How many rows were visited: carried along so that a lost or doubled panel cannot go unnoticed.
     squares : float
@@ -82,7 +83,7 @@ class Statistics:
         Seconds of the tasks, waiting for data and computing.
     """
 
-    models: list[ModelSums]
+    models: list[Any]
     rows: int = 0
     squares: float = 0.0
     bytes_read: int = 0

@@ -6,7 +6,7 @@
 """
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -58,7 +58,14 @@ class Sizes(NamedTuple):
         return Sizes(self.W1 * of_W, self.W2 * of_W**2, self.H1 * of_H, self.H2 * of_H**2, W_pairs, H_pairs)
 
 
-def sizes_of(penalty: Penalty, sums: ModelSums, H: np.ndarray, guides: Guides = NO_GUIDES) -> Sizes:
+class SumsOfW(Protocol):
+    """What the penalty of W is made of, whatever else a pass has folded: ``WᵀW`` and the column sums of W."""
+
+    G: np.ndarray
+    s: np.ndarray
+
+
+def sizes_of(penalty: Penalty, sums: SumsOfW, H: np.ndarray, guides: Guides = NO_GUIDES) -> Sizes:
     """Return the terms of the penalty for the W behind `sums` and for `H` (k, n), but for the pull to a target.
 
     ``½ angular Σ_i (Σ_q x_iq)²`` is ``½ angular ‖x_q‖²`` for each component and ``angular ⟨x_p, x_q⟩`` for each pair.

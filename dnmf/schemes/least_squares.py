@@ -7,11 +7,12 @@ import numpy as np
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.passes.problem import solve_for_rows
-from dnmf.passes.statistics import ModelSums
+from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.solve import SolveRows
 from dnmf.penalty import Penalty
 from dnmf.schemes.columns import Aim, solve_columns
+from dnmf.schemes.diagonal import gain_of_diagonal
 from dnmf.schemes.given import in_targets_order, order_by_weight, with_given, with_given_rows
 from dnmf.schemes.guided import GuidedColumns
 from dnmf.schemes.normalized import normalize_rows
@@ -95,16 +96,19 @@ class LeastSquares(Scheme):
         return LeastSquares(limits=limits, guides=Guides(H=self.guides.H))
 
     @property
-    def unpenalized(self) -> "LeastSquares":
-        """With the same limits and no penalty."""
-        return LeastSquares(limits=self.limits)
+    def stand_in(self) -> "LeastSquares":
+        """The same."""
+        return self.unhindered
 
     def lasting(self) -> dict[str, np.ndarray]:
         """The arrays of the constraints."""
         return self.guides.arrays()
 
-    def visitor(self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None) -> SolveRows:
+    def visitor(
+        self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None, *, first: bool = False
+    ) -> SolveRows:
         """Solve for rows exactly, or to a `tolerance`."""
+        del first  # every pass that checks the data says it
         signed, held, peaks = self.limits.is_free("H"), self.limits.held[0], self.penalty.needs_peak
         return solve_for_rows(H, self.terms_for_W(H, peak), tolerance, signed=signed, held=held, peaks=peaks)
 
@@ -182,8 +186,9 @@ class LeastSquares(Scheme):
             return updated
         return updated._replace(H=normalize_rows(updated.H, self.limits.held[0])[0])
 
-    def project(self, H: np.ndarray) -> np.ndarray:
+    def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """Cut off what is negative or above a bound, and bring rows to sum one where scale is free."""
+        del plain
         H = H if self.limits.is_free("H") else keep_below(np.maximum(H, 0), self.limits.upper[1])
         return normalize_rows(H, self.limits.held[0])[0] if self.free_scale else H
 
@@ -202,7 +207,15 @@ class LeastSquares(Scheme):
         kept = (sums.s > 0) | (np.arange(len(H)) < self.limits.held[1])
         return H if kept.all() else np.where(kept[:, None], H, 0).astype(H.dtype)
 
-    def measure(self, sums: ModelSums, H: np.ndarray, squares: float) -> Measured:
+    def of_data(self, statistics: Statistics) -> float:
+        """``‖A‖²``."""
+        return statistics.squares
+
+    def of_check(self, squares: float) -> float:
+        """``‖A‖²``."""
+        return squares
+
+    def measure(self, sums: ModelSums, H: np.ndarray, of_data: float) -> Measured:
         """Return loss, objective and projected gradient of (W, H) from the sums alone, in float64.
 
         ``½‖A‖² − ⟨P, H⟩ + ½⟨G, HHᵀ⟩`` is exact up to the rounding of its terms, about 1e-8 of ``½‖A‖²`` when the
@@ -215,9 +228,10 @@ class LeastSquares(Scheme):
             Of a whole pass.
         H : ndarray (k, n)
             The factor the pass was made with.
-        squares : float
+        of_data : float
             ``‖A‖²``.
         """
+        squares = of_data
         HT = np.ascontiguousarray(H.T, dtype=np.float64)  # as P lies: products of the two then run over memory in order
         slope = HT @ sums.G
         summed = 0.5 * squares - float(np.vdot(sums.P, HT)) + 0.5 * float(np.vdot(slope, HT))
@@ -300,6 +314,16 @@ class LeastSquares(Scheme):
         """Return the start as it is."""
         del rows, all_rows
         return H, float(sums.peaks[self.limits.held[0] :].max(initial=0))
+
+    def loss_of_rows(self, statistics: Statistics, H: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+        """``½‖A − X diag(weights) H‖²`` and ``½‖A‖²``."""
+        sums, squares = statistics.models[0], statistics.squares
+        loss = LeastSquares(limits=self.limits).measure(sums, H, squares).loss
+        return max(0.0, loss - gain_of_diagonal(sums, H, weights)), 0.5 * squares
+
+    def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """The update without a penalty."""
+        return LeastSquares(limits=self.limits).update(sums, H).H
 
     def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """Return the start (k, n) for a W that was given, with these `sums`; `H` has the rows that are given."""

@@ -5,16 +5,22 @@ from dataclasses import replace
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.losses import loss_named
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
+from dnmf.schemes.curved import Divergence
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.objective import PenalizedLeastSquares
 from dnmf.schemes.rule import RelativeRule, Rule
+from dnmf.schemes.scheme import Scheme
 
 
-def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> LeastSquares:
+def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
     """Return what a fit with these options minimizes, or iterates, in the orientation of the options."""
-    return least_squares(options.penalty, options.limits, guides)
+    loss = loss_named(options.loss)
+    if loss.shared_curvature:
+        return least_squares(options.penalty, options.limits, guides)
+    return Divergence(loss, options.penalty, options.limits, guides, diagonal_curvature=options.curvature == "diagonal")
 
 
 def least_squares(penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES) -> LeastSquares:

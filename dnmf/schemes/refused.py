@@ -2,6 +2,7 @@
 
 from dnmf.constraints import Constraints
 from dnmf.errors import InputError
+from dnmf.losses import loss_named
 from dnmf.options import FitOptions
 
 
@@ -17,6 +18,22 @@ def refuse_of_transposed(options: FitOptions, address: str) -> None:
         raise InputError(
             f"{address}: a CSC matrix is factorized as its transpose, for which scale='absolute' means "
             "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
+        )
+
+
+def refuse_of_sparse(options: FitOptions, address: str) -> None:
+    """Refuse a loss for which zeros that are not stored would have to be looked at one by one.
+
+    Raises
+    ------
+    InputError
+        There is such a loss.
+    """
+    loss = loss_named(options.loss)
+    if not (loss.shared_curvature or loss.zero_is_free):
+        raise InputError(
+            f"{address}: is sparse, and loss={loss.name!r} would have to look at every zero in it; give a dense matrix, "
+            "or a loss to which zeros cost nothing, such as 'kullback-leibler'"
         )
 
 

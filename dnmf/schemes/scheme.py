@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.visitor import Visitor
 
@@ -117,8 +118,53 @@ class Scheme(ABC):
         return None
 
     @property
+    @abstractmethod
+    def given_columns(self) -> int:
+        """How many of the first components have their columns of W given."""
+
+    @property
+    @abstractmethod
+    def given_rows(self) -> int:
+        """How many of the first components have their rows of H given."""
+
+    @property
+    @abstractmethod
     def given_components(self) -> int:
         """How many of the first components have a given factor."""
+
+    @property
+    @abstractmethod
+    def free_scale(self) -> bool:
+        """Whether the scale between the factors means nothing."""
+
+    @property
+    @abstractmethod
+    def bounded(self) -> bool:
+        """Whether entries of a factor have an upper bound."""
+
+    @property
+    def power(self) -> float:
+        """With which power of its mean the variance of an entry grows: starts are found on data of even variance."""
+        return 0.0
+
+    @property
+    def power_damps(self) -> bool:
+        """Whether columns with little in them are to count for less than their variance says."""
+        return False
+
+    @property
+    def sample_passes(self) -> int:
+        """How many passes of its own a start has on its sample, after those of the stand-in."""
+        return 0
+
+    @property
+    def sample_times(self) -> int:
+        """How many times as large as usual the sample of a start is."""
+        return 1
+
+    def curvature_size(self, rank: int) -> int:
+        """Return how many numbers a pass folds for the curvature of a column, where each has its own."""
+        del rank
         return 0
 
     @property
@@ -140,16 +186,39 @@ class Scheme(ABC):
         """Return the arrays that are the same in every pass, by name, for a checkpoint."""
 
     @abstractmethod
-    def visitor(self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None) -> Visitor:
-        """Return what visits the rows for `H` (k, n); `peak` is what the pass before noted (:meth:`peak`)."""
+    def visitor(
+        self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None, *, first: bool = False
+    ) -> Visitor:
+        """Return what visits the rows for `H` (k, n).
+
+        `peak` is what the pass before noted (:meth:`peak`), a `tolerance` that of rows where the usual one is not
+        meant, and the `first` pass over some data is asked about it (:meth:`of_data`).
+        """
+
+    @abstractmethod
+    def rows_of_model(self, H: np.ndarray, terms: Terms, held: int) -> Visitor:
+        """Return what solves for rows under the terms of a finished model, beside `held` given columns of W."""
+
+    @abstractmethod
+    def of_data(self, statistics: Statistics) -> float:
+        """Return what a first pass found out about the data, for :meth:`measure`; for least squares ``‖A‖²``."""
 
     @abstractmethod
     def peak(self, sums: Any) -> float:
         """Return what the next visitor has to know of this pass."""
 
+    def of_check(self, squares: float) -> float:
+        """Return the same from ``‖A‖²`` alone, which a start may have found; negative where that does not tell."""
+        del squares
+        return -1.0
+
     @abstractmethod
-    def measure(self, sums: Any, H: np.ndarray, squares: float) -> Measured:
-        """Return what the sums of a pass that was made with `H` say, ``‖A‖²`` being `squares`."""
+    def measure(self, sums: Any, H: np.ndarray, of_data: float) -> Measured:
+        """Return what the sums of a pass that was made with `H` say; `of_data` as :meth:`of_data` found it."""
+
+    @abstractmethod
+    def loss_of_rows(self, statistics: Statistics, H: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+        """Return the loss of rows solved for with `H`, components weighted by (k,), and that of explaining nothing."""
 
     @abstractmethod
     def counted(self, sums: Any, H: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -165,8 +234,8 @@ class Scheme(ABC):
         return after, before
 
     @abstractmethod
-    def project(self, H: np.ndarray) -> np.ndarray:
-        """Return an extrapolated H as near to it as one that is allowed."""
+    def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
+        """Return what is allowed and nearest to an H that was extrapolated from a `plain` update."""
 
     def worth(self, sums: Any, H: np.ndarray) -> np.ndarray:
         """Return by how much the objective rises without each component (k,); asked only of a scheme that prunes."""
@@ -204,6 +273,27 @@ class Scheme(ABC):
     @abstractmethod
     def probe(self, H: np.ndarray) -> Visitor:
         """Return what solves for the rows that belong to a start, without a penalty."""
+
+    @abstractmethod
+    def ordered(self, H: np.ndarray) -> np.ndarray:
+        """Return the rows of a start in the order in which they are most like those of a target, where there is one."""
+
+    @abstractmethod
+    def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """Return the H (k, n) that belongs to a W with these sums of least squares, without a penalty."""
+
+    @abstractmethod
+    def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """Return the start for a given W with these sums of least squares; `H` has the rows that are given."""
+
+    @abstractmethod
+    def rows_of_given(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """Return the best H for the given columns of W alone, with these sums of least squares."""
+
+    @property
+    @abstractmethod
+    def stand_in(self) -> "Scheme":
+        """What starts are raced for on a sample whose variance is even."""
 
     @property
     @abstractmethod

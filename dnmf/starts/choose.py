@@ -18,6 +18,7 @@ from dnmf.starts.race import sample_rows
 DIRECTIONS_PER_COMPONENT = 4
 FEW_ROWS_PER_COMPONENT = 50  # of a sample: with fewer, one read more for a surrogate pays (docs/decisions)
 LEAST_PROJECTED_BYTES = 2**20
+BEYOND_DIAGONAL = "the curvature of columns beyond its diagonal (more passes)"
 
 
 def plan_with_start(
@@ -52,7 +53,7 @@ def plan_with_start(
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
     machine = executor.machine(memory_bytes, kernels)
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
-        return make_plan(layout, shape, machine, cuts), machine
+        return plan_for_curvature(layout, shape, machine, cuts), machine
     directions = count_directions(options.rank, source.shape)
     with_projection = executor.machine(memory_bytes, replace(kernels, directions=directions))
     try:
@@ -66,6 +67,25 @@ def plan_with_start(
         if alone.gave_up != plan.gave_up:
             return alone, machine
     return plan, with_projection
+
+
+def plan_for_curvature(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
+    """Return a plan with room for the curvature of columns, or else for its diagonal, where each has its own.
+
+    Raises
+    ------
+    BudgetError
+        It does not fit.
+    """
+    if cuts is not None:
+        shape = replace(shape, curvature=cuts.get("curvature", 0))
+    try:
+        return make_plan(layout, shape, machine, cuts)
+    except BudgetError:
+        if cuts is not None or shape.curvature <= shape.rank:
+            raise
+    plan = make_plan(layout, replace(shape, curvature=shape.rank), machine)
+    return replace(plan, gave_up=(*plan.gave_up, BEYOND_DIAGONAL))
 
 
 def plan_for_many(
@@ -85,7 +105,8 @@ def plan_for_many(
     """
     limits: Any = {"kept_rows": kept_rows, "memory_bytes": memory_bytes}
     alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts, start=start)
-    layout, of_one = source.layout(), _of_one(executor, source, options, kept_rows)
+    layout = source.layout()
+    of_one = replace(_of_one(executor, source, options, kept_rows), curvature=alone.curvature)
 
     def most(cuts: dict[str, Any] | None) -> tuple[int, Plan]:
         found, low, high, models = (1, alone), 1, wanted, wanted
@@ -111,8 +132,8 @@ def plan_for_many(
 
 def _of_one(executor: Executor, source: Source, options: FitOptions, kept_rows: int) -> Shape:
     names = 0 if executor.remote else source.name_bytes()  # workers see none
-    itemsize = np.dtype(options.dtype).itemsize
-    return Shape(source.shape[1], options.rank, itemsize, kept_rows=kept_rows, name_bytes=names)
+    itemsize, curvature = np.dtype(options.dtype).itemsize, scheme_of(options).curvature_size(options.rank)
+    return Shape(source.shape[1], options.rank, itemsize, kept_rows=kept_rows, name_bytes=names, curvature=curvature)
 
 
 def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
@@ -122,7 +143,7 @@ def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
         return NO_START
     if options.init == "given":  # W is copied
         return ANY_START
-    rows = sample_rows(source.shape[0], options.rank, source.shape[0])
+    rows = sample_rows(source.shape[0], options.rank, source.shape[0], scheme.sample_times)
     return Start(rows, beside=bool(scheme.given_columns) or scheme.needs_rows)
 
 
@@ -147,7 +168,8 @@ def makes_surrogate(options: FitOptions, layout: Layout, shape: Shape, sample: i
     sample : int
         Bytes a sample may have.
     """
-    if options.init != "auto" or scheme_of(options).signed:
+    scheme = scheme_of(options)
+    if options.init != "auto" or scheme.signed or scheme.curvature_size(options.rank):
         return options.init == "surrogate"
     rows = sample * layout.n_rows / max(1, layout.total_bytes)
     sums = 8 * DIRECTIONS_PER_COMPONENT * shape.rank * shape.n_columns

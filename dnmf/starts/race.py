@@ -25,6 +25,7 @@ from dnmf.schemes.scheme import Scheme
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Rows, Source
 from dnmf.start_memory import MOST_STARTS
+from dnmf.starts.even_variance import EvenSample
 from dnmf.starts.sample import Sample
 
 SAMPLE_SHARE = 0.15  # of the rows
@@ -49,15 +50,17 @@ class Stage(NamedTuple):
     passes: int
 
 
-def sample_rows(n_rows: int, rank: int, affordable: int) -> int:
+def sample_rows(n_rows: int, rank: int, affordable: int, times: int = 1) -> int:
     """Return how many rows a sample has: a share of them, enough for the rank, all where that is most of them.
+
+    So many `times` as many where a pass over all rows is dear.
 
     Examples
     --------
     >>> sample_rows(20000, 20, affordable=20000), sample_rows(2000, 20, affordable=20000)
     (3000, 2000)
     """
-    rows = max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
+    rows = times * max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
     return min(n_rows if rows > WHOLE_SHARE * n_rows else rows, affordable)
 
 
@@ -100,16 +103,18 @@ class Course:
     def __init__(self, engine: Engine, scheme: Scheme, squares: float | None = None):
         self.engine, self.scheme, self.squares = engine, scheme, squares
 
-    def visitor(self, H: np.ndarray) -> Visitor:
+    def visitor(self, H: np.ndarray, *, first: bool) -> Visitor:
         """What solves for the rows, with H (k, n) fixed."""
-        return self.scheme.visitor(H, tolerance=TOLERANCE)
+        return self.scheme.visitor(H, tolerance=TOLERANCE, first=first)
 
     def sums(self, sums: ModelSums) -> ModelSums:
         """The sums of A from those of the rows."""
         return sums
 
 
-def race(sample: Sample, rows: int, options: FitOptions, scheme: Scheme, crowd: int) -> tuple[np.ndarray, Engine]:
+def race(
+    sample: Sample | EvenSample, rows: int, options: FitOptions, scheme: Scheme, crowd: int
+) -> tuple[np.ndarray, Engine]:
     """Return the H (k, n) that won, and the engine of the largest sample.
 
     Parameters
@@ -210,8 +215,8 @@ def _on_other_rows(state: State) -> State:
 
 def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> list[State]:
     """Alternate every start once, all in one read."""
-    visitors, engine = tuple(course.visitor(state.factor) for state in states), course.engine
-    check = course.squares is None and states[0].squares < 0
+    check, engine = course.squares is None and states[0].squares < 0, course.engine
+    visitors = tuple(course.visitor(state.factor, first=check) for state in states)
     work = Work(visitors, options.dtype, check=check, signed=course.scheme.signed)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if course.squares is None else course.squares

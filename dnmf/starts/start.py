@@ -9,14 +9,25 @@ from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.errors import InputError
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.state import Begun
+from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.work import Work
 from dnmf.schemes.given import with_given_rows
 from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_units
+from dnmf.schemes.scheme import Scheme
 from dnmf.start_memory import BYTES_OF_START
-from dnmf.starts.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, race, sample_rows
+from dnmf.starts.even_variance import EvenSample
+from dnmf.starts.race import (
+    FEWEST_ROWS_PER_COMPONENT,
+    Course,
+    Stage,
+    engine_in_memory,
+    race,
+    run_stages,
+    sample_rows,
+)
 from dnmf.starts.sample import Sample, affordable_rows
 from dnmf.starts.strongest import strongest
 
@@ -54,10 +65,10 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
     sums, bytes_read = statistics.models[0], statistics.bytes_read
     H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
-    known = Begun(H, squares=statistics.squares)
+    known = Begun(H, squares=scheme.of_check(statistics.squares))
     if scheme.needs_rows:
         rows, of_sample = few_rows(engine, options)
-        begun = settled(scheme.unpenalized.update(sums, H).H, rows, engine, options, guides)
+        begun = settled(scheme.guess(sums, H), rows, engine, options, guides)
         scheme = scheme_of(in_units(options, begun.units), guides)
         bytes_read += of_sample + begun.bytes_read
         known = known._replace(peak=begun.peak, units=begun.units, strongest=begun.strongest)
@@ -90,7 +101,7 @@ def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides:
     watch = engine.watch("start")
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=scheme.given, rows_back=watch)
     of_held = scheme.rows_of_given(statistics.models[0], begun.H[:held])
-    squares = statistics.squares if begun.squares < 0 else begun.squares
+    squares = scheme.of_check(statistics.squares) if begun.squares < 0 else begun.squares
     H = np.concatenate([of_held, begun.H[held:]])
     return begun._replace(H=H, bytes_read=begun.bytes_read + statistics.bytes_read, squares=squares)
 
@@ -106,10 +117,25 @@ class Raced(NamedTuple):
 def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Raced:
     """Return what a race on a sample of the rows found."""
     scheme = scheme_of(options, guides)
-    rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine))
+    rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine), scheme.sample_times)
     sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme.signed)
-    H, last = race(sample, rows, patient(options), scheme.unhindered, most_starts(engine, options))
+    most = most_starts(engine, options)
+    if not scheme.power:
+        H, last = race(sample, rows, patient(options), scheme.stand_in, most)
+    else:
+        even = EvenSample(sample, rows, scheme.power, damped=scheme.power_damps)
+        H, _ = race(even, rows, patient(options), scheme.stand_in, most)
+        H, last = even.uneven(H), engine_in_memory(sample.first(rows), options)
+    if scheme.sample_passes:
+        H = alternated(H, last, patient(options), scheme.unhindered, scheme.sample_passes)
     return Raced(H, last, sample.bytes_read)
+
+
+def alternated(H: np.ndarray, rows: Engine, options: FitOptions, scheme: Scheme, passes: int) -> np.ndarray:
+    """Return a start after some passes over rows in memory."""
+    stage = Stage(rows.source.shape[0], 1, passes)
+    begun = first_state(Begun(scheme.enter(H)), options)
+    return scheme.enter(run_stages([Course(rows, scheme)], [stage], [begun], options))
 
 
 def patient(options: FitOptions) -> FitOptions:

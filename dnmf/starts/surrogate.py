@@ -173,9 +173,9 @@ class SurrogateCourse(Course):
         super().__init__(engine_in_memory(held, options, models), scheme, float(np.vdot(_gram(Y), C @ C.T)))
         self.C = C
 
-    def visitor(self, H: np.ndarray) -> SolveRows:
+    def visitor(self, H: np.ndarray, *, first: bool) -> SolveRows:
         """That of ``Y C``: its Gram matrix is that of H, its right-hand sides come from Y."""
-        solve = super().visitor(H)
+        solve = super().visitor(H, first=first)
         assert isinstance(solve, SolveRows)
         return replace(solve, HT=pad_columns((self.C @ solve.HT[:, : solve.rank]).astype(H.dtype)))
 

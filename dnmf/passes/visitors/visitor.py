@@ -1,7 +1,7 @@
 """What a pass does with the rows of A for one model."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -51,13 +51,13 @@ class Visitor(ABC):
     def rank(self) -> int:
         """Columns of the W whose sums it makes."""
 
-    def begin(self, n_columns: int, dtype: str, *, residual: bool) -> RunningSums:
+    def begin(self, n_columns: int, dtype: str, *, residual: bool) -> Any:
         """Return the sums over no rows yet; with the `residual` of dense rows where that is wanted."""
         return RunningSums(self.rank, n_columns, dtype, residual=residual)
 
     @abstractmethod
-    def visit(self, block: Block, sums: RunningSums, out: RowsOut | None) -> None:
-        """Add a block to the sums of this visitor, and write its rows of W out where somebody takes them."""
+    def visit(self, block: Block, sums: Any, out: RowsOut | None) -> None:
+        """Add a block to the sums that this visitor began, and write its rows of W out where somebody takes them."""
 
     def aligned(self) -> Self:
         """The same with arrays that lie as the kernels read them best: for the worker they came to."""

@@ -1,0 +1,11 @@
+"""How badly a prediction describes an entry: elementwise, with nothing of rows, sparsity or chunks.
+
+A loss is its curvature: around a prediction y every one of them is weighted least squares with residual weights
+``r = −∂ℓ/∂y`` and curvature weights ``c = ∂²ℓ/∂y²``. :class:`Loss` is what one has to say; :func:`register` makes it
+known by its name to every door.
+"""
+
+from dnmf.losses.loss import Loss
+from dnmf.losses.table import loss_named, register
+
+__all__ = ["Loss", "loss_named", "register"]

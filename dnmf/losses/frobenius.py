@@ -1,0 +1,20 @@
+"""Least squares."""
+
+import numpy as np
+
+from dnmf.losses.loss import Loss
+
+
+class Frobenius(Loss):
+    """``½ (a − y)²``: the Frobenius norm of what is left."""
+
+    name = "frobenius"
+    shared_curvature = True
+
+    def value(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """``½ (a − y)²``."""
+        return 0.5 * np.square(a.astype(np.float64) - y)
+
+    def weights(self, a: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``r = a − y``, ``c = 1``."""
+        return (a - y).astype(y.dtype), np.ones_like(y)

@@ -1,0 +1,80 @@
+"""What a loss has to say of itself."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+RowKernel = Callable[..., tuple[float, int, int]]
+
+
+class Loss(ABC):
+    """The loss ``ℓ(a, y)`` of predicting y for the entry a. Frozen and small: it travels to workers.
+
+    Attributes
+    ----------
+    name : str
+        What a fit asks for: ``loss="name"``.
+    shared_curvature : bool
+        Whether its curvature is the same for every entry: all rows then share a Gram matrix, and all columns.
+    linear : float
+        A slope in y that every entry has, also one that is zero; it is no part of `weights` and `value`.
+    zero_is_free : bool
+        Whether an entry that is zero costs ``linear · y`` and nothing else: sparse data then stays sparse.
+    positive : bool
+        Whether predictions have to be above zero.
+    above_zero : bool
+        Whether the data has to be above zero everywhere.
+    most_shrink : float
+        How much of itself a factor may give up in one step of Newton's method, 1 for all of it.
+    power : float
+        With which power of its mean the variance of an entry grows where this is the likelihood's loss: starts are
+        found on data divided by the root of that.
+    fused : callable, optional
+        A compiled function that solves for rows as :mod:`dnmf.passes.newton` does, only faster, with the arguments of
+        :func:`dnmf.kernels.kullback_leibler.solve_rows`. Entries with weights are given to it as the product of both.
+    """
+
+    name: str
+    shared_curvature: bool = False
+    linear: float = 0.0
+    zero_is_free: bool = False
+    positive: bool = False
+    above_zero: bool = False
+    most_shrink: float = 1.0
+    power: float = 0.0
+    fused: ClassVar[RowKernel | None] = None
+
+    @abstractmethod
+    def value(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the loss of each entry without ``linear · y``, in float64."""
+
+    @abstractmethod
+    def weights(self, a: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``r = −∂ℓ/∂y`` (without `linear`) and a curvature ``c ≥ 0`` of each entry, in the dtype of `y`.
+
+        The curvature is ``∂²ℓ/∂y²``, its expectation, or an upper bound: what makes ``r δ − ½ c δ²`` a model of how
+        much the loss falls when y moves by δ.
+        """
+
+    def total(self, a: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+        """Return the sum of :meth:`value` over entries, each times its weight, in float64."""
+        values = self.value(a, y)
+        return float(values.sum() if weights is None else values @ weights.astype(np.float64))
+
+    def on_ray(self, N: np.ndarray, F: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return by what each column is best multiplied, its N there, and by what its Q is to be multiplied.
+
+        For a column h of H and the rows w_i that are fixed, ``N = Σ_i (r_i − linear) w_i`` and ``F = Q h`` with
+        ``Q = Σ_i c_i w_i w_iᵀ``. Where r and c of ``t y`` follow from those of y, the best t is known exactly, and so
+        is everything there. By default t = 1.
+
+        Parameters
+        ----------
+        N, F, h : ndarray (n, k)
+            One row for each column of the data.
+        """
+        del F
+        ones = np.ones(len(h))
+        return ones, N, ones

@@ -1,0 +1,141 @@
+"""Rows of W solved for with H fixed, for a loss whose curvature is its own in every entry."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from dnmf.kernels.padding import aligned, aligned_zeros
+from dnmf.losses import Loss
+from dnmf.memory import MOST_ENTRIES
+from dnmf.passes.entries import Entries, cross_of_entries, entries_of, parts_of
+from dnmf.passes.newton import RowProblem, predictions, solve_rows
+from dnmf.passes.own_sums import RunningOwnSums
+from dnmf.passes.rows_out import RowsOut
+from dnmf.passes.visitors.visitor import Block, Visitor
+
+MOST_STEPS = 30
+
+
+@dataclass(frozen=True)
+class SolveCurvedRows(Visitor):
+    """Solves for the rows of W that are best for a fixed H, and adds them up with the weights of their entries.
+
+    Attributes
+    ----------
+    loss : Loss
+        Of an entry.
+    HT : ndarray (n, padded k)
+        H transposed.
+    column_sums : ndarray (k,)
+        Of HT, in float64.
+    l1 : float
+        Subtracted from right-hand sides.
+    G0 : ndarray (k, k) or None
+        Added to the Gram matrix of every row.
+    upper : float
+        The largest value of an entry of w.
+    held : int
+        How many of the first columns of W are given.
+    observed : bool
+        Whether only entries that are seen count; else those that are not seen are zeros.
+    diagonal : bool
+        Whether the curvature of columns is folded on its diagonal.
+    tolerance : float
+        Of a row.
+    first : bool
+        Whether the pass is to say what a model of the means of rows leaves.
+    """
+
+    loss: Loss
+    HT: np.ndarray
+    column_sums: np.ndarray
+    l1: float
+    G0: np.ndarray | None
+    upper: float
+    held: int
+    observed: bool
+    diagonal: bool
+    tolerance: float
+    first: bool
+
+    @property
+    def rank(self) -> int:
+        """k."""
+        return len(self.column_sums)
+
+    def begin(self, n_columns: int, dtype: str, *, residual: bool) -> RunningOwnSums:
+        """Return the sums over no rows yet: the loss is summed as it is, so there is no residual beside it."""
+        del dtype, residual
+        return RunningOwnSums(self.rank, n_columns, diagonal=self.diagonal)
+
+    def visit(self, block: Block, sums: RunningOwnSums, out: RowsOut | None) -> None:
+        """Solve for the rows of the block and add them."""
+        for part in parts_of(block, MOST_ENTRIES):
+            self._visit(part, sums, out)
+
+    def _visit(self, block: Block, sums: RunningOwnSums, out: RowsOut | None) -> None:
+        entries = entries_of(block, self.HT.dtype, zero_is_free=self.loss.zero_is_free and not self.observed)
+        lin = self._linear_part(entries)
+        problem = RowProblem(self.loss, self.HT, lin + self.l1, self.G0, self.upper, self.held)
+        W = aligned_zeros((len(entries.indptr) - 1, self.HT.shape[1]), self.HT.dtype)
+        if block.given is not None:
+            W[:, : self.held] = block.given
+        unsolved, y = self._solve(problem, entries, W)
+        whole = self._of_means(entries) if self.first else 0.0
+        linear = float(np.vdot(np.broadcast_to(lin, (len(W), self.rank)), W[:, : self.rank].astype(np.float64)))
+        sums.note(self.loss.total(entries.a, y, entries.weights) + linear, unsolved, whole)
+        sums.add(entries, W, *self._weights(entries, y))
+        if out is not None:
+            out.write(block.at, W[:, : self.rank].copy())
+
+    def _linear_part(self, entries: Entries) -> np.ndarray:
+        """The linear part of the loss, (k,) for all rows or (rows, k)."""
+        if not (self.observed and self.loss.linear):
+            return self.loss.linear * self.column_sums
+        ones = np.ones(len(entries.a), self.HT.dtype) if entries.weights is None else entries.weights
+        return self.loss.linear * cross_of_entries(ones, entries, self.HT)[:, : self.rank].astype(np.float64)
+
+    def _solve(self, problem: RowProblem, entries: Entries, W: np.ndarray) -> tuple[int, np.ndarray]:
+        if self.loss.fused is None:
+            W[:, self.held : self.rank] = self._start(entries, problem)[:, None]
+            return solve_rows(problem, entries, W, self.tolerance), predictions(entries, W, self.HT)
+        y, upper = np.zeros(len(entries.a), W.dtype), None
+        if self.upper < np.inf:
+            upper = np.full(self.rank, self.upper, W.dtype)
+        values = entries.a if entries.weights is None else entries.weighted(entries.a.astype(W.dtype))
+        _, unsolved, _ = self.loss.fused(
+            values, entries.indices, entries.indptr, self.HT, problem.lin.astype(W.dtype), self.G0, W, y,
+            tolerance=self.tolerance, max_steps=MOST_STEPS, upper=upper, held=self.held,
+        )  # fmt: skip
+        return unsolved, y
+
+    def _start(self, entries: Entries, problem: RowProblem) -> np.ndarray:
+        """A multiple of ones for each row (rows,) that has the mass of the row."""
+        mass = entries.sums_of_rows(entries.a.astype(np.float64))
+        every = self.HT[:, self.held : self.rank].sum(axis=1, dtype=np.float64)
+        of_all = self.loss.zero_is_free and not self.observed
+        predicted = every.sum() if of_all else entries.sums_of_rows(every[entries.indices])
+        start = np.divide(mass, predicted, out=np.zeros(len(mass)), where=np.broadcast_to(predicted > 0, mass.shape))
+        return np.clip(start, 0, problem.upper)
+
+    def _weights(self, entries: Entries, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The weights that are folded; where every entry is seen the linear part is one of them."""
+        r, c = self.loss.weights(entries.a, y)
+        if self.observed and self.loss.linear:
+            r = r - y.dtype.type(self.loss.linear)
+        return entries.weighted(r), entries.weighted(c)
+
+    def _of_means(self, entries: Entries) -> float:
+        """The loss of a model that predicts the mean of its row everywhere."""
+        ones = np.ones(len(entries.a))
+        free = self.loss.zero_is_free and not self.observed
+        count = np.full(len(entries.indptr) - 1, float(len(self.HT))) if free else entries.sums_of_rows(ones)
+        mass = entries.sums_of_rows(entries.a.astype(np.float64))
+        mean = np.divide(mass, count, out=np.zeros(len(mass)), where=count > 0)
+        spread = np.repeat(mean, np.diff(entries.indptr))
+        return self.loss.total(entries.a, spread, entries.weights) + self.loss.linear * float(mean @ count)
+
+    def aligned(self) -> Self:
+        """The same with a factor that lies as the kernels read it best."""
+        return replace(self, HT=aligned(self.HT))
