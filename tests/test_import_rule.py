@@ -17,6 +17,7 @@ LAYERS = [
     {"frames"},
     {"plain"},
     {"kernels"},
+    {"losses"},
     {"sources"},
     {"penalty", "constraints"},
     {"options", "implicit"},

@@ -1,6 +1,7 @@
 """Rows of W for other data, and how well they fit: one pass with H kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -195,10 +196,13 @@ def _plan(
     n_rows, n_columns = source.shape
     itemsize, name_bytes = np.dtype(options.dtype).itemsize, 0 if executor.remote else name_bytes  # workers see none
     kept_rows = n_rows if kept else 0
-    shape = Shape(n_columns, options.rank, itemsize, kept_rows=kept_rows, name_bytes=name_bytes, start=NO_START)
-    machine = executor.machine(
-        memory_bytes, Kernels.of(source, options.rank, options.dtype, bounded=scheme_of(options).bounded)
-    )
+    scheme = scheme_of(replace(options, curvature="diagonal"))
+    shape = Shape(
+        n_columns, options.rank, itemsize, kept_rows=kept_rows, name_bytes=name_bytes, start=NO_START,
+        curvature=scheme.curvature_size(options.rank),
+    )  # fmt: skip
+    kernels = Kernels.of(source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss)
+    machine = executor.machine(memory_bytes, kernels)
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     return plan

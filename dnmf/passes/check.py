@@ -44,6 +44,25 @@ def check_rows(source: Source, start: int, rows: Panel, dtype: str = "float64", 
     return float(squares)
 
 
+def refuse_zeros(source: Source, start: int, rows: Panel) -> None:
+    """Refuse rows of dense data that are zero somewhere, where the loss is infinite for whatever is predicted there.
+
+    Raises
+    ------
+    InputError
+        With the path, the place and the count.
+    """
+    values = rows.rows if isinstance(rows, Weighted) else rows
+    flat = _flat(values if isinstance(values, np.ndarray) else values.data)
+    zeros = np.flatnonzero((flat == 0) & (_flat(rows.weights) > 0) if isinstance(rows, Weighted) else flat == 0)
+    if len(zeros):
+        place = f"{_place(source, start, values, int(zeros[0]))}{_more(len(zeros))}"
+        raise InputError(
+            f"{source.address}: a zero at {place}; this loss needs values above zero everywhere: leave zeros out of "
+            f"account ({NOT_OBSERVED.split(';')[0]}), or use loss='kullback-leibler'"
+        )
+
+
 def refuse_unaware(source: Source, visitors: Sequence[Visitor]) -> None:
     """Refuse data with missing entries or weights where somebody visits it who would take it for whole.
 

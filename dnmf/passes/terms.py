@@ -79,3 +79,9 @@ def in_units_of(upper: float, unit: np.ndarray, dtype: np.dtype) -> np.ndarray |
     if upper == np.inf:
         return None
     return np.divide(upper, unit, out=np.full(len(unit), np.inf), where=unit > 0).astype(dtype)
+
+
+def shared_curvature(terms: Terms, k: int) -> np.ndarray | None:
+    """Return what a penalty adds to every Gram matrix (k, k), None where that is nothing."""
+    added = terms.edit_gram(np.zeros((k, k)))
+    return added if added.any() else None

@@ -15,10 +15,13 @@ import numpy as np
 import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
+from dnmf.kernels.own_gram import solve_own_rows
 from dnmf.kernels.padding import pad_columns, padded
+from dnmf.losses import loss_named
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.terms import Terms
 from dnmf.passes.visit import visit_group
+from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.project import ProjectRows
 from dnmf.passes.work import Work
 from dnmf.plan import Group
@@ -46,6 +49,8 @@ class Kernels:
         On which the data is projected for a start; 0 where it is not.
     bounded : bool
         Whether factors have upper bounds.
+    loss : str
+        Its name.
     """
 
     rank: int
@@ -54,12 +59,15 @@ class Kernels:
     indices: str = ""
     directions: int = 0
     bounded: bool = False
+    loss: str = "frobenius"
 
     @classmethod
-    def of(cls, source: Source, rank: int, dtype: str, *, bounded: bool = False) -> "Kernels":
+    def of(
+        cls, source: Source, rank: int, dtype: str, *, bounded: bool = False, loss: str = "frobenius"
+    ) -> "Kernels":  # fmt: skip
         """The kernels that a fit of `source` needs."""
         indices = str(source.index_dtype) if source.sparse else ""
-        return cls(rank, dtype, str(source.dtype), indices, bounded=bounded)
+        return cls(rank, dtype, str(source.dtype), indices, bounded=bounded, loss=loss)
 
 
 def load_kernels(kernels: Kernels) -> None:
@@ -72,12 +80,24 @@ def load_kernels(kernels: Kernels) -> None:
     source, group = MemorySource.of_rows(_three_rows(kernels), 3, "three rows"), Group(0, 3, ((0, 3),))
     for last in (False, True):
         visit_group(source, group, Work((solve,), kernels.dtype, check=True, residual=last))
+    _load_for_loss(kernels, source, group)
     if kernels.directions:
         V = pad_columns(np.ones((3, kernels.directions), kernels.dtype))
         visit_group(source, group, Work((ProjectRows(V, kernels.directions),), kernels.dtype))
         visit_group(MemorySource(np.eye(3, dtype=kernels.dtype)), group, Work((solve,), kernels.dtype))
     # The update of H is solved in float64, whatever the dtype.
     nnls.solve_rows(np.eye(2), np.ones((1, 2)), np.ones((1, 2)), 1e-6, 1)
+
+
+def _load_for_loss(kernels: Kernels, source: Source, group: Group) -> None:
+    """Visit the rows for a loss of its own curvature, and solve columns with the sums; others were loaded already."""
+    loss = loss_named(kernels.loss)
+    if loss.shared_curvature:
+        return
+    H = np.full((kernels.rank, 3), 0.5, kernels.dtype)
+    visitor = SolveCurvedRows.for_factor(loss, H, Terms(upper=1.0 if kernels.bounded else np.inf))
+    sums = visit_group(source, group, Work((visitor,), kernels.dtype)).models[0]
+    solve_own_rows(sums.Q, sums.N, np.ones_like(sums.N), None, None, 1e-6, 1)
 
 
 def _three_rows(kernels: Kernels) -> Rows:

@@ -26,6 +26,8 @@ class Work:
         Which columns of W are written out, and what they are divided by; the sums are those of W before.
     signed : bool
         Whether the data may be negative.
+    above_zero : bool
+        Whether it has to be above zero everywhere.
     """
 
     visitors: tuple[Visitor, ...]
@@ -34,6 +36,7 @@ class Work:
     residual: bool = False
     columns: Columns | None = None
     signed: bool = False
+    above_zero: bool = False
 
     def aligned(self) -> "Work":
         """The same with factors that lie as the kernels read them best: for the worker they came to."""

@@ -1,24 +1,22 @@
 """Losses whose curvature is their own in every entry: what the columns of H make of the sums of a pass."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.entries import packed_size, unpack
 from dnmf.kernels.own_gram import solve_own_rows
-from dnmf.kernels.padding import pad_columns
 from dnmf.losses import Loss
-from dnmf.passes.newton import TOLERANCE
 from dnmf.passes.own_sums import OwnSums
 from dnmf.passes.statistics import ModelSums, Statistics
-from dnmf.passes.terms import Terms
+from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.curved import SolveCurvedRows
-from dnmf.penalty import Penalty
 from dnmf.schemes.balance import balance, balances, sizes_of
-from dnmf.schemes.given import order_by_weight, with_given, with_given_rows
-from dnmf.schemes.least_squares import NO_PENALTY, LeastSquares
+from dnmf.schemes.constrained import NO_PENALTY, Constrained
+from dnmf.schemes.given import with_given, with_given_rows
+from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.normalized import normalize_rows
 from dnmf.schemes.scheme import Factors, Measured, Scheme, SolvedColumns
 from dnmf.schemes.terms import terms_of
@@ -31,31 +29,22 @@ COLUMN_SWEEPS, COLUMN_TOLERANCE = 50, 1e-4  # of a problem that is itself but a 
 
 
 @dataclass(frozen=True, eq=False)
-class Divergence(Scheme):
+class Divergence(Constrained):
     """A loss of its own curvature, L1, L2 and angular penalties in the objective, bounds and given parts.
 
     Attributes
     ----------
     loss : Loss
         Of an entry.
-    penalty : Penalty
-        A part of the objective, where it is active.
-    limits : Limits
-        What the factors must be.
-    guides : Guides
-        The arrays of the constraints.
     observed : bool
         Whether entries that are not seen are unknown; else they are zero.
     diagonal_curvature : bool
         Whether there is room for the curvature of columns on its diagonal only.
     """
 
-    loss: Loss
-    penalty: Penalty = NO_PENALTY
-    limits: Limits = NO_LIMITS
-    guides: Guides = NO_GUIDES
-    observed: bool = False
-    diagonal_curvature: bool = False
+    loss: Loss = field(kw_only=True)
+    observed: bool = field(default=False, kw_only=True)
+    diagonal_curvature: bool = field(default=False, kw_only=True)
 
     @property
     def descends(self) -> bool:
@@ -68,43 +57,14 @@ class Divergence(Scheme):
         return not self.penalty.in_objective
 
     @property
-    def given(self) -> np.ndarray | None:
-        """The given columns of W."""
-        return self.guides.W
-
-    @property
-    def given_columns(self) -> int:
-        """How many of the first components have their columns of W given."""
-        return self.limits.held[0]
-
-    @property
-    def given_rows(self) -> int:
-        """How many of the first components have their rows of H given."""
-        return self.limits.held[1]
-
-    @property
-    def given_components(self) -> int:
-        """How many of the first components have a given factor."""
-        return max(self.limits.held)
-
-    @property
-    def bounded(self) -> bool:
-        """Whether entries of a factor have an upper bound."""
-        return self.limits.bounded
-
-    def is_signed(self, side: str) -> bool:
-        """Neither factor may be negative."""
-        del side
-        return False
+    def above_zero(self) -> bool:
+        """As the loss has it."""
+        return self.loss.above_zero
 
     @property
     def needs_rows(self) -> bool:
         """Where the scale of a start decides what survives a penalty."""
         return balances(self.penalty)
-
-    def lasting(self) -> dict[str, np.ndarray]:
-        """The arrays of the constraints."""
-        return self.guides.arrays()
 
     @property
     def unhindered(self) -> "Divergence":
@@ -122,7 +82,8 @@ class Divergence(Scheme):
 
     def rows_of_model(self, H: np.ndarray, terms: Terms, held: int) -> SolveCurvedRows:
         """Solve for rows under the terms of a finished model, beside `held` columns of W."""
-        return self._rows_under(terms, H, held, None, first=True)
+        rows = replace(self, diagonal_curvature=True)  # nobody asks for the curvature of its columns
+        return rows._rows_under(terms, H, held, None, first=True)
 
     @property
     def stand_in(self) -> Scheme:
@@ -179,11 +140,9 @@ class Divergence(Scheme):
     def _rows_under(
         self, terms: Terms, H: np.ndarray, held: int, tolerance: float | None, *, first: bool
     ) -> SolveCurvedRows:
-        HT, column_sums = pad_columns(np.ascontiguousarray(H.T)), H.sum(axis=1, dtype=np.float64)
-        tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-        return SolveCurvedRows(
-            self.loss, HT, column_sums, terms.l1, shared_curvature(terms, len(H)), terms.upper, held,
-            self.observed, self.diagonal_curvature, tolerance, first,
+        return SolveCurvedRows.for_factor(
+            self.loss, H, terms, held=held, observed=self.observed, diagonal=self.diagonal_curvature,
+            tolerance=tolerance, first=first,
         )  # fmt: skip
 
     def peak(self, sums: OwnSums) -> float:
@@ -302,10 +261,6 @@ class Divergence(Scheme):
         d = sums.s * h_scale
         return Factors(None, d, of_H, *((sums.s, h_scale) if transposed else (h_scale, w_scale)), terms)
 
-    def order(self, d: np.ndarray) -> np.ndarray:
-        """By falling weight; what is given keeps its place."""
-        return order_by_weight(d, self.given_components, None)
-
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start with its given rows, nothing of it at zero where predictions must be positive."""
         H = normalize_rows(H)[0] if self.free_scale else H
@@ -337,12 +292,6 @@ def _violation(slope: np.ndarray, HT: np.ndarray, mass: np.ndarray) -> float:
 
 
 FLOOR_OF_START = 1e-2  # of the mean of its row, alike for all components: neutral to W, and no entry stays at zero
-
-
-def shared_curvature(terms: Terms, k: int) -> np.ndarray | None:
-    """Return what a penalty adds to every Gram matrix (k, k), None where that is nothing."""
-    added = terms.edit_gram(np.zeros((k, k)))
-    return added if added.any() else None
 
 
 def gram_times(Q: np.ndarray, h: np.ndarray) -> np.ndarray:

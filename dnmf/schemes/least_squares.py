@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics
@@ -12,33 +12,18 @@ from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.solve import SolveRows
 from dnmf.penalty import Penalty
 from dnmf.schemes.columns import Aim, solve_columns
+from dnmf.schemes.constrained import Constrained
 from dnmf.schemes.diagonal import gain_of_diagonal
-from dnmf.schemes.given import in_targets_order, order_by_weight, with_given, with_given_rows
+from dnmf.schemes.given import in_targets_order, with_given, with_given_rows
 from dnmf.schemes.guided import GuidedColumns
 from dnmf.schemes.normalized import normalize_rows
-from dnmf.schemes.scheme import Factors, Measured, Scheme, SolvedColumns
+from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
 from dnmf.schemes.terms import pulls_of, terms_of
-
-NO_PENALTY = Penalty()
 
 
 @dataclass(frozen=True, eq=False)
-class LeastSquares(Scheme):
-    """Least squares without a penalty: the scale between the factors is free, and rows of H sum to one.
-
-    Attributes
-    ----------
-    penalty : Penalty
-        What the caller asked for; here it does nothing.
-    limits : Limits
-        What the factors must be.
-    guides : Guides
-        The arrays of the constraints.
-    """
-
-    penalty: Penalty = NO_PENALTY
-    limits: Limits = NO_LIMITS
-    guides: Guides = NO_GUIDES
+class LeastSquares(Constrained):
+    """Least squares without a penalty: the scale between the factors is free, and rows of H sum to one."""
 
     @property
     def descends(self) -> bool:
@@ -49,40 +34,6 @@ class LeastSquares(Scheme):
     def free_scale(self) -> bool:
         """Whether the scale between the factors means nothing, and is shared out after each half step."""
         return self.penalty.diagonal
-
-    @property
-    def given(self) -> np.ndarray | None:
-        """The given columns of W."""
-        return self.guides.W
-
-    @property
-    def given_columns(self) -> int:
-        """How many of the first components have their columns of W given."""
-        return self.limits.held[0]
-
-    @property
-    def given_rows(self) -> int:
-        """How many of the first components have their rows of H given."""
-        return self.limits.held[1]
-
-    @property
-    def given_components(self) -> int:
-        """How many of the first components have a given factor."""
-        return max(self.limits.held)
-
-    @property
-    def signed(self) -> bool:
-        """Whether a factor, and with it the data, may be negative."""
-        return bool(self.limits.free)
-
-    @property
-    def bounded(self) -> bool:
-        """Whether entries of a factor have an upper bound."""
-        return self.limits.bounded
-
-    def is_signed(self, side: str) -> bool:
-        """Whether this factor, ``"W"`` or ``"H"``, may be negative."""
-        return self.limits.is_free(side)
 
     @property
     def needs_rows(self) -> bool:
@@ -99,10 +50,6 @@ class LeastSquares(Scheme):
     def stand_in(self) -> "LeastSquares":
         """The same."""
         return self.unhindered
-
-    def lasting(self) -> dict[str, np.ndarray]:
-        """The arrays of the constraints."""
-        return self.guides.arrays()
 
     def visitor(
         self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None, *, first: bool = False
@@ -294,10 +241,6 @@ class LeastSquares(Scheme):
     def half_step(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """The H whose rows have the scale with which the columns of a model are solved: under a rule, of its step."""
         return self.solve(sums, H).H
-
-    def order(self, d: np.ndarray) -> np.ndarray:
-        """By falling weight; what is given, or pulled to a target, keeps its place."""
-        return order_by_weight(d, self.given_components, self.guides.target)
 
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start with its given rows, rows brought to sum one where scale is free."""

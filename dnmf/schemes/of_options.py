@@ -20,7 +20,8 @@ def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
     loss = loss_named(options.loss)
     if loss.shared_curvature:
         return least_squares(options.penalty, options.limits, guides)
-    return Divergence(loss, options.penalty, options.limits, guides, diagonal_curvature=options.curvature == "diagonal")
+    diagonal = options.curvature == "diagonal"
+    return Divergence(options.penalty, options.limits, guides, loss=loss, diagonal_curvature=diagonal)
 
 
 def least_squares(penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES) -> LeastSquares:

@@ -32,8 +32,8 @@ def refuse_of_sparse(options: FitOptions, address: str) -> None:
     loss = loss_named(options.loss)
     if not (loss.shared_curvature or loss.zero_is_free):
         raise InputError(
-            f"{address}: is sparse, and loss={loss.name!r} would have to look at every zero in it; give a dense matrix, "
-            "or a loss to which zeros cost nothing, such as 'kullback-leibler'"
+            f"{address}: is sparse, and loss={loss.name!r} would have to look at every zero in it; give a dense "
+            "matrix, or a loss to which zeros cost nothing, such as 'kullback-leibler'"
         )
 
 

@@ -172,6 +172,11 @@ class Scheme(ABC):
         """Whether the data may be negative."""
         return False
 
+    @property
+    def above_zero(self) -> bool:
+        """Whether the data has to be above zero everywhere."""
+        return False
+
     @abstractmethod
     def is_signed(self, side: str) -> bool:
         """Whether this factor, ``"W"`` or ``"H"``, may be negative."""

@@ -217,7 +217,7 @@ def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> l
     """Alternate every start once, all in one read."""
     check, engine = course.squares is None and states[0].squares < 0, course.engine
     visitors = tuple(course.visitor(state.factor, first=check) for state in states)
-    work = Work(visitors, options.dtype, check=check, signed=course.scheme.signed)
+    work = Work(visitors, options.dtype, check=check, signed=course.scheme.signed, above_zero=course.scheme.above_zero)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if course.squares is None else course.squares
     statistics = replace(statistics, models=[course.sums(sums) for sums in statistics.models], squares=squares)

@@ -5,9 +5,11 @@ import pytest
 from visitor_contract import COLUMNS, RANK, ROWS, VisitorContract
 
 from dnmf.kernels.padding import pad_columns
+from dnmf.losses import loss_named
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.assign import AssignToNearest
+from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.visitors.project import ProjectRows
 
@@ -46,6 +48,30 @@ class TestSolveBesideGiven(VisitorContract):
     def test_what_is_given_stays(self, visitor, A, given):
         (W,) = self.visited(visitor, A, given)[1].values()
         np.testing.assert_array_equal(W[:, :2], given)
+
+
+class TestSolveCurvedRows(VisitorContract):
+    """Rows for counts."""
+
+    close = 1e-7
+    sums = ("G", "N", "s", "Q", "value")
+
+    @pytest.fixture(params=["plain", "penalized", "diagonal", "of the means"])
+    def visitor(self, request):
+        terms = Terms(l1=0.3, l2=0.2) if request.param == "penalized" else Terms()
+        more = {"diagonal": request.param == "diagonal", "first": request.param == "of the means"}
+        return SolveCurvedRows.for_factor(loss_named("kullback-leibler"), H, terms, tolerance=1e-9, **more)
+
+
+class TestSolveCurvedRowsBesideGiven(TestSolveBesideGiven):
+    """Rows for counts beside columns that are given."""
+
+    close = 1e-7
+    sums = ("G", "N", "s", "Q", "value")
+
+    @pytest.fixture
+    def visitor(self):
+        return SolveCurvedRows.for_factor(loss_named("kullback-leibler"), H, Terms(), held=2, tolerance=1e-9)
 
 
 class TestUseGivenRows(VisitorContract):

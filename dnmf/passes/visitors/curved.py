@@ -1,17 +1,18 @@
 """Rows of W solved for with H fixed, for a loss whose curvature is its own in every entry."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from dnmf.kernels.padding import aligned, aligned_zeros
+from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.losses import Loss
 from dnmf.memory import MOST_ENTRIES
 from dnmf.passes.entries import Entries, cross_of_entries, entries_of, parts_of
-from dnmf.passes.newton import RowProblem, predictions, solve_rows
+from dnmf.passes.newton import TOLERANCE, RowProblem, predictions, solve_rows
 from dnmf.passes.own_sums import RunningOwnSums
 from dnmf.passes.rows_out import RowsOut
+from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.visitor import Block, Visitor
 
 MOST_STEPS = 30
@@ -47,6 +48,7 @@ class SolveCurvedRows(Visitor):
         Whether the pass is to say what a model of the means of rows leaves.
     """
 
+    takes_missing: ClassVar[bool] = True
     loss: Loss
     HT: np.ndarray
     column_sums: np.ndarray
@@ -58,6 +60,17 @@ class SolveCurvedRows(Visitor):
     diagonal: bool
     tolerance: float
     first: bool
+
+    @classmethod
+    def for_factor(
+        cls, loss: Loss, H: np.ndarray, terms: Terms, *, held: int = 0, observed: bool = False, diagonal: bool = False,
+        tolerance: float | None = None, first: bool = False,
+    ) -> Self:  # fmt: skip
+        """Return what solves for rows under `terms` with `H` (k, n) fixed, to the tolerance of its dtype by default."""
+        HT, column_sums = pad_columns(np.ascontiguousarray(H.T)), H.sum(axis=1, dtype=np.float64)
+        tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
+        G0 = shared_curvature(terms, len(H))
+        return cls(loss, HT, column_sums, terms.l1, G0, terms.upper, held, observed, diagonal, tolerance, first)
 
     @property
     def rank(self) -> int:
