@@ -14,6 +14,7 @@ DASK = "a dask array"
 MOST_LISTED = 3
 BEHIND = "behind"  # what a fingerprint of a dask array says of the stored arrays behind it, where these are known
 PATH = "path"  # the kind of a record that describes a regularization path
+STUDIES = {PATH: "a regularization path"}  # the kinds of studies, in words
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,15 @@ _DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
+def contents(record: dict[str, Any]) -> str:
+    """Return what a store with this record holds, in words."""
+    return STUDIES.get(record.get("kind", ""), "a single run")
+
+
 def refuse_path(record: dict[str, Any], store: str | Path, advice: str) -> None:
-    """Raise CheckpointError where a record describes a regularization path, not one run; say what to do instead."""
-    if record.get("kind") == PATH:
-        raise CheckpointError(f"{store}: holds a regularization path, not a single run; {advice}")
+    """Raise CheckpointError where a record describes a path, or another study, not one run; say what to do instead."""
+    if record.get("kind") in STUDIES:
+        raise CheckpointError(f"{store}: holds {contents(record)}, not a single run; {advice}")
 
 
 def other_than(record: dict[str, Any], source: "Source", changed: list[str]) -> str:

@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from dnmf.errors import CheckpointError, Interrupted
-from dnmf.fitting.events import Event, PassDone, PathPassDone, Started
+from dnmf.fitting.events import Event, PassDone, Started, StudyPassDone
 
 EXIT_RESUMABLE = 75  # EX_TEMPFAIL: a batch system may start the job again
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -68,7 +68,7 @@ class StopAfterPass:
         Interrupted
             With the signal, and how to go on.
         """
-        committed = isinstance(event, Started) or (isinstance(event, (PassDone, PathPassDone)) and event.committed)
+        committed = isinstance(event, Started) or (isinstance(event, (PassDone, StudyPassDone)) and event.committed)
         if self.signum is None or not committed or self._status() == "done":
             return
         number = event.record.number if isinstance(event, PassDone) else getattr(event, "number", 0)

@@ -83,13 +83,13 @@ class Workplace:
     cuts : dict, optional
         How an earlier plan cut the data.
     models : int, optional
-        How many models of a path there will be; a single fit otherwise.
+        How many models of a study there will be; a single fit otherwise.
 
     Attributes
     ----------
     engine : Engine
         What passes run on.
-    crowd : int
+    models_per_pass : int
         How many models one pass can serve, at least 1.
     callbacks : tuple
         Who listens.
@@ -114,7 +114,7 @@ class Workplace:
             refuse_of_sparse(options, source.address)
         options.penalty.warn_if_one_sided()
         self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
-        self.source, self.crowd = source, 1
+        self.source, self.models_per_pass = source, 1
         self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
         executor = choose_executor(resources.client, source)
         try:
@@ -149,7 +149,7 @@ class Workplace:
                 "write it there"
             )
         kept_rows = 0 if stored else models * source.shape[0]
-        plan, machine, self.crowd = plan_for_many(
+        plan, machine, self.models_per_pass = plan_for_many(
             executor, source, options, models, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
             start=start,
         )  # fmt: skip

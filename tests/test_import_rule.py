@@ -32,6 +32,7 @@ LAYERS = [
     {"workplace"},
     {"run"},
     {"api"},
+    {"studies"},
     {"measures"},
     {"paths"},
     {"estimator", "estimator_input", "cluster", "inspection", "unfinished"}

@@ -15,6 +15,7 @@ from command_line import assert_one_clear_line, call
 
 import dnmf
 from dnmf import checkpoint
+from dnmf.studies.study import folder_of
 
 A = np.random.default_rng(0).random((60, 8), dtype=np.float32)
 FIT = {"rank": 2, "init": "random", "tol": 0.0, "max_passes": 3}
@@ -154,7 +155,7 @@ def test_a_path_that_is_overwritten_is_the_new_one_and_strengths_of_the_old_are_
     alone = along(None, (0, 0.2), seeds=[3])
     assert all(same(new.models[cell], alone.models[cell]) for cell in alone.models)
     assert str(dnmf.load_path(store).rows) == str(new.rows)
-    kept = {cell.folder for cell in new.models} | {"strength-of-mine.dnmf"}
+    kept = {folder_of(cell) for cell in new.models} | {"strength-of-mine.dnmf"}
     assert {place.name for place in store.glob("strength-*")} == kept
     assert (store / "notes").is_dir()
     with pytest.raises(dnmf.CheckpointError, match="another path was written here"):

@@ -23,6 +23,8 @@ from dnmf.passes.threads import InProcess
 from dnmf.paths.grid import Cell
 from dnmf.penalty import Penalty, PenaltyWarning
 from dnmf.starts.choose import plan_for_many
+from dnmf.studies.state import StudyState
+from dnmf.studies.study import folder_of
 
 RANK, STRENGTHS = 4, (0.0, 0.02, 0.1, 0.3)
 L1 = Penalty(l1=1.0)
@@ -260,7 +262,7 @@ def test_events_count_the_passes_of_all_models_together(found):
 
 
 def test_the_units_of_fractions_are_found_once(planted, monkeypatch):
-    from dnmf.paths import waves
+    from dnmf.studies import waves
 
     calls, find = [], waves.strongest
     monkeypatch.setattr(waves, "strongest", lambda *given: calls.append(1) or find(*given))
@@ -311,7 +313,7 @@ def test_the_seeds_of_a_chain_share_reads(planted):
 def test_each_model_lies_in_a_store_of_its_own_with_its_W(found, planted):
     path, _ = found
     for cell, model in path.models.items():
-        alone = dnmf.load(path.path / cell.folder)
+        alone = dnmf.load(path.path / folder_of(cell))
         assert bits(alone) == bits(model)
         assert [array.name for array in alone.path.glob("*.zarr")] == [alone.W_name]
         assert missing_chunks(str(alone.path / alone.W_name)) == 0
@@ -325,7 +327,7 @@ def test_a_model_of_a_path_goes_on_under_new_limits_like_any_other(found, stored
     import shutil
 
     path, _ = found
-    shutil.copytree(path.path / Cell(0.1, 0).folder, tmp_path / "one.dnmf")
+    shutil.copytree(path.path / folder_of(Cell(0.1, 0)), tmp_path / "one.dnmf")
     more = dnmf.resume(tmp_path / "one.dnmf", tol=0.0, max_passes=30)
     alone = dnmf.fit(stored, RANK, H=factor_of(path.model(0)), penalty=L1.at(0.1), tol=0.0, max_passes=30)
     assert bits(more) == bits(alone)
@@ -388,8 +390,41 @@ def test_a_path_whose_components_died_begins_again_with_the_strongest_also_after
         assert_same_bits(dnmf.resume_path(store, source=hawaiibirds), whole)
 
 
+def write_as_before(patch):
+    """Let states of paths be written with an axis for the models, and with starts by seed."""
+    scalars, arrays = StudyState.scalars, StudyState.arrays
+
+    def named_as_before(self):
+        found = scalars(self)
+        wave = [{**entry, "spare": "spare" in entry.pop("rows")} for entry in found["wave"]]
+        return {**found, "wave": wave, "starts": [cell.seed for cell in self.starts]}
+
+    def stacked(self):
+        return {
+            name: values if name == "strongest" else values.reshape(-1, RANK, values.shape[1])
+            for name, values in arrays(self).items()
+        }
+
+    patch.setattr(StudyState, "scalars", named_as_before)
+    patch.setattr(StudyState, "arrays", stacked)
+
+
+@pytest.mark.parametrize("warm", ["unpenalized", "chain"])
+@pytest.mark.parametrize("scale", quickly(["fraction"], of=["fraction", "objective"]))
+def test_a_path_that_an_earlier_version_began_goes_on_with_the_same_bits(planted, tmp_path, monkeypatch, warm, scale):
+    asked = (planted, RANK, Penalty(l1=1.0, scale=scale), (0.1, 0.3, 0.5))
+    options = {"seeds": [4, 1], "warm": warm, "max_passes": 3, "init": "random", **CHEAP}
+    whole = dnmf.path(*asked, **options)
+    for number in range(1, whole.passes, 2):
+        with monkeypatch.context() as patch:
+            write_as_before(patch)
+            with pytest.raises(Interrupted):
+                dnmf.path(*asked, store=tmp_path / f"{number}.dnmf", callbacks=[stop_after(number)], **options)
+        assert_same_bits(dnmf.resume_path(tmp_path / f"{number}.dnmf", source=planted), whole)
+
+
 def test_a_start_that_was_given_is_still_known_after_a_stop(planted, tmp_path, monkeypatch):
-    cap_crowd(monkeypatch, 1)
+    cap_models(monkeypatch, 1)
     H = np.random.default_rng(3).random((RANK, 80))
     options = {"H": H, "seeds": 2, "measures": "cheap"}
     whole = dnmf.path(planted, RANK, L1, (0, 0.1), **options)
@@ -403,7 +438,7 @@ def test_a_path_can_go_on_where_a_pass_holds_fewer_models(planted, tmp_path, mon
     whole = dnmf.path(planted, RANK, L1, (0, 0.1, 0.3), **options)
     with pytest.raises(Interrupted):
         dnmf.path(planted, RANK, L1, (0, 0.1, 0.3), store=tmp_path / "p.dnmf", callbacks=[stop_after(6)], **options)
-    cap_crowd(monkeypatch, 3)
+    cap_models(monkeypatch, 3)
     assert_same_bits(dnmf.resume_path(tmp_path / "p.dnmf", source=planted), whole)
 
 
@@ -465,7 +500,7 @@ def test_data_that_lay_in_memory_must_be_given_again(planted, tmp_path):
 # ---- memory ----
 
 
-def cap_crowd(monkeypatch, most):
+def cap_models(monkeypatch, most):
     def capped(*given, **options):
         plan, machine, models = plan_for_many(*given, **options)
         return plan, machine, min(models, most)
@@ -475,7 +510,7 @@ def cap_crowd(monkeypatch, most):
 
 def test_in_waves_the_bits_are_the_same(found, stored, monkeypatch):
     path, _ = found
-    cap_crowd(monkeypatch, 4)
+    cap_models(monkeypatch, 4)
     events = []
     again = dnmf.path(stored, RANK, L1, STRENGTHS, seeds=2, callbacks=[events.append], **CHEAP)
     assert_same_bits(again, path)
@@ -500,14 +535,14 @@ def planned(memory, wanted):
 
 
 def test_a_pass_serves_as_many_models_as_memory_holds():
-    crowds = []
+    served = []
     for memory in (2**27, 2**28, 2**29, 2**33):
         plan, machine, models = planned(memory, 40)
         assert plan.need.total <= 0.7 * machine.memory_bytes
-        crowds.append(models)
-    assert crowds == sorted(crowds)
-    assert crowds[-1] == 40
-    assert 1 <= crowds[0] < crowds[1] < 40
+        served.append(models)
+    assert served == sorted(served)
+    assert served[-1] == 40
+    assert 1 <= served[0] < served[1] < 40
 
 
 def test_where_all_fit_the_data_is_cut_as_for_one():

@@ -14,7 +14,7 @@ from dnmf.sources.stored_factor import ROW_NAMES
 from dnmf.written import comes_and_goes, is_chunk
 
 OF_AN_ATTEMPT = re.compile(r"(raw|W)-[0-9a-f]{12}\.zarr")  # the array of a factor in a store
-_OF_A_PATH = re.compile(r"strength-.*-seed-.*\.dnmf")  # a model in the store of a path
+_OF_A_STUDY = re.compile(r"[a-z]+-.+-seed-.+\.dnmf")  # a model in the store of a path, or of another study
 _OF_A_STORE = (LOCK, CURRENT, NOTE, f"{NOTE}.tmp")
 _OF_AN_ARRAY = ("zarr.json", f"{ROW_NAMES}{texts.SUFFIX}")
 _OF_A_GENERATION = (MANIFEST, f"{MANIFEST}.tmp", f"{CURRENT}.tmp")
@@ -44,7 +44,7 @@ def first_of_others(root: Path, *, wholly: bool) -> Path | None:
             found = _in_generation(path)
         elif OF_AN_ATTEMPT.fullmatch(path.name):
             found = in_array(path)
-        elif _OF_A_PATH.fullmatch(path.name):
+        elif _OF_A_STUDY.fullmatch(path.name):
             is_store = (
                 path.is_dir() and not path.is_symlink() and bool(generation_names(path) or (path / LOCK).exists())
             )

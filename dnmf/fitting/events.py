@@ -252,13 +252,13 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class PathPassDone:
-    """A pass that served the models of a regularization path is over and, where there is a store, committed.
+class StudyPassDone:
+    """A pass that served many models is over and, where there is a store, committed.
 
     Attributes
     ----------
     number : int
-        1 for the first pass of the path.
+        1 for the first pass of the study.
     models : int
         How many models it served.
     done, total : int
@@ -280,9 +280,13 @@ class PathPassDone:
     committed: bool
 
 
+class PathPassDone(StudyPassDone):
+    """A pass that served the models of a regularization path."""
+
+
 @dataclass(frozen=True)
-class PathFinished:
-    """All models of a regularization path are complete, and measured.
+class StudyFinished:
+    """All models of a study are complete, and measured.
 
     Attributes
     ----------
@@ -299,7 +303,11 @@ class PathFinished:
     reads: float
 
 
-Event = Planned | Started | PassProgress | PassDone | Finished | PathPassDone | PathFinished
+class PathFinished(StudyFinished):
+    """All models of a regularization path are complete, and measured."""
+
+
+Event = Planned | Started | PassProgress | PassDone | Finished | StudyPassDone | StudyFinished
 Callback = Callable[[Event], None]
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from dnmf.fitting.events import Callback, Event, PassDone, PassProgress, PathPassDone, Started, emit
+from dnmf.fitting.events import Callback, Event, PassDone, PassProgress, Started, StudyPassDone, emit
 from dnmf.passes.executor import Done, ignore
 
 EVERY_S = 0.25
@@ -50,7 +50,7 @@ class Meter:
         """Take note of passes that are over."""
         if isinstance(event, PassDone):
             self._passes = event.record.number
-        elif isinstance(event, PathPassDone):
+        elif isinstance(event, StudyPassDone):
             self._passes = event.number
         elif isinstance(event, Started):
             self._passes = event.resumed_at

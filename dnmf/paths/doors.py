@@ -1,26 +1,52 @@
 """The functions people call: path, resume_path, load_path."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from pathlib import Path as Folder
 from typing import Any
 
-from dnmf import checkpoint
 from dnmf.arithmetic import undisturbed
+from dnmf.checkpoint import Generation
 from dnmf.constraints import Constraints, checked_constraints
-from dnmf.errors import CheckpointError
-from dnmf.fitting.events import Callback, PathFinished, emit
-from dnmf.locations import local_path
+from dnmf.fitting.events import Callback
+from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
-from dnmf.paths.grid import PathOptions, checked_seeds, checked_strengths
-from dnmf.paths.result import Path, StoredModels, remove_other_models
+from dnmf.paths.grid import Cell, PathOptions, checked_seeds, checked_strengths
+from dnmf.paths.older import as_written_now
+from dnmf.paths.result import Path
 from dnmf.paths.rows import directions, measured_rows
-from dnmf.paths.waves import PathRun, number_in
 from dnmf.penalty import Penalty
-from dnmf.record import PATH, RunRecord
-from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
-from dnmf.sources import Source, open_source
-from dnmf.workplace import Resources, Workplace, checked_callbacks
+from dnmf.record import PATH
+from dnmf.sources import open_source
+from dnmf.studies.face import Face, fit_study, load_study, resume_study
+from dnmf.studies.waves import StudyRun
+from dnmf.workplace import Resources, checked_callbacks
+
+
+class Paths(Face[PathOptions, Path]):
+    """Regularization paths, as a kind of study."""
+
+    kind = PATH
+
+    def study(self, record: dict[str, Any]) -> PathOptions:
+        """Return the options that a record holds."""
+        return PathOptions.from_json(record)
+
+    def result(
+        self, study: PathOptions, models: Mapping[Cell, Model], run: StudyRun[Cell], resources: Resources
+    ) -> Path:
+        """Return the path with its models measured."""
+        found = directions(run.place.source, study, client=resources.client, memory_limit=resources.memory_bytes,
+                           callbacks=resources.callbacks)  # fmt: skip
+        folder = run.store.path if run.store else None
+        return Path(measured_rows(models, study, found), models, study, run.reads, run.state.passes, folder)
+
+    def restore(self, generation: Generation, folder: Folder) -> Path:
+        """Return the path that a finished generation describes."""
+        return Path.restore(generation, folder)
+
+    def read(self, store: str | Folder) -> Generation:
+        """Return the latest generation of the store of a path, whatever version wrote it."""
+        return as_written_now(super().read(store))
 
 
 @undisturbed
@@ -120,16 +146,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
                      extrapolate, prune, asked.limits)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
-    if store is not None:  # before it is planned, and again when its lock is held
-        number_in(free_store(store, opened, overwrite=overwrite), opened, options, overwrite=overwrite)
-    with ExitStack() as stack:
-        with Workplace(opened, fit, resources, stored=store is not None, models=len(options.cells)) as place:
-            place.checked_start(None, H, fit)
-            run = PathRun(place, options, H, place.guides(asked, fit))
-            if store is not None:
-                run.begin_store(stack.enter_context(checkpoint.Store(store)), overwrite=overwrite)
-            run.go_on()
-        return _measured(run, opened, resources)
+    return fit_study(Paths(), options, opened, resources, constraints=asked, H=H, store=store, overwrite=overwrite)
 
 
 @undisturbed
@@ -163,24 +180,8 @@ def resume_path(
     CheckpointError
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
-    generation, store = _generation_of_path(store), local_path(store, "store")
-    if generation.record["status"] == "done":
-        return Path.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
-    with ExitStack() as stack:
-        lock, generation = stack.enter_context(checkpoint.Store(store)), _generation_of_path(store)
-        if generation.record["status"] == "done":  # by another process, just now
-            return Path.restore(generation, store)
-        options = PathOptions.from_json(generation.record["path"])
-        record = RunRecord.from_json(generation.record["run"])
-        opened, changed = reopened(record, store, source, "dnmf.resume_path", force=force)
-        opened = with_saved_names(opened, generation)
-        resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
-        count = len(options.cells)
-        with Workplace(opened, options.fit, resources, stored=True, cuts=record.plan, models=count) as place:
-            run = PathRun(place, options)
-            run.restore(lock, generation, record.fingerprint, changed)
-            run.go_on()
-        return _measured(run, opened, resources)
+    resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
+    return resume_study(Paths(), store, resources, source=source, force=force, function="dnmf.resume_path")
 
 
 def load_path(path: str | Folder) -> Path:
@@ -191,34 +192,4 @@ def load_path(path: str | Folder) -> Path:
     CheckpointError
         There is none, or it is not finished.
     """
-    generation, folder = _generation_of_path(path), local_path(path)
-    if generation.record["status"] != "done":
-        raise CheckpointError(
-            f"{folder}: this path is not finished ({generation.record['state']['passes']} passes are committed); go on "
-            f"with: dnmf resume {folder}"
-        )
-    return Path.restore(generation, folder)
-
-
-def _generation_of_path(store: str | Folder) -> checkpoint.Generation:
-    generation = checkpoint.read_latest(store)
-    if generation.record.get("kind") != PATH:
-        raise CheckpointError(f"{store}: holds a single run, not a regularization path")
-    return generation
-
-
-def _measured(run: PathRun, source: Source, resources: Resources) -> Path:
-    """Return the path once all its models are finished, and commit what was measured of them."""
-    options, folder = run.options, run.store.path if run.store else None
-    models = run.models if folder is None else StoredModels(folder, options.cells)
-    with saying_how_to_go_on(run.store):
-        found = directions(source, options, client=resources.client, memory_limit=resources.memory_bytes,
-                           callbacks=resources.callbacks)  # fmt: skip
-    whole = Path(measured_rows(models, options, found), models, options, run.reads, run.state.passes, folder)
-    if folder is not None:
-        remove_other_models(folder, options.cells)
-    run.commit(**whole.record())
-    if folder is not None:
-        whole = Path.restore(checkpoint.read_latest(folder), folder)
-    emit(resources.callbacks, PathFinished(len(whole.rows), whole.passes, whole.reads))
-    return whole
+    return load_study(Paths(), path)

@@ -1,16 +1,18 @@
-"""What a path is asked for: strengths and seeds, and in which order their models are fitted."""
+"""What a path is asked for: strengths and seeds, and what each of their models starts from."""
 
 import math
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
+from dnmf.fitting.events import PathFinished, PathPassDone
 from dnmf.measures.columns import checked_side
 from dnmf.options import FitOptions
+from dnmf.record import PATH
+from dnmf.studies.study import Study
 
 MOST_SEEDS = 10_000
 WARM = ("unpenalized", "chain")
@@ -23,14 +25,9 @@ class Cell(NamedTuple):
     strength: float
     seed: int
 
-    @property
-    def folder(self) -> str:
-        """Name of its store inside that of the path."""
-        return f"strength-{self.strength!r}-seed-{self.seed}.dnmf"
-
 
 @dataclass(frozen=True)
-class PathOptions:
+class PathOptions(Study[Cell]):
     """Everything that decides the result of a path besides the data and the plan.
 
     Attributes
@@ -54,6 +51,10 @@ class PathOptions:
         A value is out of its range; the message names the option.
     """
 
+    kind: ClassVar[str] = PATH
+    passed: ClassVar[type[PathPassDone]] = PathPassDone
+    finished: ClassVar[type[PathFinished]] = PathFinished
+
     fit: FitOptions
     strengths: tuple[float, ...]
     seeds: tuple[int, ...]
@@ -71,36 +72,33 @@ class PathOptions:
                 "penalty: all its strengths are zero, so there is no path; give its shape, such as dnmf.Penalty(l1=1.0)"
             )
         for cell in self.cells:
-            self.of(cell)
+            self.options_of(cell)
 
     @property
     def cells(self) -> list[Cell]:
         """All models by strength, then by seed."""
         return [Cell(strength, seed) for strength in self.strengths for seed in self.seeds]
 
-    def of(self, cell: Cell) -> FitOptions:
+    def options_of(self, cell: Cell) -> FitOptions:
         """Return the options of one model; the first ones of their seed begin where the path does."""
         init = self.fit.init if cell.strength == self.strengths[0] else "given"
         return replace(self.fit, penalty=self.fit.penalty.at(cell.strength), seed=cell.seed, init=init)
 
-    def leads_on(self, cell: Cell) -> bool:
-        """Whether other models start from this one."""
-        return self.warm == "chain" or cell.strength == self.strengths[0]
-
-    def next_wave(self, done: Collection[Cell], crowd: int) -> list[Cell]:
-        """Return the models to be fitted together next, at most `crowd` of them: what they start from is there.
+    def origin(self, cell: Cell) -> Cell | None:
+        """Return the model of the same seed that a model starts from; None for the first one of its seed.
 
         Examples
         --------
         >>> from dnmf.penalty import Penalty
         >>> path = PathOptions(FitOptions(2, penalty=Penalty(l1=1)), (0.0, 0.1, 0.2), (0, 1))
-        >>> [len(path.next_wave(path.cells[:done], crowd=3)) for done in (0, 2, 5, 6)]
+        >>> path.origin(Cell(0.2, 1)), replace(path, warm="chain").origin(Cell(0.2, 1))
+        (Cell(strength=0.0, seed=1), Cell(strength=0.1, seed=1))
+        >>> [len(path.next_wave(path.cells[:done], models_per_pass=3)) for done in (0, 2, 5, 6)]
         [2, 3, 1, 0]
         """
-        waiting = [cell for cell in self.cells if cell not in done]
-        if waiting and self.leads_on(waiting[0]):
-            waiting = [cell for cell in waiting if cell.strength == waiting[0].strength]
-        return waiting[:crowd]
+        at = self.strengths.index(cell.strength)
+        before = at - 1 if self.warm == "chain" else 0
+        return Cell(self.strengths[before], cell.seed) if at else None
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values."""

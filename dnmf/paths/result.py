@@ -1,8 +1,7 @@
 """A finished regularization path: its models, and what was measured of them."""
 
 import math
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as Folder
 from typing import Any
@@ -10,54 +9,13 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
-from dnmf.api import load
-from dnmf.checkpoint.newest import name_in_current
-from dnmf.checkpoint.others import first_of_others
-from dnmf.errors import CheckpointError, InputError
+from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.paths.grid import Cell, PathOptions
 from dnmf.paths.rows import COLUMNS, PathRow
 from dnmf.record import PATH
-
-
-class StoredModels(Mapping[Cell, Model]):
-    """The models of a path on disk, each loaded when it is first asked for.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The store of the path.
-    cells : list of Cell
-        Which there are.
-    finished : bool
-        Whether the path is: once its store holds another one, what was not loaded yet is gone.
-    """
-
-    def __init__(self, folder: Folder, cells: list[Cell], *, finished: bool = False):
-        self._folder, self._cells, self._loaded = folder, cells, dict[Cell, Model]()
-        self._generation = name_in_current(folder) if finished else None
-
-    def __getitem__(self, key: Any) -> Model:
-        cell = Cell(*key)
-        if cell not in self._cells:
-            raise KeyError(key)
-        if cell not in self._loaded:
-            try:
-                model = load(self._folder / cell.folder)
-            finally:  # after it was read: it may have been replaced in the meantime
-                self._refuse_another()
-            self._loaded[cell] = model
-        return self._loaded[cell]
-
-    def _refuse_another(self) -> None:
-        if self._generation is not None and name_in_current(self._folder) != self._generation:
-            raise CheckpointError(f"{self._folder}: another path was written here since; load it with dnmf.load_path")
-
-    def __iter__(self) -> Iterator[Cell]:
-        return iter(self._cells)
-
-    def __len__(self) -> int:
-        return len(self._cells)
+from dnmf.studies.models import StoredModels
+from dnmf.studies.study import folder_of
 
 
 @dataclass(frozen=True)
@@ -137,7 +95,7 @@ class Path:
         """
         with checkpoint.fresh_store(path, "path") as store:
             for cell, model in self.models.items():
-                model.save(store.path / cell.folder)
+                model.save(store.path / folder_of(cell))
             store.commit(max(1, self.passes), self.record(), {})
             return Path.restore(checkpoint.read_latest(store.path), store.path)
 
@@ -155,14 +113,5 @@ class Path:
         options = PathOptions.from_json(record["path"])
         return cls(
             tuple(PathRow.from_json(row) for row in record["rows"]),
-            StoredModels(folder, options.cells, finished=True), options, record["reads"], record["passes"], folder,
+            StoredModels(folder, options.cells, finished=PATH), options, record["reads"], record["passes"], folder,
         )  # fmt: skip
-
-
-def remove_other_models(folder: Folder, cells: list[Cell]) -> None:
-    """Remove the models of a path that was overwritten: those in the store at `folder` that are not of these cells."""
-    kept = {cell.folder for cell in cells}
-    for place in folder.glob("strength-*-seed-*.dnmf"):
-        is_other = place.name not in kept and not place.is_symlink() and checkpoint.exists(place)
-        if is_other and first_of_others(place, wholly=True) is None:
-            shutil.rmtree(place, ignore_errors=True)

@@ -9,10 +9,10 @@ from dnmf.fitting.events import (
     PassDone,
     PassProgress,
     PassRecord,
-    PathFinished,
-    PathPassDone,
     Planned,
     Started,
+    StudyFinished,
+    StudyPassDone,
 )
 
 LABEL_WIDTH = 9
@@ -34,14 +34,14 @@ def event_lines(event: Event) -> list[str]:
         return [progress_line(event)]
     if isinstance(event, PassDone):
         return [pass_line(event.record)]
-    if isinstance(event, PathPassDone):
+    if isinstance(event, StudyPassDone):
         return [path_pass_line(event)]
     return [done_line(event)]
 
 
-def done_line(event: Finished | PathFinished) -> str:
+def done_line(event: Finished | StudyFinished) -> str:
     """Return how it ended."""
-    if isinstance(event, PathFinished):
+    if isinstance(event, StudyFinished):
         return labelled("done", f"{counted(event.models, 'model')}, {event.reads:.1f} reads of the data")
     return labelled("done", f"{event.reason}, relative error {event.relative_error:.4f}")
 
@@ -146,12 +146,12 @@ def left_text(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
 
 
-def path_pass_line(event: PathPassDone) -> str:
-    """Return a pass of a path as a line like those of :func:`pass_line`.
+def path_pass_line(event: StudyPassDone) -> str:
+    """Return a pass of a study as a line like those of :func:`pass_line`.
 
     Examples
     --------
-    >>> path_pass_line(PathPassDone(4, 30, 6, 36, 5.25, 1.3, True))
+    >>> path_pass_line(StudyPassDone(4, 30, 6, 36, 5.25, 1.3, True))
     'pass   4   30 models in it, 6 of 36 done   reads   5.2    1.3 s'
     """
     return (

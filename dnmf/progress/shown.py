@@ -12,9 +12,9 @@ from dnmf.fitting.events import (
     Finished,
     PassDone,
     PassProgress,
-    PathFinished,
-    PathPassDone,
     Planned,
+    StudyFinished,
+    StudyPassDone,
 )
 from dnmf.progress.lines import event_lines, progress_label, share_text
 from dnmf.progress.places import place_for
@@ -69,11 +69,11 @@ class Progress(_Shown):
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        if isinstance(event, (Finished, PathFinished)):
+        if isinstance(event, (Finished, StudyFinished)):
             self._show_end(event)
         elif isinstance(event, PassProgress):
             self._show_progress(event)
-        elif isinstance(event, (PassDone, PathPassDone)):
+        elif isinstance(event, (PassDone, StudyPassDone)):
             self._show_pass(event)
         else:
             for line in event_lines(event):
@@ -86,7 +86,7 @@ class Progress(_Shown):
             self._print()
         self._lines.close()
 
-    def _show_end(self, event: Finished | PathFinished) -> None:
+    def _show_end(self, event: Finished | StudyFinished) -> None:
         self.close()
         if self._lines.alone:
             self._lines.print(event_lines(event)[0])
@@ -99,11 +99,11 @@ class Progress(_Shown):
                 self._print()
             self._lines.print(event_lines(event)[0])
 
-    def _show_pass(self, event: PassDone | PathPassDone) -> None:
+    def _show_pass(self, event: PassDone | StudyPassDone) -> None:
         (self._waiting,) = event_lines(event)
         if self._clock() - self._printed_at >= self._every_s:
             self._print()
-        if isinstance(event, PathPassDone):
+        if isinstance(event, StudyPassDone):
             self._lines.doing(_pass(event.number + 1) if event.done < event.total else "measuring the models")
         elif not event.last:
             self._lines.doing(_pass(event.record.number + 1))

@@ -110,16 +110,16 @@ def test_a_signal_stops_a_path_after_a_committed_pass(tmp_path, data, monkeypatc
     import os
     import signal
 
-    from dnmf.paths.waves import PathRun
+    from dnmf.studies.waves import StudyRun
 
-    tell = PathRun._tell
+    tell = StudyRun._tell
 
     def signalled(self, served):
         if self.state.passes == 2:
             os.kill(os.getpid(), signal.SIGTERM)
         tell(self, served)
 
-    monkeypatch.setattr(PathRun, "_tell", signalled)
+    monkeypatch.setattr(StudyRun, "_tell", signalled)
     result = call("path", data, "--store", tmp_path / "p.dnmf", *GRID)
     assert result.exit_code == 75, result.output
     assert "stopped by SIGTERM after pass 2" in result.stderr

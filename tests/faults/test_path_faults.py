@@ -9,6 +9,7 @@ import pytest
 from doomed import PROLOGUE
 
 import dnmf
+from dnmf.studies.study import folder_of
 
 STRENGTHS = (0.0, 0.1, 0.4)
 PATH = {"rank": 4, "penalty": dnmf.Penalty(l1=1.0), "strengths": STRENGTHS, "seeds": 2, "init": "random", "tol": 0.0,
@@ -86,7 +87,7 @@ def test_the_driver_killed_and_resumed_in_process(dense_store, undisturbed, bits
     assert bits_of_all(path, bits) == undisturbed
     assert bits_of_all(dnmf.load_path(store), bits) == undisturbed
     for cell, model in path.models.items():
-        assert [array.name for array in (store / cell.folder).glob("*.zarr")] == [model.W_name]
+        assert [array.name for array in (store / folder_of(cell)).glob("*.zarr")] == [model.W_name]
 
 
 def test_the_driver_killed_and_resumed_on_a_cluster(dense_store, undisturbed, bits, client, slow, tmp_path):

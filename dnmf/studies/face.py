@@ -1,0 +1,194 @@
+"""What a kind of study adds to its engine, and how one is fitted, resumed and loaded."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from dnmf import checkpoint
+from dnmf.constraints import Constraints
+from dnmf.errors import CheckpointError
+from dnmf.fitting.events import emit
+from dnmf.locations import local_path
+from dnmf.model import Model
+from dnmf.record import RunRecord, contents, other_than
+from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
+from dnmf.sources import Source
+from dnmf.studies.models import StoredModels, remove_other_models
+from dnmf.studies.study import Study
+from dnmf.studies.waves import StudyRun
+from dnmf.workplace import Resources, Workplace
+
+
+class Result(Protocol):
+    """What a study gives its caller."""
+
+    def record(self) -> dict[str, Any]:
+        """What it says of itself on disk, as JSON values: ``kind``, ``status`` and the options among them."""
+
+
+S = TypeVar("S", bound=Study[Any])
+R = TypeVar("R", bound=Result)
+
+
+class Face(ABC, Generic[S, R]):
+    """What people see of a kind of study: how its options are read, and what is made of its models.
+
+    Attributes
+    ----------
+    kind : str
+        Of its records; see :class:`dnmf.studies.study.Study`.
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def study(self, record: dict[str, Any]) -> S:
+        """Return the study whose :meth:`Study.to_json` this is."""
+
+    @abstractmethod
+    def result(self, study: S, models: Mapping[Any, Model], run: StudyRun[Any], resources: Resources) -> R:
+        """Return what is made of the models once all of them are finished: measured, compared."""
+
+    @abstractmethod
+    def restore(self, generation: checkpoint.Generation, folder: Path) -> R:
+        """Return the result that the finished generation of the store at `folder` describes."""
+
+    def read(self, store: str | Path) -> checkpoint.Generation:
+        """Return the latest generation of a store of this kind.
+
+        Raises
+        ------
+        CheckpointError
+            There is none, or it holds something else.
+        """
+        generation = checkpoint.read_latest(store)
+        if generation.record.get("kind") != self.kind:
+            raise CheckpointError(f"{store}: holds {contents(generation.record)}, not {contents({'kind': self.kind})}")
+        return generation
+
+
+def fit_study(
+    face: Face[S, R], study: S, source: Source, resources: Resources, *, constraints: Constraints,
+    H: Any = None, store: Any = None, overwrite: bool = False,
+) -> R:  # fmt: skip
+    """Return the result of a new study.
+
+    Parameters
+    ----------
+    face, study, source, resources
+        What, of which data, and where.
+    constraints : Constraints
+        Of all models.
+    H : array (k, n), optional
+        Where every model starts that starts from no other one.
+    store : path, optional
+        Where it is committed, and every model that is finished; see :func:`dnmf.path`.
+    overwrite : bool
+        Whether a study of this kind in `store` is replaced.
+    """
+    if store is not None:  # before it is planned, and again when its lock is held
+        _number_in(free_store(store, source, overwrite=overwrite), source, face, study, overwrite=overwrite)
+    with ExitStack() as stack:
+        models = study.largest_models
+        with Workplace(source, study.fit, resources, stored=store is not None, models=models) as place:
+            place.checked_start(None, H, study.fit)
+            run = StudyRun(place, study, H, place.guides(constraints, study.fit))
+            if store is not None:
+                lock = stack.enter_context(checkpoint.Store(store))
+                run.begin_store(lock, _number_in(lock.path, source, face, study, overwrite=overwrite))
+            run.go_on()
+        return _finished(face, study, run, resources)
+
+
+def resume_study(face: Face[S, R], store: Any, resources: Resources, *, source: Any, force: bool, function: str) -> R:
+    """Return the result of a study that goes on from its last committed pass; one that is finished is just loaded.
+
+    Parameters
+    ----------
+    face, store, resources
+        What, from where, and where.
+    source : optional
+        The data, where it is not found under the path it was read from.
+    force : bool
+        Go on although the data has changed.
+    function : str
+        Whom to give data that is not found, for a message.
+
+    Raises
+    ------
+    CheckpointError
+        There is nothing to resume, or the data has changed; the message lists the differences.
+    """
+    generation, store = face.read(store), local_path(store, "store")
+    if generation.record["status"] == "done":
+        return face.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
+    with ExitStack() as stack:
+        lock, generation = stack.enter_context(checkpoint.Store(store)), face.read(store)
+        if generation.record["status"] == "done":  # by another process, just now
+            return face.restore(generation, store)
+        study = face.study(generation.record[face.kind])
+        record = RunRecord.from_json(generation.record["run"])
+        opened, changed = reopened(record, store, source, function, force=force)
+        opened, models = with_saved_names(opened, generation), study.largest_models
+        with Workplace(opened, study.fit, resources, stored=True, cuts=record.plan, models=models) as place:
+            run = StudyRun(place, study)
+            run.restore(lock, generation, record.fingerprint, changed)
+            run.go_on()
+        return _finished(face, study, run, resources)
+
+
+def load_study(face: Face[S, R], path: str | Path) -> R:
+    """Return the result of a study that is finished.
+
+    Raises
+    ------
+    CheckpointError
+        There is none, or it is not finished.
+    """
+    generation, folder = face.read(path), local_path(path)
+    if generation.record["status"] != "done":
+        raise CheckpointError(
+            f"{folder}: this {face.kind} is not finished ({generation.record['state']['passes']} passes are committed);"
+            f" go on with: dnmf resume {folder}"
+        )
+    return face.restore(generation, folder)
+
+
+def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resources) -> R:
+    """Return what is made of the models, all of which are finished, and commit it."""
+    cells, folder = study.cells, run.store.path if run.store else None
+    with saying_how_to_go_on(run.store):
+        models = run.models if folder is None else StoredModels(folder, cells)
+        whole = face.result(study, models, run, resources)
+    if folder is not None:
+        remove_other_models(folder, cells)
+    run.commit(**whole.record())
+    if folder is not None:
+        whole = face.restore(checkpoint.read_latest(folder), folder)
+    emit(resources.callbacks, study.finished(len(cells), run.state.passes, run.reads))
+    return whole
+
+
+def _number_in(store: Path, source: Source, face: Face[S, R], study: S, *, overwrite: bool) -> int:
+    """Return the number of the first generation of a new study in a store; one that never ended a pass may be there.
+
+    Raises
+    ------
+    CheckpointError
+        It holds something else, or a study that may not be overwritten; the message says which data and options differ.
+    """
+    if not checkpoint.exists(store):
+        return 0
+    latest = checkpoint.read_latest(store)
+    record, kind = latest.record, study.kind
+    if record.get("kind") != kind:
+        raise CheckpointError(f"{store}: holds {contents(record)}; choose another store, or remove it yourself")
+    if not overwrite and (record["status"] == "done" or record["state"]["passes"]):
+        another = other_than(record, source, face.study(record[kind]).differences(study))
+        raise CheckpointError(
+            f"{store}: holds a {kind} already{another}. Choose another store, begin anew in its place with "
+            f"overwrite=True (--overwrite), or go on with the {kind} that is there: dnmf resume {store}"
+        )
+    return latest.number + 1
