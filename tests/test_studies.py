@@ -112,11 +112,15 @@ def test_stopped_between_any_passes_and_resumed_the_bits_are_the_same(stored, sc
         assert_same_bits(load_study(Toy(), store), whole)
 
 
+@pytest.mark.parametrize("scale", ["relative", "fraction"])
 @pytest.mark.parametrize("most", [1, 3])
-def test_in_waves_the_bits_are_the_same(whole, planted, monkeypatch, most):
+def test_in_waves_the_bits_are_the_same(planted, monkeypatch, most, scale):
+    study, events = grid(scale=scale, max_passes=5), []
+    whole = found_in(planted, study)
     serve_at_most(monkeypatch, most)
-    events = []
-    assert_same_bits(found_in(planted, grid(), callbacks=[events.append]), whole)
+    in_waves = found_in(planted, study, callbacks=[events.append])
+    assert_same_bits(in_waves, whole)
+    assert [in_waves.models[cell].units for cell in whole.models] == [model.units for model in whole.models.values()]
     assert max(event.models for event in events if isinstance(event, StudyPassDone)) == most
 
 
