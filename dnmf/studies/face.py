@@ -160,7 +160,7 @@ def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resourc
     """Return what is made of the models, all of which are finished, and commit it."""
     cells, folder = study.cells, run.store.path if run.store else None
     with saying_how_to_go_on(run.store):
-        models = run.models if folder is None else StoredModels(folder, cells)
+        models = {cell: run.models[cell] for cell in cells} if folder is None else StoredModels(folder, cells)
         whole = face.result(study, models, run, resources)
     if folder is not None:
         remove_other_models(folder, cells)
