@@ -224,6 +224,12 @@ def test_the_place_and_the_way_out_are_named(A):
         dnmf.Constraints(fixed_H=with_hole(A))
 
 
+def not_valid(A):
+    B = A.astype("i4")
+    B[0, 2] = 77
+    return xarray.DataArray(B, dims=("r", "c"), attrs={"valid_max": np.int32(20)})
+
+
 HOLES = {
     "masked": with_hole,
     "masked ints": lambda A: with_hole(A.astype("i2")),
@@ -234,6 +240,8 @@ HOLES = {
     "frame with NaN": lambda A: pd.DataFrame(holed(A)),
     "AnnData of masked": lambda A: anndata.AnnData(with_hole(A)),
     "DataArray": lambda A: xarray.DataArray(holed(A), dims=("r", "c")),
+    "DataArray, not valid": not_valid,
+    "DataArray of dask, not valid": lambda A: not_valid(A).chunk({"r": 10}),
     "dask of masked": lambda A: blocks(with_hole(A)),
     "dask of masked ints": lambda A: blocks(with_hole(A.astype("i2"))),
 }

@@ -86,12 +86,11 @@ def open_source(
     choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
     asked = missing != "refuse" or mask is not None or weights is not None
     held = with_holes(data) if asked else None
-    source = held if held is not None else _opened(data, missing_chunks, storage_options)
+    source = held if held is not None else _opened(data, missing_chunks, storage_options, as_nan=missing == "nan")
     if asked:
-        beside = (
-            each if each is None else open_source(each, missing_chunks=missing_chunks) for each in (mask, weights)
-        )
-        source = observed(source, missing, *beside)
+        parts = {"mask": mask, "weights": weights}
+        beside = {what: _beside(what, part, missing_chunks) for what, part in parts.items() if part is not None}
+        source = observed(source, missing, **beside)
     if row_names is None and column_names is None:
         return source
     rows, columns = source.shape[::-1] if source.transposed else source.shape
@@ -128,7 +127,14 @@ def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
     return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], **parts)
 
 
-def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | None) -> Source:
+def _beside(what: str, data: Any, missing_chunks: str) -> Source:
+    try:
+        return open_source(data, missing_chunks=missing_chunks)
+    except InputError as error:
+        raise type(error)(f"{what}: {error}") from error
+
+
+def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | None, *, as_nan: bool = False) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, (str, os.PathLike)):
@@ -140,20 +146,20 @@ def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | No
             raise InputError(f"a {type_name(data)} is one column, not a matrix; {instead_of(data)}")
         if type(data).__name__ == "MuData":  # its names are those of all modalities
             raise InputError(f"a {type_name(data)} holds several matrices; {instead_of(data)}")
-        return _open_object(data, missing_chunks)
+        return _open_object(data, missing_chunks, as_nan=as_nan)
     except (DnmfError, MemoryError):
         raise
     except Exception as error:  # whatever objects do that are asked what they are
         raise InputError(f"a {type_name(data)} is not a matrix ({told(error)}); {instead_of(data)}") from error
 
 
-def _open_object(data: Any, missing_chunks: str) -> Source:
+def _open_object(data: Any, missing_chunks: str, *, as_nan: bool = False) -> Source:
     if not offers(data, "store") and not offers(data, "file"):  # those are read by path
         refuse_undecoded(data, type_name(data))
     if offers(data, "obs_names", "var_names"):
         return _open_anndata(data, missing_chunks)
     if offers(data, "dims", "coords", "data"):
-        return _open_coordinates(data, missing_chunks)
+        return _open_coordinates(data, missing_chunks, as_nan=as_nan)
     if offers(data, "iloc", "to_numpy"):
         values, (rows, columns) = frame_values(data, "a DataFrame"), labels_of_matrix(data)
         return MemorySource(values, rows, columns, type_name(data))
@@ -231,10 +237,10 @@ def _open_anndata(data: Any, missing_chunks: str) -> Source:
     return source
 
 
-def _open_coordinates(data: Any, missing_chunks: str) -> Source:
+def _open_coordinates(data: Any, missing_chunks: str, *, as_nan: bool) -> Source:
     if data.chunks is None:  # with chunks it is a dask array
         behind_lazy(data, type_name(data), missing_chunks)
-    values = within_limits(data, type_name(data))
+    values = within_limits(data, type_name(data), as_nan=as_nan)
     return _open_array(values, labels_of_matrix(data), missing_chunks, limits=False)
 
 

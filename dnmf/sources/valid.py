@@ -8,20 +8,26 @@ from dnmf.arrays import offers
 from dnmf.sources.conventions import LIMITS, PACKING, Convention, hinted_dtype, limits_in, numbers_of
 
 
-def within_limits(data: Any, address: str) -> Any:
+def within_limits(data: Any, address: str, *, as_nan: bool = False) -> Any:
     """Return what a DataArray holds, where its attributes limit what is valid looked at: at once, or in dask's tasks.
 
     Raises
     ------
     InputError
-        Something is not valid.
+        Something is not valid, unless that becomes NaN (`as_nan`).
     """
     convention = _limits_of(data, address)
     if convention is None:
         return data.data
+    convention = convention.with_nan() if as_nan else convention
     if not offers(data.data, "dask", "numblocks"):
         return convention.decode(data.data, 0, address)
-    how = {"convention": convention, "address": address, "dtype": data.dtype, "meta": data.data._meta}
+    how = {
+        "convention": convention,
+        "address": address,
+        "dtype": convention.dtype,
+        "meta": data.data._meta.astype(convention.dtype),
+    }
     return data.data.map_blocks(_decoded_block, **how)
 
 
