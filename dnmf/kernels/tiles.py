@@ -22,7 +22,7 @@ from dnmf.kernels.padding import LANES
 Array = NDArray[Any]
 
 GROUP = 2 * LANES  # entries go together so
-FEW = 2 * GROUP
+FEW = 4 * GROUP
 EIGHT = strips(LANES)[0]
 
 
@@ -186,14 +186,20 @@ def sums_of_few(X: Array, ids: Array, first: int, entries: int, r: Array, c: Arr
     """Write what :func:`sums` and :func:`gram` do without gathering, which is faster for up to FEW entries."""
     width, nothing = len(Q), zeros(X, EIGHT)
     for j in range(0, width, LANES):
-        store(total, j, nothing)
-        for i in range(j, k):
-            store(Q, width * i + j, nothing)
-    for t in range(entries):
-        at = width * np.int64(ids[first + t])
-        for j in range(0, width, LANES):
-            x = load(X, at + j, EIGHT)
-            store(total, j, plus_times(load(total, j, EIGHT), r[t], x))
-            for i in range(j, k):
-                place, factor = width * i + j, c[t] * number(X, X, at + i)
-                store(Q, place, plus_times(load(Q, place, EIGHT), factor, x))
+        s0 = nothing
+        for t in range(entries):
+            s0 = plus_times(s0, r[t], load(X, width * np.int64(ids[first + t]) + j, EIGHT))
+        store(total, j, s0)
+    for i in range(0, k, 4):
+        for j in range(0, i + 4, LANES):
+            s0, s1, s2, s3 = nothing, nothing, nothing, nothing
+            for t in range(entries):
+                at = width * np.int64(ids[first + t])
+                x = plus_times(nothing, c[t], load(X, at + j, EIGHT))
+                s0, s1 = plus_times(s0, number(X, X, at + i), x), plus_times(s1, number(X, X, at + i + 1), x)
+                s2, s3 = plus_times(s2, number(X, X, at + i + 2), x), plus_times(s3, number(X, X, at + i + 3), x)
+            place = width * i + j
+            store(Q, place, s0)
+            store(Q, place + width, s1)
+            store(Q, place + 2 * width, s2)
+            store(Q, place + 3 * width, s3)
