@@ -125,8 +125,9 @@ def test_row_is_the_same_to_the_last_bit_in_any_block(k):
 
 
 @ranks
-def test_fold_is_added_to_what_is_there_block_after_block(k):
-    some = Rows(k, 30, k)
+@pytest.mark.parametrize("n", [2, 11])  # columns of many entries and of few
+def test_fold_is_added_to_what_is_there_block_after_block(k, n):
+    some = Rows(k, 30, k, n=n)
     for fold, width in ((fold_columns, packed_size(k)), (fold_columns_diagonal, some.W.shape[1])):
         whole, cut = some.folded(fold, width), some.folded(fold, width, (0, 3, 3, 20))
         for one, other in zip(whole, cut, strict=True):
