@@ -8,8 +8,9 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.scan import indices_in_range
+from dnmf.missing import NOT_OBSERVED
 from dnmf.sources.annotations import names_of_frames
-from dnmf.sources.conventions import refuse_for_sparse
+from dnmf.sources.conventions import Convention
 from dnmf.sources.forward import Borders, ForwardReader
 from dnmf.sources.kept import Keep
 from dnmf.sources.source import CsrRows, Layout, Source, check_shape, even_cuts
@@ -66,7 +67,7 @@ class CompressedSource(Source):
 
     def _check_parts(self) -> None:
         self.index_dtype = self._indices.dtype
-        refuse_for_sparse(self._data.convention, self._data.address)
+        _refuse_for_sparse(self._data.convention, self._data.address)
         for part in (self._data, self._indices, self._indptr):
             if len(part.shape) != 1:
                 raise InputError(f"{part.address}: has shape {part.shape}, a compressed matrix has vectors")
@@ -207,3 +208,26 @@ class CompressedSource(Source):
     def stored_arrays(self) -> tuple[StoredArray, ...]:
         """Values, indices and offsets."""
         return self._data, self._indices, self._indptr
+
+
+def _refuse_for_sparse(convention: Convention | None, address: str) -> None:
+    """Refuse what an attribute would make of the entries that a sparse matrix does not store.
+
+    Raises
+    ------
+    InputError
+        Zero is not zero, is not valid, or stands for a missing entry.
+    """
+    if convention is None:
+        return
+    if convention.offset:
+        raise InputError(
+            f"{address}: add_offset is {convention.offset}, so that no entry that is not stored is zero; that is not a "
+            "sparse matrix, store it as a dense one"
+        )
+    for low, high in (convention.stored_limits, convention.limits):
+        if (low is not None and low > 0) or (high is not None and high < 0):
+            raise InputError(f"{address}: zero is not valid (from {low} to {high}), in a sparse matrix; {NOT_OBSERVED}")
+    for name, value in convention.missing:
+        if value == 0:
+            raise InputError(f"{address}: zero stands for a missing entry ({name}), in a sparse matrix; {NOT_OBSERVED}")

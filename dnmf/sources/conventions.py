@@ -26,7 +26,6 @@ LENGTHS = {"valid_range": 2, "valid_min": 1, "valid_max": 1}
 Pair = tuple[Any, Any]
 TIMES = re.compile(r"(years?|months?|weeks?|days?|hours?|h|minutes?|min|seconds?|s|m\w*seconds?|n\w*seconds?) since \d")
 DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
-WAY_OUT = NOT_OBSERVED
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _refuse(bad: np.ndarray, values: np.ndarray, start: int | list[int], what: s
         element = tuple(n + first for n, first in zip_longest(place, starts, fillvalue=0))
         raise InputError(
             f"{where}: element {element if len(element) > 1 else element[0]} is {values[place]!s}, which {reason}, as "
-            f"{int(np.count_nonzero(bad))} of the {bad.size} read together; {WAY_OUT}"
+            f"{int(np.count_nonzero(bad))} of the {bad.size} read together; {NOT_OBSERVED}"
         )
 
 
@@ -162,29 +161,6 @@ def convention_of(node: Any, address: str) -> Convention | None:
         tuple((name, code) for name, code in codes if code is not None), stored_limits, limits,
     )  # fmt: skip
     return None if found == Convention(node.dtype, node.dtype) else found
-
-
-def refuse_for_sparse(convention: Convention | None, address: str) -> None:
-    """Refuse what an attribute would make of the entries that a sparse matrix does not store.
-
-    Raises
-    ------
-    InputError
-        Zero is not zero, is not valid, or stands for a missing entry.
-    """
-    if convention is None:
-        return
-    if convention.offset:
-        raise InputError(
-            f"{address}: add_offset is {convention.offset}, so that no entry that is not stored is zero; that is not a "
-            "sparse matrix, store it as a dense one"
-        )
-    for low, high in (convention.stored_limits, convention.limits):
-        if (low is not None and low > 0) or (high is not None and high < 0):
-            raise InputError(f"{address}: zero is not valid (from {low} to {high}), in a sparse matrix; {WAY_OUT}")
-    for name, value in convention.missing:
-        if value == 0:
-            raise InputError(f"{address}: zero stands for a missing entry ({name}), in a sparse matrix; {WAY_OUT}")
 
 
 def _refuse_other_values(source: Any, dataset: Any) -> None:
