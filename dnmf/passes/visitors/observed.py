@@ -1,0 +1,145 @@
+"""Rows of W solved for by weighted least squares: each with a Gram matrix of its own."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from dnmf.kernels.bounds import keep_below
+from dnmf.kernels.entries import grams_of_rows, packed_size
+from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
+from dnmf.memory import MOST_ENTRIES
+from dnmf.passes.entries import parts_of
+from dnmf.passes.newton import predictions
+from dnmf.passes.observed_sums import RunningObservedSums
+from dnmf.passes.products import cross
+from dnmf.passes.rows_out import RowsOut
+from dnmf.passes.terms import Terms, shared_curvature
+from dnmf.passes.visitors.visitor import Block, Visitor
+from dnmf.passes.weighing import Weighing, weigh, weigh_implicitly
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-11}  # of a row, relative to its largest right-hand side
+SWEEPS = 1000
+
+
+@dataclass(frozen=True)
+class SolveObservedRows(Visitor):
+    """Solves for the rows of W that are best for a fixed H and what was observed, and adds them up.
+
+    Attributes
+    ----------
+    HT : ndarray (n, padded k)
+        H transposed.
+    G : ndarray (k, k)
+        ``H Hᵀ``: that of a row whose entries all count one.
+    terms : Terms
+        What is asked of a row.
+    ridge : float
+        L2 for each that was observed, beside the one for a row.
+    held : int
+        How many of the first columns of W are given.
+    implicit : float
+        Confidence in what is there, 0 where entries are values.
+    diagonal : bool
+        Whether the curvature of columns is folded on its diagonal.
+    tolerance : float
+        Of a row.
+    """
+
+    takes_missing: ClassVar[bool] = True
+    HT: np.ndarray
+    G: np.ndarray
+    terms: Terms
+    ridge: float = 0.0
+    held: int = 0
+    implicit: float = 0.0
+    diagonal: bool = False
+    tolerance: float = 1e-5
+
+    @classmethod
+    def for_factor(cls, H: np.ndarray, terms: Terms, tolerance: float | None = None, **more: float | bool) -> Self:
+        """Return what solves for rows under `terms` with `H` (k, n) fixed, to the tolerance of its dtype by default."""
+        wide = H.astype(np.float64)
+        tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
+        HT = pad_columns(np.ascontiguousarray(H.T))
+        return cls(HT, (wide @ wide.T).astype(H.dtype), terms, tolerance=tolerance, **more)  # type: ignore[arg-type]
+
+    @property
+    def rank(self) -> int:
+        """k."""
+        return len(self.G)
+
+    def begin(self, n_columns: int, dtype: str, *, residual: bool) -> RunningObservedSums:
+        """Return the sums over no rows yet."""
+        del dtype, residual
+        return RunningObservedSums(self.rank, n_columns, diagonal=self.diagonal)
+
+    def visit(self, block: Block, sums: RunningObservedSums, out: RowsOut | None) -> None:
+        """Solve for the rows of the block and add them."""
+        n_columns, dtype = len(self.HT), self.HT.dtype
+        for part in parts_of(block, MOST_ENTRIES):
+            if self.implicit:
+                weighing = weigh_implicitly(part, n_columns, dtype, self.implicit)
+            else:
+                weighing = weigh(part, n_columns, dtype)
+            W, unsolved = self._solved(weighing, part.given)
+            sums.add(weighing, W, predictions(weighing.entries, W, self.HT) if self.diagonal else None, unsolved)
+            if out is not None:
+                out.write(part.at, W[:, : self.rank].copy())
+
+    def _solved(self, weighing: Weighing, given: np.ndarray | None) -> tuple[np.ndarray, int]:
+        """The rows (rows, padded k), and how many are not solved."""
+        k, entries, dtype = self.rank, weighing.entries, self.HT.dtype
+        B = np.ascontiguousarray(cross(weighing.products, self.HT)[:, :k])
+        B -= dtype.type(self.terms.l1)
+        Q = np.zeros((len(B), packed_size(k)), dtype)
+        grams_of_rows(entries.indices, entries.indptr, entries.weights, self.HT, Q)
+        if self.ridge:
+            Q[:, diagonal_places(k)] += (self.ridge * weighing.counts[:, None]).astype(dtype)
+        lower, upper = self._bounds(len(B), given)
+        X, unsolved = aligned_zeros((len(B), self.HT.shape[1]), dtype), 0
+        for based in (True, False):
+            some = weighing.based == based
+            if some.any():
+                G0 = self._shared(based=based)
+                diagonal = Q[some][:, diagonal_places(k)] + (0 if G0 is None else np.diag(G0))
+                start = np.divide(B[some], k * diagonal, out=np.zeros_like(B[some]), where=diagonal > 0)
+                x, violations, _ = solve_own_rows(
+                    Q[some], B[some], start, lower[some], upper[some], self.tolerance, SWEEPS, G0
+                )
+                X[some, :k], unsolved = x, unsolved + int(np.count_nonzero(violations > LOOSE * self.tolerance))
+        return keep_below(X, self.terms.upper), unsolved
+
+    def _shared(self, *, based: bool) -> np.ndarray | None:
+        """What the Gram matrices of these rows have in common."""
+        added = shared_curvature(self.terms, self.rank)
+        if not based:
+            return None if added is None else added.astype(self.G.dtype)
+        return self.G if added is None else (self.G + added).astype(self.G.dtype)
+
+    def _bounds(self, rows: int, given: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        dtype = self.HT.dtype
+        lower = np.full((rows, self.rank), -np.inf if self.terms.free else 0.0, dtype)
+        upper = np.full((rows, self.rank), self.terms.upper, dtype)
+        if self.held:
+            lower[:, : self.held] = upper[:, : self.held] = given
+        return lower, upper
+
+    def aligned(self) -> Self:
+        """The same with a factor that lies as the kernels read it best."""
+        return replace(self, HT=aligned(self.HT))
+
+
+LOOSE = 10.0  # times its tolerance, a row counts as not solved
+
+
+def diagonal_places(k: int) -> np.ndarray:
+    """Return where the diagonal is in packed matrices of k rows.
+
+    Examples
+    --------
+    >>> diagonal_places(3).tolist()
+    [0, 2, 5]
+    """
+    return np.arange(k) * (np.arange(k) + 3) // 2

@@ -1,0 +1,260 @@
+"""Weighted least squares: where not all entries were observed, or count alike, every column has its own Gram matrix."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dnmf.constraints import Guides, Limits
+from dnmf.kernels.bounds import keep_below, pinned
+from dnmf.kernels.entries import packed_size
+from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.passes.observed_sums import ObservedSums
+from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.terms import Terms, shared_curvature
+from dnmf.passes.visitors.observed import SolveObservedRows, diagonal_places
+from dnmf.schemes.balance import Sizes, balance, balances, sizes_of
+from dnmf.schemes.constrained import NO_PENALTY, Constrained
+from dnmf.schemes.curved import gram_times
+from dnmf.schemes.given import with_given, with_given_rows
+from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
+from dnmf.schemes.terms import terms_of
+
+COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-6, "float64": 1e-12}, 2000
+LOOSE = 10.0  # times its tolerance, a column counts as not solved
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedLeastSquares(Constrained):
+    """``½ Σ ω_ij (a_ij − w_i·h_j)²``, with L1, L2 and angular penalties in the objective, bounds and given parts.
+
+    Attributes
+    ----------
+    implicit : float
+        Confidence in what is there, 0 where entries are values.
+    diagonal_curvature : bool
+        Whether there is room for the curvature of columns on its diagonal only.
+    """
+
+    implicit: float = field(default=0.0, kw_only=True)
+    diagonal_curvature: bool = field(default=False, kw_only=True)
+
+    @property
+    def descends(self) -> bool:
+        """The loss and its penalties."""
+        return True
+
+    @property
+    def free_scale(self) -> bool:
+        """Whether the scale between the factors means nothing."""
+        return not self.penalty.in_objective
+
+    @property
+    def needs_rows(self) -> bool:
+        """Where the scale of a start decides what survives a penalty."""
+        return balances(self.penalty)
+
+    @property
+    def unhindered(self) -> "ObservedLeastSquares":
+        """Without bounds, targets and given columns of W; ridges stay, as rows of few entries need them."""
+        limits = Limits(free=self.limits.free, held=(0, self.limits.held[1]))
+        penalty = replace(self.penalty, l1=0.0, angular=0.0) if self.penalty.in_objective else NO_PENALTY
+        return replace(self, penalty=penalty, limits=limits, guides=Guides(H=self.guides.H))
+
+    @property
+    def stand_in(self) -> "ObservedLeastSquares":
+        """The same: nothing else knows what was observed."""
+        return self.unhindered
+
+    def curvature_size(self, rank: int) -> int:
+        """How many numbers a pass folds for the curvature of a column."""
+        return rank if self.diagonal_curvature else packed_size(rank)
+
+    @property
+    def ridges(self) -> tuple[float, float]:
+        """L2 of W and of H for each entry that was observed."""
+        return self.penalty.l2 if self.penalty.counts else (0.0, 0.0)
+
+    def _terms(self, side: str) -> Terms:
+        terms = terms_of(self.penalty, side, np.zeros(1), 0.0, self.limits)
+        return terms._replace(l2=0.0) if self.penalty.counts else terms
+
+    def visitor(
+        self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None, *, first: bool = False
+    ) -> SolveObservedRows:
+        """Solve for rows exactly."""
+        del peak, first
+        return self._rows_under(self._terms("W"), H, self.limits.held[0], tolerance)
+
+    def rows_of_model(self, H: np.ndarray, terms: Terms, held: int) -> SolveObservedRows:
+        """Solve for rows under the terms of a finished model, beside `held` columns of W."""
+        return replace(self._rows_under(terms, H, held, None), diagonal=True)
+
+    def probe(self, H: np.ndarray) -> SolveObservedRows:
+        """Solve for rows under ridges alone and as if none were given."""
+        return self.unhindered.visitor(H)
+
+    def _rows_under(self, terms: Terms, H: np.ndarray, held: int, tolerance: float | None) -> SolveObservedRows:
+        return SolveObservedRows.for_factor(
+            H, terms, tolerance, ridge=self.ridges[0], held=held, implicit=self.implicit,
+            diagonal=self.diagonal_curvature,
+        )  # fmt: skip
+
+    def peak(self, sums: ObservedSums) -> float:
+        """Nothing: no penalty is measured by the data."""
+        del sums
+        return 0.0
+
+    def of_data(self, statistics: Statistics) -> float:
+        """``Σ ω a²``."""
+        return float(statistics.models[0].whole)
+
+    def measure(self, sums: ObservedSums, H: np.ndarray, of_data: float) -> Measured:
+        """Return loss, objective and projected gradient from the sums alone, over what was observed."""
+        HT = np.ascontiguousarray(H.T, dtype=np.float64)
+        slope = HT @ sums.based - sums.N
+        explained = float(np.vdot(sums.N, HT)) - 0.5 * float(np.vdot(HT @ sums.based, HT))
+        if self.diagonal_curvature:
+            explained += 0.5 * sums.curved
+        else:
+            own = gram_times(sums.Q, HT)
+            slope, explained = slope + own, explained - 0.5 * float(np.vdot(own, HT))
+        whole = 0.5 * of_data
+        loss, below = max(0.0, whole - explained), max(0.0, explained - whole) / whole if whole > 0 else 0.0
+        objective = loss + (self._sizes(sums, H).total if self.penalty.active else 0.0)
+        slope += self._slope_of_penalty(sums, HT)
+        slope[:, self._given] = 0
+        if not self.limits.is_free("H"):
+            slope[pinned(HT, slope, self.limits.upper[1], H.dtype)] = 0
+        size, alive = float(np.linalg.norm(sums.N)), int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
+        return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive, below, whole)
+
+    def loss_of_rows(self, statistics: Statistics, H: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+        """The loss of rows that were solved for with H, and half of what was observed, squared."""
+        del weights
+        measured = replace(self, penalty=NO_PENALTY, diagonal_curvature=True).measure(
+            statistics.models[0], H, self.of_data(statistics)
+        )
+        return measured.loss, measured.whole
+
+    @property
+    def _given(self) -> slice:
+        """The components whose rows of H are given: behind those whose columns of W are."""
+        first, count = self.limits.held
+        return slice(first, first + count)
+
+    @property
+    def given_components(self) -> int:
+        """How many of the first components have a given factor."""
+        return sum(self.limits.held)
+
+    def _of_H(self, k: int) -> np.ndarray:
+        """By what rows of H are multiplied where they are penalized (k,): beside given columns, as these were given."""
+        scale = np.ones(k)
+        if self.guides.W_sums is not None:
+            scale[: len(self.guides.W_sums)] = 1 / self.guides.W_sums
+        return scale
+
+    def _sizes(self, sums: ObservedSums, H: np.ndarray) -> Sizes:
+        wide = H * self._of_H(len(H))[:, None]
+        if not self.penalty.counts:
+            return sizes_of(self.penalty, sums, wide)
+        (l1_w, _), (l1_h, _), (of_W, of_H) = self.penalty.on_W, self.penalty.on_H, self.ridges
+        squares = np.square(wide.astype(np.float64)) @ sums.counts
+        return Sizes(
+            l1_w * sums.s, 0.5 * of_W * sums.squares, l1_h * np.abs(wide).sum(axis=1, dtype=np.float64),
+            0.5 * of_H * squares,
+        )  # fmt: skip
+
+    def _slope_of_penalty(self, sums: ObservedSums, HT: np.ndarray) -> np.ndarray:
+        terms, of_H = self._terms("H"), self._of_H(HT.shape[1])
+        added = shared_curvature(terms, HT.shape[1])
+        slope = terms.l1 * of_H + self.ridges[1] * sums.counts[:, None] * HT * of_H**2
+        return slope if added is None else slope + HT @ (added * np.outer(of_H, of_H))
+
+    def counted(self, sums: ObservedSums, H: np.ndarray) -> tuple[ObservedSums, np.ndarray]:
+        """Without components that are dead in W."""
+        kept = sums.s > 0
+        kept[self._given] = True
+        return sums, H if kept.all() else np.where(kept[:, None], H, 0).astype(H.dtype)
+
+    def update(self, sums: ObservedSums, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
+        """Return the next H: exact for each column; on the diagonal, of a bound that is separable (OPL)."""
+        h, terms, of_H = np.ascontiguousarray(H.T, dtype=np.float64), self._terms("H"), self._of_H(len(H))
+        lower = np.full_like(h, -np.inf if terms.free else 0.0)
+        upper = np.full_like(h, terms.upper)
+        lower[:, self._given] = upper[:, self._given] = h[:, self._given]
+        added = shared_curvature(terms, len(H))
+        G0 = sums.based if added is None else sums.based + added * np.outer(of_H, of_H)
+        ridge = self.ridges[1] * sums.counts[:, None] * of_H**2
+        if self.diagonal_curvature:
+            slope = h @ G0 + ridge * h + terms.l1 * of_H - sums.N
+            V = np.abs(sums.Q + sums.based.sum(axis=1)) + ridge + np.abs(G0 - sums.based).sum(axis=1)
+            found, unsolved = np.clip(h - np.divide(slope, V, out=np.zeros_like(h), where=V > 0), lower, upper), 0
+        else:
+            Q = sums.Q.copy()
+            Q[:, diagonal_places(len(H))] += ridge
+            aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
+            B = sums.N - terms.l1 * of_H
+            found, violations, _ = solve_own_rows(Q, B, h, lower, upper, aim, COLUMN_SWEEPS, G0)
+            unsolved = int(np.count_nonzero(violations > LOOSE * aim))
+        X = keep_below(found.T.astype(H.dtype), terms.upper)
+        return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X, unsolved=unsolved)
+
+    def scale(self, after: np.ndarray, before: np.ndarray, sums: ObservedSums) -> tuple[np.ndarray, np.ndarray]:
+        """Return both on the scale of least penalty; what is given keeps its own."""
+        if not balances(self.penalty):
+            return after, before
+        t = balance(self._sizes(sums, after))
+        t[: self.given_components] = 1.0
+        of_W, of_H = self.limits.upper
+        t = t if of_W == np.inf else np.minimum(t, 1.0)
+        t = t if of_H == np.inf else np.maximum(t, after.max(axis=1, initial=0) / of_H)
+        scale = (1 / t)[:, None]
+        return keep_below((after * scale).astype(after.dtype), of_H), (before * scale).astype(after.dtype)
+
+    def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
+        """Cut off what is negative or above a bound; given rows stay, others sum to one where scale is free."""
+        H = H if self.limits.is_free("H") else keep_below(np.maximum(H, 0), self.limits.upper[1])
+        H[self._given] = plain[self._given]
+        return normalize_rows(H, self.limits.held[0])[0] if self.free_scale else H
+
+    def factors(self, sums: ObservedSums, H: np.ndarray, peak: float, *, transposed: bool) -> Factors:
+        """The factors but for W; rows of a transposed one are solved as the columns of H were, with the other terms."""
+        del peak
+        of_H, h_scale = normalize_rows(self.counted(sums, H)[1])
+        w_scale, d = with_given(sums.s, self.guides.W_sums), sums.s * h_scale
+        scales = (sums.s, h_scale) if transposed else (h_scale, w_scale)
+        return Factors(None, d, of_H, *scales, self._terms("H" if transposed else "W"))
+
+    def enter(self, H: np.ndarray) -> np.ndarray:
+        """Return a start with its given rows, rows brought to sum one where scale is free."""
+        first = self.limits.held[0]
+        H = np.concatenate([H[:first], with_given_rows(H[first:], self.guides)])
+        return normalize_rows(H, first)[0] if self.free_scale else H
+
+    def ordered(self, H: np.ndarray) -> np.ndarray:
+        """Return the start as it is: nothing is pulled to a target."""
+        return H
+
+    def settle(self, sums: ObservedSums, H: np.ndarray, rows: int, all_rows: int) -> tuple[np.ndarray, float]:
+        """Return the start on the scale of least penalty."""
+        times = all_rows / rows
+        whole = replace(
+            sums, G=sums.G * times, s=sums.s * times, squares=sums.squares * times, counts=sums.counts * times
+        )
+        return self.scale(H, H, whole)[0], 0.0
+
+    def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """The start as it is: sums that take everything for observed tell nothing."""
+        del sums
+        return H
+
+    def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """The same."""
+        return self.guess(sums, H)
+
+    def rows_of_given(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """The rows as they are."""
+        del sums
+        return H
