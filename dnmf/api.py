@@ -38,6 +38,10 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     max_passes: int = 50,
     extrapolate: bool = True,
     prune: str = "rule",
+    missing: str = "refuse",
+    mask: Any = None,
+    weights: Any = None,
+    implicit: float = 0.0,
     row_names: Any = None,
     column_names: Any = None,
     store: str | Path | None = None,
@@ -87,6 +91,14 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         which the objective is lower is dropped, and the fit goes on. ``"refit"``: so is the weakest one, to see; it
         comes back where the objective does not fall below that from before. ``"off"``: they stay, and may be worse
         than nothing; so do they beside components that are given, and under a target.
+    missing : {"refuse", "nan", "unstored"}
+        Which entries were not observed, and are left out of account: none, so that a NaN is an error; those that are
+        NaN in dense data; those that sparse data does not store. See docs/missing.md.
+    mask, weights : like `source`, optional
+        As large as the data: true where an entry was observed; how much each entry counts, 0 where it was not.
+    implicit : float
+        Above 0: implicit feedback, α. Every entry says whether there is something, and what is there is trusted
+        ``1 + α a`` times as much (Hu, Koren & Volinsky 2008).
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     store : path, optional
@@ -124,7 +136,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     >>> model.H.round(3).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    opened = open_source(source, row_names=row_names, column_names=column_names)
+    beside = {"missing": missing, "mask": mask, "weights": weights}
+    opened = open_source(source, row_names=row_names, column_names=column_names, **beside)
     asked = checked_constraints(constraints)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
@@ -140,6 +153,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         extrapolate,
         prune,
         asked.limits,
+        implicit=implicit,
     )
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     if store is not None:  # before it is planned, and again when its lock is held

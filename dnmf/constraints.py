@@ -131,7 +131,9 @@ class Constraints:
     fixed_H : array (f, n) or (n,), optional
         Profiles of the first f components, held up to their scale (guided NMF): known programs, spectra, topics.
     fixed_W : array (m, f) or (m,), optional
-        Columns of W of the first f components, held up to their scale: known covariates, batches, loadings.
+        Columns of W of the first f components, held up to their scale: known covariates, batches, loadings. Together
+        with `fixed_H`, whose components then come behind these, where not all entries were observed: a column and a row
+        of ones are biases of columns and of rows.
     target_H : array (k, n), optional
         What H is pulled to with the strength ``Penalty(target=…)``; a row of NaN is left alone, and so are
         components whose H is given.
@@ -163,11 +165,6 @@ class Constraints:
     def __post_init__(self):
         if not isinstance(self.free, str) or self.free not in ("", *SIDES):
             raise InputError(f"constraints free={self.free!r}: 'W', 'H' or '' for neither")
-        if self.fixed_W is not None and self.fixed_H is not None:
-            raise InputError(
-                "constraints: fixed_W and fixed_H are both for the first components, give one of the two; "
-                "Penalty(target=1) and target_H, with rows of NaN for the components of fixed_W, hold profiles too"
-            )
         self._set("upper", _bounds(self.upper))
         given = {name: getattr(self, name) for name in ("fixed_W", "fixed_H", "target_H", "graph")}
         self._set("labels", tuple(chain.from_iterable(labels_given(*each) for each in given.items())))

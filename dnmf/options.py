@@ -37,7 +37,10 @@ def _check_together(options: "FitOptions") -> None:
     penalty, limits = options.penalty, options.limits
     if not loss_named(options.loss).shared_curvature:
         _check_with_loss(options)
-    if limits.bounded and penalty.scale != "objective":
+        _check(not options.implicit, f"implicit= is least squares of what is there; leave loss={options.loss!r} out")
+    elif options.entries == "observed" or options.implicit:
+        _check_observed(options)
+    if limits.bounded and penalty.scale not in ("objective", "counts"):
         raise InputError(
             "constraints upper: a bound on the factors of A ≈ WH needs their scale to be part of the problem; say "
             "penalty=Penalty(scale='objective'), with strengths or without"
@@ -47,6 +50,22 @@ def _check_together(options: "FitOptions") -> None:
         _check(penalty.l1[at] == 0, f"penalty l1: {limits.free} is free to be negative, where L1 has no meaning here")
         _check(penalty.scale != "fraction", "penalty scale 'fraction' needs both factors to be non-negative")
         _check(options.init != "surrogate", "init='surrogate' needs both factors to be non-negative")
+
+
+def _check_observed(options: "FitOptions") -> None:
+    """Refuse what has no meaning yet where each row and column has its own Gram matrix."""
+    penalty = options.penalty
+    _check(
+        not penalty.active or penalty.scale in ("objective", "counts"),
+        f"penalty scale {penalty.scale!r} is measured by all entries; where not all was observed say "
+        "scale='objective', or 'counts' for strengths for each entry",
+    )
+    _check(
+        not (penalty.smooth or penalty.target),
+        "penalty smooth and target act on the Gram matrix that columns share, and where not all was observed they "
+        "share none",
+    )
+    _check(options.init != "surrogate", "init='surrogate' takes all for observed; use 'sample'")
 
 
 def _check_with_loss(options: "FitOptions") -> None:
@@ -68,7 +87,9 @@ def _check_with_loss(options: "FitOptions") -> None:
 class FitOptions:
     """Everything that decides the result of a fit besides the data and the plan.
 
-    `curvature` is what a plan has room for where each column has its own: ``"full"`` or ``"diagonal"``.
+    `curvature` is what a plan has room for where each column has its own: ``"full"`` or ``"diagonal"``; `entries`
+    whether ``"all"`` count, or those that were ``"observed"``, as the data says; `implicit` the confidence in what is
+    there, 0 where entries are values.
 
     Raises
     ------
@@ -89,6 +110,8 @@ class FitOptions:
     prune: str = "rule"
     limits: Limits = NO_LIMITS
     curvature: str = "full"
+    entries: str = "all"
+    implicit: float = 0.0
 
     def __post_init__(self):
         for each in fields(self):
@@ -106,6 +129,7 @@ class FitOptions:
         _check(is_finite(self.tol) and self.tol >= 0, f"tol={shown(self.tol)}: a finite number, not negative")
         _check(is_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={shown(self.max_passes)}: at least 1")
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
+        _check(is_finite(self.implicit) and self.implicit >= 0, f"implicit={shown(self.implicit)}: not negative")
         _check_together(self)
         _check(isinstance(self.extrapolate, bool), f"extrapolate={shown(self.extrapolate)}: True or False")
 

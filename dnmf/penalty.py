@@ -8,7 +8,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 
-SCALES = ("relative", "objective", "fraction", "absolute")
+SCALES = ("relative", "objective", "fraction", "absolute", "counts")
 PAIRS = ("l1", "l2", "angular")  # strengths with a value for each factor
 ON_H = ("smooth", "target")
 
@@ -25,7 +25,7 @@ class Penalty:
     ----------
     l1, l2 : float or (float, float)
         Strength for both factors, or a (W, H) pair. L1 makes factors sparse, L2 makes them dense and alike.
-    scale : {"relative", "objective", "fraction", "absolute"}
+    scale : {"relative", "objective", "fraction", "absolute", "counts"}
         ``"relative"``: strengths in [0, 1] that mean the same on any data. Each half step solves
         ``(G + λ I) x = b − l1 max(b)`` with ``λ = l2 / (1 − l2) · mean(diag G)`` (at l2 = 1 ``G`` becomes
         a multiple of ``I``), the other factor summing to one; d is fitted by least squares. At l1 = 1 every factor is
@@ -33,6 +33,8 @@ class Penalty:
         ``½‖A − WH‖² + l1_W ΣW + ½ l2_W ‖W‖² + l1_H ΣH + ½ l2_H ‖H‖²``; ``"fraction"`` does so with strengths as a
         fraction of those that leave nothing, which takes a few reads to find. ``"absolute"`` is RcppML's rule on the
         diagonalized model: each half step solves ``(G + l2 I) x = b − l1`` with the other factor summing to one.
+        ``"counts"``, for data of which not all was observed, is ``"objective"`` with the L2 of each row of W and column
+        of H times what was observed of it (ALS-WR: Zhou et al. 2008, doi:10.1007/978-3-540-68880-8_32).
     angular : float or (float, float)
         Strength against components that share rows (of W) or columns (of H): ``½ angular Σ_i (Σ_q x_iq)²``, the Gram
         matrix plus ``angular`` everywhere; relative to ``mean(diag G)`` as `l2`, and at 1 every row belongs to one
@@ -83,6 +85,8 @@ class Penalty:
             )
         if self.scale == "fraction" and self.active:
             self.shapes()
+        if self.counts and (any(self.angular) or self.smooth or self.target):
+            raise InputError("penalty scale 'counts' is for L2, beside L1; say scale='objective' for the others")
 
     def _check_range(self, name: str, strength: float) -> None:
         if self.scale == "relative" and strength > 1:
@@ -158,7 +162,12 @@ class Penalty:
     @property
     def in_objective(self) -> bool:
         """Whether it is a part of the objective, and with it the scale between W and H."""
-        return self.scale in ("objective", "fraction")
+        return self.scale in ("objective", "fraction", "counts")
+
+    @property
+    def counts(self) -> bool:
+        """Whether L2 of a row of W, or a column of H, is multiplied by what was observed of it."""
+        return self.scale == "counts"
 
     @property
     def is_rule(self) -> bool:

@@ -1,6 +1,6 @@
 """What a committed pass says of its run, besides the state: enough to go on with it, or to refuse."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class RunRecord:
         What decides the result.
     address, missing_chunks : str
         How to open the data again.
+    observed : dict
+        What was said of its entries (:meth:`dnmf.sources.source.Source.said`).
     fingerprint : dict
         Of the data when the fit began.
     shape : (int, int)
@@ -53,6 +55,7 @@ class RunRecord:
     plan: dict[str, Any]
     versions: dict[str, str]
     state: dict[str, Any]
+    observed: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -67,7 +70,7 @@ class RunRecord:
 
 _DEFAULTS: dict[str, Any] = {
     "status": "running", "options": None, "address": "", "missing_chunks": "error", "fingerprint": {}, "shape": (0, 0),
-    "transposed": False, "plan": {}, "versions": {}, "state": {},
+    "transposed": False, "plan": {}, "versions": {}, "state": {}, "observed": {},
 }  # fmt: skip
 
 

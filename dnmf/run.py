@@ -21,8 +21,9 @@ from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.record import RunRecord, changes_of_data, differences, other_than, refuse_path, versions
 from dnmf.schemes.of_options import in_units, scheme_of
-from dnmf.sources import Source, open_source
+from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
+from dnmf.sources.opening import open_again
 from dnmf.starts.begin import begin, fit_from
 from dnmf.starts.choose import start_of
 from dnmf.workplace import Workplace
@@ -247,7 +248,7 @@ def reopened(record: RunRecord, store: Path, given: Any, function: str, *, force
     """
     address = _stored_address(record, store, function) if given is None else given
     try:
-        source = open_source(address, missing_chunks=record.missing_chunks)
+        source = open_again(address, record.missing_chunks, record.observed)
     except InputError as error:
         hint = "" if given is not None else "; if the data was moved, say where it is: source=… (--source)"
         raise InputError(f"{error}{hint}") from error

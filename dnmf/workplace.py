@@ -28,7 +28,7 @@ from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.schemes.of_options import scheme_of
-from dnmf.schemes.refused import refuse_beside_given, refuse_of_sparse, refuse_of_transposed
+from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_sparse, refuse_of_transposed
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source
@@ -110,8 +110,9 @@ class Workplace:
             )
         if source.transposed:
             refuse_of_transposed(options, source.address)
-        if source.sparse:
+        if source.sparse and not source.has_missing:
             refuse_of_sparse(options, source.address)
+        refuse_entries(options, source)
         options.penalty.warn_if_one_sided()
         self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
         self.source, self.models_per_pass = source, 1
@@ -174,6 +175,8 @@ class Workplace:
         """Return options as the engine sees them."""
         if 0 < self.engine.plan.curvature <= options.rank:
             options = replace(options, curvature="diagonal")
+        if self.source.has_missing:
+            options = replace(options, entries="observed")
         return options.swapped() if self.source.transposed else options
 
     @property
@@ -233,7 +236,7 @@ class Workplace:
             status="running", options=options, address=source.address,
             missing_chunks=source.missing_chunks, fingerprint=fingerprint,
             shape=source.shape, transposed=source.transposed, plan=self.engine.plan.cuts_json(), versions=versions(),
-            state=scalars,
+            state=scalars, observed=source.said(),
         )  # fmt: skip
 
     def model(self, options: FitOptions, end: Ended, folder: Path | None) -> Model:

@@ -30,7 +30,7 @@ from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.names import MOST_NAMES, bytes_of_names
-from dnmf.sources.source import Source
+from dnmf.sources.source import CsrRows, Source, Weighted
 from dnmf.sources.stored_factor import StoredFactor
 
 MOST_TURNED_BYTES = 256 * 2**20
@@ -131,6 +131,7 @@ def solve_other_rows(
     ChangedError
         The data changed while it was read; nothing is left at `out`.
     """
+    options = of_entries(options, source)
     n_rows, names = source.shape[0], None if out is None else carried_row_names(source)
     plan = _plan(source, executor, options, memory_bytes, kept=out is None, name_bytes=bytes_of_names(names))
     signed = scheme_of(options).signed
@@ -163,6 +164,7 @@ def measure_other_rows(
     The residual of dense rows is right to its own rounding; that of sparse rows is a difference of sums in float64,
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """
+    options = of_entries(options, source)
     plan = _plan(source, executor, options, memory_bytes, kept=False)
     scheme = scheme_of(options)
     work = Work((_visitor(fixed, options),), options.dtype, check=True, residual=True, signed=scheme.signed)
@@ -208,6 +210,11 @@ def _plan(
     return plan
 
 
+def of_entries(options: FitOptions, source: Source) -> FitOptions:
+    """Return the options of a fit for rows of which not all may be observed."""
+    return replace(options, entries="observed" if source.has_missing else "all")
+
+
 def _visitor(fixed: Fixed, options: FitOptions) -> Visitor:
     with one_blas_thread():
         held = 0 if fixed.given is None else fixed.given.shape[1]
@@ -237,6 +244,18 @@ def _turned(source: Source) -> Source:
             f"{source.address}: single rows of a CSC matrix of {format_bytes(size)} cannot be read; convert it to CSR "
             "once with dnmf convert"
         )
-    rows = source.read(0, source.shape[0])
-    matrix = scipy.sparse.csr_array(tuple(rows), shape=source.shape).T.tocsr()
-    return MemorySource(matrix, source.column_names(), source.row_names(), source.address)
+    panel: Any = source.read(0, source.shape[0])
+    rows, names = panel.rows if source.weighted else panel, (source.column_names(), source.row_names())
+    turned = _turned_csr(rows, rows.data, source.shape)
+    if source.weighted:
+        weights = _turned_csr(rows, panel.weights, source.shape).data
+        return MemorySource.of_rows(Weighted(turned, weights), source.shape[0], source.address, like=source).with_names(
+            *names
+        )
+    return MemorySource.of_rows(turned, source.shape[0], source.address, like=source).with_names(*names)
+
+
+def _turned_csr(rows: CsrRows, values: np.ndarray, shape: tuple[int, int]) -> CsrRows:
+    """Rows of the transpose, of values that are stored where those of `rows` are."""
+    turned = scipy.sparse.csr_array((values, rows.indices, rows.indptr), shape=shape).T.tocsr()
+    return CsrRows(turned.data, turned.indices, turned.indptr)

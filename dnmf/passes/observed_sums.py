@@ -84,17 +84,16 @@ class RunningObservedSums:
 
     def add(self, weighing: Weighing, W: np.ndarray, y: np.ndarray | None, unsolved: int) -> None:
         """Add rows of W (rows, padded rank); on the diagonal with the predictions y of the entries looked at."""
-        wide, entries = W.astype(np.float64), weighing.entries
+        wide, entries, c = W.astype(np.float64), weighing.entries, weighing.c
         self._G += wide.T @ wide
         self._s += np.abs(wide).sum(axis=0)
         based = wide[weighing.based]
         self._based += based.T @ based
         self._rows_based += len(based)
         self._squares += weighing.counts @ np.square(wide)
-        self._counts += np.bincount(entries.indices, weights=entries.weights, minlength=len(self._counts))
+        self._counts += np.bincount(entries.indices, weights=c, minlength=len(self._counts))
         self._whole, self._unsolved = self._whole + weighing.whole, self._unsolved + unsolved
         self._add_products(weighing, W)
-        c = entries.weights
         r = np.zeros_like(c) if y is None else -c * y
         if y is not None:
             self._curved += float((c * np.square(y, dtype=np.float64)).sum())

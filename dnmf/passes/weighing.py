@@ -21,7 +21,9 @@ class Weighing(NamedTuple):
     products : Rows
         ``ω a``, from which right-hand sides are made and what is folded; zero where nothing was observed.
     entries : Entries
-        Those that are looked at one by one; their weights are what they add to the curvature.
+        Those that are looked at one by one.
+    c : ndarray (entries,)
+        What each of them adds to the curvature.
     based : bool ndarray (rows,)
         Whether all entries of a row count one before that.
     whole : float
@@ -32,6 +34,7 @@ class Weighing(NamedTuple):
 
     products: Rows
     entries: Entries
+    c: np.ndarray
     based: np.ndarray
     whole: float
     counts: np.ndarray
@@ -43,22 +46,22 @@ def weigh(block: Block, n_columns: int, dtype: np.dtype) -> Weighing:
     if isinstance(rows, CsrRows):
         a = rows.data.astype(dtype, copy=False)
         c = np.ones(len(a), dtype) if weights is None else weights.astype(dtype, copy=False)
-        products = rows._replace(data=a if weights is None else c * a)
-        return _weighing(products, Entries(a, rows.indices, rows.indptr, c), np.zeros(rows.n_rows, bool), _sum(c, a), n_columns)
+        entries, based = Entries(a, rows.indices, rows.indptr), np.zeros(rows.n_rows, bool)
+        return _weighing(rows._replace(data=c * a), (entries, c), based, _sum(c, a), n_columns)
     if weights is None:
         seen = ~np.isnan(rows) if rows.dtype.kind == "f" else np.ones(rows.shape, bool)
-        products, whole = _zero_filled(rows, seen, dtype)
+        values, whole = _zero_filled(rows, seen, dtype)
         based = 2 * np.count_nonzero(seen, axis=1) >= rows.shape[1]
         looked_at = seen != based[:, None]
         c = np.repeat(np.where(based, -1, 1).astype(dtype), np.count_nonzero(looked_at, axis=1))
-        return _weighing(products, _entries(looked_at, c), based, whole, n_columns)
+        return _weighing(values, (_entries(looked_at), c), based, whole, n_columns)
     of_each, seen = weights.astype(dtype, copy=False), weights > 0
     values, _ = _zero_filled(rows, seen, dtype)
     differs = of_each != 1
     based = np.count_nonzero(differs, axis=1) <= np.count_nonzero(seen, axis=1)
     looked_at = np.where(based[:, None], differs, seen)
     c = (of_each - based[:, None].astype(dtype))[looked_at]
-    return _weighing(of_each * values, _entries(looked_at, c), based, _sum(of_each, values), n_columns)
+    return _weighing(of_each * values, (_entries(looked_at), c), based, _sum(of_each, values), n_columns)
 
 
 def weigh_implicitly(block: Block, n_columns: int, dtype: np.dtype, alpha: float) -> Weighing:
@@ -74,17 +77,21 @@ def weigh_implicitly(block: Block, n_columns: int, dtype: np.dtype, alpha: float
     c = (alpha * rows.data.astype(np.float64)).astype(dtype)
     there = (rows.data != 0).astype(dtype)
     products, based = rows._replace(data=(1 + c) * there), np.ones(rows.n_rows, bool)
-    return _weighing(products, Entries(c, rows.indices, rows.indptr, c), based, _sum(1 + c, there), n_columns)
+    entries = Entries(rows.data, rows.indices, rows.indptr)
+    return _weighing(products, (entries, c), based, _sum(1 + c, there), n_columns)
 
 
-def _weighing(products: Rows, entries: Entries, based: np.ndarray, whole: float, n_columns: int) -> Weighing:
-    counts = entries._replace(weights=None).sums_of_rows(entries.weights) + n_columns * based
-    return Weighing(products, entries, based, whole, counts)
+def _weighing(
+    products: Rows, looked_at: tuple[Entries, np.ndarray], based: np.ndarray, whole: float, n_columns: int
+) -> Weighing:
+    entries, c = looked_at
+    return Weighing(products, entries, c, based, whole, entries.sums_of_rows(c) + n_columns * based)
 
 
-def _entries(which: np.ndarray, c: np.ndarray) -> Entries:
+def _entries(which: np.ndarray) -> Entries:
     offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(which, axis=1))])
-    return Entries(c, np.nonzero(which)[1].astype(np.int32), offsets, c)
+    columns = np.nonzero(which)[1].astype(np.int32)
+    return Entries(columns, columns, offsets)
 
 
 def _zero_filled(rows: np.ndarray, seen: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, float]:

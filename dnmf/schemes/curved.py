@@ -1,23 +1,27 @@
 """Losses whose curvature is their own in every entry: what the columns of H make of the sums of a pass."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
-from dnmf.kernels.entries import packed_size, unpack
+from dnmf.kernels.entries import packed_size
 from dnmf.kernels.own_gram import solve_own_rows
 from dnmf.losses import Loss
 from dnmf.passes.own_sums import OwnSums
-from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.curved import SolveCurvedRows
+from dnmf.passes.visitors.visitor import Visitor
 from dnmf.schemes.balance import balance, balances, sizes_of
 from dnmf.schemes.constrained import NO_PENALTY, Constrained
 from dnmf.schemes.given import with_given, with_given_rows
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.observed import ObservedLeastSquares
+from dnmf.schemes.own_columns import gram_times
 from dnmf.schemes.scheme import Factors, Measured, Scheme, SolvedColumns
 from dnmf.schemes.terms import terms_of
 
@@ -115,17 +119,31 @@ class Divergence(Constrained):
         """How many numbers a pass folds for the curvature of a column."""
         return rank if self.diagonal_curvature else packed_size(rank)
 
-    def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
-        """The start that is best for the W behind these sums of least squares."""
-        return self.enter(LeastSquares().update(sums, H).H)
+    @property
+    def cost(self) -> float:
+        """Rows and columns take Gram matrices of their own, several times over."""
+        return 15.0
 
-    def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+    @property
+    def _squares(self) -> LeastSquares | ObservedLeastSquares:
+        """Least squares of the same entries, for a guess."""
+        return ObservedLeastSquares() if self.observed else LeastSquares()
+
+    def visitor_of_given(self, columns: int, n_columns: int, dtype: str) -> Visitor:
+        """That of least squares."""
+        return self._squares.visitor_of_given(columns, n_columns, dtype)
+
+    def guess(self, sums: Any, H: np.ndarray) -> np.ndarray:
+        """The start that is best for the W behind these sums of least squares."""
+        return self.enter(self._squares.update(sums, H).H)
+
+    def start_for(self, sums: Any, H: np.ndarray) -> np.ndarray:
         """The same: the first pass solves for rows anyway."""
         return self.guess(sums, H)
 
-    def rows_of_given(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+    def rows_of_given(self, sums: Any, H: np.ndarray) -> np.ndarray:
         """The best rows of H for given columns of W alone, by least squares, none of them at zero."""
-        found = LeastSquares().rows_of_given(sums, H)
+        found = self._squares.rows_of_given(sums, H)
         return np.maximum(found, (FLOOR_OF_START * found.mean(axis=1, keepdims=True)).astype(found.dtype))
 
     def loss_of_rows(self, statistics: Statistics, H: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -292,14 +310,3 @@ def _violation(slope: np.ndarray, HT: np.ndarray, mass: np.ndarray) -> float:
 
 
 FLOOR_OF_START = 1e-2  # of the mean of its row, alike for all components: neutral to W, and no entry stays at zero
-
-
-def gram_times(Q: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Return ``Q_j h_j`` (n, k) of packed matrices."""
-    return np.concatenate([
-        np.einsum("jql,jl->jq", unpack(Q[low : low + COLUMNS_AT_ONCE]), h[low : low + COLUMNS_AT_ONCE])
-        for low in range(0, len(h), COLUMNS_AT_ONCE)
-    ])  # fmt: skip
-
-
-COLUMNS_AT_ONCE = 1024

@@ -9,14 +9,14 @@ from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.entries import packed_size
 from dnmf.kernels.own_gram import solve_own_rows
 from dnmf.passes.observed_sums import ObservedSums
-from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.observed import SolveObservedRows, diagonal_places
 from dnmf.schemes.balance import Sizes, balance, balances, sizes_of
 from dnmf.schemes.constrained import NO_PENALTY, Constrained
-from dnmf.schemes.curved import gram_times
 from dnmf.schemes.given import with_given, with_given_rows
 from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.own_columns import gram_times
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
 from dnmf.schemes.terms import terms_of
 
@@ -245,16 +245,25 @@ class ObservedLeastSquares(Constrained):
         )
         return self.scale(H, H, whole)[0], 0.0
 
-    def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
-        """The start as it is: sums that take everything for observed tell nothing."""
-        del sums
-        return H
+    @property
+    def cost(self) -> float:
+        """Most of a pass is Gram matrices."""
+        return 10.0
 
-    def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
-        """The same."""
+    def visitor_of_given(self, columns: int, n_columns: int, dtype: str) -> SolveObservedRows:
+        """What folds given columns of W with what was observed."""
+        nothing = np.zeros((columns, n_columns), dtype)
+        return SolveObservedRows.for_factor(nothing, Terms(), held=columns, implicit=self.implicit)
+
+    def guess(self, sums: ObservedSums, H: np.ndarray) -> np.ndarray:
+        """The update without bounds and L1."""
+        return replace(self.unhindered, diagonal_curvature=False).update(sums, H).H
+
+    def start_for(self, sums: ObservedSums, H: np.ndarray) -> np.ndarray:
+        """The same: the first pass solves for rows anyway."""
         return self.guess(sums, H)
 
-    def rows_of_given(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
-        """The rows as they are."""
-        del sums
-        return H
+    def rows_of_given(self, sums: ObservedSums, H: np.ndarray) -> np.ndarray:
+        """The best rows of H for given columns of W alone."""
+        alone = ObservedLeastSquares(limits=Limits(free=self.limits.free, held=(len(H), 0)), implicit=self.implicit)
+        return alone.update(sums, H).H

@@ -11,6 +11,7 @@ from dnmf.penalty import Penalty
 from dnmf.schemes.curved import Divergence
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.objective import PenalizedLeastSquares
+from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.rule import RelativeRule, Rule
 from dnmf.schemes.scheme import Scheme
 
@@ -18,10 +19,16 @@ from dnmf.schemes.scheme import Scheme
 def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
     """Return what a fit with these options minimizes, or iterates, in the orientation of the options."""
     loss = loss_named(options.loss)
+    diagonal, observed = options.curvature == "diagonal", options.entries == "observed"
+    if loss.shared_curvature and (observed or options.implicit):
+        return ObservedLeastSquares(
+            options.penalty, options.limits, guides, implicit=options.implicit, diagonal_curvature=diagonal
+        )
     if loss.shared_curvature:
         return least_squares(options.penalty, options.limits, guides)
-    diagonal = options.curvature == "diagonal"
-    return Divergence(options.penalty, options.limits, guides, loss=loss, diagonal_curvature=diagonal)
+    return Divergence(
+        options.penalty, options.limits, guides, loss=loss, observed=observed, diagonal_curvature=diagonal
+    )
 
 
 def least_squares(penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES) -> LeastSquares:

@@ -1,9 +1,34 @@
 """What cannot be asked of data as it is stored, or beside what is given: said before anything is read."""
 
+from dataclasses import replace
+
 from dnmf.constraints import Constraints
 from dnmf.errors import InputError
 from dnmf.losses import loss_named
 from dnmf.options import FitOptions
+from dnmf.sources.source import Source
+
+
+def refuse_entries(options: FitOptions, source: Source) -> None:
+    """Refuse what cannot be asked where not all entries were observed, or only there.
+
+    Raises
+    ------
+    InputError
+        There is such a thing.
+    """
+    if source.has_missing or options.implicit:
+        replace(options, entries="observed" if source.has_missing else "all")  # which looks
+        if source.has_missing and options.implicit:
+            raise InputError(f"{source.address}: implicit= takes all that is not there for zeros; leave missing= out")
+        return
+    if options.penalty.counts:
+        raise InputError("penalty scale 'counts' is for data of which not all was observed; say missing= or mask= too")
+    if all(options.limits.held):
+        raise InputError(
+            "constraints: fixed_W and fixed_H are both for the first components where all was observed, give one of "
+            "the two; Penalty(target=1) and target_H, with rows of NaN for the components of fixed_W, hold profiles too"
+        )
 
 
 def refuse_of_transposed(options: FitOptions, address: str) -> None:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
+from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.visitors.visitor import Visitor
 
 
@@ -283,17 +284,27 @@ class Scheme(ABC):
     def ordered(self, H: np.ndarray) -> np.ndarray:
         """Return the rows of a start in the order in which they are most like those of a target, where there is one."""
 
-    @abstractmethod
-    def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
-        """Return the H (k, n) that belongs to a W with these sums of least squares, without a penalty."""
+    def visitor_of_given(self, columns: int, n_columns: int, dtype: str) -> Visitor:
+        """Return what folds given columns of W, for :meth:`guess`, :meth:`start_for` and :meth:`rows_of_given`."""
+        del n_columns, dtype
+        return UseGivenRows(columns)
+
+    @property
+    def cost(self) -> float:
+        """How many times what a pass of least squares costs one of this scheme does, roughly: what a race may spend."""
+        return 1.0
 
     @abstractmethod
-    def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
-        """Return the start for a given W with these sums of least squares; `H` has the rows that are given."""
+    def guess(self, sums: Any, H: np.ndarray) -> np.ndarray:
+        """Return the H (k, n) that belongs to a W with these sums of :meth:`visitor_of_given`, without a penalty."""
 
     @abstractmethod
-    def rows_of_given(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
-        """Return the best H for the given columns of W alone, with these sums of least squares."""
+    def start_for(self, sums: Any, H: np.ndarray) -> np.ndarray:
+        """Return the start for a given W with these sums of that; `H` has the rows that are given."""
+
+    @abstractmethod
+    def rows_of_given(self, sums: Any, H: np.ndarray) -> np.ndarray:
+        """Return the best H for the given columns of W alone, with these sums of that."""
 
     @property
     @abstractmethod

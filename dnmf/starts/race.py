@@ -23,7 +23,7 @@ from dnmf.passes.work import Work
 from dnmf.plan import make_plan
 from dnmf.schemes.scheme import Scheme
 from dnmf.sources.memory import MemorySource
-from dnmf.sources.source import Rows, Source
+from dnmf.sources.source import Panel, Rows, Source, Weighted
 from dnmf.start_memory import MOST_STARTS
 from dnmf.starts.even_variance import EvenSample
 from dnmf.starts.sample import Sample
@@ -129,8 +129,8 @@ def race(
         How many starts fit in memory at once.
     """
     largest = sample.first(rows)
-    values = largest.read(0, largest.shape[0])
-    work, n_rows = work_of_alternation(values, largest.shape[1]), sample.n_rows
+    values = seen_values(largest.read(0, largest.shape[0]))
+    work, n_rows = scheme.cost * work_of_alternation(values, largest.shape[1]), sample.n_rows
     starts = affordable_starts(work, work * n_rows / rows, crowd)
     stages = race_stages(rows, n_rows, options.rank, starts)
     held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
@@ -182,12 +182,20 @@ def first_states(held: Source, options: FitOptions, scheme: Scheme, count: int, 
     Every other one is made of rows of the data, and near to some; the others are uniform: near to all.
     """
     rng = np.random.default_rng([options.seed, stream])
-    rows = held.read(0, held.shape[0])
+    rows = seen_values(held.read(0, held.shape[0]))
     makers = [_means_of_rows, _uniform]
     starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
     if not scheme.is_signed("H"):
         starts = [np.abs(H) for H in starts]  # the data may be negative where W is free
     return [first_state(Begun(scheme.enter(H.astype(options.dtype))), options) for H in starts]
+
+
+def seen_values(panel: Panel) -> Rows:
+    """Return the values of rows, zeros where nothing was observed."""
+    rows = panel.rows if isinstance(panel, Weighted) else panel
+    if isinstance(rows, np.ndarray) and rows.dtype.kind == "f" and np.isnan(rows).any():
+        return np.nan_to_num(rows, nan=0.0)
+    return rows
 
 
 def _uniform(rows: Rows, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001

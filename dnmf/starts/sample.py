@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.fitting.loop import Engine
 from dnmf.passes.visit import check_rows
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
-from dnmf.sources.source import CsrRows, Layout, Rows, Source
+from dnmf.sources.source import Layout, Rows, Source, each_array
 from dnmf.start_memory import most_region_bytes, reads_objects, rows_of_run
 
 SAMPLE_STREAM = 0
@@ -62,7 +62,7 @@ class Sample:
                 pieces.append(self._parts[first].read(at - first, stop - first))
                 at = stop
         some = self._parts[int(firsts[0])]
-        return MemorySource.of_rows(stack_rows(pieces), some.shape[1], some.address)
+        return MemorySource.of_rows(stack_rows(pieces), some.shape[1], some.address, like=some)
 
 
 def affordable_rows(engine: Engine) -> int:
@@ -123,8 +123,8 @@ def _read_region(
     for first, last in spans:
         rows = slice_rows(values, first - low, last - low) if last - first < high - low else values
         check(source, first, rows)
-        kept = rows if rows is values else _copied(rows)
-        parts[first] = MemorySource.of_rows(kept, source.shape[1], source.address)
+        kept = rows if rows is values else each_array(rows, np.ndarray.copy)
+        parts[first] = MemorySource.of_rows(kept, source.shape[1], source.address, like=source)
     return parts, source.touched_bytes(low, high, values)
 
 
@@ -175,8 +175,3 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((low, high))
     return joined
-
-
-def _copied(rows: Rows) -> Rows:
-    """A copy, so that a few rows do not keep a whole region in memory."""
-    return rows.copy() if isinstance(rows, np.ndarray) else CsrRows(*(part.copy() for part in rows))

@@ -12,7 +12,6 @@ from dnmf.fitting.state import Begun
 from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
-from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.work import Work
 from dnmf.schemes.given import with_given_rows
 from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_units
@@ -61,7 +60,8 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     scheme, W = scheme_of(options, guides), np.array(W, dtype=options.dtype)
     if scheme.given is not None:
         W[:, : scheme.given.shape[1]] = scheme.given
-    work = Work((UseGivenRows(options.rank),), options.dtype, check=True, signed=scheme.signed)
+    visitor = scheme.visitor_of_given(options.rank, engine.source.shape[1], options.dtype)
+    work = Work((visitor,), options.dtype, check=True, signed=scheme.signed)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
     sums, bytes_read = statistics.models[0], statistics.bytes_read
     H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
@@ -97,7 +97,8 @@ def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides:
     if scheme.given is None:
         return begun
     held = scheme.given.shape[1]
-    work = Work((UseGivenRows(held),), options.dtype, check=begun.squares < 0, signed=scheme.signed)
+    visitor = scheme.visitor_of_given(held, engine.source.shape[1], options.dtype)
+    work = Work((visitor,), options.dtype, check=begun.squares < 0, signed=scheme.signed)
     watch = engine.watch("start")
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=scheme.given, rows_back=watch)
     of_held = scheme.rows_of_given(statistics.models[0], begun.H[:held])

@@ -94,7 +94,7 @@ class SolveObservedRows(Visitor):
         B = np.ascontiguousarray(cross(weighing.products, self.HT)[:, :k])
         B -= dtype.type(self.terms.l1)
         Q = np.zeros((len(B), packed_size(k)), dtype)
-        grams_of_rows(entries.indices, entries.indptr, entries.weights, self.HT, Q)
+        grams_of_rows(entries.indices, entries.indptr, weighing.c, self.HT, Q)
         if self.ridge:
             Q[:, diagonal_places(k)] += (self.ridge * weighing.counts[:, None]).astype(dtype)
         lower, upper = self._bounds(len(B), given)
