@@ -43,6 +43,9 @@ class Penalty:
         Strength with which H follows the graph of :class:`dnmf.Constraints`.
     target : float
         Strength with which H is pulled to the target of :class:`dnmf.Constraints`; at 1, relative, it is the target.
+    beside_given : float
+        By what the strengths of scale ``"counts"`` are multiplied for the free half of components whose other half is
+        given: biases are best held down less than the rest.
     diagonal : bool
         Whether the scale of the components is shared out after each half step: factors are brought to sum one, or,
         for an objective, balanced so that its penalty is least. False shows what goes wrong without.
@@ -66,6 +69,7 @@ class Penalty:
     angular: Any = 0.0
     smooth: float = 0.0
     target: float = 0.0
+    beside_given: float = 1.0
 
     @undisturbed
     def __post_init__(self):
@@ -85,6 +89,12 @@ class Penalty:
             )
         if self.scale == "fraction" and self.active:
             self.shapes()
+        self._check_counts()
+
+    def _check_counts(self) -> None:
+        object.__setattr__(self, "beside_given", _as_strength("beside_given", self.beside_given))
+        if self.beside_given != 1 and not self.counts:
+            raise InputError("penalty beside_given= is for scale 'counts'")
         if self.counts and (any(self.angular) or self.smooth or self.target):
             raise InputError("penalty scale 'counts' is for L2, beside L1; say scale='objective' for the others")
 

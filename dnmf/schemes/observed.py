@@ -70,10 +70,13 @@ class ObservedLeastSquares(Constrained):
         """How many numbers a pass folds for the curvature of a column."""
         return rank if self.diagonal_curvature else packed_size(rank)
 
-    @property
-    def ridges(self) -> tuple[float, float]:
-        """L2 of W and of H for each entry that was observed."""
-        return self.penalty.l2 if self.penalty.counts else (0.0, 0.0)
+    def _ridge(self, side: str, k: int) -> np.ndarray:
+        """L2 of each component (k,) for each entry that was observed, in W or in H."""
+        if not self.penalty.counts:
+            return np.zeros(k)
+        ridge = np.full(k, self.penalty.l2["WH".index(side)])
+        ridge[self._given if side == "W" else slice(self.limits.held[0])] *= self.penalty.beside_given
+        return ridge * self._of_H(k) ** 2 if side == "H" else ridge
 
     def _terms(self, side: str) -> Terms:
         terms = terms_of(self.penalty, side, np.zeros(1), 0.0, self.limits)
@@ -96,7 +99,7 @@ class ObservedLeastSquares(Constrained):
 
     def _rows_under(self, terms: Terms, H: np.ndarray, held: int, tolerance: float | None) -> SolveObservedRows:
         return SolveObservedRows.for_factor(
-            H, terms, tolerance, ridge=self.ridges[0], held=held, implicit=self.implicit,
+            H, terms, tolerance, ridge=self._ridge("W", len(H)), held=held, implicit=self.implicit,
             diagonal=self.diagonal_curvature,
         )  # fmt: skip
 
@@ -159,17 +162,17 @@ class ObservedLeastSquares(Constrained):
         wide = H * self._of_H(len(H))[:, None]
         if not self.penalty.counts:
             return sizes_of(self.penalty, sums, wide)
-        (l1_w, _), (l1_h, _), (of_W, of_H) = self.penalty.on_W, self.penalty.on_H, self.ridges
-        squares = np.square(wide.astype(np.float64)) @ sums.counts
+        (l1_w, _), (l1_h, _), k = self.penalty.on_W, self.penalty.on_H, len(H)
+        squares = np.square(H.astype(np.float64)) @ sums.counts
         return Sizes(
-            l1_w * sums.s, 0.5 * of_W * sums.squares, l1_h * np.abs(wide).sum(axis=1, dtype=np.float64),
-            0.5 * of_H * squares,
+            l1_w * sums.s, 0.5 * self._ridge("W", k) * sums.squares, l1_h * np.abs(wide).sum(axis=1, dtype=np.float64),
+            0.5 * self._ridge("H", k) * squares,
         )  # fmt: skip
 
     def _slope_of_penalty(self, sums: ObservedSums, HT: np.ndarray) -> np.ndarray:
         terms, of_H = self._terms("H"), self._of_H(HT.shape[1])
         added = shared_curvature(terms, HT.shape[1])
-        slope = terms.l1 * of_H + self.ridges[1] * sums.counts[:, None] * HT * of_H**2
+        slope = terms.l1 * of_H + self._ridge("H", HT.shape[1]) * sums.counts[:, None] * HT
         return slope if added is None else slope + HT @ (added * np.outer(of_H, of_H))
 
     def counted(self, sums: ObservedSums, H: np.ndarray) -> tuple[ObservedSums, np.ndarray]:
@@ -186,7 +189,7 @@ class ObservedLeastSquares(Constrained):
         lower[:, self._given] = upper[:, self._given] = h[:, self._given]
         added = shared_curvature(terms, len(H))
         G0 = sums.based if added is None else sums.based + added * np.outer(of_H, of_H)
-        ridge = self.ridges[1] * sums.counts[:, None] * of_H**2
+        ridge = self._ridge("H", len(H)) * sums.counts[:, None]
         if self.diagonal_curvature:
             slope = h @ G0 + ridge * h + terms.l1 * of_H - sums.N
             V = np.abs(sums.Q + sums.based.sum(axis=1)) + ridge + np.abs(G0 - sums.based).sum(axis=1)
@@ -229,13 +232,13 @@ class ObservedLeastSquares(Constrained):
 
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start with its given rows, rows brought to sum one where scale is free."""
-        first = self.limits.held[0]
-        H = np.concatenate([H[:first], with_given_rows(H[first:], self.guides)])
-        return normalize_rows(H, first)[0] if self.free_scale else H
+        H = self.ordered(H)
+        return normalize_rows(H, self.limits.held[0])[0] if self.free_scale else H
 
     def ordered(self, H: np.ndarray) -> np.ndarray:
-        """Return the start as it is: nothing is pulled to a target."""
-        return H
+        """Return a start with its given rows behind those of given columns of W."""
+        first = self.limits.held[0]
+        return np.concatenate([H[:first], with_given_rows(H[first:], self.guides)])
 
     def settle(self, sums: ObservedSums, H: np.ndarray, rows: int, all_rows: int) -> tuple[np.ndarray, float]:
         """Return the start on the scale of least penalty."""
@@ -264,6 +267,10 @@ class ObservedLeastSquares(Constrained):
         return self.guess(sums, H)
 
     def rows_of_given(self, sums: ObservedSums, H: np.ndarray) -> np.ndarray:
-        """The best rows of H for given columns of W alone."""
+        """The best rows of H for given columns of W alone; half of that where rows of H are given too.
+
+        Biases of columns that explain all that biases of rows could would leave these at zero for many passes.
+        """
         alone = ObservedLeastSquares(limits=Limits(free=self.limits.free, held=(len(H), 0)), implicit=self.implicit)
-        return alone.update(sums, H).H
+        found = alone.update(sums, H).H
+        return found / 2 if self.limits.held[1] else found

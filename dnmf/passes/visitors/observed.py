@@ -35,8 +35,8 @@ class SolveObservedRows(Visitor):
         ``H Hᵀ``: that of a row whose entries all count one.
     terms : Terms
         What is asked of a row.
-    ridge : float
-        L2 for each that was observed, beside the one for a row.
+    ridge : ndarray (k,)
+        L2 of each component for each entry that was observed, beside the one for a row.
     held : int
         How many of the first columns of W are given.
     implicit : float
@@ -51,19 +51,23 @@ class SolveObservedRows(Visitor):
     HT: np.ndarray
     G: np.ndarray
     terms: Terms
-    ridge: float = 0.0
+    ridge: np.ndarray
     held: int = 0
     implicit: float = 0.0
     diagonal: bool = False
     tolerance: float = 1e-5
 
     @classmethod
-    def for_factor(cls, H: np.ndarray, terms: Terms, tolerance: float | None = None, **more: float | bool) -> Self:
+    def for_factor(
+        cls, H: np.ndarray, terms: Terms, tolerance: float | None = None, *, ridge: np.ndarray | None = None,
+        **more: float | bool,
+    ) -> Self:  # fmt: skip
         """Return what solves for rows under `terms` with `H` (k, n) fixed, to the tolerance of its dtype by default."""
         wide = H.astype(np.float64)
         tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
         HT = pad_columns(np.ascontiguousarray(H.T))
-        return cls(HT, (wide @ wide.T).astype(H.dtype), terms, tolerance=tolerance, **more)  # type: ignore[arg-type]
+        ridge = np.zeros(len(H)) if ridge is None else ridge
+        return cls(HT, (wide @ wide.T).astype(H.dtype), terms, ridge, tolerance=tolerance, **more)  # type: ignore[arg-type]
 
     @property
     def rank(self) -> int:
@@ -95,7 +99,7 @@ class SolveObservedRows(Visitor):
         B -= dtype.type(self.terms.l1)
         Q = np.zeros((len(B), packed_size(k)), dtype)
         grams_of_rows(entries.indices, entries.indptr, weighing.c, self.HT, Q)
-        if self.ridge:
+        if self.ridge.any():
             Q[:, diagonal_places(k)] += (self.ridge * weighing.counts[:, None]).astype(dtype)
         lower, upper = self._bounds(len(B), given)
         X, unsolved = aligned_zeros((len(B), self.HT.shape[1]), dtype), 0
