@@ -269,7 +269,7 @@ class ObservedLeastSquares(Constrained):
     def rows_of_given(self, sums: ObservedSums, H: np.ndarray) -> np.ndarray:
         """The best rows of H for given columns of W alone; half of that where rows of H are given too.
 
-        Biases of columns that explain all that biases of rows could would leave these at zero for many passes.
+        Else biases of columns take what those of rows could explain, and these stay near zero for many passes.
         """
         alone = ObservedLeastSquares(limits=Limits(free=self.limits.free, held=(len(H), 0)), implicit=self.implicit)
         found = alone.update(sums, H).H

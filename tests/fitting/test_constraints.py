@@ -540,7 +540,6 @@ def test_what_does_not_go_together_is_refused(planted, penalty, constraints, mes
         ({"free": "W", "upper": 1.0}, "free and has an upper bound"), ({"fixed_H": -GIVEN_H}, "negative"),
         ({"fixed_H": np.full((1, 3), np.nan)}, "NaN"), ({"fixed_W": "columns"}, "expected a matrix"),
         ({"graph": np.array([[0, 1.0], [0, 0]])}, "symmetric"), ({"graph": -np.eye(2)}, "not negative"),
-        ({"fixed_H": GIVEN_H, "fixed_W": GIVEN_W}, "one of the two"), ({"fixed_H": 0 * GIVEN_H}, "zero everywhere"),
         ({"fixed_H": GIVEN_H, "upper": 1.0}, "cut what is given"), ({"target_H": -GIVEN_H}, "negative"),
         ({"graph": np.ones((2, 3))}, "one row and column"), ({"target_H": np.array([[1.0, np.nan]])}, "row of NaN"),
         ({"target_H": np.full((2, 3), np.nan)}, "every row is NaN"),
