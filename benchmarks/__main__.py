@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import best_known, report, suite
+from benchmarks.counts import counts, of_counts
 from benchmarks.exact_rows import exact_rows
 from benchmarks.first_call import first_call
 from benchmarks.peers import Peer, peers
 from benchmarks.problems import Problem, problems
 
-FIRST_CALL, EXACT_ROWS = "first call", "exact rows"
+FIRST_CALL, EXACT_ROWS, COUNTS = "first call", "exact rows", "counts"
 QUICK_RESTARTS, QUICK_PASSES = 2, 40
 
 
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     every, usual = peers(), [peer for peer in peers() if not (chosen.quick and peer.optional)]
-    some = _named(parser, chosen.only, problems(chosen.quick), besides=(FIRST_CALL, EXACT_ROWS))
+    some = _named(parser, chosen.only, problems(chosen.quick), besides=(FIRST_CALL, EXACT_ROWS, COUNTS))
     against = _named(parser, chosen.peer, every) if chosen.peer else usual
     if chosen.quick:
         _run(some, against, 1, chosen.out)
@@ -33,6 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
         report.write(folder, {**report.read(folder), FIRST_CALL: first_call()})
     if not chosen.only or EXACT_ROWS in chosen.only:
         report.write(folder, {**report.read(folder), EXACT_ROWS: exact_rows(some or problems())})
+    if not chosen.only or COUNTS in chosen.only:
+        report.write(folder, {**report.read(folder), COUNTS: counts(of_counts(some or problems()))})
     _run(some, against, chosen.seeds, folder)
 
 
@@ -40,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small matrices, one seed: to see that it works")
     parser.add_argument(
-        "--only", metavar="NAME", action="append", help=f"a matrix, '{FIRST_CALL}' or '{EXACT_ROWS}' (repeatable)"
+        "--only", metavar="NAME", action="append", help=f"a matrix, '{FIRST_CALL}', '{EXACT_ROWS}' or '{COUNTS}' (repeatable)"
     )
     parser.add_argument("--peer", metavar="NAME", action="append", help="only this program (repeatable)")
     parser.add_argument("--seeds", type=int, default=9, help="most seeds of a program (%(default)s)")
