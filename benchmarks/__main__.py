@@ -42,9 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small matrices, one seed: to see that it works")
-    parser.add_argument(
-        "--only", metavar="NAME", action="append", help=f"a matrix, '{FIRST_CALL}', '{EXACT_ROWS}' or '{COUNTS}' (repeatable)"
-    )
+    besides = ", ".join((FIRST_CALL, EXACT_ROWS, COUNTS))
+    parser.add_argument("--only", metavar="NAME", action="append", help=f"a matrix, or one of {besides} (repeatable)")
     parser.add_argument("--peer", metavar="NAME", action="append", help="only this program (repeatable)")
     parser.add_argument("--seeds", type=int, default=9, help="most seeds of a program (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder for the results (default: this one; with --quick: none)")

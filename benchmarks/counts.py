@@ -95,8 +95,8 @@ class _Fits:
         return {"passes": grid[at], "reads": reads, "cpu_s": cpu_s}
 
 
-def _fit(A: Any, rank: int, loss: str, passes: int, seed: int = 0, init: str = "auto") -> tuple[Any, Taken]:
-    return timed(partial(dnmf.fit, A, rank, loss=loss, max_passes=passes, tol=0.0, seed=seed, init=init))
+def _fit(A: Any, rank: int, loss: str, passes: int, seed: int = 0) -> tuple[Any, Taken]:
+    return timed(partial(dnmf.fit, A, rank, loss=loss, max_passes=passes, tol=0.0, seed=seed))
 
 
 def _scikit_learn(A: Any, rank: int, iterations: int) -> tuple[float, float]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Interrupted,
     )
     from dnmf.estimator import NMF
+    from dnmf.losses import Loss
     from dnmf.model import Model
     from dnmf.paths import Path, PathRow, load_path, path, resume_path
     from dnmf.penalty import Penalty
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
     "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.penalty",
-    "Constraints": "dnmf.constraints",
+    "Constraints": "dnmf.constraints", "Loss": "dnmf.losses",
     "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
     "Interrupted": "dnmf.errors", "ChangedError": "dnmf.errors",
@@ -43,11 +44,11 @@ _PLACES = {
     "Path": "dnmf.paths", "PathRow": "dnmf.paths",
 }  # fmt: skip
 
-_ROOMS = {"cluster", "measures", "plots", "progress", "signals", "unfinished"}  # that the documentation names
+_ROOMS = {"cluster", "losses", "measures", "plots", "progress", "signals", "unfinished"}  # that the documentation names
 
 __all__ = [
     "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError",
-    "InputError", "Interrupted", "Model", "Path", "PathRow", "Penalty", "__version__", "convert", "fit", "load",
+    "InputError", "Interrupted", "Loss", "Model", "Path", "PathRow", "Penalty", "__version__", "convert", "fit", "load",
     "load_path", "open_source", "path", "resume", "resume_path",
 ]  # fmt: skip
 

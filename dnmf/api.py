@@ -53,8 +53,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
 ) -> Model:
     """Return the factorization ``A ≈ W · diag(d) · H`` of a non-negative matrix, with ``W, H ≥ 0``.
 
-    Minimizes ``½‖A − W diag(d) H‖²_F`` (plus penalties) by alternating exact non-negative least squares; every
-    pass reads the data once. Columns of W and rows of H sum to one.
+    Minimizes ``½‖A − W diag(d) H‖²_F``, or another `loss`, plus penalties. A pass reads the data once, solves for all
+    rows of W and updates H. Columns of W and rows of H sum to one.
 
     Parameters
     ----------
@@ -70,8 +70,12 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         small stand-in for all rows that takes one read more and is better where the sample has few rows; or at
         random. ``"auto"``: from a surrogate where the memory of a worker holds a sample of fewer than 50 rows for
         each component, else from a sample. Every read is counted in ``model.reads``, those of the start included.
-    solver, loss : str
-        ``"cd"`` and ``"frobenius"``.
+    solver : {"cd"}
+        There is one for each loss.
+    loss : {"frobenius", "kullback-leibler", "itakura-saito"} or str
+        What is minimized: least squares; the divergence ``Σ a log(a / p) − a + p`` of counts from their predictions p;
+        ``Σ a / p − log(a / p) − 1``, for dense data that is nowhere zero; or a loss of yours, by the name it was made
+        known with (:func:`dnmf.losses.register`). See docs/losses.md.
     penalty : Penalty, optional
         L1, L2 and others on the factors; see docs/regularization.md.
     constraints : Constraints, optional

@@ -46,7 +46,7 @@ class Applied:
                   callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
         """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
 
-        Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²`` plus the fit's penalty on W.
+        Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²``, or the loss of the fit, plus its penalty on W.
 
         Parameters
         ----------

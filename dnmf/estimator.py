@@ -19,7 +19,6 @@ from dnmf.errors import InputError
 from dnmf.estimator_input import (
     FLOATS,
     check_columns,
-    check_parameters,
     check_start,
     checked_blocks,
     checked_by_sklearn,
@@ -32,6 +31,7 @@ from dnmf.estimator_input import (
     with_no_mask,
     without_rows,
 )
+from dnmf.estimator_parameters import check_parameters, loss_of
 from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
 from dnmf.penalty import Penalty
@@ -46,9 +46,9 @@ from dnmf.streams import Forgiving
 class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Non-negative matrix factorization ``X ≈ W H`` with scikit-learn's interface, for data of any size.
 
-    Minimizes ``½‖X − WH‖²_F + alpha_W n_features (l1_ratio ΣW + ½ (1 − l1_ratio) ‖W‖²)
-    + alpha_H n_samples (l1_ratio ΣH + ½ (1 − l1_ratio) ‖H‖²)`` over ``W, H ≥ 0``: scikit-learn's objective.
-    Each iteration is an exact one and reads the data once.
+    Minimizes ``L(X, WH) + alpha_W n_features (l1_ratio ΣW + ½ (1 − l1_ratio) ‖W‖²)
+    + alpha_H n_samples (l1_ratio ΣH + ½ (1 − l1_ratio) ‖H‖²)`` over ``W, H ≥ 0``: scikit-learn's objective, with
+    the loss L that `beta_loss` names, ``½‖X − WH‖²_F`` by default. Each iteration reads the data once.
 
     Arrays, sparse matrices and DataFrames are factorized in this process and give numpy arrays. Dask arrays
     (numpy, scipy or ``sparse`` chunks), paths, Zarr and HDF5 are read chunk by chunk and give dask arrays.
@@ -61,10 +61,13 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     init : {None, "sample", "surrogate", "random", "custom"}
         Where the fit starts: from a factorization of a sample of rows or of a surrogate of all rows (None chooses,
         as ``init="auto"`` of :func:`dnmf.fit` does), at random, or from the W or H given to :meth:`fit_transform`.
-    solver : {"cd"}
-        Coordinate descent.
-    beta_loss : {"frobenius", 2}
-        The loss.
+    solver : {"cd", "mu"}
+        Accepted, without effect. There is one solver for each loss: rows are solved for exactly, by coordinate descent
+        for least squares and by Newton's method for other losses. In scikit-learn ``"mu"`` is what makes another loss
+        possible; here `beta_loss` may be any with either.
+    beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"}, 2, 1 or 0
+        The loss, by its name or by its number; the name of one that was made known to
+        :func:`dnmf.losses.register` too. ``"itakura-saito"`` needs dense data that is nowhere zero.
     tol : float
         Stop when an iteration lowers the objective by less than this share of it.
     max_iter : int
@@ -98,7 +101,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     n_components_ : int
         How many components there are.
     reconstruction_err_ : float
-        ``‖X − WH‖_F``, without the penalties.
+        ``√(2 L(X, WH))``, without the penalties: ``‖X − WH‖_F`` for least squares.
     n_iter_ : int
         Passes over the data.
     n_features_in_ : int
@@ -187,7 +190,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """Return W (n_samples, n_components) of other rows, the components kept; lazily for a dask array.
 
-        Each row is ``argmin_{w ≥ 0} ½‖x − w H‖²`` plus the penalty on W; it depends on no other row, and the
+        Each row is ``argmin_{w ≥ 0} L(x, w H)`` plus the penalty on W; it depends on no other row, and the
         rows of the fit give their W again.
 
         Parameters
@@ -278,7 +281,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         shape = _shape(source)
         model = fit(
             source, choose_rank(self.n_components, shape, W, H), W=W, H=H,
-            init="auto" if self.init in (None, "custom") else self.init,
+            init="auto" if self.init in (None, "custom") else self.init, loss=loss_of(self.beta_loss),
             penalty=Penalty.from_sklearn(self.alpha_W, self.alpha_H, self.l1_ratio, shape=shape),
             dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
             seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter), store=self.store,
@@ -340,5 +343,5 @@ def _shape(source: Source) -> tuple[int, int]:
 def _print_pass(event: Event) -> None:
     if isinstance(event, PassDone):
         at = event.record
-        line = f"pass {at.number}: objective {at.objective:.6g}, relative error {at.relative_error:.6f}\n"
+        line = f"pass {at.number}: objective {at.objective:.6g}, error {at.relative_error:.6f}\n"
         Forgiving(sys.stdout).write(line)

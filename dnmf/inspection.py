@@ -32,7 +32,9 @@ def is_run(path: str | Path) -> bool:
     return checkpoint.exists(folder) or bool(noted_holder(folder / LOCK))
 
 
-def inspect_source(source: Source, rank: int | None = None, memory_limit: str | int | None = None) -> dict[str, Any]:
+def inspect_source(
+    source: Source, rank: int | None = None, memory_limit: str | int | None = None, loss: str = "frobenius"
+) -> dict[str, Any]:
     """Return what a matrix is and how a fit would cut it, as JSON values; no values are read.
 
     Parameters
@@ -43,11 +45,14 @@ def inspect_source(source: Source, rank: int | None = None, memory_limit: str | 
         For the plan; by default 20, or as many as the matrix allows.
     memory_limit : str or int, optional
         Of a worker; by default what is free on this machine.
+    loss : str
+        For the plan.
 
     Raises
     ------
     InputError
-        The rank is more than the matrix allows, or the matrix cannot be opened or leads to a file that is not there.
+        The loss is none for this matrix, the rank is more than it allows, or it cannot be opened or leads to a file
+        that is not there.
     """
     refuse_gone(source)
     most = min(source.shape)
@@ -77,7 +82,7 @@ def inspect_source(source: Source, rank: int | None = None, memory_limit: str | 
             "pieces": len(layout.cuts) - 1,
             "object_bytes": layout.object_bytes,
         },
-        "plan": _plan(source, min(rank or DEFAULT_RANK, most), memory_limit),
+        "plan": _plan(source, FitOptions(min(rank or DEFAULT_RANK, most), loss=loss), memory_limit),
     }
 
 
@@ -85,17 +90,24 @@ def _first(names: np.ndarray | None) -> str | None:
     return None if names is None or len(names) == 0 else str(names[0])
 
 
-def _plan(source: Source, rank: int, memory_limit: str | int | None) -> dict[str, Any]:
+def _plan(source: Source, options: FitOptions, memory_limit: str | int | None) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
     from dnmf.passes.threads import InProcess
     from dnmf.passes.warm import Kernels
+    from dnmf.schemes.refused import refuse_of_sparse
     from dnmf.starts.choose import plan_with_start, start_of_fit
 
+    if source.sparse:
+        refuse_of_sparse(options, source.address)
     memory, executor = parse_bytes(memory_limit), InProcess()
-    machine = executor.machine(memory, Kernels.of(source, rank, "float32"))
-    known = {"rank": rank, "threads": machine.threads, "limit_bytes": machine.memory_bytes}
+    machine = executor.machine(memory, Kernels.of(source, options.rank, options.dtype, loss=options.loss))
+    known = {
+        "rank": options.rank,
+        "loss": options.loss,
+        "threads": machine.threads,
+        "limit_bytes": machine.memory_bytes,
+    }
     try:
-        options = FitOptions(rank)
         start = start_of_fit(options, source, begun=False)
         plan, _ = plan_with_start(executor, source, options, kept_rows=0, memory_bytes=memory, start=start)
     except BudgetError as error:
@@ -150,9 +162,11 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": record.get("address"),
         "rank": record["options"]["rank"],
+        "loss_name": record["options"].get("loss", "frobenius"),
         "max_passes": record["options"]["max_passes"],
         "passes": len(history),
         "relative_error": stands.get("relative_error"),
+        "loss": stands.get("loss"),
         "objective": stands.get("objective"),
         "decrease": stands.get("decrease"),
         "reads": last.get("reads"),
@@ -168,6 +182,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "kind": PATH,
         "source": record.get("run", {}).get("address", ""),
         "rank": options["fit"]["rank"],
+        "loss_name": options["fit"].get("loss", "frobenius"),
         "strengths": options["strengths"],
         "seeds": options["seeds"],
         "warm": options["warm"],

@@ -16,6 +16,7 @@ from dnmf.constraints import SIDES
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.events import PassRecord
 from dnmf.implicit import Implicit, implicit_of
+from dnmf.losses import loss_named
 from dnmf.options import FitOptions
 from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
@@ -83,10 +84,7 @@ class Model(Applied):
 
     def __repr__(self) -> str:
         m, n = self.shape
-        return (
-            f"<dnmf.Model {m} × {n}, rank {self.rank}, relative error {self.relative_error:.4f}, "
-            f"{self.reads:.1f} reads>"
-        )
+        return f"<dnmf.Model {m} × {n}, rank {self.rank}, {self.told}, {self.reads:.1f} reads>"
 
     def _repr_html_(self) -> str:
         return summary_html(self)
@@ -145,8 +143,19 @@ class Model(Applied):
 
     @property
     def relative_error(self) -> float:
-        """``‖A − W diag(d) H‖ / ‖A‖``."""
+        """``‖A − W diag(d) H‖ / ‖A‖``; of other losses the root of the share that is not explained."""
         return self.history[-1].relative_error
+
+    @property
+    def loss(self) -> float:
+        """The loss of all entries, without penalties: ``½‖A − W diag(d) H‖²``, or what was asked for."""
+        return self.history[-1].loss
+
+    @property
+    def told(self) -> str:
+        """How well it does, in words; empty for a model without a history."""
+        last = self.history[-1:]
+        return loss_named(self.options.loss).told(last[0].loss, last[0].relative_error) if last else ""
 
     @property
     def reads(self) -> float:

@@ -53,7 +53,7 @@ class Unfinished:
 
     @property
     def relative_error(self) -> float:
-        """``‖A − W diag(d) H‖ / ‖A‖`` in the last pass that was not taken back."""
+        """That of the last pass that was not taken back, as in :class:`dnmf.fitting.events.PassRecord`."""
         return last_accepted(self.history).relative_error
 
     @property

@@ -35,7 +35,7 @@ LAYERS = [
     {"studies"},
     {"measures"},
     {"paths"},
-    {"estimator", "estimator_input", "cluster", "inspection", "unfinished"}
+    {"estimator", "estimator_input", "estimator_parameters", "cluster", "inspection", "unfinished"}
     | {"progress", "signals", "streams", "demo", "plots"},
     {"cli"},
 ]

@@ -1,4 +1,4 @@
-"""Kinds of option values: amounts of memory, numbers, a pair for W and H, seeds, and the shape of an image."""
+"""Kinds of option values: amounts of memory, numbers, a pair for W and H, seeds, the shape of an image, losses."""
 
 import re
 from typing import Any
@@ -93,5 +93,7 @@ class CountOrList(click.ParamType):
         return numbers if "," in str(value) else numbers[0]
 
 
+LEAST_SQUARES = "frobenius"
+LOSS = click.Choice([LEAST_SQUARES, "kullback-leibler", "itakura-saito"])  # those of dnmf.losses, which loads slowly
 MEMORY, NUMBER_OR_PAIR, HEIGHT_BY_WIDTH = Memory(), NumberOrPair(), HeightByWidth()
 NUMBERS, COUNT_OR_LIST = Numbers(), CountOrList()

@@ -3,7 +3,7 @@
 import click
 
 GROUPS = (
-    ("Model", ("rank", "dtype", "strengths", "seeds", "warm", "measures", "side")),
+    ("Model", ("rank", "loss", "dtype", "strengths", "seeds", "warm", "measures", "side")),
     ("Start", ("init", "seed")),
     ("Stopping", ("tol", "max_passes", "no_extrapolate")),
     ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "no_diagonal",

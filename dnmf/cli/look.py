@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dnmf.amounts import format_bytes
-from dnmf.cli.amounts import MEMORY
+from dnmf.cli.amounts import LEAST_SQUARES, LOSS, MEMORY
 from dnmf.cli.exits import report
 from dnmf.cli.output import current_output, output_options
 from dnmf.cli.texts import run_lines, source_lines, status_lines, table_lines
@@ -26,10 +26,11 @@ DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 @click.command(short_help="Describe a matrix and its plan, or a run.")
 @click.argument("places", metavar="SOURCE|RUN...", nargs=-1, required=True)
 @click.option("--rank", type=click.IntRange(1), help="For the plan.  [default: 20]")
+@click.option("--loss", type=LOSS, help="For the plan.  [default: frobenius]")
 @click.option("--memory-limit", type=MEMORY, help="For the plan.  [default: what is free]")
 @click.option("--top", type=click.IntRange(1), help="Columns to name in a finished run.  [default: 8]")
 @output_options
-def inspect(places: tuple[str, ...], **given: int | None) -> None:
+def inspect(places: tuple[str, ...], **given: Any) -> None:
     """Say what a matrix is and how it would be cut, or what a finished run found; of several, one after the other."""
     output, after = current_output(), [""] if len(places) > 1 else []
 
@@ -41,19 +42,19 @@ def inspect(places: tuple[str, ...], **given: int | None) -> None:
 
 
 def _inspected(
-    place: str, rank: int | None, memory_limit: int | None, top: int | None
+    place: str, rank: int | None, loss: str | None, memory_limit: int | None, top: int | None
 ) -> tuple[dict[str, Any], list[str]]:
     from dnmf.inspection import TOP_COLUMNS, inspect_run, inspect_source, is_run
     from dnmf.sources import open_source
 
     if is_run(place):
-        if rank is not None or memory_limit is not None:
-            raise click.UsageError(f"--rank and --memory-limit are for the plan of a matrix; {place} is a run")
+        if any(option is not None for option in (rank, loss, memory_limit)):
+            raise click.UsageError(f"--rank, --loss and --memory-limit are for the plan of a matrix; {place} is a run")
         found = inspect_run(place, top or TOP_COLUMNS)
         return found, run_lines(found)
     if top is not None:
         raise click.UsageError(f"--top is for a finished run; {place} is a matrix")
-    found = inspect_source(open_source(place), rank, memory_limit)
+    found = inspect_source(open_source(place), rank, memory_limit, loss or LEAST_SQUARES)
     return found, source_lines(found)
 
 

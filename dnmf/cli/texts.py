@@ -95,14 +95,19 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         lines.append(labelled("data", found["source"]))
     lines += [labelled("rank", str(found["rank"])), labelled("passes", _passes(found))]
     if found["relative_error"] is not None:
-        lines.append(
-            labelled(
-                "error", f"{found['relative_error']:.4f} (‖A − W diag(d) H‖ / ‖A‖), objective {found['objective']:.6g}"
-            )
-        )
+        lines.append(_error_line(found))
     if found["status"] == "done":
         lines.append(labelled("ended", str(found["stop_reason"])))
     return lines + _in_hand_lines(found) + _next_lines(found)
+
+
+def _error_line(found: dict[str, Any]) -> str:
+    """How far the model is from the data, in its loss."""
+    from dnmf.losses import error_formula
+
+    error = f"{found['relative_error']:.4f} ({error_formula(found['loss_name'])})"
+    explained = f"{100 * (1 - found['relative_error'] ** 2):.2f} % explained"
+    return labelled("error", f"{error}, {explained}, objective {found['objective']:.6g}")
 
 
 def _in_hand_lines(found: dict[str, Any]) -> list[str]:

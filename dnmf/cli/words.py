@@ -7,7 +7,7 @@ _SPOKEN = tuple(
     re.compile(rf"(?<![\w./\\-]){pattern}(?![\w/\\]|\.\w)")  # no part of a path
     for pattern in (
         r"(?:penalty=)?(?:dnmf\.)?Penalty\((?P<name>\w+)='?(?P<value>[\w.]+)'?\)",
-        r"(?P<name>keep|dtype|store|kind|scale)='(?P<value>[^'/\\]*)'",
+        r"(?P<name>init|keep|dtype|loss|store|kind|scale)='(?P<value>[^'/\\]*)'",
         r"constraints (?P<name>fixed_[WH]|free|graph|target_H|upper)(?P<value>)",
         r"penalty (?P<name>angular|l1|l2|smooth|target)(?P<value>)",
         r"give (?:a penalty )?(?P<name>graph|smooth|target)(?P<value>)(?= too)",

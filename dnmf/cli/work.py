@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
+from dnmf.cli.amounts import COUNT_OR_LIST, LEAST_SQUARES, LOSS, NUMBERS
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import read_matrix, regularization_options
@@ -83,6 +83,8 @@ def tell_program(output: Output, event: Event) -> None:
 
 
 FIT_OPTIONS = (
+    click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
+                 help="What is minimized; kullback-leibler is for counts."),
     click.option("--init", type=click.Choice(["auto", "sample", "surrogate", "random"]), default="auto",
                  show_default=True, help="First H."),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,

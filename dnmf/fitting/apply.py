@@ -161,6 +161,8 @@ def measure_other_rows(
 ) -> tuple[float, float]:  # fmt: skip
     """Return ``‖A − X diag(weights) H‖²`` and ``‖A‖²`` of the rows of `source`, X solved for and let go of.
 
+    Of another loss: twice that of the model and of one that explains nothing.
+
     The residual of dense rows is right to its own rounding; that of sparse rows is a difference of sums in float64,
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """

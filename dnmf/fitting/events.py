@@ -16,15 +16,19 @@ class PassRecord:
     number : int
         1 for the first pass.
     objective : float
-        ``½‖A − WH‖²`` plus the penalties that are part of the objective, for the W and H of this pass.
+        The loss plus the penalties that are part of the objective, for the W and H of this pass.
     loss : float
-        ``½‖A − WH‖²``.
+        Summed over all entries: ``½‖A − WH‖²``, or of another loss than least squares what that says, for counts the
+        divergence ``Σ a log(a / p) − a + p`` of the predictions ``p = WH``.
     relative_error : float
-        ``‖A − WH‖ / ‖A‖``.
+        The root of the share that is not explained: ``‖A − WH‖ / ‖A‖`` of least squares; of other losses the loss
+        counts against that of a model that predicts the mean of each row (of each column, where a CSC matrix is used
+        as its transpose).
     decrease : float
         By how much of itself the objective fell since the last accepted pass; infinite for the first.
     gradient : float
-        Size of the projected gradient with respect to H, relative to that of ``WᵀA``: 0 at a stationary point.
+        Size of the projected gradient with respect to H, relative to that of ``WᵀA`` (of other losses than least
+        squares to what keeps H where it is): 0 at a stationary point.
     accepted : bool
         False when the objective rose and the step was taken back.
     extrapolated : bool
@@ -79,6 +83,11 @@ class PassRecord:
     columns_finished: int = 0
     columns_unsolved: int = 0
     off: float = 0.0
+
+    @property
+    def explained(self) -> float:
+        """The share that is explained, 1 less the relative error squared: of ``‖A‖²``, or of the loss of row means."""
+        return 1.0 - self.relative_error**2
 
     @property
     def unsolved(self) -> str:
@@ -242,13 +251,16 @@ class Finished:
     reads : float
         Reads of the data in all.
     relative_error : float
-        Of the model.
+        Of the model (:class:`PassRecord`).
+    told : str
+        How well the model does, in words; empty for its relative error.
     """
 
     reason: str
     passes: int
     reads: float
     relative_error: float
+    told: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,6 @@ known by its name to every door.
 """
 
 from dnmf.losses.loss import Loss
-from dnmf.losses.table import loss_named, register
+from dnmf.losses.table import error_formula, loss_named, register
 
-__all__ = ["Loss", "loss_named", "register"]
+__all__ = ["Loss", "error_formula", "loss_named", "register"]

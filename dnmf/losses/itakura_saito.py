@@ -9,6 +9,7 @@ class ItakuraSaito(Loss):
     """``a / y − log(a / y) − 1``: the same for every multiple of a and y."""
 
     name = "itakura-saito"
+    formula = "Σ a/p − log(a/p) − 1"
     positive = True
     above_zero = True
     most_shrink = 0.8

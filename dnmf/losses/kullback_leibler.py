@@ -10,6 +10,7 @@ class KullbackLeibler(Loss):
     """``a log(a / y) − a + y``; the y of all entries is `linear`, so that zeros cost nothing."""
 
     name = "kullback-leibler"
+    formula = "Σ a log(a/p) − a + p"
     linear = 1.0
     zero_is_free = True
     positive = True

@@ -16,6 +16,8 @@ class Loss(ABC):
     ----------
     name : str
         What a fit asks for: ``loss="name"``.
+    formula : str
+        Of the loss of all entries, for people.
     shared_curvature : bool
         Whether its curvature is the same for every entry: all rows then share a Gram matrix, and all columns.
     linear : float
@@ -37,6 +39,7 @@ class Loss(ABC):
     """
 
     name: str
+    formula: str = "Σ ℓ(a, p)"
     shared_curvature: bool = False
     linear: float = 0.0
     zero_is_free: bool = False
@@ -57,6 +60,20 @@ class Loss(ABC):
         The curvature is ``∂²ℓ/∂y²``, its expectation, or an upper bound: what makes ``r δ − ½ c δ²`` a model of how
         much the loss falls when y moves by δ.
         """
+
+    def told(self, loss: float, relative_error: float) -> str:
+        """Return how well a model does, in words: its loss, and the share of it that the means of rows leave."""
+        return f"{self.name} {loss:.6g}, {100 * (1 - relative_error**2):.2f} % explained"
+
+    @property
+    def error_formula(self) -> str:
+        """What the relative error of a model is: the root of the share that it does not explain."""
+        return f"√(D / D₀), D = {self.formula}, D₀ for row means"
+
+    @property
+    def whole(self) -> str:
+        """What a share of is explained."""
+        return "the loss of row means"
 
     def total(self, a: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
         """Return the sum of :meth:`value` over entries, each times its weight, in float64."""

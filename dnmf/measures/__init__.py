@@ -3,7 +3,7 @@
 Nothing here holds W as a whole: it is read by its stored chunks, and what is added up is added up in float64.
 """
 
-from dnmf.measures.against_data import first_singular_vector, relative_error
+from dnmf.measures.against_data import first_singular_vector, loss, relative_error
 from dnmf.measures.components import Sides, alike, cosines, energy, implicit_penalty, mean_cosine, sparsity
 from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
@@ -18,6 +18,7 @@ __all__ = [
     "first_singular_vector",
     "implicit_penalty",
     "kmeans_centres",
+    "loss",
     "match",
     "mean_cosine",
     "relative_error",

@@ -29,6 +29,9 @@ def relative_error(
 ) -> float:
     """Return ``‖A − W diag(d) H‖ / ‖A‖`` for other rows of data, W solved for them, in one read; 0 where A is zero.
 
+    Of a model of another loss it is the root of the share of that loss which is not explained, measured against
+    predicting the mean of each row; of counts ``1 − relative_error²`` is the share of their deviance that is explained.
+
     W is that of :meth:`dnmf.Model.transform`, with the penalty of the fit, but it is kept nowhere: a pass adds up what
     is left of each row. Of dense data it is right to the rounding of the fit's dtype, however small; of sparse data it
     is a difference of sums in float64, and what is below 1e-7 is rounding.
@@ -49,18 +52,43 @@ def relative_error(
     InputError
         The columns are not those of the fit, or the data cannot be used.
     """
+    left, squares = _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns)
+    return float(np.sqrt(left / squares)) if squares > 0 else 0.0
+
+
+@undisturbed
+def loss(
+    model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None, *, columns: str = "same"
+) -> float:
+    """Return the loss of other rows of data, W solved for them, in one read: that of the fit, without penalties.
+
+    ``½‖A − W diag(d) H‖²``, or what the model was fitted with; of counts twice this is the deviance of rows that were
+    held out.
+
+    Parameters
+    ----------
+    model, data, client, memory_limit, fixed_W, columns
+        As in :func:`relative_error`.
+
+    Raises
+    ------
+    InputError
+        As in :func:`relative_error`.
+    """
+    return _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns)[0] / 2
+
+
+def _twice_the_loss(
+    model: Model, data: Any, client: Any, memory_limit: Any, fixed_W: Any, *, columns: str
+) -> tuple[float, float]:
+    """That of the model, and that of one which explains nothing."""
     refuse_no_model(model)
     source = model.open_rows(data, columns)
     with closing(choose_executor(client, source)) as executor:
-        left, squares = measure_other_rows(
-            source,
-            executor,
-            model.options,
-            fixed=model.fixed(source, fixed_W),
-            weights=model.d_ratio,
+        return measure_other_rows(
+            source, executor, model.options, fixed=model.fixed(source, fixed_W), weights=model.d_ratio,
             memory_bytes=parse_bytes(memory_limit),
-        )
-    return float(np.sqrt(left / squares)) if squares > 0 else 0.0
+        )  # fmt: skip
 
 
 @undisturbed

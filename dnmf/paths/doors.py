@@ -63,6 +63,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     H: Any = None,
     constraints: Constraints | None = None,
     init: str = "auto",
+    loss: str = "frobenius",
     dtype: str = "float32",
     tol: float = 1e-4,
     max_passes: int = 50,
@@ -108,7 +109,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         Where every seed starts.
     constraints : Constraints, optional
         The same for all models.
-    init, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
+    init, loss, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
         As in :func:`dnmf.fit`, for each model.
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
@@ -142,7 +143,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     """
     opened = open_source(source, row_names=row_names, column_names=column_names)
     seeds, asked = checked_seeds(seeds), checked_constraints(constraints)
-    fit = FitOptions(rank, init if H is None else "given", "cd", "frobenius", penalty, dtype, seeds[0], tol, max_passes,
+    fit = FitOptions(rank, init if H is None else "given", "cd", loss, penalty, dtype, seeds[0], tol, max_passes,
                      extrapolate, prune, asked.limits)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))

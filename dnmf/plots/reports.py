@@ -13,6 +13,7 @@ from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.fitting.events import last_accepted
 from dnmf.implicit import describe
+from dnmf.losses import loss_named
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 from dnmf.options import format_bytes
@@ -139,10 +140,11 @@ def _summary(model: Model, path: Any) -> str:
 
 def _facts(model: Model | Unfinished) -> list[tuple[str, str]]:
     passes = counted(len(model.history), "pass")
+    loss = loss_named(model.options.loss)
     alive = model.alive if isinstance(model, Unfinished) else int(np.count_nonzero(model.d > 0))
     return [
-        (f"{model.relative_error:.4f}", "relative error ‖A − WH‖ / ‖A‖, lower is better"),
-        (f"{100 * max(0.0, 1 - model.relative_error**2):.1f} %", "of ‖A‖² explained"),
+        (f"{model.relative_error:.4f}", f"relative error {loss.error_formula}, lower is better"),
+        (f"{100 * max(0.0, 1 - model.relative_error**2):.1f} %", f"of {loss.whole} explained"),
         (f"{alive} of {model.rank}", "components alive"),
         (passes.split()[0], passes.split()[1]),
         (f"{model.reads:.1f}", "reads of the data, the start included"),
@@ -159,6 +161,7 @@ def _data_section(model: Model | Unfinished) -> list[str]:
         *([] if isinstance(model, Unfinished) else [("Names", _named(model))]),
         ("Store", str(model.path) if model.path else "none, the model is in memory"),
         ("Rank", str(model.rank)),
+        ("Loss", f"{options.loss}, {loss_named(options.loss).formula}"),
         ("Penalty", describe(options.penalty, model.penalty, options.limits)),
         ("Start", f"{options.init}, seed {options.seed}"),
         (
@@ -181,7 +184,7 @@ def _course_section(model: Model | Unfinished) -> list[str]:
     read_s, compute_s = (sum(getattr(r, name) for r in model.history) for name in ("read_s", "compute_s"))
     facts = [
         ("Ended", model.stop_reason or "not recorded"),
-        ("Objective", f"{stands.objective:.6g} (½‖A − WH‖² alone: {stands.loss:.6g})"),
+        ("Objective", f"{stands.objective:.6g} ({loss_named(model.options.loss).formula} alone: {stands.loss:.6g})"),
         _stillness(model),
         ("Passes taken back", f"{undone}, because the objective rose" if undone else "none"),
         ("Read", f"{format_bytes(last.bytes_read)} decoded, the start included"),
@@ -210,7 +213,7 @@ def _stillness(model: Model | Unfinished) -> tuple[str, str]:
     if _has_changes(model):
         change = [record.change for record in model.history if math.isfinite(record.change)][-1]
         return "Change of H", f"{change:.2e} in the last update: one less the cosine between H and the next"
-    return "Projected gradient", f"{last_accepted(model.history).gradient:.2e} relative to WᵀA; 0 at a stationary point"
+    return "Projected gradient", f"{last_accepted(model.history).gradient:.2e}, relative; 0 at a stationary point"
 
 
 def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) -> list[str]:

@@ -43,7 +43,7 @@ def done_line(event: Finished | StudyFinished) -> str:
     """Return how it ended."""
     if isinstance(event, StudyFinished):
         return labelled("done", f"{counted(event.models, 'model')}, {event.reads:.1f} reads of the data")
-    return labelled("done", f"{event.reason}, relative error {event.relative_error:.4f}")
+    return labelled("done", f"{event.reason}, {event.told or f'relative error {event.relative_error:.4f}'}")
 
 
 def planned_lines(event: Planned) -> list[str]:
