@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnmf.kernels.holes import fill_holes, list_entries
 from dnmf.passes.entries import Entries
 from dnmf.passes.visitors.visitor import Block
 from dnmf.sources.source import CsrRows, Rows
@@ -27,7 +28,7 @@ class Weighing(NamedTuple):
     based : bool ndarray (rows,)
         Whether all entries of a row count one before that.
     whole : float
-        ``Σ ω a²``.
+        ``Σ ω a²``, where it is asked.
     counts : ndarray (rows,)
         ``Σ ω`` of each row.
     """
@@ -40,31 +41,59 @@ class Weighing(NamedTuple):
     counts: np.ndarray
 
 
-def weigh(block: Block, n_columns: int, dtype: np.dtype) -> Weighing:
-    """Return what the observed entries of a block count: of dense rows those that are no NaN, of sparse the stored."""
+def weigh(block: Block, n_columns: int, dtype: np.dtype, *, first: bool = False) -> Weighing:
+    """Return what the observed entries of a block count: of dense rows those that are no NaN, of sparse the stored.
+
+    Only the `first` pass over some data is told the sum of squares.
+    """
     rows, weights = block.rows, block.weights
     if isinstance(rows, CsrRows):
-        a = rows.data.astype(dtype, copy=False)
-        c = np.ones(len(a), dtype) if weights is None else weights.astype(dtype, copy=False)
-        entries, based = Entries(a, rows.indices, rows.indptr), np.zeros(rows.n_rows, bool)
-        return _weighing(rows._replace(data=c * a), (entries, c), based, _sum(c, a), n_columns)
+        return _weigh_sparse(rows, weights, dtype, first=first)
+    return (
+        _weigh_dense(rows, n_columns, dtype, first=first)
+        if weights is None
+        else _weighted(rows, weights, dtype, first=first)
+    )
+
+
+def _weigh_sparse(rows: CsrRows, weights: np.ndarray | None, dtype: np.dtype, *, first: bool) -> Weighing:
+    a, based = rows.data.astype(dtype, copy=False), np.zeros(rows.n_rows, bool)
+    entries = Entries(a, rows.indices, rows.indptr)
     if weights is None:
-        seen = ~np.isnan(rows) if rows.dtype.kind == "f" else np.ones(rows.shape, bool)
-        values, whole = _zero_filled(rows, seen, dtype)
-        based = 2 * np.count_nonzero(seen, axis=1) >= rows.shape[1]
-        looked_at = seen != based[:, None]
-        c = np.repeat(np.where(based, -1, 1).astype(dtype), np.count_nonzero(looked_at, axis=1))
-        return _weighing(values, (_entries(looked_at), c), based, whole, n_columns)
+        c, counts = np.ones(len(a), dtype), np.diff(rows.indptr).astype(np.float64)
+        return Weighing(rows._replace(data=a), entries, c, based, _sum(c, a) if first else 0.0, counts)
+    c = weights.astype(dtype, copy=False)
+    return Weighing(rows._replace(data=c * a), entries, c, based, _sum(c, a) if first else 0.0, entries.sums_of_rows(c))
+
+
+def _weigh_dense(rows: np.ndarray, n_columns: int, dtype: np.dtype, *, first: bool) -> Weighing:
+    """Where a row has few holes they are looked at, where it has many the others."""
+    values, seen = fill_holes(rows if rows.dtype.kind == "f" else rows.astype(dtype), dtype)
+    based = 2 * seen >= n_columns
+    looked_at = np.where(based, n_columns - seen, seen)
+    offsets = np.concatenate([[0], np.cumsum(looked_at)])
+    columns = list_entries(rows if rows.dtype.kind == "f" else values, based, offsets)
+    c = np.repeat(np.where(based, -1, 1).astype(dtype), looked_at)
+    whole = _sum(np.ones((), dtype), values) if first else 0.0
+    return Weighing(values, Entries(columns, columns, offsets), c, based, whole, seen.astype(np.float64))
+
+
+def _weighted(rows: np.ndarray, weights: np.ndarray, dtype: np.dtype, *, first: bool) -> Weighing:
+    """Where most entries count one the others are looked at, elsewhere those that count."""
     of_each, seen = weights.astype(dtype, copy=False), weights > 0
-    values, _ = _zero_filled(rows, seen, dtype)
+    values = np.where(seen, rows, rows.dtype.type(0)).astype(dtype, copy=False)
     differs = of_each != 1
     based = np.count_nonzero(differs, axis=1) <= np.count_nonzero(seen, axis=1)
-    looked_at = np.where(based[:, None], differs, seen)
-    c = (of_each - based[:, None].astype(dtype))[looked_at]
-    return _weighing(of_each * values, (_entries(looked_at), c), based, _sum(of_each, values), n_columns)
+    which = np.where(based[:, None], differs, seen)
+    c = (of_each - based[:, None].astype(dtype))[which]
+    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(which, axis=1))])
+    columns = np.nonzero(which)[1].astype(np.int32)
+    whole = _sum(of_each, values) if first else 0.0
+    counts = of_each.sum(axis=1, dtype=np.float64)
+    return Weighing(of_each * values, Entries(columns, columns, offsets), c, based, whole, counts)
 
 
-def weigh_implicitly(block: Block, n_columns: int, dtype: np.dtype, alpha: float) -> Weighing:
+def weigh_implicitly(block: Block, n_columns: int, dtype: np.dtype, alpha: float, *, first: bool = False) -> Weighing:
     """Return what implicit feedback counts: all entries predict whether there is one, with confidence ``1 + α a``.
 
     (Hu, Koren & Volinsky 2008, doi:10.1109/ICDM.2008.22)
@@ -78,25 +107,8 @@ def weigh_implicitly(block: Block, n_columns: int, dtype: np.dtype, alpha: float
     there = (rows.data != 0).astype(dtype)
     products, based = rows._replace(data=(1 + c) * there), np.ones(rows.n_rows, bool)
     entries = Entries(rows.data, rows.indices, rows.indptr)
-    return _weighing(products, (entries, c), based, _sum(1 + c, there), n_columns)
-
-
-def _weighing(
-    products: Rows, looked_at: tuple[Entries, np.ndarray], based: np.ndarray, whole: float, n_columns: int
-) -> Weighing:
-    entries, c = looked_at
-    return Weighing(products, entries, c, based, whole, entries.sums_of_rows(c) + n_columns * based)
-
-
-def _entries(which: np.ndarray) -> Entries:
-    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(which, axis=1))])
-    columns = np.nonzero(which)[1].astype(np.int32)
-    return Entries(columns, columns, offsets)
-
-
-def _zero_filled(rows: np.ndarray, seen: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, float]:
-    values = np.where(seen, rows, rows.dtype.type(0)).astype(dtype, copy=False)
-    return values, _sum(np.ones((), dtype), values)
+    whole = _sum(1 + c, there) if first else 0.0
+    return Weighing(products, entries, c, based, whole, entries.sums_of_rows(c) + n_columns)
 
 
 def _sum(weights: np.ndarray, values: np.ndarray) -> float:

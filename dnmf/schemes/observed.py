@@ -20,7 +20,7 @@ from dnmf.schemes.own_columns import gram_times
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
 from dnmf.schemes.terms import terms_of
 
-COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-6, "float64": 1e-12}, 2000
+COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-5, "float64": 1e-12}, 2000
 LOOSE = 10.0  # times its tolerance, a column counts as not solved
 
 
@@ -86,12 +86,12 @@ class ObservedLeastSquares(Constrained):
         self, H: np.ndarray, peak: float = 0.0, tolerance: float | None = None, *, first: bool = False
     ) -> SolveObservedRows:
         """Solve for rows exactly."""
-        del peak, first
-        return self._rows_under(self._terms("W"), H, self.limits.held[0], tolerance)
+        del peak
+        return replace(self._rows_under(self._terms("W"), H, self.limits.held[0], tolerance), first=first)
 
     def rows_of_model(self, H: np.ndarray, terms: Terms, held: int) -> SolveObservedRows:
         """Solve for rows under the terms of a finished model, beside `held` columns of W."""
-        return replace(self._rows_under(terms, H, held, None), diagonal=True)
+        return replace(self._rows_under(terms, H, held, None), diagonal=True, first=True)
 
     def probe(self, H: np.ndarray) -> SolveObservedRows:
         """Solve for rows under ridges alone and as if none were given."""

@@ -45,6 +45,8 @@ class SolveObservedRows(Visitor):
         Whether the curvature of columns is folded on its diagonal.
     tolerance : float
         Of a row.
+    first : bool
+        Whether the pass is to say what the sum of squares is.
     """
 
     takes_missing: ClassVar[bool] = True
@@ -56,6 +58,7 @@ class SolveObservedRows(Visitor):
     implicit: float = 0.0
     diagonal: bool = False
     tolerance: float = 1e-5
+    first: bool = False
 
     @classmethod
     def for_factor(
@@ -84,9 +87,9 @@ class SolveObservedRows(Visitor):
         n_columns, dtype = len(self.HT), self.HT.dtype
         for part in parts_of(block, MOST_ENTRIES):
             if self.implicit:
-                weighing = weigh_implicitly(part, n_columns, dtype, self.implicit)
+                weighing = weigh_implicitly(part, n_columns, dtype, self.implicit, first=self.first)
             else:
-                weighing = weigh(part, n_columns, dtype)
+                weighing = weigh(part, n_columns, dtype, first=self.first)
             W, unsolved = self._solved(weighing, part.given)
             sums.add(weighing, W, predictions(weighing.entries, W, self.HT) if self.diagonal else None, unsolved)
             if out is not None:
