@@ -14,7 +14,7 @@ from dnmf.passes.newton import RowProblem, solve_rows
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.visitor import Block
-from dnmf.schemes.curved import Divergence, gram_times
+from dnmf.schemes.curved import Divergence
 
 RANK = 3
 
@@ -145,8 +145,3 @@ class LossContract:
             assert solve_rows(RowProblem(self.loss, HT, lin, None, np.inf, 0), entries, W, 1e-9) == 0
             found.append(W[0, :RANK].copy())
         np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-7)
-
-    def test_packed_matrices_multiply_as_whole_ones(self):
-        rng = np.random.default_rng(6)
-        Q, h = rng.random((5, 6)), rng.random((5, 3))
-        np.testing.assert_allclose(gram_times(Q, h), np.einsum("jql,jl->jq", unpack(Q), h))

@@ -28,6 +28,7 @@ from dnmf.kernels.nnls import COUNTABLE
 
 Array = NDArray[Any]
 
+LEAST_PIVOT = 1e-6  # of its diagonal
 PLACES = 32  # problems in work: two vectors of HALF
 HALF = strips(PLACES // 2)[0]
 
@@ -100,6 +101,72 @@ def solve_own_rows(Q: Array, B: Array, start: Array, lower: Array | None, upper:
     problems = read_only(Q), read_only(common), read_only(B), read_only(start), read_only(lower), read_only(upper)
     sweeps = _solve(*problems, float(tolerance), most, *room, X, violations)
     return X, violations, int(sweeps)
+
+
+def solve_unbounded(Q: Array, B: Array, G0: Array | None = None) -> Array:
+    """Return, for each packed matrix of `Q` and row b of `B`, the x with ``(Q + G0) x = b``, for starts.
+
+    By Cholesky's decomposition, with so much added to a pivot that none is below 1e-6 of its diagonal; a coordinate
+    whose diagonal is 0 is 0. Arguments as in :func:`solve_own_rows`; a solution depends on its problem alone.
+    """
+    k = B.shape[1]
+    common = np.zeros(packed_size(k), B.dtype) if G0 is None else pack(np.asarray(G0, B.dtype))
+    _check(B, k, {"Q": Q, "G0": common})
+    X, L = np.zeros(B.shape, B.dtype), np.zeros((k, k), B.dtype)
+    _solve_unbounded(read_only(Q), read_only(common), read_only(B), L, X)
+    return X
+
+
+@compiled
+def _solve_unbounded(Q: Array, common: Array, B: Array, L: Array, X: Array) -> None:
+    k, zero, least = B.shape[1], B.dtype.type(0), B.dtype.type(LEAST_PIVOT)
+    for row in range(B.shape[0]):
+        at = 0
+        for i in range(k):
+            diagonal = Q[row, at + i] + common[at + i]
+            for j in range(i + 1):
+                value = Q[row, at + j] + common[at + j]
+                for q in range(j):
+                    value -= L[i, q] * L[j, q]
+                if i > j:
+                    L[i, j] = value * L[j, j]
+                else:  # the inverse of the pivot's root
+                    pivot = max(value, least * diagonal)
+                    L[i, i] = B.dtype.type(1) / np.sqrt(pivot) if pivot > zero else zero
+            at += i + 1
+        for i in range(k):
+            value = B[row, i]
+            for q in range(i):
+                value -= L[i, q] * X[row, q]
+            X[row, i] = value * L[i, i]
+        for i in range(k - 1, -1, -1):
+            value = X[row, i]
+            for q in range(i + 1, k):
+                value -= L[q, i] * X[row, q]
+            X[row, i] = value * L[i, i]
+
+
+def times_packed(Q: Array, X: Array) -> Array:
+    """Return ``Q_i x_i`` of each packed matrix of `Q` (rows, T) and row of `X` (rows, k), in float64."""
+    if Q.shape != (len(X), packed_size(X.shape[1])):
+        raise ValueError(f"Q is {Q.shape} for X {X.shape}")
+    product = np.zeros(X.shape)
+    _times_packed(read_only(Q), read_only(X), product)
+    return product
+
+
+@compiled
+def _times_packed(Q: Array, X: Array, product: Array) -> None:
+    for row in range(X.shape[0]):
+        at = 0
+        for i in range(X.shape[1]):
+            x, total = np.float64(X[row, i]), 0.0
+            for j in range(i):
+                q = np.float64(Q[row, at + j])
+                total += q * X[row, j]
+                product[row, j] += q * x
+            product[row, i] += total + Q[row, at + i] * x
+            at += i + 1
 
 
 def _check(B: Array, k: int, arrays: dict[str, Array]) -> None:

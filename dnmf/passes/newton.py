@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnmf.kernels.entries import grams_of_rows, packed_size, predict
-from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.own_gram import solve_own_rows, times_packed
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import cross_dense
 from dnmf.losses import Loss
@@ -163,21 +163,10 @@ def solve_quadratic(problem: RowProblem, Q: np.ndarray, slope: np.ndarray, W: np
     upper = np.full_like(W, problem.upper)
     lower[:, : problem.held] = upper[:, : problem.held] = W[:, : problem.held]
     G0 = None if problem.G0 is None else problem.G0.astype(W.dtype)
-    B = _gram_times(Q, W) - slope.astype(W.dtype)
+    B = (times_packed(Q, W) - slope).astype(W.dtype)
     if G0 is not None:
         B += _padded_product(W, G0)
     return solve_own_rows(Q, B, np.ascontiguousarray(W), lower, upper, SWEEP_TOLERANCE, SWEEPS, G0)[0]
-
-
-def _gram_times(Q: np.ndarray, W: np.ndarray) -> np.ndarray:
-    """``Q_i w_i`` of packed matrices."""
-    k, product, at = W.shape[1], np.zeros_like(W), 0
-    for i in range(k):
-        row = Q[:, at : at + i + 1]
-        product[:, i] += np.einsum("ij,ij->i", row, W[:, : i + 1])
-        product[:, :i] += row[:, :i] * W[:, i : i + 1]
-        at += i + 1
-    return product
 
 
 def _shared_slope(problem: RowProblem, W: np.ndarray) -> np.ndarray:

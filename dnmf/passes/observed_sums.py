@@ -6,7 +6,7 @@ import numpy as np
 
 from dnmf.kernels.entries import fold_columns, fold_columns_diagonal, packed_size
 from dnmf.kernels.padding import aligned_zeros, padded
-from dnmf.kernels.products import fold_csr, fold_dense
+from dnmf.kernels.products import fold_dense
 from dnmf.passes.weighing import Weighing
 
 
@@ -93,20 +93,22 @@ class RunningObservedSums:
         self._squares += weighing.counts @ np.square(wide)
         self._counts += np.bincount(entries.indices, weights=c, minlength=len(self._counts))
         self._whole, self._unsolved = self._whole + weighing.whole, self._unsolved + unsolved
-        self._add_products(weighing, W)
-        r = np.zeros_like(c) if y is None else -c * y
+        r = self._weights_of_products(weighing, W)
         if y is not None:
+            r = r - c * y
             self._curved += float((c * np.square(y, dtype=np.float64)).sum())
         fold = fold_columns_diagonal if self._diagonal else fold_columns
         fold(r, c, entries.indices, entries.indptr, W, self._N, self._Q)
 
-    def _add_products(self, weighing: Weighing, W: np.ndarray) -> None:
-        products, some = weighing.products, aligned_zeros(self._N.shape, W.dtype)
-        if isinstance(products, np.ndarray):
-            fold_dense(products, W, some)
-        else:
-            fold_csr(products.data, products.indices, products.indptr, W, some)
+    def _weights_of_products(self, weighing: Weighing, W: np.ndarray) -> np.ndarray:
+        """What entries are folded with: all there are of sparse rows; the products of dense ones are added at once."""
+        products = weighing.products
+        if not isinstance(products, np.ndarray):
+            return products.data
+        some = aligned_zeros(self._N.shape, W.dtype)
+        fold_dense(products, W, some)
         self._N += some
+        return np.zeros_like(weighing.c)
 
     def finish(self) -> ObservedSums:
         """Return the sums; nothing can be added any more."""

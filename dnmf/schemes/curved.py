@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.entries import packed_size
-from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.own_gram import solve_own_rows, times_packed
 from dnmf.losses import Loss
 from dnmf.passes.own_sums import OwnSums
 from dnmf.passes.statistics import Statistics
@@ -21,7 +21,6 @@ from dnmf.schemes.given import with_given, with_given_rows
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.normalized import normalize_rows
 from dnmf.schemes.observed import ObservedLeastSquares
-from dnmf.schemes.own_columns import gram_times
 from dnmf.schemes.scheme import Factors, Measured, Scheme, SolvedColumns
 from dnmf.schemes.terms import terms_of
 
@@ -187,7 +186,7 @@ class Divergence(Constrained):
 
     def _mass(self, sums: OwnSums, HT: np.ndarray) -> np.ndarray:
         """What keeps each entry where it is (n, k): the curvature times H, for counts the mass that is explained."""
-        return sums.N if self.diagonal_curvature else gram_times(sums.Q, HT)
+        return sums.N if self.diagonal_curvature else times_packed(sums.Q, HT)
 
     def _pulls(self, sums: OwnSums) -> np.ndarray:
         """``Σ_i r_ij w_i`` of each column (n, k), that of the linear part included."""
@@ -241,7 +240,7 @@ class Divergence(Constrained):
         if self.penalty.active or self.limits.bounded or self.limits.held[1]:
             return ones, N, ones
         if not self.diagonal_curvature:
-            return self.loss.on_ray(N, gram_times(sums.Q, h), h)
+            return self.loss.on_ray(N, times_packed(sums.Q, h), h)
         if self.observed or not self.loss.zero_is_free:
             return ones, N, ones
         return self.loss.on_ray(N, sums.N, h)  # the linear part is known apart
@@ -250,7 +249,7 @@ class Divergence(Constrained):
     def _newton(
         Q: np.ndarray, h: np.ndarray, slope: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], G0: np.ndarray
     ) -> np.ndarray:
-        B = gram_times(Q, h) + h @ G0 - slope
+        B = times_packed(Q, h) + h @ G0 - slope
         return solve_own_rows(Q, B, h, *bounds, COLUMN_TOLERANCE, COLUMN_SWEEPS, G0)[0]
 
     def scale(self, after: np.ndarray, before: np.ndarray, sums: OwnSums) -> tuple[np.ndarray, np.ndarray]:

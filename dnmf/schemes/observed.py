@@ -7,7 +7,7 @@ import numpy as np
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.entries import packed_size
-from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.own_gram import solve_own_rows, times_packed
 from dnmf.passes.observed_sums import ObservedSums
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms, shared_curvature
@@ -16,7 +16,6 @@ from dnmf.schemes.balance import Sizes, balance, balances, sizes_of
 from dnmf.schemes.constrained import NO_PENALTY, Constrained
 from dnmf.schemes.given import with_given, with_given_rows
 from dnmf.schemes.normalized import normalize_rows
-from dnmf.schemes.own_columns import gram_times
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
 from dnmf.schemes.terms import terms_of
 
@@ -120,7 +119,7 @@ class ObservedLeastSquares(Constrained):
         if self.diagonal_curvature:
             explained += 0.5 * sums.curved
         else:
-            own = gram_times(sums.Q, HT)
+            own = times_packed(sums.Q, HT)
             slope, explained = slope + own, explained - 0.5 * float(np.vdot(own, HT))
         whole = 0.5 * of_data
         loss, below = max(0.0, whole - explained), max(0.0, explained - whole) / whole if whole > 0 else 0.0
@@ -199,7 +198,8 @@ class ObservedLeastSquares(Constrained):
             Q[:, diagonal_places(len(H))] += ridge
             aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
             B = sums.N - terms.l1 * of_H
-            found, violations, _ = solve_own_rows(Q, B, h, lower, upper, aim, COLUMN_SWEEPS, G0)
+            Q, B, h, lower, upper = (part.astype(H.dtype) for part in (Q, B, h, lower, upper))
+            found, violations, _ = solve_own_rows(Q, B, h, lower, upper, aim, COLUMN_SWEEPS, G0.astype(H.dtype))
             unsolved = int(np.count_nonzero(violations > LOOSE * aim))
         X = keep_below(found.T.astype(H.dtype), terms.upper)
         return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X, unsolved=unsolved)

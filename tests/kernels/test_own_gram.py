@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnmf.kernels.entries import pack
-from dnmf.kernels.own_gram import PLACES, solve_own_rows
+from dnmf.kernels.entries import pack, unpack
+from dnmf.kernels.own_gram import PLACES, solve_own_rows, solve_unbounded, times_packed
 
 pytestmark = pytest.mark.numeric
 
@@ -153,3 +153,26 @@ def test_shapes_that_do_not_agree_are_refused(change):
              "upper": None, "tolerance": 1e-3, "max_sweeps": 3, "G0": None}  # fmt: skip
     with pytest.raises(ValueError, match="for B"):
         solve_own_rows(**{**right, **change})
+
+
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_packed_matrices_multiply_as_whole_ones(k):
+    draw = np.random.default_rng(k)
+    Q, X = draw.random((5, k * (k + 1) // 2)), draw.random((5, k))
+    np.testing.assert_allclose(times_packed(Q, X), np.einsum("jql,jl->jq", unpack(Q), X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 4, 13])
+@pytest.mark.parametrize("shared", [False, True])
+def test_unbounded_problems_are_solved(k, shared):
+    draw = np.random.default_rng(k)
+    M, B = draw.random((6, 2 * k, k)), draw.random((6, k))
+    Q, G0 = np.einsum("iaq,iaj->iqj", M, M), np.eye(k) if shared else None
+    found = solve_unbounded(pack(Q), B, G0)
+    whole = Q + (0 if G0 is None else G0)
+    np.testing.assert_allclose(np.einsum("iqj,ij->iq", whole, found), B, rtol=1e-8)
+
+
+def test_an_unbounded_problem_without_a_single_solution_has_a_finite_one():
+    Q = np.array([[1.0, 1, 1], [0, 0, 0], [0, 0, 4]])
+    assert np.isfinite(solve_unbounded(Q, np.ones((3, 2)))).all()

@@ -7,7 +7,7 @@ import numpy as np
 
 from dnmf.kernels.bounds import keep_below
 from dnmf.kernels.entries import grams_of_rows, packed_size
-from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.own_gram import solve_own_rows, solve_unbounded
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.memory import MOST_ENTRIES
 from dnmf.passes.entries import parts_of
@@ -19,7 +19,7 @@ from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.visitor import Block, Visitor
 from dnmf.passes.weighing import Weighing, weigh, weigh_implicitly
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-11}  # of a row, relative to its largest right-hand side
+TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # of a row, relative to its largest right-hand side
 SWEEPS = 1000
 
 
@@ -57,7 +57,7 @@ class SolveObservedRows(Visitor):
     held: int = 0
     implicit: float = 0.0
     diagonal: bool = False
-    tolerance: float = 1e-5
+    tolerance: float = 1e-4
     first: bool = False
 
     @classmethod
@@ -110,8 +110,7 @@ class SolveObservedRows(Visitor):
             some = weighing.based == based
             if some.any():
                 G0 = self._shared(based=based)
-                diagonal = Q[some][:, diagonal_places(k)] + (0 if G0 is None else np.diag(G0))
-                start = np.divide(B[some], k * diagonal, out=np.zeros_like(B[some]), where=diagonal > 0)
+                start = solve_unbounded(Q[some], B[some], G0)
                 x, violations, _ = solve_own_rows(
                     Q[some], B[some], start, lower[some], upper[some], self.tolerance, SWEEPS, G0
                 )
