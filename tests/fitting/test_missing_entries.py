@@ -175,7 +175,7 @@ def losses_of(scheme, start, passes):
     noisy = WITH_HOLES + np.random.default_rng(8).random(A.shape)
     source, group, H, losses = dnmf.open_source(noisy, missing="nan"), Group(0, 300, ((0, 300),)), start, []
     for _ in range(passes):
-        work = Work((scheme.visitor(H),), "float64", check=True)
+        work = Work((scheme.visitor(H, first=True),), "float64", check=True)
         statistics = visit_group(source, group, work)
         losses.append(scheme.measure(statistics.models[0], H, scheme.of_data(statistics)).loss)
         H = scheme.update(statistics.models[0], H).H
