@@ -6,6 +6,7 @@ seeds, each fit with the fewest passes that come to a quality.
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from typing import Any
@@ -22,9 +23,30 @@ from benchmarks.suite import environment
 
 LOSS = "kullback-leibler"
 NAMES = ("pbmc3k", "Poisson sparse")
-ITERATIONS, SEEDS, LONGEST = 200, (0, 1, 2), 60
 SHARE = 0.002  # above the best divergence known
-SHORT, BETWEEN, DIFFERENCES = 4, 12, 3
+SHORT, BETWEEN = 4, 12  # passes of the shorter of two fits, and by how many the other is longer
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How thoroughly it is measured.
+
+    Attributes
+    ----------
+    iterations : int
+        Of scikit-learn.
+    seeds : tuple of int
+        Of dnmf.
+    longest : int
+        Passes of the fits that say what the best divergence is, and most that are tried.
+    differences : int
+        Of how many pairs of fits the cost of a pass is the median.
+    """
+
+    iterations: int = 200
+    seeds: tuple[int, ...] = (0, 1, 2)
+    longest: int = 60
+    differences: int = 3
 
 
 def of_counts(some: Sequence[matrices.Problem]) -> list[matrices.Problem]:
@@ -32,42 +54,27 @@ def of_counts(some: Sequence[matrices.Problem]) -> list[matrices.Problem]:
     return [problem for problem in some if problem.name in NAMES]
 
 
-def counts(
-    problems: Sequence[matrices.Problem], iterations: int = ITERATIONS, seeds: Sequence[int] = SEEDS,
-    longest: int = LONGEST,
-) -> dict[str, Any]:  # fmt: skip
-    """Return a record for each matrix: scikit-learn's divergence and CPU, and what dnmf takes to it.
-
-    Parameters
-    ----------
-    problems : sequence of Problem
-        Sparse ones.
-    iterations : int
-        Of scikit-learn.
-    seeds : sequence of int
-        Of dnmf.
-    longest : int
-        Passes of the fits that say what the best divergence is, and most that are tried.
-    """
+def counts(problems: Sequence[matrices.Problem], effort: Effort = Effort()) -> dict[str, Any]:
+    """Return a record for each sparse matrix: scikit-learn's divergence and CPU, and what dnmf takes to it."""
     with threadpool_limits(1, user_api="blas"):
-        found = {problem.name: _measured(problem, iterations, seeds, longest) for problem in problems}
-    return {"problems": found, "iterations": iterations, "environment": environment()}
+        found = {problem.name: _measured(problem, effort) for problem in problems}
+    return {"problems": found, "iterations": effort.iterations, "environment": environment()}
 
 
-def _measured(problem: matrices.Problem, iterations: int, seeds: Sequence[int], longest: int) -> dict[str, Any]:
+def _measured(problem: matrices.Problem, effort: Effort) -> dict[str, Any]:
     A = scipy.sparse.csr_array(problem.load())
     for loss in (LOSS, "frobenius"):  # compiles
         dnmf.fit(A[:1000], problem.rank, loss=loss, max_passes=3)
-    fits = [_Fits(A, problem.rank, seed) for seed in seeds]
-    best = min(each.run(longest)[0] for each in fits)
-    theirs, cpu_s = _scikit_learn(A, problem.rank, iterations)
+    fits = [_Fits(A, problem.rank, seed) for seed in effort.seeds]
+    best = min(each.run(effort.longest)[0] for each in fits)
+    theirs, cpu_s = _scikit_learn(A, problem.rank, effort.iterations)
     best = min(best, theirs)
     return {
         "shape": list(A.shape), "nonzeros": int(A.nnz), "rank": problem.rank, "best": best,
         "scikit-learn": {"divergence": theirs, "cpu_s": cpu_s},
-        "to scikit-learn": [each.shortest(theirs / best - 1, best, longest) for each in fits],
-        "to the best": [each.shortest(SHARE, best, longest) for each in fits],
-        "pass_cpu_s": {loss: _pass(A, problem.rank, loss) for loss in (LOSS, "frobenius")},
+        "to scikit-learn": [each.shortest(theirs / best - 1, best, effort.longest) for each in fits],
+        "to the best": [each.shortest(SHARE, best, effort.longest) for each in fits],
+        "pass_cpu_s": {loss: _pass(A, problem.rank, loss, effort.differences) for loss in (LOSS, "frobenius")},
     }  # fmt: skip
 
 
@@ -110,8 +117,8 @@ def _scikit_learn(A: Any, rank: int, iterations: int) -> tuple[float, float]:
     return divergence(A, W, model.components_), taken.cpu_s
 
 
-def _pass(A: Any, rank: int, loss: str) -> float:
+def _pass(A: Any, rank: int, loss: str, differences: int) -> float:
     """CPU seconds of a pass: the difference of two fits of different length, by the passes between."""
     lengths = (SHORT, SHORT + BETWEEN)
-    pairs = [[_fit(A, rank, loss, length)[1].cpu_s for length in lengths] for _ in range(DIFFERENCES)]
+    pairs = [[_fit(A, rank, loss, length)[1].cpu_s for length in lengths] for _ in range(differences)]
     return median((long - short) / BETWEEN for short, long in pairs)

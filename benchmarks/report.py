@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.counts_page import counts_section
 from benchmarks.reached import Reached, Spread, reached
 
 HEAD = """# Results
@@ -47,6 +48,8 @@ def markdown(results: Record) -> str:
         parts.append(_first_call(results["first call"]))
     if "exact rows" in results:
         parts.append(_exact_rows(results["exact rows"]))
+    if "counts" in results:
+        parts.append(counts_section(results["counts"], _environment(results["counts"]["environment"])))
     parts += [_problem(name, record) for name, record in problems.items()]
     return "\n".join(parts)
 

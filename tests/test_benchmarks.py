@@ -15,10 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
 from benchmarks import best_known, report, suite  # noqa: E402
+from benchmarks.counts import Effort, counts  # noqa: E402
+from benchmarks.counts_page import table  # noqa: E402
 from benchmarks.measure import Bench, Job, load_matrix, save_matrix  # noqa: E402
-from benchmarks.objective import relative_error  # noqa: E402
+from benchmarks.objective import divergence, relative_error  # noqa: E402
 from benchmarks.peers import Found, Peer, peers  # noqa: E402
-from benchmarks.problems import planted_sparse, poisson_sparse  # noqa: E402
+from benchmarks.problems import planted_sparse, poisson_sparse, problems  # noqa: E402
 from benchmarks.process import timed  # noqa: E402
 from benchmarks.reached import reached  # noqa: E402
 from benchmarks.search import first_reaching  # noqa: E402
@@ -45,6 +47,12 @@ def test_the_committed_page_is_that_of_the_committed_records():
     results = report.read(ROOT / "benchmarks")
 
     assert (ROOT / "benchmarks" / "RESULTS.md").read_text() == report.markdown(results)
+
+
+def test_the_figures_of_the_page_on_losses_are_those_of_the_committed_records():
+    page = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
+
+    assert "\n".join(table(report.read(ROOT / "benchmarks")["counts"])) in page
 
 
 def test_the_committed_records_were_measured_against_the_best_errors_known():
@@ -177,3 +185,22 @@ def test_what_is_not_run_says_why():
     huge = scipy.sparse.csr_array((10**6, 10**5), dtype=np.float32)
 
     assert json.dumps(torch.why_not(huge, 3)) in ('"not installed"', '"would make 400.0 GB of this sparse matrix"')
+
+
+def test_counts_are_measured_beside_scikit_learn():
+    problem = next(problem for problem in problems(quick=True) if problem.name == "small sparse")
+    found = counts([problem], Effort(iterations=3, seeds=(0,), longest=4, differences=1))
+    one = found["problems"]["small sparse"]
+
+    assert one["best"] <= one["scikit-learn"]["divergence"]
+    assert one["to scikit-learn"][0]["reads"] >= 2
+    assert "| small sparse, 5 |" in "\n".join(table(found))
+
+
+def test_the_divergence_is_that_of_all_entries():
+    rng = np.random.default_rng(0)
+    A = scipy.sparse.random_array((30, 20), density=0.3, rng=rng, format="csr")
+    W, H = rng.random((30, 4)), rng.random((4, 20))
+    a, p = A.toarray(), W @ H
+
+    assert np.isclose(divergence(A, W, H), (np.where(a > 0, a * np.log(np.where(a > 0, a, 1) / p), 0) - a + p).sum())

@@ -57,8 +57,9 @@ class PassRecord:
     rows_unsolved, columns_unsolved : int
         How many of them are above their tolerance still: the pass may then rise, and they are not exact.
     off : float
-        By how much of ``½‖A‖²`` the pass is beyond what exact numbers allow: a loss below zero, or an objective above
-        that of the pass before although nothing was tried. Above about 1e-6 the digits of the dtype were not enough.
+        By how much of all there is to explain (``½‖A‖²``) the pass is beyond what exact numbers allow: a loss below
+        zero, or an objective above that of the pass before although nothing was tried. Above about 1e-6 the digits of
+        the dtype were not enough.
     """
 
     number: int

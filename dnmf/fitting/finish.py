@@ -20,7 +20,7 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.schemes.scheme import Factors
 from dnmf.sources.stored_factor import StoredFactor
 
-LOST = 1e-4  # of ½‖A‖²: what rounding that is under control never comes to
+LOST = 1e-4  # of what there is to explain: what rounding that is under control never comes to
 
 
 class Ended(NamedTuple):
@@ -71,9 +71,9 @@ def _warn_of_lost_digits(ends: Sequence[Ended]) -> None:
     if found:
         worst = max(found, key=lambda record: record.off)
         warn_caller(
-            f"pass {worst.number} came out {worst.off:.2g} of ½‖A‖² beyond what is possible: components are so much "
-            "alike that the digits of this dtype were lost in their products, or the data is not what it was; use "
-            "dtype='float64', a lower rank or an l2 penalty",
+            f"pass {worst.number} came out {worst.off:.2g} of all there is to explain beyond what is possible: "
+            "components are so much alike that the digits of this dtype were lost in their products, or the data is "
+            "not what it was; use dtype='float64', a lower rank or an l2 penalty",
             UnsolvedWarning,
         )
 
