@@ -121,7 +121,6 @@ class FitOptions:
         for name in ("init", "solver", "loss", "prune"):
             _check(isinstance(getattr(self, name), str), f"{name}={shown(getattr(self, name))}: give its name as text")
         _check(self.init in INITS, f"init={self.init!r}: use one of {', '.join(INITS[:-1])}")
-        _check(self.solver == "cd", f"solver={self.solver!r}: 'cd' is the one available")
         loss_named(self.loss)
         _check(isinstance(self.penalty, Penalty), "penalty: give a dnmf.Penalty(l1=…, l2=…, scale=…)")
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")

@@ -1,6 +1,7 @@
 """What all schemes of two factors have in common: a penalty, limits, and the arrays that constraints come with."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.penalty import Penalty
 from dnmf.schemes.given import order_by_weight
 from dnmf.schemes.scheme import Scheme
+from dnmf.schemes.updates import COORDINATE_DESCENT, Update
 
 NO_PENALTY = Penalty()
 
@@ -24,11 +26,14 @@ class Constrained(Scheme):
         What the factors must be.
     guides : Guides
         The arrays of the constraints.
+    solver : Update
+        How H is found.
     """
 
     penalty: Penalty = NO_PENALTY
     limits: Limits = NO_LIMITS
     guides: Guides = NO_GUIDES
+    solver: Update = field(default=COORDINATE_DESCENT, kw_only=True)
 
     @property
     def given(self) -> np.ndarray | None:
@@ -71,3 +76,15 @@ class Constrained(Scheme):
     def order(self, d: np.ndarray) -> np.ndarray:
         """By falling weight; what is given, or pulled to a target, keeps its place."""
         return order_by_weight(d, self.given_components, self.guides.target)
+
+
+def wants(penalty: Penalty, limits: Limits, *, own_gram: bool) -> Iterator[str]:
+    """Yield what a solver of H has to take (:data:`dnmf.schemes.updates.WANTS`)."""
+    if own_gram:
+        yield "own gram"
+    if limits.bounded:
+        yield "bounds"
+    if penalty.l1[1]:
+        yield "l1"
+    if limits.is_free("H"):
+        yield "free"

@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.entries import packed_size
-from dnmf.kernels.own_gram import solve_own_rows, times_packed
+from dnmf.kernels.own_gram import times_packed
 from dnmf.losses import Loss
 from dnmf.passes.own_sums import OwnSums
 from dnmf.passes.statistics import Statistics
@@ -23,6 +23,7 @@ from dnmf.schemes.normalized import normalize_rows
 from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.scheme import Factors, Measured, Scheme, SolvedColumns
 from dnmf.schemes.terms import terms_of
+from dnmf.schemes.updates import OwnProblem
 
 LEFT = 0.1  # of a column whose every entry a step would take away
 FLOOR = 0.1  # of what the plain update has: an extrapolated H is not below it
@@ -245,12 +246,12 @@ class Divergence(Constrained):
             return ones, N, ones
         return self.loss.on_ray(N, sums.N, h)  # the linear part is known apart
 
-    @staticmethod
     def _newton(
-        Q: np.ndarray, h: np.ndarray, slope: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], G0: np.ndarray
+        self, Q: np.ndarray, h: np.ndarray, slope: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], G0: np.ndarray
     ) -> np.ndarray:
         B = times_packed(Q, h) + h @ G0 - slope
-        return solve_own_rows(Q, B, h, *bounds, COLUMN_TOLERANCE, COLUMN_SWEEPS, G0)[0]
+        problem = OwnProblem(Q, B, h, *bounds, G0)
+        return self.solver.own(problem, COLUMN_TOLERANCE, COLUMN_SWEEPS)[0]
 
     def scale(self, after: np.ndarray, before: np.ndarray, sums: OwnSums) -> tuple[np.ndarray, np.ndarray]:
         """Return both on the scale of least penalty."""

@@ -6,9 +6,10 @@ import numpy as np
 
 from dnmf.constraints import Guides
 from dnmf.passes.terms import Terms, add_to_diagonal
-from dnmf.schemes.columns import Aim, solve_columns
+from dnmf.schemes.columns import Aim
 from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.terms import Pulls
+from dnmf.schemes.updates import Update
 
 SMOOTHING_TURNS, SMOOTHING_TOLERANCE = 5000, 1e-9  # each turn is a small part of the way where smoothing is strong
 STIFF = 0.02  # of the largest eigenvalue of the Gram matrix
@@ -29,10 +30,14 @@ class GuidedColumns:
         Of the penalty.
     aim : Aim
         How near.
+    solver : Update
+        How.
     """
 
-    def __init__(self, G: np.ndarray, P: np.ndarray, X: np.ndarray, terms: Terms, aim: Aim):
-        self.G, self.P, self.X, self.terms, self.aim = G, P, X, terms, aim
+    def __init__(  # noqa: PLR0917  the parts of one problem
+        self, G: np.ndarray, P: np.ndarray, X: np.ndarray, terms: Terms, aim: Aim, solver: Update
+    ):
+        self.G, self.P, self.X, self.terms, self.aim, self.solver = G, P, X, terms, aim, solver
 
     def solved(self, pulls: Pulls, held: int, guides: Guides, *, is_shape: bool) -> SolvedColumns:
         """Return H (k, n); the first `held` rows of X stay. `is_shape`: only the direction of a target counts."""
@@ -64,7 +69,7 @@ class GuidedColumns:
         if self.terms.all_zero or not len(X):
             return SolvedColumns(np.zeros_like(X))
         if not smooth or guides.laplacian is None:
-            return solve_columns(Q, P, X, self.terms, self.aim)
+            return self.solver.shared(Q, P, X, self.terms, self.aim)
         return SolvedColumns(self._smoothed(Q, P, X, smooth * guides.laplacian))
 
     def _smoothed(self, Q: np.ndarray, P: np.ndarray, X: np.ndarray, laplacian: Any) -> np.ndarray:
@@ -85,7 +90,7 @@ class GuidedColumns:
                 slope = Q @ Y + rough - P.T + self.terms.l1
                 after = np.clip(Y - slope / (rho + most), lowest, upper)
             else:
-                after = solve_columns(wide, P + (rho * Y - rough).T, Y, self.terms, aim).H
+                after = self.solver.shared(wide, P + (rho * Y - rough).T, Y, self.terms, aim).H
             step = after - X
             momentum = 1.0 if np.vdot(Y - after, step) > 0 else momentum
             grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2

@@ -1,5 +1,7 @@
 """Penalties and bounds that are a part of the objective, and with them the scale between the factors."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from dnmf.constraints import Limits, without_bounds
@@ -47,7 +49,7 @@ class PenalizedLeastSquares(LeastSquares):
         if not self.limits.held[0]:
             return super().solve(sums, H, tolerance, scaled=scaled)
         t, _, there, near, free = on_scale(self.penalty, sums, H, self.limits, self.guides)
-        found = PenalizedLeastSquares(self.penalty, free, self.guides).solve(there, near, tolerance, scaled=scaled)
+        found = replace(self, limits=free).solve(there, near, tolerance, scaled=scaled)
         return found._replace(H=keep_below((found.H * t[:, None]).astype(H.dtype), self.limits.upper[1]))
 
     def _with_side_terms(

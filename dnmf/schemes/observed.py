@@ -7,7 +7,7 @@ import numpy as np
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.entries import packed_size
-from dnmf.kernels.own_gram import solve_own_rows, times_packed
+from dnmf.kernels.own_gram import times_packed
 from dnmf.passes.observed_sums import ObservedSums
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms, shared_curvature
@@ -18,6 +18,7 @@ from dnmf.schemes.given import with_given, with_given_rows
 from dnmf.schemes.normalized import normalize_rows
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
 from dnmf.schemes.terms import terms_of
+from dnmf.schemes.updates import OwnProblem
 
 COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-5, "float64": 1e-12}, 2000
 LOOSE = 10.0  # times its tolerance, a column counts as not solved
@@ -198,8 +199,8 @@ class ObservedLeastSquares(Constrained):
             Q[:, diagonal_places(len(H))] += ridge
             aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
             B = sums.N - terms.l1 * of_H
-            Q, B, h, lower, upper = (part.astype(H.dtype) for part in (Q, B, h, lower, upper))
-            found, violations, _ = solve_own_rows(Q, B, h, lower, upper, aim, COLUMN_SWEEPS, G0.astype(H.dtype))
+            problem = OwnProblem(*(part.astype(H.dtype) for part in (Q, B, h, lower, upper, G0)))
+            found, violations = self.solver.own(problem, aim, COLUMN_SWEEPS)
             unsolved = int(np.count_nonzero(violations > LOOSE * aim))
         X = keep_below(found.T.astype(H.dtype), terms.upper)
         return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X, unsolved=unsolved)

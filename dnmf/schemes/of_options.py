@@ -8,30 +8,40 @@ from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.losses import loss_named
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
+from dnmf.schemes.constrained import wants
 from dnmf.schemes.curved import Divergence
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.objective import PenalizedLeastSquares
 from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.rule import RelativeRule, Rule
 from dnmf.schemes.scheme import Scheme
+from dnmf.schemes.updates import COORDINATE_DESCENT, Update, update_named
 
 
 def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
-    """Return what a fit with these options minimizes, or iterates, in the orientation of the options."""
-    loss = loss_named(options.loss)
+    """Return what a fit with these options minimizes, or iterates, in the orientation of the options.
+
+    Raises
+    ------
+    InputError
+        Its solver does not take what is asked for.
+    """
+    loss, penalty, limits = loss_named(options.loss), options.penalty, options.limits
     diagonal, observed = options.curvature == "diagonal", options.entries == "observed"
-    if loss.shared_curvature and (observed or options.implicit):
-        return ObservedLeastSquares(
-            options.penalty, options.limits, guides, implicit=options.implicit, diagonal_curvature=diagonal
-        )
+    own_gram = observed or bool(options.implicit) or not loss.shared_curvature
+    solver = update_named(options.solver, wants(penalty, limits, own_gram=own_gram))
+    if not own_gram:
+        return least_squares(penalty, limits, guides, solver)
     if loss.shared_curvature:
-        return least_squares(options.penalty, options.limits, guides)
-    return Divergence(
-        options.penalty, options.limits, guides, loss=loss, observed=observed, diagonal_curvature=diagonal
-    )
+        return ObservedLeastSquares(
+            penalty, limits, guides, solver=solver, implicit=options.implicit, diagonal_curvature=diagonal
+        )
+    return Divergence(penalty, limits, guides, solver=solver, loss=loss, observed=observed, diagonal_curvature=diagonal)
 
 
-def least_squares(penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES) -> LeastSquares:
+def least_squares(
+    penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES, solver: Update = COORDINATE_DESCENT
+) -> LeastSquares:
     """Return least squares under a penalty and limits."""
     if penalty.in_objective:
         kind: type[LeastSquares] = PenalizedLeastSquares
@@ -39,7 +49,7 @@ def least_squares(penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides =
         kind = RelativeRule if penalty.scale == "relative" else Rule
     else:
         kind = LeastSquares
-    return kind(penalty, limits, guides)
+    return kind(penalty, limits, guides, solver=solver)
 
 
 def in_units(options: FitOptions, units: tuple[float, float]) -> FitOptions:

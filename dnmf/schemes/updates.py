@@ -1,0 +1,107 @@
+"""How H is found from the sums of a pass: updates by name, each of which says what it takes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from dnmf.errors import InputError
+from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.passes.terms import Terms
+from dnmf.schemes.columns import Aim, solve_columns
+from dnmf.schemes.scheme import SolvedColumns
+
+WANTS = {
+    "own gram": "a Gram matrix for each column (counts, missing entries, weights)",
+    "bounds": "upper bounds",
+    "l1": "L1",
+    "free": "a factor that may be negative",
+}
+
+
+class OwnProblem(NamedTuple):
+    """Columns with a Gram matrix of their own: ``argmin ½ xᵀ(Q_j + G0)x − b_jᵀx`` between bounds.
+
+    Attributes
+    ----------
+    Q : ndarray (n, k (k + 1) / 2)
+        Packed (:func:`dnmf.kernels.entries.unpack`).
+    B, start, lower, upper : ndarray (n, k)
+        Right-hand sides, where to begin, and bounds; equal ones hold an entry.
+    G0 : ndarray (k, k)
+        What all columns have in common.
+    """
+
+    Q: np.ndarray
+    B: np.ndarray
+    start: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    G0: np.ndarray
+
+
+class Update(ABC):
+    """Finds columns of H from Gram matrices and right-hand sides; none raises the objective it is asked to lower.
+
+    Attributes
+    ----------
+    name : str
+        As ``solver=`` names it.
+    takes : frozenset
+        Of :data:`WANTS`, what it can be asked for.
+    """
+
+    name: str
+    takes: frozenset[str]
+
+    @abstractmethod
+    def shared(  # noqa: PLR0917  the parts of one formula
+        self, Q: np.ndarray, P: np.ndarray, H: np.ndarray, terms: Terms, aim: Aim, scale: np.ndarray | float = 1.0
+    ) -> SolvedColumns:
+        """Return columns that share the Gram matrix `Q` (k, k), for ``P / scale − l1``, from `H` (k, n)."""
+
+    @abstractmethod
+    def own(self, problem: OwnProblem, tolerance: float, sweeps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return columns (n, k) with Gram matrices of their own, and by how much each violates its conditions."""
+
+
+class CoordinateDescent(Update):
+    """Exact: cyclic coordinate descent to a tolerance, an active set for columns of a shared Gram matrix above it."""
+
+    name = "cd"
+    takes = frozenset(WANTS)
+
+    def shared(  # noqa: PLR0917  the parts of one formula
+        self, Q: np.ndarray, P: np.ndarray, H: np.ndarray, terms: Terms, aim: Aim, scale: np.ndarray | float = 1.0
+    ) -> SolvedColumns:
+        """Return the minimizers."""
+        return solve_columns(Q, P, H, terms, aim, scale)
+
+    def own(self, problem: OwnProblem, tolerance: float, sweeps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimizers, in the dtype of the right-hand sides."""
+        Q, B, start, lower, upper, G0 = problem
+        return solve_own_rows(Q, B, start, lower, upper, tolerance, sweeps, G0)[:2]
+
+
+COORDINATE_DESCENT = CoordinateDescent()
+UPDATES: dict[str, Update] = {update.name: update for update in (COORDINATE_DESCENT,)}
+
+
+def update_named(name: str, wants: Iterable[str] = (), among: dict[str, Update] = UPDATES) -> Update:
+    """Return the update of this name, which takes all that is wanted.
+
+    Raises
+    ------
+    InputError
+        There is none of this name, or it cannot be asked for something that is wanted; the message names those that
+        can.
+    """
+    if name not in among:
+        raise InputError(f"solver={name!r}: use one of {', '.join(among)}")
+    wanted = frozenset(wants)
+    if missing := sorted(wanted - among[name].takes):
+        able = [repr(other.name) for other in among.values() if wanted <= other.takes]
+        remedy = f"use solver={' or '.join(able)}" if able else "no solver takes all of this together"
+        raise InputError(f"solver={name!r} does not take {' and '.join(WANTS[what] for what in missing)}; {remedy}")
+    return among[name]
