@@ -47,6 +47,12 @@ def test_scikit_learns_common_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
+@parametrize_with_checks([NMF(n_components=2, beta_loss=1, solver="mu", tol=1e-6, max_iter=2000, random_state=0)])
+def test_scikit_learns_common_checks_of_an_estimator_of_counts(estimator, check):
+    check(estimator)
+
+
 def planted(seed, m=120, n=30, k=4, noise=0.05):
     """Sparse planted factors under clipped noise."""
     rng = np.random.default_rng(seed)
