@@ -437,7 +437,7 @@ def test_an_unusable_start_is_refused(start, message):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("solver", "mu"), ("beta_loss", "kullback-leibler"), ("beta_loss", 1), ("init", "nndsvd"),
+        ("solver", "lbfgs"), ("beta_loss", "kl"), ("beta_loss", 1.5), ("init", "nndsvd"),
         ("init", "nndsvda"), ("init", "nndsvdar"), ("n_components", 0), ("n_components", 2.5),
         ("n_components", True), ("tol", -1e-3), ("tol", float("nan")), ("max_iter", 0), ("random_state", -1),
         ("random_state", "x"), ("alpha_W", -1), ("alpha_W", float("inf")), ("alpha_H", "other"),
