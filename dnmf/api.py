@@ -41,6 +41,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     missing: str = "refuse",
     mask: Any = None,
     weights: Any = None,
+    row_weights: Any = None,
+    column_weights: Any = None,
     implicit: float = 0.0,
     row_names: Any = None,
     column_names: Any = None,
@@ -100,6 +102,9 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         NaN in dense data; those that sparse data does not store. See docs/missing.md.
     mask, weights : like `source`, optional
         As large as the data: true where an entry was observed; how much each entry counts, 0 where it was not.
+    row_weights, column_weights : array (m,) or (n,), optional
+        What the weight of each entry is multiplied by: 2 is as good as the row twice. Not for sparse data whose zeros
+        count.
     implicit : float
         Above 0: implicit feedback, α. Every entry says whether there is something, and what is there is trusted
         ``1 + α a`` times as much (Hu, Koren & Volinsky 2008).
@@ -140,8 +145,10 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     >>> model.H.round(3).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    beside = {"missing": missing, "mask": mask, "weights": weights}
-    opened = open_source(source, row_names=row_names, column_names=column_names, **beside)
+    opened = open_source(
+        source, row_names=row_names, column_names=column_names, missing=missing, mask=mask, weights=weights,
+        row_weights=row_weights, column_weights=column_weights,
+    )  # fmt: skip
     asked = checked_constraints(constraints)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(

@@ -41,9 +41,12 @@ class Applied:
     column_names: np.ndarray | None
     inside: np.ndarray | None
 
-    def transform(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
-                  overwrite: bool = False, client: Any = None, memory_limit: Any = None,
-                  callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
+    @undisturbed
+    def transform(  # noqa: PLR0913  the door to other rows names every option
+        self, data: Any, *, missing: str = "refuse", mask: Any = None, weights: Any = None, row_weights: Any = None,
+        column_weights: Any = None, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
+        overwrite: bool = False, client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = (),
+    ) -> Any:  # fmt: skip
         """Return the rows of W for other rows of data, `H` and `d` kept; the training rows give W again.
 
         Each row is ``argmin_{w ≥ 0} ½‖a − w diag(d) H‖²``, or the loss of the fit, plus its penalty on W.
@@ -52,6 +55,9 @@ class Applied:
         ----------
         data : anything :func:`dnmf.open_source` takes
             (rows, n) with the columns of the fit.
+        missing, mask, weights, row_weights, column_weights
+            What of these rows was observed, and how much it counts, as in :func:`dnmf.fit`: a row is solved for from
+            what was seen of it. A fit with `column_weights` wants those again.
         columns : {"same", "match"}
             ``"match"``: data with other columns besides, or in another order; those of the fit are found by name.
         fixed_W : array (rows, f), optional
@@ -79,7 +85,9 @@ class Applied:
         """
         from dnmf.sources.dask_array import as_dask_array
 
-        values = self.solve(data, columns=columns, fixed_W=fixed_W, out=out, overwrite=overwrite, client=client,
+        source = open_source(data, missing=missing, mask=mask, weights=weights, row_weights=row_weights,
+                             column_weights=column_weights)  # fmt: skip
+        values = self.solve(source, columns=columns, fixed_W=fixed_W, out=out, overwrite=overwrite, client=client,
                             memory_limit=memory_limit, callbacks=callbacks)  # fmt: skip
         return as_dask_array(values, chunk_rows_of(values))
 
@@ -87,7 +95,7 @@ class Applied:
     def solve(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
               overwrite: bool = False, client: Any = None, memory_limit: Any = None,
               callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
-        """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
+        """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`; of data or a source."""
         place = None if out is None else free_place(out, overwrite=overwrite)
         source = self.open_rows(data, columns)
         with ExitStack() as stack:

@@ -6,10 +6,11 @@ GROUPS = (
     ("Model", ("rank", "loss", "dtype", "strengths", "seeds", "warm", "measures", "side")),
     ("Start", ("init", "seed")),
     ("Stopping", ("tol", "max_passes", "no_extrapolate")),
-    ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "no_diagonal",
-                   "prune")),
+    ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "beside_given",
+                   "no_diagonal", "prune")),
     ("Constraints", ("upper", "free", "fixed_w", "fixed_h")),
     ("Data", ("source", "force", "column_names", "row_names", "columns_match", "missing_chunks")),
+    ("Observed entries", ("missing", "mask", "weights", "row_weights", "column_weights", "implicit")),
     ("Where it runs", ("scheduler", "workers", "threads", "memory_limit", "keep")),
     ("Output", ("store", "out", "overwrite", "as_json", "quiet", "debug", "help")),
 )  # fmt: skip

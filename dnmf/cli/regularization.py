@@ -18,7 +18,7 @@ CSV_HINT = (
     "; a .csv holds numbers only, no header and no index: frame.to_csv(path, header=False, index=False), or save it as "
     ".npy, numpy.save(path, frame.to_numpy())"
 )
-NUMBERS = ("l1", "l2", "angular", "smooth", "target")
+NUMBERS = ("l1", "l2", "angular", "smooth", "target", "beside_given")
 FILES = ("fixed_w", "fixed_h", "target_h", "graph")
 
 OPTIONS = (
@@ -26,8 +26,10 @@ OPTIONS = (
     click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 on both factors, or on W,H: dense."),
     click.option("--angular", type=NUMBER_OR_PAIR, default=(0.0, 0.0),
                  help="Keeps components apart, on both factors or on W,H."),
-    click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute"]),
+    click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute", "counts"]),
                  default="relative", show_default=True, help="Units of all strengths; see docs/regularization.md."),
+    click.option("--beside-given", type=click.FloatRange(0), default=1.0, show_default=True,
+                 help="Times what L2 acts on the free side of components with a given one (scale counts: biases)."),
     click.option("--no-diagonal", is_flag=True, help="Leave the scale of components alone: to see what goes wrong."),
     click.option("--upper", type=NUMBER_OR_PAIR, help="Upper bound of both factors, or of W,H (inf: none)."),
     click.option("--free", type=click.Choice(["W", "H"]), help="The factor that may be negative."),

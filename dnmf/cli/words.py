@@ -8,6 +8,8 @@ _SPOKEN = tuple(
     for pattern in (
         r"(?:penalty=)?(?:dnmf\.)?Penalty\((?P<name>\w+)='?(?P<value>[\w.]+)'?\)",
         r"(?P<name>init|keep|dtype|loss|store|kind|scale)='(?P<value>[^'/\\]*)'",
+        r"(?P<name>missing)='(?P<value>nan|refuse|unstored)'(?: \(--missing \w+\))?",
+        r"(?P<name>implicit|mask|missing|(?:row_|column_)?weights)=(?P<value>)",
         r"constraints (?P<name>fixed_[WH]|free|graph|target_H|upper)(?P<value>)",
         r"penalty (?P<name>angular|l1|l2|smooth|target)(?P<value>)",
         r"give (?:a penalty )?(?P<name>graph|smooth|target)(?P<value>)(?= too)",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dnmf.cli.amounts import COUNT_OR_LIST, LEAST_SQUARES, LOSS, NUMBERS
+from dnmf.cli.data import IMPLICIT, MISSING_CHUNKS, NOTHING_SAID, absolute, entries_options, names_options
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import read_matrix, regularization_options
@@ -20,15 +21,6 @@ from dnmf.locations import local_path
 from dnmf.progress import EVERY_S, Progress, event_record, labelled
 from dnmf.signals import StopAfterPass
 
-MISSING = click.option(
-    "--missing-chunks",
-    type=click.Choice(["error", "zeros"]),
-    default="error",
-    show_default=True,
-    help="What an absent chunk of a Zarr array means.",
-)
-
-
 KEEP = click.option(
     "--keep",
     type=click.Choice(["auto", "memory", "stream"]),
@@ -36,27 +28,6 @@ KEEP = click.option(
     show_default=True,
     help="Whether data stays in the workers' memory after the first pass.",
 )
-
-
-NAMES = (
-    click.option("--columns", "column_names", metavar="FILE", help="Names of the columns, one a line."),
-    click.option("--rows", "row_names", metavar="FILE", help="Names of the rows, one a line."),
-)
-
-
-def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that give names to rows and columns."""
-    for option in reversed(NAMES):
-        command = option(command)
-    return command
-
-
-def absolute(source: str) -> str:
-    """Return the address of data as workers and a later resume find it: local paths from the root."""
-    from dnmf.sources.addresses import split_address
-
-    path, inner = split_address(source)
-    return f"{path}::{inner}" if inner else path
 
 
 @contextmanager
@@ -97,7 +68,7 @@ FIT_OPTIONS = (
     click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
                  help="What happens to components that a penalty in the objective makes worse than nothing."),
     KEEP,
-    MISSING,
+    MISSING_CHUNKS,
 )  # fmt: skip
 
 
@@ -121,10 +92,12 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
 @names_options
+@entries_options
+@IMPLICIT
 @fit_options
 @work_options
 @output_options
-def fit(source: str, store: str, where: Where, missing_chunks: str, **given: Any) -> None:
+def fit(source: str, store: str, where: Where, missing_chunks: str, entries: dict[str, Any], **given: Any) -> None:
     """Factorize SOURCE, a Zarr array or AnnData (path::layers/NAME for a layer), into a store.
 
     Every pass is committed to the store: a fit that was stopped goes on with `dnmf resume`. SIGTERM and Ctrl-C stop
@@ -134,7 +107,7 @@ def fit(source: str, store: str, where: Where, missing_chunks: str, **given: Any
     from dnmf.sources import open_source
 
     output = current_output()
-    opened = open_source(absolute(source), missing_chunks=missing_chunks)
+    opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_model(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     say_model("fit", store, output)
@@ -162,10 +135,12 @@ def say_model(command: str, store: str, output: Output) -> None:
               help="On which factor components are compared.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a path in the store, once this one has begun.")
 @names_options
+@entries_options
+@IMPLICIT
 @fit_options
 @work_options
 @output_options
-def path(source: str, store: str, where: Where, missing_chunks: str, **given: Any) -> None:
+def path(source: str, store: str, where: Where, missing_chunks: str, entries: dict[str, Any], **given: Any) -> None:
     """Factorize SOURCE at each of the --strengths of a penalty, all models sharing every read of the data.
 
     The store PATH holds a store for each model. A path that was stopped goes on with `dnmf resume`.
@@ -174,7 +149,7 @@ def path(source: str, store: str, where: Where, missing_chunks: str, **given: An
     from dnmf.sources import open_source
 
     output = current_output()
-    opened = open_source(absolute(source), missing_chunks=missing_chunks)
+    opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_path(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     say_path("path", store, output)
@@ -193,12 +168,16 @@ def say_path(command: str, store: str, output: Output) -> None:
 @click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
 @click.option("--source", help="Where the data is now, if it was moved.")
+@entries_options
 @click.option("--force", is_flag=True, help="Go on although the data has changed.")
 @KEEP
 @work_options
 @output_options
-def resume(run: str, source: str | None, where: Where, **given: Any) -> None:
-    """Go on with the fit or the path in the store RUN from its last committed pass; same bits as without the stop."""
+def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], **given: Any) -> None:
+    """Go on with the fit or the path in the store RUN from its last committed pass; same bits as without the stop.
+
+    What was said of the entries is known; where a mask or weights were moved, say all of it again.
+    """
     from dnmf.inspection import run_status
 
     output, status = current_output(), run_status(run)
@@ -210,11 +189,20 @@ def resume(run: str, source: str | None, where: Where, **given: Any) -> None:
     if status["status"] == "done" and not limits:
         output.say(labelled("resume", "nothing to do: this is finished"))
     else:
-        given["source"] = None if source is None else absolute(source)
+        given["source"] = _moved(source, entries, status)
         with watched(run, where, output) as (client, callbacks):
             go_on = _resume_function(status)
             go_on(run, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     (say_path if status.get("kind") == "path" else say_model)("resume", run, output)
+
+
+def _moved(source: str | None, entries: dict[str, Any], status: dict[str, Any]) -> Any:
+    """The data of a run where it, or what lies beside it, is said to be now; None where all is in its place."""
+    from dnmf.sources import open_source
+
+    if entries == NOTHING_SAID:
+        return None if source is None else absolute(source)
+    return open_source(absolute(source or status["source"]), **entries)
 
 
 def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
@@ -234,8 +222,9 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @click.option("--columns-match", is_flag=True,
               help="Find the columns of the fit by name, among others or in another order.")  # fmt: skip
 @names_options
+@entries_options
 @click.option("--overwrite", is_flag=True, help="Replace an earlier result at --out, once the new one is whole.")
-@MISSING
+@MISSING_CHUNKS
 @work_options
 @output_options
 def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool, **given: Any) -> None:
@@ -249,7 +238,7 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
     output, model = current_output(), load(run)
     free_place(out, overwrite=overwrite)
     named = {name: given[name] for name in ("row_names", "column_names", "missing_chunks")}
-    opened = open_source(absolute(source), **named)
+    opened = open_source(absolute(source), **named, **given["entries"])
     about: dict[str, Any] = {
         "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,
         "fixed_W": None if given["fixed_w"] is None else read_matrix(given["fixed_w"]),

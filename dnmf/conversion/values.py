@@ -15,6 +15,10 @@ SIGNED = (
     "; where a factor may be negative (--free W, Constraints(free='W')) the data may be too: write it as it is with "
     "anndata.AnnData(matrix).write_zarr('out.zarr')"
 )
+MISSING = (
+    "; where a NaN was not observed, write the array as it is with zarr.save('out.zarr', array) and fit that with "
+    "missing='nan' (--missing nan)"
+)
 # Values are never negative, so the unsigned dtype of the same width holds what a signed one did.
 KEPT_AS = {"bool": "uint8", "int8": "uint8", "int16": "uint16", "uint64": "int64", "float16": "float32"}
 
@@ -87,10 +91,10 @@ def check_values(values: NDArray[Any], place: Callable[[int], str]) -> None:
     value = values.reshape(-1)[first]
     is_negative = bool(value < 0)
     what = "a negative value" if is_negative else "not a finite number"
-    signed = SIGNED if is_negative else ""
+    way = SIGNED if is_negative else MISSING if np.isnan(value) else ""
     raise InputError(
         f"{place(first)}: {value} is {what} ({int(np.count_nonzero(bad))} such among {values.size} values "
-        f"read together); non-negative factorization needs finite values ≥ 0, repair or remove them first{signed}"
+        f"read together); non-negative factorization needs finite values ≥ 0, repair or remove them first{way}"
     )
 
 

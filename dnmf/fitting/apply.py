@@ -213,8 +213,20 @@ def _plan(
 
 
 def of_entries(options: FitOptions, source: Source) -> FitOptions:
-    """Return the options of a fit for rows of which not all may be observed."""
-    return replace(options, entries="observed" if source.has_missing else "all")
+    """Return the options of a fit for rows of which not all may be observed.
+
+    Raises
+    ------
+    InputError
+        Rows are penalized by what was observed of them, and of sparse data nobody said what that is.
+    """
+    by_counts = options.penalty.counts
+    if by_counts and source.sparse and not source.has_missing:
+        raise InputError(
+            f"{source.address}: this model has a ridge for each entry that was observed (penalty scale 'counts'); say "
+            "missing='unstored' where what is not stored was not observed, or which entries were with mask="
+        )
+    return replace(options, entries="observed" if source.has_missing or by_counts else "all")
 
 
 def _visitor(fixed: Fixed, options: FitOptions) -> Visitor:

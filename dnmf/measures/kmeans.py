@@ -14,6 +14,7 @@ import numpy as np
 
 from dnmf.arguments import whole
 from dnmf.arithmetic import undisturbed
+from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
 from dnmf.fitting.events import Callback
 from dnmf.fitting.loop import Engine
@@ -83,6 +84,11 @@ def kmeans_centres(
     Arthur & Vassilvitskii 2007, k-means++: the advantages of careful seeding (SODA).
     """
     opened = by_rows(open_source(source))
+    if opened.has_missing:
+        raise InputError(
+            f"{opened.address}: has missing entries or weights, and distances between rows need all of them; there are "
+            "no k-means centres of such data"
+        )
     options = FitOptions(
         whole("k", k, least=1, most=opened.shape[0]), dtype=DTYPE, seed=seed, tol=tol, max_passes=max_passes
     )

@@ -69,6 +69,12 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     max_passes: int = 50,
     extrapolate: bool = True,
     prune: str = "rule",
+    missing: str = "refuse",
+    mask: Any = None,
+    weights: Any = None,
+    row_weights: Any = None,
+    column_weights: Any = None,
+    implicit: float = 0.0,
     row_names: Any = None,
     column_names: Any = None,
     store: str | Folder | None = None,
@@ -110,6 +116,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     constraints : Constraints, optional
         The same for all models.
     init, loss, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
+    missing, mask, weights, row_weights, column_weights, implicit
         As in :func:`dnmf.fit`, for each model.
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
@@ -141,10 +148,13 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     >>> found.strengths, [row.alive for row in found.rows][::2]
     ((0.0, 0.1, 1.0), [3, 0])
     """
-    opened = open_source(source, row_names=row_names, column_names=column_names)
+    opened = open_source(
+        source, row_names=row_names, column_names=column_names, missing=missing, mask=mask, weights=weights,
+        row_weights=row_weights, column_weights=column_weights,
+    )  # fmt: skip
     seeds, asked = checked_seeds(seeds), checked_constraints(constraints)
     fit = FitOptions(rank, init if H is None else "given", "cd", loss, penalty, dtype, seeds[0], tol, max_passes,
-                     extrapolate, prune, asked.limits)  # fmt: skip
+                     extrapolate, prune, asked.limits, implicit=implicit)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(Paths(), options, opened, resources, constraints=asked, H=H, store=store, overwrite=overwrite)

@@ -44,7 +44,7 @@ def observed(
     choice("missing", missing, MISSING)
     if missing == "refuse" and mask is None and weights is None:
         return source
-    if isinstance(source, ObservedSource):
+    if isinstance(source, ObservedSource) or source.weighted:
         raise InputError(f"{source.address}: says already what of it is observed; say no more of it")
     _refuse_other_kind(source, missing)
     values = source.with_nan() if missing == "nan" else source

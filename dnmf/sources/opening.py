@@ -24,6 +24,7 @@ from dnmf.sources.name_files import given_names
 from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.observed import observed, with_holes
 from dnmf.sources.presence import lies_in_a_store, lies_in_memory
+from dnmf.sources.side_weights import AXES, with_side_weights
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
@@ -35,7 +36,7 @@ COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
 MISSING_CHUNKS = ("error", "zeros")
 
 
-def open_source(
+def open_source(  # noqa: PLR0913  the one door for data names all that can be said of it
     data: Any,
     *,
     missing_chunks: str = "error",
@@ -45,6 +46,8 @@ def open_source(
     missing: str = "refuse",
     mask: Any = None,
     weights: Any = None,
+    row_weights: Any = None,
+    column_weights: Any = None,
 ) -> Source:
     """Return a :class:`~dnmf.sources.source.Source` for whatever holds a matrix.
 
@@ -70,6 +73,9 @@ def open_source(
         As large as the data; true, or not zero, where an entry was observed.
     weights : anything that `data` may be, optional
         As large as the data: how much each entry counts, finite and not negative; 0 where it was not observed.
+    row_weights, column_weights : array (m,) or (n,), or path, optional
+        What these are multiplied by, for each row and each column: 2 is as good as the row twice. Not for sparse data
+        whose zeros count. A path is that of a ``.npy`` file, or of a text file with one number a line.
 
     Raises
     ------
@@ -91,6 +97,7 @@ def open_source(
         parts = {"mask": mask, "weights": weights}
         beside = {what: _beside(what, part, missing_chunks) for what, part in parts.items() if part is not None}
         source = observed(source, missing, **beside)
+    source = with_side_weights(source, row_weights=row_weights, column_weights=column_weights)
     if row_names is None and column_names is None:
         return source
     rows, columns = source.shape[::-1] if source.transposed else source.shape
@@ -116,14 +123,17 @@ def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
     """
     if not said or (isinstance(data, Source) and data.has_missing):
         return open_source(data, missing_chunks=missing_chunks)
-    beside = {what: said[what] for what in ("mask", "weights") if what in said}
+    beside = {what: said[what] for what in ("mask", "weights", *AXES) if what in said}
     for what, where in beside.items():
         if where["data"] is None:
             raise InputError(
                 f"the {what} of the data was not read from a path; give the data with it again: "
                 f"source=dnmf.open_source(…, {what}=…)"
             )
-    parts: dict[str, Any] = {what: open_source(**where) for what, where in beside.items()}
+    parts: dict[str, Any] = {
+        what: where["data"] if what in AXES else _beside(what, where["data"], where["missing_chunks"])
+        for what, where in beside.items()
+    }
     return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], **parts)
 
 

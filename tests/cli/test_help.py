@@ -39,7 +39,17 @@ def test_every_option_is_in_one_group(name):
 
 def test_the_groups_of_a_fit_come_from_what_to_where():
     titles = [title for title, _ in commands.commands["fit"].option_groups(click.Context(commands.commands["fit"]))]
-    assert titles == ["Model", "Start", "Stopping", "Penalties", "Constraints", "Data", "Where it runs", "Output"]
+    assert titles == [
+        "Model",
+        "Start",
+        "Stopping",
+        "Penalties",
+        "Constraints",
+        "Data",
+        "Observed entries",
+        "Where it runs",
+        "Output",
+    ]
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS)

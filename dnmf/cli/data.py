@@ -1,0 +1,62 @@
+"""Options that say how data is read: its names, and which of its entries were observed."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+MISSING_CHUNKS = click.option(
+    "--missing-chunks",
+    type=click.Choice(["error", "zeros"]),
+    default="error",
+    show_default=True,
+    help="What an absent chunk of a Zarr array means.",
+)
+NAMES = (
+    click.option("--columns", "column_names", metavar="FILE", help="Names of the columns, one a line."),
+    click.option("--rows", "row_names", metavar="FILE", help="Names of the rows, one a line."),
+)
+IMPLICIT = click.option(
+    "--implicit", type=click.FloatRange(0), default=0.0, metavar="ALPHA",
+    help="Implicit feedback: what is there is trusted 1 + ALPHA times its value more than what is not.",
+)  # fmt: skip
+ENTRIES = (
+    click.option("--missing", type=click.Choice(["refuse", "nan", "unstored"]), default="refuse", show_default=True,
+                 help="Entries that were not observed: none, NaN in dense data, what sparse data does not store."),
+    click.option("--mask", metavar="PATH", help="A matrix that is true where an entry was observed."),
+    click.option("--weights", metavar="PATH", help="A matrix that says how much each entry counts."),
+    click.option("--row-weights", metavar="FILE", help="How much each row counts: .npy, or text with one a line."),
+    click.option("--column-weights", metavar="FILE", help="How much each column counts, as --row-weights."),
+)  # fmt: skip
+BESIDE = ("mask", "weights")
+NOTHING_SAID = {"missing": "refuse", "mask": None, "weights": None, "row_weights": None, "column_weights": None}
+
+
+def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that give names to rows and columns."""
+    for option in reversed(NAMES):
+        command = option(command)
+    return command
+
+
+def entries_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what was observed, and hand them to the command as `entries`: for ``open_source``."""
+
+    @functools.wraps(command)
+    def packed(**given: Any) -> Any:
+        entries = {name: given.pop(name) for name in NOTHING_SAID}
+        entries |= {name: absolute(entries[name]) for name in BESIDE if entries[name] is not None}
+        return command(entries=entries, **given)
+
+    for option in reversed(ENTRIES):
+        packed = option(packed)
+    return packed
+
+
+def absolute(source: str) -> str:
+    """Return the address of data as workers and a later resume find it: local paths from the root."""
+    from dnmf.sources.addresses import split_address
+
+    path, inner = split_address(source)
+    return f"{path}::{inner}" if inner else path

@@ -1,0 +1,234 @@
+"""Weights of whole rows and columns: how much an entry counts is multiplied by the weight of its row and its column."""
+
+import copy
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dnmf.arrays import taken_as_array
+from dnmf.checksums import crc32c_of
+from dnmf.errors import InputError
+from dnmf.locations import regular_file
+from dnmf.plain import dense
+from dnmf.refusals import told
+from dnmf.sources.kept import Keep
+from dnmf.sources.labels_of_objects import labels_of_object
+from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.sources.source import CsrRows, Layout, Panel, Source, Weighted
+
+AXES = {"row_weights": 0, "column_weights": 1}  # of the user's matrix
+ROW_NUMBER_BYTES = 8  # of each stored entry, while weights are made
+
+
+class SideWeightedSource(Source):
+    """The rows of a source as :class:`Weighted`; :func:`with_side_weights` makes it.
+
+    Parameters
+    ----------
+    inner : Source
+        The values, and what is known of their entries.
+    rows, columns : ndarray
+        The weights of the engine's rows and columns, of one dtype.
+    said : dict
+        Where they are, by the name of the argument: for :meth:`said`.
+    """
+
+    def __init__(self, inner: Source, rows: np.ndarray, columns: np.ndarray, said: dict[str, Any]):
+        self.take_facts(inner)
+        self._names = inner._names
+        self.inner, self.rows, self.columns, self._said, self._first = inner, rows, columns, said, 0
+        self.has_missing = self.weighted = True
+        self.in_memory, self.blocks_are_tasks = inner.in_memory, inner.blocks_are_tasks
+
+    def layout(self) -> Layout:
+        """That of the values, with what is made of them."""
+        return self._with_made(self.inner.layout())
+
+    def _with_made(self, layout: Layout) -> Layout:
+        of_entry, entries = self.dtype.itemsize + self.rows.itemsize + 1, float(self.shape[0]) * self.shape[1]
+        if self.sparse:
+            entries = layout.total_bytes / (self.dtype.itemsize + self.index_dtype.itemsize)
+            of_entry += ROW_NUMBER_BYTES
+        parts = None if layout.parts is None else self._with_made(layout.parts)
+        return replace(layout, made=layout.made + of_entry * entries / max(1, layout.total_bytes), parts=parts)
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return rows `start:stop` with the weight of each entry: values where it is 0 are 0."""
+        panel: Panel = self.inner.read(start, stop)
+        values, known = panel if isinstance(panel, Weighted) else (panel, None)
+        of_rows = self.rows[start - self._first : stop - self._first]
+        if isinstance(values, CsrRows):
+            found = np.repeat(of_rows, np.diff(values.indptr)) * self.columns[values.indices]
+        else:
+            found = np.outer(of_rows, self.columns)
+            if known is None and self.inner.has_missing and values.dtype.kind == "f":
+                found[np.isnan(values)] = 0
+        weights = found if known is None else found * known
+        return Weighted(_zero_where_nothing_counts(values, weights != 0), weights)
+
+    def touched_bytes(self, start: int, stop: int, rows: Any) -> int:
+        """Decoded bytes it took to read the values."""
+        return self.inner.touched_bytes(start, stop, self._of_inner(rows))
+
+    def bytes_from_memory(self, start: int, stop: int, rows: Any) -> int:
+        """What of them an earlier task had left in memory."""
+        return self.inner.bytes_from_memory(start, stop, self._of_inner(rows))
+
+    def _of_inner(self, rows: Any) -> Any:
+        return rows if self.inner.weighted else rows.rows
+
+    def fingerprint(self) -> dict[str, Any]:
+        """That of the values, with checksums of the weights."""
+        vectors = (self.columns, self.rows) if self.transposed else (self.rows, self.columns)
+        known = {name: crc32c_of(vectors[axis]) for name, axis in AXES.items() if name in self._said}
+        return {**self.inner.fingerprint(), **known}
+
+    def said(self) -> dict[str, Any]:
+        """What was said of the values, and where the weights are."""
+        return {"missing": "refuse", **self.inner.said(), **self._said}
+
+    def bytes_in_memory(self) -> int:
+        """Those of the values."""
+        return self.inner.bytes_in_memory()
+
+    def stored_arrays(self) -> tuple[Any, ...]:
+        """Those of the values."""
+        return self.inner.stored_arrays()
+
+    def places(self) -> list[str]:
+        """Those of the values."""
+        return self.inner.places()
+
+    def for_rows(self, start: int, stop: int) -> "SideWeightedSource":
+        """The same for a part of the rows."""
+        part = self._over(self.inner.for_rows(start, stop))
+        part.rows, part._first = self.rows[start - self._first : stop - self._first], start
+        return part
+
+    def without_names(self) -> "SideWeightedSource":
+        """The same without names."""
+        return self._over(self.inner.without_names())
+
+    def keeping_borders(self, keep: Keep) -> "SideWeightedSource":
+        """The same over values that leave the stored objects at their ends in memory for each other."""
+        keeps = getattr(self.inner, "keeping_borders", None)
+        return self if keeps is None else self._over(keeps(keep))
+
+    def blocks(self) -> list[Any]:
+        """Those of the values."""
+        return self.inner.blocks()
+
+    def with_blocks(self, computed: list[Any]) -> "SideWeightedSource":
+        """The same with its blocks computed."""
+        return self._over(self.inner.with_blocks(computed))  # type: ignore[attr-defined]
+
+    def _over(self, inner: Source) -> "SideWeightedSource":
+        found = copy.copy(self)
+        found.inner, found._names = inner, (None, None)
+        return found
+
+    @property
+    def kind(self) -> str:
+        """That of the values, and what is said of them."""
+        given = " and ".join(name.replace("_", " ") for name in self._said)
+        return f"{self.inner.kind}{' and' if ' with ' in self.inner.kind else ' with'} {given}"
+
+    @property
+    def nonzeros(self) -> int | None:
+        """Stored entries, where the values are sparse and tell."""
+        return getattr(self.inner, "nonzeros", None)
+
+
+def with_side_weights(source: Source, **given: Any) -> Source:
+    """Return a source whose entries count as much as their rows times their columns; itself where nothing is given.
+
+    Parameters
+    ----------
+    source : Source
+        The values; what is said of their entries holds too.
+    row_weights, column_weights : array or path, optional
+        One for each row or column, finite and not negative: numbers, a ``.npy`` file, or a text file with one a line.
+
+    Raises
+    ------
+    InputError
+        They are not such, or the data is sparse and what it does not store counts as zeros.
+    """
+    given = {name: values for name, values in given.items() if values is not None}
+    if not given:
+        return source
+    if source.sparse and not source.has_missing:
+        raise InputError(
+            f"{source.address}: is sparse, and {' and '.join(f'{name}=' for name in given)} would have to weigh every "
+            "zero in it; say missing='unstored' where what is not stored was not observed, give dense data, or leave "
+            "out rows and columns that are not to count"
+        )
+    vectors = {name: _weights_along(name, values, source) for name, values in given.items()}
+    exact = all(np.array_equal(each, each.astype(np.float32)) for each in vectors.values())
+    dtype, shape = np.float32 if exact else np.float64, source.shape[::-1] if source.transposed else source.shape
+    rows, columns = (
+        np.ascontiguousarray(vectors[name], dtype) if name in vectors else np.ones(length, dtype)
+        for name, length in zip(AXES, shape, strict=True)
+    )
+    said = {name: {"data": os.path.abspath(values) if _is_path(values) else None} for name, values in given.items()}
+    return SideWeightedSource(source, *((columns, rows) if source.transposed else (rows, columns)), said)
+
+
+def _is_path(values: Any) -> bool:
+    return isinstance(values, (str, os.PathLike))
+
+
+def _weights_along(name: str, values: Any, source: Source) -> np.ndarray:
+    """One finite weight for each row or column (float64)."""
+    from dnmf.sources.given import in_memory  # which may open a store
+
+    axis = AXES[name]
+    what, length = ("row", "column")[axis], source.shape[axis != source.transposed]
+    if _is_path(values):
+        array = _read(name, values)
+    else:
+        with taken_as_array(name, values):
+            array = np.asarray(dense(in_memory(name, values), name))
+            _compare_labels(name, values, what, source)
+    if array.ndim == 2 and 1 in array.shape:
+        array = array.ravel()
+    if array.shape != (length,) or array.dtype.kind not in "buif":
+        raise InputError(
+            f"{name}: has shape {array.shape} and dtype {array.dtype}, expected a number for each of {length} {what}s"
+        )
+    found = array.astype(np.float64)
+    bad = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
+    if len(bad):
+        raise InputError(
+            f"{name}: the weight {found[bad[0]]} of {what} {bad[0]}, as {len(bad)} of {length} that cannot be used; "
+            f"weights are finite and not negative, 0 for a {what} that does not count"
+        )
+    return found
+
+
+def _read(name: str, path: Any) -> np.ndarray:
+    place = regular_file(path, name)
+    try:
+        return np.load(place, allow_pickle=False) if place.suffix == ".npy" else np.loadtxt(place, ndmin=1)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{name}: {path} cannot be read ({told(error)}); give a .npy file, or a text file with one number a line"
+        ) from error
+
+
+def _compare_labels(name: str, values: Any, what: str, source: Source) -> None:
+    labels = labels_of_object(values)
+    known = source.row_names() if (what == "row") != source.transposed else source.column_names()
+    if len(labels) and known is not None and (found := names_of(labels[0])) is not None:
+        refuse_other_names(f"{name} for {source.address}", found, known, what, of="the data")
+
+
+def _zero_where_nothing_counts(values: Any, counts: np.ndarray) -> Any:
+    """Values, 0 where they do not count; as they are where all do."""
+    if counts.all():
+        return values
+    if isinstance(values, CsrRows):
+        return values._replace(data=np.where(counts, values.data, values.data.dtype.type(0)))
+    return np.where(counts, values, values.dtype.type(0))
