@@ -21,6 +21,7 @@ from dnmf.schemes.terms import terms_of
 from dnmf.schemes.updates import OwnProblem
 
 COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-5, "float64": 1e-12}, 2000
+NOTHING = 1e-12  # of the weight of other columns, with which a column counts as not observed
 LOOSE = 10.0  # times its tolerance, a column counts as not solved
 
 
@@ -186,6 +187,9 @@ class ObservedLeastSquares(Constrained):
         h, terms, of_H = np.ascontiguousarray(H.T, dtype=np.float64), self._terms("H"), self._of_H(len(H))
         lower = np.full_like(h, -np.inf if terms.free else 0.0)
         upper = np.full_like(h, terms.upper)
+        # What Gram matrices come to where nothing is left is rounding.
+        nothing = sums.counts <= NOTHING * sums.counts.max(initial=0)
+        lower[nothing] = upper[nothing] = 0
         lower[:, self._given] = upper[:, self._given] = h[:, self._given]
         added = shared_curvature(terms, len(H))
         G0 = sums.based if added is None else sums.based + added * np.outer(of_H, of_H)
@@ -195,11 +199,11 @@ class ObservedLeastSquares(Constrained):
             V = np.abs(sums.Q + sums.based.sum(axis=1)) + ridge + np.abs(G0 - sums.based).sum(axis=1)
             found, unsolved = np.clip(h - np.divide(slope, V, out=np.zeros_like(h), where=V > 0), lower, upper), 0
         else:
-            Q = sums.Q.copy()
+            Q = sums.Q + G0[np.tril_indices(len(H))]  # in float64: little may be left of what all have in common
             Q[:, diagonal_places(len(H))] += ridge
             aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
             B = sums.N - terms.l1 * of_H
-            problem = OwnProblem(*(part.astype(H.dtype) for part in (Q, B, h, lower, upper, G0)))
+            problem = OwnProblem(*(part.astype(H.dtype) for part in (Q, B, h, lower, upper, np.zeros_like(G0))))
             found, violations = self.solver.own(problem, aim, COLUMN_SWEEPS)
             unsolved = int(np.count_nonzero(violations > LOOSE * aim))
         X = keep_below(found.T.astype(H.dtype), terms.upper)

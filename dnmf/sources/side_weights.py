@@ -16,6 +16,7 @@ from dnmf.refusals import told
 from dnmf.sources.kept import Keep
 from dnmf.sources.labels_of_objects import labels_of_object
 from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.sources.presence import lies_in_a_store
 from dnmf.sources.source import CsrRows, Layout, Panel, Source, Weighted
 
 AXES = {"row_weights": 0, "column_weights": 1}  # of the user's matrix
@@ -182,15 +183,15 @@ def _is_path(values: Any) -> bool:
 
 def _weights_along(name: str, values: Any, source: Source) -> np.ndarray:
     """One finite weight for each row or column (float64)."""
-    from dnmf.sources.given import in_memory  # which may open a store
-
     axis = AXES[name]
     what, length = ("row", "column")[axis], source.shape[axis != source.transposed]
     if _is_path(values):
         array = _read(name, values)
     else:
         with taken_as_array(name, values):
-            array = np.asarray(dense(in_memory(name, values), name))
+            if lies_in_a_store(values):
+                raise InputError(f"{name}: lies in a store; read it first, array[:]")
+            array = np.asarray(dense(values, name))
             _compare_labels(name, values, what, source)
     if array.ndim == 2 and 1 in array.shape:
         array = array.ravel()

@@ -118,6 +118,20 @@ def test_a_row_or_a_column_of_which_nothing_was_observed_is_no_error():
     assert not model.read_W()[7].any()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seen", [0, 1, 3])
+def test_a_column_of_which_little_was_observed_is_nothing_but_that(seen, dtype):
+    hidden = np.zeros(A.shape, bool)
+    hidden[seen:, 3] = True
+    model = dnmf.fit(A, 5, mask=~hidden, dtype=dtype, seed=1, max_passes=20)
+    kept = dnmf.fit(np.delete(A, 3, axis=1), 5, dtype=dtype, seed=1, max_passes=20)
+    assert np.isfinite(model.H).all()
+    assert model.relative_error == pytest.approx(kept.relative_error, abs=0.02)
+    assert model.relative_error == pytest.approx(
+        np.sqrt(2 * loss_of(model, A, ~hidden) / (A[~hidden] ** 2).sum()), abs=1e-3
+    )
+
+
 def test_new_rows_with_holes_are_solved_for_from_what_was_seen_of_them():
     model = dnmf.fit(A, 5, tol=1e-8, dtype="float64")
     rows = dnmf.open_source(WITH_HOLES[:40], missing="nan")
