@@ -73,7 +73,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         random. ``"auto"``: from a surrogate where the memory of a worker holds a sample of fewer than 50 rows for
         each component, else from a sample. Every read is counted in ``model.reads``, those of the start included.
     solver : {"cd"}
-        There is one for each loss.
+        How H is found from the sums of a pass: exactly, by coordinate descent, or for a loss with a curvature of its
+        own by a step of Newton's method.
     loss : {"frobenius", "kullback-leibler", "itakura-saito"} or str
         What is minimized: least squares; the divergence ``Σ a log(a / p) − a + p`` of counts from their predictions p;
         ``Σ a / p − log(a / p) − 1``, for dense data that is nowhere zero; or a loss of yours, by the name it was made

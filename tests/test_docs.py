@@ -13,6 +13,7 @@ import scipy.sparse
 import yaml
 import zarr
 from command_line import call
+from test_import_rule import LAYERS
 
 from dnmf.cli import commands
 from dnmf.cluster import SAFE_DEFAULTS
@@ -132,6 +133,29 @@ def test_the_readme_has_a_python_example_of_ten_lines_and_six_commands():
     example, *_ = blocks(readme, "python")
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     assert len(dnmf_lines(readme)) <= 7  # the six, and the demo
+
+
+def rooms_of(page: Path) -> list[str]:
+    """Return the rooms that the page on contributing lists, in its order."""
+    table = page.read_text(encoding="utf-8").partition("## Rooms")[2].partition("\n## ")[0]
+    return re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")))
+
+
+def test_the_page_on_contributing_lists_all_rooms_from_the_ground_up():
+    rooms = rooms_of(ROOT / "docs" / "contributing.md")
+    heights = [next(height for height, layer in enumerate(LAYERS) if room in layer) for room in rooms]
+    assert sorted(rooms) == sorted(set().union(*LAYERS))
+    assert heights == sorted(heights)
+
+
+def test_the_files_that_the_page_on_contributing_names_are_there():
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py|(?:\w+/)+)`", page))
+    assert len(named) > 12
+    missing = [
+        name for name in named if not any((ROOT / folder / name).exists() for folder in ("", "dnmf", "dnmf/schemes"))
+    ]
+    assert missing == []
 
 
 def test_dask_yaml_says_what_the_command_line_sets():
