@@ -24,7 +24,8 @@ from dnmf.passes.executor import Job
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.work import Work
 from dnmf.plan import Group
-from dnmf.sources.source import CsrRows, Layout, Source
+from dnmf.sources.rows import CsrRows
+from dnmf.sources.source import Layout, Source
 
 COLUMNS, RANK = 100, 5  # of the statistics; how long large ones travel is another term
 CLOCK_STEP_S = 0.01

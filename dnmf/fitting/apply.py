@@ -30,7 +30,8 @@ from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.names import MOST_NAMES, bytes_of_names
-from dnmf.sources.source import CsrRows, Source, Weighted
+from dnmf.sources.rows import CsrRows, Weighted
+from dnmf.sources.source import Source
 from dnmf.sources.stored_factor import StoredFactor
 
 MOST_TURNED_BYTES = 256 * 2**20

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnmf.memory import BLOCK_BYTES, MOST_BLOCK_ROWS
-from dnmf.sources.source import CsrRows, Panel, Rows, Weighted
+from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
 
 ROWS_IN_STEP = 64  # a block of many dense rows has a multiple of these
 

@@ -10,7 +10,8 @@ from dnmf.missing import NOT_OBSERVED, place_of
 from dnmf.passes.blocks import as_kernels_read
 from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import SQUARES
-from dnmf.sources.source import CsrRows, Panel, Rows, Source, Weighted
+from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
+from dnmf.sources.source import Source
 
 VALUES_AT_ONCE = 2**20
 CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}

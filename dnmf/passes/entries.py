@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.kernels.padding import aligned_zeros
 from dnmf.kernels.products import cross_csr
 from dnmf.passes.visitors.visitor import Block
-from dnmf.sources.source import CsrRows, Rows
+from dnmf.sources.rows import CsrRows, Rows
 
 
 class Entries(NamedTuple):

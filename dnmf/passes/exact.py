@@ -13,7 +13,7 @@ import numpy as np
 
 from dnmf.kernels.active_set import settle_rows, slopes_by_data, slopes_by_gram
 from dnmf.kernels.bounds import pinned
-from dnmf.sources.source import CsrRows, Rows
+from dnmf.sources.rows import CsrRows, Rows
 
 MOST_SWEEPS = 250  # from there on the active set is cheaper
 FEW_SWEEPS = 16  # for a first guess where every row is finished

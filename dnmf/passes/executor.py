@@ -16,7 +16,8 @@ from dnmf.passes.warm import Kernels
 from dnmf.passes.work import SQUARES, Work
 from dnmf.plan import Group, Plan
 from dnmf.sources.kept import KEPT, Keep, KeptSource
-from dnmf.sources.source import Rows, Source
+from dnmf.sources.rows import Rows
+from dnmf.sources.source import Source
 
 Done = Callable[[int], None]
 

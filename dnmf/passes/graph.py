@@ -13,7 +13,8 @@ from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources.kept import KEPT, KeptSource
-from dnmf.sources.source import Rows, Source
+from dnmf.sources.rows import Rows
+from dnmf.sources.source import Source
 
 VISIT = "dnmf-visit"
 LEAST_HOME_BYTES = 8 * 2**20  # less would move for a worker that is free a moment sooner

@@ -5,7 +5,7 @@ import numpy as np
 from dnmf.kernels.padding import aligned_zeros
 from dnmf.kernels.products import cross_csr, cross_dense
 from dnmf.passes.blocks import count_rows
-from dnmf.sources.source import Rows
+from dnmf.sources.rows import Rows
 
 
 def cross(block: Rows, HT: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros
 from dnmf.kernels.products import cross_dense
 from dnmf.passes.exact import FEW_SWEEPS, MOST_SWEEPS, Finish, finish_rows
-from dnmf.sources.source import Rows
+from dnmf.sources.rows import Rows
 
 
 class Solved(NamedTuple):

@@ -5,7 +5,7 @@ import numpy as np
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import fold_csr, fold_dense, residual_dense
 from dnmf.passes.statistics import ModelSums
-from dnmf.sources.source import Rows
+from dnmf.sources.rows import Rows
 
 TERMS_IN_SUM = 1024  # of a column, on average, that are added in the dtype of the computation
 ROWS_IN_SUM = 8192  # and at most, for a column that has a value in every row

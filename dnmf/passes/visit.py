@@ -20,7 +20,8 @@ from dnmf.passes.turns import TURNS
 from dnmf.passes.visitors.visitor import Block
 from dnmf.passes.work import Work
 from dnmf.plan import Group
-from dnmf.sources.source import Panel, Source
+from dnmf.sources.rows import Panel
+from dnmf.sources.source import Source
 
 
 @undisturbed

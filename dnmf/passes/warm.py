@@ -26,7 +26,8 @@ from dnmf.passes.visitors.project import ProjectRows
 from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
-from dnmf.sources.source import CsrRows, Rows, Source
+from dnmf.sources.rows import CsrRows, Rows
+from dnmf.sources.source import Source
 
 COMPILE_TIMEOUT_S = 300
 LOCK_WAIT_S, LOCK_LOOK_S = 30, 0.05  # half of what a scheduler waits for a worker, beside the compilation itself

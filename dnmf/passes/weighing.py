@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.kernels.holes import fill_holes, list_entries
 from dnmf.passes.entries import Entries
 from dnmf.passes.visitors.visitor import Block
-from dnmf.sources.source import CsrRows, Rows
+from dnmf.sources.rows import CsrRows, Rows
 
 
 class Weighing(NamedTuple):

@@ -24,7 +24,8 @@ from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels, load_compiled_kernels
 from dnmf.passes.work import Work
 from dnmf.sources.kept import KEPT, KeptSource
-from dnmf.sources.source import Rows, Source
+from dnmf.sources.rows import Rows
+from dnmf.sources.source import Source
 
 log = logging.getLogger("dnmf")
 TASK_RETRIES = 2

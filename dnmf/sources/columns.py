@@ -10,7 +10,8 @@ import scipy.sparse
 
 from dnmf.errors import InputError
 from dnmf.sources.names import is_count, names_of
-from dnmf.sources.source import CsrRows, Layout, Panel, Source, Weighted
+from dnmf.sources.rows import CsrRows, Panel, Weighted
+from dnmf.sources.source import Layout, Source
 
 MOST_NAMED = 5  # missing columns, in a message
 

@@ -13,7 +13,8 @@ from dnmf.sources.annotations import names_of_frames
 from dnmf.sources.conventions import Convention
 from dnmf.sources.forward import Borders, ForwardReader
 from dnmf.sources.kept import Keep
-from dnmf.sources.source import CsrRows, Layout, Source, check_shape, even_cuts
+from dnmf.sources.rows import CsrRows
+from dnmf.sources.source import Layout, Source, check_shape, even_cuts
 from dnmf.sources.stored import StoredArray
 
 OFFSETS_AT_ONCE = 2**22

@@ -16,7 +16,8 @@ from dnmf.refusals import told
 from dnmf.sources.behind_dask import Behind, BehindDask, arrays_behind, content_of
 from dnmf.sources.looks import Looks, looks_for
 from dnmf.sources.memory import is_sparse, slice_rows, stack_rows, to_rows
-from dnmf.sources.source import Layout, Panel, Rows, Source, check_dtype, check_shape
+from dnmf.sources.rows import Panel, Rows
+from dnmf.sources.source import Layout, Source, check_dtype, check_shape
 from dnmf.sources.stored_factor import StoredFactor
 
 SPARSE_SHARE = 0.1  # assumed share of non-zeros of sparse blocks, which cannot be known before they are computed

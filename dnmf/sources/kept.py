@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.sources.source import Layout, Panel, Rows, Source, each_array
+from dnmf.sources.rows import Panel, Rows, each_array
+from dnmf.sources.source import Layout, Source
 
 FORGOTTEN_AFTER_S = 600  # without a visit: whoever began the fit is gone, or would have come again
 

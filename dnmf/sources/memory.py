@@ -12,19 +12,8 @@ from dnmf.errors import InputError
 from dnmf.plain import plain
 from dnmf.sources.numpy_files import NumpyFile, mapped_file
 from dnmf.sources.patterns import turned
-from dnmf.sources.source import (
-    CsrRows,
-    Layout,
-    Panel,
-    Rows,
-    SomeRows,
-    Source,
-    Weighted,
-    check_dtype,
-    check_shape,
-    each_array,
-    even_cuts,
-)
+from dnmf.sources.rows import CsrRows, Panel, Rows, SomeRows, Weighted, each_array
+from dnmf.sources.source import Layout, Source, check_dtype, check_shape, even_cuts
 
 
 def is_pydata_sparse(values: Any) -> bool:

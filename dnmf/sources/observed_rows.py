@@ -11,8 +11,9 @@ from dnmf.missing import place_of
 from dnmf.sources.kept import Keep
 from dnmf.sources.memory import slice_rows, stack_rows
 from dnmf.sources.patterns import as_dense, as_stored, column_dtype, observed_csr, observed_dense, weighted_dense
+from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
 from dnmf.sources.side_by_side import side_by_side
-from dnmf.sources.source import CsrRows, Layout, Panel, Rows, Source, Weighted
+from dnmf.sources.source import Layout, Source
 
 ENTRIES_AT_ONCE = 2**16  # of the dense matrix, that are combined at a time
 BESIDE_STEP = 64  # bytes for each of them, on the way

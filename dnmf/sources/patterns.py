@@ -3,7 +3,7 @@
 import numpy as np
 
 from dnmf.kernels.patterns import locate
-from dnmf.sources.source import CsrRows, Rows, Weighted
+from dnmf.sources.rows import CsrRows, Rows, Weighted
 
 COLUMNS_AS_INT32 = 2**31
 

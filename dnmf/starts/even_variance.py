@@ -8,7 +8,7 @@ for Kullback–Leibler). Everything that makes starts for least squares then mak
 import numpy as np
 
 from dnmf.sources.memory import MemorySource
-from dnmf.sources.source import CsrRows, Rows
+from dnmf.sources.rows import CsrRows, Rows
 from dnmf.starts.sample import Sample
 
 DAMPING = 10.0  # times the mean of the sums of columns, added to them: rare columns would weigh too much

@@ -23,7 +23,8 @@ from dnmf.passes.work import Work
 from dnmf.plan import make_plan
 from dnmf.schemes.scheme import Scheme
 from dnmf.sources.memory import MemorySource
-from dnmf.sources.source import Panel, Rows, Source, Weighted
+from dnmf.sources.rows import Panel, Rows, Weighted
+from dnmf.sources.source import Source
 from dnmf.start_memory import MOST_STARTS
 from dnmf.starts.even_variance import EvenSample
 from dnmf.starts.sample import Sample

@@ -8,7 +8,8 @@ import numpy as np
 from dnmf.fitting.loop import Engine
 from dnmf.passes.visit import check_rows
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
-from dnmf.sources.source import Layout, Rows, Source, each_array
+from dnmf.sources.rows import Rows, each_array
+from dnmf.sources.source import Layout, Source
 from dnmf.start_memory import most_region_bytes, reads_objects, rows_of_run
 
 SAMPLE_STREAM = 0

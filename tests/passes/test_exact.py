@@ -26,7 +26,7 @@ from dnmf.passes.products import cross
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.visitor import Block
 from dnmf.penalty import Penalty
-from dnmf.sources.source import CsrRows
+from dnmf.sources.rows import CsrRows
 
 unhurried = settings(deadline=None, max_examples=25)
 seeds = st.integers(0, 2**32 - 1)

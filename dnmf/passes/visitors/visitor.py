@@ -7,7 +7,7 @@ import numpy as np
 
 from dnmf.passes.rows_out import RowsOut
 from dnmf.passes.sums import RunningSums
-from dnmf.sources.source import Rows
+from dnmf.sources.rows import Rows
 
 
 class Block(NamedTuple):
