@@ -1,15 +1,15 @@
 """The contract between what is minimized and the loop that minimizes it."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
-from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.visitors.visitor import Visitor
+from dnmf.schemes.starting import Startable
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Factors:
         return Factors(W, self.d[order], self.H[order], self.h_scale[order], self.w_scale[order], self.terms)
 
 
-class Scheme(ABC):
+class Scheme(Startable):
     """What a fit minimizes, or iterates: the loss with its side terms, in the engine's orientation.
 
     The loop, extrapolation, taking back, stopping, pruning, records and checkpoints ask it, and never a loss, a
@@ -143,26 +143,6 @@ class Scheme(ABC):
     def bounded(self) -> bool:
         """Whether entries of a factor have an upper bound."""
 
-    @property
-    def power(self) -> float:
-        """With which power of its mean the variance of an entry grows: starts are found on data of even variance."""
-        return 0.0
-
-    @property
-    def power_damps(self) -> bool:
-        """Whether columns with little in them are to count for less than their variance says."""
-        return False
-
-    @property
-    def sample_passes(self) -> int:
-        """How many passes of its own a start has on its sample, after those of the stand-in."""
-        return 0
-
-    @property
-    def sample_times(self) -> int:
-        """How many times as large as usual the sample of a start is."""
-        return 1
-
     def curvature_size(self, rank: int) -> int:
         """Return how many numbers a pass folds for the curvature of a column, where each has its own."""
         del rank
@@ -181,11 +161,6 @@ class Scheme(ABC):
     @abstractmethod
     def is_signed(self, side: str) -> bool:
         """Whether this factor, ``"W"`` or ``"H"``, may be negative."""
-
-    @property
-    @abstractmethod
-    def needs_rows(self) -> bool:
-        """Whether a start is to be settled (:meth:`settle`) on what a few rows of the data say of it."""
 
     @abstractmethod
     def lasting(self) -> dict[str, np.ndarray]:
@@ -212,11 +187,6 @@ class Scheme(ABC):
     @abstractmethod
     def peak(self, sums: Any) -> float:
         """Return what the next visitor has to know of this pass."""
-
-    def of_check(self, squares: float) -> float:
-        """Return the same from ``‖A‖²`` alone, which a start may have found; negative where that does not tell."""
-        del squares
-        return -1.0
 
     @abstractmethod
     def measure(self, sums: Any, H: np.ndarray, of_data: float) -> Measured:
@@ -258,60 +228,7 @@ class Scheme(ABC):
     def order(self, d: np.ndarray) -> np.ndarray:
         """Return the components (k,) in the order of a model with the diagonal `d`."""
 
-    @abstractmethod
-    def enter(self, H: np.ndarray) -> np.ndarray:
-        """Return a start as a pass may be made with it: with what is given in its place."""
-
-    @abstractmethod
-    def settle(self, sums: Any, H: np.ndarray, rows: int, all_rows: int) -> tuple[np.ndarray, float]:
-        """Return a start on the scale that is best for it, and the `peak` of its first pass.
-
-        Parameters
-        ----------
-        sums : Any
-            Of a pass of :meth:`probe` over some rows.
-        H : ndarray (k, n)
-            With which that was made.
-        rows, all_rows : int
-            How many these were, of how many.
-        """
-
-    @abstractmethod
-    def probe(self, H: np.ndarray) -> Visitor:
-        """Return what solves for the rows that belong to a start, without a penalty."""
-
-    @abstractmethod
-    def ordered(self, H: np.ndarray) -> np.ndarray:
-        """Return the rows of a start in the order in which they are most like those of a target, where there is one."""
-
-    def visitor_of_given(self, columns: int, n_columns: int, dtype: str) -> Visitor:
-        """Return what folds given columns of W, for :meth:`guess`, :meth:`start_for` and :meth:`rows_of_given`."""
-        del n_columns, dtype
-        return UseGivenRows(columns)
-
-    @property
-    def cost(self) -> float:
-        """How many times what a pass of least squares costs one of this scheme does, roughly: what a race may spend."""
-        return 1.0
-
-    @abstractmethod
-    def guess(self, sums: Any, H: np.ndarray) -> np.ndarray:
-        """Return the H (k, n) that belongs to a W with these sums of :meth:`visitor_of_given`, without a penalty."""
-
-    @abstractmethod
-    def start_for(self, sums: Any, H: np.ndarray) -> np.ndarray:
-        """Return the start for a given W with these sums of that; `H` has the rows that are given."""
-
-    @abstractmethod
-    def rows_of_given(self, sums: Any, H: np.ndarray) -> np.ndarray:
-        """Return the best H for the given columns of W alone, with these sums of that."""
-
     @property
     @abstractmethod
     def stand_in(self) -> "Scheme":
         """What starts are raced for on a sample whose variance is even."""
-
-    @property
-    @abstractmethod
-    def unhindered(self) -> Self:
-        """The same without penalties, bounds and given columns of W: what starts are compared by."""
