@@ -38,7 +38,7 @@ class Startable(ABC):
         """Whether a start is to be settled (:meth:`settle`) on what a few rows of the data say of it."""
 
     def of_check(self, squares: float) -> float:
-        """Return what a first pass would find out about the data from ``‖A‖²`` alone; negative where that does not tell."""
+        """Return what a first pass would find out from ``‖A‖²`` alone; negative where that does not tell."""
         del squares
         return -1.0
 
