@@ -14,7 +14,7 @@ from dnmf.arrays import taken_as, taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.events import Callback, Planned, emit
-from dnmf.fitting.finish import Ended
+from dnmf.fitting.finish import FinishedFit
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
 from dnmf.memory import ANY_START, Machine
@@ -239,7 +239,7 @@ class Workplace:
             state=scalars, observed=source.said(),
         )  # fmt: skip
 
-    def model(self, options: FitOptions, end: Ended, folder: Path | None) -> Model:
+    def model(self, options: FitOptions, end: FinishedFit, folder: Path | None) -> Model:
         """Return the model of a fit that has ended, its W in `folder` or in this process."""
         source, factors, state = self.source, end.factors, end.state
         model = Model(

@@ -23,7 +23,7 @@ from dnmf.sources.stored_factor import StoredFactor
 LOST = 1e-4  # of what there is to explain: what rounding that is under control never comes to
 
 
-class Ended(NamedTuple):
+class FinishedFit(NamedTuple):
     """A fit after its last pass.
 
     Attributes
@@ -44,7 +44,7 @@ class Ended(NamedTuple):
     order: np.ndarray
 
 
-def finish(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Ended], int]:
+def finish(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[FinishedFit], int]:
     """Return the ends of fits whose next pass is the last one, which they share, and the bytes that were read.
 
     Raises
@@ -65,7 +65,7 @@ def finish(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple
     return ends, bytes_read
 
 
-def _warn_of_lost_digits(ends: Sequence[Ended]) -> None:
+def _warn_of_lost_digits(ends: Sequence[FinishedFit]) -> None:
     """Warn once where a pass came out as exact numbers could not."""
     found = [record for end in ends for record in end.state.history if record.off > LOST]
     if found:
@@ -78,7 +78,7 @@ def _warn_of_lost_digits(ends: Sequence[Ended]) -> None:
         )
 
 
-def _warn_of_unsolved(ends: Sequence[Ended]) -> None:
+def _warn_of_unsolved(ends: Sequence[FinishedFit]) -> None:
     """Warn once of what was not solved in any pass of the fits."""
     found = [record for end in ends for record in end.state.history if record.unsolved]
     if found:
@@ -90,7 +90,7 @@ def _warn_of_unsolved(ends: Sequence[Ended]) -> None:
         )
 
 
-def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Ended], int]:
+def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[FinishedFit], int]:
     """Return the final state and the factors of each fit, and the bytes that were read.
 
     With stores, the workers write the W of each fit into its own; without, it stays in this process. W is written as it
@@ -112,7 +112,7 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
         raise
 
 
-def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Ended], int]:
+def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[FinishedFit], int]:
     raws, paths = _empty_arrays(engine, fits, stores)
     engine.guard.check()
     after, statistics = one_pass(engine, fits, raws or [""] * len(fits))
@@ -128,7 +128,7 @@ def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> t
             W = _copied(engine, raws[number], paths[number], columns)
         else:
             W = _collected(sums, statistics.rows, columns)
-        ends.append(Ended(fit.state, before.state.factor, factors.taken(order, W), order))
+        ends.append(FinishedFit(fit.state, before.state.factor, factors.taken(order, W), order))
     return ends, statistics.bytes_read
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.fitting.events import PassRecord
 
 
-class Begun(NamedTuple):
+class Initial(NamedTuple):
     """What a start has found: the first H (k, n), and the scalars of :class:`State` that are known by then."""
 
     H: np.ndarray

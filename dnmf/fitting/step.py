@@ -7,7 +7,7 @@ import numpy as np
 
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.prune import begin_again, consider_pruning
-from dnmf.fitting.state import Begun, State
+from dnmf.fitting.state import Initial, State
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.schemes.scheme import Measured, Scheme
@@ -20,7 +20,7 @@ RESOLUTION = {"float32": 5e-7, "float64": 1e-14}  # of the whole loss: a smaller
 GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
 
 
-def first_state(begun: Begun, options: FitOptions) -> State:
+def first_state(begun: Initial, options: FitOptions) -> State:
     """Return the state before the first pass."""
     H, bytes_read, squares, peak, units, strongest = begun
     reason = "max_passes" if options.max_passes == 1 else ""

@@ -17,7 +17,8 @@ from dnmf.sources.kept import Keep
 from dnmf.sources.labels_of_objects import labels_of_object
 from dnmf.sources.names import names_of, refuse_other_names
 from dnmf.sources.presence import lies_in_a_store
-from dnmf.sources.source import CsrRows, Layout, Panel, Source, Weighted
+from dnmf.sources.rows import CsrRows, Panel, Weighted
+from dnmf.sources.source import Layout, Source
 
 AXES = {"row_weights": 0, "column_weights": 1}  # of the user's matrix
 ROW_NUMBER_BYTES = 8  # of each stored entry, while weights are made

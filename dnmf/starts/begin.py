@@ -4,7 +4,7 @@ import numpy as np
 
 from dnmf.constraints import Guides
 from dnmf.fitting.loop import Engine, Fit
-from dnmf.fitting.state import Begun
+from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions
 from dnmf.schemes.of_options import in_units, scheme_of
@@ -12,7 +12,7 @@ from dnmf.starts.start import start_at_random, start_from_H, start_from_sample, 
 from dnmf.starts.surrogate import start_from_surrogate
 
 
-def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarray | None, guides: Guides) -> Begun:
+def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarray | None, guides: Guides) -> Initial:
     """Return the first H, and what was found on the way to it.
 
     Parameters
@@ -39,7 +39,7 @@ def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarr
     return begun._replace(H=scheme_of(options, guides).ordered(begun.H))
 
 
-def fit_from(begun: Begun, options: FitOptions, guides: Guides) -> Fit:
+def fit_from(begun: Initial, options: FitOptions, guides: Guides) -> Fit:
     """Return a fit before its first pass, its options in the units that its start has found."""
     options = in_units(options, begun.units)
     return Fit(first_state(begun, options), options, scheme_of(options, guides))

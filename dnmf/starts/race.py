@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.state import Begun, State
+from dnmf.fitting.state import Initial, State
 from dnmf.fitting.step import advance, first_state
 from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
@@ -88,7 +88,7 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int) -> list[Stage]:
     return [Stage(few, starts, 12), Stage(rows, -(-starts // 3), 15), Stage(rows, 1, 15)]
 
 
-class Course:
+class SampleProblem:
     """Rows in memory that starts are alternated on.
 
     Parameters
@@ -114,7 +114,7 @@ class Course:
 
 
 def race(
-    sample: Sample | EvenSample, rows: int, options: FitOptions, scheme: Scheme, crowd: int
+    sample: Sample | EvenSample, rows: int, options: FitOptions, scheme: Scheme, most: int
 ) -> tuple[np.ndarray, Engine]:
     """Return the H (k, n) that won, and the engine of the largest sample.
 
@@ -126,45 +126,45 @@ def race(
         With limits that end no race.
     scheme : Scheme
         Without a penalty.
-    crowd : int
+    most : int
         How many starts fit in memory at once.
     """
     largest = sample.first(rows)
     values = seen_values(largest.read(0, largest.shape[0]))
     work, n_rows = scheme.cost * work_of_alternation(values, largest.shape[1]), sample.n_rows
-    starts = affordable_starts(work, work * n_rows / rows, crowd)
+    starts = affordable_starts(work, work * n_rows / rows, most)
     stages = race_stages(rows, n_rows, options.rank, starts)
     held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
-    courses = [
-        Course(engine_in_memory(part, options, stage.alive), scheme)
+    problems = [
+        SampleProblem(engine_in_memory(part, options, stage.alive), scheme)
         for part, stage in zip(held, stages, strict=True)
     ]  # fmt: skip
     states = first_states(held[0], options, scheme, starts, START_STREAM)
-    return run_stages(courses, stages, states, options), courses[-1].engine
+    return run_stages(problems, stages, states, options), problems[-1].engine
 
 
-def affordable_starts(work: float, work_of_pass: float, crowd: int) -> int:
+def affordable_starts(work: float, work_of_pass: float, most: int) -> int:
     """Return how many starts a race may begin with.
 
     Parameters
     ----------
     work, work_of_pass : float
         What an alternation costs on the rows of the race, and on all rows of the data.
-    crowd : int
+    most : int
         How many starts fit in memory at once.
     """
     affordable = max(CHEAP_WORK, PASSES_WORTH * work_of_pass) / work / ALTERNATIONS
-    return int(min(max(affordable, 1), MOST_STARTS, crowd))
+    return int(min(max(affordable, 1), MOST_STARTS, most))
 
 
 def run_stages(
-    courses: Sequence[Course], stages: Sequence[Stage], states: list[State], options: FitOptions
+    problems: Sequence[SampleProblem], stages: Sequence[Stage], states: list[State], options: FitOptions
 ) -> np.ndarray:
-    """Return the H (k, n) that is left of `states` after all rounds, each on its course."""
-    for course, stage in zip(courses, stages, strict=True):
+    """Return the H (k, n) that is left of `states` after all rounds, each on its problem."""
+    for problem, stage in zip(problems, stages, strict=True):
         states = [_on_other_rows(state) for state in states[: stage.alive]]
         for _ in range(stage.passes):
-            states = _pass_for_all(course, states, options)
+            states = _pass_for_all(problem, states, options)
         order = np.argsort([state.objective for state in states], kind="stable")
         states = [states[i] for i in order]
     return states[0].plain
@@ -188,7 +188,7 @@ def first_states(held: Source, options: FitOptions, scheme: Scheme, count: int, 
     starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
     if not scheme.is_signed("H"):
         starts = [np.abs(H) for H in starts]  # the data may be negative where W is free
-    return [first_state(Begun(scheme.enter(H.astype(options.dtype))), options) for H in starts]
+    return [first_state(Initial(scheme.enter(H.astype(options.dtype))), options) for H in starts]
 
 
 def seen_values(panel: Panel) -> Rows:
@@ -222,15 +222,17 @@ def _on_other_rows(state: State) -> State:
     return replace(state, squares=-1.0, objective=float("inf"), history=())
 
 
-def _pass_for_all(course: Course, states: list[State], options: FitOptions) -> list[State]:
+def _pass_for_all(problem: SampleProblem, states: list[State], options: FitOptions) -> list[State]:
     """Alternate every start once, all in one read."""
-    check, engine = course.squares is None and states[0].squares < 0, course.engine
-    visitors = tuple(course.visitor(state.factor, first=check) for state in states)
-    work = Work(visitors, options.dtype, check=check, signed=course.scheme.signed, above_zero=course.scheme.above_zero)
+    check, engine = problem.squares is None and states[0].squares < 0, problem.engine
+    visitors = tuple(problem.visitor(state.factor, first=check) for state in states)
+    work = Work(
+        visitors, options.dtype, check=check, signed=problem.scheme.signed, above_zero=problem.scheme.above_zero
+    )
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
-    squares = statistics.squares if course.squares is None else course.squares
-    statistics = replace(statistics, models=[course.sums(sums) for sums in statistics.models], squares=squares)
+    squares = statistics.squares if problem.squares is None else problem.squares
+    statistics = replace(statistics, models=[problem.sums(sums) for sums in statistics.models], squares=squares)
     return [
-        advance(state, statistics.of(number), course.scheme, options, engine.source_bytes, TOLERANCE)
+        advance(state, statistics.of(number), problem.scheme, options, engine.source_bytes, TOLERANCE)
         for number, state in enumerate(states)
     ]

@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.errors import InputError
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.state import Begun
+from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
@@ -18,9 +18,10 @@ from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_unit
 from dnmf.schemes.scheme import Scheme
 from dnmf.start_memory import BYTES_OF_START
 from dnmf.starts.even_variance import EvenSample
+from dnmf.starts.lambda_max import find_lambda_max
 from dnmf.starts.race import (
     FEWEST_ROWS_PER_COMPONENT,
-    Course,
+    SampleProblem,
     Stage,
     engine_in_memory,
     race,
@@ -28,7 +29,6 @@ from dnmf.starts.race import (
     sample_rows,
 )
 from dnmf.starts.sample import Sample, affordable_rows
-from dnmf.starts.strongest import strongest
 
 
 class FewRows(NamedTuple):
@@ -40,7 +40,7 @@ class FewRows(NamedTuple):
 
 def start_from_H(
     engine: Engine, H: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES, rows: FewRows | None = None
-) -> Begun:
+) -> Initial:
     """Return a given H (k, n), rows brought to sum one where scale is free, else balanced.
 
     The rows that this may take (:attr:`Scheme.needs_rows`) are those of :func:`few_rows`, read where they are not
@@ -49,13 +49,13 @@ def start_from_H(
     scheme = scheme_of(options, guides)
     H = scheme.enter(np.asarray(H, dtype=options.dtype))
     if not scheme.needs_rows:
-        return Begun(H)
+        return Initial(H)
     rows = rows or few_rows(engine, options)
-    begun = settled(H, rows.engine, engine, options, guides)
+    begun = settle_start(H, rows.engine, engine, options, guides)
     return begun._replace(bytes_read=rows.bytes_read + begun.bytes_read)
 
 
-def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Initial:
     """Return the H that is best for a given W (m, k), which takes one read."""
     scheme, W = scheme_of(options, guides), np.array(W, dtype=options.dtype)
     if scheme.given is not None:
@@ -65,33 +65,33 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
     sums, bytes_read = statistics.models[0], statistics.bytes_read
     H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
-    known = Begun(H, squares=scheme.of_check(statistics.squares))
+    known = Initial(H, squares=scheme.of_check(statistics.squares))
     if scheme.needs_rows:
         rows, of_sample = few_rows(engine, options)
-        begun = settled(scheme.guess(sums, H), rows, engine, options, guides)
+        begun = settle_start(scheme.guess(sums, H), rows, engine, options, guides)
         scheme = scheme_of(in_units(options, begun.units), guides)
         bytes_read += of_sample + begun.bytes_read
         known = known._replace(peak=begun.peak, units=begun.units, strongest=begun.strongest)
     return known._replace(H=scheme.start_for(sums, H), bytes_read=bytes_read)
 
 
-def start_at_random(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+def start_at_random(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Initial:
     """Return H (k, n) uniform in [0, 1)."""
     H = np.random.default_rng(options.seed).random((options.rank, engine.source.shape[1]))
     return with_held_columns(start_from_H(engine, H, options, guides), engine, options, guides)
 
 
-def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Initial:
     """Return the H of a factorization of some rows.
 
     The penalty plays no part yet, but for the scale.
     """
     raced = race_on_sample(engine, options, guides)
-    begun = settled(raced.H, raced.engine, engine, options, guides)
+    begun = settle_start(raced.H, raced.engine, engine, options, guides)
     return with_held_columns(begun._replace(bytes_read=raced.bytes_read + begun.bytes_read), engine, options, guides)
 
 
-def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides: Guides) -> Begun:
+def with_held_columns(begun: Initial, engine: Engine, options: FitOptions, guides: Guides) -> Initial:
     """Return a start whose first rows of H are the best for the columns of W that are given, which takes a read."""
     scheme = scheme_of(options, guides)
     if scheme.given is None:
@@ -107,7 +107,7 @@ def with_held_columns(begun: Begun, engine: Engine, options: FitOptions, guides:
     return begun._replace(H=H, bytes_read=begun.bytes_read + statistics.bytes_read, squares=squares)
 
 
-class Raced(NamedTuple):
+class RaceResult(NamedTuple):
     """The H (k, n) that won on a sample, the engine of the sample, and the bytes that were read for it."""
 
     H: np.ndarray
@@ -115,7 +115,7 @@ class Raced(NamedTuple):
     bytes_read: int
 
 
-def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Raced:
+def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> RaceResult:
     """Return what a race on a sample of the rows found."""
     scheme = scheme_of(options, guides)
     rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine), scheme.sample_times)
@@ -129,14 +129,14 @@ def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
         H, last = even.uneven(H), engine_in_memory(sample.first(rows), options)
     if scheme.sample_passes:
         H = alternated(H, last, patient(options), scheme.unhindered, scheme.sample_passes)
-    return Raced(H, last, sample.bytes_read)
+    return RaceResult(H, last, sample.bytes_read)
 
 
 def alternated(H: np.ndarray, rows: Engine, options: FitOptions, scheme: Scheme, passes: int) -> np.ndarray:
     """Return a start after some passes over rows in memory."""
     stage = Stage(rows.source.shape[0], 1, passes)
-    begun = first_state(Begun(scheme.enter(H)), options)
-    return scheme.enter(run_stages([Course(rows, scheme)], [stage], [begun], options))
+    begun = first_state(Initial(scheme.enter(H)), options)
+    return scheme.enter(run_stages([SampleProblem(rows, scheme)], [stage], [begun], options))
 
 
 def patient(options: FitOptions) -> FitOptions:
@@ -149,7 +149,9 @@ def most_starts(engine: Engine, options: FitOptions) -> int:
     return max(1, engine.plan.sample_bytes // (BYTES_OF_START * options.rank * engine.source.shape[1]))
 
 
-def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+def settle_start(
+    H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES
+) -> Initial:
     """Return H on the scale that its penalty wants, and what its penalty is measured by.
 
     Both follow from the W that belongs to H, estimated on a sample. A penalty in the objective decides what survives
@@ -168,10 +170,10 @@ def settled(H: np.ndarray, rows: Engine, engine: Engine, options: FitOptions, gu
     guides : Guides
         With the graph that H follows.
     """
-    begun = Begun(H)
+    begun = Initial(H)
     if wants_units(options):
-        found = strongest(rows, engine, options)
-        begun = Begun(H, found.bytes_read, found.squares, units=found.units, strongest=last_resort(options, found.h))
+        found = find_lambda_max(rows, engine, options)
+        begun = Initial(H, found.bytes_read, found.squares, units=found.units, strongest=last_resort(options, found.h))
         options = in_units(options, found.units)
     scheme = scheme_of(options, guides)
     if not scheme.needs_rows:

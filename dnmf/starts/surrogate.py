@@ -13,7 +13,7 @@ import numpy as np
 
 from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.loop import Engine
-from dnmf.fitting.state import Begun
+from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
@@ -29,7 +29,7 @@ from dnmf.starts.choose import count_directions
 from dnmf.starts.race import (
     DENSE_COST,
     UPDATE_COST,
-    Course,
+    SampleProblem,
     affordable_starts,
     engine_in_memory,
     first_states,
@@ -37,7 +37,7 @@ from dnmf.starts.race import (
     run_stages,
     work_of_alternation,
 )
-from dnmf.starts.start import Raced, most_starts, patient, race_on_sample, settled, with_held_columns
+from dnmf.starts.start import RaceResult, most_starts, patient, race_on_sample, settle_start, with_held_columns
 
 ROWS_PER_DIRECTION = 2  # of a sample: more directions than that say more of its rows than of the data
 SAMPLE_TURNS = 2  # of the subspace iteration on the sample
@@ -46,7 +46,7 @@ ROWS_AT_ONCE = 2**16
 DIRECTIONS_STREAM, RESTARTS_STREAM = 2, 3
 
 
-def start_from_surrogate(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Begun:
+def start_from_surrogate(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Initial:
     """Return the H of a factorization of the surrogate; it takes a sample and one read of all rows.
 
     The reads of the surrogate itself are not counted: it lies in this process. The penalty plays no part yet, but
@@ -67,18 +67,18 @@ def start_from_surrogate(engine: Engine, options: FitOptions, guides: Guides = N
     statistics = project(engine, V, options, one_in=one_in)
     bytes_read = raced.bytes_read + statistics.bytes_read
     if statistics.squares == 0:
-        return Begun(raced.H, bytes_read, squares=0.0)
+        return Initial(raced.H, bytes_read, squares=0.0)
     C = coefficients(statistics.models[0], LEAST_EIGENVALUE[options.dtype])
     kept = statistics.models[0].kept
     Y = np.concatenate([kept.pop(start) for start in sorted(kept)])
     H = _alternated(Y, C, raced, engine, options, guides)
     H = np.where(H.any(axis=1, keepdims=True), H, raced.H)  # a component that died here may live on all of A
-    begun = settled(H, raced.engine, engine, options, guides)
+    begun = settle_start(H, raced.engine, engine, options, guides)
     begun = begun._replace(bytes_read=bytes_read + begun.bytes_read, squares=statistics.squares)
     return with_held_columns(begun, engine, options, guides)
 
 
-def directions(raced: Raced, options: FitOptions, n_rows: int) -> np.ndarray:
+def directions(raced: RaceResult, options: FitOptions, n_rows: int) -> np.ndarray:
     """Return orthonormal directions V (n, r): the H found on a sample, and what else is large in the sample.
 
     With H among them its right-hand sides are exact: the surrogate does not lead away from it without reason. Where
@@ -86,7 +86,7 @@ def directions(raced: Raced, options: FitOptions, n_rows: int) -> np.ndarray:
 
     Parameters
     ----------
-    raced : Raced
+    raced : RaceResult
         Of the sample.
     options : FitOptions
         Of the fit.
@@ -151,7 +151,7 @@ def coefficients(sums: ModelSums, least: float) -> np.ndarray:
     return (vectors[:, large] / values[large]) @ (sums.P @ vectors[:, large]).T
 
 
-class SurrogateCourse(Course):
+class SurrogateProblem(SampleProblem):
     """Rows of Y to alternate on as if they were the rows ``Y C``.
 
     Parameters
@@ -193,22 +193,22 @@ def _gram(Y: np.ndarray) -> np.ndarray:
 
 
 def _alternated(  # noqa: PLR0917
-    Y: np.ndarray, C: np.ndarray, raced: Raced, engine: Engine, options: FitOptions, guides: Guides
+    Y: np.ndarray, C: np.ndarray, raced: RaceResult, engine: Engine, options: FitOptions, guides: Guides
 ) -> np.ndarray:
     """Return the best H of a race on the surrogate: the one from the sample, and others where they cost little."""
     starts = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
     stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts)
     free, scheme = patient(options), scheme_of(options, guides).unhindered
-    courses = [SurrogateCourse(_thinned(Y, stage.rows), C, free, scheme, stage.alive) for stage in stages]
+    problems = [SurrogateProblem(_thinned(Y, stage.rows), C, free, scheme, stage.alive) for stage in stages]
     others = first_states(raced.engine.source, free, scheme, starts - 1, RESTARTS_STREAM)
-    return run_stages(courses, stages, [first_state(Begun(raced.H), free), *others], free)
+    return run_stages(problems, stages, [first_state(Initial(raced.H), free), *others], free)
 
 
-def _affordable(Y: np.ndarray, C: np.ndarray, sample: Engine, engine: Engine, crowd: int) -> int:
+def _affordable(Y: np.ndarray, C: np.ndarray, sample: Engine, engine: Engine, most: int) -> int:
     rows, n_columns = sample.source.shape
     of_sample = work_of_alternation(sample.source.read(0, rows), n_columns)
     of_surrogate = DENSE_COST * (Y.size + 2 * C.size) + UPDATE_COST * n_columns
-    return affordable_starts(of_surrogate, of_sample * engine.source.shape[0] / rows, crowd)
+    return affordable_starts(of_surrogate, of_sample * engine.source.shape[0] / rows, most)
 
 
 def _thinned(Y: np.ndarray, rows: int) -> np.ndarray:

@@ -11,9 +11,9 @@ import numpy as np
 from dnmf import checkpoint
 from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.events import Started, emit
-from dnmf.fitting.finish import Ended, finish
+from dnmf.fitting.finish import FinishedFit, finish
 from dnmf.fitting.loop import Fit, run_until_last
-from dnmf.fitting.state import Begun
+from dnmf.fitting.state import Initial
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
@@ -25,8 +25,8 @@ from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_unit
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.starts.begin import begin, fit_from
 from dnmf.starts.choose import start_of
+from dnmf.starts.lambda_max import find_lambda_max
 from dnmf.starts.start import FewRows, few_rows, start_from_H
-from dnmf.starts.strongest import strongest
 from dnmf.studies.state import StudyState
 from dnmf.studies.study import C, Study, folder_of
 from dnmf.workplace import Workplace
@@ -141,7 +141,7 @@ class StudyRun(Generic[C]):
             return
         engine, options = self.place.engine, self.place.seen_inside(self.study.fit)
         rows = self._rows_for(options)
-        found = strongest(rows.engine, engine, options)
+        found = find_lambda_max(rows.engine, engine, options)
         self.state = replace(
             self.state, units=found.units, strongest=found.h, squares=found.squares,
             bytes_read=self.state.bytes_read + found.bytes_read,
@@ -170,7 +170,7 @@ class StudyRun(Generic[C]):
             begun = start_from_H(engine, self.state.starts[origin], options, self.guides, rows)
         return fit_from(self._with_what_is_known(begun)._replace(units=units, strongest=resort), options, self.guides)
 
-    def _with_what_is_known(self, begun: Begun) -> Begun:
+    def _with_what_is_known(self, begun: Initial) -> Initial:
         return begun if self.state.squares < 0 else begun._replace(squares=self.state.squares)
 
     def _after_pass(self, fits: list[Fit], statistics: Statistics) -> None:
@@ -200,7 +200,7 @@ class StudyRun(Generic[C]):
         self.commit()
         self._tell(ended)
 
-    def _take(self, cell: C, before: Fit, end: Ended, folder: Path | None) -> None:
+    def _take(self, cell: C, before: Fit, end: FinishedFit, folder: Path | None) -> None:
         """Commit a finished model to its store, or keep it."""
         options = self.study.options_of(cell)
         model = self.place.model(options, end, folder)
@@ -222,7 +222,7 @@ class StudyRun(Generic[C]):
         return folders
 
 
-def carried(end: Ended) -> np.ndarray:
+def carried(end: FinishedFit) -> np.ndarray:
     """Return the H (k, n) that a fit was ended with, its scale included: to the bit what its model gives a caller."""
     H, scale = normalize_rows(end.factor[end.order])
     return scale[:, None] * H

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dnmf.fitting.state import Begun
+from dnmf.fitting.state import Initial
 from dnmf.fitting.step import advance, first_state, reconsider
 from dnmf.options import FitOptions
 from dnmf.passes.problem import solve_for_rows
@@ -31,7 +31,7 @@ def one_pass(state, options) -> Statistics:
 
 
 def fitted(options, passes):
-    state = first_state(Begun(np.random.default_rng(1).random((4, 20))), options)
+    state = first_state(Initial(np.random.default_rng(1).random((4, 20))), options)
     for _ in range(passes):
         state = advance(state, one_pass(state, options), scheme_of(options), options, SOURCE_BYTES)
     return state
@@ -92,7 +92,7 @@ def test_the_last_pass_is_known_one_pass_before():
     options = replace(OPTIONS, max_passes=3)
     assert fitted(options, 1).reason == ""
     assert fitted(options, 2).reason == "max_passes"
-    assert first_state(Begun(np.ones((4, 20))), replace(OPTIONS, max_passes=1)).reason == "max_passes"
+    assert first_state(Initial(np.ones((4, 20))), replace(OPTIONS, max_passes=1)).reason == "max_passes"
 
 
 def test_a_restored_state_obeys_new_limits():
@@ -123,6 +123,6 @@ def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
 
 
 def test_reads_count_the_start():
-    state = first_state(Begun(np.random.default_rng(1).random((4, 20)), 500), OPTIONS)
+    state = first_state(Initial(np.random.default_rng(1).random((4, 20)), 500), OPTIONS)
     after = advance(state, one_pass(state, OPTIONS), scheme_of(OPTIONS), OPTIONS, A.nbytes)
     assert after.history[0].reads == pytest.approx((500 + A.nbytes) / A.nbytes)

@@ -24,9 +24,9 @@ from dnmf.sources import open_source
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.source import Layout
 from dnmf.starts.choose import count_directions, makes_surrogate, plan_with_start
-from dnmf.starts.race import Course, engine_in_memory
+from dnmf.starts.race import SampleProblem, engine_in_memory
 from dnmf.starts.start import race_on_sample
-from dnmf.starts.surrogate import SurrogateCourse, coefficients, directions, project, start_from_surrogate
+from dnmf.starts.surrogate import SurrogateProblem, coefficients, directions, project, start_from_surrogate
 
 pytestmark = pytest.mark.numeric
 
@@ -113,15 +113,18 @@ def test_alternating_on_the_surrogate_is_alternating_on_its_product(planted):
     V = np.random.default_rng(0).standard_normal((80, 12))
     C = coefficients(project(engine_on(planted), V, OPTIONS, one_in=1).models[0], 1e-13)
     H, Y = np.random.default_rng(1).random((5, 80)), planted @ V
-    courses = SurrogateCourse(Y, C, OPTIONS, SCHEME, 1), Course(engine_in_memory(MemorySource(Y @ C), OPTIONS), SCHEME)
+    problems = (
+        SurrogateProblem(Y, C, OPTIONS, SCHEME, 1),
+        SampleProblem(engine_in_memory(MemorySource(Y @ C), OPTIONS), SCHEME),
+    )
     mine, plain = (
-        course.sums(run_pass(course.engine.executor, course.engine.source, course.engine.plan,
-                             Work((course.visitor(H, first=False),), "float64")).models[0])
-        for course in courses
+        problem.sums(run_pass(problem.engine.executor, problem.engine.source, problem.engine.plan,
+                             Work((problem.visitor(H, first=False),), "float64")).models[0])
+        for problem in problems
     )  # fmt: skip
     np.testing.assert_allclose(mine.P, plain.P, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(mine.G, plain.G, rtol=1e-4, atol=1e-6)
-    assert courses[0].squares == pytest.approx(((Y @ C) ** 2).sum())
+    assert problems[0].squares == pytest.approx(((Y @ C) ** 2).sum())
 
 
 def test_directions_are_orthonormal_and_hold_the_factor_of_the_sample(planted):

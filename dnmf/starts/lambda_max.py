@@ -16,7 +16,7 @@ SAMPLE_TURNS = 100
 CLOSE_ON_SAMPLE, CLOSE = 1e-6, 1e-4  # the strength has settled when a turn raises it by less than this share
 
 
-class Strongest(NamedTuple):
+class LambdaMax(NamedTuple):
     """What leaves nothing.
 
     Attributes
@@ -37,7 +37,7 @@ class Strongest(NamedTuple):
     h: np.ndarray
 
 
-def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
+def find_lambda_max(rows: Engine, engine: Engine, options: FitOptions) -> LambdaMax:
     """Return the units of the strengths of ``options.penalty``, of scale ``"fraction"``.
 
     The pair of vectors is found on a sample, whose strongest pair looks the same though it dies at another strength,
@@ -67,7 +67,7 @@ def strongest(rows: Engine, engine: Engine, options: FitOptions) -> Strongest:
             break
     of_L1, of_L2 = (max(pair.units[i] for pair in pairs) for i in (0, 1))
     bytes_read = sum(each.bytes_read for each in statistics)
-    return Strongest((of_L1, of_L2), bytes_read, statistics[-1].squares, pairs[0].h)
+    return LambdaMax((of_L1, of_L2), bytes_read, statistics[-1].squares, pairs[0].h)
 
 
 def _settled(pairs: list[Pair], engine: Engine, options: FitOptions, close: float) -> tuple[bool, Statistics]:
