@@ -33,7 +33,11 @@ def is_run(path: str | Path) -> bool:
 
 
 def inspect_source(
-    source: Source, rank: int | None = None, memory_limit: str | int | None = None, loss: str = "frobenius"
+    source: Source,
+    rank: int | None = None,
+    memory_limit: str | int | None = None,
+    loss: str = "frobenius",
+    implicit: float = 0.0,
 ) -> dict[str, Any]:
     """Return what a matrix is and how a fit would cut it, as JSON values; no values are read.
 
@@ -45,8 +49,8 @@ def inspect_source(
         For the plan; by default 20, or as many as the matrix allows.
     memory_limit : str or int, optional
         Of a worker; by default what is free on this machine.
-    loss : str
-        For the plan.
+    loss, implicit
+        For the plan, as in :func:`dnmf.fit`.
 
     Raises
     ------
@@ -70,6 +74,7 @@ def inspect_source(
         "shape": [rows, columns],
         "dtype": str(source.dtype),
         "nonzeros": stored,
+        "observed": source.said() or None,
         "density": None if stored is None else stored / (rows * columns),
         "decoded_bytes": layout.total_bytes,
         "row_names": rows_named is not None,
@@ -82,7 +87,7 @@ def inspect_source(
             "pieces": len(layout.cuts) - 1,
             "object_bytes": layout.object_bytes,
         },
-        "plan": _plan(source, FitOptions(min(rank or DEFAULT_RANK, most), loss=loss), memory_limit),
+        "plan": _plan(source, FitOptions(min(rank or DEFAULT_RANK, most), loss=loss, implicit=implicit), memory_limit),
     }
 
 
@@ -94,11 +99,14 @@ def _plan(source: Source, options: FitOptions, memory_limit: str | int | None) -
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
     from dnmf.passes.threads import InProcess
     from dnmf.passes.warm import Kernels
-    from dnmf.schemes.refused import refuse_of_sparse
+    from dnmf.schemes.of_options import of_entries
+    from dnmf.schemes.refused import refuse_entries, refuse_of_sparse
     from dnmf.starts.choose import plan_with_start, start_of_fit
 
-    if source.sparse:
+    if source.sparse and not source.has_missing:
         refuse_of_sparse(options, source.address)
+    refuse_entries(options, source)
+    options = of_entries(options, source)
     memory, executor = parse_bytes(memory_limit), InProcess()
     machine = executor.machine(memory, Kernels.of(source, options.rank, options.dtype, loss=options.loss))
     known = {
@@ -161,6 +169,7 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
     stands = taken[-1] if taken else last
     return {
         "source": record.get("address"),
+        "observed": record.get("run", record).get("observed") or None,
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),
         "max_passes": record["options"]["max_passes"],
@@ -181,6 +190,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": PATH,
         "source": record.get("run", {}).get("address", ""),
+        "observed": record.get("run", {}).get("observed") or None,
         "rank": options["fit"]["rank"],
         "loss_name": options["fit"].get("loss", "frobenius"),
         "strengths": options["strengths"],

@@ -21,6 +21,7 @@ from dnmf.options import FitOptions
 from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.penalty import Penalty
+from dnmf.predictions import Predicts
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.name_files import given_names
 from dnmf.sources.names import Carried
@@ -29,7 +30,7 @@ from dnmf.tables import Table, summary_html, top_entries
 
 
 @dataclass(frozen=True)
-class Model(Applied):
+class Model(Applied, Predicts):
     """``A ≈ W · diag(d) · H``: what :func:`dnmf.fit` returns and :func:`dnmf.load` reads.
 
     Attributes

@@ -27,7 +27,7 @@ from dnmf.passes.warm import were_compiled
 from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
-from dnmf.schemes.of_options import scheme_of
+from dnmf.schemes.of_options import of_entries, scheme_of
 from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_sparse, refuse_of_transposed
 from dnmf.sources import Source
 from dnmf.sources.given import in_memory, matrix_of
@@ -119,7 +119,9 @@ class Workplace:
         self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
         executor = choose_executor(resources.client, source)
         try:
-            self.engine = self._planned(executor, options, resources, models, stored=stored, cuts=cuts)
+            self.engine = self._planned(
+                executor, of_entries(options, source), resources, models, stored=stored, cuts=cuts
+            )
         except BaseException:
             executor.close()
             raise
@@ -175,8 +177,7 @@ class Workplace:
         """Return options as the engine sees them."""
         if 0 < self.engine.plan.curvature <= options.rank:
             options = replace(options, curvature="diagonal")
-        if self.source.has_missing:
-            options = replace(options, entries="observed")
+        options = of_entries(options, self.source)
         return options.swapped() if self.source.transposed else options
 
     @property

@@ -28,6 +28,7 @@ LAYERS = [
     {"schemes", "checkpoint"},
     {"fitting"},
     {"starts"},
+    {"predictions"},
     {"applied", "model", "record", "ongoing"},
     {"workplace"},
     {"run"},

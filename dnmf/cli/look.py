@@ -10,6 +10,7 @@ import click
 
 from dnmf.amounts import format_bytes
 from dnmf.cli.amounts import LEAST_SQUARES, LOSS, MEMORY
+from dnmf.cli.data import IMPLICIT, NOTHING_SAID, entries_options
 from dnmf.cli.exits import report
 from dnmf.cli.output import current_output, output_options
 from dnmf.cli.texts import run_lines, source_lines, status_lines, table_lines
@@ -28,33 +29,43 @@ DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 @click.option("--rank", type=click.IntRange(1), help="For the plan.  [default: 20]")
 @click.option("--loss", type=LOSS, help="For the plan.  [default: frobenius]")
 @click.option("--memory-limit", type=MEMORY, help="For the plan.  [default: what is free]")
+@entries_options
+@IMPLICIT
 @click.option("--top", type=click.IntRange(1), help="Columns to name in a finished run.  [default: 8]")
 @output_options
 def inspect(places: tuple[str, ...], **given: Any) -> None:
     """Say what a matrix is and how it would be cut, or what a finished run found; of several, one after the other."""
+    from dnmf.inspection import is_run
+
     output, after = current_output(), [""] if len(places) > 1 else []
 
     def look(place: str) -> None:
-        found, lines = _inspected(place, **given)
+        found, lines = _of_run(place, **given) if is_run(place) else _of_source(place, **given)
         output.result("inspect", found, *lines, *after)
 
     for_each("inspect", places, look)
 
 
-def _inspected(
-    place: str, rank: int | None, loss: str | None, memory_limit: int | None, top: int | None
+def _of_run(place: str, top: int | None, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
+    from dnmf.inspection import TOP_COLUMNS, inspect_run
+
+    if entries != NOTHING_SAID or any(given.values()):
+        raise click.UsageError(
+            f"--rank, --loss, --memory-limit and what is observed are for the plan of a matrix; {place} is a run"
+        )
+    found = inspect_run(place, top or TOP_COLUMNS)
+    return found, run_lines(found)
+
+
+def _of_source(
+    place: str, top: int | None, entries: dict[str, Any], loss: str | None, **given: Any
 ) -> tuple[dict[str, Any], list[str]]:
-    from dnmf.inspection import TOP_COLUMNS, inspect_run, inspect_source, is_run
+    from dnmf.inspection import inspect_source
     from dnmf.sources import open_source
 
-    if is_run(place):
-        if any(option is not None for option in (rank, loss, memory_limit)):
-            raise click.UsageError(f"--rank, --loss and --memory-limit are for the plan of a matrix; {place} is a run")
-        found = inspect_run(place, top or TOP_COLUMNS)
-        return found, run_lines(found)
     if top is not None:
         raise click.UsageError(f"--top is for a finished run; {place} is a matrix")
-    found = inspect_source(open_source(place), rank, memory_limit, loss or LEAST_SQUARES)
+    found = inspect_source(open_source(place, **entries), loss=loss or LEAST_SQUARES, **given)
     return found, source_lines(found)
 
 

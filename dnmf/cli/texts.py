@@ -32,11 +32,24 @@ def source_lines(found: dict[str, Any]) -> list[str]:
         labelled("data", f"{found['address']}: {KINDS[found['kind']]}, {found['dtype']}"),
         labelled("shape", f"{rows:,} rows × {columns:,} columns"),
         labelled("non-zeros", _nonzeros(found)),
+        *_observed_lines(found),
         labelled("size", f"{format_bytes(found['decoded_bytes'])} decoded, in one read"),
         labelled("names", f"rows: {_named(found, 'row')}; columns: {_named(found, 'column')}"),
         labelled("layout", _layout(found["layout"])),
         *_plan_lines(found["plan"]),
     ]
+
+
+_OBSERVED = {"nan": "what is not NaN", "unstored": "what is stored", "refuse": ""}
+
+
+def _observed_lines(found: dict[str, Any]) -> list[str]:
+    """What was said of the entries of the data."""
+    said = found["observed"] or {"missing": "refuse"}
+    beside = [f"{what.replace('_', ' ')} {where['data'] or 'in memory'}" for what, where in said.items()
+              if what != "missing"]  # fmt: skip
+    parts = [part for part in (_OBSERVED[said["missing"]], *beside) if part]
+    return [labelled("observed", "; ".join(parts))] if parts else []
 
 
 def _nonzeros(found: dict[str, Any]) -> str:
@@ -92,7 +105,7 @@ def status_lines(found: dict[str, Any]) -> list[str]:
     if found.get("kind") == "path":
         return lines + _path_status_lines(found)
     if found["source"]:
-        lines.append(labelled("data", found["source"]))
+        lines += [labelled("data", found["source"]), *_observed_lines(found)]
     lines += [labelled("rank", str(found["rank"])), labelled("passes", _passes(found))]
     if found["relative_error"] is not None:
         lines.append(_error_line(found))
@@ -133,6 +146,7 @@ def _path_status_lines(found: dict[str, Any]) -> list[str]:
         labelled("", f"seeds {', '.join(map(str, found['seeds']))}; each from {_ORIGINS[found['warm']]}"),
         labelled("penalty", f"{found['penalty']}, times each strength"),
         labelled("data", found["source"]),
+        *_observed_lines(found),
         labelled("rank", str(found["rank"])),
         labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
         *_in_hand_lines(found),

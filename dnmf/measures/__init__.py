@@ -7,8 +7,10 @@ from dnmf.measures.against_data import first_singular_vector, loss, relative_err
 from dnmf.measures.components import Sides, alike, cosines, energy, implicit_penalty, mean_cosine, sparsity
 from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
+from dnmf.measures.unseen import HeldOut, held_out
 
 __all__ = [
+    "HeldOut",
     "Matching",
     "Sides",
     "align",
@@ -16,6 +18,7 @@ __all__ = [
     "cosines",
     "energy",
     "first_singular_vector",
+    "held_out",
     "implicit_penalty",
     "kmeans_centres",
     "loss",

@@ -16,6 +16,7 @@ from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.rule import RelativeRule, Rule
 from dnmf.schemes.scheme import Scheme
 from dnmf.schemes.updates import COORDINATE_DESCENT, Update, update_named
+from dnmf.sources.source import Source
 
 
 def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
@@ -37,6 +38,11 @@ def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
             penalty, limits, guides, solver=solver, implicit=options.implicit, diagonal_curvature=diagonal
         )
     return Divergence(penalty, limits, guides, solver=solver, loss=loss, observed=observed, diagonal_curvature=diagonal)
+
+
+def of_entries(options: FitOptions, source: Source) -> FitOptions:
+    """Return the options of a fit of this data, which says whether all of its entries count."""
+    return replace(options, entries="observed") if source.has_missing else options
 
 
 def least_squares(

@@ -1,0 +1,176 @@
+"""How far a model is from entries that were held out of its fit."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnmf.arithmetic import undisturbed
+from dnmf.arrays import taken_as_array
+from dnmf.errors import InputError
+from dnmf.fitting.apply import by_rows
+from dnmf.losses import loss_named
+from dnmf.measures.components import refuse_no_model
+from dnmf.model import Model
+from dnmf.plain import dense
+from dnmf.predictions import predicted
+from dnmf.sources import CsrRows, Layout, Source, Weighted, open_source
+from dnmf.sources.names import refuse_other_names
+from dnmf.sources.observed import observed, with_holes
+
+BYTES_AT_ONCE = 16 * 2**20
+Clip = tuple[float, float] | None
+
+
+class HeldOut(NamedTuple):
+    """How far a model is from entries that it was not fitted on.
+
+    Attributes
+    ----------
+    entries : int
+        How many there are.
+    rmse : float
+        The root of the mean of ``(a − p)²``.
+    mae : float
+        The mean of ``|a − p|``.
+    loss : float
+        The mean of the loss of the fit: ``½ (a − p)²`` for least squares, ``a log(a / p) − a + p`` for counts (half of
+        their deviance). Infinite where a count was predicted to be zero and is not.
+    """
+
+    entries: int
+    rmse: float
+    mae: float
+    loss: float
+
+
+@undisturbed
+def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, clip: Clip = None) -> HeldOut:
+    """Return how far a model is from entries of its rows and columns that were held out of the fit.
+
+    Parameters
+    ----------
+    model : Model
+        Fitted without them. Its W is read by the rows of `held`.
+    held : sparse or dense matrix, path, or (rows, columns, values)
+        Of the shape of the model: what is stored of a sparse matrix, what is no NaN of a dense one; or three arrays of
+        one length, rows and columns as in :meth:`dnmf.Model.predict`. Stored matrices are read a part at a time.
+    mask : like `held`, optional
+        True where an entry was held out; of a sparse matrix also what it does not store, which then counts as zero.
+    weights : like `held`, optional
+        How much each entry counts in the means.
+    clip : (float, float), optional
+        Predictions are cut to these, as ratings go from 1 to 5.
+
+    Returns
+    -------
+    HeldOut
+        Root mean square error, mean absolute error, and mean loss.
+
+    Raises
+    ------
+    InputError
+        There are no entries, they are not of the rows and columns of the model, or cannot be read; or the model was
+        fitted with ``implicit=``, so that it predicts preferences, not values.
+
+    Examples
+    --------
+    >>> import numpy as np, dnmf
+    >>> A = np.outer(np.arange(1.0, 21), np.arange(1.0, 11))
+    >>> hidden = np.random.default_rng(0).random(A.shape) < 0.2
+    >>> model = dnmf.fit(A, 1, mask=~hidden)
+    >>> found = dnmf.measures.held_out(model, A, mask=hidden)
+    >>> found.entries, round(found.rmse, 2)
+    (37, 0.0)
+    """
+    refuse_no_model(model)
+    if model.options.implicit:
+        raise InputError("held_out: a fit with implicit= predicts whether there is something, from 0 to 1, no values")
+    sums = _Sums(model, clip)
+    if isinstance(held, tuple) and len(held) == 3:
+        if mask is not None or weights is not None:
+            raise InputError("held_out: mask= and weights= are for a matrix, not for (rows, columns, values)")
+        sums.add_triplets(*held)
+    else:
+        source = _source_of(model, held, mask, weights)
+        for start, stop in _spans(source.layout()):
+            sums.add_rows(source, start, stop)
+    return sums.means()
+
+
+class _Sums:
+    """What is added up over entries."""
+
+    def __init__(self, model: Model, clip: Clip):
+        self.model, self.clip, self.HT = model, clip, (model.d[:, None] * model.H).T
+        self.kind = loss_named(model.options.loss)
+        self.entries, self.weight, self.squares, self.off, self.loss = 0, 0.0, 0.0, 0.0, 0.0
+
+    def add_triplets(self, rows: Any, columns: Any, values: Any) -> None:
+        with taken_as_array("values", values):
+            a = np.asarray(dense(values, "values"))
+        p = self.model.predict(rows, columns)
+        if a.shape != p.shape or a.dtype.kind not in "buif":
+            raise InputError(f"held_out: values of shape {a.shape} and dtype {a.dtype} for pairs of shape {p.shape}")
+        self.add(a.ravel().astype(np.float64), p.ravel(), np.ones(a.size))
+
+    def add_rows(self, source: Source, start: int, stop: int) -> None:
+        panel: Any = source.read(start, stop)
+        values, weights = panel if isinstance(panel, Weighted) else (panel, None)
+        if isinstance(values, CsrRows):
+            a, columns = values.data, values.indices
+            rows = np.repeat(np.arange(stop - start), np.diff(values.indptr))
+        else:
+            rows, columns = np.nonzero(~np.isnan(values) if weights is None else weights > 0)
+            a, weights = values[rows, columns], None if weights is None else weights[rows, columns]
+        if len(a):
+            p = predicted(self.model.read_W(start, stop), rows, columns, self.HT)
+            self.add(a.astype(np.float64), p, np.ones(len(a)) if weights is None else weights.astype(np.float64))
+
+    def add(self, a: np.ndarray, p: np.ndarray, weights: np.ndarray) -> None:
+        if not np.isfinite(a).all():
+            raise InputError("held_out: a value that is not finite is among the entries that were held out")
+        p = p if self.clip is None else np.clip(p, *self.clip)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            loss = self.kind.value(a, p) + self.kind.linear * p
+        self.entries += int(np.count_nonzero(weights))
+        self.weight += float(weights.sum())
+        self.squares += float(weights @ np.square(a - p))
+        self.off += float(weights @ np.abs(a - p))
+        self.loss += float(weights @ loss)
+
+    def means(self) -> HeldOut:
+        if not self.weight:
+            raise InputError("held_out: no entries were held out; give those that the fit has not seen")
+        rmse = float(np.sqrt(self.squares / self.weight))
+        return HeldOut(self.entries, rmse, self.off / self.weight, self.loss / self.weight)
+
+
+def _source_of(model: Model, held: Any, mask: Any, weights: Any) -> Source:
+    source = with_holes(held) or open_source(held)
+    if not isinstance(held, Source) or not source.has_missing or mask is not None or weights is not None:
+        beside = {"mask": mask, "weights": weights}
+        given = {name: open_source(part) for name, part in beside.items() if part is not None}
+        missing = "nan" if not source.sparse else "refuse" if given else "unstored"
+        source = observed(source, missing, **given)
+    if source.blocks_are_tasks:
+        raise InputError(f"{source.address}: give what was held out as a path or in memory, not as a dask array")
+    source = by_rows(source)
+    if source.shape != model.shape:
+        raise InputError(
+            f"{source.address}: has shape {source.shape}, the model {model.shape}; held out are entries of rows that "
+            "the model was fitted on (for other rows: dnmf.measures.relative_error, or Model.transform)"
+        )
+    refuse_other_names(source.address, source.row_names(), model.row_names, "row")
+    refuse_other_names(source.address, source.column_names(), model.column_names)
+    return source
+
+
+def _spans(layout: Layout) -> Iterator[tuple[int, int]]:
+    """Rows that are read together."""
+    at, last = 0, len(layout.cuts) - 1
+    while at < last:
+        target = layout.bytes_before[at] + BYTES_AT_ONCE
+        stop = min(max(int(np.searchsorted(layout.bytes_before, target, side="right")) - 1, at + 1), last)
+        yield int(layout.cuts[at]), int(layout.cuts[stop])
+        at = stop

@@ -1,0 +1,122 @@
+"""What the factors of a model say of single entries: W is read a chunk at a time, and the product is never made."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dnmf.arrays import taken_as_array
+from dnmf.errors import InputError
+from dnmf.plain import dense
+from dnmf.sources.columns import twice
+
+PAIRS_AT_ONCE = 2**16
+
+
+class Predicts:
+    """The part of :class:`dnmf.Model` that predicts entries."""
+
+    def predict(self: Any, rows: Any, columns: Any) -> np.ndarray:
+        """Return ``(W diag(d) H)_ij`` for pairs of rows and columns, in float64; W is read a chunk at a time.
+
+        Parameters
+        ----------
+        rows, columns : array of int, or of names
+            As many of one as of the other, or one number that goes with all.
+
+        Raises
+        ------
+        InputError
+            One is not there, or there are not as many rows as columns.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> dnmf.fit(np.outer([1.0, 2], [3.0, 0, 1]), rank=1).predict([1, 0], [0, 2]).round(3).tolist()
+        [6.0, 1.0]
+        """
+        m, n = self.shape
+        i = places("rows", rows, m, lambda: self.row_names)
+        j = places("columns", columns, n, lambda: self.column_names)
+        if i.shape != j.shape and i.ndim and j.ndim:
+            raise InputError(f"rows of shape {i.shape} and columns of shape {j.shape} make no pairs")
+        i, j = np.broadcast_arrays(i, j)
+        HT = (self.d[:, None] * self.H).T
+        return predicted_from_chunks(self.read_W, self.chunk_rows, i.ravel(), j.ravel(), HT).reshape(i.shape)
+
+
+def predicted(W: np.ndarray, rows: np.ndarray, columns: np.ndarray, HT: np.ndarray) -> np.ndarray:
+    """Return ``w_i · h_j`` of each pair in float64, in bounded memory.
+
+    Parameters
+    ----------
+    W : ndarray (some rows, k)
+        The rows of W that `rows` count from.
+    rows, columns : ndarray of int (pairs,)
+        Which entries.
+    HT : ndarray (n, k)
+        ``(diag(d) H)ᵀ``.
+
+    Examples
+    --------
+    >>> predicted(np.array([[1.0, 2.0]]), np.array([0, 0]), np.array([1, 0]), np.array([[1.0, 0.0], [0.5, 1.0]]))
+    array([2.5, 1. ])
+    """
+    found = np.empty(len(rows))
+    for low in range(0, len(rows), PAIRS_AT_ONCE):
+        some = slice(low, low + PAIRS_AT_ONCE)
+        found[some] = np.einsum("pq,pq->p", W[rows[some]].astype(np.float64), HT[columns[some]].astype(np.float64))
+    return found
+
+
+def predicted_from_chunks(
+    read_W: Callable[[int, int], np.ndarray], chunk_rows: int, rows: np.ndarray, columns: np.ndarray, HT: np.ndarray
+) -> np.ndarray:
+    """Return the same with `rows` of all of W, of which each chunk that holds some is read once."""
+    found, order = np.empty(len(rows)), np.argsort(rows, kind="stable")
+    for some in _by_chunks(rows[order], chunk_rows):
+        pairs = order[some]
+        first, last = int(rows[pairs[0]]), int(rows[pairs[-1]])
+        found[pairs] = predicted(read_W(first, last + 1), rows[pairs] - first, columns[pairs], HT)
+    return found
+
+
+def _by_chunks(rising: np.ndarray, chunk_rows: int) -> Iterator[slice]:
+    """Spans of rising row numbers that lie in one chunk each."""
+    if len(rising):
+        borders = np.flatnonzero(np.diff(rising // chunk_rows)) + 1
+        yield from map(slice, [0, *borders.tolist()], [*borders.tolist(), len(rising)])
+
+
+def places(what: str, given: Any, count: int, names: Callable[[], np.ndarray | None]) -> np.ndarray:
+    """Return the numbers of rows or columns that are given by number, or by name where there are `names`.
+
+    Raises
+    ------
+    InputError
+        One is not there, has no name of its own, or they are neither numbers nor text.
+    """
+    with taken_as_array(what, given):
+        found = np.asarray(dense(given, what))
+    if found.dtype.kind in "UOT" and found.size:
+        return _named(what, found, names())
+    if found.dtype.kind not in "iu" and found.size:
+        raise InputError(f"{what}: has dtype {found.dtype}; give whole numbers, or names where the model has some")
+    wrong = found[(found < 0) | (found >= count)]
+    if len(wrong):
+        raise InputError(f"{what}: {wrong[0]} is not one of 0 to {count - 1}")
+    return found.astype(np.intp)
+
+
+def _named(what: str, wanted: np.ndarray, names: np.ndarray | None) -> np.ndarray:
+    if names is None:
+        raise InputError(f"{what}: the model has no names of {what}; give numbers")
+    known = names.tolist()
+    place = {name: at for at, name in enumerate(known)}
+    asked = [str(name) for name in wanted.ravel().tolist()]
+    absent = [name for name in asked if name not in place]
+    if absent:
+        raise InputError(f"{what}: {absent[0]!r} is no name of the model's {what}")
+    if len(place) < len(known) and (again := set(twice(known)) & set(asked)):
+        raise InputError(f"{what}: {min(again)!r} is there more than once; give numbers")
+    return np.array([place[name] for name in asked], np.intp).reshape(wanted.shape)

@@ -1,0 +1,118 @@
+"""Missing entries, masks, weights and implicit feedback on the command line."""
+
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+from command_line import assert_one_clear_line, call, records
+
+import dnmf
+from dnmf.inspection import inspect_source
+
+SEEN = np.random.default_rng(1).random((300, 40)) < 0.8
+SHORT = ["--rank", 3, "--max-passes", 2, "--tol", 0, "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory, values):
+    folder = tmp_path_factory.mktemp("observed")
+    stored = {"data": values, "holes": np.where(SEEN, values, np.nan), "mask": SEEN, "weights": 1 + SEEN.astype("f4")}
+    for name, array in stored.items():
+        zarr.create_array(folder / f"{name}.zarr", data=array, chunks=(50, 40))
+    np.save(folder / "rows.npy", 1 + np.arange(300) % 2)
+    np.savetxt(folder / "columns.txt", np.ones(40))
+    np.save(folder / "ones_of_rows.npy", np.ones(300))
+    np.save(folder / "ones_of_columns.npy", np.ones(40))
+    return {place.stem: str(place) for place in folder.iterdir()}
+
+
+def ways(places):
+    return {
+        "missing": ("holes", ["--missing", "nan"], {"missing": "nan"}),
+        "mask": ("data", ["--mask", places["mask"]], {"mask": places["mask"]}),
+        "weights": ("data", ["--weights", places["weights"]], {"weights": places["weights"]}),
+        "sides": ("data", ["--row-weights", places["rows"], "--column-weights", places["columns"]],
+                  {"row_weights": places["rows"], "column_weights": places["columns"]}),
+        "implicit": ("data", ["--implicit", 2], {"implicit": 2.0}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["missing", "mask", "weights", "sides", "implicit"])
+def test_a_fit_is_that_of_the_library(places, how, tmp_path):
+    name, options, said = ways(places)[how]
+    result = call("fit", places[name], "--store", tmp_path / "run.dnmf", *SHORT, *options)
+    assert result.exit_code == 0, result.stderr
+    expected = dnmf.fit(places[name], 3, max_passes=2, tol=0, **said)
+    assert dnmf.load(tmp_path / "run.dnmf").H.tobytes() == expected.H.tobytes()
+    shown = call("status", tmp_path / "run.dnmf").stdout
+    assert ("\nobserved " in shown) == (how != "implicit")
+
+
+def test_a_path_and_other_rows_are_told_too(places, tmp_path):
+    options = [
+        "--missing",
+        "nan",
+        "--penalty-scale",
+        "counts",
+        "--l2",
+        0.1,
+        "--strengths",
+        "0.5",
+        "--measures",
+        "cheap",
+    ]
+    assert call("path", places["holes"], "--store", tmp_path / "p.dnmf", *SHORT, *options).exit_code == 0
+    run = tmp_path / "p.dnmf" / "strength-0.5-seed-0.dnmf"
+    told = call("transform", run, places["holes"], "--missing", "nan", "--out", tmp_path / "w.zarr")
+    assert told.exit_code == 0, told.stderr
+    np.testing.assert_allclose(zarr.open(tmp_path / "w.zarr")[:], dnmf.load(run).read_W(), rtol=1e-5)
+    untold = call("transform", run, places["holes"], "--out", tmp_path / "w2.zarr")
+    assert_one_clear_line(untold, "--missing nan", "--mask", "a NaN at row")
+
+
+def test_biases_are_given_ones(places, tmp_path):
+    given = ["--fixed-w", places["ones_of_rows"], "--fixed-h", places["ones_of_columns"], "--beside-given", 0.3]
+    result = call("fit", places["holes"], "--missing", "nan", "--store", tmp_path / "b.dnmf", *SHORT, "--l2", 0.01,
+                  "--penalty-scale", "counts", *given)  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    model = dnmf.load(tmp_path / "b.dnmf")
+    assert model.penalty.beside_given == 0.3
+    np.testing.assert_allclose(model.read_W()[:, 0], 1 / 300, rtol=1e-5)
+
+
+def test_what_was_said_is_known_when_a_run_goes_on_and_a_mask_that_changed_is_told(places, tmp_path):
+    mask, run = tmp_path / "mask.zarr", tmp_path / "run.dnmf"
+    shutil.copytree(places["mask"], mask)
+    said = ["--mask", mask, "--row-weights", places["rows"]]
+    assert call("fit", places["data"], "--store", run, *SHORT, *said).exit_code == 0
+    assert call("resume", run, "--max-passes", 3).exit_code == 0
+    zarr.open(mask)[:1] = True
+    assert_one_clear_line(call("resume", run, "--max-passes", 4), "is not what the fit began with (mask")
+    moved = mask.rename(tmp_path / "moved.zarr")
+    assert_one_clear_line(call("resume", run, "--max-passes", 4), "mask: ", "mask.zarr: there is nothing at this path")
+    again = ["--mask", moved, "--row-weights", places["rows"], "--force"]
+    assert call("resume", run, "--max-passes", 4, *again).exit_code == 0
+
+
+def test_inspect_says_what_is_observed_and_what_room_it_takes(places):
+    known = records(call("inspect", places["holes"], "--missing", "nan", "--json"))[0]
+    whole = records(call("inspect", places["data"], "--json"))[0]
+    assert known["observed"] == {"missing": "nan"}
+    assert whole["observed"] is None
+    assert known["plan"]["projected_bytes"] > whole["plan"]["projected_bytes"]
+    shown = call("inspect", places["data"], "--mask", places["mask"]).stdout
+    assert f"observed  mask {places['mask']}" in shown
+
+
+def test_with_little_memory_the_plan_gives_up_gram_matrices_of_columns():
+    wide = np.where(np.random.default_rng(0).random((100, 10_000)) < 0.5, np.nan, 1.0).astype(np.float32)
+    source = dnmf.open_source(wide, missing="nan")
+    room = inspect_source(source, 20, "8GB")["plan"]
+    less = inspect_source(source, 20, room["projected_bytes"] - 4 * 8 * 210 * 10_000 // 2)["plan"]
+    assert not room["gave_up"]
+    assert any("diagonal" in what for what in less["gave_up"]), less
+
+
+def test_a_run_has_its_entries_already(finished):
+    assert call("inspect", finished, "--missing", "nan").exit_code == 2

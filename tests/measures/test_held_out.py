@@ -1,0 +1,150 @@
+"""Predictions of single entries, and how far they are from what was held out."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+from anndata.io import write_elem
+
+import dnmf
+from dnmf import measures
+from dnmf.errors import InputError
+from dnmf.measures import unseen
+
+pytestmark = pytest.mark.numeric
+
+rng = np.random.default_rng(0)
+A = rng.random((90, 3)) @ rng.random((3, 14)) + 0.3 * rng.random((90, 14))
+HIDDEN = rng.random(A.shape) < 0.2
+ROWS, COLUMNS = np.nonzero(HIDDEN)
+NAMES = {"row_names": [f"user{i}" for i in range(90)], "column_names": [f"film{j}" for j in range(14)]}
+
+
+def fitted(**more):
+    return dnmf.fit(A, 3, mask=~HIDDEN, tol=1e-3, **{**NAMES, **more})
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fitted()
+
+
+@pytest.fixture(scope="module")
+def product(model):
+    return (model.read_W().astype(float) * model.d) @ model.H
+
+
+def test_pairs_are_predicted_in_the_order_they_are_asked_for(model, product):
+    order = np.random.default_rng(1).permutation(len(ROWS))
+    np.testing.assert_allclose(model.predict(ROWS[order], COLUMNS[order]), product[HIDDEN][order], rtol=1e-6)
+    np.testing.assert_allclose(model.predict(4, np.arange(14)), product[4], rtol=1e-6)
+    np.testing.assert_allclose(
+        model.predict(["user3", "user0"], ["film1", "film2"]), product[[3, 0], [1, 2]], rtol=1e-6
+    )
+    assert model.predict([], []).shape == (0,)
+    assert model.predict([[1, 2]], [[3, 4]]).shape == (1, 2)
+
+
+def test_each_chunk_of_a_stored_W_is_read_once(model, product, tmp_path, monkeypatch):
+    saved = model.save(tmp_path / "model.dnmf")
+    monkeypatch.setattr(type(saved), "chunk_rows", 16)
+    read, spans = type(saved).read_W, []
+    monkeypatch.setattr(type(saved), "read_W", lambda self, *span: spans.append(span) or read(self, *span))
+    rows = np.array([80, 3, 40, 5, 41, 3])
+    np.testing.assert_allclose(saved.predict(rows, 2), product[rows, 2], rtol=1e-6)
+    assert spans == [(3, 6), (40, 42), (80, 81)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "message"),
+    [
+        ([0, 90], [0, 0], "rows: 90 is not one of 0 to 89"),
+        ([-1], [0], "-1 is not one of"),
+        ([0], [14], "columns: 14"),
+        ([0.5], [0], "whole numbers, or names"),
+        ([0, 1], [0, 1, 2], "make no pairs"),
+        (["nobody"], [0], "'nobody' is no name of the model's rows"),
+    ],
+)
+def test_entries_that_are_not_there_are_refused(model, rows, columns, message):
+    with pytest.raises(InputError, match=message):
+        model.predict(rows, columns)
+
+
+def as_csr(kind=scipy.sparse.csr_array):
+    return kind(scipy.sparse.csr_array((A[HIDDEN], (ROWS, COLUMNS)), shape=A.shape))
+
+
+def stored_csr(folder):
+    write_elem(zarr.open_group(folder / "held.zarr", mode="a"), "X", as_csr(), dataset_kwargs={"chunks": (37,)})
+    return str(folder / "held.zarr::X")
+
+
+HELD = {
+    "csr": lambda folder: {"held": as_csr()},
+    "csc": lambda folder: {"held": as_csr(scipy.sparse.csc_array)},
+    "stored csr": lambda folder: {"held": stored_csr(folder)},
+    "NaN": lambda folder: {"held": np.where(HIDDEN, A, np.nan)},
+    "masked array": lambda folder: {"held": np.ma.MaskedArray(A, ~HIDDEN)},
+    "a mask": lambda folder: {"held": A, "mask": HIDDEN},
+    "a sparse mask": lambda folder: {"held": A, "mask": scipy.sparse.csr_array(HIDDEN)},
+    "a mask over sparse data": lambda folder: {"held": scipy.sparse.csr_array(A), "mask": HIDDEN},
+    "weights": lambda folder: {"held": A, "weights": np.where(HIDDEN, 2.0, 0.0)},
+    "a source": lambda folder: {"held": dnmf.open_source(A, mask=HIDDEN)},
+    "triplets": lambda folder: {"held": (ROWS, COLUMNS, A[HIDDEN])},
+    "named triplets": lambda folder: {
+        "held": ([f"user{i}" for i in ROWS], [f"film{j}" for j in COLUMNS], A[HIDDEN].tolist())
+    },
+}
+
+
+@pytest.mark.parametrize("how", HELD)
+def test_errors_are_those_of_the_entries_however_they_are_given(model, product, how, tmp_path, monkeypatch):
+    monkeypatch.setattr(unseen, "BYTES_AT_ONCE", 300)
+    off = (A - product)[HIDDEN]
+    found = measures.held_out(model, **HELD[how](tmp_path))
+    expected = (np.sqrt((off**2).mean()), np.abs(off).mean(), 0.5 * (off**2).mean())
+    assert found.entries == HIDDEN.sum()
+    np.testing.assert_allclose(found[1:], expected, rtol=1e-5)
+
+
+def test_entries_count_by_their_weights(model, product):
+    weights = HIDDEN * rng.random(A.shape)
+    found = measures.held_out(model, A, weights=weights)
+    assert found.mae == pytest.approx((weights * np.abs(A - product)).sum() / weights.sum(), rel=1e-5)
+
+
+def test_predictions_may_be_cut_to_what_values_can_be(model, product):
+    found = measures.held_out(model, A, mask=HIDDEN, clip=(0.4, 0.6))
+    assert found.rmse == pytest.approx(np.sqrt(((A - product.clip(0.4, 0.6))[HIDDEN] ** 2).mean()), rel=1e-5)
+
+
+def test_of_counts_the_loss_is_half_of_their_deviance():
+    counts = rng.poisson(5 * A)
+    model = dnmf.fit(counts, 3, mask=~HIDDEN, loss="kullback-leibler")
+    p = model.predict(ROWS, COLUMNS)
+    a = counts[HIDDEN]
+    expected = np.where(a > 0, a * np.log(np.maximum(a, 1) / p), 0) - a + p
+    assert measures.held_out(model, counts, mask=HIDDEN).loss == pytest.approx(expected.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("held", "more", "message"),
+    [
+        (A[:5], {}, r"has shape \(5, 14\), the model \(90, 14\)"),
+        (scipy.sparse.csr_array(A.shape), {}, "no entries were held out"),
+        ((ROWS, COLUMNS, A[HIDDEN][:-1]), {}, "values of shape"),
+        ((ROWS, COLUMNS, np.full(len(ROWS), np.nan)), {}, "not finite"),
+        ((ROWS, COLUMNS, A[HIDDEN]), {"mask": HIDDEN}, "are for a matrix"),
+        (dnmf.open_source(A, row_names=[f"other{i}" for i in range(90)]), {}, "is named 'other0'"),
+    ],
+)
+def test_what_is_not_held_out_of_the_model_is_refused(model, held, more, message):
+    with pytest.raises(InputError, match=message):
+        measures.held_out(model, held, **more)
+
+
+def test_preferences_have_no_error():
+    model = dnmf.fit(scipy.sparse.csr_array(A), 2, implicit=2.0, max_passes=2)
+    with pytest.raises(InputError, match="no values"):
+        measures.held_out(model, as_csr())
