@@ -25,6 +25,7 @@ from dnmf.passes.work import Work
 from dnmf.plain import dense
 from dnmf.plan import Plan, make_plan
 from dnmf.schemes.of_options import scheme_of
+from dnmf.schemes.refused import of_entries
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
@@ -211,23 +212,6 @@ def _plan(
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     return plan
-
-
-def of_entries(options: FitOptions, source: Source) -> FitOptions:
-    """Return the options of a fit for rows of which not all may be observed.
-
-    Raises
-    ------
-    InputError
-        Rows are penalized by what was observed of them, and of sparse data nobody said what that is.
-    """
-    by_counts = options.penalty.counts
-    if by_counts and source.sparse and not source.has_missing:
-        raise InputError(
-            f"{source.address}: this model has a ridge for each entry that was observed (penalty scale 'counts'); say "
-            "missing='unstored' where what is not stored was not observed, or which entries were with mask="
-        )
-    return replace(options, entries="observed" if source.has_missing or by_counts else "all")
 
 
 def _visitor(fixed: Fixed, options: FitOptions) -> Visitor:

@@ -55,13 +55,14 @@ class Entries(NamedTuple):
 
 
 def entries_of(block: Block, dtype: np.dtype, *, zero_is_free: bool) -> Entries:
-    """Return the entries of a block that are observed, without zeros where these cost nothing one by one.
+    """Return the entries of a block that are observed, in a dtype, without zeros where these cost nothing one by one.
 
     Of dense rows NaN is not observed, nor is what has the weight 0; of sparse ones all that is stored is.
     """
     rows, weights = block.rows, block.weights
     if isinstance(rows, CsrRows):
-        return Entries(rows.data, rows.indices, rows.indptr, None if weights is None else weights.astype(dtype))
+        a = rows.data.astype(dtype, copy=False)
+        return Entries(a, rows.indices, rows.indptr, None if weights is None else weights.astype(dtype, copy=False))
     seen = rows != 0 if zero_is_free else ~np.isnan(rows) if rows.dtype.kind == "f" else np.ones(rows.shape, bool)
     if zero_is_free and rows.dtype.kind == "f":
         seen &= ~np.isnan(rows)
@@ -69,7 +70,9 @@ def entries_of(block: Block, dtype: np.dtype, *, zero_is_free: bool) -> Entries:
         seen &= weights > 0
     offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(seen, axis=1))])
     columns = np.broadcast_to(np.arange(rows.shape[1], dtype=np.int32), rows.shape)[seen]
-    return Entries(rows[seen], columns, offsets, None if weights is None else weights[seen].astype(dtype))
+    return Entries(
+        rows[seen].astype(dtype, copy=False), columns, offsets, None if weights is None else weights[seen].astype(dtype)
+    )
 
 
 def parts_of(block: Block, most: int) -> Iterator[Block]:

@@ -79,3 +79,20 @@ def refuse_beside_given(options: FitOptions, constraints: Constraints, address: 
             f"{address}: an angular penalty on H acts on a given H where the matrix is stored by rows; "
             "convert it to CSR with dnmf convert"
         )
+
+
+def of_entries(options: FitOptions, source: Source) -> FitOptions:
+    """Return the options of a fit for rows of which not all may be observed.
+
+    Raises
+    ------
+    InputError
+        Rows are penalized by what was observed of them, and of sparse data nobody said what that is.
+    """
+    by_counts = options.penalty.counts
+    if by_counts and source.sparse and not source.has_missing:
+        raise InputError(
+            f"{source.address}: this model has a ridge for each entry that was observed (penalty scale 'counts'); say "
+            "missing='unstored' where what is not stored was not observed, or which entries were with mask="
+        )
+    return replace(options, entries="observed" if source.has_missing or by_counts else "all")

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.sparse
+from breadth import quickly
 
 import dnmf
 from dnmf.constraints import Constraints
@@ -49,7 +50,10 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+QUICK = ("dense", "csr", "random", "L1", "rows given", "columns given")
+
+
+@pytest.fixture(scope="module", params=quickly(QUICK, of=KINDS))
 def fitted(request):
     A, options = KINDS[request.param]
     dense = A.toarray() if scipy.sparse.issparse(A) else np.asarray(A, float)
@@ -139,6 +143,7 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(tmp_path):
     assert resumed.read_W().tobytes() == whole.read_W().tobytes()
 
 
+@pytest.mark.slow
 def test_with_little_memory_the_curvature_of_columns_is_kept_on_its_diagonal(tmp_path):
     wide = scipy.sparse.random_array((400, 20_000), density=0.01, rng=0)
     wide = scipy.sparse.csr_array(wide)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import zarr
+from breadth import quickly
 
 import dnmf
 from dnmf.constraints import Constraints
@@ -53,7 +54,7 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("how", SAID)
+@pytest.mark.parametrize("how", quickly(("nan", "unstored", "mask of sparse", "weights"), of=SAID))
 def test_what_was_hidden_of_a_planted_matrix_is_recovered(how):
     data, said = SAID[how]
     model = dnmf.fit(data, 5, **said, tol=1e-7, max_passes=100)
@@ -77,7 +78,7 @@ def loss_of(model, data, weights):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("missing", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("missing", quickly((0.5,), of=(0.02, 0.5, 0.9)))
 def test_loss_and_error_are_over_what_was_observed(missing, dtype):
     draw = np.random.default_rng(1)
     noisy = A + 0.1 * draw.random(A.shape)

@@ -21,11 +21,13 @@ class TestKullbackLeibler(LossContract):
         return rng.poisson(3 * rng.gamma(0.7, 1.0, (30, RANK)) @ rng.gamma(0.7, 1.0, (RANK, 12))).astype(float)
 
 
+@pytest.mark.slow
 class TestItakuraSaito(LossContract):
     loss = loss_named("itakura-saito")
     slack = 1e-2
 
 
+@pytest.mark.slow
 class TestFrobenius(LossContract):
     loss = loss_named("frobenius")
 
@@ -43,6 +45,7 @@ class PseudoHuber(Loss):
         return ((a - y) * over).astype(y.dtype), over.astype(y.dtype)
 
 
+@pytest.mark.slow
 class TestPseudoHuber(LossContract):
     """A curvature that bounds the loss from above (r / residual), so that no step needs to be shorter."""
 
