@@ -308,7 +308,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)
         self.n_components_ = len(self.components_)
         self.n_iter_ = len(model.history)
-        self.reconstruction_err_ = float(np.sqrt(2 * model.history[-1].loss))
+        self.reconstruction_err_ = float(np.sqrt(2 * max(0.0, model.history[-1].loss)))
 
     def _scaled(self, W: Any) -> Any:
         return W * self._scale_of_W.astype(W.dtype)

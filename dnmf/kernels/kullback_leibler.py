@@ -41,16 +41,16 @@ from dnmf.kernels.tiles import gather, gram, predictions, stride_for, sums
 Array = NDArray[Any]
 
 LEAST = 1e-15
-"""Times the sum of a row: no prediction is less, so that weights are finite in float32 too."""
+"""Times the mass of a row: no prediction is less, so that weights are finite in float32 too."""
 
-TINIEST = 1e-30  # prediction of any row
+TINIEST = {"float32": 1e-30, "float64": 1e-150}  # prediction of any row
 
 SEARCHES, SEARCH_TOLERANCE = 12, 1e-2  # along a line
 
 
 def solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Array, G0: Array | None, W: Array, y: Array,
-               *, tolerance: float, max_steps: int, upper: Array | None = None,
-               held: int = 0) -> tuple[float, int, int]:  # fmt: skip
+               *, tolerance: float, max_steps: int, upper: Array | None = None, held: int = 0,
+               masses: Array | None = None) -> tuple[float, int, int]:  # fmt: skip
     """Write the minimizer for every row to `W` and return ``Σ a log(a / y) − a`` over the entries.
 
     A row depends on its entries and on what all rows share, to the last bit, whatever the other rows are.
@@ -69,7 +69,7 @@ def solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Array
         In the dtype of `HT`; overwritten, but for the first `held` columns, which are given.
     y : array (entries,)
         As long as `data`: the predictions ``w·h_j`` of these rows are written to where their values are in `data`.
-        None is less than LEAST times the sum of its row, as one would be that meets only zeros of H.
+        None is less than LEAST times the mass of its row, as one would be that meets only zeros of H.
     tolerance : float
         A row ends when no coordinate violates the conditions of a minimum by more than so much of its sum.
     max_steps : int
@@ -78,6 +78,8 @@ def solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Array
         The largest value of each coordinate.
     held : int
         How many coordinates are given.
+    masses : array (rows,), optional
+        What the predictions of each row add up to, about, where that is not the sum of its data: beside weights.
 
     Returns
     -------
@@ -97,13 +99,16 @@ def solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Array
     k = lin.shape[1]
     G0 = np.zeros((0, 0)) if G0 is None else G0
     upper = np.full(k, np.inf) if upper is None else upper
+    masses = np.zeros(0) if masses is None else masses
     sizes = len(lin) in (1, len(W)) and held <= k <= width and G0.shape in ((0, 0), (k, k)) and upper.shape == (k,)
+    sizes = sizes and masses.shape in ((0,), (len(W),))
     _check(data, indices, HT, W, y, sizes and len(W) == len(indptr) - 1)
     operands = read_only(data), read_only(indices), read_only(indptr), read_only(HT)
     lin, G0, upper = (read_only(np.asarray(each, HT.dtype)) for each in (lin, G0, upper))
+    masses = read_only(np.asarray(masses, np.float64))
     scratch = new_entries(int(np.diff(indptr).max(initial=0)), width, HT.dtype), new_newton(G0, upper, width)
-    found = _solve_rows(*operands, lin, W, y, *scratch, float(tolerance), max(1, int(max_steps)), held,
-                        strip_of(HT.dtype))  # fmt: skip
+    found = _solve_rows(*operands, lin, masses, W, y, *scratch, float(tolerance), TINIEST[str(HT.dtype)],
+                        max(1, int(max_steps)), held, strip_of(HT.dtype))  # fmt: skip
     return float(found[0]), int(found[1]), int(found[2])
 
 
@@ -168,8 +173,8 @@ def _value(a: Array, y: Array, strip: Any) -> float:
 
 
 @compiled
-def _solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Array, W: Array, y: Array, row: Entries,
-                newton: Newton, tolerance: float, max_steps: int, held: int,
+def _solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Array, masses: Array, W: Array, y: Array,
+                row: Entries, newton: Newton, tolerance: float, tiniest: float, max_steps: int, held: int,
                 strip: Any) -> tuple[float, int, int]:  # fmt: skip
     k = lin.shape[1]
     divergence, unconverged, steps = 0.0, 0, 0
@@ -180,7 +185,7 @@ def _solve_rows(data: Array, indices: Array, indptr: Array, HT: Array, lin: Arra
             newton.w[q] = W[i, q] if q < held else 0
         total = take_values(data, first, entries, row, strip)
         gather(HT, indices, first, entries, row.across)
-        floor = HT.dtype.type(max(LEAST * total, TINIEST))
+        floor = HT.dtype.type(max(LEAST * (masses[i] if len(masses) else total), tiniest))
         done = True
         if not total <= 0:  # what is not finite stays seen
             _start(row, entries, newton, k, held, total, floor, strip)

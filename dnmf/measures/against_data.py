@@ -53,7 +53,7 @@ def relative_error(
         The columns are not those of the fit, or the data cannot be used.
     """
     left, squares = _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns)
-    return float(np.sqrt(left / squares)) if squares > 0 else 0.0
+    return float(np.sqrt(max(0.0, left) / squares)) if squares > 0 else 0.0
 
 
 @undisturbed

@@ -41,7 +41,8 @@ def check_rows(source: Source, start: int, rows: Panel, dtype: str = "float64", 
     if isinstance(rows, CsrRows):
         _check_csr(source, start, rows)
     if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
-        squares = _scan(flat, signed=signed, dtype=dtype, holes=holes)[0]  # of the values the products are made of
+        # of the values the products are made of; where all of them vanish, of what they were, which is too small too
+        squares = _scan(flat, signed=signed, dtype=dtype, holes=holes)[0] or squares
     return float(squares)
 
 

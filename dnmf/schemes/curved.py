@@ -174,7 +174,7 @@ class Divergence(Constrained):
 
     def measure(self, sums: OwnSums, H: np.ndarray, whole: float) -> Measured:
         """Return loss, objective and projected gradient; the loss is that of the pass itself."""
-        HT = np.ascontiguousarray(H.T, dtype=np.float64)
+        HT, sums = np.ascontiguousarray(H.T, dtype=np.float64), _usable(sums)[0]
         slope, objective = -self._pulls(sums), sums.value
         if self.penalty.active:
             terms = self._terms_for_H()
@@ -209,7 +209,8 @@ class Divergence(Constrained):
     def update(self, sums: OwnSums, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
         """Return the next H: each column at the best multiple of itself, then a step of Newton's method from there."""
         del tolerance  # what is near enough follows from the curvature
-        h, N = np.ascontiguousarray(H.T, dtype=np.float64), self._pulls(sums)
+        h, (sums, usable) = np.ascontiguousarray(H.T, dtype=np.float64), _usable(sums)
+        N = self._pulls(sums)
         t, N, shrunk = self._on_ray(sums, N, h)
         h *= t[:, None]
         terms, held = self._terms_for_H(), self.limits.held[1]
@@ -225,6 +226,7 @@ class Divergence(Constrained):
             found = self._newton(sums.Q * shrunk[:, None], h, slope, (least, most), G0)
         if self.loss.positive:
             self._keep_alive(found, h, sums.N)
+        found[~usable] = H.T[~usable]
         X = keep_below(found.T.astype(H.dtype), terms.upper)
         return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X)
 
@@ -296,6 +298,18 @@ class Divergence(Constrained):
         times = all_rows / rows
         whole = OwnSums(sums.G * times, sums.s * times, sums.N, sums.Q)
         return self.scale(H, H, whole)[0], 0.0
+
+
+def _usable(sums: OwnSums) -> tuple[OwnSums, np.ndarray]:
+    """The sums with nothing in columns whose curvature is infinite in the dtype of the fit; which columns are others.
+
+    That of a value which a model of all but zeros is to predict is; what is said of its column then is all lost.
+    """
+    usable = np.isfinite(sums.Q).all(axis=1) & np.isfinite(sums.N).all(axis=1)
+    if usable.all():
+        return sums, usable
+    N, Q = (np.where(usable[:, None], each, 0.0) for each in (sums.N, sums.Q))
+    return replace(sums, N=N, Q=Q), usable
 
 
 def _violation(slope: np.ndarray, HT: np.ndarray, mass: np.ndarray) -> float:

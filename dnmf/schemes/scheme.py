@@ -41,8 +41,8 @@ class Measured:
 
     @property
     def relative_error(self) -> float:
-        """The root of the share that is not explained; 0 where there is nothing to explain."""
-        return float(np.sqrt(self.loss / self.whole)) if self.whole > 0 else 0.0
+        """The root of the share that is not explained; 0 where there is nothing to explain, or nothing left but rounding."""
+        return float(np.sqrt(max(0.0, self.loss) / self.whole)) if self.whole > 0 else 0.0
 
 
 class SolvedColumns(NamedTuple):

@@ -116,10 +116,13 @@ class SolveCurvedRows(Visitor):
         y, upper = np.zeros(len(entries.a), W.dtype), None
         if self.upper < np.inf:
             upper = np.full(self.rank, self.upper, W.dtype)
-        values = entries.a if entries.weights is None else entries.weighted(entries.a.astype(W.dtype))
+        values, masses = entries.a, None
+        if entries.weights is not None:
+            values = entries.weighted(entries.a.astype(W.dtype))
+            masses = entries._replace(weights=None).sums_of_rows(entries.a)
         _, unsolved, _ = self.loss.fused(
             values, entries.indices, entries.indptr, self.HT, problem.lin.astype(W.dtype), self.G0, W, y,
-            tolerance=self.tolerance, max_steps=MOST_STEPS, upper=upper, held=self.held,
+            tolerance=self.tolerance, max_steps=MOST_STEPS, upper=upper, held=self.held, masses=masses,
         )  # fmt: skip
         return unsolved, y
 
