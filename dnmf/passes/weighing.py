@@ -41,18 +41,21 @@ class Weighing(NamedTuple):
     counts: np.ndarray
 
 
-def weigh(block: Block, n_columns: int, dtype: np.dtype, *, first: bool = False) -> Weighing:
+def weigh(
+    block: Block, n_columns: int, dtype: np.dtype, *, first: bool = False, alone: np.ndarray | None = None
+) -> Weighing:
     """Return what the observed entries of a block count: of dense rows those that are no NaN, of sparse the stored.
 
-    Only the `first` pass over some data is told the sum of squares.
+    Only the `first` pass over some data is told the sum of squares. No entry counts before it is looked at in rows that
+    are to be `alone` (rows,).
     """
     rows, weights = block.rows, block.weights
     if isinstance(rows, CsrRows):
         return _weigh_sparse(rows, weights, dtype, first=first)
     return (
-        _weigh_dense(rows, n_columns, dtype, first=first)
+        _weigh_dense(rows, n_columns, dtype, first=first, alone=alone)
         if weights is None
-        else _weighted(rows, weights, dtype, first=first)
+        else _weighted(rows, weights, dtype, first=first, alone=alone)
     )
 
 
@@ -66,10 +69,12 @@ def _weigh_sparse(rows: CsrRows, weights: np.ndarray | None, dtype: np.dtype, *,
     return Weighing(rows._replace(data=c * a), entries, c, based, _sum(c, a) if first else 0.0, entries.sums_of_rows(c))
 
 
-def _weigh_dense(rows: np.ndarray, n_columns: int, dtype: np.dtype, *, first: bool) -> Weighing:
+def _weigh_dense(
+    rows: np.ndarray, n_columns: int, dtype: np.dtype, *, first: bool, alone: np.ndarray | None
+) -> Weighing:
     """Where a row has few holes they are looked at, where it has many the others."""
     values, seen = fill_holes(rows if rows.dtype.kind == "f" else rows.astype(dtype), dtype)
-    based = 2 * seen >= n_columns
+    based = _but(2 * seen >= n_columns, alone)
     looked_at = np.where(based, n_columns - seen, seen)
     offsets = np.concatenate([[0], np.cumsum(looked_at)])
     columns = list_entries(rows if rows.dtype.kind == "f" else values, based, offsets)
@@ -78,12 +83,14 @@ def _weigh_dense(rows: np.ndarray, n_columns: int, dtype: np.dtype, *, first: bo
     return Weighing(values, Entries(columns, columns, offsets), c, based, whole, seen.astype(np.float64))
 
 
-def _weighted(rows: np.ndarray, weights: np.ndarray, dtype: np.dtype, *, first: bool) -> Weighing:
+def _weighted(
+    rows: np.ndarray, weights: np.ndarray, dtype: np.dtype, *, first: bool, alone: np.ndarray | None
+) -> Weighing:
     """Where most entries count one the others are looked at, elsewhere those that count."""
     of_each, seen = weights.astype(dtype, copy=False), weights > 0
     values = np.where(seen, rows, rows.dtype.type(0)).astype(dtype, copy=False)
     differs = of_each != 1
-    based = np.count_nonzero(differs, axis=1) <= np.count_nonzero(seen, axis=1)
+    based = _but(np.count_nonzero(differs, axis=1) <= np.count_nonzero(seen, axis=1), alone)
     which = np.where(based[:, None], differs, seen)
     c = (of_each - based[:, None].astype(dtype))[which]
     offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(which, axis=1))])
@@ -109,6 +116,10 @@ def weigh_implicitly(block: Block, n_columns: int, dtype: np.dtype, alpha: float
     entries = Entries(rows.data, rows.indices, rows.indptr)
     whole = _sum(1 + c, there) if first else 0.0
     return Weighing(products, entries, c, based, whole, entries.sums_of_rows(c) + n_columns)
+
+
+def _but(based: np.ndarray, alone: np.ndarray | None) -> np.ndarray:
+    return based if alone is None else based & ~alone
 
 
 def _sum(weights: np.ndarray, values: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from dnmf.kernels.entries import grams_of_rows, packed_size
 from dnmf.kernels.own_gram import solve_own_rows, solve_unbounded
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.memory import MOST_ENTRIES
-from dnmf.passes.entries import parts_of
+from dnmf.passes.entries import cross_of_entries, parts_of
 from dnmf.passes.newton import predictions
 from dnmf.passes.observed_sums import RunningObservedSums
 from dnmf.passes.products import cross
@@ -90,10 +90,21 @@ class SolveObservedRows(Visitor):
                 weighing = weigh_implicitly(part, n_columns, dtype, self.implicit, first=self.first)
             else:
                 weighing = weigh(part, n_columns, dtype, first=self.first)
+                hidden = self._hidden(weighing)
+                if hidden.any():
+                    weighing = weigh(part, n_columns, dtype, first=self.first, alone=hidden)
             W, unsolved = self._solved(weighing, part.given)
             sums.add(weighing, W, predictions(weighing.entries, W, self.HT) if self.diagonal else None, unsolved)
             if out is not None:
                 out.write(part.at, W[:, : self.rank].copy())
+
+    def _hidden(self, weighing: Weighing) -> np.ndarray:
+        """Rows (rows,) that are blind to most of a component: what is left of its square is no difference of two."""
+        if not weighing.based.any():
+            return weighing.based
+        squares = np.square(self.HT)
+        left = squares.sum(axis=0) + cross_of_entries(weighing.c, weighing.entries, squares)
+        return weighing.based & (left < BLIND * squares.sum(axis=0)).any(axis=1)
 
     def _solved(self, weighing: Weighing, given: np.ndarray | None) -> tuple[np.ndarray, int]:
         """The rows (rows, padded k), and how many are not solved."""
@@ -137,6 +148,7 @@ class SolveObservedRows(Visitor):
         return replace(self, HT=aligned(self.HT))
 
 
+BLIND = 0.01  # of a component, or less of it, is seen
 LOOSE = 10.0  # times its tolerance, a row counts as not solved
 
 
