@@ -84,22 +84,23 @@ class SolveObservedRows(Visitor):
 
     def visit(self, block: Block, sums: RunningObservedSums, out: RowsOut | None) -> None:
         """Solve for the rows of the block and add them."""
-        n_columns, dtype = len(self.HT), self.HT.dtype
         for part in parts_of(block, MOST_ENTRIES):
-            if self.implicit:
-                weighing = weigh_implicitly(part, n_columns, dtype, self.implicit, first=self.first)
-            else:
-                weighing = weigh(part, n_columns, dtype, first=self.first)
-                hidden = self._hidden(weighing)
-                if hidden.any():
-                    weighing = weigh(part, n_columns, dtype, first=self.first, alone=hidden)
+            weighing = self._weighed(part)
             W, unsolved = self._solved(weighing, part.given)
             sums.add(weighing, W, predictions(weighing.entries, W, self.HT) if self.diagonal else None, unsolved)
             if out is not None:
                 out.write(part.at, W[:, : self.rank].copy())
 
-    def _hidden(self, weighing: Weighing) -> np.ndarray:
-        """Rows (rows,) that are blind to most of a component: what is left of its square is no difference of two."""
+    def _weighed(self, part: Block) -> Weighing:
+        n_columns, dtype = len(self.HT), self.HT.dtype
+        if self.implicit:
+            return weigh_implicitly(part, n_columns, dtype, self.implicit, first=self.first)
+        weighing = weigh(part, n_columns, dtype, first=self.first)
+        blind = self._blind(weighing)
+        return weigh(part, n_columns, dtype, first=self.first, alone=blind) if blind.any() else weighing
+
+    def _blind(self, weighing: Weighing) -> np.ndarray:
+        """Rows (rows,) that see next to nothing of a component: a difference of squares would be rounding."""
         if not weighing.based.any():
             return weighing.based
         squares = np.square(self.HT)
