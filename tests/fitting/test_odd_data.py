@@ -1,4 +1,4 @@
-"""Odd data and odd options: a fit says what its model leaves, recomputed from the dense matrix, or says what is wrong."""
+"""Odd data and odd options: a fit says what its model leaves, as the dense matrix has it, or says what is wrong."""
 
 import itertools
 import warnings
