@@ -41,7 +41,7 @@ class Measured:
 
     @property
     def relative_error(self) -> float:
-        """The root of the share that is not explained; 0 where there is nothing to explain, or nothing left but rounding."""
+        """The root of the share that is not explained; 0 where nothing is to be explained, or only rounding is left."""
         return float(np.sqrt(max(0.0, self.loss) / self.whole)) if self.whole > 0 else 0.0
 
 
