@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.counts_page import counts_section
+from benchmarks.missing_page import missing_section
 from benchmarks.reached import Reached, Spread, reached
 
 HEAD = """# Results
@@ -50,6 +51,9 @@ def markdown(results: Record) -> str:
         parts.append(_exact_rows(results["exact rows"]))
     if "counts" in results:
         parts.append(counts_section(results["counts"], _environment(results["counts"]["environment"])))
+    if "missing entries" in results:
+        told = results["missing entries"]
+        parts.append(missing_section(told, _environment(told["environment"])))
     parts += [_problem(name, record) for name, record in problems.items()]
     return "\n".join(parts)
 

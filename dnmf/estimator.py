@@ -1,6 +1,5 @@
 """The factorization behind scikit-learn's contract: parameters, validation, containers in and out."""
 
-import sys
 from numbers import Integral
 from typing import Any
 
@@ -18,6 +17,7 @@ from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.estimator_input import (
     FLOATS,
+    array_of,
     check_columns,
     check_start,
     checked_blocks,
@@ -26,13 +26,13 @@ from dnmf.estimator_input import (
     is_stored,
     labels_of,
     note_columns,
+    print_pass,
     solve_block,
     validated,
     with_no_mask,
     without_rows,
 )
 from dnmf.estimator_parameters import check_parameters, loss_of
-from dnmf.fitting.events import Event, PassDone
 from dnmf.model import Model
 from dnmf.penalty import Penalty
 from dnmf.schemes.of_options import scheme_of
@@ -40,7 +40,7 @@ from dnmf.sources import Source, open_source
 from dnmf.sources.labels import names_along
 from dnmf.sources.memory import MemorySource, type_name
 from dnmf.sources.names import names_of, refuse_other_names
-from dnmf.streams import Forgiving
+from dnmf.sources.observed import observed
 
 
 class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -84,6 +84,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Above 0, a line is printed for every pass.
     shuffle : bool
         Accepted, without effect: the least squares problems are solved exactly, in whatever order.
+    missing : {"refuse", "nan", "unstored"}
+        Which entries were not observed, in fits and in what is transformed: none; of dense data those that are NaN or
+        masked; of sparse data those that are not stored. For masks and weights give a :func:`dnmf.open_source`.
     dtype : {None, "float32", "float64"}
         Of the computation and of the results; None: float32 for float32 data, else float64.
     client : str, optional
@@ -123,8 +126,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def __init__(self, n_components: Any = "auto", *, init: Any = None, solver: str = "cd",  # noqa: PLR0913
                  beta_loss: Any = "frobenius", tol: float = 1e-4, max_iter: int = 200,
                  random_state: Any = None, alpha_W: float = 0.0, alpha_H: Any = "same", l1_ratio: float = 0.0,
-                 verbose: int = 0, shuffle: bool = False, dtype: str | None = None, client: str | None = None,
-                 memory_limit: str | int | None = None, store: Any = None):  # fmt: skip
+                 verbose: int = 0, shuffle: bool = False, missing: str = "refuse", dtype: str | None = None,
+                 client: str | None = None, memory_limit: str | int | None = None, store: Any = None):  # fmt: skip
         self.n_components = n_components
         self.init = init
         self.solver = solver
@@ -137,6 +140,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.l1_ratio = l1_ratio
         self.verbose = verbose
         self.shuffle = shuffle
+        self.missing = missing
         self.dtype = dtype
         self.client = client
         self.memory_limit = memory_limit
@@ -183,7 +187,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         W = self.model_.W
         if source.blocks_are_tasks:
             # dask would choose p2p on a cluster, a shuffle through disk, for what is a handful of slices
-            W = W.rechunk((source.array.chunks[0], -1), method="tasks")  # type: ignore[attr-defined]
+            W = W.rechunk((array_of(source).array.chunks[0], -1), method="tasks")
         return self._scaled(W)
 
     @undisturbed
@@ -259,8 +263,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             names = getattr(self, "feature_names_in_", None) if labels is None and reset else labels
             if X.dtype == np.float16:  # the kernels know no half precision
                 X = X.astype(np.float64)
-            return MemorySource(X, rows, names_of(names), address)
-        source = open_source(X)
+            return observed(MemorySource(X, rows, names_of(names), address), self.missing)
+        source = open_source(X, missing=self.missing)
         count, names = _shape(source)[1], names_along(source, "column")
         if reset:
             note_columns(self, count, names)
@@ -286,7 +290,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
             seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter), store=self.store,
             client=self.client, memory_limit=self.memory_limit,
-            callbacks=(_print_pass,) if self.verbose else (),
+            callbacks=(print_pass,) if self.verbose else (),
         )  # fmt: skip
         self._keep(model)
         if model.stop_reason == "max_passes" and self.tol > 0:
@@ -313,14 +317,15 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _scaled(self, W: Any) -> Any:
         return W * self._scale_of_W.astype(W.dtype)
 
-    def _transform_blocks(self, source: Any) -> Any:
+    def _transform_blocks(self, source: Source) -> Any:
         """Return the rows of W for a dask array as a dask array with its row chunks, nothing computed yet."""
         from dnmf.sources.dask_array import as_dask_array, looked_after
 
-        rank, H, array = self.n_components_, self.model_.H, looked_after(source.array, source.behind)
+        of_array = array_of(source)
+        rank, H, array = self.n_components_, self.model_.H, looked_after(of_array.array, of_array.behind)
         return array.rechunk({1: -1}, method="tasks").map_blocks(
             solve_block, bare=without_rows(self.model_), H=as_dask_array(H, rank),
-            scale=self._scale_of_W.astype(H.dtype), address=source.address,
+            scale=self._scale_of_W.astype(H.dtype), address=source.address, missing=self.missing,
             chunks=(array.chunks[0], (rank,)), meta=np.empty((0, rank), H.dtype),
         )  # fmt: skip
 
@@ -332,16 +337,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.missing == "nan"
         tags.transformer_tags.preserves_dtype = [self.dtype] if self.dtype else ["float64", "float32"]
         return tags
 
 
 def _shape(source: Source) -> tuple[int, int]:
     return source.shape[::-1] if source.transposed else source.shape
-
-
-def _print_pass(event: Event) -> None:
-    if isinstance(event, PassDone):
-        at = event.record
-        line = f"pass {at.number}: objective {at.objective:.6g}, error {at.relative_error:.6f}\n"
-        Forgiving(sys.stdout).write(line)

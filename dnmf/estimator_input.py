@@ -1,6 +1,7 @@
-"""What the estimator accepts: starting factors, containers."""
+"""What the estimator accepts, and what it prints: starting factors, containers."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError, InputTypeError
+from dnmf.fitting.events import Event, PassDone
 from dnmf.missing import refuse_missing
 from dnmf.model import Model
 from dnmf.plain import dense, plain
@@ -25,7 +27,9 @@ from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
 from dnmf.sources.names import is_count, names_of, names_to_show, refuse_other_names
+from dnmf.sources.observed import observed
 from dnmf.sources.source import check_dtype
+from dnmf.streams import Forgiving
 
 FLOATS = [np.float64, np.float32]
 
@@ -58,11 +62,13 @@ def validated(estimator: Any, X: Any, *, reset: bool, of_fit: np.ndarray | None 
     ValueError
         It cannot be used.
     """
-    values = with_no_mask(X)
+    with_nan = estimator.missing == "nan"
+    values = with_no_mask(X, as_nan=with_nan)
     with checked_by_sklearn("X", X):
         values = check_array(
             values.to_scipy_sparse() if is_pydata_sparse(values) else values, accept_sparse=("csr", "csc"),
             dtype="numeric", ensure_non_negative=True, estimator=estimator, input_name="X",
+            ensure_all_finite="allow-nan" if with_nan else True,
         )  # fmt: skip
         if read_alike(getattr(X, "columns", None), None if reset else of_fit):
             validate_data(estimator, X if offers(X, "columns") else values, reset=reset, skip_check_array=True)
@@ -109,8 +115,10 @@ def labels_of(X: Any, *, rows: bool) -> tuple[np.ndarray | None, np.ndarray | No
     return names_of(index), names_of(getattr(X, "columns", None))
 
 
-def with_no_mask(X: Any) -> Any:
+def with_no_mask(X: Any, *, as_nan: bool = False) -> Any:
     """Return the values of `X` without a mask; scikit-learn would take what lies under one for a value.
+
+    What is masked or missing is NaN where that is asked for.
 
     Raises
     ------
@@ -120,7 +128,7 @@ def with_no_mask(X: Any) -> Any:
     """
     name = type_name(X)
     with taken_as_array(name, X):
-        values = plain(in_memory(name, X), name)
+        values = plain(in_memory(name, X), name, as_nan=as_nan)
         values = values if hasattr(values, "dtype") else np.asarray(values)
         kind = getattr(values.dtype, "kind", "")
         if kind in tuple("mMV"):
@@ -210,7 +218,7 @@ def without_rows(model: Model) -> Model:
 
 
 @undisturbed
-def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, address: str,
+def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, address: str, missing: str = "refuse",
                 block_info: Any = None) -> np.ndarray:  # fmt: skip
     """Return the rows of W, times `scale`, for one block of a dask array.
 
@@ -227,6 +235,8 @@ def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, ad
         What the columns of W are multiplied by.
     address : str
         The array's name in messages.
+    missing : {"refuse", "nan", "unstored"}
+        Which of its entries were not observed.
     block_info : dict
         Filled in by dask: where the block lies.
 
@@ -235,16 +245,18 @@ def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, ad
     InputError
         The block cannot be used, or is not as large as the array says.
     """
-    checked_block(block, address, block_info)
+    block = checked_block(block, address, block_info, as_nan=missing == "nan")
     if block.shape[0] == 0:  # a chunk of which a mask has left nothing
         return np.empty((0, len(scale)), H.dtype)
     first = block_info[0]["array-location"][0][0] if block_info else 0
     rows = MemorySource(block, address=f"{address}, counted from row {first}")
-    return replace(bare, H=H).solve(rows) * scale
+    return replace(bare, H=H).solve(observed(rows, missing)) * scale
 
 
-def checked_block(block: Any, address: str, block_info: Any = None) -> Any:
+def checked_block(block: Any, address: str, block_info: Any = None, *, as_nan: bool = False) -> Any:
     """Return a block of a dask array without a mask, once it is as large as the array says.
+
+    What is masked is NaN where that is asked for.
 
     Raises
     ------
@@ -256,7 +268,14 @@ def checked_block(block: Any, address: str, block_info: Any = None) -> Any:
     if block_info:
         place = block_info[0]["array-location"]
         check_block(block, tuple(int(stop - start) for start, stop in place), address)
-    return plain(block, address)
+    return plain(block, address, as_nan=as_nan)
+
+
+def array_of(source: Source) -> Any:
+    """Return the source of a dask array that others lie over, which say what of it is observed."""
+    while not hasattr(source, "array"):
+        source = getattr(source, "values", None) or source.inner  # type: ignore[attr-defined]
+    return source
 
 
 def checked_blocks(array: Any) -> Any:
@@ -274,3 +293,11 @@ def checked_blocks(array: Any) -> Any:
     return looked_after(array, behind_lazy(array, address)).map_blocks(
         checked_block, address=address, dtype=array.dtype, meta=plain(array._meta, address)
     )
+
+
+def print_pass(event: Event) -> None:
+    """Print a line for every pass: what ``verbose`` is for."""
+    if isinstance(event, PassDone):
+        at = event.record
+        line = f"pass {at.number}: objective {at.objective:.6g}, error {at.relative_error:.6f}\n"
+        Forgiving(sys.stdout).write(line)

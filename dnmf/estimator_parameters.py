@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.losses import loss_named
+from dnmf.sources.observed import MISSING
 
 Rule = Callable[[Any], bool]
 
@@ -70,6 +71,10 @@ PARAMETERS: dict[str, tuple[Rule, str]] = {
     "alpha_H": (_either(_real(), _one_of("same")), "a finite number, not negative, or 'same'"),
     "l1_ratio": (_real(most=1), "a number from 0 to 1"),
     "verbose": (_either(_whole(0), _of_type(bool)), "a whole number, not negative"),
+    "missing": (
+        _one_of(*MISSING),
+        "'refuse', 'nan' (of dense data what is NaN or masked) or 'unstored' (of sparse data what is not stored)",
+    ),
     "dtype": (_one_of(None, "float32", "float64"), "None, 'float32' or 'float64'"),
     "client": (
         _either(_of_type(str), _one_of(None)),

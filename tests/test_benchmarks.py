@@ -18,6 +18,8 @@ from benchmarks import best_known, report, suite  # noqa: E402
 from benchmarks.counts import Effort, counts  # noqa: E402
 from benchmarks.counts_page import table  # noqa: E402
 from benchmarks.measure import Bench, Job, load_matrix, save_matrix  # noqa: E402
+from benchmarks.missing import BIASES, Entries, held_out_ratings  # noqa: E402
+from benchmarks.missing_page import rating_lines, tables  # noqa: E402
 from benchmarks.objective import divergence, relative_error  # noqa: E402
 from benchmarks.peers import Found, Peer, peers  # noqa: E402
 from benchmarks.problems import planted_sparse, poisson_sparse, problems  # noqa: E402
@@ -195,6 +197,23 @@ def test_counts_are_measured_beside_scikit_learn():
     assert one["best"] <= one["scikit-learn"]["divergence"]
     assert one["to scikit-learn"][0]["reads"] >= 2
     assert "| small sparse, 5 |" in "\n".join(table(found))
+
+
+def test_missing_ratings_are_predicted_with_strengths_that_others_chose():
+    rng = np.random.default_rng(0)
+    stars = np.clip(np.rint(1 + 4 * rng.random((60, 1)) * rng.random(30)), 1, 5)
+    users, films = np.nonzero(rng.random(stars.shape) < 0.4)
+    found = held_out_ratings(Entries(users, films, stars[users, films], stars.shape))
+
+    assert found["ways"]["ridge by counts"]["rmse"] < 1
+    assert found["ways"]["ridge by counts, biases"]["chosen"] in BIASES
+    assert len(rating_lines(found)) == 7
+
+
+def test_the_figures_of_the_page_on_missing_entries_are_those_of_the_committed_records():
+    page = (ROOT / "docs" / "missing.md").read_text(encoding="utf-8")
+
+    assert "\n".join(tables(report.read(ROOT / "benchmarks")["missing entries"])) in page
 
 
 def test_the_divergence_is_that_of_all_entries():
