@@ -169,10 +169,10 @@ def _extrapolate(state: State, plain: np.ndarray, scheme: Scheme, options: FitOp
     """Move on to the plain update and, beyond it, along the last change: ``max(0, H + β (H − H_before))``.
 
     β grows by a tenth with every accepted step, up to a bound that a step taken back lowers to the β it failed
-    with and that recovers slowly (Ang & Gillis 2019, doi:10.1162/neco_a_01157). The first update is not
-    extrapolated: the way from the start to it points nowhere yet.
+    with and that recovers slowly (Ang & Gillis 2019, doi:10.1162/neco_a_01157). The first updates are
+    not, as a scheme says: the way from a start to its first one may point nowhere yet.
     """
-    if not options.extrapolate or not scheme.descends or state.passes == 1:
+    if not options.extrapolate or not scheme.descends or state.passes < scheme.first_extrapolated:
         return replace(state, H=plain, plain=plain, extrapolated=False)
     H = (plain + state.beta * (plain - state.plain)).astype(plain.dtype)
     return replace(

@@ -27,7 +27,7 @@ from dnmf.schemes.updates import OwnProblem
 
 LEFT = 0.1  # of a column whose every entry a step would take away
 FLOOR = 0.1  # of what the plain update has: an extrapolated H is not below it
-SAMPLE_PASSES = 12
+SAMPLE_PASSES = 16
 BARELY = 0.02
 COLUMN_SWEEPS, COLUMN_TOLERANCE = 50, 1e-4  # of a problem that is itself but a model
 
@@ -54,6 +54,11 @@ class Divergence(Constrained):
     def descends(self) -> bool:
         """The loss and its penalties."""
         return True
+
+    @property
+    def first_extrapolated(self) -> int:
+        """At once: a start has gone this way for some passes already."""
+        return 1
 
     @property
     def free_scale(self) -> bool:
@@ -112,8 +117,8 @@ class Divergence(Constrained):
 
     @property
     def sample_times(self) -> int:
-        """Twice as large: a pass over all rows costs many times what one of least squares does."""
-        return 2
+        """Three times as large: a pass over all rows costs many times what one of least squares does."""
+        return 3
 
     def curvature_size(self, rank: int) -> int:
         """How many numbers a pass folds for the curvature of a column."""

@@ -109,6 +109,11 @@ class Scheme(Startable):
         """Whether there is an objective that no accepted pass raises; else steps are taken as they come."""
 
     @property
+    def first_extrapolated(self) -> int:
+        """After which pass an update is extrapolated first: the way from a start to its first one may point nowhere."""
+        return 2
+
+    @property
     def prunes(self) -> bool:
         """Whether the objective says what a component is worth, and one may be dropped."""
         return False
