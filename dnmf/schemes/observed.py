@@ -6,8 +6,9 @@ import numpy as np
 
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
-from dnmf.kernels.entries import packed_size
+from dnmf.kernels.entries import pack, packed_size
 from dnmf.kernels.own_gram import times_packed
+from dnmf.passes.even_units import even_units
 from dnmf.passes.observed_sums import ObservedSums
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms, shared_curvature
@@ -202,9 +203,12 @@ class ObservedLeastSquares(Constrained):
             Q = sums.Q + G0[np.tril_indices(len(H))]  # in float64: little may be left of what all have in common
             Q[:, diagonal_places(len(H))] += ridge
             aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-            B = sums.N - terms.l1 * of_H
-            problem = OwnProblem(*(part.astype(H.dtype) for part in (Q, B, h, lower, upper, np.zeros_like(G0))))
+            units = even_units(Q[:, diagonal_places(len(H))].mean(axis=0) if self.limits.held[0] else np.ones(len(H)))
+            parts = Q * pack(np.outer(units, units)), (sums.N - terms.l1 * of_H) * units
+            bounds = (part / units for part in (h, lower, upper))
+            problem = OwnProblem(*(part.astype(H.dtype) for part in (*parts, *bounds, np.zeros_like(G0))))
             found, violations = self.solver.own(problem, aim, COLUMN_SWEEPS)
+            found = found * units
             unsolved = int(np.count_nonzero(violations > LOOSE * aim))
         X = keep_below(found.T.astype(H.dtype), terms.upper)
         return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X, unsolved=unsolved)

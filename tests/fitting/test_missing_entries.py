@@ -152,6 +152,19 @@ def test_biases_of_rows_and_columns_are_given_ones():
     np.testing.assert_allclose(model.H[1], 1 / 30, rtol=1e-5)
 
 
+@pytest.mark.parametrize("beside_given", [0.3, 1.0])
+def test_biases_of_many_rows_are_as_exact_in_float32(beside_given):
+    draw = np.random.default_rng(7)
+    values = 1 + draw.random((3000, 1)) + draw.random(20) + draw.random((3000, 2)) @ draw.random((2, 20))
+    data = np.where(draw.random(values.shape) < 0.7, np.nan, values)
+    ones = Constraints(fixed_W=np.ones(3000), fixed_H=np.ones(20))
+    penalty = Penalty(l2=0.05, scale="counts", beside_given=beside_given)
+    asked = {"constraints": ones, "penalty": penalty, "extrapolate": False, "prune": "off", "tol": 0, "max_passes": 8}
+    single, double = (dnmf.fit(data, 4, missing="nan", **asked, dtype=dtype) for dtype in ("float32", "float64"))
+    assert all(record.accepted for record in single.history)
+    assert single.history[-1].objective == pytest.approx(double.history[-1].objective, rel=1e-3)
+
+
 def test_implicit_feedback_trusts_what_is_there():
     counts = scipy.sparse.csr_array(np.random.default_rng(5).poisson(0.3 * A).astype(float))
     model = dnmf.fit(counts, 4, implicit=5.0, penalty=Penalty(l2=0.1, scale="objective"), dtype="float64")

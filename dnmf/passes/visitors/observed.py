@@ -6,11 +6,12 @@ from typing import ClassVar, Self
 import numpy as np
 
 from dnmf.kernels.bounds import keep_below
-from dnmf.kernels.entries import grams_of_rows, packed_size
+from dnmf.kernels.entries import grams_of_rows, pack, packed_size
 from dnmf.kernels.own_gram import solve_own_rows, solve_unbounded
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.memory import MOST_ENTRIES
 from dnmf.passes.entries import cross_of_entries, parts_of
+from dnmf.passes.even_units import even_units
 from dnmf.passes.newton import predictions
 from dnmf.passes.observed_sums import RunningObservedSums
 from dnmf.passes.products import cross
@@ -117,16 +118,20 @@ class SolveObservedRows(Visitor):
         if self.ridge.any():
             Q[:, diagonal_places(k)] += (self.ridge * weighing.counts[:, None]).astype(dtype)
         lower, upper = self._bounds(len(B), given)
+        units = even_units(np.diag(self.G) if self.held else np.ones(k)).astype(dtype)
+        if self.held:
+            Q, B, lower, upper = Q * pack(np.outer(units, units)), B * units, lower / units, upper / units
         X, unsolved = aligned_zeros((len(B), self.HT.shape[1]), dtype), 0
         for based in (True, False):
             some = weighing.based == based
             if some.any():
                 G0 = self._shared(based=based)
+                G0 = None if G0 is None else G0 * np.outer(units, units)
                 start = solve_unbounded(Q[some], B[some], G0)
                 x, violations, _ = solve_own_rows(
                     Q[some], B[some], start, lower[some], upper[some], self.tolerance, SWEEPS, G0
                 )
-                X[some, :k], unsolved = x, unsolved + int(np.count_nonzero(violations > LOOSE * self.tolerance))
+                X[some, :k], unsolved = x * units, unsolved + int(np.count_nonzero(violations > LOOSE * self.tolerance))
         return keep_below(X, self.terms.upper), unsolved
 
     def _shared(self, *, based: bool) -> np.ndarray | None:
