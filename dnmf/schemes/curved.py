@@ -27,7 +27,7 @@ from dnmf.schemes.updates import OwnProblem
 
 LEFT = 0.1  # of a column whose every entry a step would take away
 FLOOR = 0.1  # of what the plain update has: an extrapolated H is not below it
-SAMPLE_PASSES = 16
+SAMPLE_PASSES = 6
 BARELY = 0.02
 COLUMN_SWEEPS, COLUMN_TOLERANCE = 50, 1e-4  # of a problem that is itself but a model
 
@@ -117,8 +117,8 @@ class Divergence(Constrained):
 
     @property
     def sample_times(self) -> int:
-        """Three times as large: a pass over all rows costs many times what one of least squares does."""
-        return 3
+        """Four times as large: a pass over all rows costs many times what one of least squares does."""
+        return 4
 
     def curvature_size(self, rank: int) -> int:
         """How many numbers a pass folds for the curvature of a column."""
