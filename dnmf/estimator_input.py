@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -17,7 +18,7 @@ from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError, InputTypeError
 from dnmf.fitting.events import Event, PassDone
-from dnmf.missing import refuse_missing
+from dnmf.missing import NOT_OBSERVED, NOT_STORED, refuse_missing
 from dnmf.model import Model
 from dnmf.plain import dense, plain
 from dnmf.sources import Source
@@ -64,7 +65,7 @@ def validated(estimator: Any, X: Any, *, reset: bool, of_fit: np.ndarray | None 
     """
     with_nan = estimator.missing == "nan"
     values = with_no_mask(X, as_nan=with_nan)
-    with checked_by_sklearn("X", X):
+    with checked_by_sklearn("X", X), _saying_how_to_leave_out(values):
         values = check_array(
             values.to_scipy_sparse() if is_pydata_sparse(values) else values, accept_sparse=("csr", "csc"),
             dtype="numeric", ensure_non_negative=True, estimator=estimator, input_name="X",
@@ -77,6 +78,18 @@ def validated(estimator: Any, X: Any, *, reset: bool, of_fit: np.ndarray | None 
         else:
             check_columns(type_name(X), (values.shape[1], None), (estimator.n_features_in_, None))
     return values
+
+
+@contextmanager
+def _saying_how_to_leave_out(values: Any) -> Iterator[None]:
+    """Say of missing entries what dnmf can do; scikit-learn speaks of filling them."""
+    try:
+        yield
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        is_sparse = scipy.sparse.issparse(values) or is_pydata_sparse(values)
+        raise InputError(f"Input X contains NaN; {NOT_STORED if is_sparse else NOT_OBSERVED}") from None
 
 
 def read_alike(columns: Any, of_fit: np.ndarray | None) -> bool:

@@ -8,8 +8,13 @@ from dnmf.errors import InputError
 
 NOT_OBSERVED = (
     "missing entries of dense data are left out of account with missing='nan' (--missing nan), or a mask= of those "
-    "that were observed; filled with zeros they are fitted as zeros"
+    "that were observed, here or in dnmf.open_source; filled with zeros they are fitted as zeros"
 )
+NOT_STORED = (
+    "leave entries that were not observed out of a sparse matrix and say missing='unstored' (--missing unstored), or "
+    "give a mask= of those that were, here or in dnmf.open_source"
+)
+NOT_BESIDE = "give 0 for what was not observed"
 NOT_IN_GIVEN = "only the data may have missing entries; give an array without"
 
 

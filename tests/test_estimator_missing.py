@@ -77,6 +77,16 @@ def test_what_was_not_asked_for_is_refused(missing, data, message):
         NMF(2, missing=missing).fit(data)
 
 
+@pytest.mark.parametrize(
+    ("data", "way"), [(HOLES, "missing='nan'"), (scipy.sparse.csr_array(HOLES), "missing='unstored'")]
+)
+def test_a_NaN_that_nobody_spoke_of_is_refused_with_the_way_to_ask(data, way):
+    for use in (NMF(2).fit, NMF(2).fit(X).transform):
+        with pytest.raises(InputError, match=f"contains NaN; .*{way}") as told:
+            use(data)
+        assert "imputer" not in str(told.value)
+
+
 def test_masks_and_weights_come_with_a_source():
     source = dnmf.open_source(X, weights=1.0 + ~HIDDEN, row_weights=np.arange(80) % 2)
     nmf = NMF(2, init="custom", dtype="float64").fit(source, H=H[:2])

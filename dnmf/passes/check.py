@@ -6,7 +6,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.scan import scan_csr, scan_values
-from dnmf.missing import NOT_OBSERVED, place_of
+from dnmf.missing import NOT_OBSERVED, NOT_STORED, place_of
 from dnmf.passes.blocks import as_kernels_read
 from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import SQUARES
@@ -158,7 +158,7 @@ def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> I
     value = rows.reshape(-1)[at] if isinstance(rows, np.ndarray) else rows.data[at]
     negative = np.isfinite(value)
     what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
-    wanted = f"finite values ({NOT_OBSERVED})" if np.isnan(value) else "finite values"
+    wanted = f"finite values ({NOT_STORED if source.sparse else NOT_OBSERVED})" if np.isnan(value) else "finite values"
     if negative:
         wanted = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"
     place = f"{_place(source, start, rows, at)}{_more(count)}"

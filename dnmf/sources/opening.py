@@ -12,6 +12,7 @@ from dnmf.arrays import instead_of, looks_like_array, offers
 from dnmf.errors import DnmfError, InputError
 from dnmf.frames import frame_values
 from dnmf.locations import written
+from dnmf.missing import NOT_BESIDE, NOT_OBSERVED
 from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.behind_dask import arrays_behind, behind_lazy
@@ -141,7 +142,7 @@ def _beside(what: str, data: Any, missing_chunks: str) -> Source:
     try:
         return open_source(data, missing_chunks=missing_chunks)
     except InputError as error:
-        raise type(error)(f"{what}: {error}") from error
+        raise type(error)(f"{what}: {error}".replace(NOT_OBSERVED, NOT_BESIDE)) from error
 
 
 def _opened(data: Any, missing_chunks: str, storage_options: dict[str, Any] | None, *, as_nan: bool = False) -> Source:

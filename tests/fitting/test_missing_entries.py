@@ -247,6 +247,29 @@ def test_what_has_a_meaning_only_beside_holes_is_refused_without(options, messag
         dnmf.fit(A, 2, **options)
 
 
-def test_a_nan_that_nobody_spoke_of_is_refused_with_the_way_to_ask():
-    with pytest.raises(InputError, match="missing='nan'"):
-        dnmf.fit(WITH_HOLES, 2)
+DOORS = {
+    "fit": lambda data: dnmf.fit(data, 2),
+    "path": lambda data: dnmf.path(data, 2, Penalty(l1=0.1), [0.1]),
+    "transform": lambda data: dnmf.fit(A, 2, max_passes=2).transform(data),
+    "relative_error": lambda data: dnmf.measures.relative_error(dnmf.fit(A, 2, max_passes=2), data),
+    "kmeans_centres": lambda data: dnmf.measures.kmeans_centres(data, 2),
+    "counts": lambda data: dnmf.fit(data, 2, loss="kullback-leibler"),
+}
+UNSAID = {
+    "NaN": (WITH_HOLES, "missing='nan'"),
+    "masked": (np.ma.MaskedArray(A, HIDDEN), "missing='nan'"),
+    "NaN in sparse": (scipy.sparse.csr_array(WITH_HOLES), "missing='unstored'"),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("kind", UNSAID)
+def test_a_missing_entry_that_nobody_spoke_of_is_refused_with_the_way_to_ask(door, kind):
+    data, way = UNSAID[kind]
+    with pytest.raises(InputError, match=f"{way}.*mask=.*open_source"):
+        DOORS[door](data)
+
+
+def test_a_mask_with_missing_entries_is_told_to_say_so_itself():
+    with pytest.raises(InputError, match="mask: .*is masked.*give 0 for what was not observed"):
+        dnmf.fit(A, 2, mask=np.ma.MaskedArray(A, HIDDEN))
