@@ -61,7 +61,7 @@ def test_what_was_hidden_of_a_planted_matrix_is_recovered(how):
     assert np.linalg.norm(product(model) - A) <= 1e-3 * np.linalg.norm(A)
 
 
-@pytest.mark.parametrize("penalty", [Penalty(), RIDGE, COUNTS], ids=lambda penalty: penalty.scale)
+@pytest.mark.parametrize("penalty", quickly((COUNTS,), of=(Penalty(), RIDGE, COUNTS)))
 def test_the_same_entries_give_the_same_fit_however_they_are_said(penalty):
     models = [
         dnmf.fit(data, 5, **said, penalty=penalty, H=H, dtype="float64", tol=1e-12, max_passes=12)
