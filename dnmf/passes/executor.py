@@ -165,4 +165,6 @@ def _part(source: Source, group: Group, keep: Keep | None) -> Source:
     part = source.for_rows(group.start, group.stop)
     if keep is None:
         return part
-    return part.keeping_borders(keep) if keep.borders else KeptSource(part, keep)  # type: ignore[attr-defined]
+    if keep.borders:
+        return part.keeping_borders(keep)  # type: ignore[attr-defined]
+    return part.keeping_rows(keep) if hasattr(part, "keeping_rows") else KeptSource(part, keep)

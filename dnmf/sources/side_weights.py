@@ -13,7 +13,7 @@ from dnmf.errors import InputError
 from dnmf.locations import regular_file
 from dnmf.plain import dense
 from dnmf.refusals import told
-from dnmf.sources.kept import Keep
+from dnmf.sources.kept import Keep, KeptSource
 from dnmf.sources.labels_of_objects import labels_of_object
 from dnmf.sources.names import names_of, refuse_other_names
 from dnmf.sources.presence import lies_in_a_store
@@ -117,6 +117,10 @@ class SideWeightedSource(Source):
         """The same over values that leave the stored objects at their ends in memory for each other."""
         keeps = getattr(self.inner, "keeping_borders", None)
         return self if keeps is None else self._over(keeps(keep))
+
+    def keeping_rows(self, keep: Keep) -> "SideWeightedSource":
+        """The same over values that stay in memory as they are read, without weights."""
+        return self._over(KeptSource(self.inner, keep))
 
     def blocks(self) -> list[Any]:
         """Those of the values."""

@@ -140,6 +140,24 @@ def test_new_rows_with_holes_are_solved_for_from_what_was_seen_of_them():
     np.testing.assert_allclose(found, A[:40], atol=2e-2 * A.max())
 
 
+def test_whole_rows_are_held_down_by_all_of_their_entries_where_the_ridge_is_by_counts():
+    model = dnmf.fit(WITH_HOLES, 3, missing="nan", penalty=COUNTS, dtype="float64", tol=1e-3)
+    all_seen = {"mask": np.ones(A.shape, bool)}
+    np.testing.assert_allclose(model.transform(A).compute(), model.transform(A, **all_seen).compute(), atol=1e-9)
+    off = dnmf.measures.relative_error(model, A), dnmf.measures.relative_error(model, dnmf.open_source(A, **all_seen))
+    assert off[0] == pytest.approx(off[1], rel=1e-6)
+    with pytest.raises(InputError, match="say missing='unstored'"):
+        model.transform(scipy.sparse.csr_array(A))
+
+
+@pytest.mark.parametrize("penalty", [RIDGE, COUNTS], ids=lambda penalty: penalty.scale)
+def test_rows_of_a_matrix_by_columns_come_out_again(penalty):
+    by_columns = scipy.sparse.csc_array(as_csr(A, ~HIDDEN))
+    model = dnmf.fit(by_columns, 3, missing="unstored", penalty=penalty, dtype="float64", tol=1e-9, max_passes=200)
+    again = model.transform(by_columns, missing="unstored").compute()
+    np.testing.assert_allclose((again * model.d) @ model.H, product(model), atol=1e-3)
+
+
 def test_biases_of_rows_and_columns_are_given_ones():
     draw = np.random.default_rng(4)
     users, items = draw.random(200), draw.random(30)

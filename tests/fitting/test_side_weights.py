@@ -57,7 +57,7 @@ def test_a_column_of_weight_two_is_the_column_twice_and_one_of_weight_zero_is_no
 
 
 def stored(folder):
-    zarr.create_array(folder / "a.zarr", data=A, chunks=(7, COLUMNS))
+    zarr.create_array(folder / "a.zarr", data=A, chunks=(7, COLUMNS), overwrite=True)
     return str(folder / "a.zarr")
 
 
@@ -115,6 +115,16 @@ def test_a_fit_is_that_with_the_products_as_weights(kind, tmp_path):
     of_each = dnmf.fit(data, 2, weights=np.outer(OF_ROWS, OF_COLUMNS), max_passes=6, seed=1, **said)
     assert of_sides.history[-1].loss == pytest.approx(of_each.history[-1].loss, rel=1e-3)
     np.testing.assert_allclose(of_sides.H, of_each.H, atol=2e-3)
+
+
+def test_what_stays_in_memory_are_the_values_without_weights(tmp_path):
+    fits = [
+        dnmf.fit(stored(tmp_path), 2, row_weights=OF_ROWS, tol=0, max_passes=4, keep=keep)
+        for keep in ("memory", "stream")
+    ]
+    assert fits[0].H.tobytes() == fits[1].H.tobytes()
+    assert [record.from_memory for record in fits[0].history][-1] == 1.0
+    assert not any(record.from_memory for record in fits[1].history)
 
 
 def test_other_rows_are_solved_for_with_the_weights_of_columns():
