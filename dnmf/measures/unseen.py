@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.arguments import is_finite, shown
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
@@ -86,7 +87,7 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
     refuse_no_model(model)
     if model.options.implicit:
         raise InputError("held_out: a fit with implicit= predicts whether there is something, from 0 to 1, no values")
-    sums = _Sums(model, clip)
+    sums = _Sums(model, _checked_clip(clip))
     if isinstance(held, tuple) and len(held) == 3:
         if mask is not None or weights is not None:
             raise InputError("held_out: mask= and weights= are for a matrix, not for (rows, columns, values)")
@@ -96,6 +97,15 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
         for start, stop in _spans(source.layout()):
             sums.add_rows(source, start, stop)
     return sums.means()
+
+
+def _checked_clip(clip: Any) -> Clip:
+    if clip is None:
+        return None
+    pair = tuple(clip) if isinstance(clip, (tuple, list)) else ()
+    if len(pair) != 2 or not all(map(is_finite, pair)) or pair[0] > pair[1]:
+        raise InputError(f"clip={shown(clip)}: give the least and the largest value that predictions are cut to")
+    return pair
 
 
 class _Sums:

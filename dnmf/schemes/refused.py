@@ -20,7 +20,10 @@ def refuse_entries(options: FitOptions, source: Source) -> None:
     if source.has_missing or options.implicit:
         replace(options, entries="observed" if source.has_missing else "all")  # which looks
         if source.has_missing and options.implicit:
-            raise InputError(f"{source.address}: implicit= takes all that is not there for zeros; leave missing= out")
+            raise InputError(
+                f"{source.address}: implicit= takes all that is not there for zeros; leave missing=, masks and weights "
+                "out"
+            )
         return
     if options.penalty.counts:
         raise InputError("penalty scale 'counts' is for data of which not all was observed; say missing= or mask= too")

@@ -219,8 +219,9 @@ def _read(name: str, path: Any) -> np.ndarray:
     try:
         return np.load(place, allow_pickle=False) if place.suffix == ".npy" else np.loadtxt(place, ndmin=1)
     except (OSError, ValueError, EOFError) as error:
+        reason = "it is no array of numbers" if place.suffix == ".npy" else told(error)
         raise InputError(
-            f"{name}: {path} cannot be read ({told(error)}); give a .npy file, or a text file with one number a line"
+            f"{name}: {path} cannot be read ({reason}); give a .npy file, or a text file with one number a line"
         ) from error
 
 

@@ -244,7 +244,7 @@ def test_where_there_is_room_for_a_diagonal_only_passes_descend_more_slowly():
     [
         ({"penalty": Penalty(l1=0.1)}, "measured by all entries"),
         ({"init": "surrogate"}, "takes all for observed"),
-        ({"implicit": 3.0}, "leave missing= out"),
+        ({"implicit": 3.0}, "leave missing=, masks and weights out"),
     ],
 )
 def test_what_has_no_meaning_beside_holes_is_refused(options, message):

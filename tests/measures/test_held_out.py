@@ -136,6 +136,8 @@ def test_of_counts_the_loss_is_half_of_their_deviance():
         ((ROWS, COLUMNS, A[HIDDEN][:-1]), {}, "values of shape"),
         ((ROWS, COLUMNS, np.full(len(ROWS), np.nan)), {}, "not finite"),
         ((ROWS, COLUMNS, A[HIDDEN]), {"mask": HIDDEN}, "are for a matrix"),
+        (A, {"mask": HIDDEN, "clip": 3}, "clip=3: give the least and the largest"),
+        (A, {"mask": HIDDEN, "clip": (5, 1)}, "give the least and the largest"),
         (dnmf.open_source(A, row_names=[f"other{i}" for i in range(90)]), {}, "is named 'other0'"),
     ],
 )
