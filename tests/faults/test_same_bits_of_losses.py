@@ -1,0 +1,193 @@
+"""Counts, missing entries and weights: the same bits wherever a fit runs, and whatever happens to it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+from doomed import PROLOGUE
+
+import dnmf
+from dnmf.fitting.events import PassDone
+
+FIT = {"rank": 4, "seed": 3, "tol": 0.0, "max_passes": 4}
+SHAPE = (6001, 128)
+
+DRIVER = (
+    PROLOGUE
+    + """
+import json
+options = json.loads(moment)
+
+def listen(event):
+    if type(event).__name__ == "PassDone" and event.record.number == 2:
+        threading.Timer(0.03, die).start()
+
+dnmf.fit(source, **options, store=store, client=scheduler or None, callbacks=(listen,))
+"""
+)
+
+pytestmark = pytest.mark.usefixtures("many_groups")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """Counts, dense (also with holes) and CSR, a mask and weights, in chunks that do not end at the same rows."""
+    folder, rng = tmp_path_factory.mktemp("losses"), np.random.default_rng(5)
+    W, H = rng.gamma(0.5, 1.0, (SHAPE[0], 4)), rng.gamma(0.5, 1.0, (4, SHAPE[1]))
+    counts, hidden = rng.poisson(W @ H).astype(np.float32), rng.random(SHAPE) < 0.1
+    dense = {
+        "counts": (counts, 64), "holes": (np.where(hidden, np.nan, counts), 64), "mask": (~hidden, 100),
+        "weights": (rng.integers(0, 3, SHAPE).astype(np.float32), 80),
+    }  # fmt: skip
+    for name, (values, rows) in dense.items():
+        zarr.create_array(folder / f"{name}.zarr", data=values, chunks=(rows, SHAPE[1]))
+    csr = scipy.sparse.csr_array(counts)
+    group = zarr.open_group(folder / "csr.zarr", mode="w")
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(SHAPE)})
+    for name in ("data", "indices", "indptr"):
+        group.create_array(name, data=getattr(csr, name), chunks=(8_000,))
+    return folder
+
+
+KL = {"loss": "kullback-leibler"}
+KINDS = {
+    "counts in CSR": ("csr", KL),
+    "dense counts": ("counts", KL),
+    "counts with holes": ("holes", {**KL, "missing": "nan"}),
+    "counts with weights": ("csr", {**KL, "weights": "weights"}),
+    "holes": ("holes", {"missing": "nan"}),
+    "what is stored": ("csr", {"missing": "unstored"}),
+    "a mask beside": ("counts", {"mask": "mask"}),
+    "a mask beside CSR": ("csr", {"mask": "mask"}),
+    "weights beside": ("counts", {"weights": "weights"}),
+    "implicit": ("csr", {"implicit": 2.0}),
+}
+QUICK = ("counts in CSR", "a mask beside")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in KINDS]
+)
+def kind(request, stores):
+    """A store, and the options of a fit that JSON can say."""
+    source, options = KINDS[request.param]
+    beside = {name: str(stores / f"{name}.zarr") for name in options.keys() & {"mask", "weights"}}
+    return str(stores / f"{source}.zarr"), {**FIT, **options, **beside}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(kind, bits):
+    """The bits of an undisturbed fit in process, on one thread."""
+    source, options = kind
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dnmf.passes.threads._processors", lambda: 1)
+        patch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**18)
+        patch.setattr("dnmf.plan.MOST_PANEL_BYTES", 2**16)
+        planned = []
+        model = dnmf.fit(source, **options, callbacks=(planned.append,))
+    assert planned[0].tasks >= 4
+    assert planned[0].panels >= 3 * planned[0].tasks
+    return bits(model)
+
+
+def drive(kind, store, scheduler):
+    """Run a fit in a process of its own that kills itself in its third pass."""
+    source, options = kind
+    command = [sys.executable, "-c", DRIVER, source, str(store), scheduler, json.dumps(options)]
+    ended = subprocess.run(command, timeout=120, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_threads_of_this_process(kind, undisturbed, bits, monkeypatch):
+    monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 3)
+    assert bits(dnmf.fit(kind[0], **kind[1])) == undisturbed
+
+
+@pytest.mark.slow
+def test_three_workers(kind, undisturbed, bits, client, tmp_path):
+    assert bits(dnmf.fit(kind[0], **kind[1], client=client, store=tmp_path / "run.dnmf")) == undisturbed
+
+
+@pytest.mark.slow
+def test_one_worker(kind, undisturbed, bits, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        assert bits(dnmf.fit(kind[0], **kind[1], client=client)) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_mid_pass(kind, undisturbed, bits, client, kill_workers, slow, tmp_path):
+    client.wait_for_workers(3)
+    killer = kill_workers(client, 1)
+    with slow(client):
+        model = dnmf.fit(
+            kind[0], **kind[1], keep="stream", client=client, store=tmp_path / "run.dnmf", callbacks=(killer,)
+        )
+    killer.check()
+    assert bits(model) == undisturbed
+
+
+@pytest.mark.slow
+def test_the_driver_killed_and_resumed_in_process(kind, undisturbed, bits, tmp_path):
+    drive(kind, tmp_path / "run.dnmf", "")
+    assert bits(dnmf.resume(tmp_path / "run.dnmf")) == undisturbed
+
+
+@pytest.mark.slow
+def test_the_driver_killed_and_resumed_on_a_cluster(kind, undisturbed, bits, client, slow, tmp_path):
+    client.wait_for_workers(3)
+    with slow(client, 0.01):
+        drive(kind, tmp_path / "run.dnmf", client.scheduler.address)
+    passes = []
+    model = dnmf.resume(tmp_path / "run.dnmf", client=client, callbacks=(passes.append,))
+    assert bits(model) == undisturbed
+    assert [event.record.number for event in passes if isinstance(event, PassDone)] == [3, 4]
+
+
+def planned(source, options):
+    """What a fit would give up, and its projected peak; nothing is read."""
+    said = []
+
+    def stop(event):
+        said.append(event)
+        raise dnmf.Interrupted(signal.SIGTERM, "enough")
+
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.fit(source, **options, callbacks=(stop,))
+    return said[0]
+
+
+def limit_for_a_diagonal(source, options):
+    """A memory limit that has no room for more."""
+    most = planned(source, options).projected_bytes / 0.7
+    for share in np.arange(1.0, 0.3, -0.02):
+        limit = int(most * share)
+        if any("diagonal" in what for what in planned(source, {**options, "memory_limit": limit}).gave_up):
+            return limit
+    return pytest.fail("no limit was small enough, and large enough")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("said", [KL, {"missing": "nan"}], ids=str)
+def test_where_there_is_room_for_a_diagonal_only_a_resume_takes_it_too(said, bits, client, tmp_path):
+    """Elsewhere there is room for more: what the plan of the fit took stays."""
+    rng, source = np.random.default_rng(6), str(tmp_path / "data.zarr")
+    zarr.create_array(source, data=rng.poisson(2.0, (600, 128)).astype(np.float32), chunks=(64, 128))
+    options = {**FIT, **said, "rank": 100, "max_passes": 3, "init": "random"}
+    full = dnmf.fit(source, **options)
+    little = {**options, "memory_limit": limit_for_a_diagonal(source, options)}
+    model = dnmf.fit(source, **little)
+    assert bits(model) != bits(full)
+    for where in (None, client):
+        dnmf.fit(source, **{**little, "max_passes": 1}, store=tmp_path / "part.dnmf", overwrite=True)
+        resumed = dnmf.resume(tmp_path / "part.dnmf", max_passes=3, memory_limit="8 GiB", client=where)
+        assert bits(resumed) == bits(model)
