@@ -108,7 +108,9 @@ def _plan(source: Source, options: FitOptions, memory_limit: str | int | None) -
     refuse_entries(options, source)
     options = of_entries(options, source)
     memory, executor = parse_bytes(memory_limit), InProcess()
-    machine = executor.machine(memory, Kernels.of(source, options.rank, options.dtype, loss=options.loss))
+    machine = executor.machine(
+        memory, Kernels.of(source, options.rank, options.dtype, loss=options.loss, implicit=options.implicit > 0)
+    )
     known = {
         "rank": options.rank,
         "loss": options.loss,

@@ -207,7 +207,9 @@ def _plan(
         n_columns, options.rank, itemsize, kept_rows=kept_rows, name_bytes=name_bytes, start=NO_START,
         curvature=scheme.curvature_size(options.rank),
     )  # fmt: skip
-    kernels = Kernels.of(source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss)
+    kernels = Kernels.of(
+        source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss, implicit=options.implicit > 0
+    )
     machine = executor.machine(memory_bytes, kernels)
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)

@@ -15,17 +15,20 @@ import numpy as np
 import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
-from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.own_gram import solve_own_rows, times_packed
 from dnmf.kernels.padding import pad_columns, padded
 from dnmf.losses import loss_named
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.terms import Terms
 from dnmf.passes.visit import visit_group
 from dnmf.passes.visitors.curved import SolveCurvedRows
+from dnmf.passes.visitors.observed import SolveObservedRows
 from dnmf.passes.visitors.project import ProjectRows
+from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import Work
 from dnmf.plan import Group
 from dnmf.sources.memory import MemorySource
+from dnmf.sources.observed_rows import ObservedSource
 from dnmf.sources.rows import CsrRows, Rows
 from dnmf.sources.source import Source
 
@@ -52,6 +55,8 @@ class Kernels:
         Whether factors have upper bounds.
     loss : str
         Its name.
+    missing, weighted, implicit : bool
+        Whether not all entries were observed, or they have weights; whether what is there is trusted more.
     """
 
     rank: int
@@ -61,14 +66,26 @@ class Kernels:
     directions: int = 0
     bounded: bool = False
     loss: str = "frobenius"
+    missing: bool = False
+    weighted: bool = False
+    implicit: bool = False
 
     @classmethod
     def of(
-        cls, source: Source, rank: int, dtype: str, *, bounded: bool = False, loss: str = "frobenius"
+        cls, source: Source, rank: int, dtype: str, *, bounded: bool = False, loss: str = "frobenius",
+        implicit: bool = False,
     ) -> "Kernels":  # fmt: skip
         """The kernels that a fit of `source` needs."""
         indices = str(source.index_dtype) if source.sparse else ""
-        return cls(rank, dtype, str(source.dtype), indices, bounded=bounded, loss=loss)
+        return cls(
+            rank, dtype, str(source.dtype), indices, bounded=bounded, loss=loss, missing=source.has_missing,
+            weighted=source.weighted, implicit=implicit,
+        )  # fmt: skip
+
+    @property
+    def by_entry(self) -> bool:
+        """Whether entries are looked at one by one."""
+        return self.missing or self.weighted or self.implicit or not loss_named(self.loss).shared_curvature
 
 
 def load_kernels(kernels: Kernels) -> None:
@@ -81,7 +98,8 @@ def load_kernels(kernels: Kernels) -> None:
     source, group = MemorySource.of_rows(_three_rows(kernels), 3, "three rows"), Group(0, 3, ((0, 3),))
     for last in (False, True):
         visit_group(source, group, Work((solve,), kernels.dtype, check=True, residual=last))
-    _load_for_loss(kernels, source, group)
+    if kernels.by_entry:
+        _load_for_entries(kernels, group)
     if kernels.directions:
         V = pad_columns(np.ones((3, kernels.directions), kernels.dtype))
         visit_group(source, group, Work((ProjectRows(V, kernels.directions),), kernels.dtype))
@@ -90,15 +108,38 @@ def load_kernels(kernels: Kernels) -> None:
     nnls.solve_rows(np.eye(2), np.ones((1, 2)), np.ones((1, 2)), 1e-6, 1)
 
 
-def _load_for_loss(kernels: Kernels, source: Source, group: Group) -> None:
-    """Visit the rows for a loss of its own curvature, and solve columns with the sums; others were loaded already."""
-    loss = loss_named(kernels.loss)
-    if loss.shared_curvature:
-        return
-    H = np.full((kernels.rank, 3), 0.5, kernels.dtype)
-    visitor = SolveCurvedRows.for_factor(loss, H, Terms(upper=1.0 if kernels.bounded else np.inf))
-    sums = visit_group(source, group, Work((visitor,), kernels.dtype)).models[0]
+def _load_for_entries(kernels: Kernels, group: Group) -> None:
+    """Visit the rows as where each has a Gram matrix of its own, and solve columns with the sums."""
+    source, H = _observed_rows(kernels), np.full((kernels.rank, 3), 0.5, kernels.dtype)
+    loss, terms = loss_named(kernels.loss), Terms(upper=1.0 if kernels.bounded else np.inf)
+    for diagonal in (True, False):
+        if loss.shared_curvature:
+            alpha = float(kernels.implicit)
+            visitor: Visitor = SolveObservedRows.for_factor(H, terms, implicit=alpha, diagonal=diagonal)
+        else:
+            visitor = SolveCurvedRows.for_factor(
+                loss, H, terms, observed=source.has_missing, diagonal=diagonal, first=True
+            )
+        work = Work((visitor,), kernels.dtype, check=not loss.above_zero)  # three rows have zeros
+        sums = visit_group(source, group, work).models[0]
     solve_own_rows(sums.Q, sums.N, np.ones_like(sums.N), None, None, 1e-6, 1)
+    times_packed(sums.Q, sums.N)
+    if not loss.shared_curvature:  # starts are found on data that is divided by something
+        even = MemorySource.of_rows(_three_rows(replace(kernels, values="float32")), 3, "three rows")
+        visit_group(even, group, Work((solve_for_rows(H, terms),), kernels.dtype, check=True))
+
+
+def _observed_rows(kernels: Kernels) -> Source:
+    """The rows, with a hole where entries are missing in dense ones, and weights where they have some."""
+    rows = _three_rows(kernels)
+    if kernels.missing and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+        rows[0, 1] = np.nan
+    source = MemorySource.of_rows(rows, 3, "three rows")
+    source.has_missing = kernels.missing
+    if not kernels.weighted:
+        return source
+    missing = "unstored" if source.sparse else "nan"
+    return ObservedSource(source, missing, None, MemorySource(np.ones((3, 3), np.float32)))
 
 
 def _three_rows(kernels: Kernels) -> Rows:

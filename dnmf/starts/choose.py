@@ -49,7 +49,9 @@ def plan_with_start(
     """
     scheme = scheme_of(options.swapped() if source.transposed else options)
     layout = source.layout()
-    kernels = Kernels.of(source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss)
+    kernels = Kernels.of(
+        source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss, implicit=options.implicit > 0
+    )
     given = 0 if executor.remote else scheme.given_columns * source.shape[0]  # a worker gets those of its tasks alone
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
     machine = executor.machine(memory_bytes, kernels)

@@ -5,6 +5,8 @@ sums of rows and columns in the place of the mean, is the loss itself near its m
 for Kullback–Leibler). Everything that makes starts for least squares then makes starts for it.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from dnmf.sources.memory import MemorySource
@@ -12,6 +14,7 @@ from dnmf.sources.rows import CsrRows, Rows
 from dnmf.starts.sample import Sample
 
 DAMPING = 10.0  # times the mean of the sums of columns, added to them: rare columns would weigh too much
+ENTRIES_AT_ONCE = 2**16  # that are divided at a time
 
 
 class EvenSample:
@@ -48,12 +51,18 @@ class EvenSample:
 
     def _even(self, values: Rows) -> Rows:
         if isinstance(values, np.ndarray):
-            of_rows = _root(values.sum(axis=1, dtype=np.float64), self._power)
-            return (values / of_rows[:, None] / self._of_columns).astype(np.float32)
-        row_of = np.repeat(np.arange(values.n_rows), np.diff(values.indptr))
-        of_rows = _root(np.bincount(row_of, weights=values.data, minlength=values.n_rows), self._power)
-        even = values.data / of_rows[row_of] / self._of_columns[values.indices]
-        return CsrRows(even.astype(np.float32), values.indices, values.indptr)
+            dense = np.empty(values.shape, np.float32)
+            for some in _in_steps(np.arange(len(values) + 1) * values.shape[1]):
+                of_rows = _root(values[some].sum(axis=1, dtype=np.float64), self._power)
+                dense[some] = values[some] / of_rows[:, None] / self._of_columns
+            return dense
+        even, offsets = np.empty(len(values.data), np.float32), values.indptr
+        for some in _in_steps(offsets):
+            here, lengths = slice(offsets[some.start], offsets[some.stop]), np.diff(offsets[some.start : some.stop + 1])
+            row_of = np.repeat(np.arange(len(lengths)), lengths)
+            of_rows = _root(np.bincount(row_of, weights=values.data[here], minlength=len(lengths)), self._power)
+            even[here] = values.data[here] / of_rows[row_of] / self._of_columns[values.indices[here]]
+        return CsrRows(even, values.indices, offsets)
 
     def uneven(self, H: np.ndarray) -> np.ndarray:
         """Return the H (k, n) of the data from one of these rows."""
@@ -68,4 +77,15 @@ def _column_sums(source: MemorySource) -> np.ndarray:
     values = source.read(0, source.shape[0])
     if isinstance(values, np.ndarray):
         return values.sum(axis=0, dtype=np.float64)
-    return np.bincount(values.indices, weights=values.data, minlength=source.shape[1])
+    sums = np.zeros(source.shape[1])
+    np.add.at(sums, values.indices, values.data)
+    return sums
+
+
+def _in_steps(offsets: np.ndarray) -> Iterator[slice]:
+    """Yield rows that have so few entries together that what is made of them on the way is little."""
+    first = 0
+    while first < len(offsets) - 1:
+        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + ENTRIES_AT_ONCE, side="right")) - 1)
+        yield slice(first, last)
+        first = last
