@@ -264,9 +264,9 @@ def test_events_count_the_passes_of_all_models_together(found):
 def test_the_units_of_fractions_are_found_once(planted, monkeypatch):
     from dnmf.studies import waves
 
-    calls, find = [], waves.strongest
-    monkeypatch.setattr(waves, "strongest", lambda *given: calls.append(1) or find(*given))
-    monkeypatch.setattr("dnmf.starts.start.strongest", lambda *_: pytest.fail("found again"))
+    calls, find = [], waves.find_lambda_max
+    monkeypatch.setattr(waves, "find_lambda_max", lambda *given: calls.append(1) or find(*given))
+    monkeypatch.setattr("dnmf.starts.start.find_lambda_max", lambda *_: pytest.fail("found again"))
     penalty = Penalty(l1=1.0, scale="fraction")
     for warm in ("unpenalized", "chain"):
         path = dnmf.path(planted, RANK, penalty, (0.1, 0.3, 1.1), seeds=2, warm=warm, **CHEAP)
