@@ -200,18 +200,27 @@ class ObservedLeastSquares(Constrained):
             V = np.abs(sums.Q + sums.based.sum(axis=1)) + ridge + np.abs(G0 - sums.based).sum(axis=1)
             found, unsolved = np.clip(h - np.divide(slope, V, out=np.zeros_like(h), where=V > 0), lower, upper), 0
         else:
-            Q = sums.Q + G0[np.tril_indices(len(H))]  # in float64: little may be left of what all have in common
-            Q[:, diagonal_places(len(H))] += ridge
             aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-            units = even_units(Q[:, diagonal_places(len(H))].mean(axis=0) if self.limits.held[0] else np.ones(len(H)))
-            parts = Q * pack(np.outer(units, units)), (sums.N - terms.l1 * of_H) * units
-            bounds = (part / units for part in (h, lower, upper))
-            problem = OwnProblem(*(part.astype(H.dtype) for part in (*parts, *bounds, np.zeros_like(G0))))
-            found, violations = self.solver.own(problem, aim, COLUMN_SWEEPS)
-            found = found * units
+            Q = np.empty(sums.Q.shape, H.dtype)
+            np.add(sums.Q, pack(G0), out=Q, casting="same_kind")  # in float64: little may be left of what all share
+            Q[:, diagonal_places(len(H))] += ridge.astype(H.dtype)
+            parts = Q, sums.N - terms.l1 * of_H, h, lower, upper, np.zeros_like(G0)
+            problem = OwnProblem(*(part.astype(H.dtype, copy=False) for part in parts))
+            found, violations = self._exactly(problem, aim)
             unsolved = int(np.count_nonzero(violations > LOOSE * aim))
         X = keep_below(found.T.astype(H.dtype), terms.upper)
         return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X, unsolved=unsolved)
+
+    def _exactly(self, problem: OwnProblem, aim: float) -> tuple[np.ndarray, np.ndarray]:
+        """The solutions of all columns, and how far each is from its own."""
+        if not self.limits.held[0]:
+            return self.solver.own(problem, aim, COLUMN_SWEEPS)
+        Q, B, start, lower, upper, shared = problem
+        units = even_units(Q[:, diagonal_places(B.shape[1])].mean(axis=0, dtype=np.float64)).astype(B.dtype)
+        outer = pack(np.outer(units, units))
+        even = OwnProblem(Q * outer, B * units, start / units, lower / units, upper / units, shared)
+        found, violations = self.solver.own(even, aim, COLUMN_SWEEPS)
+        return found * units, violations
 
     def scale(self, after: np.ndarray, before: np.ndarray, sums: ObservedSums) -> tuple[np.ndarray, np.ndarray]:
         """Return both on the scale of least penalty; what is given keeps its own."""
