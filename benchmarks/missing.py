@@ -25,7 +25,7 @@ CLOSELY = {"tol": 1e-5, "max_passes": 100}
 BY_COUNTS, CONSTANT = (0.08, 0.1, 0.12, 0.15, 0.2), (2.0, 5.0, 10.0)
 BIASES = tuple((l2, beside) for l2 in (0.1, 0.12, 0.15, 0.2) for beside in (0.1, 0.3, 1.0))
 PLANTED, HOLES, NANS = (4000, 500, 5), 0.2, 0.05
-SHORT, BETWEEN, PAIRS = 3, 10, 5  # passes of the shorter of two fits, by how many the other is longer, how many pairs
+SHORT, BETWEEN, PAIRS = 3, 30, 5  # passes of the shorter of two fits, by how many the other is longer, how many pairs
 
 
 class Entries(NamedTuple):
@@ -56,7 +56,10 @@ def missing(problems: Sequence[matrices.Problem]) -> dict[str, Any]:
             A = scipy.sparse.csr_array(problem.load())
             entries = A.tocoo()
             found["ratings"] = held_out_ratings(Entries(*entries.coords, entries.data, A.shape))
-            found["passes"]["ratings"] = _compared(partial(_fit, A), partial(_fit, A, missing="unstored"))
+            ridge = dnmf.Penalty(l2=0.15, scale="counts")
+            found["passes"]["ratings"] = _compared(
+                partial(_fit, A), partial(_fit, A, missing="unstored", penalty=ridge)
+            )
     return {**found, "environment": environment()}
 
 
