@@ -98,6 +98,7 @@ def _sources(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     import zarr
 
     A, csr = given["A"].astype(np.float32), scipy.sparse.csr_matrix(given["counts"])
+    folder.mkdir(exist_ok=True)
     zarr.create_array(folder / "dense.zarr", shape=A.shape, chunks=(60, COLUMNS), dtype="f4")[:] = A
     zarr.create_array(folder / "grid.zarr", shape=A.shape, chunks=(90, 30), dtype="f4")[:] = A
     anndata.AnnData(csr).write_zarr(folder / "csr.zarr")
@@ -130,6 +131,62 @@ def others(folder: Path) -> Iterator[tuple[str, Call]]:
             f"path: {scale}, {warm}",
             partial(dnmf.path, A, RANK, penalty, [0.0, 0.1, 0.5], seeds=2, warm=warm, max_passes=8),
         )
+
+
+def by_entry(folder: Path) -> Iterator[tuple[str, Call]]:
+    """Yield fits in which entries are looked at one by one: losses, missing entries, weights; resumed, other rows."""
+    given, sources = data(), _sources(data(), folder / "by entry")
+    draw = np.random.default_rng(9)
+    seen, weights = draw.random((ROWS, COLUMNS)) < 0.8, draw.integers(0, 3, (ROWS, COLUMNS)).astype(np.float32)
+    sources["positive"] = given["A"] + 0.1
+    sources["holes"] = np.where(seen, given["A"], np.nan)
+    kl: dict[str, Any] = {"loss": "kullback-leibler"}
+    said: dict[str, dict[str, Any]] = {
+        "counts": kl, "mask": {"mask": seen}, "weights": {"weights": weights}, "counts, mask": {**kl, "mask": seen},
+        "counts, weights": {**kl, "weights": weights},
+    }  # fmt: skip
+    stores = ("dense Zarr", "CSR", "CSC", "csr_matrix", "dask")
+    kinds = {f"{name}: {what}": (sources[name], said[what]) for name, what in product(stores, said)}
+    for name, what in product(("CSR", "CSC"), ({}, kl)):
+        kinds[f"{name}: unstored{', counts' if what else ''}"] = (sources[name], {"missing": "unstored", **what})
+    for name in ("CSR", "dense Zarr"):
+        kinds[f"{name}: implicit"] = (sources[name], {"implicit": 2.0})
+    kinds["positive: itakura-saito"] = (sources["positive"], {"loss": "itakura-saito"})
+    kinds["holes: itakura-saito"] = (sources["holes"] + 0.1, {"loss": "itakura-saito", "missing": "nan"})
+    for what, options in {"holes": {}, "counts, holes": kl}.items():
+        kinds[f"holes: {what}"] = (sources["holes"], {"missing": "nan", **options})
+    for name, (source, options) in kinds.items():
+        for dtype in ("float32", "float64"):
+            yield f"by entry, {name}, {dtype}", partial(dnmf.fit, source, RANK, dtype=dtype, max_passes=8, **options)
+    for name in ("CSR: counts", "CSR: unstored", "dense Zarr: weights", "holes: holes"):
+        yield from _of_one_kind(name, *kinds[name], folder)
+
+
+def _of_one_kind(name: str, source: Any, said: dict[str, Any], folder: Path) -> Iterator[tuple[str, Call]]:
+    """Yield fits of one kind of data with other options, a resumed one, and other rows."""
+    given, store = data(), folder / "by-entry.dnmf"
+    objective = dnmf.Penalty(l1=0.1, l2=0.2, scale="objective")
+    both = Constraints(fixed_W=np.ones(ROWS), fixed_H=np.ones(COLUMNS))
+    options: dict[str, dict[str, Any]] = {
+        "penalty": {"penalty": objective}, "counts penalty": {"penalty": dnmf.Penalty(l2=0.01, scale="counts")},
+        "biases": {"constraints": both}, "upper": {"penalty": objective, "constraints": Constraints(upper=(2.0, 1.0))},
+        "given W": {"constraints": Constraints(fixed_W=given["W"][:, :2])},
+        "given H": {"constraints": Constraints(fixed_H=given["H"][:2])}, "from H": {"H": given["H"][:RANK]},
+        "init random": {"init": "random"}, "no extrapolation": {"extrapolate": False},
+    }  # fmt: skip
+
+    def resumed() -> Any:
+        dnmf.fit(source, RANK, **said, tol=0.0, max_passes=3, store=store, overwrite=True)
+        return dnmf.resume(store, source=dnmf.open_source(source, **beside), max_passes=6)
+
+    def transformed() -> Any:
+        return dnmf.fit(source, RANK, **said, max_passes=4).transform(dnmf.open_source(source, **beside)).compute()
+
+    beside = {what: value for what, value in said.items() if what in ("missing", "mask", "weights")}
+    for what, more in options.items():
+        yield f"by entry, {name}, {what}", partial(dnmf.fit, source, RANK, max_passes=6, **said, **more)
+    yield f"by entry, {name}, resumed", resumed
+    yield f"by entry, {name}, other rows", transformed
 
 
 def digest(found: Any) -> str:
@@ -181,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     small_tasks()
     with tempfile.TemporaryDirectory() as folder:
-        table = [*fits(Path(folder)), *others(Path(folder))]
+        table = [*fits(Path(folder)), *others(Path(folder)), *by_entry(Path(folder))]
         now = {name: outcome(call) for name, call in table}
     if not chosen.file.exists():
         chosen.file.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
