@@ -1,5 +1,6 @@
 """A worker's memory stays under what the plan projected, for data many times its limit, and nothing spills."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -139,12 +140,58 @@ def test_a_csr_matrix_of_uneven_rows_stays_under_the_projected_peak(place, threa
     assert peak <= plan.projected_bytes <= limit
 
 
+def write_counts(path, shape, per_row, rows=20_000):
+    """A CSR matrix of counts, many times as large as its files: the same rows over and over."""
+    rng = np.random.default_rng(0)
+    indptr = np.arange(0, shape[0] * per_row + 1, per_row)
+    group = zarr.open_group(path, mode="w")
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(shape)})
+    group.create_array("indptr", data=indptr, chunks=(2**20,))
+    step = shape[1] // per_row
+    columns = step * np.arange(per_row, dtype="i4") + rng.integers(0, step, (rows, per_row), dtype="i4")
+    counts = 1 + rng.poisson(1.0, (rows, per_row)).astype("f4")
+    for name, values in (("indices", columns), ("data", counts)):
+        array = group.create_array(name, shape=(int(indptr[-1]),), chunks=(2**20,), dtype=values.dtype)
+        for low in range(0, shape[0], rows):
+            array[indptr[low] : indptr[low + rows]] = values.ravel()
+
+
+BY_ENTRY = {"counts": {"loss": "kullback-leibler"}, "missing": {"missing": "unstored"}}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("said", BY_ENTRY)
+def test_a_csr_matrix_eight_times_the_limit_whose_entries_are_looked_at_one_by_one(place, said):
+    write_counts(place / "data.zarr", (1_400_000, 2_000), 400)
+    _, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", 3, **BY_ENTRY[said], init="random")
+    assert plan.total_bytes > 8 * LIMIT
+    assert peak <= plan.projected_bytes <= LIMIT
+    projected, peak, _, _ = factorize_in_a_process(
+        place / "data.zarr", "512 MiB", more=BY_ENTRY[said], rank=3, passes=1
+    )
+    assert peak <= projected <= LIMIT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("said", [{"missing": "nan"}, {"missing": "nan", "loss": "kullback-leibler"}], ids=str)
+def test_a_dense_matrix_with_holes_stays_under_the_projected_peak(place, said):
+    write_dense(place / "data.zarr", (40_000, 2_000), 1_000, rank=10)
+    array = zarr.open_array(place / "data.zarr")
+    for low in range(0, 40_000, 1_000):
+        some = array[low : low + 1_000]
+        array[low : low + 1_000] = np.where(np.random.default_rng(low).random(some.shape) < 0.3, np.nan, some)
+    projected, peak, _, _ = factorize_in_a_process(place / "data.zarr", "600 MiB", keep="stream", more=said)
+    assert peak <= projected
+
+
 IN_PROCESS = """
-import hashlib, os, sys
+import hashlib, json, os, sys
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 import dnmf
-planned, (path, limit, init, keep, into) = [], sys.argv[1:]
-model = dnmf.fit(path, 10, max_passes=3, tol=0.0, memory_limit=limit, store=f"{path}{limit}.dnmf" if into else None,
+planned, (path, limit, init, keep, into, rank, passes, more) = [], sys.argv[1:]
+model = dnmf.fit(path, int(rank), max_passes=int(passes), tol=0.0, **json.loads(more), memory_limit=limit,
+                 store=f"{path}{limit}.dnmf" if into else None,
                  init=init, keep=keep, callbacks=(planned.append,))
 peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 bits = model.H.tobytes() + model.d.tobytes() + model.read_W().tobytes()
@@ -152,11 +199,12 @@ print(planned[0].projected_bytes, peak, len(planned[0].gave_up), hashlib.sha256(
 """
 
 
-def factorize_in_a_process(source, limit, init="auto", keep="auto", into="a store"):
+def factorize_in_a_process(source, limit, init="auto", keep="auto", into="a store", *, more=None, rank=10, passes=3):
     """Return the projected peak, the peak, how much the plan gave up, and the bits, with two threads at most."""
-    command = [sys.executable, "-c", IN_PROCESS, str(source), limit, init, keep, into]
+    command = [sys.executable, "-c", IN_PROCESS, str(source), limit, init, keep, into, str(rank), str(passes),
+               json.dumps(more or {})]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900, env=environment)
     *numbers, bits = ended.stdout.split()
     projected, peak, gave_up = map(int, numbers)
     print(f"\nprojected {projected / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB")
