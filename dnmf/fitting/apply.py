@@ -19,7 +19,6 @@ from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.rows_out import Columns, create_rows_array, remove_array
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
-from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.plain import dense
@@ -136,8 +135,7 @@ def solve_other_rows(
     options = of_entries(options, source)
     n_rows, names = source.shape[0], None if out is None else carried_row_names(source)
     plan = _plan(source, executor, options, memory_bytes, kept=out is None, name_bytes=bytes_of_names(names))
-    signed = scheme_of(options).signed
-    work = Work((_visitor(fixed, options),), options.dtype, check=True, columns=fixed.columns, signed=signed)
+    work = replace(_work(fixed, options), columns=fixed.columns)
     rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
         if out is not None:
@@ -171,7 +169,7 @@ def measure_other_rows(
     options = of_entries(options, source)
     plan = _plan(source, executor, options, memory_bytes, kept=False)
     scheme = scheme_of(options)
-    work = Work((_visitor(fixed, options),), options.dtype, check=True, residual=True, signed=scheme.signed)
+    work = replace(_work(fixed, options), residual=True)
     with guarded(guard_source(source)), executor.giving_back(plan):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
     _warn_of_unsolved(statistics, source)
@@ -216,10 +214,12 @@ def _plan(
     return plan
 
 
-def _visitor(fixed: Fixed, options: FitOptions) -> Visitor:
+def _work(fixed: Fixed, options: FitOptions) -> Work:
+    scheme = scheme_of(options)
     with one_blas_thread():
         held = 0 if fixed.given is None else fixed.given.shape[1]
-        return scheme_of(options).rows_of_model(fixed.factor.astype(options.dtype), fixed.terms, held)
+        visitor = scheme.rows_of_model(fixed.factor.astype(options.dtype), fixed.terms, held)
+    return Work((visitor,), options.dtype, check=True, signed=scheme.signed, above_zero=scheme.above_zero)
 
 
 def by_rows(source: Source) -> Source:

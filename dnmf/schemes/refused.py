@@ -90,9 +90,12 @@ def of_entries(options: FitOptions, source: Source) -> FitOptions:
     Raises
     ------
     InputError
-        Rows are penalized by what was observed of them, and of sparse data nobody said what that is.
+        Rows are penalized by what was observed of them, and of sparse data nobody said what that is; or the loss would
+        have to look at every zero of it.
     """
     by_counts = options.penalty.counts
+    if source.sparse and not source.has_missing:
+        refuse_of_sparse(options, source.address)
     if by_counts and source.sparse and not source.has_missing:
         raise InputError(
             f"{source.address}: this model has a ridge for each entry that was observed (penalty scale 'counts'); say "

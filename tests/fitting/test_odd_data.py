@@ -229,3 +229,17 @@ def test_a_row_that_sees_next_to_nothing_of_a_component_is_solved_for_all_the_sa
 def test_what_cannot_be_fitted_is_refused_with_the_place_and_a_way(data, options, message):
     with pytest.raises(dnmf.InputError, match=message):
         dnmf.fit(data, 3, **options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (changed(POSITIVE, 0.0), "a zero at row 2, column 3"),
+        (as_csr(POSITIVE, POSITIVE > 0.2), "would have to look at every zero in it"),
+    ],
+)
+def test_other_rows_are_refused_as_a_fit_refuses_them(rows, message):
+    model = dnmf.fit(POSITIVE, 2, **IS, init="random", max_passes=1)
+    for take in (model.transform, lambda rows: dnmf.measures.loss(model, rows)):
+        with pytest.raises(dnmf.InputError, match=message):
+            take(rows)
