@@ -11,7 +11,8 @@ from dnmf.constraints import Guides
 from dnmf.errors import ChangedError, CheckpointError, ClusterError, InputError
 from dnmf.fitting.events import Finished, PassDone, Started, emit
 from dnmf.fitting.finish import finish, remove_other_arrays
-from dnmf.fitting.loop import Fit, run_until_last
+from dnmf.fitting.fit import Fit
+from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import State
 from dnmf.fitting.step import reconsider
 from dnmf.locations import checked_overwrite
@@ -87,10 +88,10 @@ class Run:
 
     def _restored(self, state: State, guides: Guides, before: FitOptions, changed: bool) -> Fit:
         options = in_units(self.place.seen_inside(self.options), state.units)
-        scheme = scheme_of(options, guides)
+        fit = Fit(state, options, scheme_of(options, guides))
         if before != self.options:
-            state = reconsider(state, scheme, options)
-        return Fit(state.forgetting_data() if changed else state, options, scheme)
+            fit = reconsider(fit)
+        return fit.at(fit.state.forgetting_data()) if changed else fit
 
     def commit(self, fit: Fit) -> None:
         """Put the state on disk, where there is a store."""

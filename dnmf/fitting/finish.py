@@ -12,7 +12,8 @@ import numpy as np
 from dnmf.callers import warn_caller
 from dnmf.checkpoint.others import OF_AN_ATTEMPT, in_array
 from dnmf.errors import CheckpointError, UnsolvedWarning
-from dnmf.fitting.loop import Engine, Fit, one_pass
+from dnmf.fitting.fit import Fit
+from dnmf.fitting.loop import Engine, one_pass
 from dnmf.fitting.state import State
 from dnmf.passes.executor import in_rows
 from dnmf.passes.rows_out import Columns, create_rows_array, missing_chunks, rescale_rows

@@ -2,18 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from dnmf.fitting.fit import Fit
 from dnmf.fitting.meter import Meter
-from dnmf.fitting.state import State
 from dnmf.fitting.step import advance
-from dnmf.options import FitOptions
 from dnmf.passes.executor import Done, Executor, run_pass
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import Work
 from dnmf.plan import Plan
-from dnmf.schemes.scheme import Scheme
 from dnmf.sources.guard import Guard
 from dnmf.sources.kept import Keep
 from dnmf.sources.source import Layout, Source
@@ -39,23 +36,6 @@ class Engine:
     def source_bytes(self) -> int:
         """Decoded bytes of one read of the data, at least 1."""
         return max(1, self.layout.total_bytes)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A model on its way: where it is, and what is asked of it, in the engine's orientation and units.
-
-    Fits that share a pass have their dtype and what is given beside the data in common.
-    """
-
-    state: State
-    options: FitOptions
-    scheme: Scheme
-
-    @property
-    def visitor(self) -> Visitor:
-        """What visits the rows in the next pass."""
-        return self.scheme.visitor(self.state.factor, self.state.peak, first=self.state.squares < 0)
 
 
 AfterPass = Callable[[list[Fit], Statistics], None]
@@ -104,9 +84,6 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
             keep=engine.keep, rows_back=engine.watch("last" if targets else "pass"),
         )  # fmt: skip
     engine.guard.after_pass(time.perf_counter() - began)
-    states = [
-        advance(fit.state, statistics.of(number), fit.scheme, fit.options, engine.source_bytes)
-        for number, fit in enumerate(fits)
-    ]
+    moved = [advance(fit, statistics.of(number), engine.source_bytes) for number, fit in enumerate(fits)]
     seconds = time.perf_counter() - began  # the updates of H included
-    return [replace(fit, state=state.timed(seconds)) for fit, state in zip(fits, states, strict=True)], statistics
+    return [fit.at(fit.state.timed(seconds)) for fit in moved], statistics

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.fitting.events import PassRecord
+from dnmf.fitting.fit import Fit
 from dnmf.fitting.prune import begin_again, consider_pruning
 from dnmf.fitting.state import Initial, State
 from dnmf.options import FitOptions
@@ -39,30 +40,28 @@ def first_state(begun: Initial, options: FitOptions) -> State:
     )
 
 
-def advance(  # noqa: PLR0917  the parts of one step
-    state: State, statistics: Statistics, scheme: Scheme, options: FitOptions, source_bytes: int,
-    tolerance: float | None = None,
-) -> State:  # fmt: skip
-    """Return the state after a pass made with ``state.factor``; its last history entry describes the pass.
+def advance(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float | None = None) -> Fit:
+    """Return the fit after a pass made with its ``state.factor``; its last history entry describes the pass.
 
     An extrapolated pass whose objective rose is taken back: the next pass uses the plain update of the last
     accepted one, whose objective cannot rise (it minimizes over H, then over W).
 
     Parameters
     ----------
-    state : State
+    fit : Fit
         Before the pass.
     statistics : Statistics
         What it folded; the first model's sums count.
-    scheme : Scheme
-        What is minimized.
-    options : FitOptions
-        When to stop, whether to extrapolate, what to drop.
     source_bytes : int
         Decoded bytes of one read of the data.
     tolerance : float, optional
         Of the update of H; by default that of the dtype.
     """
+    return fit.at(_after(fit, statistics, source_bytes, tolerance))
+
+
+def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float | None) -> State:
+    state, scheme, options = fit.state, fit.scheme, fit.options
     known = state if state.squares >= 0 else replace(state, squares=scheme.of_data(statistics))
     sums = statistics.models[0]
     counted, H = scheme.counted(sums, state.factor) if state.reason else (sums, state.factor)  # as the model has it
@@ -114,11 +113,12 @@ def _is_accepted(state: State, measured: Measured, scheme: Scheme, options: FitO
     return not scheme.descends or not measured.objective > state.objective + slack
 
 
-def reconsider(state: State, scheme: Scheme, options: FitOptions) -> State:
-    """Return a restored state under limits (`tol`, `max_passes`) that may have changed since it was committed."""
+def reconsider(fit: Fit) -> Fit:
+    """Return a restored fit under limits (`tol`, `max_passes`) that may have changed since it was committed."""
+    state, scheme, options = fit.state, fit.scheme, fit.options
     if not state.history:
-        return replace(state, reason="max_passes" if options.max_passes == 1 else "")
-    return consider_pruning(_with_end(replace(state, reason=""), scheme, options), scheme, options)
+        return fit.at(replace(state, reason="max_passes" if options.max_passes == 1 else ""))
+    return fit.at(consider_pruning(_with_end(replace(state, reason=""), scheme, options), scheme, options))
 
 
 def _record(state: State, statistics: Statistics, measured: Measured, accepted: bool, source_bytes: int) -> PassRecord:

@@ -31,10 +31,33 @@ class Aim(NamedTuple):
         return cls(str(dtype), usual if tolerance is None else tolerance, tolerance is None)
 
 
-def solve_columns(  # noqa: PLR0917  the parts of one formula
-    Q: np.ndarray, P: np.ndarray, H: np.ndarray, terms: Terms, aim: Aim, scale: np.ndarray | float = 1.0
-) -> SolvedColumns:
-    """Return the solution (k, n) for the right-hand sides ``P / scale − l1``, in the dtype of `H`, where it begins."""
+class SharedProblem(NamedTuple):
+    """Columns that share a Gram matrix: ``argmin ½ xᵀQx − (p_j / scale − l1)ᵀx``.
+
+    Attributes
+    ----------
+    Q : ndarray (k, k)
+        With what the terms add.
+    P : ndarray (n, k)
+        What right-hand sides are made of.
+    start : ndarray (k, n)
+        Where to begin; its dtype is that of the result.
+    terms : Terms
+        What is asked of a column.
+    scale : ndarray (k,) or float
+        What P is divided by.
+    """
+
+    Q: np.ndarray
+    P: np.ndarray
+    start: np.ndarray
+    terms: Terms
+    scale: np.ndarray | float = 1.0
+
+
+def solve_columns(shared: SharedProblem, aim: Aim) -> SolvedColumns:
+    """Return the solutions (k, n), in the dtype of where they begin."""
+    Q, P, H, terms, scale = shared
     Q, unit = unit_diagonal(Q)
     problem = _ColumnProblem(Q, P, unit / scale, terms.l1 * unit)
     B = problem.right_hand_sides(H.dtype)

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from dnmf.constraints import Guides
-from dnmf.passes.terms import Terms, add_to_diagonal
-from dnmf.schemes.columns import Aim
+from dnmf.passes.terms import add_to_diagonal
+from dnmf.schemes.columns import Aim, SharedProblem
 from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.terms import Pulls
 from dnmf.schemes.updates import Update
@@ -20,28 +20,21 @@ class GuidedColumns:
 
     Parameters
     ----------
-    G : ndarray (k, k)
-        Gram matrix of W.
-    P : ndarray (n, k)
-        ``AᵀW``.
-    X : ndarray (k, n)
-        H as it is, on the scale of this W.
-    terms : Terms
-        Of the penalty.
+    problem : SharedProblem
+        Without what the terms add to its Gram matrix; it begins with H as it is.
     aim : Aim
         How near.
     solver : Update
         How.
     """
 
-    def __init__(  # noqa: PLR0917  the parts of one problem
-        self, G: np.ndarray, P: np.ndarray, X: np.ndarray, terms: Terms, aim: Aim, solver: Update
-    ):
-        self.G, self.P, self.X, self.terms, self.aim, self.solver = G, P, X, terms, aim, solver
+    def __init__(self, problem: SharedProblem, aim: Aim, solver: Update):
+        self.problem, self.aim, self.solver = problem, aim, solver
 
     def solved(self, pulls: Pulls, held: int, guides: Guides, *, is_shape: bool) -> SolvedColumns:
         """Return H (k, n); the first `held` rows of X stay. `is_shape`: only the direction of a target counts."""
-        Q, P, X = self.terms.edit_gram(self.G.copy()), self.P.copy(), self.X.copy()
+        Q, P, X, terms, _ = self.problem
+        Q, P, X = terms.edit_gram(Q.copy()), P.copy(), X.copy()
         stays = np.arange(len(X)) < held
         if guides.target is not None and pulls.target:
             pulled = ~np.isnan(guides.target).any(axis=1) & ~stays
@@ -66,10 +59,10 @@ class GuidedColumns:
     def _solve_moving(
         self, Q: np.ndarray, P: np.ndarray, X: np.ndarray, smooth: float, guides: Guides
     ) -> SolvedColumns:
-        if self.terms.all_zero or not len(X):
+        if self.problem.terms.all_zero or not len(X):
             return SolvedColumns(np.zeros_like(X))
         if not smooth or guides.laplacian is None:
-            return self.solver.shared(Q, P, X, self.terms, self.aim)
+            return self.solver.shared(SharedProblem(Q, P, X, self.problem.terms), self.aim)
         return SolvedColumns(self._smoothed(Q, P, X, smooth * guides.laplacian))
 
     def _smoothed(self, Q: np.ndarray, P: np.ndarray, X: np.ndarray, laplacian: Any) -> np.ndarray:
@@ -82,15 +75,16 @@ class GuidedColumns:
         rho, most = 2 * float(laplacian.diagonal().max()), float(np.linalg.norm(Q, 2))
         tolerance = min(self.aim.tolerance, SMOOTHING_TOLERANCE)
         aim = Aim(self.aim.dtype, tolerance, exactly=False)  # each turn goes but a part of the way
-        lowest, upper = (-np.inf if self.terms.free else 0.0), self.terms.upper
+        terms = self.problem.terms
+        lowest, upper = (-np.inf if terms.free else 0.0), terms.upper
         wide, Y, momentum = add_to_diagonal(Q.copy(), rho), X, 1.0
         for _ in range(SMOOTHING_TURNS):
             rough = (laplacian @ Y.T).T
-            if rho > STIFF * most and not self.terms.one_entry:
-                slope = Q @ Y + rough - P.T + self.terms.l1
+            if rho > STIFF * most and not terms.one_entry:
+                slope = Q @ Y + rough - P.T + terms.l1
                 after = np.clip(Y - slope / (rho + most), lowest, upper)
             else:
-                after = self.solver.shared(wide, P + (rho * Y - rough).T, Y, self.terms, aim).H
+                after = self.solver.shared(SharedProblem(wide, P + (rho * Y - rough).T, Y, terms), aim).H
             step = after - X
             momentum = 1.0 if np.vdot(Y - after, step) > 0 else momentum
             grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2

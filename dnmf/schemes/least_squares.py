@@ -11,7 +11,7 @@ from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.solve import SolveRows
 from dnmf.penalty import Penalty
-from dnmf.schemes.columns import Aim
+from dnmf.schemes.columns import Aim, SharedProblem
 from dnmf.schemes.constrained import Constrained
 from dnmf.schemes.diagonal import gain_of_diagonal
 from dnmf.schemes.given import in_targets_order, with_given, with_given_rows
@@ -111,13 +111,14 @@ class LeastSquares(Constrained):
         G = sums.G / (scale[:, None] * scale)
         if self.limits.held[1] or self.penalty.smooth or self.penalty.target:
             degree = 0.0 if self.guides.laplacian is None else float(self.guides.laplacian.diagonal().mean())
-            pulls, guided = pulls_of(self.penalty, np.diag(G), degree), GuidedColumns
-            columns = guided(G, sums.P / scale, H * scale[:, None], terms, aim, self.solver)
+            pulls = pulls_of(self.penalty, np.diag(G), degree)
+            problem = SharedProblem(G, sums.P / scale, H * scale[:, None], terms)
+            columns = GuidedColumns(problem, aim, self.solver)
             found = columns.solved(pulls, self.limits.held[1], self.guides, is_shape=self.target_is_shape)
             return found._replace(H=keep_below(found.H.astype(H.dtype), self.limits.upper[1]))
         if terms.all_zero:
             return SolvedColumns(np.zeros_like(H))
-        return self.solver.shared(terms.edit_gram(G), sums.P, H, terms, aim, scale)
+        return self.solver.shared(SharedProblem(terms.edit_gram(G), sums.P, H, terms, scale), aim)
 
     @property
     def target_is_shape(self) -> bool:

@@ -8,8 +8,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.own_gram import solve_own_rows
-from dnmf.passes.terms import Terms
-from dnmf.schemes.columns import Aim, solve_columns
+from dnmf.schemes.columns import Aim, SharedProblem, solve_columns
 from dnmf.schemes.scheme import SolvedColumns
 
 WANTS = {
@@ -56,10 +55,8 @@ class Update(ABC):
     takes: frozenset[str]
 
     @abstractmethod
-    def shared(  # noqa: PLR0917  the parts of one formula
-        self, Q: np.ndarray, P: np.ndarray, H: np.ndarray, terms: Terms, aim: Aim, scale: np.ndarray | float = 1.0
-    ) -> SolvedColumns:
-        """Return columns that share the Gram matrix `Q` (k, k), for ``P / scale − l1``, from `H` (k, n)."""
+    def shared(self, problem: SharedProblem, aim: Aim) -> SolvedColumns:
+        """Return columns that share a Gram matrix."""
 
     @abstractmethod
     def own(self, problem: OwnProblem, tolerance: float, sweeps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,11 +69,9 @@ class CoordinateDescent(Update):
     name = "cd"
     takes = frozenset(WANTS)
 
-    def shared(  # noqa: PLR0917  the parts of one formula
-        self, Q: np.ndarray, P: np.ndarray, H: np.ndarray, terms: Terms, aim: Aim, scale: np.ndarray | float = 1.0
-    ) -> SolvedColumns:
+    def shared(self, problem: SharedProblem, aim: Aim) -> SolvedColumns:
         """Return the minimizers."""
-        return solve_columns(Q, P, H, terms, aim, scale)
+        return solve_columns(problem, aim)
 
     def own(self, problem: OwnProblem, tolerance: float, sweeps: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the minimizers, in the dtype of the right-hand sides."""

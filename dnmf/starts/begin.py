@@ -3,7 +3,8 @@
 import numpy as np
 
 from dnmf.constraints import Guides
-from dnmf.fitting.loop import Engine, Fit
+from dnmf.fitting.fit import Fit
+from dnmf.fitting.loop import Engine
 from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions

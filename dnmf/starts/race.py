@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.state import Initial, State
 from dnmf.fitting.step import advance, first_state
@@ -232,7 +233,7 @@ def _pass_for_all(problem: SampleProblem, states: list[State], options: FitOptio
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if problem.squares is None else problem.squares
     statistics = replace(statistics, models=[problem.sums(sums) for sums in statistics.models], squares=squares)
+    fits = [Fit(state, options, problem.scheme) for state in states]
     return [
-        advance(state, statistics.of(number), problem.scheme, options, engine.source_bytes, TOLERANCE)
-        for number, state in enumerate(states)
+        advance(fit, statistics.of(number), engine.source_bytes, TOLERANCE).state for number, fit in enumerate(fits)
     ]

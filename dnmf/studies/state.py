@@ -8,7 +8,7 @@ from typing import Any, Generic
 import numpy as np
 
 from dnmf.constraints import Guides
-from dnmf.fitting.loop import Fit
+from dnmf.fitting.fit import Fit
 from dnmf.fitting.state import State
 from dnmf.options import FitOptions
 from dnmf.schemes.of_options import in_units, scheme_of

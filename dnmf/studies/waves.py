@@ -12,7 +12,8 @@ from dnmf import checkpoint
 from dnmf.constraints import NO_GUIDES, Guides
 from dnmf.fitting.events import Started, emit
 from dnmf.fitting.finish import FinishedFit, finish
-from dnmf.fitting.loop import Fit, run_until_last
+from dnmf.fitting.fit import Fit
+from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import Initial
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing

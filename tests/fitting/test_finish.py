@@ -7,7 +7,8 @@ import pytest
 from engines import engine_on
 
 from dnmf.fitting.finish import finish
-from dnmf.fitting.loop import Fit, run_until_last
+from dnmf.fitting.fit import Fit
+from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions

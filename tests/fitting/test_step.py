@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dnmf.fitting.fit import Fit
 from dnmf.fitting.state import Initial
 from dnmf.fitting.step import advance, first_state, reconsider
 from dnmf.options import FitOptions
@@ -30,10 +31,19 @@ def one_pass(state, options) -> Statistics:
     return visit_group(open_source(A), Group(0, 80, ((0, 80),)), work)
 
 
+def after_pass(state, options, source_bytes):
+    fit = Fit(state, options, scheme_of(options))
+    return advance(fit, one_pass(state, options), source_bytes).state
+
+
+def under(state, options):
+    return reconsider(Fit(state, options, scheme_of(options))).state
+
+
 def fitted(options, passes):
     state = first_state(Initial(np.random.default_rng(1).random((4, 20))), options)
     for _ in range(passes):
-        state = advance(state, one_pass(state, options), scheme_of(options), options, SOURCE_BYTES)
+        state = after_pass(state, options, SOURCE_BYTES)
     return state
 
 
@@ -57,7 +67,7 @@ def test_a_risen_objective_is_taken_back_to_the_plain_update():
     state = fitted(OPTIONS, 5)
     assert state.extrapolated
     worse = replace(state, H=np.random.default_rng(9).random((4, 20)))
-    after = advance(worse, one_pass(worse, OPTIONS), scheme_of(OPTIONS), OPTIONS, SOURCE_BYTES)
+    after = after_pass(worse, OPTIONS, SOURCE_BYTES)
     assert not after.history[-1].accepted
     assert (state.plain == after.H).all()
     assert after.objective == state.objective
@@ -74,7 +84,7 @@ def test_it_stops_when_the_objective_hardly_falls():
     options = replace(OPTIONS, tol=1e-2)
     state = fitted(options, 1)
     while not state.reason:
-        state = advance(state, one_pass(state, options), scheme_of(options), options, SOURCE_BYTES)
+        state = after_pass(state, options, SOURCE_BYTES)
     assert "objective" in state.reason
     assert state.history[-1].decrease <= 1e-2
     assert state.factor is state.plain
@@ -84,7 +94,7 @@ def test_it_stops_at_a_stationary_point():
     flat = replace(OPTIONS, tol=1e-2)
     state = fitted(OPTIONS, 150)
     near = replace(state, objective=state.objective * 1.1, reason="", extrapolated=False, H=state.plain)
-    after = advance(near, one_pass(near, flat), scheme_of(flat), flat, SOURCE_BYTES)
+    after = after_pass(near, flat, SOURCE_BYTES)
     assert "gradient" in after.reason
 
 
@@ -97,17 +107,17 @@ def test_the_last_pass_is_known_one_pass_before():
 
 def test_a_restored_state_obeys_new_limits():
     stopped = fitted(replace(OPTIONS, max_passes=3), 2)
-    assert reconsider(stopped, scheme_of(OPTIONS), replace(OPTIONS, max_passes=9)).reason == ""
-    assert reconsider(fitted(OPTIONS, 2), scheme_of(OPTIONS), replace(OPTIONS, max_passes=3)).reason == "max_passes"
+    assert under(stopped, replace(OPTIONS, max_passes=9)).reason == ""
+    assert under(fitted(OPTIONS, 2), replace(OPTIONS, max_passes=3)).reason == "max_passes"
 
 
 def test_new_limits_lead_to_the_bits_of_an_uninterrupted_fit():
     straight = fitted(OPTIONS, 8)
     stopped = fitted(replace(OPTIONS, max_passes=6), 5)
     assert stopped.reason
-    state = reconsider(stopped, scheme_of(OPTIONS), OPTIONS)
+    state = under(stopped, OPTIONS)
     for _ in range(3):
-        state = advance(state, one_pass(state, OPTIONS), scheme_of(OPTIONS), OPTIONS, SOURCE_BYTES)
+        state = after_pass(state, OPTIONS, SOURCE_BYTES)
     assert state.H.tobytes() == straight.H.tobytes()
     assert [r.objective for r in state.history] == [r.objective for r in straight.history]
 
@@ -115,7 +125,7 @@ def test_new_limits_lead_to_the_bits_of_an_uninterrupted_fit():
 def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
     state = fitted(OPTIONS, 5)
     worse = replace(state, H=np.random.default_rng(9).random((4, 20)), extrapolated=False)
-    after = advance(worse, one_pass(worse, OPTIONS), scheme_of(OPTIONS), OPTIONS, SOURCE_BYTES)
+    after = after_pass(worse, OPTIONS, SOURCE_BYTES)
     assert after.reason == "the objective no longer falls"
     assert not after.history[-1].accepted
     assert (after.factor == state.best).all()
@@ -124,5 +134,5 @@ def test_a_plain_pass_that_rises_ends_the_fit_at_the_best_one():
 
 def test_reads_count_the_start():
     state = first_state(Initial(np.random.default_rng(1).random((4, 20)), 500), OPTIONS)
-    after = advance(state, one_pass(state, OPTIONS), scheme_of(OPTIONS), OPTIONS, A.nbytes)
+    after = after_pass(state, OPTIONS, A.nbytes)
     assert after.history[0].reads == pytest.approx((500 + A.nbytes) / A.nbytes)

@@ -8,7 +8,7 @@ import dnmf
 from dnmf.errors import InputError
 from dnmf.kernels.entries import pack, unpack
 from dnmf.passes.terms import Terms
-from dnmf.schemes.columns import Aim
+from dnmf.schemes.columns import Aim, SharedProblem
 from dnmf.schemes.updates import COORDINATE_DESCENT, UPDATES, WANTS, CoordinateDescent, OwnProblem, update_named
 
 pytestmark = pytest.mark.numeric
@@ -31,7 +31,7 @@ class UpdateContract:
     def found(self, problem, terms):
         W, A, H = problem
         aim = Aim.at(H.dtype, None)
-        return self.update.shared(terms.edit_gram(W.T @ W), A.T @ W, H, terms, aim).H
+        return self.update.shared(SharedProblem(terms.edit_gram(W.T @ W), A.T @ W, H, terms), aim).H
 
     def cost(self, problem, terms, H):
         W, A, _ = problem
@@ -109,9 +109,9 @@ def test_an_update_is_what_a_scheme_updates_with(monkeypatch):
     class Counting(CoordinateDescent):
         name = "counting"
 
-        def shared(self, *problem, **more):
+        def shared(self, problem, aim):
             calls.append(1)
-            return super().shared(*problem, **more)
+            return super().shared(problem, aim)
 
     monkeypatch.setitem(UPDATES, "counting", Counting())
     model = dnmf.fit(np.random.default_rng(0).random((40, 10)), 2, solver="counting")
