@@ -153,41 +153,36 @@ def test_the_driver_killed_and_resumed_on_a_cluster(kind, undisturbed, bits, cli
     assert [event.record.number for event in passes if isinstance(event, PassDone)] == [3, 4]
 
 
-def planned(source, options):
-    """What a fit would give up, and its projected peak; nothing is read."""
-    said = []
+@pytest.fixture
+def no_room(monkeypatch):
+    """Plans as where memory holds the diagonal of curvatures and no more, wherever these tests run."""
+    from dnmf.starts import choose
 
-    def stop(event):
-        said.append(event)
-        raise dnmf.Interrupted(signal.SIGTERM, "enough")
+    make_plan = choose.make_plan
 
-    with pytest.raises(dnmf.Interrupted):
-        dnmf.fit(source, **options, callbacks=(stop,))
-    return said[0]
+    def plan(layout, shape, machine, cuts=None):
+        if cuts is None and shape.curvature > shape.rank:
+            raise dnmf.errors.BudgetError("as if there was no room")
+        return make_plan(layout, shape, machine, cuts)
 
-
-def limit_for_a_diagonal(source, options):
-    """A memory limit that has no room for more."""
-    most = planned(source, options).projected_bytes / 0.7
-    for share in np.arange(1.0, 0.3, -0.02):
-        limit = int(most * share)
-        if any("diagonal" in what for what in planned(source, {**options, "memory_limit": limit}).gave_up):
-            return limit
-    return pytest.fail("no limit was small enough, and large enough")
+    with monkeypatch.context() as patched:
+        patched.setattr(choose, "make_plan", plan)
+        yield patched
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("said", [KL, {"missing": "nan"}], ids=str)
-def test_where_there_is_room_for_a_diagonal_only_a_resume_takes_it_too(said, bits, client, tmp_path):
+def test_where_there_is_room_for_a_diagonal_only_a_resume_takes_it_too(said, bits, client, tmp_path, no_room):
     """Elsewhere there is room for more: what the plan of the fit took stays."""
     rng, source = np.random.default_rng(6), str(tmp_path / "data.zarr")
     zarr.create_array(source, data=rng.poisson(2.0, (600, 128)).astype(np.float32), chunks=(64, 128))
-    options = {**FIT, **said, "rank": 100, "max_passes": 3, "init": "random"}
-    full = dnmf.fit(source, **options)
-    little = {**options, "memory_limit": limit_for_a_diagonal(source, options)}
-    model = dnmf.fit(source, **little)
-    assert bits(model) != bits(full)
-    for where in (None, client):
-        dnmf.fit(source, **{**little, "max_passes": 1}, store=tmp_path / "part.dnmf", overwrite=True)
-        resumed = dnmf.resume(tmp_path / "part.dnmf", max_passes=3, memory_limit="8 GiB", client=where)
-        assert bits(resumed) == bits(model)
+    options = {**FIT, **said, "rank": 20, "max_passes": 3, "init": "random"}
+    parts, said_of_plans = [tmp_path / f"{number}.dnmf" for number in range(2)], []
+    model = dnmf.fit(source, **options, callbacks=(said_of_plans.append,))
+    assert any("diagonal" in what for what in said_of_plans[0].gave_up)
+    for part in parts:
+        dnmf.fit(source, **{**options, "max_passes": 1}, store=part)
+    no_room.undo()
+    assert bits(dnmf.fit(source, **options)) != bits(model)
+    for part, where in zip(parts, (None, client), strict=True):
+        assert bits(dnmf.resume(part, max_passes=3, client=where)) == bits(model)

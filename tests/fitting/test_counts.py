@@ -10,7 +10,10 @@ from breadth import quickly
 import dnmf
 from dnmf.constraints import Constraints
 from dnmf.errors import BudgetError, InputError
+from dnmf.memory import Machine, Shape
 from dnmf.penalty import Penalty
+from dnmf.starts import choose
+from dnmf.starts.choose import plan_for_curvature
 
 pytestmark = pytest.mark.numeric
 
@@ -143,30 +146,32 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(tmp_path):
     assert resumed.read_W().tobytes() == whole.read_W().tobytes()
 
 
+def test_where_memory_is_short_the_curvature_of_columns_is_kept_on_its_diagonal():
+    layout = dnmf.open_source(scipy.sparse.csr_array(COUNTS)).layout()
+    shape = Shape(20_000, 20, 4, curvature=210)
+    full, less = (plan_for_curvature(layout, shape, Machine(2, megabytes * 2**20, 0)) for megabytes in (4000, 400))
+    assert (full.curvature, less.curvature) == (210, 20)
+    assert not full.gave_up
+    assert any("diagonal" in what for what in less.gave_up)
+    assert plan_for_curvature(layout, shape, Machine(2, 4000 * 2**20, 0), less.cuts_json()).curvature == 20
+    with pytest.raises(BudgetError):
+        plan_for_curvature(layout, shape, Machine(2, 40 * 2**20, 0))
+
+
 @pytest.mark.slow
-def test_with_little_memory_the_curvature_of_columns_is_kept_on_its_diagonal(tmp_path):
-    wide = scipy.sparse.random_array((400, 20_000), density=0.01, rng=0)
-    wide = scipy.sparse.csr_array(wide)
+def test_a_fit_with_the_diagonal_of_curvatures_comes_near_one_with_all_of_them(monkeypatch):
+    full, make_plan = dnmf.fit(COUNTS, 4, **KL, tol=1e-6), choose.make_plan
 
-    def planned(limit):
-        found = []
-        model = dnmf.fit(wide, 20, **KL, memory_limit=limit, max_passes=4, tol=0,
-                         callbacks=[found.append])  # fmt: skip
-        return model, found[0]
+    def plan(layout, shape, machine, cuts=None):
+        if shape.curvature > shape.rank:
+            raise BudgetError("as if there was no room")
+        return make_plan(layout, shape, machine, cuts)
 
-    full, plan = planned("8GB")
-    assert not plan.gave_up
-    for share in np.arange(1.0, 0.3, -0.05):
-        try:
-            less, given_up = planned(f"{int(plan.projected_bytes / 0.7 * share)}B")
-        except BudgetError:
-            break
-        if any("diagonal" in what for what in given_up.gave_up):
-            losses = [record.loss for record in less.history if record.accepted]
-            assert losses == sorted(losses, reverse=True)
-            assert less.history[-1].loss < 1.2 * full.history[-1].loss
-            return
-    pytest.fail("no limit was small enough, and large enough")
+    monkeypatch.setattr(choose, "make_plan", plan)
+    less = dnmf.fit(COUNTS, 4, **KL, tol=1e-6, max_passes=100)
+    losses = [record.loss for record in less.history if record.accepted]
+    assert all(later <= earlier * (1 + 1e-6) for earlier, later in itertools.pairwise(losses))
+    assert less.history[-1].loss <= 1.001 * full.history[-1].loss
 
 
 @pytest.mark.parametrize(
