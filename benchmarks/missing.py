@@ -56,10 +56,7 @@ def missing(problems: Sequence[matrices.Problem]) -> dict[str, Any]:
             A = scipy.sparse.csr_array(problem.load())
             entries = A.tocoo()
             found["ratings"] = held_out_ratings(Entries(*entries.coords, entries.data, A.shape))
-            ridge = dnmf.Penalty(l2=0.15, scale="counts")
-            found["passes"]["ratings"] = _compared(
-                partial(_fit, A), partial(_fit, A, missing="unstored", penalty=ridge)
-            )
+            found["passes"] |= _passes_of_ratings(A)
     return {**found, "environment": environment()}
 
 
@@ -148,6 +145,16 @@ def _dense_passes() -> dict[str, Any]:
     A, hidden = planted(m, n, RANK, NANS)
     A += np.float32(0.1) * np.random.default_rng(1).random(A.shape, dtype=np.float32)
     return _compared(partial(_fit, A), partial(_fit, np.where(hidden, np.float32(np.nan), A), missing="nan"))
+
+
+def _passes_of_ratings(A: Any) -> dict[str, Any]:
+    """Both with the same ridge, and what is chosen where entries are missing beside a fit without any penalty."""
+    by_counts, constant = dnmf.Penalty(l2=0.15, scale="counts"), dnmf.Penalty(l2=3.0, scale="objective")
+    observed = partial(_fit, A, missing="unstored")
+    return {
+        "ratings, one ridge": _compared(partial(_fit, A, penalty=constant), partial(observed, penalty=constant)),
+        "ratings": _compared(partial(_fit, A), partial(observed, penalty=by_counts)),
+    }
 
 
 def _fit(A: Any, passes: int, **said: Any) -> None:

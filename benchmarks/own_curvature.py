@@ -16,7 +16,8 @@ import scipy.sparse
 from threadpoolctl import threadpool_limits
 
 from benchmarks.problems import problems
-from dnmf.kernels import entries, kullback_leibler, nnls, products
+from dnmf.kernels import entries, folds, kullback_leibler, nnls, products
+from dnmf.kernels.packed import packed_size
 from dnmf.kernels.padding import aligned_zeros, pad_columns
 
 SPARSE = ("pbmc3k", "Poisson sparse")
@@ -85,14 +86,14 @@ def least_squares(of: Operands) -> Callable[[], None]:
 def parts(of: Operands) -> Parts:
     """Return what is timed, by name."""
     k, (n, width) = len(of.H), of.HT.shape
-    N, V, Q = np.zeros((n, width)), np.zeros((n, width)), np.zeros((n, entries.packed_size(k)))
+    N, V, Q = np.zeros((n, width)), np.zeros((n, width)), np.zeros((n, packed_size(k)))
     places, sums = (of.indices, of.indptr), (of.r, of.c, of.indices, of.indptr, of.W, N)
     found: Parts = {"least squares": least_squares(of)}
     found |= {f"rows to {tolerance:g}": lambda tolerance=tolerance: solve(of, tolerance) for tolerance in TOLERANCES}
     return found | {
         "weights": lambda: kullback_leibler.weights(of.data, of.y, of.r, of.c),
-        "columns, k × k": lambda: entries.fold_columns(*sums, Q),
-        "columns, diagonal": lambda: entries.fold_columns_diagonal(*sums, V),
+        "columns, k × k": lambda: folds.fold_columns(*sums, Q),
+        "columns, diagonal": lambda: folds.fold_columns_diagonal(*sums, V),
         "predictions": lambda: entries.predict(*places, of.W, of.HT, of.y),
     }
 

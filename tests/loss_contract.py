@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from dnmf.kernels.entries import unpack
+from dnmf.kernels.packed import unpack
 from dnmf.kernels.padding import pad_columns
 from dnmf.losses import Loss
 from dnmf.passes.entries import Entries

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.entries import pack, packed_size
 from dnmf.kernels.jit import compiled, inner, read_only
 from dnmf.kernels.lane_math import smaller, times
 from dnmf.kernels.lanes import (
@@ -25,6 +24,7 @@ from dnmf.kernels.lanes import (
     zeros,
 )
 from dnmf.kernels.nnls import COUNTABLE
+from dnmf.kernels.packed import pack, packed_size
 
 Array = NDArray[Any]
 
@@ -62,7 +62,7 @@ def solve_own_rows(Q: Array, B: Array, start: Array, lower: Array | None, upper:
     Parameters
     ----------
     Q : array (rows, k (k + 1) / 2)
-        Positive semidefinite, packed as :mod:`dnmf.kernels.entries` says; float32 or float64, like all that follow.
+        Positive semidefinite, packed as :mod:`dnmf.kernels.packed` says; float32 or float64, like all that follow.
         A coordinate whose ``Q_jj`` (with that of G0) is not above 0, or too small to have an inverse, stays at its
         lower bound.
     B, start : array (rows, k)
@@ -144,29 +144,6 @@ def _solve_unbounded(Q: Array, common: Array, B: Array, L: Array, X: Array) -> N
             for q in range(i + 1, k):
                 value -= L[q, i] * X[row, q]
             X[row, i] = value * L[i, i]
-
-
-def times_packed(Q: Array, X: Array) -> Array:
-    """Return ``Q_i x_i`` of each packed matrix of `Q` (rows, T) and row of `X` (rows, k), in float64."""
-    if Q.shape != (len(X), packed_size(X.shape[1])):
-        raise ValueError(f"Q is {Q.shape} for X {X.shape}")
-    product = np.zeros(X.shape)
-    _times_packed(read_only(Q), read_only(X), product)
-    return product
-
-
-@compiled
-def _times_packed(Q: Array, X: Array, product: Array) -> None:
-    for row in range(X.shape[0]):
-        at = 0
-        for i in range(X.shape[1]):
-            x, total = np.float64(X[row, i]), 0.0
-            for j in range(i):
-                q = np.float64(Q[row, at + j])
-                total += q * X[row, j]
-                product[row, j] += q * x
-            product[row, i] += total + Q[row, at + i] * x
-            at += i + 1
 
 
 def _check(B: Array, k: int, arrays: dict[str, Array]) -> None:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnmf.kernels.entries import grams_of_rows, packed_size, predict
-from dnmf.kernels.own_gram import solve_own_rows, times_packed
+from dnmf.kernels.entries import grams_of_rows, predict
+from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.packed import packed_size, times_packed
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import cross_dense
 from dnmf.losses import Loss

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dnmf.kernels.entries import fold_columns, fold_columns_diagonal, packed_size
+from dnmf.kernels.folds import add_by_column, fold_columns, fold_columns_diagonal
+from dnmf.kernels.packed import packed_size
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import fold_dense
 from dnmf.passes.weighing import Weighing
@@ -91,7 +92,7 @@ class RunningObservedSums:
         self._based += based.T @ based
         self._rows_based += len(based)
         self._squares += weighing.counts @ np.square(wide)
-        self._counts += np.bincount(entries.indices, weights=c, minlength=len(self._counts))
+        add_by_column(c, entries.indices, self._counts)
         self._whole, self._unsolved = self._whole + weighing.whole, self._unsolved + unsolved
         r = self._weights_of_products(weighing, W)
         if y is not None:

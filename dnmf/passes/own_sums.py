@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dnmf.kernels.entries import fold_columns, fold_columns_diagonal, packed_size
+from dnmf.kernels.folds import fold_columns, fold_columns_diagonal
+from dnmf.kernels.packed import packed_size
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.passes.entries import Entries
 
@@ -22,7 +23,7 @@ class OwnSums:
     N : ndarray (n, k)
         ``Σ_i r_ij w_i`` of each column.
     Q : ndarray (n, k (k + 1) / 2) or (n, k)
-        ``Σ_i c_ij w_i w_iᵀ`` of each column, packed (:func:`dnmf.kernels.entries.unpack`); where there is no room for
+        ``Σ_i c_ij w_i w_iᵀ`` of each column, packed (:func:`dnmf.kernels.packed.unpack`); where there is no room for
         that, the diagonal ``Σ_i c_ij w_i (Σ_l w_il)``, which is not below it.
     value : float
         The loss of the entries.

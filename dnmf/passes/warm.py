@@ -15,7 +15,8 @@ import numpy as np
 import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
-from dnmf.kernels.own_gram import solve_own_rows, times_packed
+from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.kernels.packed import times_packed
 from dnmf.kernels.padding import pad_columns, padded
 from dnmf.losses import loss_named
 from dnmf.passes.problem import solve_for_rows

@@ -7,8 +7,7 @@ import numpy as np
 
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
-from dnmf.kernels.entries import packed_size
-from dnmf.kernels.own_gram import times_packed
+from dnmf.kernels.packed import packed_size, times_packed
 from dnmf.losses import Loss
 from dnmf.passes.own_sums import OwnSums
 from dnmf.passes.statistics import Statistics

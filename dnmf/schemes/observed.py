@@ -6,13 +6,12 @@ import numpy as np
 
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
-from dnmf.kernels.entries import pack, packed_size
-from dnmf.kernels.own_gram import times_packed
+from dnmf.kernels.packed import completed, diagonal_places, pack, packed_size, times_packed
 from dnmf.passes.even_units import even_units
 from dnmf.passes.observed_sums import ObservedSums
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms, shared_curvature
-from dnmf.passes.visitors.observed import SolveObservedRows, diagonal_places
+from dnmf.passes.visitors.observed import SolveObservedRows
 from dnmf.schemes.balance import Sizes, balance, balances, sizes_of
 from dnmf.schemes.constrained import NO_PENALTY, Constrained
 from dnmf.schemes.given import with_given, with_given_rows
@@ -21,7 +20,7 @@ from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
 from dnmf.schemes.terms import terms_of
 from dnmf.schemes.updates import OwnProblem
 
-COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-5, "float64": 1e-12}, 2000
+COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-4, "float64": 1e-12}, 2000
 NOTHING = 1e-12  # of the weight of other columns, with which a column counts as not observed
 LOOSE = 10.0  # times its tolerance, a column counts as not solved
 
@@ -117,20 +116,17 @@ class ObservedLeastSquares(Constrained):
     def measure(self, sums: ObservedSums, H: np.ndarray, of_data: float) -> Measured:
         """Return loss, objective and projected gradient from the sums alone, over what was observed."""
         HT = np.ascontiguousarray(H.T, dtype=np.float64)
-        slope = HT @ sums.based - sums.N
-        explained = float(np.vdot(sums.N, HT)) - 0.5 * float(np.vdot(HT @ sums.based, HT))
+        bent = HT @ sums.based if self.diagonal_curvature else times_packed(sums.Q, HT, sums.based)
+        slope, explained = bent - sums.N, float(np.vdot(sums.N, HT)) - 0.5 * float(np.vdot(bent, HT))
         if self.diagonal_curvature:
             explained += 0.5 * sums.curved
-        else:
-            own = times_packed(sums.Q, HT)
-            slope, explained = slope + own, explained - 0.5 * float(np.vdot(own, HT))
         whole = 0.5 * of_data
         loss, below = max(0.0, whole - explained), max(0.0, explained - whole) / whole if whole > 0 else 0.0
         objective = loss + (self._sizes(sums, H).total if self.penalty.active else 0.0)
         slope += self._slope_of_penalty(sums, HT)
         slope[:, self._given] = 0
         if not self.limits.is_free("H"):
-            slope[pinned(HT, slope, self.limits.upper[1], H.dtype)] = 0
+            np.putmask(slope, pinned(HT, slope, self.limits.upper[1], H.dtype), 0)
         size, alive = float(np.linalg.norm(sums.N)), int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
         return Measured(loss, objective, float(np.linalg.norm(slope)) / size if size else 0.0, alive, below, whole)
 
@@ -161,20 +157,21 @@ class ObservedLeastSquares(Constrained):
         return scale
 
     def _sizes(self, sums: ObservedSums, H: np.ndarray) -> Sizes:
-        wide = H * self._of_H(len(H))[:, None]
+        of_H, k = self._of_H(len(H)), len(H)
         if not self.penalty.counts:
-            return sizes_of(self.penalty, sums, wide)
-        (l1_w, _), (l1_h, _), k = self.penalty.on_W, self.penalty.on_H, len(H)
-        squares = np.square(H.astype(np.float64)) @ sums.counts
-        return Sizes(
-            l1_w * sums.s, 0.5 * self._ridge("W", k) * sums.squares, l1_h * np.abs(wide).sum(axis=1, dtype=np.float64),
-            0.5 * self._ridge("H", k) * squares,
-        )  # fmt: skip
+            return sizes_of(self.penalty, sums, H * of_H[:, None])
+        (l1_w, _), (l1_h, _) = self.penalty.on_W, self.penalty.on_H
+        sum_of_H = of_H * np.abs(H).sum(axis=1, dtype=np.float64) if l1_h else np.zeros(k)
+        squares = np.square(H, dtype=np.float64) @ sums.counts
+        ridge_of_W, ridge_of_H = (0.5 * self._ridge(side, k) for side in "WH")
+        return Sizes(l1_w * sums.s, ridge_of_W * sums.squares, l1_h * sum_of_H, ridge_of_H * squares)
 
     def _slope_of_penalty(self, sums: ObservedSums, HT: np.ndarray) -> np.ndarray:
         terms, of_H = self._terms("H"), self._of_H(HT.shape[1])
         added = shared_curvature(terms, HT.shape[1])
-        slope = terms.l1 * of_H + self._ridge("H", HT.shape[1]) * sums.counts[:, None] * HT
+        slope = HT * sums.counts[:, None]
+        slope *= self._ridge("H", HT.shape[1])
+        slope += terms.l1 * of_H
         return slope if added is None else slope + HT @ (added * np.outer(of_H, of_H))
 
     def counted(self, sums: ObservedSums, H: np.ndarray) -> tuple[ObservedSums, np.ndarray]:
@@ -185,33 +182,46 @@ class ObservedLeastSquares(Constrained):
 
     def update(self, sums: ObservedSums, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
         """Return the next H: exact for each column; on the diagonal, of a bound that is separable (OPL)."""
-        h, terms, of_H = np.ascontiguousarray(H.T, dtype=np.float64), self._terms("H"), self._of_H(len(H))
-        lower = np.full_like(h, -np.inf if terms.free else 0.0)
-        upper = np.full_like(h, terms.upper)
+        h, terms = np.ascontiguousarray(H.T), self._terms("H")
+        between = self._between(sums, h, terms)
+        if self.diagonal_curvature:
+            found, unsolved = self._least_bound(sums, h, terms, between), 0
+        else:
+            aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
+            G0, ridge = self._curvature(sums, terms)
+            B = (sums.N - terms.l1 * self._of_H(len(H))).astype(H.dtype)
+            Q = completed(sums.Q, G0, ridge, H.dtype)  # little may be left of what all share
+            found, violations = self._solved(OwnProblem(Q, B, h, *between, np.zeros_like(G0, H.dtype)), aim)
+            unsolved = int(np.count_nonzero(violations > LOOSE * aim))
+        X = keep_below(np.ascontiguousarray(found.T, H.dtype), terms.upper)
+        return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X, unsolved=unsolved)
+
+    def _between(self, sums: ObservedSums, h: np.ndarray, terms: Terms) -> tuple[np.ndarray, np.ndarray]:
+        """The bounds of every entry of h (n, k): what is given stays, what nothing was observed of is zero."""
+        lower, upper = np.full_like(h, -np.inf if terms.free else 0.0), np.full_like(h, terms.upper)
         # What Gram matrices come to where nothing is left is rounding.
         nothing = sums.counts <= NOTHING * sums.counts.max(initial=0)
         lower[nothing] = upper[nothing] = 0
         lower[:, self._given] = upper[:, self._given] = h[:, self._given]
-        added = shared_curvature(terms, len(H))
-        G0 = sums.based if added is None else sums.based + added * np.outer(of_H, of_H)
-        ridge = self._ridge("H", len(H)) * sums.counts[:, None]
-        if self.diagonal_curvature:
-            slope = h @ G0 + ridge * h + terms.l1 * of_H - sums.N
-            V = np.abs(sums.Q + sums.based.sum(axis=1)) + ridge + np.abs(G0 - sums.based).sum(axis=1)
-            found, unsolved = np.clip(h - np.divide(slope, V, out=np.zeros_like(h), where=V > 0), lower, upper), 0
-        else:
-            aim = COLUMN_TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
-            Q = np.empty(sums.Q.shape, H.dtype)
-            np.add(sums.Q, pack(G0), out=Q, casting="same_kind")  # in float64: little may be left of what all share
-            Q[:, diagonal_places(len(H))] += ridge.astype(H.dtype)
-            parts = Q, sums.N - terms.l1 * of_H, h, lower, upper, np.zeros_like(G0)
-            problem = OwnProblem(*(part.astype(H.dtype, copy=False) for part in parts))
-            found, violations = self._exactly(problem, aim)
-            unsolved = int(np.count_nonzero(violations > LOOSE * aim))
-        X = keep_below(found.T.astype(H.dtype), terms.upper)
-        return SolvedColumns(normalize_rows(X, self.limits.held[0])[0] if self.free_scale else X, unsolved=unsolved)
+        return lower, upper
 
-    def _exactly(self, problem: OwnProblem, aim: float) -> tuple[np.ndarray, np.ndarray]:
+    def _curvature(self, sums: ObservedSums, terms: Terms) -> tuple[np.ndarray, np.ndarray]:
+        """What Gram matrices of columns have in common (k, k), and the ridge of each (n, k)."""
+        k = len(sums.s)
+        of_H, added = self._of_H(k), shared_curvature(terms, k)
+        G0 = sums.based if added is None else sums.based + added * np.outer(of_H, of_H)
+        return G0, np.multiply.outer(sums.counts, self._ridge("H", k))
+
+    def _least_bound(
+        self, sums: ObservedSums, h: np.ndarray, terms: Terms, between: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        """The h at which a separable bound of the objective is least."""
+        h, (G0, ridge) = h.astype(np.float64), self._curvature(sums, terms)
+        slope = h @ G0 + ridge * h + terms.l1 * self._of_H(h.shape[1]) - sums.N
+        V = np.abs(sums.Q + sums.based.sum(axis=1)) + ridge + np.abs(G0 - sums.based).sum(axis=1)
+        return np.clip(h - np.divide(slope, V, out=np.zeros_like(h), where=V > 0), *between)
+
+    def _solved(self, problem: OwnProblem, aim: float) -> tuple[np.ndarray, np.ndarray]:
         """The solutions of all columns, and how far each is from its own."""
         if not self.limits.held[0]:
             return self.solver.own(problem, aim, COLUMN_SWEEPS)
@@ -231,8 +241,8 @@ class ObservedLeastSquares(Constrained):
         of_W, of_H = self.limits.upper
         t = t if of_W == np.inf else np.minimum(t, 1.0)
         t = t if of_H == np.inf else np.maximum(t, after.max(axis=1, initial=0) / of_H)
-        scale = (1 / t)[:, None]
-        return keep_below((after * scale).astype(after.dtype), of_H), (before * scale).astype(after.dtype)
+        scale = (1 / t)[:, None].astype(after.dtype)
+        return keep_below(after * scale, of_H), before * scale
 
     def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """Cut off what is negative or above a bound; given rows stay, others sum to one where scale is free."""

@@ -25,7 +25,7 @@ class OwnProblem(NamedTuple):
     Attributes
     ----------
     Q : ndarray (n, k (k + 1) / 2)
-        Packed (:func:`dnmf.kernels.entries.unpack`).
+        Packed (:func:`dnmf.kernels.packed.unpack`).
     B, start, lower, upper : ndarray (n, k)
         Right-hand sides, where to begin, and bounds; equal ones hold an entry.
     G0 : ndarray (k, k)

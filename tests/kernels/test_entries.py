@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnmf.kernels.entries import (
-    fold_bytes,
-    fold_columns,
-    fold_columns_diagonal,
-    grams_of_rows,
-    pack,
-    packed_size,
-    predict,
-    rank_of,
-    unpack,
-)
+from dnmf.kernels import folds
+from dnmf.kernels.entries import grams_of_rows, predict
+from dnmf.kernels.folds import add_by_column, fold_columns, fold_columns_diagonal
+from dnmf.kernels.packed import packed_size, unpack
 from dnmf.kernels.padding import pad_columns
 
 pytestmark = pytest.mark.numeric
@@ -79,23 +72,6 @@ def assert_close(found, expected, dtype):
     assert np.abs(found - expected).max(initial=0) <= CLOSE[dtype] * max(1, np.abs(expected).max(initial=0))
 
 
-@given(k=st.integers(0, 60))
-def test_packing_is_the_lower_triangle_row_after_row(k):
-    Q = np.random.default_rng(k).standard_normal((2, k, k))
-    Q += Q.transpose(0, 2, 1)
-    packed = pack(Q)
-    assert packed.shape == (2, packed_size(k))
-    assert rank_of(packed.shape[1]) == k
-    assert all(packed[1, i * (i + 1) // 2 + j] == Q[1, i, j] for i in range(k) for j in range(i + 1))
-    assert np.array_equal(unpack(packed), Q)
-
-
-@pytest.mark.parametrize("size", [2, 4, 209, 211])
-def test_other_sizes_are_no_packed_matrix(size):
-    with pytest.raises(ValueError, match="no packed matrix"):
-        rank_of(size)
-
-
 @dtypes
 @unhurried
 @given(
@@ -124,7 +100,18 @@ def test_row_is_the_same_to_the_last_bit_in_any_block(k):
         assert np.concatenate([some.predictions(*block) for block in blocks]).tobytes() == predicted.tobytes()
 
 
+far = pytest.mark.parametrize("far", [False, True])  # sums too large to be added to entry after entry
+
+
+@pytest.fixture
+def near(far, monkeypatch):
+    if far:
+        monkeypatch.setattr(folds, "BYTES_NEAR", 0)
+
+
+@far
 @ranks
+@pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("n", [2, 11])  # columns of many entries and of few
 def test_fold_is_added_to_what_is_there_block_after_block(k, n):
     some = Rows(k, 30, k, n=n)
@@ -133,6 +120,34 @@ def test_fold_is_added_to_what_is_there_block_after_block(k, n):
         for one, other in zip(whole, cut, strict=True):
             assert_close(one, other, "f4")
         assert [array.tobytes() for array in some.folded(fold, width)] == [array.tobytes() for array in whole]
+
+
+@ranks
+def test_sums_of_columns_are_those_of_loops_in_either_order(k, monkeypatch):
+    some = Rows(k, 30, k)
+    w, columns = some.W[some.row_of], some.indices.astype(int)
+    expected = some.naive_sums(some.c, outer(w[:, :k]), columns, some.n)
+    for near in (folds.BYTES_NEAR, 0):
+        monkeypatch.setattr(folds, "BYTES_NEAR", near)
+        N, Q = some.folded(fold_columns, packed_size(k))
+        assert_close(N, some.naive_sums(some.r, w, columns, some.n), "f4")
+        assert_close(unpack(Q), expected, "f4")
+
+
+@dtypes
+def test_values_are_added_by_column(dtype, index_dtype):
+    some, totals = Rows(3, 30, 4, dtype, index_dtype), np.ones(11)
+    add_by_column(some.c, some.indices, totals)
+    expected = np.bincount(some.indices.astype(int), weights=some.c, minlength=11) + 1
+    np.testing.assert_allclose(totals, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "totals"), [((3,), np.zeros(5)), ((4,), np.zeros(5, "f4")), ((4,), np.zeros((5, 1)))]
+)
+def test_values_without_a_column_are_refused(values, totals):
+    with pytest.raises(ValueError, match="values"):
+        add_by_column(np.ones(values), np.zeros(4, "i4"), totals)
 
 
 def test_diagonal_fold_is_the_same_to_the_last_bit_in_any_blocks():
@@ -175,11 +190,3 @@ def test_shapes_that_do_not_agree_are_refused(change):
     }  # fmt: skip
     with pytest.raises(ValueError, match=r"\d|C-contiguous"):
         fold_columns(*{**right, **change}.values())
-
-
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_bytes_of_a_fold_are_a_copy_of_its_block_and_a_gathered_column(dtype):
-    copied, gathered = fold_bytes(1000, (1, 50), 8, dtype), fold_bytes(0, (64000, 50), 8, dtype)
-    itemsize = np.dtype(dtype).itemsize
-    assert 0 <= copied - 1000 * (2 * itemsize + 4) - 8 * 50 <= 10 * 16 * itemsize + 8
-    assert 1 <= gathered / (10 * 64000 * itemsize) <= 1.01

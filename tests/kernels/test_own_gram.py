@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnmf.kernels.entries import pack, unpack
-from dnmf.kernels.own_gram import PLACES, solve_own_rows, solve_unbounded, times_packed
+from dnmf.kernels.own_gram import PLACES, solve_own_rows, solve_unbounded
+from dnmf.kernels.packed import pack
 
 pytestmark = pytest.mark.numeric
 
@@ -153,13 +153,6 @@ def test_shapes_that_do_not_agree_are_refused(change):
              "upper": None, "tolerance": 1e-3, "max_sweeps": 3, "G0": None}  # fmt: skip
     with pytest.raises(ValueError, match="for B"):
         solve_own_rows(**{**right, **change})
-
-
-@pytest.mark.parametrize("k", [1, 3, 20])
-def test_packed_matrices_multiply_as_whole_ones(k):
-    draw = np.random.default_rng(k)
-    Q, X = draw.random((5, k * (k + 1) // 2)), draw.random((5, k))
-    np.testing.assert_allclose(times_packed(Q, X), np.einsum("jql,jl->jq", unpack(Q), X), rtol=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 4, 13])

@@ -6,7 +6,7 @@ import scipy.optimize
 
 import dnmf
 from dnmf.errors import InputError
-from dnmf.kernels.entries import pack, unpack
+from dnmf.kernels.packed import pack, unpack
 from dnmf.passes.terms import Terms
 from dnmf.schemes.columns import Aim, SharedProblem
 from dnmf.schemes.updates import COORDINATE_DESCENT, UPDATES, WANTS, CoordinateDescent, OwnProblem, update_named

@@ -1,13 +1,14 @@
 """Rows of W solved for by weighted least squares: each with a Gram matrix of its own."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from dnmf.kernels.bounds import keep_below
-from dnmf.kernels.entries import grams_of_rows, pack, packed_size
+from dnmf.kernels.entries import grams_of_rows
 from dnmf.kernels.own_gram import solve_own_rows, solve_unbounded
+from dnmf.kernels.packed import diagonal_places, pack, packed_size
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.memory import MOST_ENTRIES
 from dnmf.passes.entries import cross_of_entries, parts_of
@@ -122,16 +123,13 @@ class SolveObservedRows(Visitor):
         if self.held:
             Q, B, lower, upper = Q * pack(np.outer(units, units)), B * units, lower / units, upper / units
         X, unsolved = aligned_zeros((len(B), self.HT.shape[1]), dtype), 0
-        for based in (True, False):
-            some = weighing.based == based
-            if some.any():
-                G0 = self._shared(based=based)
-                G0 = None if G0 is None else G0 * np.outer(units, units)
-                start = solve_unbounded(Q[some], B[some], G0)
-                x, violations, _ = solve_own_rows(
-                    Q[some], B[some], start, lower[some], upper[some], self.tolerance, SWEEPS, G0
-                )
-                X[some, :k], unsolved = x * units, unsolved + int(np.count_nonzero(violations > LOOSE * self.tolerance))
+        for based, some in _alike(weighing.based):
+            G0 = self._shared(based=based)
+            G0 = None if G0 is None else G0 * np.outer(units, units)
+            q, b = Q[some], B[some]
+            start = solve_unbounded(q, b, G0)
+            x, violations, _ = solve_own_rows(q, b, start, lower[some], upper[some], self.tolerance, SWEEPS, G0)
+            X[some, :k], unsolved = x * units, unsolved + int(np.count_nonzero(violations > LOOSE * self.tolerance))
         return keep_below(X, self.terms.upper), unsolved
 
     def _shared(self, *, based: bool) -> np.ndarray | None:
@@ -154,16 +152,12 @@ class SolveObservedRows(Visitor):
         return replace(self, HT=aligned(self.HT))
 
 
+def _alike(based: np.ndarray) -> list[tuple[bool, Any]]:
+    """Which rows are based and which are not; all of them, without a copy, where they are of one kind."""
+    if based.all() or not based.any():
+        return [(bool(based.any()), slice(None))]
+    return [(True, based), (False, ~based)]
+
+
 BLIND = 0.01  # of a component, or less of it, is seen
 LOOSE = 10.0  # times its tolerance, a row counts as not solved
-
-
-def diagonal_places(k: int) -> np.ndarray:
-    """Return where the diagonal is in packed matrices of k rows.
-
-    Examples
-    --------
-    >>> diagonal_places(3).tolist()
-    [0, 2, 5]
-    """
-    return np.arange(k) * (np.arange(k) + 3) // 2
