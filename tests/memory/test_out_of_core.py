@@ -156,20 +156,27 @@ def write_counts(path, shape, per_row, rows=20_000):
             array[indptr[low] : indptr[low + rows]] = values.ravel()
 
 
+@pytest.fixture(scope="module")
+def counts_store(tmp_path_factory):
+    """4.2 GiB of counts, for all tests that read them."""
+    folder = tmp_path_factory.mktemp("counts")
+    write_counts(folder / "data.zarr", (1_400_000, 2_000), 400)
+    yield folder / "data.zarr"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 BY_ENTRY = {"counts": {"loss": "kullback-leibler"}, "missing": {"missing": "unstored"}}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("said", BY_ENTRY)
-def test_a_csr_matrix_eight_times_the_limit_whose_entries_are_looked_at_one_by_one(place, said):
-    write_counts(place / "data.zarr", (1_400_000, 2_000), 400)
-    _, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", 3, **BY_ENTRY[said], init="random")
+def test_a_csr_matrix_eight_times_the_limit_whose_entries_are_looked_at_one_by_one(counts_store, place, said):
+    more = BY_ENTRY[said]
+    _, plan, peak = factorize_on_one_worker(counts_store, place / "run.dnmf", 3, passes=2, init="random", **more)
     assert plan.total_bytes > 8 * LIMIT
     assert peak <= plan.projected_bytes <= LIMIT
-    projected, peak, _, _ = factorize_in_a_process(
-        place / "data.zarr", "512 MiB", more=BY_ENTRY[said], rank=3, passes=1
-    )
+    projected, peak, _, _ = factorize_in_a_process(counts_store, "512 MiB", into="", more=more, rank=3, passes=1)
     assert peak <= projected <= LIMIT
 
 
