@@ -173,8 +173,8 @@ def test_a_run_goes_on_with_weights_of_files_and_asks_for_those_of_arrays(tmp_pa
     np.save(of_rows, OF_ROWS + 1)
     with pytest.raises(dnmf.CheckpointError, match="row_weights: "):
         dnmf.resume(tmp_path / "run.dnmf", max_passes=7)
-    dnmf.fit(data, 2, row_weights=OF_ROWS, tol=0, max_passes=3, extrapolate=False, store=tmp_path / "other.dnmf")
+    dnmf.fit(data, 2, row_weights=OF_ROWS, tol=0, max_passes=1, store=tmp_path / "other.dnmf")
     with pytest.raises(InputError, match=r"give the data with it again: source=dnmf.open_source\(…, row_weights=…\)"):
-        dnmf.resume(tmp_path / "other.dnmf", max_passes=4)
+        dnmf.resume(tmp_path / "other.dnmf", max_passes=2)
     again = dnmf.open_source(data, row_weights=OF_ROWS)
-    assert len(dnmf.resume(tmp_path / "other.dnmf", source=again, max_passes=4).history) > 3
+    assert len(dnmf.resume(tmp_path / "other.dnmf", source=again, max_passes=2).history) == 2
