@@ -14,7 +14,7 @@ from dnmf.locations import local_path
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
-from dnmf.record import RunRecord, refuse_path
+from dnmf.record import RunRecord, naming, refuse_path
 from dnmf.run import Run, free_store, number_in, reopened, with_saved_names
 from dnmf.sources import open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
@@ -213,11 +213,14 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
     ------
     CheckpointError
         There is nothing to resume, or the data has changed; the message lists the differences.
+    UnknownLossError
+        Its loss is one of the caller's own, and is not registered here as it was.
     """
-    if model := _finished(store, unchanged=max_passes is None and tol is None):
-        return model  # nothing is to be written, and it may lie where nobody can write
+    with naming(store):
+        if model := _finished(store, unchanged=max_passes is None and tol is None):
+            return model  # nothing is to be written, and it may lie where nobody can write
     store = local_path(store, "store")
-    with ExitStack() as stack:
+    with naming(store), ExitStack() as stack:
         lock, generation = stack.enter_context(checkpoint.Store(store)), checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(max_passes, tol)
@@ -248,6 +251,8 @@ def load(path: str | Path) -> Model:
     ------
     CheckpointError
         There is none, or the fit is not finished.
+    UnknownLossError
+        Its loss is one of the caller's own, and is not registered here as it was.
     """
     generation, path = checkpoint.read_latest(path), local_path(path)
     refuse_path(generation.record, path, "use one of the models inside it, or load all with dnmf.load_path")
@@ -257,4 +262,5 @@ def load(path: str | Path) -> Model:
             f"{path}: this fit is not finished ({passes} passes are committed) and has no W yet; "
             f"go on with: dnmf resume {path}"
         )
-    return Model.restore(generation, path)
+    with naming(path):
+        return Model.restore(generation, path)

@@ -8,8 +8,8 @@ import numpy as np
 from dnmf.amounts import format_bytes, parse_bytes  # noqa: F401  part of what options are made of
 from dnmf.arguments import as_dtype, is_finite, is_whole, shown
 from dnmf.constraints import NO_LIMITS, Limits
-from dnmf.errors import InputError
-from dnmf.losses import loss_named
+from dnmf.errors import InputError, UnknownLossError
+from dnmf.losses import is_known, loss_named, refuse_other_parameters
 from dnmf.penalty import Penalty
 
 PRUNES = ("rule", "refit", "off")
@@ -89,7 +89,8 @@ class FitOptions:
 
     `curvature` is what a plan has room for where each column has its own: ``"full"`` or ``"diagonal"``; `entries`
     whether ``"all"`` count, or those that were ``"observed"``, as the data says; `implicit` the confidence in what is
-    there, 0 where entries are values.
+    there, 0 where entries are values. `loss_parameters` are those of a loss of the caller's own
+    (:func:`dnmf.losses.parameters_of`), as it is known now.
 
     Raises
     ------
@@ -112,6 +113,7 @@ class FitOptions:
     curvature: str = "full"
     entries: str = "all"
     implicit: float = 0.0
+    loss_parameters: dict[str, str] | None = field(default=None, hash=False)
 
     def __post_init__(self):
         for each in fields(self):
@@ -121,7 +123,7 @@ class FitOptions:
         for name in ("init", "solver", "loss", "prune"):
             _check(isinstance(getattr(self, name), str), f"{name}={shown(getattr(self, name))}: give its name as text")
         _check(self.init in INITS, f"init={self.init!r}: use one of {', '.join(INITS[:-1])}")
-        loss_named(self.loss)
+        object.__setattr__(self, "loss_parameters", refuse_other_parameters(self.loss, self.loss_parameters))
         _check(isinstance(self.penalty, Penalty), "penalty: give a dnmf.Penalty(l1=…, l2=…, scale=…)")
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")
         _check(is_whole(self.seed) and self.seed >= 0, f"seed={shown(self.seed)}: a whole number, not negative")
@@ -143,7 +145,18 @@ class FitOptions:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "FitOptions":
-        """The options that :meth:`to_json` wrote."""
+        """The options that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        UnknownLossError
+            Their loss is one of the caller's own, and not known here, or not as it was.
+        """
+        if not is_known(record.get("loss", cls.loss)):
+            raise UnknownLossError(
+                f"loss={record['loss']!r} is not known here; import what registers it first (dnmf.losses.register; on "
+                "the command line: dnmf --import MODULE …)"
+            )
         parts = {"penalty": Penalty(**record["penalty"]), "limits": Limits.from_json(record["limits"])}
         return cls(**{**record, **parts})
 
@@ -162,7 +175,8 @@ class FitOptions:
         lines = []
         for name in (each.name for each in fields(self)):
             if isinstance(mine[name], dict):
-                lines += [f"{name} {k}: {v} → {theirs[name][k]}" for k, v in mine[name].items() if v != theirs[name][k]]
+                pairs = ((each, value, theirs[name].get(each)) for each, value in mine[name].items())
+                lines += [f"{name} {each}: {value} → {other}" for each, value, other in pairs if value != other]
             elif mine[name] != theirs[name]:
                 lines.append(f"{name}: {mine[name]} → {theirs[name]}")
         return lines

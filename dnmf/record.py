@@ -1,10 +1,12 @@
 """What a committed pass says of its run, besides the state: enough to go on with it, or to refuse."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnmf.errors import CheckpointError
+from dnmf.errors import CheckpointError, UnknownLossError
 from dnmf.options import FitOptions
 
 if TYPE_CHECKING:
@@ -72,6 +74,15 @@ _DEFAULTS: dict[str, Any] = {
     "status": "running", "options": None, "address": "", "missing_chunks": "error", "fingerprint": {}, "shape": (0, 0),
     "transposed": False, "plan": {}, "versions": {}, "state": {}, "observed": {},
 }  # fmt: skip
+
+
+@contextmanager
+def naming(store: str | Path) -> Iterator[None]:
+    """Name the store in an error that says that the loss of its run is not known here."""
+    try:
+        yield
+    except UnknownLossError as error:
+        raise UnknownLossError(f"{store}: {error}") from error
 
 
 def contents(record: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
-from dnmf.record import RunRecord, changes_of_data, differences, other_than, refuse_path, versions
+from dnmf.record import RunRecord, changes_of_data, differences, naming, other_than, refuse_path, versions
 from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
@@ -145,9 +145,10 @@ def number_in(store: Path, source: Source, options: FitOptions, *, overwrite: bo
         return 0
     latest = checkpoint.read_latest(store)
     refuse_path(latest.record, store, "choose another store, or remove it yourself")
-    record = RunRecord.from_json(latest.record)
-    if not overwrite and (record.status == "done" or record.state["passes"]):
-        another = other_than(latest.record, source, record.options.differences(options))
+    if not overwrite and (latest.record.get("status") == "done" or latest.record["state"]["passes"]):
+        with naming(store):
+            before = RunRecord.from_json(latest.record).options
+        another = other_than(latest.record, source, before.differences(options))
         raise CheckpointError(
             f"{store}: holds a run already{another}. Choose another store, begin anew in its place with overwrite=True "
             f"(--overwrite), or go on with the run that is there: dnmf resume {store} (new limits: --max-passes, --tol)"

@@ -11,7 +11,7 @@ from dnmf.locations import local_path
 from dnmf.model import Model
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
-from dnmf.record import RunRecord, refuse_path
+from dnmf.record import RunRecord, naming, refuse_path
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def so_far(path: str | Path) -> Model | Unfinished:
     refuse_path(generation.record, path, "use one of the models inside it, or dnmf.load_path")
     if generation.record.get("status") == "done":
         return load(path)
-    record = RunRecord.from_json(generation.record)
+    with naming(path):
+        record = RunRecord.from_json(generation.record)
     state, penalty = record.state, record.options.penalty
     history = tuple(PassRecord.from_json(entry) for entry in state["history"])
     if not history:

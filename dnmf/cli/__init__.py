@@ -6,6 +6,7 @@ from dnmf import __version__
 from dnmf.cli.completion import complete_places
 from dnmf.cli.exits import Commands
 from dnmf.cli.look import convert, inspect, status
+from dnmf.cli.modules import import_first
 from dnmf.cli.pictures import plot, report
 from dnmf.cli.streams import stand_in
 from dnmf.cli.try_out import demo
@@ -23,6 +24,8 @@ class _InOrder(Commands):
 
 # The name under which dask lists the group; alone it is called dnmf.
 @click.group(cls=_InOrder, name="nmf", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--import", "modules", multiple=True, metavar="MODULE", callback=import_first, expose_value=False,
+              help="Import a module first, such as one that registers a loss of yours.")  # fmt: skip
 @click.version_option(__version__, prog_name="dnmf", message="%(prog)s %(version)s")
 def commands() -> None:
     """Factorize non-negative matrices that do not fit in memory: A ≈ W · diag(d) · H.

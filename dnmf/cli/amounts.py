@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dnmf.amounts import parse_bytes
+from dnmf.cli.modules import LossName
 from dnmf.errors import InputError
 
 
@@ -94,6 +95,6 @@ class CountOrList(click.ParamType):
 
 
 LEAST_SQUARES = "frobenius"
-LOSS = click.Choice([LEAST_SQUARES, "kullback-leibler", "itakura-saito"])  # those of dnmf.losses, which loads slowly
+LOSS = LossName([LEAST_SQUARES, "kullback-leibler", "itakura-saito"])  # those of dnmf.losses
 MEMORY, NUMBER_OR_PAIR, HEIGHT_BY_WIDTH = Memory(), NumberOrPair(), HeightByWidth()
 NUMBERS, COUNT_OR_LIST = Numbers(), CountOrList()

@@ -6,6 +6,8 @@ known by its name to every door.
 """
 
 from dnmf.losses.loss import Loss
-from dnmf.losses.table import error_formula, loss_named, register
+from dnmf.losses.table import error_formula, is_known, loss_named, parameters_of, refuse_other_parameters, register
 
-__all__ = ["Loss", "error_formula", "loss_named", "register"]
+__all__ = [
+    "Loss", "error_formula", "is_known", "loss_named", "parameters_of", "refuse_other_parameters", "register",
+]  # fmt: skip

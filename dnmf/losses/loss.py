@@ -33,6 +33,8 @@ class Loss(ABC):
     power : float
         With which power of its mean the variance of an entry grows where this is the likelihood's loss: starts are
         found on data divided by the root of that.
+    examples : tuple of float
+        Entries such as the data has, at which the loss is looked at when it is registered.
     fused : callable, optional
         A compiled function that solves for rows as :mod:`dnmf.passes.newton` does, only faster, with the arguments of
         :func:`dnmf.kernels.kullback_leibler.solve_rows`. Entries with weights are given to it as the product of both.
@@ -47,15 +49,23 @@ class Loss(ABC):
     above_zero: bool = False
     most_shrink: float = 1.0
     power: float = 0.0
+    examples: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 5.0, 20.0)
     fused: ClassVar[RowKernel | None] = None
 
     @abstractmethod
     def value(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the loss of each entry without ``linear · y``, in float64."""
+        """Return the loss of each entry without ``linear · y``, in float64.
+
+        Entries arrive as two flat arrays of one size, and in one dtype: float32 or float64, as the fit has it. With
+        ``linear · y`` the loss of all entries is 0 or more: what a fit stops at, and what is explained, are shares of
+        it. A fit whose loss turns out to be negative is refused.
+        """
 
     @abstractmethod
     def weights(self, a: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``r = −∂ℓ/∂y`` (without `linear`) and a curvature ``c ≥ 0`` of each entry, in the dtype of `y`.
+
+        Entries arrive as for :meth:`value`.
 
         The curvature is ``∂²ℓ/∂y²``, its expectation, or an upper bound: what makes ``r δ − ½ c δ²`` a model of how
         much the loss falls when y moves by δ.

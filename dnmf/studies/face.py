@@ -12,7 +12,7 @@ from dnmf.errors import CheckpointError
 from dnmf.fitting.events import emit
 from dnmf.locations import local_path
 from dnmf.model import Model
-from dnmf.record import RunRecord, contents, other_than
+from dnmf.record import RunRecord, contents, naming, other_than
 from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
 from dnmf.sources import Source
 from dnmf.studies.models import StoredModels, remove_other_models
@@ -121,6 +121,11 @@ def resume_study(face: Face[S, R], store: Any, resources: Resources, *, source: 
     CheckpointError
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
+    with naming(store):
+        return _resumed(face, store, resources, source=source, force=force, function=function)
+
+
+def _resumed(face: Face[S, R], store: Any, resources: Resources, *, source: Any, force: bool, function: str) -> R:
     generation, store = face.read(store), local_path(store, "store")
     if generation.record["status"] == "done":
         return face.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
@@ -147,13 +152,15 @@ def load_study(face: Face[S, R], path: str | Path) -> R:
     CheckpointError
         There is none, or it is not finished.
     """
-    generation, folder = face.read(path), local_path(path)
+    with naming(path):
+        generation, folder = face.read(path), local_path(path)
     if generation.record["status"] != "done":
         raise CheckpointError(
             f"{folder}: this {face.kind} is not finished ({generation.record['state']['passes']} passes are committed);"
             f" go on with: dnmf resume {folder}"
         )
-    return face.restore(generation, folder)
+    with naming(path):
+        return face.restore(generation, folder)
 
 
 def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resources) -> R:
@@ -186,7 +193,9 @@ def _number_in(store: Path, source: Source, face: Face[S, R], study: S, *, overw
     if record.get("kind") != kind:
         raise CheckpointError(f"{store}: holds {contents(record)}; choose another store, or remove it yourself")
     if not overwrite and (record["status"] == "done" or record["state"]["passes"]):
-        another = other_than(record, source, face.study(record[kind]).differences(study))
+        with naming(store):
+            before = face.study(record[kind])
+        another = other_than(record, source, before.differences(study))
         raise CheckpointError(
             f"{store}: holds a {kind} already{another}. Choose another store, begin anew in its place with "
             f"overwrite=True (--overwrite), or go on with the {kind} that is there: dnmf resume {store}"
