@@ -3,8 +3,8 @@
 A row minimizes ``lin·w + ½ wᵀ G0 w + Σ_j ℓ(a_j, w·h_j)`` over ``0 ≤ w ≤ upper``. Around the present w that is a
 quadratic problem with a Gram matrix of its own; its solution is the direction of a step, which is halved until the
 objective falls. The first steps have the curvature that the loss says, which is never negative but may be far from that
-of a row (its expectation, where the data is half or twice of what is expected); rows that are still on their way then
-take their true one, where it has a minimum. What is done with a row depends on that row alone.
+of a row (its expectation, where the data is half or twice of what is expected). Rows that are still on their way then
+take their true one, with as much of the other as gives it a minimum. What is done with a row depends on that row alone.
 """
 
 from typing import NamedTuple

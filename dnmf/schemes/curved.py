@@ -56,6 +56,11 @@ class Divergence(Constrained):
         return True
 
     @property
+    def exact(self) -> bool:
+        """Not so: an update is a step of Newton's method, and rows of a loss that is not convex may have two minima."""
+        return False
+
+    @property
     def first_extrapolated(self) -> int:
         """At once: a start has gone this way for some passes already."""
         return 1
