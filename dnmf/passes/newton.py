@@ -189,7 +189,7 @@ def own_curvature(
     """
     W, slope, y, c = at
     own = _grams(problem, entries, entries.weighted(_difference(problem.loss, entries.a, y, c)).astype(W.dtype))
-    still = ((W <= 0) & (slope > 0)) | ((W >= problem.upper) & (slope < 0))
+    still = ((W <= 0) & (slope > 0)) | ((problem.upper <= W) & (slope < 0))
     still[:, : problem.held] = True
     Q, left = said.copy(), np.arange(len(W))
     for share in MIXED:
