@@ -18,9 +18,9 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.rows_out import Columns
 from dnmf.passes.terms import Terms
-from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
-from dnmf.sources import Source, open_source
+from dnmf.sources import Source
+from dnmf.sources.as_fitted import NOTHING, SAME, Observed, Said
 from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
@@ -41,10 +41,11 @@ class Applied:
     terms: Terms
     column_names: np.ndarray | None
     inside: np.ndarray | None
+    observed: Observed
 
     @undisturbed
     def transform(  # noqa: PLR0913  the door to other rows names every option
-        self, data: Any, *, missing: str = "refuse", mask: Any = None, weights: Any = None, row_weights: Any = None,
+        self, data: Any, *, missing: str = SAME, mask: Any = None, weights: Any = None, row_weights: Any = None,
         column_weights: Any = None, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
         overwrite: bool = False, client: Any = None, memory_limit: Any = None, callbacks: Sequence[Callback] = (),
     ) -> Any:  # fmt: skip
@@ -56,9 +57,15 @@ class Applied:
         ----------
         data : anything :func:`dnmf.open_source` takes
             (rows, n) with the columns of the fit.
-        missing, mask, weights, row_weights, column_weights
-            What of these rows was observed, and how much it counts, as in :func:`dnmf.fit`: a row is solved for from
-            what was seen of it. A fit with `column_weights` wants those again.
+        missing : {"same", "refuse", "nan", "unstored"}
+            What of these rows was not observed, as in :func:`dnmf.fit`: a row is solved for from what was seen of it.
+            ``"same"``: what was said of the data of the fit (:attr:`dnmf.Model.observed`), or what a source says of
+            itself; ``"refuse"``: all of them was observed, whatever was said of the fit's.
+        mask, weights : like `data`, optional
+            Of these rows, as in :func:`dnmf.fit`. A fit that had some wants them here too, or to be told by `missing`
+            what else holds.
+        row_weights, column_weights : array, optional
+            Of these rows, which count once where none are given; of the columns, by default those of the fit.
         columns : {"same", "match"}
             ``"match"``: data with other columns besides, or in another order; those of the fit are found by name.
         fixed_W : array (rows, f), optional
@@ -80,25 +87,26 @@ class Applied:
         Raises
         ------
         InputError
-            The columns are not those of the fit, or the data cannot be used.
+            The columns are not those of the fit, the data cannot be used, or what of it was observed is not known.
         CheckpointError
             There is something at `out` already that may not be overwritten, or no directory for it.
         """
         from dnmf.sources.dask_array import as_dask_array
 
-        source = open_source(data, missing=missing, mask=mask, weights=weights, row_weights=row_weights,
-                             column_weights=column_weights)  # fmt: skip
-        values = self.solve(source, columns=columns, fixed_W=fixed_W, out=out, overwrite=overwrite, client=client,
-                            memory_limit=memory_limit, callbacks=callbacks)  # fmt: skip
+        said = Said(missing, mask, weights, row_weights, column_weights)
+        values = self.solve(data, said=said, columns=columns, fixed_W=fixed_W, out=out, overwrite=overwrite,
+                            client=client, memory_limit=memory_limit, callbacks=callbacks)  # fmt: skip
         return as_dask_array(values, chunk_rows_of(values))
 
     @undisturbed
-    def solve(self, data: Any, *, columns: str = "same", fixed_W: Any = None, out: str | Path | None = None,
-              overwrite: bool = False, client: Any = None, memory_limit: Any = None,
-              callbacks: Sequence[Callback] = ()) -> Any:  # fmt: skip
-        """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`; of data or a source."""
+    def solve(  # noqa: PLR0913  the same door
+        self, data: Any, *, said: Said = NOTHING, columns: str = "same", fixed_W: Any = None,
+        out: str | Path | None = None, overwrite: bool = False, client: Any = None, memory_limit: Any = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Any:  # fmt: skip
+        """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
         place = None if out is None else free_place(out, overwrite=overwrite)
-        source = self.open_rows(data, columns)
+        source = self.open_rows(data, columns, said)
         with ExitStack() as stack:
             executor, staging = stack.enter_context(closing(choose_executor(client, source))), None
             if place is not None:
@@ -112,21 +120,26 @@ class Applied:
             )  # fmt: skip
         return values if place is None else StoredFactor(place)
 
-    def open_rows(self, data: Any, columns: str = "same") -> Source:
+    def open_rows(self, data: Any, columns: str = "same", said: Said = NOTHING) -> Source:
         """Return data that has the columns of the fit, or with ``"match"`` those among others, as a source of its rows.
+
+        It says what of them was observed: as is `said`, or as was said of the data of the fit.
 
         Raises
         ------
         InputError
-            The columns are not those of the fit, the data cannot be used, or its rows cannot be read one by one.
+            The columns are not those of the fit, the data cannot be used, what of it was observed is not known, or its
+            rows cannot be read one by one.
         """
         if not isinstance(columns, str) or columns not in ("same", "match"):
             raise InputError(f"columns={columns!r}: use 'same', or 'match' to find the columns of the fit by name")
-        source = open_source(data)
+        opened = self.observed.open_rows(data, said)
         if columns == "match":
-            return with_columns(by_rows(source), self.column_names)
-        self._check_columns(source)
-        return by_rows(source)
+            source = with_columns(by_rows(opened), self.column_names)
+        else:
+            self._check_columns(opened)
+            source = by_rows(opened)
+        return self.observed.weighted(source) if self.observed.weighs_columns(opened, said) else source
 
     def fixed(self, source: Source, fixed_W: Any = None) -> Fixed:
         """Return what the rows of `source` are solved with; a component that is dead in W takes no part.
@@ -136,7 +149,7 @@ class Applied:
         InputError
             Columns of W that were given to the fit are not given here, or have the wrong shape.
         """
-        scheme = scheme_of(self.options, ALL_OBSERVED)
+        scheme = scheme_of(self.options)
         scale = self.w_scale[: scheme.given_columns]
         given = given_columns(source, fixed_W, scale, self.options.dtype, signed=scheme.is_signed("W"))
         # Other rows may have what those of the fit had not.
@@ -154,7 +167,7 @@ class Applied:
     @property
     def row_scale(self) -> np.ndarray:
         """``W diag(row_scale)`` and ``diag(h_scale) H`` are the factors as they were solved for (k,)."""
-        given = np.arange(len(self.d)) < scheme_of(self.options, ALL_OBSERVED).given_columns
+        given = np.arange(len(self.d)) < scheme_of(self.options).given_columns
         return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:

@@ -35,7 +35,6 @@ from dnmf.estimator_input import (
 from dnmf.estimator_parameters import check_parameters, loss_of
 from dnmf.model import Model
 from dnmf.penalty import Penalty
-from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source, open_source
 from dnmf.sources.labels import names_along
@@ -185,18 +184,16 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._fit(source, W, H)
         if source.in_memory:
             return self._scaled(self.model_.read_W())
-        W = self.model_.W
-        if source.blocks_are_tasks:
-            # dask would choose p2p on a cluster, a shuffle through disk, for what is a handful of slices
-            W = W.rechunk((array_of(source).array.chunks[0], -1), method="tasks")
-        return self._scaled(W)
+        W = self._scaled(self.model_.W)
+        return self._in_chunks_of(source, W) if source.blocks_are_tasks else W
 
     @undisturbed
     def transform(self, X: Any) -> Any:
         """Return W (n_samples, n_components) of other rows, the components kept; lazily for a dask array.
 
         Each row is ``argmin_{w ≥ 0} L(x, w H)`` plus the penalty on W; it depends on no other row, and the
-        rows of the fit give their W again.
+        rows of the fit give their W again. What was said of the entries of the fit's data holds for them, as in
+        :meth:`dnmf.Model.transform`; where there are a mask or weights, nothing is lazy.
 
         Parameters
         ----------
@@ -216,10 +213,11 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "components_")
         source = self._open(X, reset=False)
         self._refuse_frames(source)
-        if source.blocks_are_tasks:
-            return self._transform_blocks(source)
+        if source.blocks_are_tasks and (said := self._said_of_blocks(source)) is not None:
+            return self._transform_blocks(source, said)
         transform = self.model_.solve if source.in_memory else self.model_.transform
-        return self._scaled(transform(source, client=self.client, memory_limit=self.memory_limit))
+        W = self._scaled(transform(source, client=self.client, memory_limit=self.memory_limit))
+        return self._in_chunks_of(source, W) if source.blocks_are_tasks else W
 
     @undisturbed
     def inverse_transform(self, X: Any) -> Any:
@@ -307,7 +305,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _keep(self, model: Model) -> None:
         """Take the attributes from a model: with penalties at the scale of their objective, else balanced."""
-        of_H = np.sqrt(model.d) if scheme_of(model.options, ALL_OBSERVED).free_scale else model.h_scale
+        of_H = np.sqrt(model.d) if scheme_of(model.options).free_scale else model.h_scale
         self._scale_of_W = np.divide(model.d, of_H, out=np.zeros_like(model.d), where=of_H > 0)
         self.model_ = model
         self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)
@@ -318,7 +316,18 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _scaled(self, W: Any) -> Any:
         return W * self._scale_of_W.astype(W.dtype)
 
-    def _transform_blocks(self, source: Source) -> Any:
+    @staticmethod
+    def _in_chunks_of(source: Source, W: Any) -> Any:
+        """W in the row chunks of a dask array."""
+        # dask would choose p2p on a cluster, a shuffle through disk, for what is a handful of slices
+        return W.rechunk((array_of(source).array.chunks[0], -1), method="tasks")
+
+    def _said_of_blocks(self, source: Source) -> str | None:
+        """What is missing of the blocks of a dask array; None where more is known that each of them would need."""
+        said = self.model_.open_rows(source).said()
+        return said.get("missing", "refuse") if said.keys() <= {"missing"} else None
+
+    def _transform_blocks(self, source: Source, missing: str) -> Any:
         """Return the rows of W for a dask array as a dask array with its row chunks, nothing computed yet."""
         from dnmf.sources.dask_array import as_dask_array, looked_after
 
@@ -326,7 +335,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rank, H, array = self.n_components_, self.model_.H, looked_after(of_array.array, of_array.behind)
         return array.rechunk({1: -1}, method="tasks").map_blocks(
             solve_block, bare=without_rows(self.model_), H=as_dask_array(H, rank),
-            scale=self._scale_of_W.astype(H.dtype), address=source.address, missing=self.missing,
+            scale=self._scale_of_W.astype(H.dtype), address=source.address, missing=missing,
             chunks=(array.chunks[0], (rank,)), meta=np.empty((0, rank), H.dtype),
         )  # fmt: skip
 

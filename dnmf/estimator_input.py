@@ -22,6 +22,7 @@ from dnmf.missing import NOT_OBSERVED, NOT_STORED, refuse_missing
 from dnmf.model import Model
 from dnmf.plain import dense, plain
 from dnmf.sources import Source
+from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.columns import twice
 from dnmf.sources.given import in_memory, matrix_of
@@ -225,9 +226,12 @@ def choose_rank(n_components: Any, shape: tuple[int, int], W: Any, H: Any) -> in
 
 
 def without_rows(model: Model) -> Model:
-    """Return a model that can solve for other rows once it is given its H: small, whatever was factorized."""
+    """Return a model that is small: it can solve for rows that say what of them is observed, once it is given its H."""
     nothing = np.empty((0, model.rank), model.H.dtype)
-    return replace(model, stored_W=nothing, H=model.H[:, :0], history=(), row_names=None, column_names=None, path=None)
+    return replace(
+        model, stored_W=nothing, H=model.H[:, :0], history=(), row_names=None, column_names=None, path=None,
+        observed=EVERYTHING,
+    )  # fmt: skip
 
 
 @undisturbed

@@ -22,8 +22,8 @@ from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.penalty import Penalty
 from dnmf.predictions import Predicts
-from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
+from dnmf.sources.as_fitted import EVERYTHING, Observed
 from dnmf.sources.name_files import given_names
 from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
@@ -65,6 +65,9 @@ class Model(Applied, Predicts):
     inside : ndarray (k,) or None
         The component of the fit, inside, that each component is, where it is not in the same place: rows are solved in
         the order of the fit, so that those of the fit give W again.
+    observed : Observed
+        What was said of the entries of the data: `missing`, whether there were a mask and weights, and the weights of
+        columns. Rows of other data are taken so too (:meth:`transform`).
     """
 
     stored_W: Any
@@ -83,6 +86,7 @@ class Model(Applied, Predicts):
     address: str = ""
     order: np.ndarray | None = None
     inside: np.ndarray | None = None
+    observed: Observed = EVERYTHING
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -262,7 +266,7 @@ class Model(Applied, Predicts):
             raise InputError(f"order={order.tolist()}: give each component, 0 to {self.rank - 1}, once")
         if np.array_equal(order, own):
             return self
-        held = scheme_of(self.options, ALL_OBSERVED).given_columns
+        held = scheme_of(self.options).given_columns
         if not np.array_equal(order[:held], own[:held]):
             raise InputError(f"order={order.tolist()}: the first {held} components have their W given and stay first")
         stored = order.astype(np.intp) if self.order is None else self.order[order]
@@ -303,6 +307,7 @@ class Model(Applied, Predicts):
             "options": self.options.to_json(),
             "history": [record.to_json() for record in self.history],
             "stop_reason": self.stop_reason,
+            "observed": self.observed.to_json(),
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -311,8 +316,8 @@ class Model(Applied, Predicts):
         kept = {name: values for name, values in named.items() if values is not None}
         scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms),
                   "units": np.array(self.units)}  # fmt: skip
-        inside = {} if self.inside is None else {"inside": self.inside}
-        return {"d": self.d, "H": self.H, **scales, **kept, **inside}
+        others = {"inside": self.inside, "column_weights": self.observed.column_weights}
+        return {"d": self.d, "H": self.H, **scales, **kept, **{n: v for n, v in others.items() if v is not None}}
 
     @classmethod
     def restore(cls, generation: checkpoint.Generation, path: Path) -> "Model":
@@ -328,11 +333,12 @@ class Model(Applied, Predicts):
         W = StoredFactor(path / record["W"])
         if absent := W.count_absent():
             raise CheckpointError(f"{W.path}: {absent} chunks of W are missing; was a part of the store deleted?")
+        said = record.get("observed", record.get("run", {}).get("observed", {}))
         rows, columns = (generation.texts.get(name, arrays.get(name)) for name in ("row_names", "column_names"))
         return cls(
             W, arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
             FitOptions.from_json(record["options"]), Terms.restore(arrays["terms"]), tuple(arrays["units"].tolist()),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], rows, columns, path, record.get("address", ""),
-            inside=arrays.get("inside"),
+            inside=arrays.get("inside"), observed=Observed.restore(said, arrays.get("column_weights")),
         )  # fmt: skip

@@ -21,9 +21,16 @@ IMPLICIT = click.option(
     "--implicit", type=click.FloatRange(0), default=0.0, metavar="ALPHA",
     help="Implicit feedback: what is there is trusted 1 + ALPHA times its value more than what is not.",
 )  # fmt: skip
+MISSING = click.option(
+    "--missing", type=click.Choice(["refuse", "nan", "unstored"]), default="refuse", show_default=True,
+    help="Entries that were not observed: none, NaN in dense data, what sparse data does not store.",
+)  # fmt: skip
+MISSING_OF_OTHERS = click.option(
+    "--missing", type=click.Choice(["same", "refuse", "nan", "unstored"]), default="same", show_default=True,
+    help="Entries that were not observed: what the fit was told, none, NaN in dense data, what sparse data does not "
+         "store.",
+)  # fmt: skip
 ENTRIES = (
-    click.option("--missing", type=click.Choice(["refuse", "nan", "unstored"]), default="refuse", show_default=True,
-                 help="Entries that were not observed: none, NaN in dense data, what sparse data does not store."),
     click.option("--mask", metavar="PATH", help="A matrix that is true where an entry was observed."),
     click.option("--weights", metavar="PATH", help="A matrix that says how much each entry counts."),
     click.option("--row-weights", metavar="FILE", help="How much each row counts: .npy, or text with one a line."),
@@ -42,6 +49,15 @@ def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def entries_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what was observed, and hand them to the command as `entries`: for ``open_source``."""
+    return _entries_options(command, MISSING)
+
+
+def entries_of_others_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same for other rows than those of a fit, of which it may be known already."""
+    return _entries_options(command, MISSING_OF_OTHERS)
+
+
+def _entries_options(command: Callable[..., Any], missing: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def packed(**given: Any) -> Any:
@@ -49,7 +65,7 @@ def entries_options(command: Callable[..., Any]) -> Callable[..., Any]:
         entries |= {name: absolute(entries[name]) for name in BESIDE if entries[name] is not None}
         return command(entries=entries, **given)
 
-    for option in reversed(ENTRIES):
+    for option in reversed((missing, *ENTRIES)):
         packed = option(packed)
     return packed
 

@@ -10,7 +10,15 @@ from typing import Any
 import click
 
 from dnmf.cli.amounts import COUNT_OR_LIST, LEAST_SQUARES, LOSS, NUMBERS
-from dnmf.cli.data import IMPLICIT, MISSING_CHUNKS, NOTHING_SAID, absolute, entries_options, names_options
+from dnmf.cli.data import (
+    IMPLICIT,
+    MISSING_CHUNKS,
+    NOTHING_SAID,
+    absolute,
+    entries_of_others_options,
+    entries_options,
+    names_options,
+)
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import read_matrix, regularization_options
@@ -222,24 +230,29 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @click.option("--columns-match", is_flag=True,
               help="Find the columns of the fit by name, among others or in another order.")  # fmt: skip
 @names_options
-@entries_options
+@entries_of_others_options
 @click.option("--overwrite", is_flag=True, help="Replace an earlier result at --out, once the new one is whole.")
 @MISSING_CHUNKS
 @work_options
 @output_options
 def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool, **given: Any) -> None:
-    """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept."""
+    """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept.
 
+    What of them was observed is as the fit was told where that says it; a mask and weights are asked for again.
+    """
     from dnmf.api import load
     from dnmf.applied import free_place
     from dnmf.sources import open_source
+    from dnmf.sources.as_fitted import Said
+    from dnmf.sources.opening import opened_beside
     from dnmf.sources.stored_factor import row_names_in
 
     output, model = current_output(), load(run)
     free_place(out, overwrite=overwrite)
     named = {name: given[name] for name in ("row_names", "column_names", "missing_chunks")}
-    opened = open_source(absolute(source), **named, **given["entries"])
+    opened = open_source(absolute(source), **named)
     about: dict[str, Any] = {
+        "said": Said(**opened_beside(given["entries"], given["missing_chunks"])),
         "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,
         "fixed_W": None if given["fixed_w"] is None else read_matrix(given["fixed_w"]),
     }  # fmt: skip

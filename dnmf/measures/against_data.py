@@ -17,6 +17,7 @@ from dnmf.model import Model
 from dnmf.options import parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.sources import open_source
+from dnmf.sources.as_fitted import SAME, Said
 from dnmf.workplace import checked_callbacks
 
 MOST_PASSES = 200
@@ -24,9 +25,11 @@ TOLERANCE = 1e-14  # of the objective, whose error is that of the vector squared
 
 
 @undisturbed
-def relative_error(
-    model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None, *, columns: str = "same"
-) -> float:
+def relative_error(  # noqa: PLR0913  a door to other rows
+    model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None, *,
+    missing: str = SAME, mask: Any = None, weights: Any = None, row_weights: Any = None, column_weights: Any = None,
+    columns: str = "same",
+) -> float:  # fmt: skip
     """Return ``‖A − W diag(d) H‖ / ‖A‖`` for other rows of data, W solved for them, in one read; 0 where A is zero.
 
     Of a model of another loss it is the root of the share of that loss which is not explained, measured against
@@ -44,22 +47,26 @@ def relative_error(
         (rows, n) with the columns of the fit.
     client, memory_limit
         As in :func:`dnmf.fit`.
-    fixed_W, columns
-        As in :meth:`dnmf.Model.transform`.
+    fixed_W, columns, missing, mask, weights, row_weights, column_weights
+        As in :meth:`dnmf.Model.transform`: the error is that of what was observed, by default as the fit was told.
 
     Raises
     ------
     InputError
-        The columns are not those of the fit, or the data cannot be used.
+        The columns are not those of the fit, the data cannot be used, or what of it was observed is not known or
+        nothing.
     """
-    left, squares = _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns)
+    said = Said(missing, mask, weights, row_weights, column_weights)
+    left, squares = _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns, said=said)
     return float(np.sqrt(max(0.0, left) / squares)) if squares > 0 else 0.0
 
 
 @undisturbed
-def loss(
-    model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None, *, columns: str = "same"
-) -> float:
+def loss(  # noqa: PLR0913  a door to other rows
+    model: Model, data: Any, client: Any = None, memory_limit: Any = None, fixed_W: Any = None, *,
+    missing: str = SAME, mask: Any = None, weights: Any = None, row_weights: Any = None, column_weights: Any = None,
+    columns: str = "same",
+) -> float:  # fmt: skip
     """Return the loss of other rows of data, W solved for them, in one read: that of the fit, without penalties.
 
     ``½‖A − W diag(d) H‖²``, or what the model was fitted with; of counts twice this is the deviance of rows that were
@@ -67,7 +74,7 @@ def loss(
 
     Parameters
     ----------
-    model, data, client, memory_limit, fixed_W, columns
+    model, data, client, memory_limit, fixed_W, columns, missing, mask, weights, row_weights, column_weights
         As in :func:`relative_error`.
 
     Raises
@@ -75,15 +82,16 @@ def loss(
     InputError
         As in :func:`relative_error`.
     """
-    return _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns)[0] / 2
+    said = Said(missing, mask, weights, row_weights, column_weights)
+    return _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns, said=said)[0] / 2
 
 
 def _twice_the_loss(
-    model: Model, data: Any, client: Any, memory_limit: Any, fixed_W: Any, *, columns: str
+    model: Model, data: Any, client: Any, memory_limit: Any, fixed_W: Any, *, columns: str, said: Said
 ) -> tuple[float, float]:
     """That of the model, and that of one which explains nothing."""
     refuse_no_model(model)
-    source = model.open_rows(data, columns)
+    source = model.open_rows(data, columns, said)
     with closing(choose_executor(client, source)) as executor:
         return measure_other_rows(
             source, executor, model.options, fixed=model.fixed(source, fixed_W), weights=model.d_ratio,

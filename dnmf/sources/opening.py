@@ -35,6 +35,7 @@ from dnmf.sources.zarr_stores import address_of_object, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
 MISSING_CHUNKS = ("error", "zeros")
+BESIDE = ("mask", "weights")
 
 
 def open_source(  # noqa: PLR0913  the one door for data names all that can be said of it
@@ -92,17 +93,38 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     """
     choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
     asked = missing != "refuse" or mask is not None or weights is not None
-    held = with_holes(data) if asked else None
-    source = held if held is not None else _opened(data, missing_chunks, storage_options, as_nan=missing == "nan")
+    source = open_values(data, missing_chunks, storage_options, tells=asked, as_nan=missing == "nan")
     if asked:
-        parts = {"mask": mask, "weights": weights}
-        beside = {what: _beside(what, part, missing_chunks) for what, part in parts.items() if part is not None}
-        source = observed(source, missing, **beside)
+        source = observed(source, missing, **opened_beside({"mask": mask, "weights": weights}, missing_chunks))
     source = with_side_weights(source, row_weights=row_weights, column_weights=column_weights)
     if row_names is None and column_names is None:
         return source
     rows, columns = source.shape[::-1] if source.transposed else source.shape
     return source.with_names(given_names(row_names, rows, "rows"), given_names(column_names, columns, "columns"))
+
+
+def open_values(
+    data: Any, missing_chunks: str = "error", storage_options: dict[str, Any] | None = None, *, tells: bool,
+    as_nan: bool,
+) -> Source:  # fmt: skip
+    """Return the values of data, of whose entries nothing is said yet; arguments as in :func:`open_source`.
+
+    Parameters
+    ----------
+    data, missing_chunks, storage_options
+        As there.
+    tells : bool
+        Whether it will be said what of them was observed, so that masked ones may be among them.
+    as_nan : bool
+        Whether those that were not are NaN.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    held = with_holes(data) if tells else None
+    return held if held is not None else _opened(data, missing_chunks, storage_options, as_nan=as_nan)
 
 
 def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
@@ -136,6 +158,18 @@ def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
         for what, where in beside.items()
     }
     return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], **parts)
+
+
+def opened_beside(given: dict[str, Any], missing_chunks: str = "error") -> dict[str, Any]:
+    """Return what is given beside some data, a mask and weights as sources of it.
+
+    Raises
+    ------
+    InputError
+        One cannot be opened.
+    """
+    opened = {what: _beside(what, given[what], missing_chunks) for what in BESIDE if given.get(what) is not None}
+    return {**given, **opened}
 
 
 def _beside(what: str, data: Any, missing_chunks: str) -> Source:

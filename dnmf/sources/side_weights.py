@@ -83,13 +83,23 @@ class SideWeightedSource(Source):
 
     def fingerprint(self) -> dict[str, Any]:
         """That of the values, with checksums of the weights."""
-        vectors = (self.columns, self.rows) if self.transposed else (self.rows, self.columns)
+        vectors = self._of_user
         known = {name: crc32c_of(vectors[axis]) for name, axis in AXES.items() if name in self._said}
         return {**self.inner.fingerprint(), **known}
 
     def said(self) -> dict[str, Any]:
         """What was said of the values, and where the weights are."""
         return {"missing": "refuse", **self.inner.said(), **self._said}
+
+    def side_weights(self) -> dict[str, np.ndarray]:
+        """Those that were given, times those that the values have already."""
+        before, vectors = self.inner.side_weights(), self._of_user
+        given = {name: vectors[axis] * before.get(name, 1) for name, axis in AXES.items() if name in self._said}
+        return {**before, **given}
+
+    @property
+    def _of_user(self) -> tuple[np.ndarray, np.ndarray]:
+        return (self.columns, self.rows) if self.transposed else (self.rows, self.columns)
 
     def bytes_in_memory(self) -> int:
         """Those of the values."""

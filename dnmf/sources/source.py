@@ -190,6 +190,10 @@ class Source(ABC):
         """What was said of its entries when it was opened, as JSON values; see :mod:`dnmf.sources.opening`."""
         return {}
 
+    def side_weights(self) -> dict[str, np.ndarray]:
+        """The weights of the user's rows and columns, by the name of the argument, where some were given."""
+        return {}
+
     def bytes_in_memory(self) -> int:
         """Decoded bytes of what lies in this process, and travels to workers where tasks run there."""
         return self.layout().total_bytes if self.in_memory else 0
@@ -255,6 +259,10 @@ class Source(ABC):
         bare = copy.copy(self)
         bare._names = (None, None)
         return bare
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape[::-1] if self.transposed else self.shape
+        return f"<{self.kind} of {self.address}: {rows} × {columns}, {self.dtype}>"
 
     @property
     def kind(self) -> str:

@@ -65,11 +65,12 @@ def test_a_path_and_other_rows_are_told_too(places, tmp_path):
     ]
     assert call("path", places["holes"], "--store", tmp_path / "p.dnmf", *SHORT, *options).exit_code == 0
     run = tmp_path / "p.dnmf" / "strength-0.5-seed-0.dnmf"
-    told = call("transform", run, places["holes"], "--missing", "nan", "--out", tmp_path / "w.zarr")
-    assert told.exit_code == 0, told.stderr
-    np.testing.assert_allclose(zarr.open(tmp_path / "w.zarr")[:], dnmf.load(run).read_W(), rtol=1e-5)
-    untold = call("transform", run, places["holes"], "--out", tmp_path / "w2.zarr")
-    assert_one_clear_line(untold, "--missing nan", "--mask", "a NaN at row")
+    for name, missing in {"told": ["--missing", "nan"], "as the fit": []}.items():
+        told = call("transform", run, places["holes"], *missing, "--out", tmp_path / name)
+        assert told.exit_code == 0, told.stderr
+        np.testing.assert_allclose(zarr.open(tmp_path / name)[:], dnmf.load(run).read_W(), rtol=1e-5)
+    whole = call("transform", run, places["holes"], "--missing", "refuse", "--out", tmp_path / "w2.zarr")
+    assert_one_clear_line(whole, "--missing nan", "--mask", "a NaN at row")
 
 
 def test_biases_are_given_ones(places, tmp_path):

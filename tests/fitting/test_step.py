@@ -17,7 +17,6 @@ from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.plan import Group
-from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import open_source
 
@@ -33,12 +32,12 @@ def one_pass(state, options) -> Statistics:
 
 
 def after_pass(state, options, source_bytes):
-    fit = Fit(state, options, scheme_of(options, ALL_OBSERVED))
+    fit = Fit(state, options, scheme_of(options))
     return advance(fit, one_pass(state, options), source_bytes).state
 
 
 def under(state, options):
-    return reconsider(Fit(state, options, scheme_of(options, ALL_OBSERVED))).state
+    return reconsider(Fit(state, options, scheme_of(options))).state
 
 
 def fitted(options, passes):
