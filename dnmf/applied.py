@@ -18,6 +18,7 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.rows_out import Columns
 from dnmf.passes.terms import Terms
+from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source
 from dnmf.sources.as_fitted import NOTHING, SAME, Observed, Said
@@ -149,7 +150,7 @@ class Applied:
         InputError
             Columns of W that were given to the fit are not given here, or have the wrong shape.
         """
-        scheme = scheme_of(self.options)
+        scheme = scheme_of(self.options, ALL_OBSERVED)
         scale = self.w_scale[: scheme.given_columns]
         given = given_columns(source, fixed_W, scale, self.options.dtype, signed=scheme.is_signed("W"))
         # Other rows may have what those of the fit had not.
@@ -167,7 +168,7 @@ class Applied:
     @property
     def row_scale(self) -> np.ndarray:
         """``W diag(row_scale)`` and ``diag(h_scale) H`` are the factors as they were solved for (k,)."""
-        given = np.arange(len(self.d)) < scheme_of(self.options).given_columns
+        given = np.arange(len(self.d)) < scheme_of(self.options, ALL_OBSERVED).given_columns
         return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:

@@ -35,6 +35,7 @@ from dnmf.estimator_input import (
 from dnmf.estimator_parameters import check_parameters, loss_of
 from dnmf.model import Model
 from dnmf.penalty import Penalty
+from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source, open_source
 from dnmf.sources.labels import names_along
@@ -305,7 +306,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _keep(self, model: Model) -> None:
         """Take the attributes from a model: with penalties at the scale of their objective, else balanced."""
-        of_H = np.sqrt(model.d) if scheme_of(model.options).free_scale else model.h_scale
+        of_H = np.sqrt(model.d) if scheme_of(model.options, ALL_OBSERVED).free_scale else model.h_scale
         self._scale_of_W = np.divide(model.d, of_H, out=np.zeros_like(model.d), where=of_H > 0)
         self.model_ = model
         self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)

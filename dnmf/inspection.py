@@ -99,14 +99,10 @@ def _plan(source: Source, options: FitOptions, memory_limit: str | int | None) -
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
     from dnmf.passes.threads import InProcess
     from dnmf.passes.warm import Kernels
-    from dnmf.schemes.of_options import of_entries
-    from dnmf.schemes.refused import refuse_entries, refuse_of_sparse
+    from dnmf.schemes.refused import refuse_entries
     from dnmf.starts.choose import plan_with_start, start_of_fit
 
-    if source.sparse and not source.has_missing:
-        refuse_of_sparse(options, source.address)
     refuse_entries(options, source)
-    options = of_entries(options, source)
     memory, executor = parse_bytes(memory_limit), InProcess()
     machine = executor.machine(
         memory, Kernels.of(source, options.rank, options.dtype, loss=options.loss, implicit=options.implicit > 0)

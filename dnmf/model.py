@@ -22,6 +22,7 @@ from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.penalty import Penalty
 from dnmf.predictions import Predicts
+from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.as_fitted import EVERYTHING, Observed
 from dnmf.sources.name_files import given_names
@@ -266,7 +267,7 @@ class Model(Applied, Predicts):
             raise InputError(f"order={order.tolist()}: give each component, 0 to {self.rank - 1}, once")
         if np.array_equal(order, own):
             return self
-        held = scheme_of(self.options).given_columns
+        held = scheme_of(self.options, ALL_OBSERVED).given_columns
         if not np.array_equal(order[:held], own[:held]):
             raise InputError(f"order={order.tolist()}: the first {held} components have their W given and stay first")
         stored = order.astype(np.intp) if self.order is None else self.order[order]

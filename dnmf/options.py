@@ -14,6 +14,7 @@ from dnmf.penalty import Penalty
 
 PRUNES = ("rule", "refit", "off")
 INITS = ("auto", "sample", "surrogate", "random", "given")
+NOW_FACTS = ("curvature", "entries")  # of data and plan: they were options, and in stores some still are
 
 
 def _check(condition: bool, message: str) -> None:
@@ -38,8 +39,8 @@ def _check_together(options: "FitOptions") -> None:
     if not loss_named(options.loss).shared_curvature:
         _check_with_loss(options)
         _check(not options.implicit, f"implicit= is least squares of what is there; leave loss={options.loss!r} out")
-    elif options.entries == "observed" or options.implicit:
-        _check_observed(options)
+    elif options.implicit:
+        check_observed(options)
     if limits.bounded and penalty.scale not in ("objective", "counts"):
         raise InputError(
             "constraints upper: a bound on the factors of A ≈ WH needs their scale to be part of the problem; say "
@@ -52,8 +53,14 @@ def _check_together(options: "FitOptions") -> None:
         _check(options.init != "surrogate", "init='surrogate' needs both factors to be non-negative")
 
 
-def _check_observed(options: "FitOptions") -> None:
-    """Refuse what has no meaning yet where each row and column has its own Gram matrix."""
+def check_observed(options: "FitOptions") -> None:
+    """Refuse what has no meaning yet in least squares where each row and column has its own Gram matrix.
+
+    Raises
+    ------
+    InputError
+        There is such a thing; the message says what to ask for instead.
+    """
     penalty = options.penalty
     _check(
         not penalty.active or penalty.scale in ("objective", "counts"),
@@ -87,10 +94,8 @@ def _check_with_loss(options: "FitOptions") -> None:
 class FitOptions:
     """Everything that decides the result of a fit besides the data and the plan.
 
-    `curvature` is what a plan has room for where each column has its own: ``"full"`` or ``"diagonal"``; `entries`
-    whether ``"all"`` count, or those that were ``"observed"``, as the data says; `implicit` the confidence in what is
-    there, 0 where entries are values. `loss_parameters` are those of a loss of the caller's own
-    (:func:`dnmf.losses.parameters_of`), as it is known now.
+    `implicit` is the confidence in what is there, 0 where entries are values. `loss_parameters` are those of a loss of
+    the caller's own (:func:`dnmf.losses.parameters_of`), as it is known now.
 
     Raises
     ------
@@ -110,8 +115,6 @@ class FitOptions:
     extrapolate: bool = True
     prune: str = "rule"
     limits: Limits = NO_LIMITS
-    curvature: str = "full"
-    entries: str = "all"
     implicit: float = 0.0
     loss_parameters: dict[str, str] | None = field(default=None, hash=False)
 
@@ -145,7 +148,7 @@ class FitOptions:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "FitOptions":
-        """The options that :meth:`to_json` wrote.
+        """The options that :meth:`to_json` wrote, also before data and plan had facts of their own.
 
         Raises
         ------
@@ -157,8 +160,9 @@ class FitOptions:
                 f"loss={record['loss']!r} is not known here; import what registers it first (dnmf.losses.register; on "
                 "the command line: dnmf --import MODULE …)"
             )
+        known = {name: value for name, value in record.items() if name not in NOW_FACTS}
         parts = {"penalty": Penalty(**record["penalty"]), "limits": Limits.from_json(record["limits"])}
-        return cls(**{**record, **parts})
+        return cls(**{**known, **parts})
 
     def swapped(self) -> "FitOptions":
         """The same with the roles of W and H exchanged, for a matrix used as its transpose."""

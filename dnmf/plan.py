@@ -92,8 +92,8 @@ class Plan:
         Whether panels begin and end inside stored objects, where these can be read in parts.
     gives_back : bool
         Whether freed memory has to go back to the system at once for `need` to be true.
-    curvature : int
-        How many numbers a pass folds for the curvature of a column, where each has its own.
+    diagonal : bool
+        Whether a pass folds no more than the diagonal of the curvature of a column, where each has its own.
     """
 
     n_rows: int
@@ -108,7 +108,7 @@ class Plan:
     gave_up: tuple[str, ...] = field(compare=False, default=())
     in_parts: bool = False
     gives_back: bool = field(compare=False, default=False)
-    curvature: int = 0
+    diagonal: bool = False
 
     @property
     def n_panels(self) -> int:
@@ -118,7 +118,7 @@ class Plan:
     def cuts_json(self) -> dict[str, Any]:
         """What a checkpoint keeps so that a resumed run cuts alike."""
         known = {"panel_bytes": self.panel_bytes, "group_bytes": self.group_bytes, "w_rows": self.w_rows}
-        more = {"in_parts": self.in_parts, "curvature": self.curvature}
+        more = {"in_parts": self.in_parts, "diagonal": self.diagonal}
         return known | {name: value for name, value in more.items() if value}
 
 
@@ -181,7 +181,7 @@ def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] |
     return Plan(
         layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine),
         gave_up=(*pace.gave_up(wished), *((IN_PARTS,) if in_parts else ())), in_parts=in_parts,
-        gives_back=pace.gives_back, curvature=shape.curvature,
+        gives_back=pace.gives_back,
     )  # fmt: skip
 
 

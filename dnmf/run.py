@@ -21,7 +21,6 @@ from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.record import RunRecord, changes_of_data, differences, naming, other_than, refuse_path, versions
-from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.opening import open_again
@@ -65,7 +64,7 @@ class Run:
     def start(self, W: Any, H: Any, guides: Guides) -> Fit:
         """Return the fit before its first pass, committed; what is given is in the engine's orientation."""
         engine, options = self.place.engine, self.place.seen_inside(self.options)
-        fit = fit_from(begin(engine, options, W, H, guides), options, guides)
+        fit = fit_from(engine, begin(engine, options, W, H, guides), options, guides)
         self.commit(fit)
         reads = fit.state.bytes_read / engine.source_bytes
         emit(self.place.callbacks, Started(start_of(options, engine.plan), reads))
@@ -87,8 +86,7 @@ class Run:
         return fit
 
     def _restored(self, state: State, guides: Guides, before: FitOptions, changed: bool) -> Fit:
-        options = in_units(self.place.seen_inside(self.options), state.units)
-        fit = Fit(state, options, scheme_of(options, guides))
+        fit = self.place.taken_up(state, self.options, guides)
         if before != self.options:
             fit = reconsider(fit)
         return fit.at(fit.state.forgetting_data()) if changed else fit

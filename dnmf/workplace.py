@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.events import Callback, Planned, emit
 from dnmf.fitting.finish import FinishedFit
+from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
+from dnmf.fitting.state import State
 from dnmf.memory import ANY_START, Machine
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
@@ -27,8 +29,8 @@ from dnmf.passes.warm import were_compiled
 from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
-from dnmf.schemes.of_options import of_entries, scheme_of
-from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_sparse, refuse_of_transposed
+from dnmf.schemes.of_options import in_units, scheme_of
+from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_transposed
 from dnmf.sources import Source
 from dnmf.sources.as_fitted import Observed
 from dnmf.sources.given import in_memory, matrix_of
@@ -111,8 +113,6 @@ class Workplace:
             )
         if source.transposed:
             refuse_of_transposed(options, source.address)
-        if source.sparse and not source.has_missing:
-            refuse_of_sparse(options, source.address)
         refuse_entries(options, source)
         options.penalty.warn_if_one_sided()
         self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
@@ -120,9 +120,7 @@ class Workplace:
         self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
         executor = choose_executor(resources.client, source)
         try:
-            self.engine = self._planned(
-                executor, of_entries(options, source), resources, models, stored=stored, cuts=cuts
-            )
+            self.engine = self._planned(executor, options, resources, models, stored=stored, cuts=cuts)
         except BaseException:
             executor.close()
             raise
@@ -176,10 +174,12 @@ class Workplace:
 
     def seen_inside(self, options: FitOptions) -> FitOptions:
         """Return options as the engine sees them."""
-        if 0 < self.engine.plan.curvature <= options.rank:
-            options = replace(options, curvature="diagonal")
-        options = of_entries(options, self.source)
         return options.swapped() if self.source.transposed else options
+
+    def taken_up(self, state: State, options: FitOptions, guides: Guides) -> Fit:
+        """Return a fit in a state of its way, from the options of the caller."""
+        options = in_units(self.seen_inside(options), state.units)
+        return Fit(state, options, scheme_of(options, self.engine.facts, guides))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -194,7 +194,7 @@ class Workplace:
         InputError
             Wrong shape, labels that are not those of the data, or a NaN, an infinity or a negative value.
         """
-        (m, n), rank, scheme = self.shape, options.rank, scheme_of(options)
+        (m, n), rank, scheme = self.shape, options.rank, scheme_of(options, self.engine.facts)
         labels = labels_given("W", W) + labels_given("H", H)
         W = _checked_factor("W", W, (m, rank), signed=scheme.is_signed("W"))
         H = _checked_factor("H", H, (rank, n), signed=scheme.is_signed("H"))

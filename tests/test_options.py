@@ -55,6 +55,11 @@ def test_options_survive_json(rank, seed, tol, l1, dtype, extrapolate):
     assert FitOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
 
 
+def test_options_of_a_store_that_has_facts_among_them_are_the_same():
+    options = FitOptions(3, loss="kullback-leibler", seed=2)
+    assert FitOptions.from_json(options.to_json() | {"curvature": "diagonal", "entries": "observed"}) == options
+
+
 def test_differences_are_listed_by_name():
     assert FitOptions(3).differences(FitOptions(4, seed=1)) == ["rank: 3 → 4", "seed: 0 → 1"]
 

@@ -8,10 +8,11 @@ from toy_study import KIND, Cell, Ranks, Toy
 import dnmf
 from dnmf import record
 from dnmf.constraints import checked_constraints
-from dnmf.errors import CheckpointError, Interrupted
+from dnmf.errors import BudgetError, CheckpointError, Interrupted
 from dnmf.fitting.events import StudyFinished, StudyPassDone
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
+from dnmf.starts import choose
 from dnmf.starts.choose import plan_for_many
 from dnmf.studies.face import fit_study, load_study, resume_study
 from dnmf.studies.study import folder_of
@@ -85,6 +86,31 @@ def test_each_model_is_the_fit_it_would_be_alone_bit_for_bit(whole, planted):
         before = whole.models[cell._replace(strength=0.0)]
         start = {"H": before.h_scale[:, None] * before.H} if cell.strength else {"init": "random"}
         assert bits(model) == bits(dnmf.fit(planted, cell.rank, seed=cell.seed, penalty=penalty, **start)), cell
+
+
+def as_if_without_room(make_plan):
+    """Plans as where no curvature of columns has room beyond its diagonal."""
+
+    def plan(layout, shape, machine, cuts=None):
+        if shape.curvature > shape.rank:
+            raise BudgetError("as if there was no room")
+        return make_plan(layout, shape, machine, cuts)
+
+    return plan
+
+
+@pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
+@pytest.mark.parametrize(("room", "ranks"), [(True, (1, 4)), (False, (2, 4))])
+def test_the_plan_says_of_all_ranks_whether_curvatures_are_on_their_diagonal(room, ranks, loss, planted, monkeypatch):
+    if not room:
+        monkeypatch.setattr(choose, "make_plan", as_if_without_room(choose.make_plan))
+    holes = np.where(np.random.default_rng(3).random(planted.shape) < 0.2, np.nan, planted)
+    source, plans = dnmf.open_source(holes, missing="nan"), []
+    how = {"loss": loss, "penalty": Penalty(), "init": "random", "max_passes": 4, "tol": 0.0}
+    found = found_in(source, grid(ranks, (0.0,), (0,), **how), callbacks=[plans.append])
+    assert any("diagonal" in what for what in plans[0].gave_up) is not room
+    for cell, model in found.models.items():
+        assert bits(model) == bits(dnmf.fit(source, cell.rank, **how)), cell
 
 
 def test_models_of_unlike_ranks_share_every_pass(planted):

@@ -24,7 +24,8 @@ from dnmf.passes.work import Work
 from dnmf.plain import dense
 from dnmf.plan import Plan, make_plan
 from dnmf.schemes.of_options import scheme_of
-from dnmf.schemes.refused import of_entries
+from dnmf.schemes.refused import facts_of_other_rows
+from dnmf.schemes.scheme import Scheme
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
@@ -132,10 +133,12 @@ def solve_other_rows(
     ChangedError
         The data changed while it was read; nothing is left at `out`.
     """
-    options = of_entries(options, source)
+    scheme = scheme_of(options, facts_of_other_rows(options, source))
     n_rows, names = source.shape[0], None if out is None else carried_row_names(source)
-    plan = _plan(source, executor, options, memory_bytes, kept=out is None, name_bytes=bytes_of_names(names))
-    work = replace(_work(fixed, options), columns=fixed.columns)
+    plan = _plan(
+        source, executor, options, scheme, memory_bytes=memory_bytes, kept=out is None, name_bytes=bytes_of_names(names)
+    )
+    work = replace(_work(fixed, options, scheme), columns=fixed.columns)
     rows_back = Meter(callbacks).begin("transform", n_rows)
     try:
         if out is not None:
@@ -166,10 +169,9 @@ def measure_other_rows(
     The residual of dense rows is right to its own rounding; that of sparse rows is a difference of sums in float64,
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """
-    options = of_entries(options, source)
-    plan = _plan(source, executor, options, memory_bytes, kept=False)
-    scheme = scheme_of(options)
-    work = replace(_work(fixed, options), residual=True)
+    scheme = scheme_of(options, facts_of_other_rows(options, source))
+    plan = _plan(source, executor, options, scheme, memory_bytes=memory_bytes, kept=False)
+    work = replace(_work(fixed, options, scheme), residual=True)
     with guarded(guard_source(source)), executor.giving_back(plan):
         statistics = run_pass(executor, source, plan, work, given=fixed.given)
     _warn_of_unsolved(statistics, source)
@@ -194,13 +196,12 @@ def carried_row_names(source: Source) -> np.ndarray | None:
 
 
 def _plan(
-    source: Source, executor: Executor, options: FitOptions, memory_bytes: int | None, *, kept: bool,
+    source: Source, executor: Executor, options: FitOptions, scheme: Scheme, *, memory_bytes: int | None, kept: bool,
     name_bytes: int = 0,
 ) -> Plan:  # fmt: skip
     n_rows, n_columns = source.shape
     itemsize, name_bytes = np.dtype(options.dtype).itemsize, 0 if executor.remote else name_bytes  # workers see none
     kept_rows = n_rows if kept else 0
-    scheme = scheme_of(replace(options, curvature="diagonal"))
     shape = Shape(
         n_columns, options.rank, itemsize, kept_rows=kept_rows, name_bytes=name_bytes, start=NO_START,
         curvature=scheme.curvature_size(options.rank),
@@ -214,8 +215,7 @@ def _plan(
     return plan
 
 
-def _work(fixed: Fixed, options: FitOptions) -> Work:
-    scheme = scheme_of(options)
+def _work(fixed: Fixed, options: FitOptions, scheme: Scheme) -> Work:
     with one_blas_thread():
         held = 0 if fixed.given is None else fixed.given.shape[1]
         visitor = scheme.rows_of_model(fixed.factor.astype(options.dtype), fixed.terms, held)

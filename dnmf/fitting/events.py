@@ -58,8 +58,8 @@ class PassRecord:
         How many of them are above their tolerance still: the pass may then rise, and they are not exact.
     off : float
         By how much of all there is to explain (``½‖A‖²``) the pass is beyond what exact numbers allow: a loss below
-        zero, or an objective above that of the pass before although nothing was tried. Above about 1e-6 the digits of
-        the dtype were not enough.
+        zero, or an objective above that of the pass before although nothing was tried and the update was the minimum
+        itself, as that of least squares is. Above about 1e-6 the digits of the dtype were not enough.
     """
 
     number: int

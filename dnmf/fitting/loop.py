@@ -11,6 +11,7 @@ from dnmf.passes.executor import Done, Executor, run_pass
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.work import Work
 from dnmf.plan import Plan
+from dnmf.schemes.facts import Facts
 from dnmf.sources.guard import Guard
 from dnmf.sources.kept import Keep
 from dnmf.sources.source import Layout, Source
@@ -31,6 +32,11 @@ class Engine:
     def watch(self, what: str) -> Done:
         """Return what is to be called with the rows that are back, for a read of all of them."""
         return self.meter.begin(what, self.plan.n_rows)
+
+    @property
+    def facts(self) -> Facts:
+        """What data and plan decide of the models."""
+        return Facts.of(self.source, self.plan)
 
     @property
     def source_bytes(self) -> int:

@@ -68,6 +68,8 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     measured = scheme.measure(counted, H, known.squares)
     accepted = _is_accepted(known, measured, scheme, options)
     record = _record(known, statistics, measured, accepted, source_bytes)
+    if scheme.exact and not (accepted or state.tries or state.spare is not None):
+        record = replace(record, off=max(record.off, _rise(known, measured)))
     if state.reason:
         return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
@@ -142,7 +144,7 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         from_memory=statistics.bytes_from_memory / max(1, statistics.bytes_read),
         rows_finished=statistics.models[0].finished,
         rows_unsolved=statistics.models[0].unsolved,
-        off=max(measured.below, 0.0 if accepted or state.tries or state.spare is not None else _rise(state, measured)),
+        off=measured.below,
     )
 
 

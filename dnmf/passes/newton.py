@@ -2,7 +2,9 @@
 
 A row minimizes ``lin·w + ½ wᵀ G0 w + Σ_j ℓ(a_j, w·h_j)`` over ``0 ≤ w ≤ upper``. Around the present w that is a
 quadratic problem with a Gram matrix of its own; its solution is the direction of a step, which is halved until the
-objective falls. What is done with a row depends on that row alone.
+objective falls. The first steps have the curvature that the loss says, which is never negative but may be far from that
+of a row (its expectation, where the data is half or twice of what is expected). Rows that are still on their way then
+take their true one, with as much of the other as gives it a minimum. What is done with a row depends on that row alone.
 """
 
 from typing import NamedTuple
@@ -11,16 +13,20 @@ import numpy as np
 
 from dnmf.kernels.entries import grams_of_rows, predict
 from dnmf.kernels.own_gram import solve_own_rows
-from dnmf.kernels.packed import packed_size, times_packed
+from dnmf.kernels.packed import packed_size, unpack
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import cross_dense
 from dnmf.losses import Loss
 from dnmf.passes.entries import Entries, cross_of_entries
 
 MOST_STEPS, MOST_HALVINGS = 50, 20
+SAID_STEPS = 5  # with the curvature that the loss says; its own a row has to see first what is near
 SWEEPS, SWEEP_TOLERANCE = 50, 1e-3  # of the quadratic problems
 ENOUGH = 1e-4  # of what the slope promises, a step has to bring
+MIXED = (0.0, 0.03, 0.1, 0.3, 1.0)  # shares of the curvature that is said, which are added until there is a minimum
+RIDGE, DIFFERENCE = 1e-6, 1e-5  # of a diagonal, that makes a flat curvature one; of a prediction, between slopes
 LEAST = 1e-6  # of itself that a prediction has to keep where it must be positive
+ROUNDING = {"float32": 1e-7, "float64": 1e-14}  # of the objective of a row
 TOLERANCE = {"float32": 1e-3, "float64": 1e-6}  # of a row: its predictions change by less than so much of themselves
 
 
@@ -74,8 +80,8 @@ def solve_rows(problem: RowProblem, entries: Entries, W: np.ndarray, tolerance: 
     """
     tolerance = TOLERANCE[str(W.dtype)] if tolerance is None else tolerance
     active, some = np.arange(len(W)), entries
-    for _ in range(MOST_STEPS):
-        at = Point.of(problem.of_rows(active), some, W[active])
+    for step in range(MOST_STEPS):
+        at = Point.of(problem.of_rows(active), some, W[active], own=step >= SAID_STEPS)
         going = at.promised > tolerance**2 * at.size
         if not going.any():
             return 0
@@ -107,35 +113,43 @@ class Point(NamedTuple):
     size: np.ndarray
 
     @classmethod
-    def of(cls, problem: RowProblem, entries: Entries, W: np.ndarray) -> "Point":
-        """Return what the quadratic problem at W says."""
+    def of(cls, problem: RowProblem, entries: Entries, W: np.ndarray, *, own: bool = False) -> "Point":
+        """Return what the quadratic problem at W says, with the `own` curvature of a row where that is to be."""
         k, y = problem.rank, predictions(entries, W, problem.HT)
         r, c = (entries.weighted(part) for part in problem.loss.weights(entries.a, y))
         slope = _shared_slope(problem, W)[:, :k] + problem.lin - cross_of_entries(r, entries, problem.HT)[:, :k]
-        Q = np.zeros((len(W), packed_size(k)), W.dtype)
-        grams_of_rows(entries.indices, entries.indptr, c, problem.HT, Q)
-        x = solve_quadratic(problem, Q, slope, W[:, :k])
+        Q, still = _grams(problem, entries, c), np.zeros((len(W), k), bool)
+        if own:
+            Q, still = own_curvature(problem, entries, (W[:, :k], slope, y, c), Q)
         d = aligned_zeros(W.shape, W.dtype)
-        d[:, :k] = x - W[:, :k]
+        d[:, :k] = solve_quadratic(problem, Q, slope, W[:, :k], still)
         promised = -np.einsum("iq,iq->i", slope.astype(np.float64), d[:, :k].astype(np.float64))
-        return cls(problem, entries, W, d, promised, entries._replace(weights=None).sums_of_rows(c * np.square(y)))
+        size = entries._replace(weights=None).sums_of_rows(c * np.square(y))
+        return cls(problem, entries, W, d, promised, size)
 
     def of_rows(self, which: np.ndarray, entries: Entries, problem: RowProblem) -> "Point":
         """The same for some rows."""
-        return Point(problem, entries, self.W[which], self.d[which], self.promised[which], self.size[which])
+        return Point(problem, entries, self.W[which], self.d[which], *(each[which] for each in self[4:]))
 
     def stepped(self) -> np.ndarray:
         """Return the rows after steps that are as long as their objective allows."""
         t, before = np.ones(len(self.W), self.W.dtype), self._objective(self.W)
+        rounding = ROUNDING[str(self.W.dtype)] * np.abs(before)
         least = LEAST * predictions(self.entries, self.W, self.problem.HT) if self.problem.loss.positive else None
         for _ in range(MOST_HALVINGS):
-            after = self._objective(self.W + t[:, None] * self.d, least)
-            failed = ~(after <= before - ENOUGH * t * self.promised + 1e-7 * np.abs(before))
+            after = self._objective(self._moved(t), least)
+            failed = ~(after <= before - ENOUGH * t * self.promised + rounding)
             if not failed.any():
                 break
             t[failed] /= 2
         t[failed] = 0  # rounding is all that is left
-        return np.maximum(self.W + t[:, None] * self.d, 0)
+        return self._moved(t)
+
+    def _moved(self, t: np.ndarray) -> np.ndarray:
+        """The rows after steps of these lengths, between their bounds."""
+        after, held = self.W + t[:, None] * self.d, self.problem.held
+        after[:, held:] = np.clip(after[:, held:], 0, self.problem.upper)
+        return after
 
     def _objective(self, W: np.ndarray, least: np.ndarray | None = None) -> np.ndarray:
         """The objective of each row (rows,), infinite where a prediction is below the least one."""
@@ -158,16 +172,76 @@ def predictions(entries: Entries, W: np.ndarray, HT: np.ndarray) -> np.ndarray:
     return y
 
 
-def solve_quadratic(problem: RowProblem, Q: np.ndarray, slope: np.ndarray, W: np.ndarray) -> np.ndarray:
-    """Return where the quadratic models of rows at `W` (rows, k) with these slopes are least."""
-    lower = np.zeros_like(W)
-    upper = np.full_like(W, problem.upper)
-    lower[:, : problem.held] = upper[:, : problem.held] = W[:, : problem.held]
+def _grams(problem: RowProblem, entries: Entries, c: np.ndarray) -> np.ndarray:
+    """``Σ_j c_j h_j h_jᵀ`` of each row, packed."""
+    Q = np.zeros((len(entries.indptr) - 1, packed_size(problem.rank)), problem.HT.dtype)
+    grams_of_rows(entries.indices, entries.indptr, c, problem.HT, Q)
+    return Q
+
+
+def own_curvature(
+    problem: RowProblem, entries: Entries, at: tuple[np.ndarray, ...], said: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the packed curvature of rows at (W, slope, y, c), and which coordinates are not to leave their bound.
+
+    It is the derivative of the slope, with as much of what the loss `said` as makes it positive among the coordinates
+    that may move (Levenberg and Marquardt's way). Where nothing does it is what was said, and every coordinate may.
+    """
+    W, slope, y, c = at
+    own = _grams(problem, entries, entries.weighted(_difference(problem.loss, entries.a, y, c)).astype(W.dtype))
+    still = ((W <= 0) & (slope > 0)) | ((problem.upper <= W) & (slope < 0))
+    still[:, : problem.held] = True
+    Q, left = said.copy(), np.arange(len(W))
+    for share in MIXED:
+        mixed = own[left] + W.dtype.type(share) * said[left]
+        found = has_minimum(mixed, ~still[left], problem.G0)
+        Q[left[found]], left = mixed[found], left[~found]
+    still[left] = False
+    return Q, still
+
+
+def _difference(loss: Loss, a: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """``−∂r/∂y`` by central differences in float64; what the loss says where there is no room for one."""
+    wide = y.astype(np.float64)
+    h = DIFFERENCE * (wide if loss.positive else np.abs(wide) + np.abs(a))
+    there = h > 0
+    a, wide, h, found = a[there], wide[there], h[there], c.astype(np.float64)
+    found[there] = (loss.weights(a, wide - h)[0] - loss.weights(a, wide + h)[0]) / (2 * h)
+    return found
+
+
+def has_minimum(Q: np.ndarray, moving: np.ndarray, G0: np.ndarray | None = None) -> np.ndarray:
+    """Return which packed matrices (of Q + G0) are positive among the coordinates that move (rows, k), barely or more.
+
+    By elimination, all rows at once: a pivot must be above zero when a little of the diagonal is added.
+    """
+    M = unpack(Q).astype(np.float64) + (0.0 if G0 is None else G0)
+    k = moving.shape[1]
+    M *= moving[:, :, None] & moving[:, None, :]
+    M[:, range(k), range(k)] += RIDGE * np.abs(M[:, range(k), range(k)]) + ~moving
+    found = np.ones(len(M), bool)
+    for q in range(k):
+        pivot = M[:, q, q].copy()
+        found &= pivot > 0
+        column = M[:, q, q + 1 :] / np.where(pivot > 0, pivot, 1.0)[:, None]
+        M[:, q + 1 :, q + 1 :] -= column[:, :, None] * M[:, None, q, q + 1 :]
+    return found & np.isfinite(M[:, -1, -1])
+
+
+def solve_quadratic(
+    problem: RowProblem, Q: np.ndarray, slope: np.ndarray, W: np.ndarray, still: np.ndarray
+) -> np.ndarray:
+    """Return the steps (rows, k) from `W` (rows, k) to where quadratic models with these slopes are least.
+
+    Coordinates that are `still` (rows, k) stay where they are, as those that are held do. A step is as exact as it is
+    small: it is what is solved for.
+    """
+    still = still | (np.arange(problem.rank) < problem.held)
+    lower = np.where(still, 0, -W).astype(W.dtype)
+    upper = np.where(still, 0, problem.upper - W).astype(W.dtype)
     G0 = None if problem.G0 is None else problem.G0.astype(W.dtype)
-    B = (times_packed(Q, W) - slope).astype(W.dtype)
-    if G0 is not None:
-        B += _padded_product(W, G0)
-    return solve_own_rows(Q, B, np.ascontiguousarray(W), lower, upper, SWEEP_TOLERANCE, SWEEPS, G0)[0]
+    B = np.where(still, 0, -slope).astype(W.dtype)
+    return solve_own_rows(Q, B, np.zeros_like(B), lower, upper, SWEEP_TOLERANCE, SWEEPS, G0)[0]
 
 
 def _shared_slope(problem: RowProblem, W: np.ndarray) -> np.ndarray:

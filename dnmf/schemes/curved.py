@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.constraints import Guides, Limits
+from dnmf.errors import InputError
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.packed import packed_size, times_packed
 from dnmf.losses import Loss
@@ -53,6 +54,11 @@ class Divergence(Constrained):
     def descends(self) -> bool:
         """The loss and its penalties."""
         return True
+
+    @property
+    def exact(self) -> bool:
+        """Not so: an update is a step of Newton's method, and rows of a loss that is not convex may have two minima."""
+        return False
 
     @property
     def first_extrapolated(self) -> int:
@@ -177,7 +183,14 @@ class Divergence(Constrained):
         return float(statistics.models[0].whole)
 
     def measure(self, sums: OwnSums, H: np.ndarray, whole: float) -> Measured:
-        """Return loss, objective and projected gradient; the loss is that of the pass itself."""
+        """Return loss, objective and projected gradient; the loss is that of the pass itself.
+
+        Raises
+        ------
+        InputError
+            The loss is below zero: it is none of which shares can be explained.
+        """
+        _refuse_negative(self.loss, min(sums.value, whole))
         HT, sums = np.ascontiguousarray(H.T, dtype=np.float64), _usable(sums)[0]
         slope, objective = -self._pulls(sums), sums.value
         if self.penalty.active:
@@ -302,6 +315,14 @@ class Divergence(Constrained):
         times = all_rows / rows
         whole = OwnSums(sums.G * times, sums.s * times, sums.N, sums.Q)
         return self.scale(H, H, whole)[0], 0.0
+
+
+def _refuse_negative(loss: Loss, total: float) -> None:
+    if total < 0:
+        raise InputError(
+            f"loss={loss.name!r} comes to {total:.6g} over all entries, below zero, so that no share of it can be "
+            "explained; add to its value what does not depend on the prediction, for 0 where that is the entry"
+        )
 
 
 def _usable(sums: OwnSums) -> tuple[OwnSums, np.ndarray]:

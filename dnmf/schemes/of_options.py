@@ -10,16 +10,16 @@ from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
 from dnmf.schemes.constrained import wants
 from dnmf.schemes.curved import Divergence
+from dnmf.schemes.facts import Facts
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.objective import PenalizedLeastSquares
 from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.rule import RelativeRule, Rule
 from dnmf.schemes.scheme import Scheme
 from dnmf.schemes.updates import COORDINATE_DESCENT, Update, update_named
-from dnmf.sources.source import Source
 
 
-def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
+def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> Scheme:
     """Return what a fit with these options minimizes, or iterates, in the orientation of the options.
 
     Raises
@@ -28,21 +28,17 @@ def scheme_of(options: FitOptions, guides: Guides = NO_GUIDES) -> Scheme:
         Its solver does not take what is asked for.
     """
     loss, penalty, limits = loss_named(options.loss), options.penalty, options.limits
-    diagonal, observed = options.curvature == "diagonal", options.entries == "observed"
-    own_gram = observed or bool(options.implicit) or not loss.shared_curvature
+    own_gram = facts.observed or bool(options.implicit) or not loss.shared_curvature
     solver = update_named(options.solver, wants(penalty, limits, own_gram=own_gram))
     if not own_gram:
         return least_squares(penalty, limits, guides, solver)
     if loss.shared_curvature:
         return ObservedLeastSquares(
-            penalty, limits, guides, solver=solver, implicit=options.implicit, diagonal_curvature=diagonal
+            penalty, limits, guides, solver=solver, implicit=options.implicit, diagonal_curvature=facts.diagonal
         )
-    return Divergence(penalty, limits, guides, solver=solver, loss=loss, observed=observed, diagonal_curvature=diagonal)
-
-
-def of_entries(options: FitOptions, source: Source) -> FitOptions:
-    """Return the options of a fit of this data, which says whether all of its entries count."""
-    return replace(options, entries="observed") if source.has_missing else options
+    return Divergence(
+        penalty, limits, guides, solver=solver, loss=loss, observed=facts.observed, diagonal_curvature=facts.diagonal
+    )
 
 
 def least_squares(

@@ -1,25 +1,26 @@
 """What cannot be asked of data as it is stored, or beside what is given: said before anything is read."""
 
-from dataclasses import replace
-
 from dnmf.constraints import Constraints
 from dnmf.errors import InputError
-from dnmf.losses import loss_named
-from dnmf.options import FitOptions
+from dnmf.losses import loss_named, refuse_other_parameters
+from dnmf.options import FitOptions, check_observed
+from dnmf.schemes.facts import Facts
 from dnmf.sources.source import Source
 
 
 def refuse_entries(options: FitOptions, source: Source) -> None:
-    """Refuse what cannot be asked where not all entries were observed, or only there.
+    """Refuse what cannot be asked of data as it is stored, where not all entries were observed, or only there.
 
     Raises
     ------
     InputError
         There is such a thing.
     """
+    _refuse_of_sparse(options, source)
+    _refuse_implicit(options, source)
+    if source.has_missing:
+        _refuse_observed(options)
     if source.has_missing or options.implicit:
-        replace(options, entries="observed" if source.has_missing else "all")  # which looks
-        refuse_implicit(options, source)
         return
     if options.penalty.counts:
         raise InputError("penalty scale 'counts' is for data of which not all was observed; say missing= or mask= too")
@@ -27,20 +28,6 @@ def refuse_entries(options: FitOptions, source: Source) -> None:
         raise InputError(
             "constraints: fixed_W and fixed_H are both for the first components where all was observed, give one of "
             "the two; Penalty(target=1) and target_H, with rows of NaN for the components of fixed_W, hold profiles too"
-        )
-
-
-def refuse_implicit(options: FitOptions, source: Source) -> None:
-    """Refuse missing entries and weights of implicit feedback, which has a confidence in everything.
-
-    Raises
-    ------
-    InputError
-        There are some.
-    """
-    if source.has_missing and options.implicit:
-        raise InputError(
-            f"{source.address}: implicit= takes all that is not there for zeros; leave missing=, masks and weights out"
         )
 
 
@@ -59,18 +46,28 @@ def refuse_of_transposed(options: FitOptions, address: str) -> None:
         )
 
 
-def refuse_of_sparse(options: FitOptions, address: str) -> None:
-    """Refuse a loss for which zeros that are not stored would have to be looked at one by one.
+def _refuse_implicit(options: FitOptions, source: Source) -> None:
+    """Refuse missing entries and weights of implicit feedback, which has a confidence in everything."""
+    if source.has_missing and options.implicit:
+        raise InputError(
+            f"{source.address}: implicit= takes all that is not there for zeros; leave missing=, masks and weights out"
+        )
 
-    Raises
-    ------
-    InputError
-        There is such a loss.
-    """
+
+def _refuse_observed(options: FitOptions) -> None:
+    """Refuse what has no meaning where only what was observed counts; other losses have been looked at."""
+    if loss_named(options.loss).shared_curvature:
+        check_observed(options)
+
+
+def _refuse_of_sparse(options: FitOptions, source: Source) -> None:
+    """Refuse a loss for which zeros that are not stored would have to be looked at one by one."""
+    if not source.sparse or source.has_missing:
+        return
     loss = loss_named(options.loss)
     if not (loss.shared_curvature or loss.zero_is_free):
         raise InputError(
-            f"{address}: is sparse, and loss={loss.name!r} would have to look at every zero in it; give a dense "
+            f"{source.address}: is sparse, and loss={loss.name!r} would have to look at every zero in it; give a dense "
             "matrix, or a loss to which zeros cost nothing, such as 'kullback-leibler'"
         )
 
@@ -94,22 +91,26 @@ def refuse_beside_given(options: FitOptions, constraints: Constraints, address: 
         )
 
 
-def of_entries(options: FitOptions, source: Source) -> FitOptions:
-    """Return the options of a fit for rows of which not all may be observed.
+def facts_of_other_rows(options: FitOptions, source: Source) -> Facts:
+    """Return what is known of rows that a finished model is to be applied to, of which not all may be observed.
 
     Raises
     ------
     InputError
-        Rows are penalized by what was observed of them, and of sparse data nobody said what that is; or the loss would
-        have to look at every zero of it.
+        Rows are penalized by what was observed of them, and of sparse data nobody said what that is; the loss would
+        have to look at every zero of it; or the penalty has no meaning where something is missing.
+    UnknownLossError
+        The loss is one of the caller's own, and has become another one since.
     """
-    refuse_implicit(options, source)
-    by_counts = options.penalty.counts
-    if source.sparse and not source.has_missing:
-        refuse_of_sparse(options, source.address)
+    refuse_other_parameters(options.loss, options.loss_parameters)
+    by_counts = options.penalty.counts and not options.implicit
+    _refuse_of_sparse(options, source)
+    _refuse_implicit(options, source)
     if by_counts and source.sparse and not source.has_missing:
         raise InputError(
             f"{source.address}: this model has a ridge for each entry that was observed (penalty scale 'counts'); say "
             "missing='unstored' where what is not stored was not observed, or which entries were with mask="
         )
-    return replace(options, entries="observed" if source.has_missing or by_counts else "all")
+    if source.has_missing:
+        _refuse_observed(options)
+    return Facts(observed=source.has_missing or by_counts, diagonal=True)  # nobody asks for curvatures of columns

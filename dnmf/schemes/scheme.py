@@ -109,6 +109,11 @@ class Scheme(Startable):
         """Whether there is an objective that no accepted pass raises; else steps are taken as they come."""
 
     @property
+    def exact(self) -> bool:
+        """Whether an update is the minimum itself, so that an objective that rises all the same is lost digits."""
+        return True
+
+    @property
     def first_extrapolated(self) -> int:
         """After which pass an update is extrapolated first: the way from a start to its first one may point nowhere."""
         return 2

@@ -37,10 +37,10 @@ def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarr
         begun = start_from_surrogate(engine, options, guides)
     else:
         begun = start_from_sample(engine, options, guides)
-    return begun._replace(H=scheme_of(options, guides).ordered(begun.H))
+    return begun._replace(H=scheme_of(options, engine.facts, guides).ordered(begun.H))
 
 
-def fit_from(begun: Initial, options: FitOptions, guides: Guides) -> Fit:
+def fit_from(engine: Engine, begun: Initial, options: FitOptions, guides: Guides) -> Fit:
     """Return a fit before its first pass, its options in the units that its start has found."""
     options = in_units(options, begun.units)
-    return Fit(first_state(begun, options), options, scheme_of(options, guides))
+    return Fit(first_state(begun, options), options, scheme_of(options, engine.facts, guides))

@@ -11,6 +11,7 @@ from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor
 from dnmf.passes.warm import Kernels
 from dnmf.plan import Plan, make_plan
+from dnmf.schemes.facts import ALL_OBSERVED, Facts
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.source import Layout, Source
 from dnmf.starts.race import sample_rows
@@ -47,7 +48,7 @@ def plan_with_start(
     BudgetError
         It does not fit.
     """
-    scheme = scheme_of(options.swapped() if source.transposed else options)
+    scheme = scheme_of(options.swapped() if source.transposed else options, Facts.of(source))
     layout = source.layout()
     kernels = Kernels.of(
         source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss, implicit=options.implicit > 0
@@ -75,20 +76,32 @@ def plan_with_start(
 def plan_for_curvature(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
     """Return a plan with room for the curvature of columns, or else for its diagonal, where each has its own.
 
+    An earlier plan decides with its `cuts`.
+
     Raises
     ------
     BudgetError
         It does not fit.
     """
-    if cuts is not None:
-        shape = replace(shape, curvature=cuts.get("curvature", 0))
+    if cuts is not None and _were_on_diagonal(cuts, shape):
+        return _on_diagonal(layout, shape, machine, cuts)
     try:
         return make_plan(layout, shape, machine, cuts)
     except BudgetError:
-        if cuts is not None or shape.curvature <= shape.rank:
+        if cuts is not None or not shape.curvature:
             raise
-    plan = make_plan(layout, replace(shape, curvature=shape.rank), machine)
-    return replace(plan, gave_up=(*plan.gave_up, BEYOND_DIAGONAL))
+    return _on_diagonal(layout, shape, machine)
+
+
+def _were_on_diagonal(cuts: dict[str, Any], shape: Shape) -> bool:
+    """Whether an earlier plan had room for diagonals only; the first ones told by the numbers of a curvature."""
+    return cuts.get("diagonal", 0 < cuts.get("curvature", 0) == shape.rank > 1)
+
+
+def _on_diagonal(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
+    """The plan where the curvature of a column is a number for each component."""
+    plan = make_plan(layout, replace(shape, curvature=shape.rank), machine, cuts)
+    return replace(plan, diagonal=True, gave_up=(*plan.gave_up, BEYOND_DIAGONAL))
 
 
 def plan_for_many(
@@ -109,14 +122,14 @@ def plan_for_many(
     limits: Any = {"kept_rows": kept_rows, "memory_bytes": memory_bytes}
     alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts, start=start)
     layout = source.layout()
-    of_one = replace(_of_one(executor, source, options, kept_rows), curvature=alone.curvature)
+    of_one, cut = _of_one(executor, source, options, kept_rows), _on_diagonal if alone.diagonal else make_plan
 
     def most(cuts: dict[str, Any] | None) -> tuple[int, Plan]:
         found, low, high, models = (1, alone), 1, wanted, wanted
         while low < high:
             try:
                 shape = replace(of_one, models=models, written=models)
-                together = make_plan(layout, shape, machine, cuts)
+                together = cut(layout, shape, machine, cuts)
             except BudgetError:
                 together = None
             if together is not None and together.gave_up == alone.gave_up:  # tasks are no slower than for one model
@@ -135,13 +148,14 @@ def plan_for_many(
 
 def _of_one(executor: Executor, source: Source, options: FitOptions, kept_rows: int) -> Shape:
     names = 0 if executor.remote else source.name_bytes()  # workers see none
-    itemsize, curvature = np.dtype(options.dtype).itemsize, scheme_of(options).curvature_size(options.rank)
+    itemsize = np.dtype(options.dtype).itemsize
+    curvature = scheme_of(options, Facts.of(source)).curvature_size(options.rank)
     return Shape(source.shape[1], options.rank, itemsize, kept_rows=kept_rows, name_bytes=names, curvature=curvature)
 
 
 def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
     """Return what the start of a single fit has of the data in memory; one that has `begun` has its start already."""
-    scheme = scheme_of(options.swapped() if source.transposed else options)
+    scheme = scheme_of(options.swapped() if source.transposed else options, Facts.of(source))
     if begun or (options.init == "random" and not scheme.needs_rows):
         return NO_START
     if options.init == "given":  # W is copied
@@ -171,8 +185,7 @@ def makes_surrogate(options: FitOptions, layout: Layout, shape: Shape, sample: i
     sample : int
         Bytes a sample may have.
     """
-    scheme = scheme_of(options)
-    if options.init != "auto" or scheme.signed or scheme.curvature_size(options.rank):
+    if options.init != "auto" or shape.curvature or scheme_of(options, ALL_OBSERVED).signed:
         return options.init == "surrogate"
     rows = sample * layout.n_rows / max(1, layout.total_bytes)
     sums = 8 * DIRECTIONS_PER_COMPONENT * shape.rank * shape.n_columns

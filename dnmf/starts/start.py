@@ -46,7 +46,7 @@ def start_from_H(
     The rows that this may take (:attr:`Scheme.needs_rows`) are those of :func:`few_rows`, read where they are not
     given.
     """
-    scheme = scheme_of(options, guides)
+    scheme = scheme_of(options, engine.facts, guides)
     H = scheme.enter(np.asarray(H, dtype=options.dtype))
     if not scheme.needs_rows:
         return Initial(H)
@@ -57,7 +57,7 @@ def start_from_H(
 
 def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Guides = NO_GUIDES) -> Initial:
     """Return the H that is best for a given W (m, k), which takes one read."""
-    scheme, W = scheme_of(options, guides), np.array(W, dtype=options.dtype)
+    scheme, W = scheme_of(options, engine.facts, guides), np.array(W, dtype=options.dtype)
     if scheme.given is not None:
         W[:, : scheme.given.shape[1]] = scheme.given
     visitor = scheme.visitor_of_given(options.rank, engine.source.shape[1], options.dtype)
@@ -69,7 +69,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     if scheme.needs_rows:
         rows, of_sample = few_rows(engine, options)
         begun = settle_start(scheme.guess(sums, H), rows, engine, options, guides)
-        scheme = scheme_of(in_units(options, begun.units), guides)
+        scheme = scheme_of(in_units(options, begun.units), engine.facts, guides)
         bytes_read += of_sample + begun.bytes_read
         known = known._replace(peak=begun.peak, units=begun.units, strongest=begun.strongest)
     return known._replace(H=scheme.start_for(sums, H), bytes_read=bytes_read)
@@ -93,7 +93,7 @@ def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_G
 
 def with_held_columns(begun: Initial, engine: Engine, options: FitOptions, guides: Guides) -> Initial:
     """Return a start whose first rows of H are the best for the columns of W that are given, which takes a read."""
-    scheme = scheme_of(options, guides)
+    scheme = scheme_of(options, engine.facts, guides)
     if scheme.given is None:
         return begun
     held = scheme.given.shape[1]
@@ -117,7 +117,7 @@ class RaceResult(NamedTuple):
 
 def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> RaceResult:
     """Return what a race on a sample of the rows found."""
-    scheme = scheme_of(options, guides)
+    scheme = scheme_of(options, engine.facts, guides)
     rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine), scheme.sample_times)
     sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme.signed)
     most = most_starts(engine, options)
@@ -175,7 +175,7 @@ def settle_start(
         found = find_lambda_max(rows, engine, options)
         begun = Initial(H, found.bytes_read, found.squares, units=found.units, strongest=last_resort(options, found.h))
         options = in_units(options, found.units)
-    scheme = scheme_of(options, guides)
+    scheme = scheme_of(options, engine.facts, guides)
     if not scheme.needs_rows:
         return begun
     sums = run_pass(rows.executor, rows.source, rows.plan, Work((scheme.probe(H),), options.dtype)).models[0]
@@ -188,5 +188,5 @@ def settle_start(
 def few_rows(engine: Engine, options: FitOptions) -> FewRows:
     """Return a small sample of the rows, which depends on the rank and the seed alone."""
     rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
-    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme_of(options).signed)
+    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme_of(options, engine.facts).signed)
     return FewRows(engine_in_memory(sample.first(rows), options), sample.bytes_read)

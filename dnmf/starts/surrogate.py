@@ -198,7 +198,7 @@ def _alternated(  # noqa: PLR0917
     """Return the best H of a race on the surrogate: the one from the sample, and others where they cost little."""
     starts = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
     stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts)
-    free, scheme = patient(options), scheme_of(options, guides).unhindered
+    free, scheme = patient(options), scheme_of(options, engine.facts, guides).unhindered
     problems = [SurrogateProblem(_thinned(Y, stage.rows), C, free, scheme, stage.alive) for stage in stages]
     others = first_states(raced.engine.source, free, scheme, starts - 1, RESTARTS_STREAM)
     return run_stages(problems, stages, [first_state(Initial(raced.H), free), *others], free)

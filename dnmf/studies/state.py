@@ -11,7 +11,6 @@ from dnmf.constraints import Guides
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.state import State
 from dnmf.options import FitOptions
-from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.studies.study import C, Study
 
 SHARED = "strongest"  # the one array of a state that is the same in all models
@@ -107,14 +106,13 @@ class StudyState(Generic[C]):
     @classmethod
     def restore(
         cls, scalars: dict[str, Any], arrays: Mapping[str, np.ndarray], study: Study[C],
-        seen_inside: Callable[[FitOptions], FitOptions],
+        taken_up: Callable[[State, FitOptions, Guides], Fit],
     ) -> "StudyState[C]":  # fmt: skip
         """The state that :meth:`scalars` and :meth:`arrays` described, bit for bit."""
         guides, fits = Guides.restore(dict(arrays)), []
         for entry, own in zip(scalars["wave"], _parts(scalars["wave"], arrays), strict=True):
             state = State.restore(entry["state"], own | ({SHARED: arrays[SHARED]} if entry[SHARED] else {}))
-            options = in_units(seen_inside(study.options_of(study.cell(entry))), state.units)
-            fits.append(Fit(state, options, scheme_of(options, guides)))
+            fits.append(taken_up(state, study.options_of(study.cell(entry)), guides))
         cells, done, starts = ([study.cell(entry) for entry in scalars[name]] for name in ("wave", "done", "starts"))
         origins = [own["starts"] for own in _parts(scalars["starts"], arrays)]
         return cls(

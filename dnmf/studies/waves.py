@@ -81,7 +81,7 @@ class StudyRun(Generic[C]):
         self.given = generation.arrays.get("given")
         self.guides = Guides.restore(generation.arrays)
         record, study = generation.record["state"], self.study
-        state = StudyState.restore(record, generation.arrays, study, self.place.seen_inside)
+        state = StudyState.restore(record, generation.arrays, study, self.place.taken_up)
         self.state = state.of_at_most(study.count_together(state.cells, self.place.models_per_pass))
         if changed:
             self.state = self.state.forgetting_data()
@@ -167,9 +167,10 @@ class StudyRun(Generic[C]):
             begun = begin(engine, options, *start, self.guides)
             self.state = replace(self.state, bytes_read=self.state.bytes_read + begun.bytes_read)
         else:
-            rows = self._rows_for(options) if scheme_of(options).needs_rows else None
+            rows = self._rows_for(options) if scheme_of(options, engine.facts).needs_rows else None
             begun = start_from_H(engine, self.state.starts[origin], options, self.guides, rows)
-        return fit_from(self._with_what_is_known(begun)._replace(units=units, strongest=resort), options, self.guides)
+        begun = self._with_what_is_known(begun)._replace(units=units, strongest=resort)
+        return fit_from(engine, begun, options, self.guides)
 
     def _with_what_is_known(self, begun: Initial) -> Initial:
         return begun if self.state.squares < 0 else begun._replace(squares=self.state.squares)

@@ -146,16 +146,34 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(tmp_path):
     assert resumed.read_W().tobytes() == whole.read_W().tobytes()
 
 
+@pytest.mark.parametrize("loss", ["kullback-leibler", "itakura-saito"])
+def test_a_single_component_descends_where_entries_are_missing(loss):
+    holes = np.where(np.random.default_rng(2).random(POSITIVE.shape) < 0.2, np.nan, POSITIVE)
+    more = {"dtype": "float64", "init": "random", "tol": 1e-10, "extrapolate": False}
+    model = dnmf.fit(holes, 1, loss=loss, missing="nan", **more)
+    losses = [record.loss for record in model.history]
+    assert all(later <= earlier * (1 + 1e-9) for earlier, later in itertools.pairwise(losses))
+
+
 def test_where_memory_is_short_the_curvature_of_columns_is_kept_on_its_diagonal():
     layout = dnmf.open_source(scipy.sparse.csr_array(COUNTS)).layout()
     shape = Shape(20_000, 20, 4, curvature=210)
     full, less = (plan_for_curvature(layout, shape, Machine(2, megabytes * 2**20, 0)) for megabytes in (4000, 400))
-    assert (full.curvature, less.curvature) == (210, 20)
+    assert less.diagonal
+    assert not full.diagonal
     assert not full.gave_up
     assert any("diagonal" in what for what in less.gave_up)
-    assert plan_for_curvature(layout, shape, Machine(2, 4000 * 2**20, 0), less.cuts_json()).curvature == 20
+    assert plan_for_curvature(layout, shape, Machine(2, 4000 * 2**20, 0), less.cuts_json()).diagonal
     with pytest.raises(BudgetError):
         plan_for_curvature(layout, shape, Machine(2, 40 * 2**20, 0))
+
+
+@pytest.mark.parametrize(("rank", "numbers", "diagonal"), [(20, 20, True), (20, 210, False), (1, 1, False)])
+def test_the_cuts_of_first_plans_told_a_diagonal_by_its_numbers(rank, numbers, diagonal):
+    layout = dnmf.open_source(scipy.sparse.csr_array(COUNTS)).layout()
+    shape = Shape(20_000, rank, 4, curvature=rank * (rank + 1) // 2)
+    cuts = plan_for_curvature(layout, shape, Machine(2, 4000 * 2**20, 0)).cuts_json() | {"curvature": numbers}
+    assert plan_for_curvature(layout, shape, Machine(2, 4000 * 2**20, 0), cuts).diagonal is diagonal
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions
+from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 
 pytestmark = pytest.mark.numeric
@@ -21,7 +22,7 @@ OPTIONS = FitOptions(5, dtype="float64", max_passes=6)
 
 def test_a_last_update_that_rose_is_taken_back_and_stays_in_the_history(planted, tmp_path):
     engine, rng = engine_on(planted), np.random.default_rng(0)
-    first = Fit(first_state(Initial(rng.random((5, 80))), OPTIONS), OPTIONS, scheme_of(OPTIONS))
+    first = Fit(first_state(Initial(rng.random((5, 80))), OPTIONS), OPTIONS, scheme_of(OPTIONS, ALL_OBSERVED))
     (fit,) = run_until_last(engine, [first], lambda *_: None)
     worse = replace(fit, state=replace(fit.state, plain=rng.random((5, 80))))
     for stores in ([], [tmp_path]):

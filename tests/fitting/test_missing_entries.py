@@ -1,7 +1,6 @@
 """Fits of data of which not all entries were observed, or count alike."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.plan import Group
+from dnmf.schemes.facts import Facts
 from dnmf.schemes.of_options import scheme_of
 
 pytestmark = pytest.mark.numeric
@@ -229,10 +229,10 @@ def losses_of(scheme, start, passes):
 
 
 def test_where_there_is_room_for_a_diagonal_only_passes_descend_more_slowly():
-    options = FitOptions(5, dtype="float64", entries="observed")
-    start = scheme_of(options).enter(np.random.default_rng(9).random((5, 50)))
+    options = FitOptions(5, dtype="float64")
+    start = scheme_of(options, Facts(observed=True)).enter(np.random.default_rng(9).random((5, 50)))
     exact, bound = (
-        losses_of(scheme_of(replace(options, curvature=curvature)), start, 15) for curvature in ("full", "diagonal")
+        losses_of(scheme_of(options, Facts(observed=True, diagonal=diagonal)), start, 15) for diagonal in (False, True)
     )
     assert bound[0] == pytest.approx(exact[0])
     assert all(later <= earlier + 1e-9 for earlier, later in itertools.pairwise(bound))

@@ -17,6 +17,7 @@ from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
 from dnmf.penalty import Penalty
 from dnmf.plan import Group
+from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import open_source
 
@@ -32,12 +33,12 @@ def one_pass(state, options) -> Statistics:
 
 
 def after_pass(state, options, source_bytes):
-    fit = Fit(state, options, scheme_of(options))
+    fit = Fit(state, options, scheme_of(options, ALL_OBSERVED))
     return advance(fit, one_pass(state, options), source_bytes).state
 
 
 def under(state, options):
-    return reconsider(Fit(state, options, scheme_of(options))).state
+    return reconsider(Fit(state, options, scheme_of(options, ALL_OBSERVED))).state
 
 
 def fitted(options, passes):

@@ -16,6 +16,7 @@ from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.visitor import Block, Visitor
 
 MOST_STEPS = 30
+ROUNDING = {"float32": 1e-6, "float64": 1e-13}  # of the values, by which the sum of a loss may be below zero
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class SolveCurvedRows(Visitor):
         unsolved, y = self._solve(problem, entries, W)
         whole = self._of_means(entries) if self.first else 0.0
         linear = float(np.vdot(np.broadcast_to(lin, (len(W), self.rank)), W[:, : self.rank].astype(np.float64)))
-        sums.note(self.loss.total(entries.a, y, entries.weights) + linear, unsolved, whole)
+        sums.note(self._loss_of(entries, y, linear), unsolved, whole)
         sums.add(entries, W, *self._weights(entries, y))
         if out is not None:
             out.write(block.at, W[:, : self.rank].copy())
@@ -150,7 +151,15 @@ class SolveCurvedRows(Visitor):
         mass = entries.sums_of_rows(entries.a.astype(np.float64))
         mean = np.divide(mass, count, out=np.zeros(len(mass)), where=count > 0)
         spread = np.repeat(mean, np.diff(entries.indptr))
-        return self.loss.total(entries.a, spread, entries.weights) + self.loss.linear * float(mean @ count)
+        return self._loss_of(entries, spread, self.loss.linear * float(mean @ count))
+
+    def _loss_of(self, entries: Entries, y: np.ndarray, linear: float) -> float:
+        """The loss of entries with the linear part of all; 0 where rounding alone puts it below."""
+        total = self.loss.total(entries.a, y, entries.weights) + linear
+        if total >= 0:
+            return total
+        mass = float(np.abs(entries.weighted(entries.a)).sum(dtype=np.float64))
+        return 0.0 if -total <= ROUNDING[str(self.HT.dtype)] * mass else total
 
     def aligned(self) -> Self:
         """The same with a factor that lies as the kernels read it best."""
