@@ -57,4 +57,4 @@ class Interrupted(DnmfError):
 
 
 class UnsolvedWarning(UserWarning):
-    """Some rows of W or columns of H are not the exact solutions that were promised."""
+    """Some rows of W or columns of H are not the exact solutions that were promised, or leave what no solution does."""

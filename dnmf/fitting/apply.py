@@ -181,7 +181,13 @@ def measure_other_rows(
 
 
 def _warn_of_unsolved(statistics: Statistics, source: Source) -> None:
-    unsolved = statistics.models[0].unsolved
+    unsolved, unreached = statistics.models[0].unsolved, statistics.models[0].unreached
+    if unreached:
+        warn_caller(
+            f"{source.address}: {unreached:,} of {statistics.rows:,} rows have values in columns where H is 0 in every "
+            "component; no W predicts these, so that it is found from the others, and the loss is infinite",
+            UnsolvedWarning,
+        )
     if unsolved:
         warn_caller(
             f"{source.address}: {unsolved:,} of {statistics.rows:,} rows are not solved to their tolerance: components "

@@ -71,6 +71,17 @@ class Loss(ABC):
         much the loss falls when y moves by δ.
         """
 
+    def entire(self, a: np.ndarray, p: np.ndarray) -> np.ndarray:
+        """Return the loss of each entry with its linear part, also where nothing is predicted.
+
+        Where predictions have to be above zero it is infinite there, but for entries that are zero themselves.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = self.value(a, p) + self.linear * p.astype(np.float64)
+        nothing = np.isnan(found) & (p <= 0)
+        found[nothing] = np.where(a[nothing] != 0, np.inf, 0.0)
+        return found
+
     def told(self, loss: float, relative_error: float) -> str:
         """Return how well a model does, in words: its loss, and the share of it that the means of rows leave."""
         return f"{self.name} {loss:.6g}, {100 * (1 - relative_error**2):.2f} % explained"

@@ -141,8 +141,7 @@ class _Sums:
         if not np.isfinite(a).all():
             raise InputError("held_out: a value that is not finite is among the entries that were held out")
         p = p if self.clip is None else np.clip(p, *self.clip)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            loss = self.kind.value(a, p) + self.kind.linear * p
+        loss = self.kind.entire(a, p)
         self.entries += int(np.count_nonzero(weights))
         self.weight += float(weights.sum())
         self.squares += float(weights @ np.square(a - p))

@@ -45,6 +45,12 @@ class Entries(NamedTuple):
         """Return values times weights."""
         return values if self.weights is None else values * self.weights
 
+    def some(self, which: np.ndarray) -> Self:
+        """Return some of the entries of all rows; `which` (entries,) says which."""
+        offsets = np.concatenate([[0], np.cumsum(which)])[self.indptr - self.indptr[0]]
+        weights = None if self.weights is None else self.weights[which]
+        return type(self)(self.a[which], self.indices[which], offsets, weights)
+
     def of_rows(self, which: np.ndarray) -> Self:
         """Return the entries of some rows; `which` (rows,) says which."""
         kept = np.repeat(which, np.diff(self.indptr))

@@ -1,6 +1,7 @@
 """What a pass folds for weighted least squares: where not all entries were observed, or count alike."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class ObservedSums:
         How many rows are above their tolerance.
     """
 
+    unreached: ClassVar[int] = 0
     G: np.ndarray
     s: np.ndarray
     N: np.ndarray

@@ -33,6 +33,8 @@ class OwnSums:
         Rows of W that were asked to be kept in memory, by their first row.
     unsolved : int
         How many rows are above their tolerance.
+    unreached : int
+        How many rows have values where no W predicts anything.
     """
 
     G: np.ndarray
@@ -44,11 +46,13 @@ class OwnSums:
     kept: dict[int, np.ndarray] = field(default_factory=dict)
     unsolved: int = 0
     finished: int = 0
+    unreached: int = 0
 
     def __add__(self, other: "OwnSums") -> "OwnSums":
         return OwnSums(
             self.G + other.G, self.s + other.s, self.N + other.N, self.Q + other.Q, self.value + other.value,
             self.whole + other.whole, {**self.kept, **other.kept}, self.unsolved + other.unsolved,
+            unreached=self.unreached + other.unreached,
         )  # fmt: skip
 
 
@@ -70,11 +74,12 @@ class RunningOwnSums:
         self._N = aligned_zeros((n_columns, width), np.float64)
         self._Q = aligned_zeros((n_columns, width if diagonal else packed_size(rank)), np.float64)
         self._value = self._whole = 0.0
-        self._unsolved = 0
+        self._unsolved = self._unreached = 0
 
-    def note(self, value: float, unsolved: int, whole: float) -> None:
-        """Note the loss of some rows, how many are not solved, and the loss of a model of their means."""
-        self._value, self._unsolved, self._whole = self._value + value, self._unsolved + unsolved, self._whole + whole
+    def note(self, value: float, whole: float, *, unsolved: int, unreached: int) -> None:
+        """Note the loss of some rows and that of a model of their means, and how many are not solved or not reached."""
+        self._value, self._whole = self._value + value, self._whole + whole
+        self._unsolved, self._unreached = self._unsolved + unsolved, self._unreached + unreached
 
     def add(self, entries: Entries, W: np.ndarray, r: np.ndarray, c: np.ndarray) -> None:
         """Add rows of W (rows, padded rank) with the weights of their entries."""
@@ -89,4 +94,6 @@ class RunningOwnSums:
         k = self._rank
         N, Q = np.ascontiguousarray(self._N[:, :k]), np.ascontiguousarray(self._Q[:, :k]) if self._diagonal else self._Q
         G, s = self._G[:k, :k].copy(), self._s[:k].copy()
-        return OwnSums(G, s, N, Q, self._value, self._whole, unsolved=self._unsolved)
+        return OwnSums(
+            G, s, N, Q, self._value, self._whole, unsolved=self._unsolved, unreached=self._unreached
+        )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class ModelSums:
         How many rows were solved with an active set, and how many are above their tolerance still.
     """
 
+    unreached: ClassVar[int] = 0  # rows have values where no W predicts anything: not in least squares
     G: np.ndarray
     P: np.ndarray
     s: np.ndarray

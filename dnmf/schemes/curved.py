@@ -188,9 +188,11 @@ class Divergence(Constrained):
         Raises
         ------
         InputError
-            The loss is below zero: it is none of which shares can be explained.
+            The loss is below zero: it is none of which shares can be explained. Or it is infinite whatever the rest of
+            the model is.
         """
         _refuse_negative(self.loss, min(sums.value, whole))
+        _refuse_unreached(self.loss, sums.unreached)
         HT, sums = np.ascontiguousarray(H.T, dtype=np.float64), _usable(sums)[0]
         slope, objective = -self._pulls(sums), sums.value
         if self.penalty.active:
@@ -322,6 +324,15 @@ def _refuse_negative(loss: Loss, total: float) -> None:
         raise InputError(
             f"loss={loss.name!r} comes to {total:.6g} over all entries, below zero, so that no share of it can be "
             "explained; add to its value what does not depend on the prediction, for 0 where that is the entry"
+        )
+
+
+def _refuse_unreached(loss: Loss, rows: int) -> None:
+    if rows:
+        raise InputError(
+            f"loss={loss.name!r}: {rows:,} rows have values in columns where H is 0 in every component, as given "
+            "rows of H (fixed_H) have it, so that the loss is infinite; leave these columns out of the data, give H a "
+            "little there, or add a component that is free"
         )
 
 

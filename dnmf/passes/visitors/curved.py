@@ -47,6 +47,8 @@ class SolveCurvedRows(Visitor):
         Of a row.
     first : bool
         Whether the pass is to say what a model of the means of rows leaves.
+    dark : bool ndarray (n,) or None
+        The columns of which no component has anything, where there are some and predictions must be above zero.
     """
 
     takes_missing: ClassVar[bool] = True
@@ -61,6 +63,7 @@ class SolveCurvedRows(Visitor):
     diagonal: bool
     tolerance: float
     first: bool
+    dark: np.ndarray | None = None
 
     @classmethod
     def for_factor(
@@ -71,7 +74,11 @@ class SolveCurvedRows(Visitor):
         HT, column_sums = pad_columns(np.ascontiguousarray(H.T)), H.sum(axis=1, dtype=np.float64)
         tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
         G0 = shared_curvature(terms, len(H))
-        return cls(loss, HT, column_sums, terms.l1, G0, terms.upper, held, observed, diagonal, tolerance, first)
+        dark = np.all(H == 0, axis=0)
+        return cls(
+            loss, HT, column_sums, terms.l1, G0, terms.upper, held, observed, diagonal, tolerance, first,
+            dark if loss.positive and dark.any() else None,
+        )  # fmt: skip
 
     @property
     def rank(self) -> int:
@@ -90,18 +97,32 @@ class SolveCurvedRows(Visitor):
 
     def _visit(self, block: Block, sums: RunningOwnSums, out: RowsOut | None) -> None:
         entries = entries_of(block, self.HT.dtype, zero_is_free=self.loss.zero_is_free and not self.observed)
+        whole = self._of_means(entries) if self.first else 0.0
+        entries, beyond = self._within_reach(entries)
         lin = self._linear_part(entries)
         problem = RowProblem(self.loss, self.HT, lin + self.l1, self.G0, self.upper, self.held)
         W = aligned_zeros((len(entries.indptr) - 1, self.HT.shape[1]), self.HT.dtype)
         if block.given is not None:
             W[:, : self.held] = block.given
         unsolved, y = self._solve(problem, entries, W)
-        whole = self._of_means(entries) if self.first else 0.0
         linear = float(np.vdot(np.broadcast_to(lin, (len(W), self.rank)), W[:, : self.rank].astype(np.float64)))
-        sums.note(self._loss_of(entries, y, linear), unsolved, whole)
+        value = self._loss_of(entries, y, linear) + float(beyond.sum())
+        sums.note(value, whole, unsolved=unsolved, unreached=int(np.count_nonzero(beyond)))
         sums.add(entries, W, *self._weights(entries, y))
         if out is not None:
             out.write(block.at, W[:, : self.rank].copy())
+
+    def _within_reach(self, entries: Entries) -> tuple[Entries, np.ndarray]:
+        """The entries that W can do something about, and what the others of each row cost (rows,): no W changes that.
+
+        A count where nothing is predicted costs infinitely much, and says nothing of how the others are explained.
+        """
+        there = None if self.dark is None else self.dark[entries.indices]
+        if there is None or not there.any():
+            return entries, np.zeros(1)
+        beyond = entries.some(there)
+        costs = self.loss.entire(beyond.a, np.zeros(len(beyond.a), self.HT.dtype))
+        return entries.some(~there), beyond.sums_of_rows(costs)
 
     def _linear_part(self, entries: Entries) -> np.ndarray:
         """The linear part of the loss, (k,) for all rows or (rows, k)."""
