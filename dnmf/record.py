@@ -17,6 +17,15 @@ MOST_LISTED = 3
 BEHIND = "behind"  # what a fingerprint of a dask array says of the stored arrays behind it, where these are known
 PATH = "path"  # the kind of a record that describes a regularization path
 STUDIES = {PATH: "a regularization path"}  # the kinds of studies, in words
+# The parts of a fingerprint, and what messages say of them: the data itself, and what lies beside it.
+PARTS = {
+    "": "the data is", "missing": "what is missing is", "mask": "the mask is", "weights": "the weights are",
+    "row_weights": "the row weights are", "column_weights": "the column weights are",
+}  # fmt: skip
+# Of what a fingerprint holds checksums, or times in nanoseconds, beside names of files.
+CHECKSUMS = {
+    "crc32c": "values", "changed": "time of writing", "metadata": "metadata", "files behind": "files behind it",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,23 +153,66 @@ def versions() -> dict[str, str]:
 
 
 def changes_of_data(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return in what two fingerprints of data differ, in one sentence where there is no more to compare.
+    """Return in what two fingerprints of data differ, those of what lies beside it after its name.
 
     Examples
     --------
     >>> changes_of_data({"kind": "dask", "shape": [4, 2], "name": "a"}, {"kind": "dense", "shape": [4, 3], "bytes": 5})
     ['shape: [4, 2] → [4, 3]', 'a dask array, which cannot be compared with stored data']
     """
+    parts = changes_of_parts(before, now).items()
+    return [f"{part.replace('_', ' ')}: {line}" if part else line for part, lines in parts for line in lines]
+
+
+def changes_of_parts(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list[str]]:
+    """Return in what two fingerprints of data differ, by the parts that do (``""`` is the data itself).
+
+    One sentence where there is no more to compare; of a checksum that differs only what it is of.
+
+    Examples
+    --------
+    >>> changes_of_parts({"crc32c": 3, "mask": {"crc32c": 5}}, {"crc32c": 3, "mask": {"crc32c": 6}, "row_weights": 1})
+    {'mask': ['other values'], 'row_weights': ['none → given']}
+    """
+    own = [{name: value for name, value in record.items() if name not in PARTS} for record in (before, now)]
+    found = {"": _changes_of_matrix(*own)}
+    for part in PARTS:
+        first, second = before.get(part), now.get(part)
+        if first != second:
+            found[part] = _changes_beside(first, second)
+    return {part: lines for part, lines in found.items() if lines}
+
+
+def _changes_beside(before: Any, now: Any) -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        return _changes_of_matrix(before, now)
+    if isinstance(before, str) or isinstance(now, str):
+        return [f"{before or 'refuse'} → {now or 'refuse'}"]
+    if before is None or now is None:
+        return ["none → given" if before is None else "given → none"]
+    return ["other values"]
+
+
+def _changes_of_matrix(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     kinds = _kind(before), _kind(now)
     if not (BEHIND in before and BEHIND in now):  # runs of before did not note it; what is in memory has none
         before, now = ({name: record[name] for name in record if name != BEHIND} for record in (before, now))
     if kinds[0] == kinds[1] and (kinds[0] != DASK or before.get("name") == now.get("name")):
-        return differences(before, now)
+        return [_without_checksums(line) for line in differences(before, now)]
     first, second = ({name: record.get(name) for name in ("shape", "dtype")} for record in (before, now))
     told = f"{kinds[0]}, which cannot be compared with {kinds[1]}"
     if kinds[0] == kinds[1]:
         told = "by its name or its chunks another dask array, or one that was made in another way"
     return [*differences(first, second), told]
+
+
+def _without_checksums(line: str) -> str:
+    """A difference in words alone where its numbers are checksums, or times in nanoseconds."""
+    at, _, leaf = line.partition(": ")[0].rpartition(".")
+    if not (leaf in CHECKSUMS or leaf.startswith("names, ")):
+        return line
+    told = f"other {CHECKSUMS.get(leaf, leaf)}"
+    return f"{at}: {told}" if at else told
 
 
 def _kind(fingerprint: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
-from dnmf.record import RunRecord, changes_of_data, differences, naming, other_than, refuse_path, versions
+from dnmf.record import PARTS, RunRecord, changes_of_parts, differences, naming, other_than, refuse_path, versions
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.opening import open_again
@@ -214,16 +214,23 @@ def _refuse_changed(record: RunRecord, source: Source, force: bool) -> bool:
     CheckpointError
         It has; the message lists the differences.
     """
-    found = changes_of_data(record.fingerprint, source.fingerprint())
+    found = changes_of_parts(record.fingerprint, source.fingerprint())
     same_shape = list(source.shape) == list(record.shape) and source.transposed == record.transposed
     if not same_shape or (found and not force):
         advice = "or use force (--force) if you know it is the same" if same_shape else "for data of this shape"
-        raise CheckpointError(
-            f"{source.address}: the data is not what the fit began with ({'; '.join(found)}). Begin a new fit, {advice}"
-        )
+        told = "; ".join(_changed(part, lines, source) for part, lines in found.items())
+        raise CheckpointError(f"{told}. Begin a new fit, {advice}")
     for line in differences(record.versions, versions()):
         log.warning("resuming with another version than the fit began with (%s): the bits may differ", line)
     return bool(found)
+
+
+def _changed(part: str, lines: list[str], source: Source) -> str:
+    """What of the data, or of what lies beside it, is another than before, and where it is."""
+    where = source.said().get(part)
+    address = where["data"] if isinstance(where, dict) else source.address
+    told = f"{PARTS[part]} not what the fit began with ({'; '.join(lines)})"
+    return told if address is None else f"{address}: {told}"
 
 
 def reopened(record: RunRecord, store: Path, given: Any, function: str, *, force: bool) -> tuple[Source, bool]:

@@ -486,7 +486,9 @@ def test_a_fit_of_a_dask_array_is_resumed_with_what_lies_behind_it_as_it_was(tmp
     dnmf.fit(data, **FIT | {"max_passes": 2}, store=store)
     assert len(dnmf.resume(store, source=data, max_passes=3).history) == 3
     _write_anew(tmp_path / name)
-    with pytest.raises(dnmf.CheckpointError, match=r"the data is not what the fit began with \(behind\.names, sizes"):
+    with pytest.raises(
+        dnmf.CheckpointError, match=r"the data is not what the fit began with \(behind: other names, sizes"
+    ):
         dnmf.resume(store, source=data, max_passes=4)
 
 

@@ -52,13 +52,12 @@ def entries_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _entries_options(command, MISSING)
 
 
-def entries_of_others_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the same for other rows than those of a fit, of which it may be known already."""
+def known_entries_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same for a run that goes on, or for other rows than those of a fit: what is missing is known then."""
     return _entries_options(command, MISSING_OF_OTHERS)
 
 
 def _entries_options(command: Callable[..., Any], missing: Callable[..., Any]) -> Callable[..., Any]:
-
     @functools.wraps(command)
     def packed(**given: Any) -> Any:
         entries = {name: given.pop(name) for name in NOTHING_SAID}
@@ -68,6 +67,25 @@ def _entries_options(command: Callable[..., Any], missing: Callable[..., Any]) -
     for option in reversed((missing, *ENTRIES)):
         packed = option(packed)
     return packed
+
+
+def entries_of_run(entries: dict[str, Any], observed: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is said of the entries of a run that goes on: what it knows, with what is told anew in its place.
+
+    Raises
+    ------
+    click.UsageError
+        Another ``--missing`` is told than the run has.
+    """
+    before = {"missing": "refuse", **(observed or {})}
+    if entries["missing"] not in ("same", before["missing"]):
+        raise click.UsageError(
+            f"--missing {entries['missing']}: the run began with --missing {before['missing']}, and goes on with it; "
+            "leave the option out, or begin another fit"
+        )
+    known = {name: before[name]["data"] for name in NOTHING_SAID if name != "missing" and name in before}
+    anew = {name: value for name, value in entries.items() if name != "missing" and value is not None}
+    return {"missing": before["missing"], **known, **anew}
 
 
 def absolute(source: str) -> str:

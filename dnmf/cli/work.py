@@ -15,8 +15,9 @@ from dnmf.cli.data import (
     MISSING_CHUNKS,
     NOTHING_SAID,
     absolute,
-    entries_of_others_options,
+    entries_of_run,
     entries_options,
+    known_entries_options,
     names_options,
 )
 from dnmf.cli.groups import Grouped
@@ -176,7 +177,7 @@ def say_path(command: str, store: str, output: Output) -> None:
 @click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
 @click.option("--source", help="Where the data is now, if it was moved.")
-@entries_options
+@known_entries_options
 @click.option("--force", is_flag=True, help="Go on although the data has changed.")
 @KEEP
 @work_options
@@ -184,11 +185,12 @@ def say_path(command: str, store: str, output: Output) -> None:
 def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], **given: Any) -> None:
     """Go on with the fit or the path in the store RUN from its last committed pass; same bits as without the stop.
 
-    What was said of the entries is known; where a mask or weights were moved, say all of it again.
+    What was said of the entries is known; where a mask or weights were moved, say where they are.
     """
     from dnmf.inspection import run_status
 
     output, status = current_output(), run_status(run)
+    known = entries_of_run(entries, status.get("observed"))
     limits = [name for name in ("max_passes", "tol") if given[name] is not None]
     if status.get("kind") == "path":
         if limits:
@@ -197,18 +199,19 @@ def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], 
     if status["status"] == "done" and not limits:
         output.say(labelled("resume", "nothing to do: this is finished"))
     else:
-        given["source"] = _moved(source, entries, status)
+        moved = any(entries[name] for name in NOTHING_SAID if name != "missing")
+        given["source"] = _moved(source, known if moved else None, status)
         with watched(run, where, output) as (client, callbacks):
             go_on = _resume_function(status)
             go_on(run, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     (say_path if status.get("kind") == "path" else say_model)("resume", run, output)
 
 
-def _moved(source: str | None, entries: dict[str, Any], status: dict[str, Any]) -> Any:
+def _moved(source: str | None, entries: dict[str, Any] | None, status: dict[str, Any]) -> Any:
     """The data of a run where it, or what lies beside it, is said to be now; None where all is in its place."""
     from dnmf.sources import open_source
 
-    if entries == NOTHING_SAID:
+    if entries is None:
         return None if source is None else absolute(source)
     return open_source(absolute(source or status["source"]), **entries)
 
@@ -230,7 +233,7 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @click.option("--columns-match", is_flag=True,
               help="Find the columns of the fit by name, among others or in another order.")  # fmt: skip
 @names_options
-@entries_of_others_options
+@known_entries_options
 @click.option("--overwrite", is_flag=True, help="Replace an earlier result at --out, once the new one is whole.")
 @MISSING_CHUNKS
 @work_options

@@ -90,11 +90,40 @@ def test_what_was_said_is_known_when_a_run_goes_on_and_a_mask_that_changed_is_to
     assert call("fit", places["data"], "--store", run, *SHORT, *said).exit_code == 0
     assert call("resume", run, "--max-passes", 3).exit_code == 0
     zarr.open(mask)[:1] = True
-    assert_one_clear_line(call("resume", run, "--max-passes", 4), "is not what the fit began with (mask")
+    changed = call("resume", run, "--max-passes", 4)
+    assert_one_clear_line(changed, f"{mask}: the mask is not what the fit began with (", "other names, sizes and times")
+    assert "times of files:" not in changed.stderr
     moved = mask.rename(tmp_path / "moved.zarr")
     assert_one_clear_line(call("resume", run, "--max-passes", 4), "mask: ", "mask.zarr: there is nothing at this path")
-    again = ["--mask", moved, "--row-weights", places["rows"], "--force"]
-    assert call("resume", run, "--max-passes", 4, *again).exit_code == 0
+    assert call("resume", run, "--max-passes", 4, "--mask", moved, "--force").exit_code == 0
+
+
+OTHERS = {  # what a run began with, what is told when it goes on, and what is said of it
+    "weights it had not": ((), ["--weights", "weights"], "the weights are not what the fit began with (none → given)"),
+    "a mask it had not": ((), ["--mask", "mask"], "the mask is not what the fit began with (none → given)"),
+    "other weights of rows": (["--row-weights", "rows"], ["--row-weights", "ones_of_rows"],
+                              "the row weights are not what the fit began with (other values)"),
+    "another mask": (["--mask", "mask"], ["--mask", "data"], "the mask is not what the fit began with (dtype: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "then", "told"), OTHERS.values(), ids=OTHERS)
+def test_what_lies_beside_the_data_and_is_another_is_named_by_its_place(places, before, then, told, tmp_path):
+    before, then = ([places.get(word, word) for word in words] for words in (before, then))
+    assert call("fit", places["data"], "--store", tmp_path / "run.dnmf", *SHORT, *before).exit_code == 0
+    refused = call("resume", tmp_path / "run.dnmf", "--max-passes", 3, *then)
+    assert_one_clear_line(refused, f"{then[1]}: {told}")
+    assert "{" not in refused.stderr
+
+
+@pytest.mark.parametrize("limits", [(), ("--max-passes", 3)], ids=["finished", "with new limits"])
+@pytest.mark.parametrize("then", ["refuse", "unstored"])
+def test_a_run_goes_on_with_what_is_missing_as_it_began(places, then, limits, tmp_path):
+    assert call("fit", places["holes"], "--store", tmp_path / "run.dnmf", *SHORT, "--missing", "nan").exit_code == 0
+    other = call("resume", tmp_path / "run.dnmf", "--missing", then, *limits)
+    assert other.exit_code == 2
+    assert f"--missing {then}: the run began with --missing nan" in other.stderr
+    assert call("resume", tmp_path / "run.dnmf", "--missing", "nan", *limits, "--quiet").exit_code == 0
 
 
 def test_inspect_says_what_is_observed_and_what_room_it_takes(places):

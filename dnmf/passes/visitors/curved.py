@@ -16,7 +16,7 @@ from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.visitor import Block, Visitor
 
 MOST_STEPS = 30
-ROUNDING = {"float32": 1e-6, "float64": 1e-13}  # of the values, by which the sum of a loss may be below zero
+ROUNDING = {"float32": 1e-5, "float64": 1e-11}  # of the values, by which the sum of a loss may be below zero
 
 
 @dataclass(frozen=True)
