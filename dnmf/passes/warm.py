@@ -16,7 +16,7 @@ import dnmf
 from dnmf.checksums import crc32c_of
 from dnmf.kernels import nnls
 from dnmf.kernels.own_gram import solve_own_rows
-from dnmf.kernels.packed import times_packed
+from dnmf.kernels.packed import completed, times_packed
 from dnmf.kernels.padding import pad_columns, padded
 from dnmf.losses import loss_named
 from dnmf.passes.problem import solve_for_rows
@@ -125,6 +125,7 @@ def _load_for_entries(kernels: Kernels, group: Group) -> None:
         sums = visit_group(source, group, work).models[0]
     solve_own_rows(sums.Q, sums.N, np.ones_like(sums.N), None, None, 1e-6, 1)
     times_packed(sums.Q, sums.N)
+    completed(sums.Q, np.zeros_like(sums.G), sums.N, kernels.dtype)
     if not loss.shared_curvature:  # starts are found on data that is divided by something
         even = MemorySource.of_rows(_three_rows(replace(kernels, values="float32")), 3, "three rows")
         visit_group(even, group, Work((solve_for_rows(H, terms),), kernels.dtype, check=True))
