@@ -15,6 +15,7 @@ from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.visitor import Block
 from dnmf.schemes.curved import Divergence
+from dnmf.sources.rows import CsrRows
 
 RANK = 3
 
@@ -62,10 +63,11 @@ class LossContract:
         assert self.loss.total(a, y, weights) == pytest.approx(self.loss.value(a, y) @ weights, rel=1e-12)
 
     def test_a_zero_that_is_free_has_no_value_and_no_slope(self, y):
-        if self.loss.zero_is_free:
-            nothing = np.zeros(40)
-            assert not self.loss.value(nothing, y).any()
-            assert not self.loss.weights(nothing, y)[0].any()
+        if not self.loss.zero_is_free:
+            pytest.skip("zeros of this loss are not free")
+        nothing = np.zeros(40)
+        assert not self.loss.value(nothing, y).any()
+        assert not self.loss.weights(nothing, y)[0].any()
 
     def sums_for(self, A, H, **more):
         visitor = SolveCurvedRows.for_factor(self.loss, H, Terms(), tolerance=1e-9, **more)
@@ -145,3 +147,22 @@ class LossContract:
             assert solve_rows(RowProblem(self.loss, HT, lin, None, np.inf, 0), entries, W, 1e-9) == 0
             found.append(W[0, :RANK].copy())
         np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-7)
+
+    @pytest.mark.parametrize("sparse", [False, True])
+    def test_what_has_the_weight_of_zero_adds_nothing_whatever_is_there(self, A, sparse):
+        """Sources put a zero there, which may be infinitely far from what is predicted."""
+        H = np.random.default_rng(4).random((RANK, A.shape[1])) + 0.1
+        visitor = SolveCurvedRows.for_factor(self.loss, H, Terms(), observed=True, first=True)
+        weights = np.random.default_rng(3).integers(0, 3, A.shape).astype(float)
+        weights[4], found = 0.0, []
+        for counts in (np.ones(A.shape, bool), weights > 0):
+            values, offsets = np.where(weights > 0, A, 0.0), np.append(0, np.cumsum(counts.sum(axis=1)))
+            rows = CsrRows(values[counts], np.nonzero(counts)[1].astype(np.int32), offsets)
+            block = Block(rows, 0, None, weights[counts]) if sparse else Block(values, 0, None, weights)
+            sums = visitor.begin(A.shape[1], "float64", residual=False)
+            visitor.visit(block, sums, None)
+            found.append(sums.finish())
+        one, other = found
+        assert np.isfinite([one.value, one.whole]).all()
+        assert (one.value, one.whole) == (other.value, other.whole)
+        np.testing.assert_array_equal(one.N, other.N)

@@ -130,6 +130,8 @@ class _Sums:
         if isinstance(values, CsrRows):
             a, columns = values.data, values.indices
             rows = np.repeat(np.arange(stop - start), np.diff(values.indptr))
+            if weights is not None:  # what counts nothing may have an infinite loss
+                a, columns, rows, weights = (each[weights > 0] for each in (a, columns, rows, weights))
         else:
             rows, columns = np.nonzero(~np.isnan(values) if weights is None else weights > 0)
             a, weights = values[rows, columns], None if weights is None else weights[rows, columns]

@@ -63,12 +63,15 @@ class Entries(NamedTuple):
 def entries_of(block: Block, dtype: np.dtype, *, zero_is_free: bool) -> Entries:
     """Return the entries of a block that are observed, in a dtype, without zeros where these cost nothing one by one.
 
-    Of dense rows NaN is not observed, nor is what has the weight 0; of sparse ones all that is stored is.
+    Of dense rows NaN is not observed, of sparse ones what is not stored, and of both what has the weight 0.
     """
     rows, weights = block.rows, block.weights
     if isinstance(rows, CsrRows):
         a = rows.data.astype(dtype, copy=False)
-        return Entries(a, rows.indices, rows.indptr, None if weights is None else weights.astype(dtype, copy=False))
+        if weights is None:
+            return Entries(a, rows.indices, rows.indptr)
+        counts, stored = weights > 0, Entries(a, rows.indices, rows.indptr, weights.astype(dtype, copy=False))
+        return stored if counts.all() else stored.some(counts)
     seen = rows != 0 if zero_is_free else ~np.isnan(rows) if rows.dtype.kind == "f" else np.ones(rows.shape, bool)
     if zero_is_free and rows.dtype.kind == "f":
         seen &= ~np.isnan(rows)

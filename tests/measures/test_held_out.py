@@ -150,3 +150,10 @@ def test_preferences_have_no_error():
     model = dnmf.fit(scipy.sparse.csr_array(A), 2, implicit=2.0, max_passes=2)
     with pytest.raises(InputError, match="no values"):
         measures.held_out(model, as_csr())
+
+
+def test_what_counts_nothing_may_be_infinitely_far():
+    model = dnmf.fit(np.array([[4.0, 2, 0], [2, 4, 0], [1, 5, 0]]), 1, loss="kullback-leibler")
+    held, weights = (scipy.sparse.csr_array(some) for some in (np.full((3, 3), 2.0), np.ones((3, 3))))
+    weights.data[2::3] = 0  # of the column in which nothing is predicted
+    assert 0 < dnmf.measures.held_out(model, held, weights=weights).loss < np.inf
