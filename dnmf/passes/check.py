@@ -21,7 +21,7 @@ def check_rows(source: Source, start: int, rows: Panel, dtype: str = "float64", 
     """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
 
     Values that may be `signed` are not asked to be non-negative. A NaN is no value where the source has missing
-    entries; weights, which are finite and not negative, multiply the squares.
+    entries; weights, which are finite in `dtype` and not negative, multiply the squares.
 
     Raises
     ------
@@ -86,23 +86,37 @@ def _check_weighted(source: Source, start: int, panel: Weighted, dtype: str, *, 
     _, first_bad, bad = _scan(flat, signed=signed)
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
-    _, first_bad, bad = _scan(of_each)
+    _, first_bad, bad = _scan(of_each, dtype=dtype)
     if first_bad >= 0:
-        place = _place(source, start, rows, int(first_bad))
-        raise InputError(
-            f"{source.address}: the weight {of_each[first_bad]} at {place}{_more(int(bad))}; weights are finite and "
-            "not negative, 0 where an entry was not observed"
-        )
+        raise _bad_weight(of_each[first_bad], f"{_place(source, start, rows, first_bad)}{_more(bad)}", source, dtype)
     if isinstance(rows, CsrRows):
         _check_csr(source, start, rows)
-    squares = 0.0
+    squares = total = 0.0
     for low in range(0, len(flat), VALUES_AT_ONCE):
         here = slice(low, low + VALUES_AT_ONCE)
-        some = flat[here].astype(dtype, copy=False).astype(np.float64)
-        squares += float(np.einsum("i,i,i->", of_each[here].astype(np.float64, copy=False), some, some))
+        some, weighed = (each[here].astype(dtype, copy=False).astype(np.float64) for each in (flat, of_each))
+        squares, total = squares + float(np.einsum("i,i,i->", weighed, some, some)), total + float(weighed.sum())
+    if total > SQUARES[dtype][1]:
+        raise _bad_weight(of_each.max(), f"{_place(source, start, rows, int(of_each.argmax()))}", source, dtype)
     if squares > SQUARES[dtype][1] or (squares == 0 and (flat * (of_each > 0)).any()):
         raise _too_large(source, float(np.abs(flat).max()), dtype, "values (and weights)")
     return squares
+
+
+def _bad_weight(weight: float, where: str, source: Source, dtype: str) -> InputError:
+    """What is wrong with a weight: by itself, as a product of others, or in the dtype of the computation."""
+    found = f"{source.address}: the weight {weight} at {where}"
+    if np.isposinf(weight):
+        return InputError(
+            f"{found}; weights are finite, and so has to be what those of an entry, its row and its column come to; "
+            "divide them all by one number"
+        )
+    if weight > 0:
+        return InputError(
+            f"{found} is too large for {dtype}, whose products overflow; divide all weights by one number"
+            f"{' or use dtype=float64' if dtype == 'float32' else ''}"
+        )
+    return InputError(f"{found}; weights are finite and not negative, 0 where an entry was not observed")
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
@@ -147,7 +161,9 @@ def _scan(
         some = as_kernels_read(flat[low : low + step])
         some = np.where(np.isnan(some), some.dtype.type(0), some) if holes else some
         some = np.abs(some) if signed else some
-        of_some, first, count = scan_values(some if dtype is None else some.astype(dtype))
+        with np.errstate(over="ignore"):  # it is what is looked for
+            some = some if dtype is None else some.astype(dtype)
+        of_some, first, count = scan_values(some)
         squares, bad = squares + of_some, bad + int(count)
         if first_bad < 0 <= first:
             first_bad = low + int(first)

@@ -61,13 +61,14 @@ class SideWeightedSource(Source):
         panel: Panel = self.inner.read(start, stop)
         values, known = panel if isinstance(panel, Weighted) else (panel, None)
         of_rows = self.rows[start - self._first : stop - self._first]
-        if isinstance(values, CsrRows):
-            found = np.repeat(of_rows, np.diff(values.indptr)) * self.columns[values.indices]
-        else:
-            found = np.outer(of_rows, self.columns)
-            if known is None and self.inner.has_missing and values.dtype.kind == "f":
-                found[np.isnan(values)] = 0
-        weights = found if known is None else found * known
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with its place
+            if isinstance(values, CsrRows):
+                found = np.repeat(of_rows, np.diff(values.indptr)) * self.columns[values.indices]
+            else:
+                found = np.outer(of_rows, self.columns)
+                if known is None and self.inner.has_missing and values.dtype.kind == "f":
+                    found[np.isnan(values)] = 0
+            weights = found if known is None else found * known
         return Weighted(_zero_where_nothing_counts(values, weights != 0), weights)
 
     def touched_bytes(self, start: int, stop: int, rows: Any) -> int:
@@ -182,14 +183,21 @@ def with_side_weights(source: Source, **given: Any) -> Source:
             "out rows and columns that are not to count"
         )
     vectors = {name: _weights_along(name, values, source) for name, values in given.items()}
-    exact = all(np.array_equal(each, each.astype(np.float32)) for each in vectors.values())
-    dtype, shape = np.float32 if exact else np.float64, source.shape[::-1] if source.transposed else source.shape
+    dtype, shape = _dtype_of(list(vectors.values())), source.shape[::-1] if source.transposed else source.shape
     rows, columns = (
         np.ascontiguousarray(vectors[name], dtype) if name in vectors else np.ones(length, dtype)
         for name, length in zip(AXES, shape, strict=True)
     )
     said = {name: {"data": os.path.abspath(values) if _is_path(values) else None} for name, values in given.items()}
     return SideWeightedSource(source, *((columns, rows) if source.transposed else (rows, columns)), said)
+
+
+def _dtype_of(vectors: list[np.ndarray]) -> Any:
+    """The narrowest dtype that has the weights, and no infinity for products of them."""
+    with np.errstate(over="ignore"):
+        exact = all(np.array_equal(each, each.astype(np.float32)) for each in vectors)
+        largest = float(np.prod([each.max(initial=0) for each in vectors]))
+    return np.float32 if exact and largest <= float(np.finfo(np.float32).max) else np.float64
 
 
 def _is_path(values: Any) -> bool:
