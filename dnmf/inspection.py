@@ -75,6 +75,7 @@ def inspect_source(
         "dtype": str(source.dtype),
         "nonzeros": stored,
         "observed": source.said() or None,
+        "implicit": implicit or None,
         "density": None if stored is None else stored / (rows * columns),
         "decoded_bytes": layout.total_bytes,
         "row_names": rows_named is not None,
@@ -168,6 +169,7 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": record.get("address"),
         "observed": record.get("run", record).get("observed") or None,
+        "implicit": record["options"].get("implicit") or None,
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),
         "max_passes": record["options"]["max_passes"],
@@ -189,6 +191,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "kind": PATH,
         "source": record.get("run", {}).get("address", ""),
         "observed": record.get("run", {}).get("observed") or None,
+        "implicit": options["fit"].get("implicit") or None,
         "rank": options["fit"]["rank"],
         "loss_name": options["fit"].get("loss", "frobenius"),
         "strengths": options["strengths"],

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dnmf import checkpoint
 from dnmf.api import load
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import PassRecord, last_accepted
 from dnmf.locations import local_path
+from dnmf.losses import Words, words_of
 from dnmf.model import Model
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
@@ -32,6 +34,8 @@ class Unfinished:
         That of the fit, a fraction as the strengths it came to.
     history : tuple of PassRecord
         One for each committed pass.
+    said : dict
+        What was said of the entries (:meth:`dnmf.sources.source.Source.said`).
     """
 
     path: Path
@@ -40,6 +44,7 @@ class Unfinished:
     options: FitOptions
     penalty: Penalty
     history: tuple[PassRecord, ...]
+    said: dict[str, Any]
 
     @property
     def rank(self) -> int:
@@ -88,5 +93,15 @@ def so_far(path: str | Path) -> Model | Unfinished:
     rows, columns = reversed(record.shape) if record.transposed else record.shape
     return Unfinished(
         path, record.address, (rows, columns), record.options,
-        penalty.in_units(tuple(state["units"])), history,
+        penalty.in_units(tuple(state["units"])), history, record.observed,
     )  # fmt: skip
+
+
+def said_of(model: Model | Unfinished) -> dict[str, Any]:
+    """Return what was said of the entries of the data of a fit."""
+    return model.said if isinstance(model, Unfinished) else model.observed.said()
+
+
+def formulas(model: Model | Unfinished) -> Words:
+    """Return what a fit minimizes and what its errors are, in words."""
+    return words_of(model.options.loss, said_of(model), model.options.implicit)

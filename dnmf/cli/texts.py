@@ -49,7 +49,11 @@ def _observed_lines(found: dict[str, Any]) -> list[str]:
     beside = [f"{what.replace('_', ' ')} {where['data'] or 'in memory'}" for what, where in said.items()
               if what != "missing"]  # fmt: skip
     parts = [part for part in (_OBSERVED[said["missing"]], *beside) if part]
-    return [labelled("observed", "; ".join(parts))] if parts else []
+    lines = [labelled("observed", "; ".join(parts))] if parts else []
+    if found["implicit"]:
+        trusted = f"α = {found['implicit']:g}: 1 is predicted where something is, and trusted 1 + α a times"
+        lines.append(labelled("implicit", trusted))
+    return lines
 
 
 def _nonzeros(found: dict[str, Any]) -> str:
@@ -116,9 +120,10 @@ def status_lines(found: dict[str, Any]) -> list[str]:
 
 def _error_line(found: dict[str, Any]) -> str:
     """How far the model is from the data, in its loss."""
-    from dnmf.losses import error_formula
+    from dnmf.losses import words_of
 
-    error = f"{found['relative_error']:.4f} ({error_formula(found['loss_name'])})"
+    words = words_of(found["loss_name"], found["observed"] or {}, found["implicit"] or 0.0)
+    error = f"{found['relative_error']:.4f} ({words.error})"
     explained = f"{100 * (1 - found['relative_error'] ** 2):.2f} % explained"
     return labelled("error", f"{error}, {explained}, objective {found['objective']:.6g}")
 

@@ -37,11 +37,6 @@ def loss_named(name: str) -> Loss:
     return _LOSSES[name]
 
 
-def error_formula(name: str) -> str:
-    """Return what the relative error of a model under a loss is, also of one that is not known here."""
-    return _LOSSES[name].error_formula if name in _LOSSES else "√(D / D₀), D₀ for row means"
-
-
 def register(loss: Loss) -> Loss:
     """Make a loss known by its name, and return it. A fit that is resumed in another process needs it there too.
 

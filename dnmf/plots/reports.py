@@ -13,7 +13,6 @@ from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.fitting.events import last_accepted
 from dnmf.implicit import describe
-from dnmf.losses import loss_named
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 from dnmf.options import format_bytes
@@ -30,9 +29,10 @@ from dnmf.plots.sliders import slider_layout
 from dnmf.plots.strengths import path_overview
 from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
 from dnmf.progress import counted, format_seconds
+from dnmf.sources.as_fitted import in_words
 from dnmf.sources.names import names_to_show
 from dnmf.tables import Entry
-from dnmf.unfinished import Unfinished
+from dnmf.unfinished import Unfinished, formulas, said_of
 
 MOST_OF_A_NAME = 60
 NBSP = "\N{NO-BREAK SPACE}"
@@ -140,11 +140,11 @@ def _summary(model: Model, path: Any) -> str:
 
 def _facts(model: Model | Unfinished) -> list[tuple[str, str]]:
     passes = counted(len(model.history), "pass")
-    loss = loss_named(model.options.loss)
+    words = formulas(model)
     alive = model.alive if isinstance(model, Unfinished) else int(np.count_nonzero(model.d > 0))
     return [
-        (f"{model.relative_error:.4f}", f"relative error {loss.error_formula}, lower is better"),
-        (f"{100 * max(0.0, 1 - model.relative_error**2):.1f} %", f"of {loss.whole} explained"),
+        (f"{model.relative_error:.4f}", f"relative error {words.error}, lower is better"),
+        (f"{100 * max(0.0, 1 - model.relative_error**2):.1f} %", f"of {words.whole} explained"),
         (f"{alive} of {model.rank}", "components alive"),
         (passes.split()[0], passes.split()[1]),
         (f"{model.reads:.1f}", "reads of the data, the start included"),
@@ -158,16 +158,14 @@ def _data_section(model: Model | Unfinished) -> list[str]:
     facts = [
         ("Data", model.address or "in memory"),
         ("Rows × columns", f"{rows:,} × {columns:,}"),
+        ("Observed", in_words(said_of(model))),
         *([] if isinstance(model, Unfinished) else [("Names", _named(model))]),
         ("Store", str(model.path) if model.path else "none, the model is in memory"),
         ("Rank", str(model.rank)),
-        ("Loss", f"{options.loss}, {loss_named(options.loss).formula}"),
+        ("Loss", f"{options.loss}, {formulas(model).formula}"),
         ("Penalty", describe(options.penalty, model.penalty, options.limits)),
         ("Start", f"{options.init}, seed {options.seed}"),
-        (
-            "Limits",
-            f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass')}",
-        ),
+        ("Limits", f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass')}"),
         ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),
     ]
     return ["<h2>What was factorized</h2>", pages.facts_table(facts)]
@@ -184,7 +182,7 @@ def _course_section(model: Model | Unfinished) -> list[str]:
     read_s, compute_s = (sum(getattr(r, name) for r in model.history) for name in ("read_s", "compute_s"))
     facts = [
         ("Ended", model.stop_reason or "not recorded"),
-        ("Objective", f"{stands.objective:.6g} ({loss_named(model.options.loss).formula} alone: {stands.loss:.6g})"),
+        ("Objective", f"{stands.objective:.6g} ({formulas(model).formula} alone: {stands.loss:.6g})"),
         _stillness(model),
         ("Passes taken back", f"{undone}, because the objective rose" if undone else "none"),
         ("Read", f"{format_bytes(last.bytes_read)} decoded, the start included"),

@@ -1,5 +1,6 @@
 """Other rows for a finished fit: what is observed of them is said again, or is what was said of its own data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from dnmf.sources.source import Source
 SAME = "same"
 _OBSERVED = {"nan": "what is not NaN", "unstored": "what is stored"}
 _GIVEN = {"mask": "a mask of what was observed", "weights": "weights of its entries"}
+_BESIDE = {"mask": "a mask", "weights": "weights", "row_weights": "row weights", "column_weights": "column weights"}
 _KINDS = {"nan": "dense", "unstored": "sparse"}
 
 
@@ -34,6 +36,19 @@ class Said(NamedTuple):
 
 
 NOTHING = Said()
+
+
+def in_words(said: Mapping[str, Any]) -> str:
+    """Return which entries count, and what was given of them; `said` as :meth:`Source.said` has it.
+
+    Examples
+    --------
+    >>> in_words({"missing": "nan", "row_weights": True})
+    'what is not NaN, with row weights'
+    """
+    beside = " and ".join(words for name, words in _BESIDE.items() if said.get(name))
+    what = _OBSERVED.get(said.get("missing", "refuse"), "all entries")
+    return f"{what}, with {beside}" if beside else what
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -72,12 +87,13 @@ class Observed:
         given = {name: True for name in ("mask", "weights", "row_weights") if getattr(self, name)}
         return {"missing": self.missing, **given}
 
+    def said(self) -> dict[str, Any]:
+        """What was said, and whether there are weights of columns."""
+        given = {} if self.column_weights is None else {"column_weights": True}
+        return {**self.to_json(), **given}
+
     def __str__(self) -> str:
-        given = {"a mask": self.mask, "weights": self.weights, "row weights": self.row_weights,
-                 "column weights": self.column_weights is not None}  # fmt: skip
-        beside = " and ".join(name for name, is_given in given.items() if is_given)
-        what = _OBSERVED.get(self.missing, "all entries")
-        return f"{what}, with {beside}" if beside else what
+        return in_words(self.said())
 
     def __repr__(self) -> str:
         return f"<observed: {self}>"

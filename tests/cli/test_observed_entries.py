@@ -7,9 +7,12 @@ import pytest
 import zarr
 from breadth import quickly
 from command_line import assert_one_clear_line, call, records
+from example_pages import parse
 
 import dnmf
-from dnmf.inspection import inspect_source
+import dnmf.plots
+from dnmf.inspection import inspect_source, run_status
+from dnmf.unfinished import Unfinished
 
 SEEN = np.random.default_rng(1).random((300, 40)) < 0.8
 SHORT = ["--rank", 3, "--max-passes", 2, "--tol", 0, "--quiet"]
@@ -124,6 +127,32 @@ def test_a_run_goes_on_with_what_is_missing_as_it_began(places, then, limits, tm
     assert other.exit_code == 2
     assert f"--missing {then}: the run began with --missing nan" in other.stderr
     assert call("resume", tmp_path / "run.dnmf", "--missing", "nan", *limits, "--quiet").exit_code == 0
+
+
+TOLD = {  # what each face says of entries, and of the error
+    "missing": ["what is not NaN", "‖A − W diag(d) H‖ / ‖A‖ over what was observed"],
+    "mask": ["mask", "‖A‖ over what was observed"],
+    "weights": ["weights", "‖A‖, weighted"],
+    "sides": ["row weights", "column weights", "‖A‖, weighted"],
+    "implicit": ["√(Σ c (b − p)² / Σ c b²)", "1 + 2 a"],
+}
+
+
+@pytest.mark.parametrize("how", quickly(("missing", "implicit"), of=TOLD))
+def test_status_inspect_and_reports_say_what_was_observed_and_what_the_error_is(places, how, tmp_path):
+    pytest.importorskip("matplotlib")
+    name, options, _ = ways(places)[how]
+    run = tmp_path / "run.dnmf"
+    assert call("fit", places[name], "--store", run, *SHORT, *options).exit_code == 0
+    for shown in (call("status", run).stdout, call("inspect", run).stdout):
+        assert all(words in shown for words in TOLD[how])
+        assert ("α = 2" in shown) == (how == "implicit")
+    model = dnmf.load(run)
+    stopped = Unfinished(run, "", model.shape, model.options, model.penalty, model.history,
+                         run_status(run)["observed"] or {})  # fmt: skip
+    for which in (model, stopped):
+        text = parse(dnmf.plots.report(which, tmp_path / "a.html", overwrite=True).read_text(encoding="utf-8")).text
+        assert all(words in text for words in TOLD[how])
 
 
 def test_inspect_says_what_is_observed_and_what_room_it_takes(places):
