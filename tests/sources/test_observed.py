@@ -481,6 +481,6 @@ class TestCheck:
             source = open_source(A * factor, missing="nan")
             with pytest.raises(InputError, match="overflow or vanish"):
                 check_rows(source, 0, source.read(0, ROWS) ** 6)
-        source = open_source(np.full((ROWS, COLUMNS), 1e30), weights=np.full((ROWS, COLUMNS), 1e200))
+        source = open_source(np.full((ROWS, COLUMNS), 1e30), weights=np.full((ROWS, COLUMNS), 1e120))
         with pytest.raises(InputError, match="overflow or vanish"):
             check_rows(source, 0, source.read(0, ROWS))
