@@ -153,11 +153,12 @@ class Applied:
         scheme = scheme_of(self.options, ALL_OBSERVED)
         scale = self.w_scale[: scheme.given_columns]
         given = given_columns(source, fixed_W, scale, self.options.dtype, signed=scheme.is_signed("W"))
-        # Other rows may have what those of the fit had not.
-        given_H = np.arange(len(self.d)) < scheme.given_rows
-        factor = np.where((self.w_scale > 0) | given_H, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
-        order = np.arange(len(self.d)) if self.inside is None else self.inside
-        return Fixed(factor[np.argsort(order)], self.terms, Columns(order, self.row_scale), given)
+        taken = self.w_scale > 0
+        taken[scheme.given_rows] = True  # other rows may have what those of the fit had not
+        factor = np.where(taken, self.h_scale, 0.0)[:, None] * self.H.astype(np.float64)
+        inside = np.arange(len(self.d)) if self.inside is None else self.inside
+        own = np.lexsort([inside, np.arange(len(self.d)) >= scheme.given_columns])  # given ones first
+        return Fixed(factor[own], self.terms, Columns(np.argsort(own), self.row_scale), given)
 
     @property
     def d_ratio(self) -> np.ndarray:

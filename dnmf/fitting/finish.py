@@ -122,7 +122,7 @@ def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> t
     for number, (before, fit, sums) in enumerate(zip(fits, after, statistics.models, strict=True)):
         state, transposed = before.state, engine.source.transposed
         factors = before.scheme.factors(sums, state.factor, state.peak, transposed=transposed)
-        order = before.scheme.order(factors.d)
+        order = before.scheme.order(factors.d, transposed=transposed)
         columns = Columns(order, sums.s[order])
         W: Any
         if stores:

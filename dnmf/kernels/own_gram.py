@@ -29,6 +29,7 @@ from dnmf.kernels.packed import pack, packed_size
 Array = NDArray[Any]
 
 LEAST_PIVOT = 1e-6  # of its diagonal
+LOOSE = 10.0  # times its tolerance, a solution counts as not found
 PLACES = 32  # problems in work: two vectors of HALF
 HALF = strips(PLACES // 2)[0]
 

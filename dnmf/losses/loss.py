@@ -82,6 +82,13 @@ class Loss(ABC):
         found[nothing] = np.where(a[nothing] != 0, np.inf, 0.0)
         return found
 
+    def zeros_are_linear(self, *, observed: bool) -> bool:
+        """Return whether zeros cost `linear` times their predictions, seen or not, so that none is looked at.
+
+        Not where only what was `observed` counts: then zeros that were seen are entries as all others.
+        """
+        return self.zero_is_free and not observed
+
     def told(self, loss: float, relative_error: float) -> str:
         """Return how well a model does, in words: its loss, and the share of it that the means of rows leave."""
         return f"{self.name} {loss:.6g}, {100 * (1 - relative_error**2):.2f} % explained"

@@ -188,20 +188,28 @@ class OnScale(NamedTuple):
     limits: Limits
 
 
-def on_scale(penalty: Penalty, sums: ModelSums, H: np.ndarray, limits: Limits, guides: Guides = NO_GUIDES) -> OnScale:
-    """Return both factors with given columns of W on the scale at which their components are penalized least.
+def scale_of_given(
+    penalty: Penalty, sums: SumsOfW, H: np.ndarray, limits: Limits, guides: Guides = NO_GUIDES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return by what given columns of W, and their rows of H, are multiplied where they are penalized (k,), else one.
 
-    A pass takes these columns as they are, and H carries their scale. What a component adds to a penalty of both
-    factors goes to zero with its H: one that has come there costs nothing and stays.
+    A pass takes these columns as they are, and H carries their scale; a component counts at the scale at which it is
+    penalized least. What it adds to a penalty of both factors goes to zero with its H: one that has come there costs
+    nothing and stays, both are zero.
     """
     t, held = np.ones(len(H)), limits.held[0]
-    if not held:
-        return OnScale(t, t, sums, H, limits)
-    if balances(penalty) and penalty.acts_on("W") and penalty.acts_on("H"):
+    if held and balances(penalty) and penalty.acts_on("W") and penalty.acts_on("H"):
         t = balance(sizes_of(penalty, sums, H, guides), held)
         sizes = np.abs(H).sum(axis=1, dtype=np.float64)
         t[:held][sizes[:held] <= GONE * sizes.sum()] = 0.0
-    over_t = np.divide(1.0, t, out=np.zeros(len(t)), where=t > 0)
+    return t, np.divide(1.0, t, out=np.zeros(len(t)), where=t > 0)
+
+
+def on_scale(penalty: Penalty, sums: ModelSums, H: np.ndarray, limits: Limits, guides: Guides = NO_GUIDES) -> OnScale:
+    """Return both factors with given columns of W on the scale at which their components are penalized least."""
+    t, over_t = scale_of_given(penalty, sums, H, limits, guides)
+    if not limits.held[0]:
+        return OnScale(t, t, sums, H, limits)
     there = replace(limits, held=(0, limits.held[1]))
     return OnScale(t, over_t, sums.scaled(t), (H * over_t[:, None]).astype(H.dtype), there)
 

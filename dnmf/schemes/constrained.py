@@ -1,13 +1,14 @@
 """What all schemes of two factors have in common: a penalty, limits, and the arrays that constraints come with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.penalty import Penalty
-from dnmf.schemes.given import order_by_weight
+from dnmf.schemes.given import behind, order_by_weight, with_given_rows
 from dnmf.schemes.scheme import Scheme
 from dnmf.schemes.updates import COORDINATE_DESCENT, Update
 
@@ -46,14 +47,14 @@ class Constrained(Scheme):
         return self.limits.held[0]
 
     @property
-    def given_rows(self) -> int:
-        """How many of the first components have their rows of H given."""
-        return self.limits.held[1]
+    def given_rows(self) -> slice:
+        """The components whose rows of H are given: behind those whose columns of W are."""
+        return slice(self.limits.held[0], self.given_components)
 
     @property
     def given_components(self) -> int:
         """How many of the first components have a given factor."""
-        return max(self.limits.held)
+        return sum(self.limits.held)
 
     @property
     def bounded(self) -> bool:
@@ -73,9 +74,24 @@ class Constrained(Scheme):
         """The arrays of the constraints."""
         return self.guides.arrays()
 
-    def order(self, d: np.ndarray) -> np.ndarray:
-        """By falling weight; what is given, or pulled to a target, keeps its place."""
-        return order_by_weight(d, self.given_components, self.guides.target)
+    def order(self, d: np.ndarray, *, transposed: bool = False) -> np.ndarray:
+        """By falling weight; what is given, or pulled to a target, keeps its place, of a transposed one that it has."""
+        order = order_by_weight(d, self.given_components, self.guides.target)
+        return order[behind(*self.limits.held, len(d))] if transposed else order
+
+    def with_given_rows(self, H: np.ndarray) -> np.ndarray:
+        """Return `H` (k, n) with the rows that are given, behind those of given columns of W."""
+        return with_given_rows(H, self.guides, self.given_columns)
+
+    def from_unhindered(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of :attr:`unhindered`, whose given rows come first, in the order of this scheme."""
+        of_W, of_H = self.limits.held
+        return H if not (of_W and of_H) else self.with_given_rows(H[behind(of_H, of_W, len(H))])
+
+    def of_divided_columns(self, by: np.ndarray) -> Self:
+        """The same for data whose columns are divided `by` these numbers (n,): given rows of H are too."""
+        H = self.guides.H
+        return self if H is None else replace(self, guides=self.guides._replace(H=(H / by).astype(H.dtype)))
 
 
 def wants(penalty: Penalty, limits: Limits, *, own_gram: bool) -> Iterator[str]:

@@ -5,9 +5,23 @@ import numpy as np
 from dnmf.constraints import Guides
 
 
-def with_given_rows(H: np.ndarray, guides: Guides) -> np.ndarray:
-    """Return `H` (k, n) with its first rows as they are given."""
-    return H if guides.H is None else np.concatenate([guides.H.astype(H.dtype), H[len(guides.H) :]])
+def with_given_rows(H: np.ndarray, guides: Guides, first: int = 0) -> np.ndarray:
+    """Return `H` (k, n) with its rows behind the `first` as they are given."""
+    if guides.H is None:
+        return H
+    return np.concatenate([H[:first], guides.H.astype(H.dtype), H[first + len(guides.H) :]])
+
+
+def behind(first: int, others: int, rank: int) -> np.ndarray:
+    """Return the order of components (k,) in which the `first` ones come behind so many `others` that follow them.
+
+    Examples
+    --------
+    >>> behind(1, 2, 5).tolist()
+    [1, 2, 0, 3, 4]
+    """
+    both = first + others
+    return np.concatenate([np.arange(first, both), np.arange(first), np.arange(both, rank)])
 
 
 def with_given(scale: np.ndarray, given: np.ndarray | None) -> np.ndarray:

@@ -23,13 +23,14 @@ class Measured:
     objective : float
         The loss plus the penalties, where they are part of an objective.
     gradient : float
-        Norm of the projected gradient in H over the norm of ``WᵀA``.
+        How far H is from stationary, without a unit: for least squares the norm of the projected gradient over that of
+        ``WᵀA``, for other losses the slope along each entry over what keeps it where it is.
     alive : int
         Components with a non-zero column of W and row of H.
     below : float
         By how much of `whole` the sums put the loss below zero: what their rounding, or other data, made of it.
     whole : float
-        The loss of a model that explains nothing.
+        The loss of a model that explains nothing: of zero for least squares, of the means of rows for other losses.
     """
 
     loss: float
@@ -135,8 +136,8 @@ class Scheme(Startable):
 
     @property
     @abstractmethod
-    def given_rows(self) -> int:
-        """How many of the first components have their rows of H given."""
+    def given_rows(self) -> slice:
+        """The components whose rows of H are given: behind those whose columns of W are."""
 
     @property
     @abstractmethod
@@ -235,8 +236,11 @@ class Scheme(Startable):
         """
 
     @abstractmethod
-    def order(self, d: np.ndarray) -> np.ndarray:
-        """Return the components (k,) in the order of a model with the diagonal `d`."""
+    def order(self, d: np.ndarray, *, transposed: bool = False) -> np.ndarray:
+        """Return the components (k,) in the order of a model with the diagonal `d`.
+
+        `transposed`: of one whose rows are the columns of the engine; what is given of its W comes first there too.
+        """
 
     @property
     @abstractmethod

@@ -43,6 +43,18 @@ class Startable(ABC):
         return -1.0
 
     @abstractmethod
+    def with_given_rows(self, H: np.ndarray) -> np.ndarray:
+        """Return `H` (k, n) with the rows that are given in their place."""
+
+    @abstractmethod
+    def from_unhindered(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of :attr:`unhindered` in the order of this scheme."""
+
+    @abstractmethod
+    def of_divided_columns(self, by: np.ndarray) -> Self:
+        """Return the same for data whose columns are divided `by` these numbers (n,)."""
+
+    @abstractmethod
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start as a pass may be made with it: with what is given in its place."""
 

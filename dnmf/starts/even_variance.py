@@ -35,13 +35,15 @@ class EvenSample:
     ----------
     n_rows : int
         Of the source.
+    of_columns : ndarray (n,)
+        What columns are divided by, beside rows.
     """
 
     def __init__(self, sample: Sample, rows: int, power: float, *, damped: bool):
         self._sample, self.n_rows, self._power = sample, sample.n_rows, power
         columns = _column_sums(sample.first(rows))
         columns = columns + (DAMPING * columns.mean() if damped else 0.0)
-        self._of_columns = np.where(columns > 0, columns, 1.0) ** (power / 2)
+        self.of_columns = np.where(columns > 0, columns, 1.0) ** (power / 2)
 
     def first(self, rows: int) -> MemorySource:
         """Return the first `rows` of the sample (whole runs), in the order of the source."""
@@ -54,19 +56,19 @@ class EvenSample:
             dense = np.empty(values.shape, np.float32)
             for some in _in_steps(np.arange(len(values) + 1) * values.shape[1]):
                 of_rows = _root(values[some].sum(axis=1, dtype=np.float64), self._power)
-                dense[some] = values[some] / of_rows[:, None] / self._of_columns
+                dense[some] = values[some] / of_rows[:, None] / self.of_columns
             return dense
         even, offsets = np.empty(len(values.data), np.float32), values.indptr
         for some in _in_steps(offsets):
             here, lengths = slice(offsets[some.start], offsets[some.stop]), np.diff(offsets[some.start : some.stop + 1])
             row_of = np.repeat(np.arange(len(lengths)), lengths)
             of_rows = _root(np.bincount(row_of, weights=values.data[here], minlength=len(lengths)), self._power)
-            even[here] = values.data[here] / of_rows[row_of] / self._of_columns[values.indices[here]]
+            even[here] = values.data[here] / of_rows[row_of] / self.of_columns[values.indices[here]]
         return CsrRows(even, values.indices, offsets)
 
     def uneven(self, H: np.ndarray) -> np.ndarray:
         """Return the H (k, n) of the data from one of these rows."""
-        return (H * self._of_columns).astype(H.dtype)
+        return (H * self.of_columns).astype(H.dtype)
 
 
 def _root(sums: np.ndarray, power: float) -> np.ndarray:

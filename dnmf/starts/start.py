@@ -13,7 +13,6 @@ from dnmf.fitting.step import first_state
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.work import Work
-from dnmf.schemes.given import with_given_rows
 from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_units
 from dnmf.schemes.scheme import Scheme
 from dnmf.start_memory import BYTES_OF_START
@@ -64,7 +63,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     work = Work((visitor,), options.dtype, check=True, signed=scheme.signed)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
     sums, bytes_read = statistics.models[0], statistics.bytes_read
-    H = with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype), guides)
+    H = scheme.with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype))
     known = Initial(H, squares=scheme.of_check(statistics.squares))
     if scheme.needs_rows:
         rows, of_sample = few_rows(engine, options)
@@ -125,11 +124,12 @@ def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
         H, last = race(sample, rows, patient(options), scheme.stand_in, most)
     else:
         even = EvenSample(sample, rows, scheme.power, damped=scheme.power_damps)
-        H, _ = race(even, rows, patient(options), scheme.stand_in, most)
+        stand_in = scheme.stand_in.of_divided_columns(even.of_columns)
+        H, _ = race(even, rows, patient(options), stand_in, most)
         H, last = even.uneven(H), engine_in_memory(sample.first(rows), options)
     if scheme.sample_passes:
         H = alternated(H, last, patient(options), scheme.unhindered, scheme.sample_passes)
-    return RaceResult(H, last, sample.bytes_read)
+    return RaceResult(scheme.from_unhindered(H), last, sample.bytes_read)
 
 
 def alternated(H: np.ndarray, rows: Engine, options: FitOptions, scheme: Scheme, passes: int) -> np.ndarray:

@@ -81,6 +81,11 @@ class SolveCurvedRows(Visitor):
         )  # fmt: skip
 
     @property
+    def zeros_are_linear(self) -> bool:
+        """Whether zeros cost what is linear in their predictions, so that none is looked at."""
+        return self.loss.zeros_are_linear(observed=self.observed)
+
+    @property
     def rank(self) -> int:
         """k."""
         return len(self.column_sums)
@@ -96,7 +101,7 @@ class SolveCurvedRows(Visitor):
             self._visit(part, sums, out)
 
     def _visit(self, block: Block, sums: RunningOwnSums, out: RowsOut | None) -> None:
-        entries = entries_of(block, self.HT.dtype, zero_is_free=self.loss.zero_is_free and not self.observed)
+        entries = entries_of(block, self.HT.dtype, zero_is_free=self.zeros_are_linear)
         whole = self._of_means(entries) if self.first else 0.0
         entries, beyond = self._within_reach(entries)
         lin = self._linear_part(entries)
@@ -152,8 +157,7 @@ class SolveCurvedRows(Visitor):
         """A multiple of ones for each row (rows,) that has the mass of the row."""
         mass = entries.sums_of_rows(entries.a.astype(np.float64))
         every = self.HT[:, self.held : self.rank].sum(axis=1, dtype=np.float64)
-        of_all = self.loss.zero_is_free and not self.observed
-        predicted = every.sum() if of_all else entries.sums_of_rows(every[entries.indices])
+        predicted = every.sum() if self.zeros_are_linear else entries.sums_of_rows(every[entries.indices])
         start = np.divide(mass, predicted, out=np.zeros(len(mass)), where=np.broadcast_to(predicted > 0, mass.shape))
         return np.clip(start, 0, problem.upper)
 
@@ -167,8 +171,8 @@ class SolveCurvedRows(Visitor):
     def _of_means(self, entries: Entries) -> float:
         """The loss of a model that predicts the mean of its row everywhere."""
         ones = np.ones(len(entries.a))
-        free = self.loss.zero_is_free and not self.observed
-        count = np.full(len(entries.indptr) - 1, float(len(self.HT))) if free else entries.sums_of_rows(ones)
+        rows, columns = len(entries.indptr) - 1, float(len(self.HT))
+        count = np.full(rows, columns) if self.zeros_are_linear else entries.sums_of_rows(ones)
         mass = entries.sums_of_rows(entries.a.astype(np.float64))
         mean = np.divide(mass, count, out=np.zeros(len(mass)), where=count > 0)
         spread = np.repeat(mean, np.diff(entries.indptr))

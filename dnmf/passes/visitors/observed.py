@@ -7,7 +7,7 @@ import numpy as np
 
 from dnmf.kernels.bounds import keep_below
 from dnmf.kernels.entries import grams_of_rows
-from dnmf.kernels.own_gram import solve_own_rows, solve_unbounded
+from dnmf.kernels.own_gram import LOOSE, solve_own_rows, solve_unbounded
 from dnmf.kernels.packed import diagonal_places, pack, packed_size
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.memory import MOST_ENTRIES
@@ -23,6 +23,7 @@ from dnmf.passes.weighing import Weighing, weigh, weigh_implicitly
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # of a row, relative to its largest right-hand side
 SWEEPS = 1000
+BLIND = 0.01  # of a component, or less of it, is seen
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,3 @@ def _alike(based: np.ndarray) -> list[tuple[bool, Any]]:
     if based.all() or not based.any():
         return [(bool(based.any()), slice(None))]
     return [(True, based), (False, ~based)]
-
-
-BLIND = 0.01  # of a component, or less of it, is seen
-LOOSE = 10.0  # times its tolerance, a row counts as not solved
