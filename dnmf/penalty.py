@@ -235,7 +235,10 @@ class Penalty:
         parts += [f"{name} {getattr(self, name):g} on H" for name in ON_H if getattr(self, name)]
         if not parts:
             return "none" if self.diagonal else "none, scale left alone"
-        return f"{', '.join(parts)} ({self.scale}{'' if self.diagonal else ', scale left alone'})"
+        words = [self.scale]
+        words += [f"{self.beside_given:g} of it beside given ones"] * (self.beside_given != 1)
+        words += ["scale left alone"] * (not self.diagonal)
+        return f"{', '.join(parts)} ({', '.join(words)})"
 
     def swapped(self) -> "Penalty":
         """The same penalty with the roles of W and H exchanged, for a matrix used as its transpose."""
@@ -248,7 +251,9 @@ class Penalty:
             tuple(factor * x for x in pair)
             for factor, pair in ((of_l1, self.l1), (of_l2, self.l2), (of_l2, self.angular))
         )
-        return Penalty(l1, l2, "objective", self.diagonal, angular, of_l2 * self.smooth, of_l2 * self.target)
+        scale = self.scale if self.counts else "objective"
+        smooth, target = of_l2 * self.smooth, of_l2 * self.target
+        return replace(self, l1=l1, l2=l2, angular=angular, smooth=smooth, target=target, scale=scale)
 
     def in_units(self, units: tuple[float, ...]) -> "Penalty":
         """The same penalty with its strengths as they are, where they are fractions of these `units`."""

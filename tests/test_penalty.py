@@ -115,3 +115,22 @@ def test_the_cure_cures(planted):
     plain = dnmf.fit(planted, 3, dtype="float64", max_passes=200)
     assert lame.relative_error == pytest.approx(plain.relative_error, rel=0.05)
     assert (cured.read_W() == 0).mean() > (plain.read_W() == 0).mean()
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({}, "none"),
+        ({"l2": 0.1, "scale": "counts"}, "L2 0.1 (counts)"),
+        ({"l2": 0.1, "scale": "counts", "beside_given": 0.3}, "L2 0.1 (counts, 0.3 of it beside given ones)"),
+        ({"l1": (1, 2), "diagonal": False}, "L1 1 on W, L1 2 on H (objective, scale left alone)"),
+    ],
+)
+def test_a_penalty_says_all_of_itself(asked, words):
+    assert str(Penalty(**{"scale": "objective", **asked})) == words
+
+
+def test_a_multiple_of_a_penalty_keeps_what_it_is():
+    ridge = Penalty(l1=1.0, l2=0.1, scale="counts", beside_given=0.3, diagonal=False)
+    assert ridge.times(2.0) == Penalty(l1=2.0, l2=0.2, scale="counts", beside_given=0.3, diagonal=False)
+    assert Penalty(l2=0.5, scale="fraction").times((1.0, 4.0)) == Penalty(l2=2.0, scale="objective")
