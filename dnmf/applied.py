@@ -88,7 +88,8 @@ class Applied:
         Raises
         ------
         InputError
-            The columns are not those of the fit, the data cannot be used, or what of it was observed is not known.
+            The columns are not those of the fit, the data cannot be used, or what of it was observed is not known; or
+            nothing of it was (:class:`~dnmf.errors.NothingObservedError`).
         CheckpointError
             There is something at `out` already that may not be overwritten, or no directory for it.
         """

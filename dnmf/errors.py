@@ -16,6 +16,10 @@ class InputTypeError(InputError, TypeError):
     """The data is of a kind that cannot be used; a :class:`TypeError` too, as scikit-learn has it."""
 
 
+class NothingObservedError(InputError):
+    """Of data with missing entries or weights there is not one entry that was observed and counts."""
+
+
 class UnknownLossError(InputError):
     """A loss is not known by its name where it is needed, or is not the one that a run was begun with."""
 

@@ -194,7 +194,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Each row is ``argmin_{w ≥ 0} L(x, w H)`` plus the penalty on W; it depends on no other row, and the
         rows of the fit give their W again. What was said of the entries of the fit's data holds for them, as in
-        :meth:`dnmf.Model.transform`; where there are a mask or weights, nothing is lazy.
+        :meth:`dnmf.Model.transform`; where there are a mask or weights, nothing is lazy. Blocks of which nothing was
+        observed are zero; other data of which nothing was is refused.
 
         Parameters
         ----------

@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
-from dnmf.errors import InputError, InputTypeError
+from dnmf.errors import InputError, InputTypeError, NothingObservedError
 from dnmf.fitting.events import Event, PassDone
 from dnmf.missing import NOT_OBSERVED, NOT_STORED, refuse_missing
 from dnmf.model import Model
@@ -267,7 +267,10 @@ def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, ad
         return np.empty((0, len(scale)), H.dtype)
     first = block_info[0]["array-location"][0][0] if block_info else 0
     rows = MemorySource(block, address=f"{address}, counted from row {first}")
-    return replace(bare, H=H).solve(observed(rows, missing)) * scale
+    try:
+        return replace(bare, H=H).solve(observed(rows, missing)) * scale
+    except NothingObservedError:  # of this block: how an array is cut changes nothing
+        return np.zeros((len(block), len(scale)), H.dtype)
 
 
 def checked_block(block: Any, address: str, block_info: Any = None, *, as_nan: bool = False) -> Any:

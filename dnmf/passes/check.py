@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dnmf.errors import InputError
+from dnmf.errors import InputError, NothingObservedError
 from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.missing import NOT_OBSERVED, NOT_STORED, place_of
 from dnmf.passes.blocks import as_kernels_read
@@ -14,6 +14,18 @@ from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
 from dnmf.sources.source import Source
 
 VALUES_AT_ONCE = 2**20
+UNOBSERVED = {
+    "nan": "is NaN", "unstored": "is not stored", "mask": "is false in the mask", "weights": "has the weight 0",
+    "row_weights": "is in a row of weight 0", "column_weights": "is in a column of weight 0",
+}  # fmt: skip
+INSTEAD = {
+    "mask": "a mask is true where an entry was observed, turn round one that is true for what is missing",
+    "weights": "give what was observed a weight above 0",
+    "row_weights": "give rows that count a weight above 0",
+    "column_weights": "give columns that count a weight above 0",
+    "unstored": "sparse data stores what was observed, zeros too",
+    "nan": "leave a number where an entry was observed",
+}
 CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
 
 
@@ -63,6 +75,27 @@ def refuse_zeros(source: Source, start: int, rows: Panel) -> None:
             f"{source.address}: a zero at {place}; this loss needs values above zero everywhere: leave zeros out of "
             f"account ({NOT_OBSERVED.split(';')[0]}), or use loss='kullback-leibler'"
         )
+
+
+def is_observed(rows: Panel) -> bool:
+    """Return whether anything was observed of rows of data with missing entries or weights."""
+    if isinstance(rows, Weighted):
+        return bool((rows.weights > 0).any())
+    if isinstance(rows, CsrRows):
+        return len(rows.data) > 0
+    return any(not np.isnan(row).all() for row in rows)
+
+
+def nothing_observed(source: Source) -> NothingObservedError:
+    """Return what is raised where nothing at all was observed: a perfect fit of it would say nothing."""
+    said = source.said()
+    said = {**said, said.get("missing", ""): True}
+    found = [words for name, words in UNOBSERVED.items() if name in said]
+    remedies = [words for name, words in INSTEAD.items() if name in said]
+    return NothingObservedError(
+        f"{source.address}: nothing was observed of it, every entry {' or '.join(found) or 'is missing'}; "
+        f"{' and '.join(remedies) or 'say which entries were observed'}"
+    )
 
 
 def refuse_unaware(source: Source, visitors: Sequence[Visitor]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from dnmf.errors import ClusterError, InputError
 from dnmf.memory import Machine
 from dnmf.passes.allocator import GIVING_BACK
+from dnmf.passes.check import nothing_observed
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Kernels
 from dnmf.passes.work import SQUARES, Work
@@ -136,6 +137,8 @@ def run_pass(
     ------
     InputError
         The data cannot be read or used.
+    NothingObservedError
+        A pass that checks found no entry that was observed.
     ClusterError
         The workers were lost, or the rows that came back are not the rows that were sent for.
     """
@@ -146,6 +149,8 @@ def run_pass(
             f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "
             "counted twice. The last checkpoint is not affected"
         )
+    if work.check and source.has_missing and not (work.sample or statistics.observed):
+        raise nothing_observed(source)
     if work.check and work.columns is None and 0 < statistics.squares < SQUARES[work.dtype][0]:
         raise InputError(
             f"{source.address}: the squares of its values add up to {statistics.squares:.3g}, so small that products "

@@ -76,6 +76,8 @@ class Statistics:
         How many rows were visited: carried along so that a lost or doubled panel cannot go unnoticed.
     squares : float
         ``‖A‖²`` of the rows; 0 unless the pass checks the values.
+    observed : bool
+        Whether anything was observed, in a pass that checks, where entries may be missing.
     bytes_read : int
         Decoded bytes.
     bytes_from_memory : int
@@ -87,6 +89,7 @@ class Statistics:
     models: list[Any]
     rows: int = 0
     squares: float = 0.0
+    observed: bool = False
     bytes_read: int = 0
     bytes_from_memory: int = 0
     read_s: float = 0.0
@@ -101,6 +104,7 @@ class Statistics:
             [a + b for a, b in zip(self.models, other.models, strict=True)],
             self.rows + other.rows,
             self.squares + other.squares,
+            self.observed or other.observed,
             self.bytes_read + other.bytes_read,
             self.bytes_from_memory + other.bytes_from_memory,
             self.read_s + other.read_s,

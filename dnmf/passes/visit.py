@@ -12,7 +12,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import count_rows, cut_weighted
-from dnmf.passes.check import check_rows, refuse_unaware, refuse_zeros
+from dnmf.passes.check import check_rows, is_observed, refuse_unaware, refuse_zeros
 from dnmf.passes.rows_out import RowsOut, open_rows_out
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums
@@ -71,6 +71,7 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
             began = time.perf_counter()
             if work.check:
                 total.squares += check_rows(source, start, rows, work.dtype, signed=work.signed)
+                total.observed = total.observed or (source.has_missing and is_observed(rows))
                 if work.above_zero:
                     refuse_zeros(source, start, rows)
             _visit_rows(rows, work, sums, outs, at=start, known=None if given is None else given[start - group.start :])

@@ -28,6 +28,8 @@ class Work:
         Whether the data may be negative.
     above_zero : bool
         Whether it has to be above zero everywhere.
+    sample : bool
+        Whether the rows are some of the data only, of which nothing may have been observed.
     """
 
     visitors: tuple[Visitor, ...]
@@ -37,6 +39,7 @@ class Work:
     columns: Columns | None = None
     signed: bool = False
     above_zero: bool = False
+    sample: bool = False
 
     def aligned(self) -> "Work":
         """The same with factors that lie as the kernels read them best: for the worker they came to."""

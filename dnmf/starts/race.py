@@ -163,11 +163,12 @@ def run_stages(
 ) -> np.ndarray:
     """Return the H (k, n) that is left of `states` after all rounds, each on its problem."""
     for problem, stage in zip(problems, stages, strict=True):
-        states = [_on_other_rows(state) for state in states[: stage.alive]]
+        before = states = [_on_other_rows(state) for state in states[: stage.alive]]
         for _ in range(stage.passes):
             states = _pass_for_all(problem, states, options)
         order = np.argsort([state.objective for state in states], kind="stable")
-        states = [states[i] for i in order]
+        # Rows of zeros, or of which nothing was observed, say nothing of where to begin.
+        states = [states[i] if states[i].plain.any() else before[i] for i in order]
     return states[0].plain
 
 
@@ -228,8 +229,9 @@ def _pass_for_all(problem: SampleProblem, states: list[State], options: FitOptio
     check, engine = problem.squares is None and states[0].squares < 0, problem.engine
     visitors = tuple(problem.visitor(state.factor, first=check) for state in states)
     work = Work(
-        visitors, options.dtype, check=check, signed=problem.scheme.signed, above_zero=problem.scheme.above_zero
-    )
+        visitors, options.dtype, check=check, signed=problem.scheme.signed, above_zero=problem.scheme.above_zero,
+        sample=True,
+    )  # fmt: skip
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if problem.squares is None else problem.squares
     statistics = replace(statistics, models=[problem.sums(sums) for sums in statistics.models], squares=squares)
