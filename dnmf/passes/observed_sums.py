@@ -65,6 +65,8 @@ class RunningObservedSums(RunningColumnSums):
             r = r - c * y
             self._curved += float((c * np.square(y, dtype=np.float64)).sum())
         fold = fold_columns_diagonal if self._diagonal else fold_columns
+        if len(c) and c.min() < 0:  # of a column that few rows have, next to nothing is left of what all of them add
+            W, r, c = wide, r.astype(np.float64), c.astype(np.float64)
         fold(r, c, entries.indices, entries.indptr, W, self._N, self._Q)
 
     def _weights_of_products(self, weighing: Weighing, W: np.ndarray) -> np.ndarray:

@@ -140,8 +140,9 @@ def _observed_rows(kernels: Kernels) -> Source:
     source.has_missing = kernels.missing
     if not kernels.weighted:
         return source
-    missing = "unstored" if source.sparse else "nan"
-    return ObservedSource(source, missing, None, MemorySource(np.ones((3, 3), np.float32)))
+    missing, weights = "unstored" if source.sparse else "nan", np.ones((3, 3), np.float32)
+    weights[1, 2] = 0.5  # less than one is folded in float64
+    return ObservedSource(source, missing, None, MemorySource(weights))
 
 
 def _three_rows(kernels: Kernels) -> Rows:
