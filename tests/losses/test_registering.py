@@ -1,5 +1,7 @@
 """A loss that is made known is looked at once, and a run knows which it was."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -128,19 +130,26 @@ def test_what_a_loss_was_made_with_is_known_from_it():
     assert parameters_of(loss_named("kullback-leibler")) == {}
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder, penalty = tmp_path_factory.mktemp("stores"), dnmf.Penalty(l2=1.0, scale="objective")
     register(Robust(0.5))
-    dnmf.fit(A, 2, loss="robust", store=tmp_path / "run.dnmf", max_passes=2, tol=0)
-    return tmp_path / "run.dnmf"
+    dnmf.fit(A, 2, loss="robust", store=folder / "run.dnmf", max_passes=2, tol=0)
+    dnmf.path(A, 2, penalty, [1], loss="robust", store=folder / "path.dnmf", measures="cheap", max_passes=2)
+    _LOSSES.pop("robust")
+    return folder
 
 
 @pytest.fixture
-def study(tmp_path):
+def run(stores):
     register(Robust(0.5))
-    penalty = dnmf.Penalty(l2=1.0, scale="objective")
-    dnmf.path(A, 2, penalty, [0, 1], loss="robust", store=tmp_path / "path.dnmf", measures="cheap", max_passes=2)
-    return tmp_path / "path.dnmf"
+    return stores / "run.dnmf"
+
+
+@pytest.fixture
+def study(stores):
+    register(Robust(0.5))
+    return stores / "path.dnmf"
 
 
 OF_A_RUN = {
@@ -154,7 +163,7 @@ OF_A_RUN = {
 OF_A_STUDY = {
     "load": dnmf.load_path,
     "resume": dnmf.resume_path,
-    "fit": lambda path: dnmf.path(A, 2, dnmf.Penalty(l1=1.0), [0, 1], store=path),
+    "fit": lambda path: dnmf.path(A, 2, dnmf.Penalty(l1=1.0), [1], store=path),
 }
 
 
@@ -187,9 +196,10 @@ def test_a_model_in_memory_keeps_to_the_parameters_it_was_fitted_with():
         model.transform(A)
 
 
-def test_a_run_is_overwritten_and_its_status_told_though_its_loss_is_not_known(run, study):
+def test_a_run_is_overwritten_and_its_status_told_though_its_loss_is_not_known(run, study, tmp_path):
+    run, study = (shutil.copytree(place, tmp_path / place.name) for place in (run, study))
     _LOSSES.pop("robust")
     assert [run_status(place)["loss_name"] for place in (run, study)] == ["robust", "robust"]
     assert dnmf.fit(A, 2, store=run, overwrite=True, max_passes=2).options.loss == "frobenius"
-    again = dnmf.path(A, 2, dnmf.Penalty(l1=1.0), [0, 1], store=study, overwrite=True, measures="cheap", max_passes=2)
+    again = dnmf.path(A, 2, dnmf.Penalty(l1=1.0), [1], store=study, overwrite=True, measures="cheap", max_passes=2)
     assert again.options.fit.loss == "frobenius"
