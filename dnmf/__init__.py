@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         DnmfError,
         InputError,
         Interrupted,
+        LossError,
     )
     from dnmf.estimator import NMF
     from dnmf.losses import Loss
@@ -39,7 +40,7 @@ _PLACES = {
     "Constraints": "dnmf.constraints", "Loss": "dnmf.losses",
     "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
-    "Interrupted": "dnmf.errors", "ChangedError": "dnmf.errors",
+    "Interrupted": "dnmf.errors", "ChangedError": "dnmf.errors", "LossError": "dnmf.errors",
     "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
     "Path": "dnmf.paths", "PathRow": "dnmf.paths",
 }  # fmt: skip
@@ -48,8 +49,8 @@ _ROOMS = {"cluster", "losses", "measures", "plots", "progress", "signals", "unfi
 
 __all__ = [
     "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError",
-    "InputError", "Interrupted", "Loss", "Model", "Path", "PathRow", "Penalty", "__version__", "convert", "fit", "load",
-    "load_path", "open_source", "path", "resume", "resume_path",
+    "InputError", "Interrupted", "Loss", "LossError", "Model", "Path", "PathRow", "Penalty", "__version__", "convert",
+    "fit", "load", "load_path", "open_source", "path", "resume", "resume_path",
 ]  # fmt: skip
 
 

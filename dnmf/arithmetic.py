@@ -1,4 +1,4 @@
-"""Floating point as numpy has it by default, whatever the program around asked numpy for."""
+"""Floating point: as numpy has it by default, whatever the program around asked numpy for, and what rounding made."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,3 +22,14 @@ def undisturbed(function: Function) -> Function:
     0.0
     """
     return np.errstate(divide="warn", over="warn", invalid="warn", under="ignore")(function)
+
+
+def at_least_zero(value: float) -> float:
+    """Return `value`, and 0 where rounding has put it below; what is no number stays so, which ``max`` would hide.
+
+    Examples
+    --------
+    >>> at_least_zero(-1e-17), at_least_zero(2.0), at_least_zero(float("nan"))
+    (0.0, 2.0, nan)
+    """
+    return 0.0 if value <= 0 else value

@@ -32,6 +32,10 @@ class BudgetError(DnmfError):
     """The work does not fit in the memory that was allowed; raised before anything starts."""
 
 
+class LossError(DnmfError):
+    """The loss of a pass is no finite number: the message names the pass and the loss; there is no model of it."""
+
+
 class ClusterError(DnmfError):
     """The workers or the scheduler were lost, or stand still, and trying again did not help."""
 

@@ -11,7 +11,7 @@ from sklearn.utils._set_output import _get_output_config  # joins the estimator'
 from sklearn.utils.validation import check_is_fitted
 
 from dnmf.api import fit
-from dnmf.arithmetic import undisturbed
+from dnmf.arithmetic import at_least_zero, undisturbed
 from dnmf.arrays import offers, refuse_no_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
@@ -313,7 +313,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)
         self.n_components_ = len(self.components_)
         self.n_iter_ = len(model.history)
-        self.reconstruction_err_ = float(np.sqrt(2 * max(0.0, model.history[-1].loss)))
+        self.reconstruction_err_ = float(np.sqrt(2 * at_least_zero(model.history[-1].loss)))
 
     def _scaled(self, W: Any) -> Any:
         return W * self._scale_of_W.astype(W.dtype)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arithmetic import at_least_zero
+from dnmf.errors import LossError
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.prune import begin_again, consider_pruning
@@ -56,6 +58,11 @@ def advance(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: floa
         Decoded bytes of one read of the data.
     tolerance : float, optional
         Of the update of H; by default that of the dtype.
+
+    Raises
+    ------
+    LossError
+        The loss or the objective of the pass is not a finite number.
     """
     return fit.at(_after(fit, statistics, source_bytes, tolerance))
 
@@ -66,6 +73,7 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     sums = statistics.models[0]
     counted, H = scheme.counted(sums, state.factor) if state.reason else (sums, state.factor)  # as the model has it
     measured = scheme.measure(counted, H, known.squares)
+    _refuse_what_is_no_loss(measured, state.passes + 1, scheme)
     accepted = _is_accepted(known, measured, scheme, options)
     record = _record(known, statistics, measured, accepted, source_bytes)
     if scheme.exact and not (accepted or state.tries or state.spare is not None):
@@ -83,6 +91,21 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     judged = _judged(moved, scheme.worth(sums, state.factor)) if options.prunes and scheme.prunes else moved
     went_on = begin_again(_extrapolate(judged, plain, scheme, options), scheme)
     return consider_pruning(_with_end(went_on, scheme, options), scheme, options)
+
+
+def _refuse_what_is_no_loss(measured: Measured, number: int, scheme: Scheme) -> None:
+    found = {
+        "loss": measured.loss,
+        "objective": measured.objective,
+        "loss of a model that explains nothing": measured.whole,
+    }
+    wrong = [f"the {name} came out as {value}" for name, value in found.items() if not np.isfinite(value)]
+    if wrong:
+        raise LossError(
+            f"pass {number} under loss={scheme.loss_name!r}: {wrong[0]}, so that nothing can be said of the model; "
+            "bring data, weights and penalties nearer to 1, use dtype='float64', and where the loss is your own, look "
+            "at its values where predictions are very small or very large"
+        )
 
 
 def _judged(state: State, value: np.ndarray) -> State:
@@ -104,7 +127,7 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
     """Return one less the cosine between two H as a whole; 0 where both are zero."""
     x, y = before.astype(np.float64).ravel(), after.astype(np.float64).ravel()
     sizes = float(np.linalg.norm(x) * np.linalg.norm(y))
-    return max(0.0, 1.0 - float(x @ y) / sizes) if sizes > 0 else float(x.any() or y.any())
+    return at_least_zero(1.0 - float(x @ y) / sizes) if sizes > 0 else float(x.any() or y.any())
 
 
 def _is_accepted(state: State, measured: Measured, scheme: Scheme, options: FitOptions) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.api import fit
-from dnmf.arithmetic import undisturbed
+from dnmf.arithmetic import at_least_zero, undisturbed
 from dnmf.fitting.apply import measure_other_rows
 from dnmf.fitting.events import Callback
 from dnmf.fitting.meter import as_part
@@ -58,7 +58,7 @@ def relative_error(  # noqa: PLR0913  a door to other rows
     """
     said = Said(missing, mask, weights, row_weights, column_weights)
     left, squares = _twice_the_loss(model, data, client, memory_limit, fixed_W, columns=columns, said=said)
-    return float(np.sqrt(max(0.0, left) / squares)) if squares > 0 else 0.0
+    return float(np.sqrt(at_least_zero(left) / squares)) if squares > 0 else 0.0
 
 
 @undisturbed

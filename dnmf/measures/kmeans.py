@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.arguments import whole
-from dnmf.arithmetic import undisturbed
+from dnmf.arithmetic import at_least_zero, undisturbed
 from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
 from dnmf.fitting.events import Callback
@@ -149,7 +149,7 @@ def _means(sums: ModelSums, centres: np.ndarray) -> np.ndarray:
 def _inertia(sums: ModelSums, centres: np.ndarray, squares: float) -> float:
     """``Σ ‖a − c‖²`` of the rows a with their centres c."""
     of_centres = float(sums.s @ np.einsum("qj,qj->q", centres, centres))
-    return max(0.0, squares - 2 * float(np.vdot(sums.P, centres.T)) + of_centres)
+    return at_least_zero(squares - 2 * float(np.vdot(sums.P, centres.T)) + of_centres)
 
 
 def _centres_of_sample(engine: Engine, options: FitOptions) -> np.ndarray:

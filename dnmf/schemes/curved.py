@@ -49,6 +49,11 @@ class Divergence(OwnCurvature):
         return False
 
     @property
+    def loss_name(self) -> str:
+        """As the loss has it."""
+        return self.loss.name
+
+    @property
     def first_extrapolated(self) -> int:
         """At once: a start has gone this way for some passes already."""
         return 1

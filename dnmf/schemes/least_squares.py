@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dnmf.arithmetic import at_least_zero
 from dnmf.constraints import Guides, Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.passes.problem import solve_for_rows
@@ -183,8 +184,8 @@ class LeastSquares(Constrained):
         HT = np.ascontiguousarray(H.T, dtype=np.float64)  # as P lies: products of the two then run over memory in order
         slope = HT @ sums.G
         summed = 0.5 * squares - float(np.vdot(sums.P, HT)) + 0.5 * float(np.vdot(slope, HT))
-        below = max(0.0, -summed) / (0.5 * squares) if squares > 0 else 0.0
-        loss = max(0.0, summed) if sums.residual is None else 0.5 * sums.residual
+        below = at_least_zero(-summed) / (0.5 * squares) if squares > 0 else 0.0
+        loss = at_least_zero(summed) if sums.residual is None else 0.5 * sums.residual
         slope -= sums.P
         loss, objective = self._with_side_terms(sums, H, HT, loss, slope)
         slope = self._projected(slope, sums, HT, H.dtype)
@@ -263,7 +264,7 @@ class LeastSquares(Constrained):
         """``½‖A − X diag(weights) H‖²`` and ``½‖A‖²``."""
         sums, squares = statistics.models[0], statistics.squares
         loss = LeastSquares(limits=self.limits).measure(sums, H, squares).loss
-        return max(0.0, loss - gain_of_diagonal(sums, H, weights)), 0.5 * squares
+        return at_least_zero(loss - gain_of_diagonal(sums, H, weights)), 0.5 * squares
 
     def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """The update without a penalty."""

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from dnmf.arithmetic import at_least_zero
 from dnmf.constraints import Limits
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.own_gram import LOOSE
@@ -76,7 +77,7 @@ class ObservedLeastSquares(OwnCurvature):
         if self.diagonal_curvature:
             explained += 0.5 * sums.curved
         whole = 0.5 * of_data
-        loss, below = max(0.0, whole - explained), max(0.0, explained - whole) / whole if whole > 0 else 0.0
+        loss, below = at_least_zero(whole - explained), at_least_zero(explained - whole) / whole if whole > 0 else 0.0
         of_H = self._scale_of_given(sums, H)[1]
         slope += self._slope_of_penalty(sums, HT, of_H)
         slope[:, self.given_rows] = 0

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dnmf.arithmetic import at_least_zero
 from dnmf.passes.statistics import ModelSums
 from dnmf.schemes.diagonal import fit_diagonal
 from dnmf.schemes.least_squares import LeastSquares
@@ -31,7 +32,7 @@ class RelativeRule(Rule):
         self, sums: ModelSums, H: np.ndarray, HT: np.ndarray, loss: float, slope: np.ndarray
     ) -> tuple[float, float]:
         del HT, slope
-        loss = max(0.0, loss - fit_diagonal(sums, H)[1])
+        loss = at_least_zero(loss - fit_diagonal(sums, H)[1])
         return loss, loss
 
     def diagonal(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.arithmetic import at_least_zero
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.visitor import Visitor
@@ -43,7 +44,7 @@ class Measured:
     @property
     def relative_error(self) -> float:
         """The root of the share that is not explained; 0 where nothing is to be explained, or only rounding is left."""
-        return float(np.sqrt(max(0.0, self.loss) / self.whole)) if self.whole > 0 else 0.0
+        return float(np.sqrt(at_least_zero(self.loss) / self.whole)) if self.whole > 0 else 0.0
 
 
 class SolvedColumns(NamedTuple):
@@ -113,6 +114,11 @@ class Scheme(Startable):
     def exact(self) -> bool:
         """Whether an update is the minimum itself, so that an objective that rises all the same is lost digits."""
         return True
+
+    @property
+    def loss_name(self) -> str:
+        """The loss as a fit asks for it, for messages."""
+        return "frobenius"
 
     @property
     def first_extrapolated(self) -> int:
