@@ -88,7 +88,7 @@ def add_by_column(values: Array, indices: Array, totals: Array) -> None:
 
 
 def fold_columns_diagonal(r: Array, c: Array, indices: Array, indptr: Array, W: Array, N: Array, V: Array) -> None:
-    """Add ``Σ_i r_ij w_i`` to `N` and ``V_jq += Σ_i c_ij w_iq Σ_l w_il``: the separable bound of what is added to Q.
+    """Add ``Σ_i r_ij w_i`` to `N` and ``V_jq += Σ_i c_ij |w_iq| Σ_l |w_il|``: the separable bound of what Q would be.
 
     Arguments as in :func:`fold_columns`, but for V, a float64 array (n, width). Rows are added one after the other,
     in float64: the same bits however they are cut into blocks.
@@ -195,9 +195,9 @@ def _fold_diagonal(r: Array, c: Array, indices: Array, indptr: Array, W: Array, 
     for i in range(len(W)):
         total = W.dtype.type(0)
         for q in range(width):
-            total += W[i, q]
+            total += abs(W[i, q])
         for q in range(width):
-            bound[q] = total * W[i, q]
+            bound[q] = total * abs(W[i, q])
         for p in range(indptr[i], indptr[i + 1]):
             at = width * np.int64(indices[p])
             for q in range(0, width, LANES):

@@ -16,13 +16,15 @@ from dnmf.passes.weighing import Weighing
 class ObservedSums(ColumnSums):
     """Sums of which N is ``Σ_i ω_ij a_ij w_i`` of each column; on the diagonal, less ``Σ c_ij (w_i·h_j) w_i``.
 
-    Q is what entries that were looked at add to the Gram matrices of columns, or ``Σ_i c_ij w_i (Σ_l w_il)``, and
+    Q is what entries that were looked at add to the Gram matrices of columns, or ``Σ_i c_ij |w_i| (Σ_l |w_il|)``, and
     `whole` is ``Σ ω a²``.
 
     Attributes
     ----------
     based : ndarray (k, k)
         ``Σ w_i w_iᵀ`` of the rows whose entries all count one before that: every column has it.
+    bound : ndarray (k,)
+        ``Σ |w_i| (Σ_l |w_il|)`` of the same rows.
     counts : ndarray (n,)
         ``Σ_i ω_ij`` of each column.
     squares : ndarray (k,)
@@ -33,6 +35,7 @@ class ObservedSums(ColumnSums):
 
     unreached: ClassVar[int] = 0
     based: np.ndarray
+    bound: np.ndarray
     counts: np.ndarray
     squares: np.ndarray
     curved: float = 0.0
@@ -49,6 +52,7 @@ class RunningObservedSums(RunningColumnSums):
         super().__init__(rank, n_columns, diagonal=diagonal)
         width = padded(rank)
         self._based, self._squares, self._counts = np.zeros((width, width)), np.zeros(width), np.zeros(n_columns)
+        self._bound = np.zeros(width)
         self._rows_based, self._curved = 0, 0.0
 
     def add(self, weighing: Weighing, W: np.ndarray, y: np.ndarray | None, unsolved: int) -> None:
@@ -56,6 +60,7 @@ class RunningObservedSums(RunningColumnSums):
         wide, entries, c = self._add_rows(W), weighing.entries, weighing.c
         based = wide[weighing.based]
         self._based += based.T @ based
+        self._bound += np.abs(based).sum(axis=1) @ np.abs(based)
         self._rows_based += len(based)
         self._squares += weighing.counts @ np.square(wide)
         add_by_column(c, entries.indices, self._counts)
@@ -82,5 +87,7 @@ class RunningObservedSums(RunningColumnSums):
     def finish(self) -> ObservedSums:
         """Return the sums; nothing can be added any more."""
         k, counts = self._rank, self._counts + self._rows_based
-        based, squares = self._based[:k, :k].copy(), self._squares[:k].copy()
-        return ObservedSums(**self._common(), based=based, counts=counts, squares=squares, curved=self._curved)
+        based, bound, squares = self._based[:k, :k].copy(), self._bound[:k].copy(), self._squares[:k].copy()
+        return ObservedSums(
+            **self._common(), based=based, bound=bound, counts=counts, squares=squares, curved=self._curved
+        )

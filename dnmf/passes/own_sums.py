@@ -11,7 +11,7 @@ from dnmf.passes.entries import Entries
 
 @dataclass(kw_only=True)
 class OwnSums(ColumnSums):
-    """Sums of which N is ``Σ_i r_ij w_i`` of each column, and Q ``Σ_i c_ij w_i w_iᵀ`` or ``Σ_i c_ij w_i (Σ_l w_il)``.
+    """Sums of which N is ``Σ_i r_ij w_i`` of each column, and Q ``Σ_i c_ij w_i w_iᵀ`` or ``Σ_i c_ij w_i Σ_l w_il``.
 
     Attributes
     ----------

@@ -149,7 +149,7 @@ class ObservedLeastSquares(OwnCurvature):
         """The h at which a separable bound of the objective is least."""
         h, (l1, G0, ridge) = h.astype(np.float64), self._curvature(sums, of_H)
         slope = h @ G0 + ridge * h + l1 - sums.N
-        V = np.abs(sums.Q + sums.based.sum(axis=1)) + ridge + np.abs(G0 - sums.based).sum(axis=1)
+        V = sums.Q + sums.bound + ridge + np.abs(G0 - sums.based).sum(axis=1)
         return np.clip(h - np.divide(slope, V, out=np.zeros_like(h), where=V > 0), *between)
 
     def _solved(self, problem: OwnProblem, aim: float) -> tuple[np.ndarray, np.ndarray]:
