@@ -22,12 +22,13 @@ class Predicts:
         Parameters
         ----------
         rows, columns : array of int, or of names
-            As many of one as of the other, or one number that goes with all.
+            As many of one as of the other, or of shapes that go together as in numpy: ``(r, 1)`` and ``(1, c)`` are all
+            pairs.
 
         Raises
         ------
         InputError
-            One is not there, or there are not as many rows as columns.
+            One is not there, or their shapes do not go together.
 
         Examples
         --------
@@ -38,9 +39,10 @@ class Predicts:
         m, n = self.shape
         i = places("rows", rows, m, lambda: self.row_names)
         j = places("columns", columns, n, lambda: self.column_names)
-        if i.shape != j.shape and i.ndim and j.ndim:
-            raise InputError(f"rows of shape {i.shape} and columns of shape {j.shape} make no pairs")
-        i, j = np.broadcast_arrays(i, j)
+        try:
+            i, j = np.broadcast_arrays(i, j)
+        except ValueError as error:
+            raise InputError(f"rows of shape {i.shape} and columns of shape {j.shape} make no pairs") from error
         HT = (self.d[:, None] * self.H).T
         return predicted_from_chunks(self.read_W, self.chunk_rows, i.ravel(), j.ravel(), HT).reshape(i.shape)
 
@@ -74,10 +76,19 @@ def predicted_from_chunks(
 ) -> np.ndarray:
     """Return the same with `rows` of all of W, of which each chunk that holds some is read once."""
     found, order = np.empty(len(rows)), np.argsort(rows, kind="stable")
-    for some in _by_chunks(rows[order], chunk_rows):
-        pairs = order[some]
-        first, last = int(rows[pairs[0]]), int(rows[pairs[-1]])
-        found[pairs] = predicted(read_W(first, last + 1), rows[pairs] - first, columns[pairs], HT)
+    found[order] = predicted_in_order(read_W, chunk_rows, rows[order], columns[order], HT)
+    return found
+
+
+def predicted_in_order(
+    read_W: Callable[[int, int], np.ndarray], chunk_rows: int, rising: np.ndarray, columns: np.ndarray, HT: np.ndarray
+) -> np.ndarray:
+    """Return the same of rows whose numbers never fall."""
+    found = np.empty(len(rising))
+    for some in _by_chunks(rising, chunk_rows):
+        rows = rising[some]
+        first, last = int(rows[0]), int(rows[-1])
+        found[some] = predicted(read_W(first, last + 1), rows - first, columns[some], HT)
     return found
 
 

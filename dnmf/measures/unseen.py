@@ -1,6 +1,7 @@
 """How far a model is from entries that were held out of its fit."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +13,18 @@ from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
 from dnmf.losses import loss_named
 from dnmf.measures.components import refuse_no_model
+from dnmf.memory import MOST_ENTRIES
 from dnmf.model import Model
+from dnmf.passes.check import refuse_bad_weights
+from dnmf.passes.choose import choose_executor
+from dnmf.passes.entries import Entries, entries_of, parts_of
+from dnmf.passes.visitors.visitor import Block
 from dnmf.plain import dense
-from dnmf.predictions import predicted
-from dnmf.sources import CsrRows, Layout, Source, Weighted, open_source
+from dnmf.predictions import predicted_in_order
+from dnmf.sources import Layout, Source, Weighted, open_source
 from dnmf.sources.names import refuse_other_names
 from dnmf.sources.observed import observed, with_holes
+from dnmf.sources.rows import Panel
 
 BYTES_AT_ONCE = 16 * 2**20
 Clip = tuple[float, float] | None
@@ -55,11 +62,13 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
         Fitted without them. Its W is read by the rows of `held`.
     held : sparse or dense matrix, path, or (rows, columns, values)
         Of the shape of the model: what is stored of a sparse matrix, what is no NaN of a dense one; or three arrays of
-        one length, rows and columns as in :meth:`dnmf.Model.predict`. Stored matrices are read a part at a time.
+        one length, rows and columns as in :meth:`dnmf.Model.predict`. Stored matrices, and dask arrays, are read a
+        part at a time.
     mask : like `held`, optional
         True where an entry was held out; of a sparse matrix also what it does not store, which then counts as zero.
     weights : like `held`, optional
-        How much each entry counts in the means.
+        How much each entry counts in the means, finite and not negative. Which entries were held out is said by the
+        others; one of weight 0 is left out.
     clip : (float, float), optional
         Predictions are cut to these, as ratings go from 1 to 5.
 
@@ -94,8 +103,10 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
         sums.add_triplets(*held)
     else:
         source = _source_of(model, held, mask, weights)
-        for start, stop in _spans(source.layout()):
-            sums.add_rows(source, start, stop)
+        with closing(choose_executor(None, source)) as executor:
+            for start, stop in _spans(source.layout()):
+                [panel] = executor.read([(source.for_rows(start, stop), start, stop)])
+                sums.add_rows(source, start, panel)
     return sums.means()
 
 
@@ -124,20 +135,20 @@ class _Sums:
             raise InputError(f"held_out: values of shape {a.shape} and dtype {a.dtype} for pairs of shape {p.shape}")
         self.add(a.ravel().astype(np.float64), p.ravel(), np.ones(a.size))
 
-    def add_rows(self, source: Source, start: int, stop: int) -> None:
-        panel: Any = source.read(start, stop)
+    def add_rows(self, source: Source, start: int, panel: Panel) -> None:
         values, weights = panel if isinstance(panel, Weighted) else (panel, None)
-        if isinstance(values, CsrRows):
-            a, columns = values.data, values.indices
-            rows = np.repeat(np.arange(stop - start), np.diff(values.indptr))
-            if weights is not None:  # what counts nothing may have an infinite loss
-                a, columns, rows, weights = (each[weights > 0] for each in (a, columns, rows, weights))
-        else:
-            rows, columns = np.nonzero(~np.isnan(values) if weights is None else weights > 0)
-            a, weights = values[rows, columns], None if weights is None else weights[rows, columns]
-        if len(a):
-            p = predicted(self.model.read_W(start, stop), rows, columns, self.HT)
-            self.add(a.astype(np.float64), p, np.ones(len(a)) if weights is None else weights.astype(np.float64))
+        if isinstance(panel, Weighted):
+            refuse_bad_weights(source, start, panel)
+        for part in parts_of(Block(values, start, None, weights), MOST_ENTRIES):
+            self._add_entries(part.at, entries_of(part, np.dtype(np.float64), zero_is_free=False))
+
+    def _add_entries(self, at: int, entries: Entries) -> None:
+        rows, weights = at + entries.row_of, entries.weighted(np.ones(len(entries.a)))
+        read_W, chunk_rows = self.model.read_W, self.model.chunk_rows
+        for low in range(0, len(rows), MOST_ENTRIES):  # of a row that is longer than that
+            some = slice(low, low + MOST_ENTRIES)
+            p = predicted_in_order(read_W, chunk_rows, rows[some], entries.indices[some], self.HT)
+            self.add(entries.a[some], p, weights[some])
 
     def add(self, a: np.ndarray, p: np.ndarray, weights: np.ndarray) -> None:
         if not np.isfinite(a).all():
@@ -162,10 +173,8 @@ def _source_of(model: Model, held: Any, mask: Any, weights: Any) -> Source:
     if not isinstance(held, Source) or not source.has_missing or mask is not None or weights is not None:
         beside = {"mask": mask, "weights": weights}
         given = {name: open_source(part) for name, part in beside.items() if part is not None}
-        missing = "nan" if not source.sparse else "refuse" if given else "unstored"
+        missing = "nan" if not source.sparse else "unstored" if mask is None else "refuse"
         source = observed(source, missing, **given)
-    if source.blocks_are_tasks:
-        raise InputError(f"{source.address}: give what was held out as a path or in memory, not as a dask array")
     source = by_rows(source)
     if source.shape != model.shape:
         raise InputError(

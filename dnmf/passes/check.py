@@ -98,6 +98,21 @@ def nothing_observed(source: Source) -> NothingObservedError:
     )
 
 
+def refuse_bad_weights(source: Source, start: int, panel: Weighted, dtype: str = "float64") -> None:
+    """Refuse weights that are negative, or not finite in a dtype; the first row is row `start`.
+
+    Raises
+    ------
+    InputError
+        With the path, the place and the count.
+    """
+    flat = _flat(panel.weights)
+    _, first_bad, bad = _scan(flat, dtype=dtype)
+    if first_bad >= 0:
+        where = f"{_place(source, start, panel.rows, first_bad)}{_more(bad)}"
+        raise _bad_weight(flat[first_bad], where, source, dtype)
+
+
 def refuse_unaware(source: Source, visitors: Sequence[Visitor]) -> None:
     """Refuse data with missing entries or weights where somebody visits it who would take it for whole.
 
@@ -119,9 +134,7 @@ def _check_weighted(source: Source, start: int, panel: Weighted, dtype: str, *, 
     _, first_bad, bad = _scan(flat, signed=signed)
     if first_bad >= 0:
         raise _bad_value(source, start, rows, int(first_bad), int(bad))
-    _, first_bad, bad = _scan(of_each, dtype=dtype)
-    if first_bad >= 0:
-        raise _bad_weight(of_each[first_bad], f"{_place(source, start, rows, first_bad)}{_more(bad)}", source, dtype)
+    refuse_bad_weights(source, start, panel, dtype)
     if isinstance(rows, CsrRows):
         _check_csr(source, start, rows)
     squares = total = 0.0

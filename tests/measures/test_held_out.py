@@ -1,5 +1,8 @@
 """Predictions of single entries, and how far they are from what was held out."""
 
+import tracemalloc
+
+import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse
@@ -43,6 +46,8 @@ def test_pairs_are_predicted_in_the_order_they_are_asked_for(model, product):
     )
     assert model.predict([], []).shape == (0,)
     assert model.predict([[1, 2]], [[3, 4]]).shape == (1, 2)
+    all_pairs = model.predict([[3], [0]], [[1, 2, 5]])
+    np.testing.assert_allclose(all_pairs, product[np.ix_([3, 0], [1, 2, 5])], rtol=1e-6)
 
 
 def test_each_chunk_of_a_stored_W_is_read_once(model, product, tmp_path, monkeypatch):
@@ -90,6 +95,9 @@ HELD = {
     "a sparse mask": lambda folder: {"held": A, "mask": scipy.sparse.csr_array(HIDDEN)},
     "a mask over sparse data": lambda folder: {"held": scipy.sparse.csr_array(A), "mask": HIDDEN},
     "weights": lambda folder: {"held": A, "weights": np.where(HIDDEN, 2.0, 0.0)},
+    "a dask array": lambda folder: {"held": da.from_array(np.where(HIDDEN, A, np.nan), chunks=(40, 5))},
+    "sparse blocks": lambda folder: {"held": da.from_array(as_csr(), chunks=(40, 14), asarray=False)},
+    "dask arrays": lambda folder: {"held": da.from_array(A, chunks=(40, 14)), "mask": da.from_array(HIDDEN, chunks=30)},
     "a source": lambda folder: {"held": dnmf.open_source(A, mask=HIDDEN)},
     "triplets": lambda folder: {"held": (ROWS, COLUMNS, A[HIDDEN])},
     "named triplets": lambda folder: {
@@ -101,6 +109,7 @@ HELD = {
 @pytest.mark.parametrize("how", HELD)
 def test_errors_are_those_of_the_entries_however_they_are_given(model, product, how, tmp_path, monkeypatch):
     monkeypatch.setattr(unseen, "BYTES_AT_ONCE", 300)
+    monkeypatch.setattr(unseen, "MOST_ENTRIES", 9)
     off = (A - product)[HIDDEN]
     found = measures.held_out(model, **HELD[how](tmp_path))
     expected = (np.sqrt((off**2).mean()), np.abs(off).mean(), 0.5 * (off**2).mean())
@@ -112,6 +121,37 @@ def test_entries_count_by_their_weights(model, product):
     weights = HIDDEN * rng.random(A.shape)
     found = measures.held_out(model, A, weights=weights)
     assert found.mae == pytest.approx((weights * np.abs(A - product)).sum() / weights.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_weights_of_what_is_stored_let_no_other_entry_count(model, product, kind):
+    weights = rng.random(A.shape) * (rng.random(A.shape) < 0.9)
+    found = measures.held_out(model, as_csr(), weights=kind(weights))
+    counted = HIDDEN & (weights > 0)
+    assert found.entries == counted.sum()
+    assert found.mae == pytest.approx((weights * np.abs(A - product))[counted].sum() / weights[counted].sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf], ids=str)
+@pytest.mark.parametrize("held", [A, as_csr()], ids=["dense", "sparse"])
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array], ids=["dense weights", "sparse weights"])
+def test_weights_that_no_fit_takes_are_refused(model, held, kind, wrong):
+    weights = HIDDEN.astype(float)
+    weights[ROWS[-1], COLUMNS[-1]] = wrong
+    with pytest.raises(InputError, match=f"the weight {wrong} at row {ROWS[-1]}, column {COLUMNS[-1]}; weights are"):
+        measures.held_out(model, held, weights=kind(weights))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_what_is_held_of_many_entries_at_once_is_bounded(kind):
+    held = kind(np.ones((4096, 1024), np.uint8))
+    factors = np.ones((4096, 1), np.float32), np.ones((1, 1024), np.float32)
+    model = dnmf.fit(np.outer(*(f.ravel() for f in factors)), 1, H=factors[1], max_passes=2)
+    tracemalloc.start()
+    assert measures.held_out(model, held).entries == 4096 * 1024
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 64 * 2**20  # 64 bytes and more for each of them would be 256 MiB
 
 
 def test_predictions_may_be_cut_to_what_values_can_be(model, product):
