@@ -98,3 +98,19 @@ def test_the_command_says_whether_there_are_names(model, tmp_path):
         assert result.exit_code == 0, result.output
         assert records(result)[-1]["row_names"] is named
         assert (dnmf.open_source(out).row_names() is not None) is named
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(["only"], "with their names"), (["0"], "without names"), (["7"], "with their names")],
+    ids=str,
+)
+def test_a_command_tells_of_names_as_a_look_at_the_data_does(model, names, said, tmp_path):
+    model.save(tmp_path / "model.dnmf")
+    data = anndata.AnnData(A[:1], obs=pd.DataFrame(index=names), var=pd.DataFrame(index=COLUMNS))
+    data.write_zarr(tmp_path / "data.zarr")
+    written = call("transform", tmp_path / "model.dnmf", tmp_path / "data.zarr", "--out", tmp_path / "W.zarr")
+    assert "W.zarr: 1 row × 2 components" in written.stdout
+    assert said in written.stdout
+    looked = records(call("inspect", tmp_path / "data.zarr", "--json"))[0]
+    assert looked["row_names"] == (said == "with their names")

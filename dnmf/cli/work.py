@@ -27,7 +27,7 @@ from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback, Event, PassProgress
 from dnmf.locations import local_path
-from dnmf.progress import EVERY_S, Progress, event_record, labelled
+from dnmf.progress import EVERY_S, Progress, counted, event_record, labelled
 from dnmf.signals import StopAfterPass
 
 KEEP = click.option(
@@ -247,8 +247,8 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
     from dnmf.applied import free_place
     from dnmf.sources import open_source
     from dnmf.sources.as_fitted import Said
+    from dnmf.sources.names import names_to_show
     from dnmf.sources.opening import opened_beside
-    from dnmf.sources.stored_factor import row_names_in
 
     output, model = current_output(), load(run)
     free_place(out, overwrite=overwrite)
@@ -262,13 +262,13 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
     with where.client(output) as client, Progress(output.progress) as progress:
         callbacks = (progress, partial(tell_program, output))
         found = model.solve(opened, out=out, overwrite=overwrite, client=client, callbacks=callbacks, **about)
-    has_names = row_names_in(found.path) is not None
+    has_names = names_to_show(found.row_names()) is not None
     record = {"run": run, "source": opened.address, "out": os.path.abspath(local_path(out)),
               "shape": list(found.shape), "row_names": has_names}  # fmt: skip
     output.result(
         "transform",
         record,
-        labelled("done", f"{out}: {found.shape[0]:,} rows × {found.shape[1]} components"),
+        labelled("done", f"{out}: {counted(found.shape[0], 'row')} × {counted(found.shape[1], 'component')}"),
         labelled("columns", f"as those of W, without the weights: d is in {run}"),
         labelled("rows", f"in the order of {source}, {'with their names' if has_names else 'without names'}"),
     )
