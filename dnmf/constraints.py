@@ -218,6 +218,12 @@ class Constraints:
         m, n = shape
         _check_shape("fixed_W", self.fixed_W, (m, rank), "or fewer columns")
         _check_shape("fixed_H", self.fixed_H, (rank, n), "or fewer rows")
+        of_W, of_H = self.limits.held
+        if of_W + of_H > rank:
+            raise InputError(
+                f"constraints: rank={rank} is less than the {of_W + of_H} components that are given, {of_W} by fixed_W "
+                f"and {of_H} more by fixed_H; give a rank of at least so many"
+            )
         _check_shape("target_H", self.target_H, (rank, n))
         _check_shape("graph", self.graph, (n, n))
         if transposed and (self.graph is not None or self.target_H is not None):

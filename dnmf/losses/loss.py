@@ -82,6 +82,11 @@ class Loss(ABC):
         found[nothing] = np.where(a[nothing] != 0, np.inf, 0.0)
         return found
 
+    @property
+    def forbids_zero(self) -> bool:
+        """Whether to predict zero for what is above it is infinitely wrong: no penalty is worth that."""
+        return bool(np.isinf(self.entire(np.ones(1), np.zeros(1))[0]))
+
     def zeros_are_linear(self, *, observed: bool) -> bool:
         """Return whether zeros cost `linear` times their predictions, seen or not, so that none is looked at.
 

@@ -170,8 +170,7 @@ class Divergence(OwnCurvature):
         bounds = (1 - self.loss.most_shrink) * h, np.full_like(h, upper)
         self._hold(bounds, h, of_H)
         found = self._stepped(sums.Q * shrunk[:, None], h, l1 + h @ G0 - N, bounds, G0)
-        if self.loss.positive:
-            self._keep_alive(found, h, sums.N)
+        self._keep_alive(found, h, sums)
         found[~usable] = H.T[~usable]
         return SolvedColumns(self._normalized(keep_below(found.T.astype(H.dtype), upper)))
 
@@ -185,14 +184,22 @@ class Divergence(OwnCurvature):
         B = times_packed(Q, h) + h @ G0 - slope
         return self.solver.own(OwnProblem(Q, B, h, *bounds, G0), COLUMN_TOLERANCE, COLUMN_SWEEPS)[0]
 
-    def _keep_alive(self, found: np.ndarray, h: np.ndarray, N: np.ndarray) -> None:
-        """Leave a little of columns that would be zero everywhere, unless there is no data in them."""
-        gone = ~found.any(axis=1)
-        found[gone] = LEFT * h[gone]
-        if self.zeros_are_linear:
-            empty, free = ~(np.einsum("jq,jq->j", N, h) > 0), np.ones(h.shape[1], bool)
-            free[self.given_rows] = False
-            found[np.ix_(empty, free)] = 0
+    def _keep_alive(self, found: np.ndarray, h: np.ndarray, sums: OwnSums) -> None:
+        """Leave a little of columns that would be zero where none may be, and nothing of those without data."""
+        if self.loss.positive and self.loss.forbids_zero:
+            gone = ~found.any(axis=1)
+            found[gone] = LEFT * h[gone]
+        free = np.ones(h.shape[1], bool)
+        free[self.given_rows] = False
+        found[np.ix_(self._empty(sums, h), free)] = 0
+
+    def _empty(self, sums: OwnSums, h: np.ndarray) -> np.ndarray:
+        """The columns (n,) of which nothing was observed, or whose data is zeros that are linear."""
+        if self.observed:
+            return ~np.logical_or(sums.N.any(axis=1), sums.Q.any(axis=1))
+        if self.zeros_are_linear and self.loss.positive:
+            return ~(np.einsum("jq,jq->j", sums.N, h) > 0)
+        return np.zeros(len(h), bool)
 
     def _on_ray(self, sums: OwnSums, N: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where columns are best on the ray through themselves, if that is known and nothing else holds them."""

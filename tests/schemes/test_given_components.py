@@ -9,7 +9,10 @@ from breadth import quickly
 
 import dnmf
 from dnmf.constraints import Constraints
+from dnmf.errors import InputError
 from dnmf.penalty import Penalty
+from dnmf.starts import start
+from dnmf.starts.race import race
 
 pytestmark = pytest.mark.numeric
 
@@ -117,3 +120,25 @@ def test_a_penalty_counts_a_given_component_alike_in_all_units_and_under_a_mask_
         for unit, more in ((1.0, {}), (1000.0, {}), (1.0, {"mask": np.ones(SHAPE, bool)}))
     ]
     assert objectives[1:] == pytest.approx([objectives[0]] * 2, rel=2e-3)
+
+
+@pytest.mark.parametrize(("of_W", "of_H", "rank"), [(1, 1, 1), (2, 2, 3), (1, 3, 3)])
+def test_a_rank_below_the_number_of_given_components_is_refused(of_W, of_H, rank):
+    given = Constraints(fixed_W=rng.random((90, of_W)), fixed_H=rng.random((of_H, 16)))
+    with pytest.raises(InputError, match=f"rank={rank} is less than the {of_W + of_H} components"):
+        dnmf.fit(A, rank, mask=SEEN, constraints=given)
+
+
+def test_starts_of_counts_are_raced_with_given_rows_in_the_units_of_the_sample(monkeypatch):
+    raced = []
+
+    def noted(sample, rows, options, scheme, most):
+        raced.append((sample, scheme))
+        return race(sample, rows, options, scheme, most)
+
+    monkeypatch.setattr(start, "race", noted)
+    uneven = np.round(A * np.arange(1, 17) ** 3)
+    dnmf.fit(uneven, 3, loss="kullback-leibler", constraints=Constraints(fixed_H=ROW), max_passes=2)
+    ((sample, scheme),) = raced
+    even = scheme.with_given_rows(np.zeros((3, 16)))[0] * sample.of_columns
+    np.testing.assert_allclose(even / even.sum(), ROW[0] / ROW.sum(), rtol=1e-5)

@@ -112,7 +112,7 @@ class SolveCurvedRows(Visitor):
         unsolved, y = self._solve(problem, entries, W)
         linear = float(np.vdot(np.broadcast_to(lin, (len(W), self.rank)), W[:, : self.rank].astype(np.float64)))
         value = self._loss_of(entries, y, linear) + float(beyond.sum())
-        sums.note(value, whole, unsolved=unsolved, unreached=int(np.count_nonzero(beyond)))
+        sums.note(value, whole, unsolved=unsolved, unreached=int(np.count_nonzero(np.isinf(beyond))))
         sums.add(entries, W, *self._weights(entries, y))
         if out is not None:
             out.write(block.at, W[:, : self.rank].copy())
