@@ -83,7 +83,10 @@ def is_observed(rows: Panel) -> bool:
         return bool((rows.weights > 0).any())
     if isinstance(rows, CsrRows):
         return len(rows.data) > 0
-    return any(not np.isnan(row).all() for row in rows)
+    if rows.dtype.kind != "f":
+        return rows.size > 0
+    step = max(1, VALUES_AT_ONCE // max(1, rows.shape[1]))
+    return not all(np.isnan(rows[low : low + step]).all() for low in range(0, len(rows), step))
 
 
 def nothing_observed(source: Source) -> NothingObservedError:

@@ -114,7 +114,10 @@ class Observed:
         source = open_values(data, tells=missing != "refuse" or said.of_entries, as_nan=missing == "nan")
         if said.missing == SAME:
             missing = self._inherited(source, said)
-        return open_source(source, **said._replace(missing=missing)._asdict())
+        return open_source(
+            source, missing=missing, mask=said.mask, weights=said.weights, row_weights=said.row_weights,
+            column_weights=said.column_weights,
+        )  # fmt: skip
 
     def weighs_columns(self, source: Source, said: Said = NOTHING) -> bool:
         """Whether columns of other rows count what those of the fit did: nobody gives them other weights."""
