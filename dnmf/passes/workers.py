@@ -13,7 +13,7 @@ from distributed.client import Future
 from distributed.comm import CommClosedError
 
 import dnmf
-from dnmf.errors import ClusterError, DnmfError
+from dnmf.errors import ClusterError, DnmfError, UnknownLossError
 from dnmf.memory import Machine
 from dnmf.options import format_bytes
 from dnmf.passes.allocator import MAPPED_BYTES, can_give_back, give_back_freed, kept_when_freed
@@ -51,7 +51,10 @@ def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
 
     from dnmf import __version__
 
-    load_compiled_kernels(kernels)
+    try:
+        load_compiled_kernels(kernels)
+    except UnknownLossError as error:
+        return {"version": __version__, "unknown": str(error).partition(":")[0]}
     KEPT.forget_abandoned()
     give_back_freed()  # an earlier fit leaves some
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
@@ -115,13 +118,18 @@ class OnCluster(Executor):
         Raises
         ------
         ClusterError
-            The workers cannot import dnmf, or have another version of it.
+            The workers cannot import dnmf, have another version of it, or do not know the loss.
         """
         facts = self._ask(_worker_facts, kernels)
         for address, fact in facts.items():
             if fact["version"] != dnmf.__version__:
                 raise ClusterError(
                     f"worker {address} has dnmf {fact['version']}, this process {dnmf.__version__}; install the same"
+                )
+            if "unknown" in fact:
+                raise ClusterError(
+                    f"worker {address} does not know {fact['unknown']}; register it on the workers too: "
+                    "client.run(dnmf.losses.register, …), or client.upload_file(…) of the module that does"
                 )
         values = list(facts.values())
         memory = min(fact["memory"] for fact in values)

@@ -259,6 +259,12 @@ def test_a_worker_with_another_version_is_named():
         OnCluster(client).machine(None, KERNELS)
 
 
+def test_a_worker_that_does_not_know_the_loss_is_named_with_the_way_to_tell_it():
+    client = Restless({"tcp://a": _facts(), "tcp://b": {"version": dnmf.__version__, "unknown": "loss='mine'"}})
+    with pytest.raises(dnmf.ClusterError, match=r"tcp://b does not know loss='mine'; .*client\.run\("):
+        OnCluster(client).machine(None, KERNELS)
+
+
 def test_a_worker_without_dnmf_is_told_to_install_it():
     client = Restless(ModuleNotFoundError("No module named 'dnmf'", name="dnmf"))
     with pytest.raises(dnmf.ClusterError, match="cannot import dnmf; install"):
