@@ -142,8 +142,10 @@ class Divergence(OwnCurvature):
         _refuse_unreached(self.loss, sums.unreached)
         HT, sums = np.ascontiguousarray(H.T, dtype=np.float64), _usable(sums)[0]
         of_H = self._scale_of_given(sums, H)[1]
-        l1, G0 = self._side_terms(of_H)
-        slope = l1 + HT @ G0 - self._pulls(sums)
+        slope = -self._pulls(sums)
+        if self.penalty.active:
+            l1, G0 = self._side_terms(of_H)
+            slope += l1 + HT @ G0
         slope[pinned(HT, slope, self.limits.upper[1], H.dtype)] = 0
         slope[:, self.given_rows] = 0
         slope[:, of_H == 0] = 0

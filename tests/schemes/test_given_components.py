@@ -104,7 +104,6 @@ ONE_OF_EACH = (
     ("kullback-leibler", "a row", "l2"),
     ("frobenius", "a column", "l1 and l2"),
     ("frobenius", "a row", "l1"),
-    ("itakura-saito", "a column", "l2"),
 )
 
 
