@@ -124,7 +124,8 @@ class _Sums:
 
     def __init__(self, model: Model, clip: Clip):
         self.model, self.clip, self.HT = model, clip, (model.d[:, None] * model.H).T
-        self.kind = loss_named(model.options.loss)
+        self.kind, self.chunk_rows = loss_named(model.options.loss), model.chunk_rows
+        self._held = -1, np.empty((0, model.rank))
         self.entries, self.weight, self.squares, self.off, self.loss = 0, 0.0, 0.0, 0.0, 0.0
 
     def add_triplets(self, rows: Any, columns: Any, values: Any) -> None:
@@ -144,11 +145,17 @@ class _Sums:
 
     def _add_entries(self, at: int, entries: Entries) -> None:
         rows, weights = at + entries.row_of, entries.weighted(np.ones(len(entries.a)))
-        read_W, chunk_rows = self.model.read_W, self.model.chunk_rows
         for low in range(0, len(rows), MOST_ENTRIES):  # of a row that is longer than that
             some = slice(low, low + MOST_ENTRIES)
-            p = predicted_in_order(read_W, chunk_rows, rows[some], entries.indices[some], self.HT)
+            p = predicted_in_order(self._rows_of_W, self.chunk_rows, rows[some], entries.indices[some], self.HT)
             self.add(entries.a[some], p, weights[some])
+
+    def _rows_of_W(self, first: int, stop: int) -> np.ndarray:
+        """Rows that lie in one chunk of W, which is kept until those of another are asked for."""
+        at = first // self.chunk_rows * self.chunk_rows
+        if at != self._held[0]:
+            self._held = at, self.model.read_W(at, at + self.chunk_rows)
+        return self._held[1][first - at : stop - at]
 
     def add(self, a: np.ndarray, p: np.ndarray, weights: np.ndarray) -> None:
         if not np.isfinite(a).all():

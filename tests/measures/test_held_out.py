@@ -132,6 +132,17 @@ def test_weights_of_what_is_stored_let_no_other_entry_count(model, product, kind
     assert found.mae == pytest.approx((weights * np.abs(A - product))[counted].sum() / weights[counted].sum(), rel=1e-5)
 
 
+def test_each_chunk_of_a_stored_W_is_read_once_for_all_that_was_held_out(model, tmp_path, monkeypatch):
+    saved = model.save(tmp_path / "model.dnmf")
+    monkeypatch.setattr(type(saved), "chunk_rows", 40)
+    monkeypatch.setattr(unseen, "MOST_ENTRIES", 9)
+    read, spans = type(saved).read_W, []
+    monkeypatch.setattr(type(saved), "read_W", lambda self, *span: spans.append(span) or read(self, *span))
+    found = measures.held_out(saved, A, mask=HIDDEN)
+    assert spans == [(0, 40), (40, 80), (80, 120)]
+    assert found == pytest.approx(measures.held_out(model, A, mask=HIDDEN))
+
+
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf], ids=str)
 @pytest.mark.parametrize("held", [A, as_csr()], ids=["dense", "sparse"])
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array], ids=["dense weights", "sparse weights"])
