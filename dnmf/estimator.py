@@ -15,22 +15,19 @@ from dnmf.arithmetic import at_least_zero, undisturbed
 from dnmf.arrays import offers, refuse_no_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
+from dnmf.estimator_blocks import checked_blocks, in_chunks_of, missing_of_blocks, transform_blocks
 from dnmf.estimator_input import (
     FLOATS,
-    array_of,
     check_columns,
     check_start,
-    checked_blocks,
     checked_by_sklearn,
     choose_rank,
     is_stored,
     labels_of,
     note_columns,
     print_pass,
-    solve_block,
     validated,
     with_no_mask,
-    without_rows,
 )
 from dnmf.estimator_parameters import check_parameters, loss_of
 from dnmf.model import Model
@@ -186,7 +183,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if source.in_memory:
             return self._scaled(self.model_.read_W())
         W = self._scaled(self.model_.W)
-        return self._in_chunks_of(source, W) if source.blocks_are_tasks else W
+        return in_chunks_of(source, W) if source.blocks_are_tasks else W
 
     @undisturbed
     def transform(self, X: Any) -> Any:
@@ -215,11 +212,11 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "components_")
         source = self._open(X, reset=False)
         self._refuse_frames(source)
-        if source.blocks_are_tasks and (said := self._said_of_blocks(source)) is not None:
-            return self._transform_blocks(source, said)
+        if source.blocks_are_tasks and (missing := missing_of_blocks(self.model_, source)) is not None:
+            return transform_blocks(self.model_, source, self._scale_of_W, missing)
         transform = self.model_.solve if source.in_memory else self.model_.transform
         W = self._scaled(transform(source, client=self.client, memory_limit=self.memory_limit))
-        return self._in_chunks_of(source, W) if source.blocks_are_tasks else W
+        return in_chunks_of(source, W) if source.blocks_are_tasks else W
 
     @undisturbed
     def inverse_transform(self, X: Any) -> Any:
@@ -317,29 +314,6 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _scaled(self, W: Any) -> Any:
         return W * self._scale_of_W.astype(W.dtype)
-
-    @staticmethod
-    def _in_chunks_of(source: Source, W: Any) -> Any:
-        """W in the row chunks of a dask array."""
-        # dask would choose p2p on a cluster, a shuffle through disk, for what is a handful of slices
-        return W.rechunk((array_of(source).array.chunks[0], -1), method="tasks")
-
-    def _said_of_blocks(self, source: Source) -> str | None:
-        """What is missing of the blocks of a dask array; None where more is known that each of them would need."""
-        said = self.model_.open_rows(source).said()
-        return said.get("missing", "refuse") if said.keys() <= {"missing"} else None
-
-    def _transform_blocks(self, source: Source, missing: str) -> Any:
-        """Return the rows of W for a dask array as a dask array with its row chunks, nothing computed yet."""
-        from dnmf.sources.dask_array import as_dask_array, looked_after
-
-        of_array = array_of(source)
-        rank, H, array = self.n_components_, self.model_.H, looked_after(of_array.array, of_array.behind)
-        return array.rechunk({1: -1}, method="tasks").map_blocks(
-            solve_block, bare=without_rows(self.model_), H=as_dask_array(H, rank),
-            scale=self._scale_of_W.astype(H.dtype), address=source.address, missing=missing,
-            chunks=(array.chunks[0], (rank,)), meta=np.empty((0, rank), H.dtype),
-        )  # fmt: skip
 
     @property
     def _n_features_out(self) -> int:

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,23 +12,18 @@ import scipy.sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from dnmf.arithmetic import undisturbed
 from dnmf.arrays import offers, taken_as_array
 from dnmf.callers import warn_caller
-from dnmf.errors import InputError, InputTypeError, NothingObservedError
+from dnmf.errors import InputError, InputTypeError
 from dnmf.fitting.events import Event, PassDone
 from dnmf.missing import NOT_OBSERVED, NOT_STORED, refuse_missing
-from dnmf.model import Model
 from dnmf.plain import dense, plain
 from dnmf.sources import Source
-from dnmf.sources.as_fitted import EVERYTHING
-from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.columns import twice
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
-from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
+from dnmf.sources.memory import is_pydata_sparse, type_name
 from dnmf.sources.names import is_count, names_of, names_to_show, refuse_other_names
-from dnmf.sources.observed import observed
 from dnmf.sources.source import check_dtype
 from dnmf.streams import Forgiving
 
@@ -223,96 +217,6 @@ def choose_rank(n_components: Any, shape: tuple[int, int], W: Any, H: Any) -> in
             f"n_samples={shape[0]} and n_features={shape[1]}; give at most the smaller of the two"
         )
     return rank
-
-
-def without_rows(model: Model) -> Model:
-    """Return a model that is small: it can solve for rows that say what of them is observed, once it is given its H."""
-    nothing = np.empty((0, model.rank), model.H.dtype)
-    return replace(
-        model, stored_W=nothing, H=model.H[:, :0], history=(), row_names=None, column_names=None, path=None,
-        observed=EVERYTHING,
-    )  # fmt: skip
-
-
-@undisturbed
-def solve_block(block: Any, *, bare: Model, H: np.ndarray, scale: np.ndarray, address: str, missing: str = "refuse",
-                block_info: Any = None) -> np.ndarray:  # fmt: skip
-    """Return the rows of W, times `scale`, for one block of a dask array.
-
-    Parameters
-    ----------
-    block : array (rows, n)
-        Of any kind that a dask array may hold.
-    bare : Model
-        From :func:`without_rows`.
-    H : ndarray (k, n)
-        The H of that model. It comes as a task of its own: as a part of `bare` it would be sent with every
-        block.
-    scale : ndarray (k,)
-        What the columns of W are multiplied by.
-    address : str
-        The array's name in messages.
-    missing : {"refuse", "nan", "unstored"}
-        Which of its entries were not observed.
-    block_info : dict
-        Filled in by dask: where the block lies.
-
-    Raises
-    ------
-    InputError
-        The block cannot be used, or is not as large as the array says.
-    """
-    block = checked_block(block, address, block_info, as_nan=missing == "nan")
-    if block.shape[0] == 0:  # a chunk of which a mask has left nothing
-        return np.empty((0, len(scale)), H.dtype)
-    first = block_info[0]["array-location"][0][0] if block_info else 0
-    rows = MemorySource(block, address=f"{address}, counted from row {first}")
-    try:
-        return replace(bare, H=H).solve(observed(rows, missing)) * scale
-    except NothingObservedError:  # of this block: how an array is cut changes nothing
-        return np.zeros((len(block), len(scale)), H.dtype)
-
-
-def checked_block(block: Any, address: str, block_info: Any = None, *, as_nan: bool = False) -> Any:
-    """Return a block of a dask array without a mask, once it is as large as the array says.
-
-    What is masked is NaN where that is asked for.
-
-    Raises
-    ------
-    InputError
-        It is not, or something in it is missing.
-    """
-    from dnmf.sources.dask_array import check_block
-
-    if block_info:
-        place = block_info[0]["array-location"]
-        check_block(block, tuple(int(stop - start) for start, stop in place), address)
-    return plain(block, address, as_nan=as_nan)
-
-
-def array_of(source: Source) -> Any:
-    """Return the source of a dask array that others lie over, which say what of it is observed."""
-    while not hasattr(source, "array"):
-        source = getattr(source, "values", None) or source.inner  # type: ignore[attr-defined]
-    return source
-
-
-def checked_blocks(array: Any) -> Any:
-    """Return a dask array whose blocks are looked at when they are computed, as :func:`checked_block` does.
-
-    Raises
-    ------
-    InputError
-        It does not hold real numbers, they are not decoded, or not all of them is there.
-    """
-    from dnmf.sources.dask_array import looked_after
-
-    address = f"dask array {array.name}"
-    check_dtype(address, array.dtype)
-    return looked_after(array, behind_lazy(array, address)).map_blocks(
-        checked_block, address=address, dtype=array.dtype, meta=plain(array._meta, address)
-    )
 
 
 def print_pass(event: Event) -> None:

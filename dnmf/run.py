@@ -23,7 +23,7 @@ from dnmf.passes.statistics import Statistics
 from dnmf.record import PARTS, RunRecord, changes_of_parts, differences, naming, other_than, refuse_path, versions
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
-from dnmf.sources.opening import open_again
+from dnmf.sources.opening_again import open_again
 from dnmf.starts.begin import begin, fit_from
 from dnmf.starts.choose import start_of
 from dnmf.workplace import Workplace

@@ -25,7 +25,7 @@ from dnmf.sources.name_files import given_names
 from dnmf.sources.nodes import encoding_of, is_array, listing
 from dnmf.sources.observed import observed, with_holes
 from dnmf.sources.presence import lies_in_a_store, lies_in_memory
-from dnmf.sources.side_weights import AXES, with_side_weights
+from dnmf.sources.side_weights import with_side_weights
 from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
@@ -127,39 +127,6 @@ def open_values(
     return held if held is not None else _opened(data, missing_chunks, storage_options, as_nan=as_nan)
 
 
-def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
-    """Return the source of a run that goes on, with what was `said` of its entries when it began.
-
-    Parameters
-    ----------
-    data : str, path, array, …
-        As for :func:`open_source`; what says by itself what of it is observed is left as it is.
-    missing_chunks : {"error", "zeros"}
-        As there.
-    said : dict
-        :meth:`Source.said` of the source that the run began with.
-
-    Raises
-    ------
-    InputError
-        As there, or a mask or weights were objects, so that they have to be given again.
-    """
-    if not said or (isinstance(data, Source) and data.has_missing):
-        return open_source(data, missing_chunks=missing_chunks)
-    beside = {what: said[what] for what in ("mask", "weights", *AXES) if what in said}
-    for what, where in beside.items():
-        if where["data"] is None:
-            raise InputError(
-                f"the {what} of the data was not read from a path; give the data with it again: "
-                f"source=dnmf.open_source(…, {what}=…)"
-            )
-    parts: dict[str, Any] = {
-        what: where["data"] if what in AXES else _beside(what, where["data"], where["missing_chunks"])
-        for what, where in beside.items()
-    }
-    return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], **parts)
-
-
 def opened_beside(given: dict[str, Any], missing_chunks: str = "error") -> dict[str, Any]:
     """Return what is given beside some data, a mask and weights as sources of it.
 
@@ -168,11 +135,18 @@ def opened_beside(given: dict[str, Any], missing_chunks: str = "error") -> dict[
     InputError
         One cannot be opened.
     """
-    opened = {what: _beside(what, given[what], missing_chunks) for what in BESIDE if given.get(what) is not None}
+    opened = {what: open_beside(what, given[what], missing_chunks) for what in BESIDE if given.get(what) is not None}
     return {**given, **opened}
 
 
-def _beside(what: str, data: Any, missing_chunks: str) -> Source:
+def open_beside(what: str, data: Any, missing_chunks: str) -> Source:
+    """Return a mask or weights (`what`) as a source; errors say which.
+
+    Raises
+    ------
+    InputError
+        It cannot be opened.
+    """
     try:
         return open_source(data, missing_chunks=missing_chunks)
     except InputError as error:

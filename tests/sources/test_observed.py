@@ -20,7 +20,7 @@ from dnmf.sources.given import read_whole
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import KEPT, Keep
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
-from dnmf.sources.opening import open_again
+from dnmf.sources.opening_again import open_again
 
 RNG = np.random.default_rng(7)
 MASK = RNG.random((ROWS, COLUMNS)) < 0.7
