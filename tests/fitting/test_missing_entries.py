@@ -146,7 +146,7 @@ def test_whole_rows_are_held_down_by_all_of_their_entries_where_the_ridge_is_by_
     np.testing.assert_allclose(model.transform(A).compute(), model.transform(A, **all_seen).compute(), atol=1e-9)
     off = dnmf.measures.relative_error(model, A), dnmf.measures.relative_error(model, dnmf.open_source(A, **all_seen))
     assert off[0] == pytest.approx(off[1], rel=1e-6)
-    with pytest.raises(InputError, match="say missing='unstored'"):
+    with pytest.raises(InputError, match="missing='unstored'"):
         model.transform(scipy.sparse.csr_array(A))
 
 

@@ -180,11 +180,19 @@ NOTHING_SEEN = np.full(COUNTS.shape, np.nan)
 
 
 @pytest.mark.parametrize("options", [KL, {}, {"penalty": Penalty(l2=0.02, scale="objective")}], ids=str)
-@pytest.mark.parametrize("data", [FEW_SEEN, NOTHING_SEEN], ids=["an entry is seen", "nothing is"])
-def test_what_nobody_saw_may_be_anything_finite(data, options):
-    seen = ~np.isnan(data)
-    for stored, said in ((data, {"missing": "nan"}), (as_csr(np.nan_to_num(data), seen), {"missing": "unstored"})):
-        assert_says_what_is_left(fitted(stored, 3, {**options, **said}), data, seen * 1.0, options)
+def test_what_nobody_saw_may_be_anything_finite(options):
+    for stored, said in stored_in_two_ways(FEW_SEEN):
+        assert_says_what_is_left(fitted(stored, 3, {**options, **said}), FEW_SEEN, ~np.isnan(FEW_SEEN) * 1.0, options)
+
+
+def test_where_nobody_saw_anything_there_is_no_fit():
+    for stored, said in stored_in_two_ways(NOTHING_SEEN):
+        with pytest.raises(dnmf.InputError, match="nothing was observed"):
+            dnmf.fit(stored, 3, **said)
+
+
+def stored_in_two_ways(data):
+    return (data, {"missing": "nan"}), (as_csr(np.nan_to_num(data), ~np.isnan(data)), {"missing": "unstored"})
 
 
 def changed(A, value):
@@ -223,7 +231,7 @@ def test_a_row_that_sees_next_to_nothing_of_a_component_is_solved_for_all_the_sa
         (changed(COUNTS, -1.0), {"missing": "nan"}, "negative value -1.0 at row 2, column 3"),
         (COUNTS, {**KL, "weights": changed(np.ones(COUNTS.shape), -1.0)}, "the weight -1.0 at row 2, column 3"),
         (COUNTS, {**KL, "weights": changed(np.ones(COUNTS.shape), np.nan)}, "the weight nan at row 2, column 3"),
-        (COUNTS, {"weights": np.full(COUNTS.shape, 1e37)}, r"rescale the values \(and weights\)"),
+        (COUNTS, {"weights": np.full(COUNTS.shape, 1e37)}, "the weight 1e.37 .* is too large for float32"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_fitted_is_refused_with_the_place_and_a_way(data, options, message):
