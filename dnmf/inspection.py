@@ -99,15 +99,13 @@ def _first(names: np.ndarray | None) -> str | None:
 def _plan(source: Source, options: FitOptions, memory_limit: str | int | None) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
     from dnmf.passes.threads import InProcess
-    from dnmf.passes.warm import Kernels
     from dnmf.schemes.refused import refuse_entries
+    from dnmf.schemes.rehearsal import Kernels
     from dnmf.starts.choose import plan_with_start, start_of_fit
 
     refuse_entries(options, source)
     memory, executor = parse_bytes(memory_limit), InProcess()
-    machine = executor.machine(
-        memory, Kernels.of(source, options.rank, options.dtype, loss=options.loss, implicit=options.implicit > 0)
-    )
+    machine = executor.machine(memory, Kernels.of(source, options))
     known = {
         "rank": options.rank,
         "loss": options.loss,

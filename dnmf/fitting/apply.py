@@ -19,12 +19,12 @@ from dnmf.passes.executor import Executor, run_pass
 from dnmf.passes.rows_out import Columns, create_rows_array, remove_array
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
-from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.plain import dense
 from dnmf.plan import Plan, make_plan
 from dnmf.schemes.of_options import scheme_of
 from dnmf.schemes.refused import facts_of_other_rows
+from dnmf.schemes.rehearsal import Kernels
 from dnmf.schemes.scheme import Scheme
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source, guarded
@@ -212,10 +212,7 @@ def _plan(
         n_columns, options.rank, itemsize, kept_rows=kept_rows, name_bytes=name_bytes, start=NO_START,
         curvature=scheme.curvature_size(options.rank),
     )  # fmt: skip
-    kernels = Kernels.of(
-        source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss, implicit=options.implicit > 0
-    )
-    machine = executor.machine(memory_bytes, kernels)
+    machine = executor.machine(memory_bytes, Kernels.of(source, options))
     plan = make_plan(source.layout(), shape, machine)
     executor.preflight(source)
     return plan

@@ -6,9 +6,17 @@ known by its name to every door.
 """
 
 from dnmf.losses.loss import Loss
-from dnmf.losses.table import is_known, loss_named, parameters_of, refuse_other_parameters, register
+from dnmf.losses.table import (
+    is_known,
+    like_one_of_ours,
+    loss_named,
+    parameters_of,
+    refuse_other_parameters,
+    register,
+)
 from dnmf.losses.words import Words, words_of
 
 __all__ = [
-    "Loss", "Words", "is_known", "loss_named", "parameters_of", "refuse_other_parameters", "register", "words_of",
+    "Loss", "Words", "is_known", "like_one_of_ours", "loss_named", "parameters_of", "refuse_other_parameters",
+    "register", "words_of",
 ]  # fmt: skip

@@ -28,9 +28,9 @@ from dnmf.passes.executor import run_pass
 from dnmf.passes.products import cross
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.visitors.assign import AssignToNearest
-from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.plan import make_plan
+from dnmf.schemes.rehearsal import Kernels
 from dnmf.sources import Rows, Source, open_source
 from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.memory import MemorySource
@@ -107,7 +107,7 @@ def _engine_over(source: Source, options: FitOptions, client: Any, memory_limit:
         executor = choose_executor(client, source)
         held.callback(executor.close)
         layout = source.layout()
-        machine = executor.machine(parse_bytes(memory_limit), Kernels.of(source, options.rank, DTYPE))
+        machine = executor.machine(parse_bytes(memory_limit), Kernels.of(source, options))
         plan = make_plan(layout, Shape(source.shape[1], options.rank, np.dtype(DTYPE).itemsize), machine)
         plan, keep = choose_keep("auto", source, plan, machine, executor.count_processes())
         if keep is not None:

@@ -13,7 +13,7 @@ from dnmf.memory import Machine
 from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.check import nothing_observed
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.warm import Kernels
+from dnmf.passes.warm import Loadable
 from dnmf.passes.work import SQUARES, Work
 from dnmf.plan import Group, Plan
 from dnmf.sources.kept import KEPT, Keep, KeptSource
@@ -51,14 +51,14 @@ class Executor(ABC):
     remote: bool = False
 
     @abstractmethod
-    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
+    def machine(self, memory_bytes: int | None, kernels: Loadable) -> Machine:
         """What one worker offers, with the process' base memory measured.
 
         Parameters
         ----------
         memory_bytes : int or None
             A limit that replaces the worker's own.
-        kernels : Kernels
+        kernels : Loadable
             What is loaded before the measurement.
         """
 

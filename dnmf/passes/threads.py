@@ -15,7 +15,7 @@ from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
-from dnmf.passes.warm import Kernels, load_compiled_kernels
+from dnmf.passes.warm import Loadable, load_compiled_kernels
 from dnmf.passes.work import Work
 from dnmf.sources.source import Source
 
@@ -39,7 +39,7 @@ class InProcess(Executor):
     def __init__(self, threads: int | None = None):
         self.threads = threads or _processors()
 
-    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
+    def machine(self, memory_bytes: int | None, kernels: Loadable) -> Machine:
         """This process: what it takes now, and what the machine has left.
 
         A limit is held against what the process takes with everything loaded; where none is given, loading what

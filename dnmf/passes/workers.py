@@ -21,7 +21,7 @@ from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.warm import Kernels, load_compiled_kernels
+from dnmf.passes.warm import Loadable, load_compiled_kernels
 from dnmf.passes.work import Work
 from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.rows import Rows
@@ -45,7 +45,7 @@ def _drop_rows(mark: str) -> None:
     KEPT.drop(mark)
 
 
-def _worker_facts(kernels: Kernels, dask_worker: Any = None) -> dict[str, Any]:
+def _worker_facts(kernels: Loadable, dask_worker: Any = None) -> dict[str, Any]:
     """What one worker says of itself, after everything a task needs has been imported."""
     import psutil
 
@@ -112,7 +112,7 @@ class OnCluster(Executor):
             self.close()
             raise
 
-    def machine(self, memory_bytes: int | None, kernels: Kernels) -> Machine:
+    def machine(self, memory_bytes: int | None, kernels: Loadable) -> Machine:
         """The least any worker offers.
 
         Raises

@@ -74,6 +74,13 @@ def _canonical_csr(values: Any, address: str) -> CsrRows:
     return CsrRows(narrowed(matrix.data, dtype, address), matrix.indices, matrix.indptr)
 
 
+def _as_scipy(rows: CsrRows, n_columns: int) -> scipy.sparse.csr_array:
+    """Rows as a matrix of scipy's; columns keep their dtype where offsets fit into it, else both are int64."""
+    fits = int(rows.indptr[-1]) <= np.iinfo(rows.indices.dtype).max
+    offsets = rows.indptr.astype(rows.indices.dtype) if fits else rows.indptr
+    return scipy.sparse.csr_array((rows.data, rows.indices, offsets), shape=(rows.n_rows, n_columns))
+
+
 def slice_rows(rows: SomeRows, start: int, stop: int) -> SomeRows:
     """Return views on rows `start:stop`; nothing is copied but the offsets of sparse rows."""
     if isinstance(rows, np.ndarray):
@@ -114,6 +121,8 @@ class MemorySource(Source):
         self.shape = check_shape(self.address, values.shape)
         self.dtype = check_dtype(self.address, values.dtype)
         self._rows: Panel = to_rows(values, self.sparse, self.address)
+        if isinstance(self._rows, CsrRows):
+            self.index_dtype = self._rows.indices.dtype
         self._first = 0
         self._names = (row_names, column_names)
 
@@ -126,9 +135,9 @@ class MemorySource(Source):
         elif isinstance(rows, np.ndarray):
             found = cls(rows, address=address)
         else:
-            found = cls(scipy.sparse.csr_array(tuple(rows), shape=(rows.n_rows, n_columns)), address=address)
+            found = cls(_as_scipy(rows, n_columns), address=address)
         if like is not None:
-            found.unstored, found.has_missing, found.weighted = like.unstored, like.has_missing, like.weighted
+            found.take_what_is_observed(like)
         return found
 
     def layout(self) -> Layout:

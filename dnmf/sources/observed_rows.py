@@ -39,6 +39,8 @@ class ObservedSource(Source):
         self.values, self.mask, self.weights, self._missing = values, mask, weights, missing
         self._nan = missing == "nan" or values.has_missing
         self.has_missing, self.weighted = True, weights is not None
+        if weights is not None:
+            self.weight_dtype = _weight_dtype(weights.dtype)
         self.unstored = "missing" if self.sparse else "zero"
         self.blocks_are_tasks = any(part.blocks_are_tasks for part in self._parts())
         self.in_memory = values.in_memory and not self.blocks_are_tasks

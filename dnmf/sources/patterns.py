@@ -79,7 +79,8 @@ def turned(rows: CsrRows | Weighted, n_columns: int) -> CsrRows | Weighted:
 
 
 def _places(rows: CsrRows, pattern: CsrRows, n_columns: int) -> np.ndarray:
-    return locate(rows.indices, rows.indptr, pattern.indices, pattern.indptr, n_columns)
+    columns = rows.indices.astype(column_dtype(n_columns), copy=False)  # as those of a pattern are
+    return locate(columns, rows.indptr, pattern.indices, pattern.indptr, n_columns)
 
 
 def _taken(rows: CsrRows, pattern: CsrRows, n_columns: int) -> np.ndarray:

@@ -42,6 +42,7 @@ class SideWeightedSource(Source):
         self._names = inner._names
         self.inner, self.rows, self.columns, self._said, self._first = inner, rows, columns, said, 0
         self.has_missing = self.weighted = True
+        self.weight_dtype = np.result_type(rows, inner.weight_dtype) if inner.weighted else rows.dtype
         self.in_memory, self.blocks_are_tasks = inner.in_memory, inner.blocks_are_tasks
 
     def layout(self) -> Layout:

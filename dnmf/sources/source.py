@@ -133,6 +133,8 @@ class Source(ABC):
         Whether entries may be not observed: NaN in dense rows, a weight of 0, or what sparse rows do not store.
     weighted : bool
         Whether rows come as :class:`Weighted`.
+    weight_dtype : numpy dtype
+        Of the weights, where there are any.
     """
 
     shape: tuple[int, int]
@@ -147,6 +149,7 @@ class Source(ABC):
     unstored: str = "zero"
     has_missing: bool = False
     weighted: bool = False
+    weight_dtype: np.dtype = np.dtype(np.float32)
     _names: tuple[Names, Names] = (None, None)  # of the engine's rows and columns
 
     @abstractmethod
@@ -180,7 +183,12 @@ class Source(ABC):
         self.shape, self.dtype, self.sparse, self.address = inner.shape, inner.dtype, inner.sparse, inner.address
         self.index_dtype, self.transposed = inner.index_dtype, inner.transposed
         self.missing_chunks = inner.missing_chunks
-        self.unstored, self.has_missing, self.weighted = inner.unstored, inner.has_missing, inner.weighted
+        self.take_what_is_observed(inner)
+
+    def take_what_is_observed(self, inner: "Source") -> None:
+        """Be what another source is in what of its entries was observed, and how much they count."""
+        self.unstored, self.has_missing = inner.unstored, inner.has_missing
+        self.weighted, self.weight_dtype = inner.weighted, inner.weight_dtype
 
     def with_nan(self) -> "Source":
         """The same source with what attributes or masks say to be missing read as NaN, rather than refused."""

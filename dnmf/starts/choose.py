@@ -9,10 +9,10 @@ from dnmf.errors import BudgetError
 from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, sample_bytes
 from dnmf.options import FitOptions
 from dnmf.passes.executor import Executor
-from dnmf.passes.warm import Kernels
 from dnmf.plan import Plan, make_plan
 from dnmf.schemes.facts import ALL_OBSERVED, Facts
 from dnmf.schemes.of_options import scheme_of
+from dnmf.schemes.rehearsal import Kernels
 from dnmf.sources.source import Layout, Source
 from dnmf.starts.race import sample_rows
 
@@ -50,9 +50,7 @@ def plan_with_start(
     """
     scheme = scheme_of(options.swapped() if source.transposed else options, Facts.of(source))
     layout = source.layout()
-    kernels = Kernels.of(
-        source, options.rank, options.dtype, bounded=scheme.bounded, loss=options.loss, implicit=options.implicit > 0
-    )
+    kernels = Kernels.of(source, options)
     given = 0 if executor.remote else scheme.given_columns * source.shape[0]  # a worker gets those of its tasks alone
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
     machine = executor.machine(memory_bytes, kernels)

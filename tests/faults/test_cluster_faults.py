@@ -20,10 +20,10 @@ from dnmf.fitting.events import PassDone
 from dnmf.memory import Machine, Shape
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import solve_for_rows
-from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import make_plan
+from dnmf.schemes.rehearsal import Kernels
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 

@@ -17,7 +17,8 @@ from numba.core.caching import NullCache
 from dnmf.kernels import cache, nnls
 from dnmf.kernels.jit import compiled
 from dnmf.passes import warm
-from dnmf.passes.warm import Kernels, load_compiled_kernels
+from dnmf.passes.warm import load_compiled_kernels
+from dnmf.schemes.rehearsal import Kernels
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="users are told apart by their numbers")
 
@@ -110,7 +111,7 @@ def children(monkeypatch, tmp_path):
 
     monkeypatch.setattr(nnls._solve_rows, "_cache", SimpleNamespace(cache_path=str(tmp_path / "kernels")))
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(warm, "load_kernels", lambda _: None)
+    monkeypatch.setattr(Kernels, "load", lambda _: None)
     return commands
 
 

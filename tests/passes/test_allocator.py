@@ -20,10 +20,10 @@ from dnmf.passes.allocator import MOST_KEPT_BYTES as MOST
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import visit_group
 from dnmf.passes.visitors.given import UseGivenRows
-from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import Group, make_plan
+from dnmf.schemes.rehearsal import Kernels
 from dnmf.sources import open_source
 
 MIB = 2**20

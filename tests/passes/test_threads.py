@@ -21,9 +21,9 @@ from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.threads import InProcess
 from dnmf.passes.visit import visit_group
 from dnmf.passes.visitors.solve import SolveRows
-from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.plan import Group, make_plan
+from dnmf.schemes.rehearsal import Kernels
 from dnmf.sources.memory import MemorySource
 
 KERNELS = Kernels(2, "float32")

@@ -19,10 +19,10 @@ from dnmf.passes.executor import Executor, Job, run_pass
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.threads import InProcess
-from dnmf.passes.warm import Kernels
 from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import Group, make_plan
+from dnmf.schemes.rehearsal import Kernels
 from dnmf.sources.kept import Keep, KeptSource
 from dnmf.sources.memory import MemorySource
 

@@ -11,8 +11,8 @@ from dnmf import open_source, start_memory
 from dnmf.fitting.loop import Engine
 from dnmf.memory import Shape
 from dnmf.passes.threads import InProcess
-from dnmf.passes.warm import Kernels
 from dnmf.plan import make_plan
+from dnmf.schemes.rehearsal import Kernels
 from dnmf.starts.sample import Sample, sample_order
 
 pytestmark = pytest.mark.numeric
@@ -35,7 +35,7 @@ class Noting(InProcess):
 def engine_over(data, executor) -> Engine:
     source = open_source(data)
     layout = source.layout()
-    machine = executor.machine(2**33, Kernels.of(source, 4, "float32"))
+    machine = executor.machine(2**33, Kernels(4, "float32"))
     return Engine(executor, source, make_plan(layout, Shape(COLUMNS, 4, 4), machine), layout)
 
 
