@@ -13,17 +13,17 @@ from distributed.client import Future
 from distributed.comm import CommClosedError
 
 import dnmf
-from dnmf.errors import ClusterError, DnmfError, UnknownLossError
+from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
 from dnmf.options import format_bytes
-from dnmf.passes.allocator import MAPPED_BYTES, can_give_back, give_back_freed, kept_when_freed
+from dnmf.passes.asked import drop_rows, forget_rows, opening_trouble, worker_facts
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.warm import Loadable, load_compiled_kernels
+from dnmf.passes.warm import Loadable
 from dnmf.passes.work import Work
-from dnmf.sources.kept import KEPT, KeptSource
+from dnmf.sources.kept import KeptSource
 from dnmf.sources.rows import Rows
 from dnmf.sources.source import Source
 
@@ -35,47 +35,6 @@ ASK_PAUSE_S = 1.0
 POLL_S = 2.0
 LOOK_S = 0.25  # where somebody wants to know how far a pass is
 LOST = (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError, ConnectionError)
-
-
-def _forget_rows(mark: str) -> None:
-    KEPT.forget(mark)
-
-
-def _drop_rows(mark: str) -> None:
-    KEPT.drop(mark)
-
-
-def _worker_facts(kernels: Loadable, dask_worker: Any = None) -> dict[str, Any]:
-    """What one worker says of itself, after everything a task needs has been imported."""
-    import psutil
-
-    from dnmf import __version__
-
-    try:
-        load_compiled_kernels(kernels)
-    except UnknownLossError as error:
-        return {"version": __version__, "unknown": str(error).partition(":")[0]}
-    KEPT.forget_abandoned()
-    give_back_freed()  # an earlier fit leaves some
-    limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().total
-    freed = kept_when_freed() if can_give_back() else 0  # of another C library it was never measured
-    return {
-        "version": __version__,
-        "threads": dask_worker.state.nthreads,
-        "memory": int(limit),
-        "base": psutil.Process().memory_info().rss,
-        "freed": freed,
-        "gives_back": freed > MAPPED_BYTES,
-    }
-
-
-def _opening_trouble(source: Source) -> str:
-    """Return why this worker cannot open the source, an empty text if it can."""
-    try:
-        source.read(0, 1)
-    except (DnmfError, OSError) as error:
-        return str(error)
-    return ""
 
 
 def _is_of_dask(error: BaseException) -> bool:
@@ -120,7 +79,7 @@ class OnCluster(Executor):
         ClusterError
             The workers cannot import dnmf, have another version of it, or do not know the loss.
         """
-        facts = self._ask(_worker_facts, kernels)
+        facts = self._ask(worker_facts, kernels)
         for address, fact in facts.items():
             if fact["version"] != dnmf.__version__:
                 raise ClusterError(
@@ -168,7 +127,7 @@ class OnCluster(Executor):
         """Let go of the rows the workers keep; what cannot be reached any more forgets by itself."""
         super().forget(mark)  # workers may be threads of this process, of a cluster that is closed by now
         self._leave_homes(mark)
-        self._tell_workers(_forget_rows, mark)
+        self._tell_workers(forget_rows, mark)
 
     def close(self) -> None:
         """Close the client, if it was opened for this executor."""
@@ -189,7 +148,7 @@ class OnCluster(Executor):
         """Let every worker open the source by its path."""
         if source.in_memory or source.blocks_are_tasks:
             return
-        for address, trouble in self._ask(_opening_trouble, source.without_names()).items():
+        for address, trouble in self._ask(opening_trouble, source.without_names()).items():
             if trouble:
                 raise ClusterError(
                     f"worker {address} cannot read the data: {trouble}. Every worker needs the same path"
@@ -252,7 +211,7 @@ class OnCluster(Executor):
         """
         if mark in self._homes and self._homes[mark][0] != self._addresses():
             self._leave_homes(mark)
-            self._tell_workers(_drop_rows, mark)
+            self._tell_workers(drop_rows, mark)
 
     def _leave_homes(self, mark: str) -> None:
         for home in self._homes.pop(mark, (frozenset(), []))[1]:
