@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dnmf.kernels.packed import packed_size
 from dnmf.kernels.padding import padded
 from dnmf.options import format_bytes
 from dnmf.sources.source import Layout
@@ -20,6 +21,7 @@ KEPT_SHARE = 0.5  # at most for kept data: dask knows of it, and from 0.6 on wou
 BLOCK_BYTES = 4 * 2**20
 MOST_BLOCK_ROWS = 2048
 MOST_ENTRIES = 2**19  # that are looked at one by one at a time
+MOST_GRAM_NUMBERS, GRAM_COPIES = 2**18, 6  # of Gram matrices of rows at a time, and what is made of them on the way
 ENTRY_COPIES, COLUMN_BYTES = 7, 8  # of each: values, predictions, weights, those in the order of columns; its column
 LEAST_PANEL_BYTES = 2**18  # where rows may be cut: smaller ones save next to nothing and cost many times the work
 ROWS_OF_FACTORS = 8  # right-hand sides, starts, solutions and copies of them, for every row of a block
@@ -130,6 +132,13 @@ class Shape:
         """Of what a task makes for itself of every entry of a block: where columns have a curvature of their own."""
         return ENTRY_COPIES * self.itemsize + COLUMN_BYTES if self.curvature else 0
 
+    @property
+    def gram_bytes(self) -> int:
+        """Of Gram matrices that a task makes of rows, where these have their own."""
+        of_row = packed_size(self.rank)
+        numbers = min(MOST_BLOCK_ROWS * of_row, max(MOST_GRAM_NUMBERS, of_row))
+        return GRAM_COPIES * self.itemsize * numbers if self.curvature else 0
+
 
 @dataclass(frozen=True)
 class MemoryNeed:
@@ -185,6 +194,7 @@ def memory_need(
     sets = 2 * machine.threads + _waiting_sets(n_groups, in_process=machine.starts)
     block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
     block += max(MOST_ENTRIES, n) * shape.entry_bytes
+    block += shape.gram_bytes
     block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS
     written = 2 * shape.itemsize * w_rows * k * shape.written
     return MemoryNeed(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnmf.kernels.jit import compiled, read_only
+from dnmf.kernels.jit import compiled, inner, read_only
 
 Array = NDArray[Any]
 
@@ -101,6 +101,30 @@ def completed(Q: Array, G0: Array, diagonal: Array, dtype: Any) -> Array:
     return out
 
 
+def have_minimum(Q: Array, moving: Array, G0: Array | None = None, ridge: float = 0.0) -> Array:
+    """Return which matrices ``Q_i + G0`` are positive among some of their coordinates: where a form has a minimum.
+
+    Parameters
+    ----------
+    Q : array (rows, k (k + 1) / 2)
+        Packed, float32 or float64.
+    moving : bool array (rows, k)
+        The coordinates of each that count.
+    G0 : array (k, k), optional
+        What all have in common.
+    ridge : float
+        The share of its size that is added to each number on the diagonal.
+
+    Returns
+    -------
+    bool array (rows,)
+        False also where a number that counts is not finite.
+    """
+    common, k, found = _common(Q, moving.shape, G0), moving.shape[1], np.zeros(len(Q), np.bool_)
+    _have_minimum(read_only(Q), common, read_only(moving), float(ridge), np.zeros((k, k)), found)
+    return found
+
+
 def _common(Q: Array, shape: tuple[int, ...], G0: Array | None) -> Array:
     rows, k = shape
     common = np.zeros(packed_size(k)) if G0 is None else pack(np.asarray(G0, np.float64))
@@ -121,6 +145,38 @@ def _times_packed(Q: Array, common: Array, X: Array, product: Array) -> None:
                 product[row, j] += q * x
             product[row, i] += total + (Q[row, at + i] + common[at + i]) * x
             at += i + 1
+
+
+@compiled
+def _have_minimum(Q: Array, common: Array, moving: Array, ridge: float, M: Array, found: Array) -> None:
+    for row in range(Q.shape[0]):
+        count = _gather(Q[row], common, moving[row], M)
+        good = True
+        for q in range(count):
+            pivot = M[q, q] + ridge * abs(M[q, q])
+            if not 0 < pivot < np.inf:
+                good = False
+                break
+            for i in range(q + 1, count):
+                factor = M[i, q] / pivot
+                for j in range(q + 1, i + 1):
+                    M[i, j] -= factor * M[j, q]
+        found[row] = good
+
+
+@inner
+def _gather(packed: Array, common: Array, moving: Array, M: Array) -> int:
+    """Write the rows and columns that move to `M`, on and below its diagonal, and return how many there are."""
+    count: Any = np.int64(0)
+    for i in range(len(moving)):
+        if moving[i]:
+            at, column = i * (i + 1) // 2, 0
+            for j in range(i + 1):
+                if moving[j]:
+                    M[count, column] = np.float64(packed[at + j]) + common[at + j]
+                    column += 1
+            count += 1
+    return count
 
 
 @compiled

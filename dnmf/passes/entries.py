@@ -7,6 +7,7 @@ import numpy as np
 
 from dnmf.kernels.padding import aligned_zeros
 from dnmf.kernels.products import cross_csr
+from dnmf.memory import MOST_GRAM_NUMBERS
 from dnmf.passes.visitors.visitor import Block
 from dnmf.sources.rows import CsrRows, Rows
 
@@ -44,6 +45,12 @@ class Entries(NamedTuple):
     def weighted(self, values: np.ndarray) -> np.ndarray:
         """Return values times weights."""
         return values if self.weights is None else values * self.weights
+
+    def between(self, low: int, high: int) -> Self:
+        """Return those of rows `low` to `high`."""
+        first, last = int(self.indptr[low]), int(self.indptr[high])
+        weights = None if self.weights is None else self.weights[first:last]
+        return type(self)(self.a[first:last], self.indices[first:last], self.indptr[low : high + 1] - first, weights)
 
     def some(self, which: np.ndarray) -> Self:
         """Return some of the entries of all rows; `which` (entries,) says which."""
@@ -92,6 +99,19 @@ def parts_of(block: Block, most: int) -> Iterator[Block]:
         last = max(first + 1, int(np.searchsorted(begins, begins[first] + most, side="right")) - 1)
         yield _some_rows(block, first, last)
         first = last
+
+
+def runs_of_rows(indptr: np.ndarray, of_row: int, most_entries: float = np.inf) -> Iterator[tuple[int, int]]:
+    """Yield the ends of runs of rows whose Gram matrices, of so many numbers each, are in memory together.
+
+    A run has at most so many entries, and at least one row.
+    """
+    low, rows, most = 0, len(indptr) - 1, max(1, MOST_GRAM_NUMBERS // of_row)
+    while low < rows:
+        near = int(np.searchsorted(indptr, indptr[low] + most_entries, side="right")) - 1
+        high = min(low + most, max(low + 1, near), rows)
+        yield low, high
+        low = high
 
 
 def _some_rows(block: Block, first: int, last: int) -> Block:

@@ -13,13 +13,15 @@ import numpy as np
 
 from dnmf.kernels.entries import grams_of_rows, predict
 from dnmf.kernels.own_gram import solve_own_rows
-from dnmf.kernels.packed import packed_size, unpack
+from dnmf.kernels.packed import have_minimum, packed_size
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import cross_dense
 from dnmf.losses import Loss
-from dnmf.passes.entries import Entries, cross_of_entries
+from dnmf.memory import MOST_ENTRIES
+from dnmf.passes.entries import Entries, cross_of_entries, runs_of_rows
 
 MOST_STEPS, MOST_HALVINGS = 50, 20
+PARTS = 4  # of the entries of a block, at least: what is made of them on the way is many times as much
 SAID_STEPS = 5  # with the curvature that the loss says; its own a row has to see first what is near
 SWEEPS, SWEEP_TOLERANCE = 50, 1e-3  # of the quadratic problems
 ENOUGH = 1e-4  # of what the slope promises, a step has to bring
@@ -61,7 +63,7 @@ class RowProblem(NamedTuple):
         """k."""
         return self.lin.shape[-1]
 
-    def of_rows(self, which: np.ndarray) -> "RowProblem":
+    def of_rows(self, which: np.ndarray | slice) -> "RowProblem":
         """The problem of some rows."""
         return self if self.lin.ndim == 1 else self._replace(lin=self.lin[which])
 
@@ -78,7 +80,15 @@ def solve_rows(problem: RowProblem, entries: Entries, W: np.ndarray, tolerance: 
     tolerance : float, optional
         A row ends when a step would change its predictions by less than so much of themselves.
     """
-    tolerance = TOLERANCE[str(W.dtype)] if tolerance is None else tolerance
+    tolerance, unsolved = TOLERANCE[str(W.dtype)] if tolerance is None else tolerance, 0
+    for low, high in runs_of_rows(entries.indptr, packed_size(problem.rank), MOST_ENTRIES // PARTS):
+        some = problem.of_rows(slice(low, high))
+        unsolved += _solve_run(some, entries.between(low, high), W[low:high], tolerance)
+    return unsolved
+
+
+def _solve_run(problem: RowProblem, entries: Entries, W: np.ndarray, tolerance: float) -> int:
+    """The same for rows that are solved together."""
     active, some = np.arange(len(W)), entries
     for step in range(MOST_STEPS):
         at = Point.of(problem.of_rows(active), some, W[active], own=step >= SAID_STEPS)
@@ -194,7 +204,7 @@ def own_curvature(
     Q, left = said.copy(), np.arange(len(W))
     for share in MIXED:
         mixed = own[left] + W.dtype.type(share) * said[left]
-        found = has_minimum(mixed, ~still[left], problem.G0)
+        found = have_minimum(mixed, ~still[left], problem.G0, RIDGE)
         Q[left[found]], left = mixed[found], left[~found]
     still[left] = False
     return Q, still
@@ -208,24 +218,6 @@ def _difference(loss: Loss, a: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.n
     a, wide, h, found = a[there], wide[there], h[there], c.astype(np.float64)
     found[there] = (loss.weights(a, wide - h)[0] - loss.weights(a, wide + h)[0]) / (2 * h)
     return found
-
-
-def has_minimum(Q: np.ndarray, moving: np.ndarray, G0: np.ndarray | None = None) -> np.ndarray:
-    """Return which packed matrices (of Q + G0) are positive among the coordinates that move (rows, k), barely or more.
-
-    By elimination, all rows at once: a pivot must be above zero when a little of the diagonal is added.
-    """
-    M = unpack(Q).astype(np.float64) + (0.0 if G0 is None else G0)
-    k = moving.shape[1]
-    M *= moving[:, :, None] & moving[:, None, :]
-    M[:, range(k), range(k)] += RIDGE * np.abs(M[:, range(k), range(k)]) + ~moving
-    found = np.ones(len(M), bool)
-    for q in range(k):
-        pivot = M[:, q, q].copy()
-        found &= pivot > 0
-        column = M[:, q, q + 1 :] / np.where(pivot > 0, pivot, 1.0)[:, None]
-        M[:, q + 1 :, q + 1 :] -= column[:, :, None] * M[:, None, q, q + 1 :]
-    return found & np.isfinite(M[:, -1, -1])
 
 
 def solve_quadratic(

@@ -11,7 +11,7 @@ from dnmf.kernels.own_gram import LOOSE, solve_own_rows, solve_unbounded
 from dnmf.kernels.packed import diagonal_places, pack, packed_size
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.memory import MOST_ENTRIES
-from dnmf.passes.entries import cross_of_entries, parts_of
+from dnmf.passes.entries import cross_of_entries, parts_of, runs_of_rows
 from dnmf.passes.even_units import even_units
 from dnmf.passes.newton import predictions
 from dnmf.passes.observed_sums import RunningObservedSums
@@ -112,26 +112,40 @@ class SolveObservedRows(Visitor):
 
     def _solved(self, weighing: Weighing, given: np.ndarray | None) -> tuple[np.ndarray, int]:
         """The rows (rows, padded k), and how many are not solved."""
-        k, entries, dtype = self.rank, weighing.entries, self.HT.dtype
+        k, dtype = self.rank, self.HT.dtype
         B = np.ascontiguousarray(cross(weighing.products, self.HT)[:, :k])
         B -= dtype.type(self.terms.l1)
-        Q = np.zeros((len(B), packed_size(k)), dtype)
-        grams_of_rows(entries.indices, entries.indptr, weighing.c, self.HT, Q)
-        if self.ridge.any():
-            Q[:, diagonal_places(k)] += (self.ridge * weighing.counts[:, None]).astype(dtype)
         lower, upper = self._bounds(len(B), given)
         units = even_units(np.diag(self.G) if self.held else np.ones(k)).astype(dtype)
         if self.held:
-            Q, B, lower, upper = Q * pack(np.outer(units, units)), B * units, lower / units, upper / units
+            B, lower, upper = B * units, lower / units, upper / units
         X, unsolved = aligned_zeros((len(B), self.HT.shape[1]), dtype), 0
-        for based, some in _alike(weighing.based):
-            G0 = self._shared(based=based)
-            G0 = None if G0 is None else G0 * np.outer(units, units)
-            q, b = Q[some], B[some]
-            start = solve_unbounded(q, b, G0)
-            x, violations, _ = solve_own_rows(q, b, start, lower[some], upper[some], self.tolerance, SWEEPS, G0)
-            X[some, :k], unsolved = x * units, unsolved + int(np.count_nonzero(violations > LOOSE * self.tolerance))
+        for low, high in runs_of_rows(weighing.entries.indptr, packed_size(k)):
+            Q, here = self._grams(weighing, low, high, units), slice(low, high)
+            for based, some in _alike(weighing.based[here]):
+                G0 = self._shared(based=based)
+                G0 = None if G0 is None else G0 * np.outer(units, units)
+                x, violations = self._least(Q[some], B[here][some], (lower[here][some], upper[here][some]), G0)
+                X[here][some, :k] = x * units
+                unsolved += int(np.count_nonzero(violations > LOOSE * self.tolerance))
         return keep_below(X, self.terms.upper), unsolved
+
+    def _grams(self, weighing: Weighing, low: int, high: int, units: np.ndarray) -> np.ndarray:
+        """What rows `low` to `high` have of Gram matrices, packed, in these units of W."""
+        k, entries = self.rank, weighing.entries
+        Q = np.zeros((high - low, packed_size(k)), self.HT.dtype)
+        grams_of_rows(entries.indices, entries.indptr[low : high + 1], weighing.c, self.HT, Q)
+        if self.ridge.any():
+            Q[:, diagonal_places(k)] += (self.ridge * weighing.counts[low:high, None]).astype(Q.dtype)
+        if self.held:
+            Q *= pack(np.outer(units, units))
+        return Q
+
+    def _least(
+        self, Q: np.ndarray, B: np.ndarray, between: tuple[np.ndarray, np.ndarray], G0: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The solutions of rows, and how far each is from its own."""
+        return solve_own_rows(Q, B, solve_unbounded(Q, B, G0), *between, self.tolerance, SWEEPS, G0)[:2]
 
     def _shared(self, *, based: bool) -> np.ndarray | None:
         """What the Gram matrices of these rows have in common."""
