@@ -15,7 +15,7 @@ from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
 from dnmf.sources.side_by_side import side_by_side
 from dnmf.sources.source import Layout, Source
 
-ENTRIES_AT_ONCE = 2**16  # of the dense matrix, that are combined at a time
+ENTRIES_AT_ONCE = 2**16  # that are combined at a time, of all parts; at least a row
 BESIDE_STEP = 64  # bytes for each of them, on the way
 
 
@@ -97,9 +97,7 @@ class ObservedSource(Source):
 
     def _made_in_steps(self, parts: list[Any], start: int, stop: int) -> Iterator[Panel]:
         """Combine some rows of all parts after others: what is needed on the way is little."""
-        step = max(1, ENTRIES_AT_ONCE // self.shape[1])
-        for low in range(0, max(1, stop - start), step):
-            high = min(low + step, stop - start)
+        for low, high in _steps(parts, stop - start, self.shape[1]):
             some: list[Any] = [part if part is None else slice_rows(part, low, high) for part in parts]
             yield self._combined(some[0], some[1], some[2], start + low)
 
@@ -225,6 +223,22 @@ class ObservedSource(Source):
     def nonzeros(self) -> int | None:
         """Stored entries, where the values are sparse and tell."""
         return getattr(self.values, "nonzeros", None)
+
+
+def _steps(parts: list[Any], n_rows: int, n_columns: int) -> Iterator[tuple[int, int]]:
+    """Yield the ends of rows that are combined together: as many as have so many entries, all parts counted.
+
+    Sparse rows have those they store: where the matrix is wide steps by its width would be one row each.
+    """
+    before = np.zeros(n_rows + 1, np.int64)
+    for part in parts:
+        if part is not None:
+            before += part.indptr - part.indptr[0] if isinstance(part, CsrRows) else n_columns * np.arange(n_rows + 1)
+    low, most = 0, max(ENTRIES_AT_ONCE, n_columns)
+    while low < max(1, n_rows):
+        high = min(n_rows, max(low + 1, int(np.searchsorted(before, before[low] + most, side="right")) - 1))
+        yield low, high
+        low = max(high, low + 1)
 
 
 def _where(part: Source) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from source_contract import COLUMNS, ROWS, SourceContract, as_dense, small_matri
 
 from dnmf import ChangedError, InputError, open_source
 from dnmf.passes.check import check_rows
-from dnmf.sources import CsrRows, Weighted, observed_rows
+from dnmf.sources import CsrRows, Weighted, observed_rows, patterns
 from dnmf.sources.given import read_whole
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import KEPT, Keep
@@ -278,6 +278,17 @@ def test_rows_are_the_same_however_many_are_combined_at_a_time(written, kind, be
     monkeypatch.setattr(observed_rows, "ENTRIES_AT_ONCE", entries)
     for found, expected_ in zip(unfold(source.read(3, 20), COLUMNS), known, strict=True):
         np.testing.assert_array_equal(found, expected_)
+
+
+@pytest.mark.parametrize("beside", ["mask", "weights"])
+def test_the_work_on_sparse_rows_is_by_what_they_store_and_not_by_their_width(beside, monkeypatch):
+    wide = scipy.sparse.random_array((400, 200_000), density=1e-4, rng=np.random.default_rng(0), format="csr")
+    source, located = open_source(wide, missing="unstored", **{beside: wide}), []
+    plain = patterns.locate
+    monkeypatch.setattr(patterns, "locate", lambda *args: located.append(args[-1]) or plain(*args))
+    rows = source.read(0, 400)
+    assert np.array_equal((rows.rows if beside == "weights" else rows).indices, wide.indices)
+    assert sum(located) < 10 * (wide.nnz + wide.shape[1])
 
 
 LARGE = {
