@@ -5,6 +5,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from dnmf.kernels.entries import predict
 from dnmf.kernels.padding import aligned_zeros
 from dnmf.kernels.products import cross_csr
 from dnmf.memory import MOST_GRAM_NUMBERS
@@ -131,3 +132,10 @@ def cross_of_entries(values: np.ndarray, entries: Entries, HT: np.ndarray) -> np
     B = aligned_zeros((len(entries.indptr) - 1, HT.shape[1]), HT.dtype)
     cross_csr(values, entries.indices, entries.indptr, HT, B)
     return B
+
+
+def predictions(entries: Entries, W: np.ndarray, HT: np.ndarray) -> np.ndarray:
+    """Return ``w_i·h_j`` of each entry."""
+    y = np.zeros(len(entries.a), W.dtype)
+    predict(entries.indices, entries.indptr, W, HT, y)
+    return y

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnmf.kernels.entries import grams_of_rows, predict
+from dnmf.kernels.entries import grams_of_rows
 from dnmf.kernels.own_gram import solve_own_rows
 from dnmf.kernels.packed import have_minimum, packed_size
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.kernels.products import cross_dense
 from dnmf.losses import Loss
 from dnmf.memory import MOST_ENTRIES
-from dnmf.passes.entries import Entries, cross_of_entries, runs_of_rows
+from dnmf.passes.entries import Entries, cross_of_entries, predictions, runs_of_rows
 
 MOST_STEPS, MOST_HALVINGS = 50, 20
 PARTS = 4  # of the entries of a block, at least: what is made of them on the way is many times as much
@@ -173,13 +173,6 @@ class Point(NamedTuple):
         wide = W[:, :k].astype(np.float64)
         curved = 0.5 * np.einsum("iq,iq->i", _shared_slope(problem, W)[:, :k].astype(np.float64), wide)
         return total + np.einsum("iq,iq->i", np.broadcast_to(problem.lin, wide.shape), wide) + curved
-
-
-def predictions(entries: Entries, W: np.ndarray, HT: np.ndarray) -> np.ndarray:
-    """Return ``w_i·h_j`` of each entry."""
-    y = np.zeros(len(entries.a), W.dtype)
-    predict(entries.indices, entries.indptr, W, HT, y)
-    return y
 
 
 def _grams(problem: RowProblem, entries: Entries, c: np.ndarray) -> np.ndarray:

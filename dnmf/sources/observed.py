@@ -103,7 +103,7 @@ def _fitted(what: str, beside: Source, values: Source) -> Source:
             )
         beside = turned
     for axis, labelled in enumerate(("column", "row") if values.transposed else ("row", "column")):
-        if beside._names[axis] is not None and values._names[axis] is not None:
+        if beside.is_named[axis] and values.is_named[axis]:
             found, known = ((each.row_names, each.column_names)[axis]() for each in (beside, values))
             refuse_other_names(name, found, known, labelled, of="the data")
     return beside.without_names()

@@ -35,7 +35,7 @@ class ObservedSource(Source):
 
     def __init__(self, values: Source, missing: str, mask: Source | None, weights: Source | None):
         self.take_facts(values)
-        self._names = values._names
+        self.take_names(values)
         self.values, self.mask, self.weights, self._missing = values, mask, weights, missing
         self._nan = missing == "nan" or values.has_missing
         self.has_missing, self.weighted = True, weights is not None

@@ -39,7 +39,7 @@ class SideWeightedSource(Source):
 
     def __init__(self, inner: Source, rows: np.ndarray, columns: np.ndarray, said: dict[str, Any]):
         self.take_facts(inner)
-        self._names = inner._names
+        self.take_names(inner)
         self.inner, self.rows, self.columns, self._said, self._first = inner, rows, columns, said, 0
         self.has_missing = self.weighted = True
         self.weight_dtype = np.result_type(rows, inner.weight_dtype) if inner.weighted else rows.dtype
@@ -159,7 +159,7 @@ class SideWeightedSource(Source):
         return getattr(self.inner, "nonzeros", None)
 
 
-def with_side_weights(source: Source, **given: Any) -> Source:
+def with_side_weights(source: Source, *, row_weights: Any = None, column_weights: Any = None) -> Source:
     """Return a source whose entries count as much as their rows times their columns; itself where nothing is given.
 
     Parameters
@@ -174,7 +174,8 @@ def with_side_weights(source: Source, **given: Any) -> Source:
     InputError
         They are not such, or the data is sparse and what it does not store counts as zeros.
     """
-    given = {name: values for name, values in given.items() if values is not None}
+    asked = dict(zip(AXES, (row_weights, column_weights), strict=True))
+    given = {name: values for name, values in asked.items() if values is not None}
     if not given:
         return source
     if source.sparse and not source.has_missing:

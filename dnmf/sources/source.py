@@ -227,6 +227,16 @@ class Source(ABC):
         """Dask objects that must be computed before :meth:`read`; empty for most sources."""
         return []
 
+    def take_names(self, inner: "Source") -> None:
+        """Have the names of another source, those of its data read when somebody asks."""
+        self._names = inner._names
+
+    @property
+    def is_named(self) -> tuple[bool, bool]:
+        """Whether the engine's rows, and its columns, have names; none is read."""
+        rows, columns = (names is not None for names in self._names)
+        return rows, columns
+
     def row_names(self) -> np.ndarray | None:
         """Names of the engine's rows as text of variable width, where the source has them; see :mod:`names`."""
         return _read(self._names[0])

@@ -8,8 +8,8 @@ import numpy as np
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.losses import Loss
 from dnmf.memory import MOST_ENTRIES
-from dnmf.passes.entries import Entries, cross_of_entries, entries_of, parts_of
-from dnmf.passes.newton import TOLERANCE, RowProblem, predictions, solve_rows
+from dnmf.passes.entries import Entries, cross_of_entries, entries_of, parts_of, predictions
+from dnmf.passes.newton import TOLERANCE, RowProblem, solve_rows
 from dnmf.passes.own_sums import RunningOwnSums
 from dnmf.passes.rows_out import RowsOut
 from dnmf.passes.terms import Terms, shared_curvature

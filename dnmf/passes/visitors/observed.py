@@ -11,9 +11,8 @@ from dnmf.kernels.own_gram import LOOSE, solve_own_rows, solve_unbounded
 from dnmf.kernels.packed import diagonal_places, pack, packed_size
 from dnmf.kernels.padding import aligned, aligned_zeros, pad_columns
 from dnmf.memory import MOST_ENTRIES
-from dnmf.passes.entries import cross_of_entries, parts_of, runs_of_rows
+from dnmf.passes.entries import cross_of_entries, parts_of, predictions, runs_of_rows
 from dnmf.passes.even_units import even_units
-from dnmf.passes.newton import predictions
 from dnmf.passes.observed_sums import RunningObservedSums
 from dnmf.passes.products import cross
 from dnmf.passes.rows_out import RowsOut
@@ -66,14 +65,15 @@ class SolveObservedRows(Visitor):
     @classmethod
     def for_factor(
         cls, H: np.ndarray, terms: Terms, tolerance: float | None = None, *, ridge: np.ndarray | None = None,
-        **more: float | bool,
+        held: int = 0, implicit: float = 0.0, diagonal: bool = False, first: bool = False,
     ) -> Self:  # fmt: skip
         """Return what solves for rows under `terms` with `H` (k, n) fixed, to the tolerance of its dtype by default."""
         wide = H.astype(np.float64)
         tolerance = TOLERANCE[str(H.dtype)] if tolerance is None else tolerance
         HT = pad_columns(np.ascontiguousarray(H.T))
         ridge = np.zeros(len(H)) if ridge is None else ridge
-        return cls(HT, (wide @ wide.T).astype(H.dtype), terms, ridge, tolerance=tolerance, **more)  # type: ignore[arg-type]
+        G = (wide @ wide.T).astype(H.dtype)
+        return cls(HT, G, terms, ridge, held, implicit, diagonal, tolerance, first)
 
     @property
     def rank(self) -> int:
