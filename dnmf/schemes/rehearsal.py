@@ -6,8 +6,9 @@ import numpy as np
 
 from dnmf.constraints import Limits
 from dnmf.kernels import nnls
+from dnmf.kernels.packed import have_minimum
 from dnmf.kernels.padding import pad_columns, padded
-from dnmf.losses import like_one_of_ours
+from dnmf.losses import like_one_of_ours, loss_named
 from dnmf.options import FitOptions
 from dnmf.passes.visit import visit_group
 from dnmf.passes.visitors.project import ProjectRows
@@ -97,6 +98,9 @@ class Kernels:
             self._take_given(scheme, source)
         if self.directions:
             self._project(scheme, source)
+        loss = loss_named(self.loss)
+        if not loss.shared_curvature and loss.fused is None:  # three rows are solved before they come to it
+            have_minimum(np.ones((1, 1), self.dtype), np.ones((1, 1), bool))
         # With given rows of H, and under a rule, columns are solved in float64, whatever the dtype.
         nnls.solve_rows(np.eye(2), np.ones((1, 2)), np.ones((1, 2)), 1e-6, 1)
 
