@@ -89,17 +89,18 @@ def solve_rows(problem: RowProblem, entries: Entries, W: np.ndarray, tolerance: 
 
 def _solve_run(problem: RowProblem, entries: Entries, W: np.ndarray, tolerance: float) -> int:
     """The same for rows that are solved together."""
-    active, some = np.arange(len(W)), entries
+    active, some, lost = np.arange(len(W)), entries, 0
     for step in range(MOST_STEPS):
         at = Point.of(problem.of_rows(active), some, W[active], own=step >= SAID_STEPS)
         going = at.promised > tolerance**2 * at.size
+        lost += int(np.count_nonzero(np.isnan(at.promised) | np.isnan(at.size)))  # nothing can be said of these
         if not going.any():
-            return 0
+            return lost
         if not going.all():
             active, some = active[going], some.of_rows(going)
             at = at.of_rows(going, some, problem.of_rows(active))
         W[active] = at.stepped()
-    return len(active)
+    return lost + len(active)
 
 
 class Point(NamedTuple):

@@ -97,3 +97,14 @@ def test_a_fit_of_spectra_has_nothing_to_warn_of(seed):
         warnings.simplefilter("error")
         model = dnmf.fit(A, 3, loss="itakura-saito", dtype="float64", seed=seed)
     assert not any(record.rows_unsolved for record in model.history)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_a_row_whose_given_part_predicts_nothing_is_not_taken_for_solved():
+    A, H = of_its_noise("itakura-saito", np.random.default_rng(0), 3)
+    H[1:, :4] = 0
+    indices, offsets = np.tile(np.arange(COLUMNS, dtype=np.int32), ROWS), COLUMNS * np.arange(ROWS + 1)
+    W = pad_columns(np.ones((ROWS, 3)))
+    W[:7, 0] = 0
+    problem = RowProblem(LOSSES["itakura-saito"], pad_columns(H.T.copy()), np.zeros(3), None, np.inf, 1)
+    assert solve_rows(problem, Entries(A.ravel(), indices, offsets), W) == 7
