@@ -63,14 +63,14 @@ def check_observed(options: "FitOptions") -> None:
     """
     penalty = options.penalty
     _check(
+        not (penalty.smooth or penalty.target),
+        "penalty smooth and target act on the Gram matrix that columns share, and where not all was observed they "
+        "share none; leave them out",
+    )
+    _check(
         not penalty.active or penalty.scale in ("objective", "counts"),
         f"penalty scale {penalty.scale!r} is measured by all entries; where not all was observed say "
         "scale='objective', or 'counts' for strengths for each entry",
-    )
-    _check(
-        not (penalty.smooth or penalty.target),
-        "penalty smooth and target act on the Gram matrix that columns share, and where not all was observed they "
-        "share none",
     )
     _check(options.init != "surrogate", "init='surrogate' takes all for observed; use 'sample'")
 
@@ -79,14 +79,18 @@ def _check_with_loss(options: "FitOptions") -> None:
     """Refuse what has no meaning yet beside a loss with a curvature of its own."""
     penalty, limits, loss = options.penalty, options.limits, f"loss={options.loss!r}"
     _check(
+        not (penalty.smooth or penalty.target),
+        f"penalty smooth and target act on the Gram matrix that columns share, and beside {loss} they share none; "
+        "leave them out",
+    )
+    _check(
         not penalty.active or penalty.scale == "objective",
         f"penalty scale {penalty.scale!r} is measured by least squares; beside {loss} say scale='objective'",
     )
     _check(
-        not (penalty.smooth or penalty.target),
-        f"penalty smooth and target act on the Gram matrix that columns share, and beside {loss} they share none",
+        not limits.free,
+        f"constraints free={limits.free!r}: {loss} needs predictions that are not negative; leave free out",
     )
-    _check(not limits.free, f"constraints free={limits.free!r}: {loss} needs predictions that are not negative")
     _check(options.init != "surrogate", f"init='surrogate' is a stand-in for least squares; beside {loss} use 'sample'")
 
 
@@ -133,7 +137,8 @@ class FitOptions:
         _check(is_finite(self.tol) and self.tol >= 0, f"tol={shown(self.tol)}: a finite number, not negative")
         _check(is_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={shown(self.max_passes)}: at least 1")
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
-        _check(is_finite(self.implicit) and self.implicit >= 0, f"implicit={shown(self.implicit)}: not negative")
+        sure = is_finite(self.implicit) and self.implicit >= 0
+        _check(sure, f"implicit={shown(self.implicit)}: a finite number, at least 0")
         _check_together(self)
         _check(isinstance(self.extrapolate, bool), f"extrapolate={shown(self.extrapolate)}: True or False")
 

@@ -222,7 +222,7 @@ def _work(fixed: Fixed, options: FitOptions, scheme: Scheme) -> Work:
     with one_blas_thread():
         held = 0 if fixed.given is None else fixed.given.shape[1]
         visitor = scheme.rows_of_model(fixed.factor.astype(options.dtype), fixed.terms, held)
-    return Work((visitor,), options.dtype, check=True, signed=scheme.signed, above_zero=scheme.above_zero)
+    return Work((visitor,), options.dtype, check=True, demands=scheme.demands)
 
 
 def by_rows(source: Source) -> Source:

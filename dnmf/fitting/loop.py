@@ -81,9 +81,7 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
     visitors = tuple(fit.visitor for fit in fits)
     check = any(fit.state.squares < 0 for fit in fits)
     scheme, dtype = fits[0].scheme, fits[0].options.dtype  # what they all have in common
-    work = Work(
-        visitors, dtype, check=check, residual=bool(targets), signed=scheme.signed, above_zero=scheme.above_zero
-    )
+    work = Work(visitors, dtype, check=check, residual=bool(targets), demands=scheme.demands)
     with engine.guard.explaining():
         statistics = run_pass(
             engine.executor, engine.source, engine.plan, work, given=scheme.given, targets=targets,

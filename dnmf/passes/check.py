@@ -9,7 +9,7 @@ from dnmf.kernels.scan import scan_csr, scan_values
 from dnmf.missing import NOT_OBSERVED, NOT_STORED, place_of
 from dnmf.passes.blocks import as_kernels_read
 from dnmf.passes.visitors.visitor import Visitor
-from dnmf.passes.work import SQUARES
+from dnmf.passes.work import NOT_NEGATIVE, SQUARES, Demands
 from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
 from dnmf.sources.source import Source
 
@@ -29,11 +29,13 @@ INSTEAD = {
 CSR_PROBLEMS = {1: "a {} index outside the matrix", 2: "a {} more than once", 3: "offsets that fall"}
 
 
-def check_rows(source: Source, start: int, rows: Panel, dtype: str = "float64", *, signed: bool = False) -> float:
+def check_rows(
+    source: Source, start: int, rows: Panel, dtype: str = "float64", demands: Demands = NOT_NEGATIVE
+) -> float:
     """Return the sum of squares of rows whose values are finite and not negative; the first is row `start`.
 
-    Values that may be `signed` are not asked to be non-negative. A NaN is no value where the source has missing
-    entries; weights, which are finite in `dtype` and not negative, multiply the squares.
+    Values that may be signed (`demands`) are not asked to be non-negative. A NaN is no value where the source has
+    missing entries; weights, which are finite in `dtype` and not negative, multiply the squares.
 
     Raises
     ------
@@ -42,24 +44,24 @@ def check_rows(source: Source, start: int, rows: Panel, dtype: str = "float64", 
         products in `dtype`.
     """
     if isinstance(rows, Weighted):
-        return _check_weighted(source, start, rows, dtype, signed=signed)
+        return _check_weighted(source, start, rows, dtype, demands)
     holes = source.has_missing and not source.sparse
     flat = _flat(rows if isinstance(rows, np.ndarray) else rows.data)
-    squares, first_bad, bad = _scan(flat, signed=signed, holes=holes)
+    squares, first_bad, bad = _scan(flat, signed=demands.signed, holes=holes)
     if first_bad >= 0:
-        raise _bad_value(source, start, rows, int(first_bad), int(bad))
+        raise _bad_value(source, start, rows, (int(first_bad), int(bad)), demands)
     if squares > SQUARES[dtype][1] or (squares == 0 and _any(flat, holes=holes)):
         raise _too_large(source, float(np.nanmax(np.abs(flat))), dtype)
     if isinstance(rows, CsrRows):
         _check_csr(source, start, rows)
     if flat.dtype.kind == "f" and flat.dtype.itemsize > np.dtype(dtype).itemsize:
         # of the values the products are made of; where all of them vanish, of what they were, which is too small too
-        squares = _scan(flat, signed=signed, dtype=dtype, holes=holes)[0] or squares
+        squares = _scan(flat, signed=demands.signed, dtype=dtype, holes=holes)[0] or squares
     return float(squares)
 
 
 def refuse_zeros(source: Source, start: int, rows: Panel) -> None:
-    """Refuse rows of dense data that are zero somewhere, where the loss is infinite for whatever is predicted there.
+    """Refuse rows that are zero where they were observed: the loss is infinite for whatever is predicted there.
 
     Raises
     ------
@@ -71,9 +73,10 @@ def refuse_zeros(source: Source, start: int, rows: Panel) -> None:
     zeros = np.flatnonzero((flat == 0) & (_flat(rows.weights) > 0) if isinstance(rows, Weighted) else flat == 0)
     if len(zeros):
         place = f"{_place(source, start, values, int(zeros[0]))}{_more(len(zeros))}"
+        way = NOT_STORED if source.sparse else NOT_OBSERVED.split(";")[0]
         raise InputError(
             f"{source.address}: a zero at {place}; this loss needs values above zero everywhere: leave zeros out of "
-            f"account ({NOT_OBSERVED.split(';')[0]}), or use loss='kullback-leibler'"
+            f"account ({way}), or use loss='kullback-leibler'"
         )
 
 
@@ -131,12 +134,12 @@ def refuse_unaware(source: Source, visitors: Sequence[Visitor]) -> None:
         )
 
 
-def _check_weighted(source: Source, start: int, panel: Weighted, dtype: str, *, signed: bool) -> float:
+def _check_weighted(source: Source, start: int, panel: Weighted, dtype: str, demands: Demands) -> float:
     rows, weights = panel
     flat, of_each = _flat(rows if isinstance(rows, np.ndarray) else rows.data), _flat(weights)
-    _, first_bad, bad = _scan(flat, signed=signed)
+    _, first_bad, bad = _scan(flat, signed=demands.signed)
     if first_bad >= 0:
-        raise _bad_value(source, start, rows, int(first_bad), int(bad))
+        raise _bad_value(source, start, rows, (int(first_bad), int(bad)), demands)
     refuse_bad_weights(source, start, panel, dtype)
     if isinstance(rows, CsrRows):
         _check_csr(source, start, rows)
@@ -219,13 +222,15 @@ def _scan(
     return squares, first_bad, bad
 
 
-def _bad_value(source: Source, start: int, rows: Rows, at: int, count: int) -> InputError:
-    value = rows.reshape(-1)[at] if isinstance(rows, np.ndarray) else rows.data[at]
-    negative = np.isfinite(value)
+def _bad_value(source: Source, start: int, rows: Rows, bad: tuple[int, int], demands: Demands) -> InputError:
+    """What is raised for a value, by its place and how many there are."""
+    at, count = bad
+    value, wanted = rows.reshape(-1)[at] if isinstance(rows, np.ndarray) else rows.data[at], "finite values"
     what = "a NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"the negative value {value}"
-    wanted = f"finite values ({NOT_STORED if source.sparse else NOT_OBSERVED})" if np.isnan(value) else "finite values"
-    if negative:
-        wanted = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"
+    if np.isnan(value):
+        wanted = demands.not_nan or f"finite values ({NOT_STORED if source.sparse else NOT_OBSERVED})"
+    if np.isfinite(value):
+        wanted = demands.not_negative
     place = f"{_place(source, start, rows, at)}{_more(count)}"
     return InputError(f"{source.address}: {what} at {place}; a factorization needs {wanted}")
 

@@ -70,9 +70,9 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
         for (start, stop), rows, waited_s in read_ahead(source, group):
             began = time.perf_counter()
             if work.check:
-                total.squares += check_rows(source, start, rows, work.dtype, signed=work.signed)
+                total.squares += check_rows(source, start, rows, work.dtype, demands=work.demands)
                 total.observed = total.observed or (source.has_missing and is_observed(rows))
-                if work.above_zero:
+                if work.demands.above_zero:
                     refuse_zeros(source, start, rows)
             _visit_rows(rows, work, sums, outs, at=start, known=None if given is None else given[start - group.start :])
             total.rows += stop - start

@@ -9,6 +9,31 @@ SQUARES = {"float32": (1e-32, 1e34), "float64": (1e-150, 1e150)}  # ‖A‖² wh
 
 
 @dataclass(frozen=True)
+class Demands:
+    """What the values of the data have to be, and in words what helps where they are not.
+
+    Attributes
+    ----------
+    signed : bool
+        Whether they may be negative.
+    above_zero : bool
+        Whether they have to be above zero everywhere.
+    not_negative : str
+        What is needed instead of negative ones.
+    not_nan : str
+        What is needed instead of a NaN, where that is not to say what is missing.
+    """
+
+    signed: bool = False
+    above_zero: bool = False
+    not_negative: str = "values that are not negative, unless a factor may be: Constraints(free='W'), --free W"
+    not_nan: str = ""
+
+
+NOT_NEGATIVE = Demands()
+
+
+@dataclass(frozen=True)
 class Work:
     """One pass: who visits the rows and what else is done on the way. Sent to each worker once.
 
@@ -24,10 +49,8 @@ class Work:
         Whether the residual of dense rows is computed too: on the last pass, whose objective is reported.
     columns : Columns, optional
         Which columns of W are written out, and what they are divided by; the sums are those of W before.
-    signed : bool
-        Whether the data may be negative.
-    above_zero : bool
-        Whether it has to be above zero everywhere.
+    demands : Demands
+        What is checked of the values.
     sample : bool
         Whether the rows are some of the data only, of which nothing may have been observed.
     """
@@ -37,8 +60,7 @@ class Work:
     check: bool = False
     residual: bool = False
     columns: Columns | None = None
-    signed: bool = False
-    above_zero: bool = False
+    demands: Demands = NOT_NEGATIVE
     sample: bool = False
 
     def aligned(self) -> "Work":

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.passes.work import Demands
 from dnmf.penalty import Penalty
 from dnmf.schemes.given import behind, order_by_weight, with_given_rows
 from dnmf.schemes.scheme import Scheme
@@ -63,8 +64,13 @@ class Constrained(Scheme):
 
     @property
     def signed(self) -> bool:
-        """Whether a factor, and with it the data, may be negative."""
+        """Whether a factor may be negative."""
         return bool(self.limits.free)
+
+    @property
+    def demands(self) -> Demands:
+        """Values may be negative where a factor may be."""
+        return Demands(signed=self.signed)
 
     def is_signed(self, side: str) -> bool:
         """Whether this factor, ``"W"`` or ``"H"``, may be negative."""

@@ -14,6 +14,7 @@ from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.visitor import Visitor
+from dnmf.passes.work import Demands
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.own_curvature import OwnCurvature
@@ -59,9 +60,13 @@ class Divergence(OwnCurvature):
         return 1
 
     @property
-    def above_zero(self) -> bool:
-        """As the loss has it."""
-        return self.loss.above_zero
+    def demands(self) -> Demands:
+        """No values below zero, or none there either: the loss has it so."""
+        return Demands(
+            above_zero=self.loss.above_zero,
+            not_negative=f"values that are not negative where loss={self.loss.name!r}: leave negative ones out of "
+            "account with a mask= of the others, or use loss='frobenius' with Constraints(free='W'), --free W",
+        )
 
     @property
     def zeros_are_linear(self) -> bool:

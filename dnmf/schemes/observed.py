@@ -15,6 +15,7 @@ from dnmf.passes.observed_sums import ObservedSums
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.observed import SolveObservedRows
+from dnmf.passes.work import Demands
 from dnmf.schemes.balance import Sizes
 from dnmf.schemes.constrained import NO_PENALTY
 from dnmf.schemes.own_curvature import OwnCurvature
@@ -37,6 +38,17 @@ class ObservedLeastSquares(OwnCurvature):
 
     implicit: float = field(default=0.0, kw_only=True)
     penalized_sums: ClassVar[tuple[str, ...]] = ("G", "s", "squares", "counts")
+
+    @property
+    def demands(self) -> Demands:
+        """As for all values; of implicit feedback, none below zero and none that is missing."""
+        if not self.implicit:
+            return super().demands
+        return Demands(
+            not_negative="values that are not negative where implicit= makes them confidences: give 0 for what is not "
+            "wanted, or leave implicit= out and let a factor be negative: Constraints(free='W'), --free W",
+            not_nan="finite values; where implicit= makes them confidences, give 0 for what is not there",
+        )
 
     @property
     def _lenient(self) -> Self:

@@ -66,9 +66,11 @@ def _refuse_of_sparse(options: FitOptions, source: Source) -> None:
         return
     loss = loss_named(options.loss)
     if not (loss.shared_curvature or loss.zero_is_free):
+        dense = "" if loss.above_zero else ", give a dense matrix"
         raise InputError(
-            f"{source.address}: is sparse, and loss={loss.name!r} would have to look at every zero in it; give a dense "
-            "matrix, or a loss to which zeros cost nothing, such as 'kullback-leibler'"
+            f"{source.address}: is sparse, and loss={loss.name!r} would have to look at every zero in it; say "
+            f"missing='unstored' (--missing unstored), or mask=, where these were not observed{dense}, or use a loss "
+            "to which zeros cost nothing, such as 'kullback-leibler'"
         )
 
 

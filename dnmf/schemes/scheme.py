@@ -10,6 +10,7 @@ from dnmf.arithmetic import at_least_zero
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.visitor import Visitor
+from dnmf.passes.work import Demands
 from dnmf.schemes.starting import Startable
 
 
@@ -166,14 +167,14 @@ class Scheme(Startable):
         return 0
 
     @property
+    @abstractmethod
     def signed(self) -> bool:
-        """Whether the data may be negative."""
-        return False
+        """Whether a factor may be negative."""
 
     @property
-    def above_zero(self) -> bool:
-        """Whether the data has to be above zero everywhere."""
-        return False
+    @abstractmethod
+    def demands(self) -> Demands:
+        """What the values of the data have to be."""
 
     @abstractmethod
     def is_signed(self, side: str) -> bool:

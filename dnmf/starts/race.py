@@ -228,10 +228,7 @@ def _pass_for_all(problem: SampleProblem, states: list[State], options: FitOptio
     """Alternate every start once, all in one read."""
     check, engine = problem.squares is None and states[0].squares < 0, problem.engine
     visitors = tuple(problem.visitor(state.factor, first=check) for state in states)
-    work = Work(
-        visitors, options.dtype, check=check, signed=problem.scheme.signed, above_zero=problem.scheme.above_zero,
-        sample=True,
-    )  # fmt: skip
+    work = Work(visitors, options.dtype, check=check, demands=problem.scheme.demands, sample=True)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work)
     squares = statistics.squares if problem.squares is None else problem.squares
     statistics = replace(statistics, models=[problem.sums(sums) for sums in statistics.models], squares=squares)

@@ -7,6 +7,7 @@ import numpy as np
 
 from dnmf.fitting.loop import Engine
 from dnmf.passes.visit import check_rows
+from dnmf.passes.work import NOT_NEGATIVE, Demands
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
 from dnmf.sources.rows import Rows, each_array
 from dnmf.sources.source import Layout, Source
@@ -33,8 +34,8 @@ class Sample:
         Of the fit.
     dtype : str
         Of the computation: what is too large for its products is refused.
-    signed : bool
-        Whether the values may be negative.
+    demands : Demands
+        What is checked of the values.
 
     Attributes
     ----------
@@ -44,11 +45,13 @@ class Sample:
         Decoded bytes it took.
     """
 
-    def __init__(self, engine: Engine, rows: int, seed: int, *, dtype: str = "float64", signed: bool = False):
+    def __init__(
+        self, engine: Engine, rows: int, seed: int, *, dtype: str = "float64", demands: Demands = NOT_NEGATIVE
+    ):
         self.n_rows = engine.source.shape[0]
         self._runs = sample_order(self.n_rows, seed)
         self._parts, self.bytes_read = _read_runs(
-            engine, _taken(self._runs, rows), partial(check_rows, dtype=dtype, signed=signed)
+            engine, _taken(self._runs, rows), partial(check_rows, dtype=dtype, demands=demands)
         )
 
     def first(self, rows: int) -> MemorySource:

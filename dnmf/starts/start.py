@@ -60,7 +60,7 @@ def start_from_W(engine: Engine, W: np.ndarray, options: FitOptions, guides: Gui
     if scheme.given is not None:
         W[:, : scheme.given.shape[1]] = scheme.given
     visitor = scheme.visitor_of_given(options.rank, engine.source.shape[1], options.dtype)
-    work = Work((visitor,), options.dtype, check=True, signed=scheme.signed)
+    work = Work((visitor,), options.dtype, check=True, demands=scheme.demands)
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=W, rows_back=engine.watch("start"))
     sums, bytes_read = statistics.models[0], statistics.bytes_read
     H = scheme.with_given_rows(np.zeros((options.rank, engine.source.shape[1]), options.dtype))
@@ -97,7 +97,7 @@ def with_held_columns(begun: Initial, engine: Engine, options: FitOptions, guide
         return begun
     held = scheme.given.shape[1]
     visitor = scheme.visitor_of_given(held, engine.source.shape[1], options.dtype)
-    work = Work((visitor,), options.dtype, check=begun.squares < 0, signed=scheme.signed)
+    work = Work((visitor,), options.dtype, check=begun.squares < 0, demands=scheme.demands)
     watch = engine.watch("start")
     statistics = run_pass(engine.executor, engine.source, engine.plan, work, given=scheme.given, rows_back=watch)
     of_held = scheme.rows_of_given(statistics.models[0], begun.H[:held])
@@ -118,7 +118,7 @@ def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
     """Return what a race on a sample of the rows found."""
     scheme = scheme_of(options, engine.facts, guides)
     rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine), scheme.sample_times)
-    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme.signed)
+    sample = Sample(engine, rows, options.seed, dtype=options.dtype, demands=scheme.demands)
     most = most_starts(engine, options)
     if not scheme.power:
         H, last = race(sample, rows, patient(options), scheme.stand_in, most)
@@ -188,5 +188,5 @@ def settle_start(
 def few_rows(engine: Engine, options: FitOptions) -> FewRows:
     """Return a small sample of the rows, which depends on the rank and the seed alone."""
     rows = min(FEWEST_ROWS_PER_COMPONENT * options.rank, engine.source.shape[0], affordable_rows(engine))
-    sample = Sample(engine, rows, options.seed, dtype=options.dtype, signed=scheme_of(options, engine.facts).signed)
+    sample = Sample(engine, rows, options.seed, dtype=options.dtype, demands=scheme_of(options, engine.facts).demands)
     return FewRows(engine_in_memory(sample.first(rows), options), sample.bytes_read)

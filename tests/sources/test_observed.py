@@ -15,6 +15,7 @@ from source_contract import COLUMNS, ROWS, SourceContract, as_dense, small_matri
 
 from dnmf import ChangedError, InputError, open_source
 from dnmf.passes.check import check_rows
+from dnmf.passes.work import Demands
 from dnmf.sources import CsrRows, Weighted, observed_rows, patterns
 from dnmf.sources.given import read_whole
 from dnmf.sources.guard import guard_source
@@ -456,7 +457,7 @@ class TestCheck:
         A = small_matrix()
         source = open_source(KINDS[kind](A, tmp_path), mask=MASK, weights=weights)
         of_each = MASK * (1.0 if weights is None else weights)
-        found = check_rows(source, 4, source.read(4, 15), signed=signed)
+        found = check_rows(source, 4, source.read(4, 15), demands=Demands(signed=signed))
         assert found == pytest.approx((of_each * A**2)[4:15].sum(), rel=1e-6)
 
     @pytest.mark.parametrize("value", [-1.0, np.inf, np.nan])
@@ -484,7 +485,7 @@ class TestCheck:
     @pytest.mark.parametrize("beside", [dict(missing="nan"), dict(weights=np.zeros((ROWS, COLUMNS)))])
     def test_nothing_observed_is_no_error(self, beside):
         source = open_source(np.full((ROWS, COLUMNS), np.nan if "missing" in beside else 1.0), **beside)
-        assert check_rows(source, 0, source.read(0, ROWS), signed=True) == 0
+        assert check_rows(source, 0, source.read(0, ROWS), demands=Demands(signed=True)) == 0
 
     def test_squares_that_vanish_or_overflow_are_refused(self):
         A = np.where(MASK, 1e-30, np.nan)
