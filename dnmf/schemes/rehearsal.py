@@ -8,6 +8,7 @@ from dnmf.constraints import Limits
 from dnmf.kernels import nnls
 from dnmf.kernels.packed import have_minimum
 from dnmf.kernels.padding import pad_columns, padded
+from dnmf.kernels.scan import indices_in_range
 from dnmf.losses import like_one_of_ours, loss_named
 from dnmf.options import FitOptions
 from dnmf.passes.visit import visit_group
@@ -89,6 +90,8 @@ class Kernels:
         import zarr
 
         np.asarray(zarr.create_array({}, data=np.eye(COLUMNS))[:])
+        if self.indices:
+            indices_in_range(np.arange(COLUMNS, dtype=self.indices), COLUMNS)  # as where a store is read
         source = self._source()
         for diagonal in (True, False):
             scheme = scheme_of(self._options, Facts(self.missing, diagonal))

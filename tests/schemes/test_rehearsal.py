@@ -16,6 +16,7 @@ from dnmf.schemes.rehearsal import Kernels
 LOADED = """
 import os
 import sys
+import anndata
 import numpy as np
 import scipy.sparse
 from numba.core.registry import CPUDispatcher
@@ -41,7 +42,7 @@ def compiled():
 
 
 dnmf.losses.register(Poissonish())
-values, dtype = sys.argv[1:3]
+values, dtype, folder, *cases = sys.argv[1:]
 
 
 def source_of(said, loss):
@@ -55,6 +56,10 @@ def source_of(said, loss):
         A.indices, A.indptr = A.indices.astype(np.int64), A.indptr.astype(np.int64)
     if "holes" in said:
         A = np.where(seen, A, np.nan)
+    if "stored" in said:
+        store = f"{folder}/{'-'.join(said)}.zarr"
+        anndata.AnnData(A).write_zarr(store)
+        A = store
     beside = {"holes": {"missing": "nan"}, "unstored": {"missing": "unstored"}, "mask": {"mask": seen},
               "weights": {"weights": seen.astype("f4")}, "row_weights": {"row_weights": rng.random(40)}}
     return dnmf.open_source(A, **{name: value for each in said for name, value in beside.get(each, {}).items()})
@@ -75,7 +80,7 @@ def newly_compiled(said):
     return {name: count for name, count in compiled().items() if count != before.get(name, 0)}
 
 
-for said in sys.argv[3:]:
+for said in cases:
     child = os.fork()  # before anything was loaded
     if not child:
         try:
@@ -89,6 +94,7 @@ SAID = [
     "kullback-leibler holes", "kullback-leibler weights", "itakura-saito mask",
     "W", "fixed_H", "kullback-leibler W", "kullback-leibler holes W",
     "sparse", "sparse wide", "sparse kullback-leibler", "sparse poissonish", "sparse unstored", "sparse implicit",
+    "sparse stored", "sparse wide stored unstored",
     "sparse mask", "sparse wide mask", "sparse unstored row_weights", "sparse kullback-leibler unstored",
 ]  # fmt: skip
 
@@ -96,8 +102,8 @@ SAID = [
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize(("values", "dtype"), [("float32", "float32"), ("uint16", "float32"), ("float64", "float64")])
-def test_a_plan_measures_memory_with_every_kernel_of_the_fit_loaded(values, dtype):
-    command = [sys.executable, "-W", "ignore", "-c", LOADED, values, dtype, *SAID]
+def test_a_plan_measures_memory_with_every_kernel_of_the_fit_loaded(values, dtype, tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", LOADED, values, dtype, str(tmp_path), *SAID]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.stdout.splitlines() == [f"{said}: {{}}" for said in SAID], ended.stderr
 
