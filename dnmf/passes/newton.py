@@ -144,9 +144,11 @@ class Point(NamedTuple):
 
     def stepped(self) -> np.ndarray:
         """Return the rows after steps that are as long as their objective allows."""
-        t, before = np.ones(len(self.W), self.W.dtype), self._objective(self.W)
+        t, before, least = np.ones(len(self.W), self.W.dtype), self._objective(self.W), None
         rounding = ROUNDING[str(self.W.dtype)] * np.abs(before)
-        least = LEAST * predictions(self.entries, self.W, self.problem.HT) if self.problem.loss.positive else None
+        if self.problem.loss.positive:
+            y = predictions(self.entries, self.W, self.problem.HT)
+            t, least = self._longest(y), LEAST * y
         for _ in range(MOST_HALVINGS):
             after = self._objective(self._moved(t), least)
             failed = ~(after <= before - ENOUGH * t * self.promised + rounding)
@@ -155,6 +157,14 @@ class Point(NamedTuple):
             t[failed] /= 2
         t[failed] = 0  # rounding is all that is left
         return self._moved(t)
+
+    def _longest(self, y: np.ndarray) -> np.ndarray:
+        """How much of a step each row may take, so that no prediction vanishes; a zero is all but predicted at once."""
+        falls = -predictions(self.entries, self.d, self.problem.HT)
+        longest, falling = np.ones(len(self.W), self.W.dtype), falls > 0
+        room = (1 - 2 * LEAST) * y[falling] / falls[falling]
+        np.minimum.at(longest, self.entries.row_of[falling], room.astype(self.W.dtype))
+        return longest
 
     def _moved(self, t: np.ndarray) -> np.ndarray:
         """The rows after steps of these lengths, between their bounds."""

@@ -9,6 +9,7 @@ import scipy.optimize
 import dnmf
 from dnmf.kernels.padding import pad_columns
 from dnmf.losses import Loss, loss_named
+from dnmf.losses.table import _LOSSES
 from dnmf.passes.entries import Entries
 from dnmf.passes.newton import RowProblem, solve_rows
 
@@ -21,6 +22,7 @@ class BetaOfOneHalf(Loss):
 
     name = "beta of one half"
     positive = True
+    examples = (0.5, 1.0, 2.0, 7.0)
 
     def value(self, a, y):
         y = y.astype(np.float64)
@@ -87,6 +89,34 @@ def test_every_row_is_solved_whatever_is_asked_of_it(loss, dtype, noise, asked):
     assert unsolved == 0
     assert W.min() >= 0
     assert W[:, held:].max() <= upper
+
+
+def test_rows_end_where_predictions_of_zeros_vanish():
+    """The slope of the loss is infinite there, so that no step may take all of the way."""
+    A, H = np.zeros((ROWS, COLUMNS)), np.zeros((2, COLUMNS))
+    H[0, :20] = H[1, 10:] = 1
+    A[:, :10] = np.random.default_rng(0).poisson(3.0, (ROWS, 10)) + 1
+    W, unsolved = solved("beta of one half", A, H)
+    assert unsolved == 0
+    assert W[:, 1].max() < 1e-20 < W[:, 0].min()
+
+
+@pytest.fixture
+def of_one_half():
+    yield dnmf.losses.register(LOSSES["beta of one half"]).name
+    _LOSSES.pop("beta of one half")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fit_of_counts_by_a_loss_that_no_curvature_expects(of_one_half, seed):
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    A, _ = of_its_noise(of_one_half, np.random.default_rng(seed), 3)
+    A[7] = 0
+    model = dnmf.fit(A, 3, loss=of_one_half, dtype="float64", seed=seed, max_passes=60)
+    other = decomposition.NMF(3, beta_loss=0.5, solver="mu", init="nndsvda", max_iter=400).fit(A)
+    assert max(record.rows_unsolved for record in model.history) <= 1
+    assert not model.read_W()[7].any()
+    assert model.loss <= 1.005 * other.reconstruction_err_**2 / 2
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -103,7 +103,7 @@ class SolveCurvedRows(Visitor):
     def _visit(self, block: Block, sums: RunningOwnSums, out: RowsOut | None) -> None:
         entries = entries_of(block, self.HT.dtype, zero_is_free=self.zeros_are_linear)
         whole = self._of_means(entries) if self.first else 0.0
-        entries, beyond = self._within_reach(entries)
+        entries, beyond = self._within_reach(entries, block.given)
         lin = self._linear_part(entries)
         problem = RowProblem(self.loss, self.HT, lin + self.l1, self.G0, self.upper, self.held)
         W = aligned_zeros((len(entries.indptr) - 1, self.HT.shape[1]), self.HT.dtype)
@@ -117,17 +117,33 @@ class SolveCurvedRows(Visitor):
         if out is not None:
             out.write(block.at, W[:, : self.rank].copy())
 
-    def _within_reach(self, entries: Entries) -> tuple[Entries, np.ndarray]:
+    def _within_reach(self, entries: Entries, given: np.ndarray | None) -> tuple[Entries, np.ndarray]:
         """The entries that W can do something about, and what the others of each row cost (rows,): no W changes that.
 
         A count where nothing is predicted costs infinitely much, and says nothing of how the others are explained.
         """
-        there = None if self.dark is None else self.dark[entries.indices]
+        there = self._unpredicted(entries, given)
         if there is None or not there.any():
             return entries, np.zeros(1)
         beyond = entries.some(there)
         costs = self.loss.entire(beyond.a, np.zeros(len(beyond.a), self.HT.dtype))
         return entries.some(~there), beyond.sums_of_rows(costs)
+
+    def _unpredicted(self, entries: Entries, given: np.ndarray | None) -> np.ndarray | None:
+        """Which entries (entries,) are predicted to be zero: in columns without H, and in rows of which all are zero.
+
+        None where there are none. A compiled solver has its own way with such rows.
+        """
+        there = None if self.dark is None else self.dark[entries.indices]
+        if not self.loss.positive or self.loss.fused is not None:
+            return there
+        bare = entries.sums_of_rows(entries.a) == 0
+        if given is not None:
+            bare &= ~given.any(axis=1)
+        if not bare.any():
+            return there
+        of_rows = bare[entries.row_of]
+        return of_rows if there is None else there | of_rows
 
     def _linear_part(self, entries: Entries) -> np.ndarray:
         """The linear part of the loss, (k,) for all rows or (rows, k)."""
@@ -176,6 +192,8 @@ class SolveCurvedRows(Visitor):
         mass = entries.sums_of_rows(entries.a.astype(np.float64))
         mean = np.divide(mass, count, out=np.zeros(len(mass)), where=count > 0)
         spread = np.repeat(mean, np.diff(entries.indptr))
+        if self.loss.positive and not spread.all():  # rows of zeros are explained by nothing
+            entries, spread = entries.some(spread > 0), spread[spread > 0]
         return self._loss_of(entries, spread, self.loss.linear * float(mean @ count))
 
     def _loss_of(self, entries: Entries, y: np.ndarray, linear: float) -> float:
