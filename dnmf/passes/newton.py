@@ -28,7 +28,7 @@ ENOUGH = 1e-4  # of what the slope promises, a step has to bring
 MIXED = (0.0, 0.03, 0.1, 0.3, 1.0)  # shares of the curvature that is said, which are added until there is a minimum
 RIDGE, DIFFERENCE = 1e-6, 1e-5  # of a diagonal, that makes a flat curvature one; of a prediction, between slopes
 LEAST = 1e-6  # of itself that a prediction has to keep where it must be positive
-ROUNDING = {"float32": 1e-7, "float64": 1e-14}  # of the objective of a row
+ROUNDING = {"float32": 1e-7, "float64": 1e-14}  # of the objective of a row, and of its largest entry
 TOLERANCE = {"float32": 1e-3, "float64": 1e-6}  # of a row: its predictions change by less than so much of themselves
 
 
@@ -203,7 +203,8 @@ def own_curvature(
     """
     W, slope, y, c = at
     own = _grams(problem, entries, entries.weighted(_difference(problem.loss, entries.a, y, c)).astype(W.dtype))
-    still = ((W <= 0) & (slope > 0)) | ((problem.upper <= W) & (slope < 0))
+    nothing = ROUNDING[str(W.dtype)] * W.max(axis=1, keepdims=True)  # on the way to zero, and curved by that alone
+    still = ((W <= nothing) & (slope > 0)) | ((problem.upper <= W) & (slope < 0))
     still[:, : problem.held] = True
     Q, left = said.copy(), np.arange(len(W))
     for share in MIXED:
