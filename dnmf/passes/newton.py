@@ -204,7 +204,7 @@ def own_curvature(
     W, slope, y, c = at
     own = _grams(problem, entries, entries.weighted(_difference(problem.loss, entries.a, y, c)).astype(W.dtype))
     nothing = ROUNDING[str(W.dtype)] * W.max(axis=1, keepdims=True)  # on the way to zero, and curved by that alone
-    still = ((W <= nothing) & (slope > 0)) | ((problem.upper <= W) & (slope < 0))
+    still = ((nothing >= W) & (slope > 0)) | ((problem.upper <= W) & (slope < 0))
     still[:, : problem.held] = True
     Q, left = said.copy(), np.arange(len(W))
     for share in MIXED:

@@ -15,6 +15,8 @@ from dnmf.sources.patterns import turned
 from dnmf.sources.rows import CsrRows, Panel, Rows, SomeRows, Weighted, each_array
 from dnmf.sources.source import Layout, Source, check_dtype, check_shape, even_cuts
 
+WIDE_COLUMN = 8  # bytes
+
 
 def is_pydata_sparse(values: Any) -> bool:
     """Whether `values` is an array of the ``sparse`` package (COO, GCXS), without importing it."""
@@ -110,6 +112,7 @@ class MemorySource(Source):
     """
 
     in_memory = True
+    _column_bytes: int | None = None  # of a column in the layout, if not those of its dtype
 
     def __init__(self, values: Any, row_names: np.ndarray | None = None, column_names: np.ndarray | None = None,
                  address: str | None = None):  # fmt: skip
@@ -131,11 +134,12 @@ class MemorySource(Source):
         """A source of rows that were read elsewhere: from one `like` which it is in what is observed of them."""
         if isinstance(rows, Weighted):
             found = cls.of_rows(rows.rows, n_columns, address)
-            found._rows = rows  # in the order of its weights
+            found._rows, found._column_bytes = rows, None  # in the order of its weights
         elif isinstance(rows, np.ndarray):
             found = cls(rows, address=address)
         else:
             found = cls(_as_scipy(rows, n_columns), address=address)
+            found._column_bytes = WIDE_COLUMN  # whatever they have: where a sample is cut decides on bits of its start
         if like is not None:
             found.take_what_is_observed(like)
         return found
@@ -147,7 +151,7 @@ class MemorySource(Source):
         rows, entry = (held.rows, held.weights.itemsize) if isinstance(held, Weighted) else (held, 0)
         if isinstance(rows, np.ndarray):
             return Layout(cuts, cuts * self.shape[1] * (self.dtype.itemsize + entry), step, comes_with_task=True)
-        entry += rows.data.itemsize + rows.indices.itemsize
+        entry += rows.data.itemsize + (self._column_bytes or rows.indices.itemsize)
         before = rows.indptr[cuts].astype(np.int64) * entry + cuts * 8
         return Layout(cuts, before, step, comes_with_task=True)
 

@@ -7,6 +7,8 @@ import sparse
 from source_contract import COLUMN_NAMES, ROW_NAMES, SourceContract, read, small_matrix
 
 from dnmf import InputError, open_source
+from dnmf.sources.memory import MemorySource
+from dnmf.sources.rows import CsrRows
 
 
 def split_entries(A):
@@ -210,3 +212,13 @@ def test_a_column_that_holds_no_numbers_is_named(kind):
     for frame in (pandas.DataFrame({"a": columns[kind]}), pandas.DataFrame({"n": [1, 2, 3], "a": columns[kind]})):
         with pytest.raises(InputError, match=f"column 'a' has dtype {kind}.*leave it out or convert it"):
             open_source(frame)
+
+
+def test_rows_read_elsewhere_are_cut_alike_whatever_dtype_their_columns_have():
+    """A sample of a store, a copy in memory and a turned matrix then give a start of the same bits."""
+    A = scipy.sparse.random_array((60, 20), density=0.3, rng=np.random.default_rng(0), format="csr")
+    found = [
+        MemorySource.of_rows(CsrRows(A.data, A.indices.astype(dtype), A.indptr.astype(np.int64)), 20, "rows").layout()
+        for dtype in (np.int32, np.int64)
+    ]
+    np.testing.assert_array_equal(found[0].bytes_before, found[1].bytes_before)
