@@ -77,7 +77,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("asked", ASKED)
-@pytest.mark.parametrize("noise", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("noise", [0.1, 5.0])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_row_is_solved_whatever_is_asked_of_it(loss, dtype, noise, asked):
@@ -119,7 +119,7 @@ def test_a_fit_of_counts_by_a_loss_that_no_curvature_expects(of_one_half, seed):
     assert model.loss <= 1.005 * other.reconstruction_err_**2 / 2
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_fit_of_spectra_has_nothing_to_warn_of(seed):
     rng = np.random.default_rng(seed)
     A = (rng.gamma(0.8, size=(200, 3)) @ rng.gamma(0.8, size=(3, 40)) + 1e-3) * rng.exponential(1, size=(200, 40))
