@@ -257,7 +257,7 @@ def test_what_has_no_meaning_beside_holes_is_refused(options, message):
     [
         ({"penalty": COUNTS}, "not all was observed"),
         ({"constraints": Constraints(fixed_W=np.ones(300), fixed_H=np.ones(50))}, "give one of"),
-        ({"implicit": -1.0}, "not negative"),
+        ({"implicit": -1.0}, "at least 0"),
     ],
 )
 def test_what_has_a_meaning_only_beside_holes_is_refused_without(options, message):
