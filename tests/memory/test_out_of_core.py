@@ -176,7 +176,8 @@ def test_a_csr_matrix_eight_times_the_limit_whose_entries_are_looked_at_one_by_o
     _, plan, peak = factorize_on_one_worker(counts_store, place / "run.dnmf", 3, passes=2, init="random", **more)
     assert plan.total_bytes > 8 * LIMIT
     assert peak <= plan.projected_bytes <= LIMIT
-    projected, peak, _, _ = factorize_in_a_process(counts_store, "512 MiB", into="", more=more, rank=3, passes=1)
+    more = {"init": "random", "into": "", "more": more}
+    projected, peak, _, _ = factorize_in_a_process(counts_store, "512 MiB", **more, rank=3, passes=1)
     assert peak <= projected <= LIMIT
 
 
