@@ -185,6 +185,11 @@ class Penalty:
         return self.scale == "absolute" or (self.scale == "relative" and (self.active or not self.diagonal))
 
     @property
+    def measured_by_data(self) -> bool:
+        """Whether strengths are shares of what a half step finds, on the relative scale."""
+        return self.scale == "relative" and self.active
+
+    @property
     def needs_peak(self) -> bool:
         """Whether the terms on W depend on the largest right-hand side of a pass."""
         return self.scale == "relative" and 0 < self.l1[0] < 1

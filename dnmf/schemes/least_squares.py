@@ -19,7 +19,7 @@ from dnmf.schemes.given import in_targets_order, with_given, with_given_rows
 from dnmf.schemes.guided import GuidedColumns
 from dnmf.schemes.normalized import normalize_rows
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
-from dnmf.schemes.terms import pulls_of, terms_of
+from dnmf.schemes.terms import mean_of_living, pulls_of, terms_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +75,18 @@ class LeastSquares(Constrained):
 
     def terms_for_W(self, H: np.ndarray, peak: float) -> Terms:
         """Return the terms of the pass that is made with `H` (k, n); `peak` is what the pass before noted."""
+        if not self.penalty.measured_by_data:
+            return terms_of(self.penalty, "W", self.limits)
         wide = H[self.limits.held[0] :].astype(np.float64, copy=False)  # nothing is solved for the others
-        return terms_of(self.penalty, "W", np.einsum("ij,ij->i", wide, wide), peak, self.limits)
+        unit = mean_of_living(np.einsum("ij,ij->i", wide, wide))
+        return terms_of(self.penalty, "W", self.limits, peak=peak, unit=unit)
 
     def terms_for_H(self, sums: ModelSums, scale: np.ndarray) -> Terms:
         """Return the terms of the update of H for a W whose columns are divided by `scale` (k,)."""
-        measured = self.penalty.scale == "relative" and self.penalty.l1[1] > 0
-        peak = float((sums.P.max(axis=0, initial=0) / scale).max(initial=0)) if measured else 0.0
-        return terms_of(self.penalty, "H", np.diag(sums.G) / scale**2, peak, self.limits)
+        if not self.penalty.measured_by_data:
+            return terms_of(self.penalty, "H", self.limits)
+        peak = float((sums.P.max(axis=0, initial=0) / scale).max(initial=0)) if self.penalty.l1[1] > 0 else 0.0
+        return terms_of(self.penalty, "H", self.limits, peak=peak, unit=mean_of_living(np.diag(sums.G) / scale**2))
 
     def column_scale(self, sums: ModelSums) -> np.ndarray:
         """Return what the columns of W are divided by before H is solved for (k,): ones where scale is not free."""

@@ -101,7 +101,7 @@ class OwnCurvature(Constrained):
         return self.guess(sums, H)
 
     def _terms(self, side: str) -> Terms:
-        return terms_of(self.penalty, side, np.zeros(1), 0.0, self.limits)
+        return terms_of(self.penalty, side, self.limits)
 
     def _sizes(self, sums: Any, H: np.ndarray) -> Sizes:
         return sizes_of(self.penalty, sums, H)

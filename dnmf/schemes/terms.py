@@ -16,11 +16,11 @@ class Pulls(NamedTuple):
     target: float = 0.0
 
 
-def terms_of(penalty: Penalty, side: str, diagonal: np.ndarray, peak: float, limits: Limits) -> Terms:
+def terms_of(penalty: Penalty, side: str, limits: Limits, *, peak: float = 0.0, unit: float = 0.0) -> Terms:
     """Return what `penalty` and `limits` do to the normal equations of one side.
 
-    On the relative scale ``l1 · peak`` is subtracted and ``l2 / (1 − l2) · mean(diagonal)`` added: both have the
-    units of what they are added to, so that the strengths have none. The mean is over the components that live.
+    On the relative scale ``l1 · peak`` is subtracted and ``l2 / (1 − l2) · unit`` added: both have the
+    units of what they are added to, so that the strengths have none.
 
     Parameters
     ----------
@@ -28,18 +28,16 @@ def terms_of(penalty: Penalty, side: str, diagonal: np.ndarray, peak: float, lim
         What the caller asked for.
     side : {"W", "H"}
         Which factor is solved for.
-    diagonal : ndarray (k,)
-        Of the Gram matrix of the other factor.
-    peak : float
-        The largest right-hand side of the step.
     limits : Limits
         Of the factors.
+    peak, unit : float
+        The largest right-hand side of the step, and :func:`mean_of_living` of the Gram matrix of the other factor;
+        asked for where the penalty is measured by the data.
     """
     at = "WH".index(side)
     l1, l2, angular = penalty.l1[at], penalty.l2[at], penalty.angular[at]
-    if penalty.scale == "relative" and penalty.active:
-        mean = _mean_of_living(diagonal)
-        l1, l2, angular = (l1 * peak if l1 < 1 else np.inf), _share(l2, mean), _share(angular, mean)
+    if penalty.measured_by_data:
+        l1, l2, angular = (l1 * peak if l1 < 1 else np.inf), _share(l2, unit), _share(angular, unit)
     return Terms(l1, l2, angular, limits.upper[at], limits.is_free(side))
 
 
@@ -47,11 +45,12 @@ def pulls_of(penalty: Penalty, diagonal: np.ndarray, degree: float) -> Pulls:
     """Return how strongly H is pulled where the Gram matrix of W has this `diagonal`, the graph this mean degree."""
     if penalty.scale != "relative":
         return Pulls(penalty.smooth, penalty.target)
-    mean = _mean_of_living(diagonal)
+    mean = mean_of_living(diagonal)
     return Pulls(_share(penalty.smooth, mean) / (degree or 1.0), _share(penalty.target, mean))
 
 
-def _mean_of_living(diagonal: np.ndarray) -> float:
+def mean_of_living(diagonal: np.ndarray) -> float:
+    """Return the mean of the diagonal of a Gram matrix (k,) over the components that live, 0 where none does."""
     alive = diagonal[diagonal > 0]
     return float(alive.mean()) if len(alive) else 0.0
 

@@ -13,7 +13,7 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.passes.terms import Terms
 from dnmf.penalty import Penalty
 from dnmf.schemes.diagonal import fit_diagonal
-from dnmf.schemes.terms import terms_of
+from dnmf.schemes.terms import mean_of_living, terms_of
 
 pytestmark = pytest.mark.numeric
 
@@ -161,7 +161,7 @@ def test_a_fit_under_a_rule_ends_when_H_hardly_changes(planted):
 @given(l1=st.floats(0, 0.999), l2=st.floats(0, 0.999), unit=st.floats(1e-6, 1e6))
 def test_terms_have_the_units_of_what_they_are_added_to(l1, l2, unit):
     diagonal = np.array([1.0, 0.0, 3.0])
-    terms = terms_of(Penalty(l1=l1, l2=l2), "W", unit**2 * diagonal, unit * 5.0, NO_LIMITS)
+    terms = terms_of(Penalty(l1=l1, l2=l2), "W", NO_LIMITS, peak=unit * 5.0, unit=mean_of_living(unit**2 * diagonal))
     assert terms == pytest.approx(Terms(unit * l1 * 5.0, unit**2 * l2 / (1 - l2) * 2.0), rel=1e-12)
 
 
