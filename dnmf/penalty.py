@@ -96,7 +96,7 @@ class Penalty:
         if self.beside_given != 1 and not self.counts:
             raise InputError("penalty beside_given= is for scale 'counts'")
         if self.counts and (any(self.angular) or self.smooth or self.target):
-            raise InputError("penalty scale 'counts' is for L2, beside L1; say scale='objective' for the others")
+            raise InputError("penalty scale 'counts' is for L2, beside L1; leave angular, smooth and target out")
 
     def _check_range(self, name: str, strength: float) -> None:
         if self.scale == "relative" and strength > 1:

@@ -23,7 +23,7 @@ from dnmf.passes.statistics import Statistics
 from dnmf.record import PARTS, RunRecord, changes_of_parts, differences, naming, other_than, refuse_path, versions
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
-from dnmf.sources.opening_again import open_again
+from dnmf.sources.opening_again import open_again, where_now
 from dnmf.starts.begin import begin, fit_from
 from dnmf.starts.choose import start_of
 from dnmf.workplace import Workplace
@@ -258,7 +258,7 @@ def reopened(record: RunRecord, store: Path, given: Any, function: str, *, force
     try:
         source = open_again(address, record.missing_chunks, record.observed)
     except InputError as error:
-        hint = "" if given is not None else "; if the data was moved, say where it is: source=… (--source)"
+        hint = "" if given is not None else where_now(record.observed)
         raise InputError(f"{error}{hint}") from error
     return source, _refuse_changed(record, source, force)
 

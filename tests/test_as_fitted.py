@@ -204,6 +204,7 @@ def test_a_model_says_what_was_observed(tmp_path):
         np.testing.assert_allclose(found.column_weights, COLUMNS)
         assert repr(found) == "<observed: what is stored, with row weights and column weights>"
     assert repr(dnmf.fit(A, 2, max_passes=2).observed) == "<observed: all entries>"
+    assert repr(dnmf.fit(A, 2, mask=A > 0, max_passes=2).observed) == "<observed: the entries of a mask>"
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,8 @@ def _warn_of_unsolved(statistics: Statistics, source: Source) -> None:
     if unsolved:
         warn_caller(
             f"{source.address}: {unsolved:,} of {statistics.rows:,} rows are not solved to their tolerance: components "
-            "of the model are too much alike for its dtype",
+            "of the model are too much alike for its dtype, or fewer entries of them were observed than there are "
+            "components",
             UnsolvedWarning,
         )
 

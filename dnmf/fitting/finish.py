@@ -74,7 +74,7 @@ def _warn_of_lost_digits(ends: Sequence[FinishedFit]) -> None:
         warn_caller(
             f"pass {worst.number} came out {worst.off:.2g} of all there is to explain beyond what is possible: "
             "components are so much alike that the digits of this dtype were lost in their products, or the data is "
-            "not what it was; use dtype='float64', a lower rank or an l2 penalty",
+            f"not what it was; {_what_helps(ends)}",
             UnsolvedWarning,
         )
 
@@ -85,10 +85,16 @@ def _warn_of_unsolved(ends: Sequence[FinishedFit]) -> None:
     if found:
         warn_caller(
             f"{found[-1].unsolved} of pass {found[-1].number} are not solved to their tolerance, as in {len(found)} "
-            "passes in all: components are too much alike for this dtype; use dtype='float64', a lower rank or an l2 "
-            "penalty",
+            "passes in all: components are too much alike for this dtype, fewer entries were observed of a row or "
+            f"column than there are components, or weights lie far apart; {_what_helps(ends)}",
             UnsolvedWarning,
         )
+
+
+def _what_helps(ends: Sequence[FinishedFit]) -> str:
+    """Ways out, without one that was taken."""
+    wider = "" if all(end.state.H.dtype == np.float64 for end in ends) else "dtype='float64', "
+    return f"use {wider}a lower rank or an l2 penalty"
 
 
 def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[FinishedFit], int]:

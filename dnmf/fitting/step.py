@@ -46,7 +46,9 @@ def advance(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: floa
     """Return the fit after a pass made with its ``state.factor``; its last history entry describes the pass.
 
     An extrapolated pass whose objective rose is taken back: the next pass uses the plain update of the last
-    accepted one, whose objective cannot rise (it minimizes over H, then over W).
+    accepted one. Under an exact scheme the objective of that cannot rise (it minimizes over H, then over W); under
+    another, which steps to where a model of the loss is least, it can: the next pass then goes half as far, and so on
+    until the objective falls, as it does for a step that is short enough, or the rise is below `tol`.
 
     Parameters
     ----------
@@ -81,7 +83,9 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     if state.reason:
         return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
-        return consider_pruning(_with_end(_take_back(_noted(known, record)), scheme, options), scheme, options)
+        too_far = not scheme.exact and -record.decrease > options.tol
+        back = _take_back(_noted(known, record), too_far=too_far)
+        return consider_pruning(_with_end(back, scheme, options), scheme, options)
     updated = scheme.update(sums, state.factor, tolerance)
     record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved)
     plain, before = scheme.scale(updated.H, known.plain, sums)
@@ -183,10 +187,11 @@ def _decrease(before: float, after: float) -> float:
     return (before - after) / before if before > 0 else 0.0
 
 
-def _take_back(state: State) -> State:
-    """Go back: from an extrapolated H to the plain one, from a plain one to the last that was accepted."""
+def _take_back(state: State, *, too_far: bool) -> State:
+    """Go back: from an extrapolated H to the plain one, from a plain one to the last that was accepted, or half way."""
     if not state.tries:
-        return replace(state, H=state.best, plain=state.best)
+        H = (0.5 * (state.best + state.plain)).astype(state.best.dtype) if too_far else state.best
+        return replace(state, H=H, plain=H)
     return replace(state, H=state.plain, extrapolated=False, beta=state.beta / BETA_SHRINK, most_beta=state.beta)
 
 
@@ -220,7 +225,7 @@ def _with_end(state: State, scheme: Scheme, options: FitOptions) -> State:
     elif not scheme.descends:
         if record.change <= options.tol:
             reason = "tol: H hardly changes" if options.tol > 0 else "H no longer changes"
-    elif not record.accepted and not record.extrapolated:
+    elif not record.accepted and not record.extrapolated and np.array_equal(state.H, state.best):
         reason = "the objective no longer falls"
     elif record.accepted and record.decrease <= options.tol:
         reason = "tol: the objective hardly falls" if options.tol > 0 else "the objective no longer falls"

@@ -49,12 +49,12 @@ class _Entries(NamedTuple):
     def taken(self, which: Any) -> "_Entries":
         return self._replace(a=self.a[which], y=self.y[which])
 
-    def called(self, method: str) -> Any:
-        """What a method says of them; they are ours to keep."""
+    def called(self, method: str, *more: Any) -> Any:
+        """What a method says of them, and of `more`; they are ours to keep."""
         given = self.a.copy(), self.y.copy()
         try:
             with np.errstate(all="ignore"):
-                found = getattr(self.loss, method)(*given)
+                found = getattr(self.loss, method)(*given, *more)
         except Exception as error:
             what = f"{method} raised {type(error).__name__}: {error}; a and y are flat arrays of one size"
             raise _error(self.loss, what) from error
@@ -121,9 +121,15 @@ def _check_value(entries: _Entries) -> None:
         "0 or more: add what does not depend on y. Where only other data is meant, say which with examples",
     )  # fmt: skip
     entries.refuse_unless_elementwise("value", entries.taken(slice(1)).called("value"), values)
-    total = entries.called("total")
-    right = np.shape(total) == () and np.isclose(total, values.sum(), rtol=ELEMENTWISE)
-    _refuse(entries.loss, not right, f"total is {total!r}; expected the sum of value, {values.sum():.6g}")
+    for more, expected in (
+        ((), values.sum()),
+        ((None,), values.sum()),
+        ((np.full_like(entries.y, 2),), 2 * values.sum()),
+    ):
+        total = entries.called("total", *more)
+        right = np.shape(total) == () and np.isclose(total, expected, rtol=ELEMENTWISE)
+        beside = "" if not more or more[0] is None else ", each times its weight"
+        _refuse(entries.loss, not right, f"total is {total!r}; expected the sum of value{beside}, {expected:.6g}")
     none = entries.taken(slice(0)).called("value")
     _refuse(entries.loss, np.shape(none) != (0,), "value of no entries has to be an array of none")
 
@@ -145,7 +151,7 @@ def _check_slope(entries: _Entries) -> None:
     y = entries.y
     above, below = (entries._replace(y=y * (1 + step)).called("value") for step in (STEP, -STEP))
     slope, r = (above - below) / (2 * STEP * y), entries.weights()[0]
-    off = np.abs(slope + r) > SLOPE_TOLERANCE * np.maximum(np.abs(slope), np.abs(r)) + 1e-6
+    off = np.abs(slope + r) > SLOPE_TOLERANCE * np.maximum(np.abs(slope), np.abs(r)) + 1e-6 * np.abs(r).max()
     if off.any():
         first = int(np.argmax(off))
         expected = f"−∂value/∂y = {-slope[first]:.6g}, by a difference of values"

@@ -87,6 +87,11 @@ class Loss(ABC):
         """Whether to predict zero for what is above it is infinitely wrong: no penalty is worth that."""
         return bool(np.isinf(self.entire(np.ones(1), np.zeros(1))[0]))
 
+    @property
+    def spares_zeros(self) -> bool:
+        """Whether to predict zero for a zero costs nothing, so that rows of zeros are best zero themselves."""
+        return bool(self.entire(np.zeros(1), np.zeros(1))[0] == 0)
+
     def zeros_are_linear(self, *, observed: bool) -> bool:
         """Return whether zeros cost `linear` times their predictions, seen or not, so that none is looked at.
 

@@ -12,6 +12,8 @@ from dnmf.losses.kullback_leibler import KullbackLeibler
 from dnmf.losses.loss import Loss
 
 _LOSSES: dict[str, Loss] = {loss.name: loss for loss in (Frobenius(), KullbackLeibler(), ItakuraSaito())}
+_OURS = (Frobenius, KullbackLeibler, ItakuraSaito)
+_WORDS = ("name", "formula", "error_formula", "whole", "examples")  # which decide nothing
 
 
 def is_known(name: str) -> bool:
@@ -39,7 +41,10 @@ def loss_named(name: str) -> Loss:
 
 def like_one_of_ours(name: str) -> str:
     """Return the loss of dnmf whose rows are solved for by the same compiled code: any process knows it."""
-    return name if type(loss_named(name)) in _OURS else ItakuraSaito.name
+    loss = loss_named(name)
+    if type(loss) in _OURS:
+        return name
+    return ItakuraSaito.name if loss.fused is None else KullbackLeibler.name
 
 
 def register(loss: Loss) -> Loss:
@@ -105,10 +110,6 @@ def parameters_of(loss: Loss) -> dict[str, str]:
     said = {name: value for attributes in (*of_classes, vars(loss)) for name, value in attributes.items()}
     texts = {name: _as_text(getattr(loss, name)) for name in said if name not in _WORDS and not name.startswith("_")}
     return {name: text for name, text in texts.items() if text is not None}
-
-
-_OURS = (Frobenius, KullbackLeibler, ItakuraSaito)
-_WORDS = ("name", "formula", "error_formula", "whole", "examples")  # which decide nothing
 
 
 def _as_text(value: Any) -> str | None:

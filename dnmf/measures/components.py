@@ -65,7 +65,8 @@ def refuse_no_model(model: Any) -> None:
         It is something else.
     """
     if not isinstance(model, Model):
-        raise InputError(f"a {type(model).__name__} is no model; give what dnmf.fit or dnmf.load returned")
+        inner = ", or its model_" if hasattr(model, "model_") else ", or of a path path.model(strength)"
+        raise InputError(f"a {type(model).__name__} is no model; give what dnmf.fit or dnmf.load returned{inner}")
 
 
 def _share_of_zeros(columns: Columns) -> float:

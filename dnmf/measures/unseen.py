@@ -9,9 +9,10 @@ import numpy as np
 from dnmf.arguments import is_finite, shown
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as_array
-from dnmf.errors import InputError
+from dnmf.callers import warn_caller
+from dnmf.errors import InputError, UnsolvedWarning
 from dnmf.fitting.apply import by_rows
-from dnmf.losses import loss_named
+from dnmf.losses import loss_named, refuse_other_parameters
 from dnmf.measures.components import refuse_no_model
 from dnmf.memory import MOST_ENTRIES
 from dnmf.model import Model
@@ -96,6 +97,7 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
     refuse_no_model(model)
     if model.options.implicit:
         raise InputError("held_out: a fit with implicit= predicts whether there is something, from 0 to 1, no values")
+    refuse_other_parameters(model.options.loss, model.options.loss_parameters)
     sums = _Sums(model, _checked_clip(clip))
     if isinstance(held, tuple) and len(held) == 3:
         if mask is not None or weights is not None:
@@ -127,6 +129,7 @@ class _Sums:
         self.kind, self.chunk_rows = loss_named(model.options.loss), model.chunk_rows
         self._held = -1, np.empty((0, model.rank))
         self.entries, self.weight, self.squares, self.off, self.loss = 0, 0.0, 0.0, 0.0, 0.0
+        self.unforeseen = 0  # entries whose loss is infinite
 
     def add_triplets(self, rows: Any, columns: Any, values: Any) -> None:
         with taken_as_array("values", values):
@@ -167,10 +170,18 @@ class _Sums:
         self.squares += float(weights @ np.square(a - p))
         self.off += float(weights @ np.abs(a - p))
         self.loss += float(weights @ loss)
+        self.unforeseen += int(np.count_nonzero(np.isinf(loss) & (weights > 0)))
 
     def means(self) -> HeldOut:
         if not self.weight:
             raise InputError("held_out: no entries were held out; give those that the fit has not seen")
+        if self.unforeseen:
+            warn_caller(
+                f"held_out: {self.unforeseen:,} of {self.entries:,} entries are predicted to be 0 and are not, so that "
+                "their mean loss is infinite; compare rmse, or fit fewer components, or one whose fixed_W is ones, "
+                "which predicts something everywhere",
+                UnsolvedWarning,
+            )
         rmse = float(np.sqrt(self.squares / self.weight))
         return HeldOut(self.entries, rmse, self.off / self.weight, self.loss / self.weight)
 

@@ -83,7 +83,9 @@ def sizes_of(penalty: Penalty, sums: SumsOfW, H: np.ndarray, guides: Guides = NO
     if angular_w:
         sizes = sizes._replace(W_pairs=angular_w * (sums.G - np.diag(np.diag(sums.G))))
     if angular_h:
-        sizes = sizes._replace(H_pairs=angular_h * (wide @ wide.T - np.diag(squares)))
+        pairs = wide @ wide.T - np.diag(squares)
+        np.fill_diagonal(pairs, np.maximum(np.diag(pairs), 0))  # rounding, of either sign
+        sizes = sizes._replace(H_pairs=angular_h * pairs)
     return sizes
 
 

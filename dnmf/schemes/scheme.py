@@ -220,7 +220,7 @@ class Scheme(Startable):
 
     @abstractmethod
     def update(self, sums: Any, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
-        """Return the next H (k, n) for the W behind `sums`, with which the objective cannot rise."""
+        """Return the next H (k, n) for the W behind `sums`; under an exact scheme the objective cannot rise with it."""
 
     def scale(self, after: np.ndarray, before: np.ndarray, sums: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return an update of H and the one before it on the best scale between the factors; W needs no touch."""

@@ -46,9 +46,11 @@ def in_words(said: Mapping[str, Any]) -> str:
     >>> in_words({"missing": "nan", "row_weights": True})
     'what is not NaN, with row weights'
     """
-    beside = " and ".join(words for name, words in _BESIDE.items() if said.get(name))
-    what = _OBSERVED.get(said.get("missing", "refuse"), "all entries")
-    return f"{what}, with {beside}" if beside else what
+    missing, given = said.get("missing", "refuse"), [name for name in _BESIDE if said.get(name)]
+    what = _OBSERVED.get(missing, "all entries")
+    if missing not in _OBSERVED and "mask" in given:
+        what, given = "the entries of a mask", [name for name in given if name != "mask"]
+    return f"{what}, with {' and '.join(_BESIDE[name] for name in given)}" if given else what
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -144,8 +146,8 @@ class Observed:
             raise InputError(
                 f"{source.address}: the fit was given {' and '.join(_GIVEN[name] for name in given)}, and nothing is "
                 f"said of these rows; give theirs, {' and '.join(f'{name}=' for name in given)} (here or in "
-                "dnmf.open_source), or say what of them was not observed: missing='nan' or missing='unstored', or "
-                "missing='refuse' where all of them was observed"
+                "dnmf.open_source), or say what of them was not observed: missing='nan' or missing='unstored', or, to "
+                "Model.transform and --missing, 'refuse' where all of them was observed"
             )
         if not goes:
             kind, other = ("sparse", "unstored") if source.sparse else ("dense", "nan")

@@ -45,7 +45,7 @@ def observed(
     if missing == "refuse" and mask is None and weights is None:
         return source
     if isinstance(source, ObservedSource) or source.weighted:
-        raise InputError(f"{source.address}: says already what of it is observed; say no more of it")
+        raise InputError(f"{source.address}: says already what of it is observed, or counts; say all of it at once")
     _refuse_other_kind(source, missing)
     values = source.with_nan() if missing == "nan" else source
     if mask is None and weights is None and not values.sparse and values.dtype.kind != "f":

@@ -1,5 +1,6 @@
 """The data of a run that goes on, with what was said of its entries when it began."""
 
+import os
 from typing import Any
 
 from dnmf.errors import InputError
@@ -34,8 +35,24 @@ def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
                 f"the {what} of the data was not read from a path; give the data with it again: "
                 f"source=dnmf.open_source(…, {what}=…)"
             )
-    parts: dict[str, Any] = {
-        what: where["data"] if what in AXES else open_beside(what, where["data"], where["missing_chunks"])
-        for what, where in beside.items()
-    }
+    parts = {what: _opened(what, where) for what, where in beside.items()}
     return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], **parts)
+
+
+def _opened(what: str, where: dict[str, Any]) -> Any:
+    """A mask or weights from where they were."""
+    if what not in AXES:
+        return open_beside(what, where["data"], where["missing_chunks"])
+    if not os.path.exists(where["data"]):
+        raise InputError(f"{what}: {where['data']}: there is nothing at this path")
+    return where["data"]
+
+
+def where_now(said: dict[str, Any]) -> str:
+    """Return how to say where data is that was moved, or what was `said` of its entries."""
+    of_data = "; if the data was moved, say where it is: source=… (--source)"
+    beside = [what for what in (*BESIDE, *AXES) if what in said]
+    if not beside:
+        return of_data
+    options = ", ".join(f"--{what.replace('_', '-')}" for what in beside)
+    return f"{of_data}; for what goes with it {options}, or give both: source=dnmf.open_source(…, {beside[0]}=…)"

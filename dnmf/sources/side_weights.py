@@ -181,8 +181,8 @@ def with_side_weights(source: Source, *, row_weights: Any = None, column_weights
     if source.sparse and not source.has_missing:
         raise InputError(
             f"{source.address}: is sparse, and {' and '.join(f'{name}=' for name in given)} would have to weigh every "
-            "zero in it; say missing='unstored' where what is not stored was not observed, give dense data, or leave "
-            "out rows and columns that are not to count"
+            "zero in it; leave out rows and columns that are not to count, or, but for implicit=, give dense data or "
+            "say missing='unstored' where what is not stored was not observed"
         )
     vectors = {name: _weights_along(name, values, source) for name, values in given.items()}
     dtype, shape = _dtype_of(list(vectors.values())), source.shape[::-1] if source.transposed else source.shape

@@ -206,6 +206,26 @@ def test_what_has_no_meaning_beside_it_is_refused_with_the_reason(options, messa
         dnmf.fit(COUNTS, 2, **KL, **options)
 
 
+HELD_BACK = {
+    "L1": {"penalty": Penalty(l1=0.1, scale="objective")},
+    "a bound": {"penalty": Penalty(l2=0.1, scale="objective"), "constraints": Constraints(upper=(np.inf, 0.5))},
+}
+
+
+@pytest.mark.parametrize("seed", [8, 24, 29])
+@pytest.mark.parametrize("held_back", HELD_BACK)
+def test_a_step_that_went_too_far_is_made_shorter(held_back, seed):
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(3 * rng.random((60, 3)) @ rng.random((3, 12)))
+    found = {
+        init: dnmf.fit(counts, 4, **KL, **HELD_BACK[held_back], init=init, seed=seed, tol=1e-5, max_passes=100)
+        for init in ("auto", "random")
+    }
+    ends = {init: model.history[-1].objective for init, model in found.items()}
+    assert ends["random"] <= 1.05 * ends["auto"]
+    assert "tol" in found["random"].stop_reason
+
+
 def test_data_that_a_loss_is_not_for_is_refused_with_the_place():
     with pytest.raises(InputError, match=r"a zero at row 0, column \d+ .*above zero everywhere"):
         dnmf.fit(COUNTS, 2, loss="itakura-saito")

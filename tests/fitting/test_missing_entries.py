@@ -10,7 +10,7 @@ from breadth import quickly
 
 import dnmf
 from dnmf.constraints import Constraints
-from dnmf.errors import InputError
+from dnmf.errors import InputError, UnsolvedWarning
 from dnmf.options import FitOptions
 from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
@@ -291,3 +291,11 @@ def test_a_missing_entry_that_nobody_spoke_of_is_refused_with_the_way_to_ask(doo
 def test_a_mask_with_missing_entries_is_told_to_say_so_itself():
     with pytest.raises(InputError, match="mask: .*is masked.*give 0 for what was not observed"):
         dnmf.fit(A, 2, mask=np.ma.MaskedArray(A, HIDDEN))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_helps_rows_that_are_not_solved_is_never_the_dtype_they_have(dtype, monkeypatch):
+    monkeypatch.setattr("dnmf.fitting.events.PassRecord.unsolved", "3 rows of W")
+    with pytest.warns(UnsolvedWarning, match="3 rows of W of pass 2 are not solved") as told:
+        dnmf.fit(np.eye(4) + 1, 1, dtype=dtype, max_passes=2)
+    assert ("use dtype='float64'" in str(told[0].message)) == (dtype == "float32")

@@ -66,6 +66,11 @@ WRONG = {
     "a value below zero without its linear part": ({"linear": -1.0}, r"value \+ linear · y"),
     "a value of all entries": ({"value": lambda self, a, y: RIGHT.value(a, y) / (1 + a.max(initial=0))}, "elementwise"),
     "a total of its own": ({"total": lambda self, a, y, weights=None: 1.0}, "expected the sum of value"),
+    "a total that knows no weights": ({"total": lambda self, a, y: RIGHT.total(a, y)}, "total raised TypeError"),
+    "a slope of the other sign, of a small loss": (
+        {"value": lambda self, a, y: 1e-8 * RIGHT.value(a, y), **of_weights(lambda r, c: (-1e-8 * r, 1e-8 * c))},
+        "expected −∂value/∂y = -",
+    ),
     "weights that are one array": ({"weights": lambda self, a, y: a - y}, "two arrays"),
     "weights that are numbers": ({"weights": lambda self, a, y: (1.0, 1.0)}, "weights: r is a float"),
     "weights in float64": (of_weights(lambda r, c: (r.astype("f8"), c)), "in float32; expected float32"),
@@ -194,6 +199,8 @@ def test_a_model_in_memory_keeps_to_the_parameters_it_was_fitted_with():
     register(Robust(1.0))
     with pytest.raises(UnknownLossError, match=r"width was 0\.5 and is 1\.0"):
         model.transform(A)
+    with pytest.raises(UnknownLossError, match=r"width was 0\.5 and is 1\.0"):
+        dnmf.measures.held_out(model, A)
 
 
 def test_a_run_is_overwritten_and_its_status_told_though_its_loss_is_not_known(run, study, tmp_path):

@@ -11,7 +11,7 @@ from anndata.io import write_elem
 
 import dnmf
 from dnmf import measures
-from dnmf.errors import InputError
+from dnmf.errors import InputError, UnsolvedWarning
 from dnmf.measures import unseen
 
 pytestmark = pytest.mark.numeric
@@ -172,11 +172,20 @@ def test_predictions_may_be_cut_to_what_values_can_be(model, product):
 
 def test_of_counts_the_loss_is_half_of_their_deviance():
     counts = rng.poisson(5 * A)
-    model = dnmf.fit(counts, 3, mask=~HIDDEN, loss="kullback-leibler")
+    model = dnmf.fit(counts, 1, mask=~HIDDEN, loss="kullback-leibler")
     p = model.predict(ROWS, COLUMNS)
     a = counts[HIDDEN]
+    assert p.min() > 0
     expected = np.where(a > 0, a * np.log(np.maximum(a, 1) / p), 0) - a + p
     assert measures.held_out(model, counts, mask=HIDDEN).loss == pytest.approx(expected.mean(), rel=1e-5)
+
+
+def test_counts_that_are_predicted_to_be_zero_are_told():
+    nothing = np.zeros((1, 14))
+    nothing[0, 0] = 1
+    zeros = dnmf.fit(np.ones((90, 1)) * nothing, 1, loss="kullback-leibler", max_passes=2)
+    with pytest.warns(UnsolvedWarning, match="2 of 3 entries are predicted to be 0 and are not"):
+        assert measures.held_out(zeros, ([0, 1, 2], [0, 1, 2], [1.0, 2, 3])).loss == np.inf
 
 
 @pytest.mark.parametrize(

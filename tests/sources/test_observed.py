@@ -21,7 +21,7 @@ from dnmf.sources.given import read_whole
 from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import KEPT, Keep
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
-from dnmf.sources.opening_again import open_again
+from dnmf.sources.opening_again import open_again, where_now
 
 RNG = np.random.default_rng(7)
 MASK = RNG.random((ROWS, COLUMNS)) < 0.7
@@ -369,6 +369,12 @@ def test_what_was_no_path_has_to_be_given_again(written, what, kind):
     source = combined(written, "zarr", **{what: kind})
     with pytest.raises(InputError, match=rf"the {what} of the data was not read from a path.*{what}=…"):
         open_again(written["zarr"]["data"], "error", source.said())
+
+
+def test_what_was_moved_is_asked_for_by_the_name_it_has():
+    assert "--mask" not in where_now({})
+    assert "--row-weights" in where_now({"missing": "nan", "row_weights": {"data": None}})
+    assert "dnmf.open_source(…, mask=…)" in where_now({"mask": {}, "weights": {}})
 
 
 def test_what_lies_in_this_process_is_counted_where_it_would_travel(written):

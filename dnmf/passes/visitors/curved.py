@@ -135,7 +135,7 @@ class SolveCurvedRows(Visitor):
         None where there are none. A compiled solver has its own way with such rows.
         """
         there = None if self.dark is None else self.dark[entries.indices]
-        if not self.loss.positive or self.loss.fused is not None:
+        if not self.loss.positive or self.loss.fused is not None or not self.loss.spares_zeros:
             return there
         bare = entries.sums_of_rows(entries.a) == 0
         if given is not None:
