@@ -158,7 +158,7 @@ def test_what_are_no_weights_is_refused(given, message):
 
 
 def test_sparse_data_whose_zeros_count_cannot_be_weighed():
-    with pytest.raises(InputError, match="every zero in it; say missing='unstored'"):
+    with pytest.raises(InputError, match="every zero in it; leave out rows and columns .* say missing='unstored'"):
         dnmf.fit(sparse_of(A), 2, row_weights=OF_ROWS)
 
 
