@@ -218,7 +218,7 @@ def test_the_figures_of_the_page_on_missing_entries_are_those_of_the_committed_r
 
 def test_the_divergence_is_that_of_all_entries():
     rng = np.random.default_rng(0)
-    A = scipy.sparse.random_array((30, 20), density=0.3, rng=rng, format="csr")
+    A = scipy.sparse.random_array((30, 20), density=0.3, random_state=rng, format="csr")
     W, H = rng.random((30, 4)), rng.random((4, 20))
     a, p = A.toarray(), W @ H
 

@@ -23,7 +23,7 @@ rng = np.random.default_rng(0)
 
 
 def stored():
-    A = scipy.sparse.random_array((ROWS, COLUMNS), density=0.05, rng=rng, format="csr", dtype="f8")
+    A = scipy.sparse.random_array((ROWS, COLUMNS), density=0.05, random_state=rng, format="csr", dtype="f8")
     return CsrRows(A.data + 0.1, A.indices.astype(np.int32), A.indptr.astype(np.int64)), None
 
 

@@ -216,7 +216,7 @@ def test_a_column_that_holds_no_numbers_is_named(kind):
 
 def test_rows_read_elsewhere_are_cut_alike_whatever_dtype_their_columns_have():
     """A sample of a store, a copy in memory and a turned matrix then give a start of the same bits."""
-    A = scipy.sparse.random_array((60, 20), density=0.3, rng=np.random.default_rng(0), format="csr")
+    A = scipy.sparse.random_array((60, 20), density=0.3, random_state=np.random.default_rng(0), format="csr")
     found = [
         MemorySource.of_rows(CsrRows(A.data, A.indices.astype(dtype), A.indptr.astype(np.int64)), 20, "rows").layout()
         for dtype in (np.int32, np.int64)

@@ -283,7 +283,7 @@ def test_rows_are_the_same_however_many_are_combined_at_a_time(written, kind, be
 
 @pytest.mark.parametrize("beside", ["mask", "weights"])
 def test_the_work_on_sparse_rows_is_by_what_they_store_and_not_by_their_width(beside, monkeypatch):
-    wide = scipy.sparse.random_array((400, 200_000), density=1e-4, rng=np.random.default_rng(0), format="csr")
+    wide = scipy.sparse.random_array((400, 200_000), density=1e-4, random_state=np.random.default_rng(0), format="csr")
     source, located = open_source(wide, missing="unstored", **{beside: wide}), []
     plain = patterns.locate
     monkeypatch.setattr(patterns, "locate", lambda *args: located.append(args[-1]) or plain(*args))
