@@ -83,9 +83,7 @@ def sizes_of(penalty: Penalty, sums: SumsOfW, H: np.ndarray, guides: Guides = NO
     if angular_w:
         sizes = sizes._replace(W_pairs=angular_w * (sums.G - np.diag(np.diag(sums.G))))
     if angular_h:
-        pairs = wide @ wide.T - np.diag(squares)
-        np.fill_diagonal(pairs, np.maximum(np.diag(pairs), 0))  # rounding, of either sign
-        sizes = sizes._replace(H_pairs=angular_h * pairs)
+        sizes = sizes._replace(H_pairs=angular_h * (wide @ wide.T - np.diag(squares)))
     return sizes
 
 
@@ -115,8 +113,8 @@ def balance(sizes: Sizes, first: int | None = None) -> np.ndarray:
 
 
 def _balance_each(*sizes: np.ndarray) -> np.ndarray:
-    """The same for components that share nothing."""
-    with np.errstate(divide="ignore"):
+    """The same for components that share nothing; one whose pairs come to less than zero keeps its scale."""
+    with np.errstate(divide="ignore", invalid="ignore"):
         W1, W2, H1, H2 = (np.log(part) for part in sizes)
     W2, H2 = W2 + np.log(2), H2 + np.log(2)
     u, free = np.zeros(len(W1)), np.isfinite(np.logaddexp(W1, W2)) & np.isfinite(np.logaddexp(H1, H2))
