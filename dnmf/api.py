@@ -155,20 +155,9 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     asked = checked_constraints(constraints)
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
-        rank,
-        given,
-        solver,
-        loss,
-        Penalty() if penalty is None else penalty,
-        dtype,
-        seed,
-        tol,
-        max_passes,
-        extrapolate,
-        prune,
-        asked.limits,
-        implicit=implicit,
-    )
+        rank, given, solver, loss, Penalty() if penalty is None else penalty, dtype, seed, tol, max_passes, extrapolate,
+        prune, asked.limits, implicit=implicit,
+    )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     if store is not None:  # before it is planned, and again when its lock is held
         number_in(free_store(store, opened, overwrite=overwrite), opened, options, overwrite=overwrite)

@@ -88,7 +88,8 @@ class State:
     def factor(self) -> np.ndarray:
         """What the next pass is made with.
 
-        The last one takes the plain update, whose objective cannot rise, or what was better than to drop a component.
+        The last one takes the plain update, which is taken back where its objective rose, or what was better than to
+        drop a component.
         """
         if not self.reason:
             return self.H

@@ -146,33 +146,17 @@ def _square(across: Array, entries: int, c: Array, chosen: Array, i: int, j: int
         b0, b1 = load(across, y0 + t, strip), load(across, y1 + t, strip)
         b2, b3 = load(across, y2 + t, strip), load(across, y3 + t, strip)
         a = times(load(across, x0 + t, strip), of)
-        s00, s01, s02, s03 = (
-            plus_product(s00, a, b0),
-            plus_product(s01, a, b1),
-            plus_product(s02, a, b2),
-            plus_product(s03, a, b3),
-        )
+        s00, s01 = plus_product(s00, a, b0), plus_product(s01, a, b1)
+        s02, s03 = plus_product(s02, a, b2), plus_product(s03, a, b3)
         a = times(load(across, x1 + t, strip), of)
-        s10, s11, s12, s13 = (
-            plus_product(s10, a, b0),
-            plus_product(s11, a, b1),
-            plus_product(s12, a, b2),
-            plus_product(s13, a, b3),
-        )
+        s10, s11 = plus_product(s10, a, b0), plus_product(s11, a, b1)
+        s12, s13 = plus_product(s12, a, b2), plus_product(s13, a, b3)
         a = times(load(across, x2 + t, strip), of)
-        s20, s21, s22, s23 = (
-            plus_product(s20, a, b0),
-            plus_product(s21, a, b1),
-            plus_product(s22, a, b2),
-            plus_product(s23, a, b3),
-        )
+        s20, s21 = plus_product(s20, a, b0), plus_product(s21, a, b1)
+        s22, s23 = plus_product(s22, a, b2), plus_product(s23, a, b3)
         a = times(load(across, x3 + t, strip), of)
-        s30, s31, s32, s33 = (
-            plus_product(s30, a, b0),
-            plus_product(s31, a, b1),
-            plus_product(s32, a, b2),
-            plus_product(s33, a, b3),
-        )
+        s30, s31 = plus_product(s30, a, b0), plus_product(s31, a, b1)
+        s32, s33 = plus_product(s32, a, b2), plus_product(s33, a, b3)
     at = width * i + j
     store(Q, at, sums_of_four(s00, s01, s02, s03))
     store(Q, at + width, sums_of_four(s10, s11, s12, s13))

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnmf.kernels.packed import completed, diagonal_places, pack, packed_size, rank_of, times_packed, unpack
+from dnmf.kernels.packed import (
+    completed,
+    diagonal_places,
+    have_minimum,
+    pack,
+    packed_size,
+    rank_of,
+    times_packed,
+    unpack,
+)
 
 pytestmark = pytest.mark.numeric
 
@@ -57,6 +66,26 @@ def test_matrices_are_completed_by_what_they_share_and_their_diagonals(k, dtype)
 def test_what_little_is_left_of_what_is_shared_is_not_rounded_away():
     shared, left = np.full((1, 1), 1e8), np.full((1, 1), -1e8 + 0.25)
     assert completed(left, shared, np.zeros((1, 1)), "f4").tolist() == [[0.25]]
+
+
+@sizes
+@pytest.mark.parametrize("shared", [False, True])
+def test_forms_have_a_minimum_where_their_matrices_are_positive_among_what_moves(k, shared):
+    draw, (Q, _, G0) = np.random.default_rng(k), drawn(k, rows=60)
+    Q[:, diagonal_places(k)] += k * draw.random((60, 1))
+    moving, common = draw.random((60, k)) < 0.6, G0 if shared else None
+    whole = unpack(Q) + (G0 if shared else 0)
+    smallest = [
+        np.linalg.eigvalsh(each[np.ix_(some, some)]).min(initial=1.0) for each, some in zip(whole, moving, strict=True)
+    ]
+    np.testing.assert_array_equal(have_minimum(Q, moving, common), np.array(smallest) > 0)
+
+
+def test_forms_that_are_not_finite_have_none():
+    Q = pack(np.array([np.eye(2), np.diag([1.0, np.nan]), np.diag([np.inf, 1.0])]))
+    assert have_minimum(Q, np.ones((3, 2), bool)).tolist() == [True, False, False]
+    assert have_minimum(Q, np.array([[1, 1], [1, 0], [0, 1]], bool)).all()
+    assert not have_minimum(np.zeros((1, 1)), np.ones((1, 1), bool)).any()
 
 
 def test_diagonals_are_where_they_are_said_to_be():

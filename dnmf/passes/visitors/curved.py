@@ -15,8 +15,8 @@ from dnmf.passes.rows_out import RowsOut
 from dnmf.passes.terms import Terms, shared_curvature
 from dnmf.passes.visitors.visitor import Block, Visitor
 
-MOST_STEPS = 30
-ROUNDING = {"float32": 1e-5, "float64": 1e-11}  # of the values, by which the sum of a loss may be below zero
+FUSED_STEPS = 30  # of Newton's method, by a compiled solver
+BELOW_ZERO = {"float32": 1e-5, "float64": 1e-11}  # of the values, by which the sum of a loss may be below zero
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class SolveCurvedRows(Visitor):
             masses = entries._replace(weights=None).sums_of_rows(entries.a)
         _, unsolved, _ = self.loss.fused(
             values, entries.indices, entries.indptr, self.HT, problem.lin.astype(W.dtype), self.G0, W, y,
-            tolerance=self.tolerance, max_steps=MOST_STEPS, upper=upper, held=self.held, masses=masses,
+            tolerance=self.tolerance, max_steps=FUSED_STEPS, upper=upper, held=self.held, masses=masses,
         )  # fmt: skip
         return unsolved, y
 
@@ -202,7 +202,7 @@ class SolveCurvedRows(Visitor):
         if total >= 0:
             return total
         mass = float(np.abs(entries.weighted(entries.a)).sum(dtype=np.float64))
-        return 0.0 if -total <= ROUNDING[str(self.HT.dtype)] * mass else total
+        return 0.0 if -total <= BELOW_ZERO[str(self.HT.dtype)] * mass else total
 
     def aligned(self) -> Self:
         """The same with a factor that lies as the kernels read it best."""
