@@ -84,7 +84,7 @@ def fits(folder: Path) -> Iterator[tuple[str, Call]]:
 
 
 def _options(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    starts = {f"init {init}": {"init": init} for init in ("auto", "sample", "surrogate", "random")}
+    starts = {f"init {init}": {"init": init} for init in ("auto", "sample", "surrogate", "random", "normal", "nndsvda")}
     return {
         **starts, "no extrapolation": {"extrapolate": False}, "seed 3": {"seed": 3}, "no pruning": {"prune": "off"},
         "from H": {"H": given["H"][:RANK]}, "from W": {"W": given["W"][:, :RANK]}, "tight": {"tol": 1e-8},

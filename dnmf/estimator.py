@@ -29,7 +29,7 @@ from dnmf.estimator_input import (
     validated,
     with_no_mask,
 )
-from dnmf.estimator_parameters import check_parameters, loss_of
+from dnmf.estimator_parameters import INITS, check_parameters, loss_of
 from dnmf.model import Model
 from dnmf.penalty import Penalty
 from dnmf.schemes.facts import ALL_OBSERVED
@@ -56,9 +56,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     n_components : int, "auto" or None
         Components, at most ``min(n_samples, n_features)``. ``"auto"``: those of a custom W or H, else, as for
         None, n_features.
-    init : {None, "sample", "surrogate", "random", "custom"}
+    init : {None, "sample", "surrogate", "random", "nndsvd", "nndsvda", "nndsvdar", "custom"}
         Where the fit starts: from a factorization of a sample of rows or of a surrogate of all rows (None chooses,
-        as ``init="auto"`` of :func:`dnmf.fit` does), at random, or from the W or H given to :meth:`fit_transform`.
+        as ``init="auto"`` of :func:`dnmf.fit` does), from scikit-learn's random H, from singular vectors, or from the W
+        or H given to :meth:`fit_transform`.
     solver : {"cd", "mu"}
         Accepted, without effect. There is one solver for each loss: rows are solved for exactly, by coordinate descent
         for least squares and by Newton's method for other losses. In scikit-learn ``"mu"`` is what makes another loss
@@ -283,7 +284,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         shape = _shape(source)
         model = fit(
             source, choose_rank(self.n_components, shape, W, H), W=W, H=H,
-            init="auto" if self.init in (None, "custom") else self.init, loss=loss_of(self.beta_loss),
+            init=INITS.get(self.init, self.init), loss=loss_of(self.beta_loss),
             penalty=Penalty.from_sklearn(self.alpha_W, self.alpha_H, self.l1_ratio, shape=shape),
             dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
             seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter), store=self.store,

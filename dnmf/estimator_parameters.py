@@ -45,15 +45,15 @@ def _is_loss(value: Any) -> bool:
         return False
 
 
+INITS = {None: "auto", "custom": "auto", "random": "normal"}  # by what scikit-learn calls them; others are the same
 BETA: dict[Any, str] = {2: "frobenius", 1: "kullback-leibler", 0: "itakura-saito"}  # by exponent
 
 
 PARAMETERS: dict[str, tuple[Rule, str]] = {
     "n_components": (_either(_whole(1), _one_of("auto", None)), "a whole number, at least 1, 'auto' or None"),
     "init": (
-        _one_of(None, "sample", "surrogate", "random", "custom"),
-        "None, 'sample', 'surrogate', 'random' or 'custom' (NNDSVD would need a singular value decomposition of data "
-        "that need not fit in memory; a sample of rows, or a surrogate of all, takes its place)",
+        _one_of(None, "sample", "surrogate", "random", "nndsvd", "nndsvda", "nndsvdar", "custom"),
+        "None, 'sample', 'surrogate', 'random', 'nndsvd', 'nndsvda', 'nndsvdar' or 'custom'",
     ),
     "solver": (_one_of("cd", "mu"), "'cd' or 'mu', which are the same here"),
     "beta_loss": (

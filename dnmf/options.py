@@ -13,7 +13,9 @@ from dnmf.losses import is_known, loss_named, refuse_other_parameters
 from dnmf.penalty import Penalty
 
 PRUNES = ("rule", "refit", "off")
-INITS = ("auto", "sample", "surrogate", "random", "given")
+SVD_INITS = ("nndsvd", "nndsvda", "nndsvdar")
+INITS = ("auto", "sample", "surrogate", "random", "normal", *SVD_INITS, "given")
+OF_ALL_ENTRIES = ("surrogate", *SVD_INITS)  # starts that are made of all of A as it is
 NOW_FACTS = ("curvature", "entries")  # of data and plan: they were options, and in stores some still are
 
 
@@ -41,6 +43,7 @@ def _check_together(options: "FitOptions") -> None:
         _check(not options.implicit, f"implicit= is least squares of what is there; leave loss={options.loss!r} out")
     elif options.implicit:
         check_observed(options)
+        check_observed_start(options)
     if limits.bounded and penalty.scale not in ("objective", "counts"):
         raise InputError(
             "constraints upper: a bound on the factors of A ≈ WH needs their scale to be part of the problem; say "
@@ -50,7 +53,7 @@ def _check_together(options: "FitOptions") -> None:
         at = "WH".index(limits.free)
         _check(penalty.l1[at] == 0, f"penalty l1: {limits.free} is free to be negative, where L1 has no meaning here")
         _check(penalty.scale != "fraction", "penalty scale 'fraction' needs both factors to be non-negative")
-        _check(options.init != "surrogate", "init='surrogate' needs both factors to be non-negative")
+        _check(options.init not in OF_ALL_ENTRIES, f"init={options.init!r} needs both factors to be non-negative")
 
 
 def check_observed(options: "FitOptions") -> None:
@@ -72,7 +75,17 @@ def check_observed(options: "FitOptions") -> None:
         f"penalty scale {penalty.scale!r} is measured by all entries; where not all was observed say "
         "scale='objective', or 'counts' for strengths for each entry",
     )
-    _check(options.init != "surrogate", "init='surrogate' takes all for observed; use 'sample'")
+
+
+def check_observed_start(options: "FitOptions") -> None:
+    """Refuse a start that is made of all entries where not all were observed, or not all count alike.
+
+    Raises
+    ------
+    InputError
+        The fit is to begin with one.
+    """
+    _check(options.init not in OF_ALL_ENTRIES, f"init={options.init!r} takes all for observed; use 'sample'")
 
 
 def _check_with_loss(options: "FitOptions") -> None:

@@ -99,7 +99,7 @@ def reference():
 # ---- the factorization is scikit-learn's, or better ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("init", [None, "random"])
+@pytest.mark.parametrize("init", [None, "random", "nndsvda"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_error_is_scikit_learns_or_lower(seed, init):
     X = planted(seed)
@@ -437,8 +437,8 @@ def test_an_unusable_start_is_refused(start, message):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("solver", "lbfgs"), ("beta_loss", "kl"), ("beta_loss", 1.5), ("init", "nndsvd"),
-        ("init", "nndsvda"), ("init", "nndsvdar"), ("n_components", 0), ("n_components", 2.5),
+        ("solver", "lbfgs"), ("beta_loss", "kl"), ("beta_loss", 1.5), ("init", "svd"),
+        ("init", "auto"), ("init", "normal"), ("n_components", 0), ("n_components", 2.5),
         ("n_components", True), ("tol", -1e-3), ("tol", float("nan")), ("max_iter", 0), ("random_state", -1),
         ("random_state", "x"), ("alpha_W", -1), ("alpha_W", float("inf")), ("alpha_H", "other"),
         ("l1_ratio", 1.1), ("verbose", -1), ("dtype", "float16"), ("client", object()),

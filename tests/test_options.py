@@ -33,7 +33,7 @@ def test_formatted_bytes_are_within_a_tenth_of_a_unit(count):
 @pytest.mark.parametrize(
     "bad",
     [
-        {"rank": 0}, {"rank": 2.5}, {"rank": True}, {"init": "nndsvd"}, {"loss": "kl"},
+        {"rank": 0}, {"rank": 2.5}, {"rank": True}, {"init": "svd"}, {"loss": "kl"},
         {"dtype": "float16"}, {"seed": -1}, {"tol": -1.0}, {"tol": float("nan")}, {"max_passes": 0}, {"penalty": 0.1},
         {"tol": "a"}, {"tol": None}, {"extrapolate": "x"}, {"seed": 1.5}, {"prune": "yes"},
     ],

@@ -62,11 +62,11 @@ def tell_program(output: Output, event: Event) -> None:
         output.event(event_record(event))
 
 
+INITS = ["auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar"]
 FIT_OPTIONS = (
     click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
                  help="What is minimized; kullback-leibler is for counts."),
-    click.option("--init", type=click.Choice(["auto", "sample", "surrogate", "random"]), default="auto",
-                 show_default=True, help="First H."),
+    click.option("--init", type=click.Choice(INITS), default="auto", show_default=True, help="First H."),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
                  help="Of the computation."),
     click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True,

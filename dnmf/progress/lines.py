@@ -20,6 +20,10 @@ ORIGINS = {
     "sample": "from a sample of rows",
     "surrogate": "from a surrogate of all rows",
     "random": "at random",
+    "normal": "at random, from normal numbers",
+    "nndsvd": "from singular vectors",
+    "nndsvda": "from singular vectors, zeros filled with the mean",
+    "nndsvdar": "from singular vectors, zeros filled at random",
     "given": "from given factors",
 }
 

@@ -3,7 +3,7 @@
 from dnmf.constraints import Constraints
 from dnmf.errors import InputError
 from dnmf.losses import loss_named, refuse_other_parameters
-from dnmf.options import FitOptions, check_observed
+from dnmf.options import FitOptions, check_observed, check_observed_start
 from dnmf.schemes.facts import Facts
 from dnmf.sources.source import Source
 
@@ -20,6 +20,7 @@ def refuse_entries(options: FitOptions, source: Source) -> None:
     _refuse_implicit(options, source)
     if source.has_missing:
         _refuse_observed(options)
+        check_observed_start(options)
     if source.has_missing or options.implicit:
         return
     if options.penalty.counts:

@@ -7,8 +7,10 @@ from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
-from dnmf.options import FitOptions
+from dnmf.options import SVD_INITS, FitOptions
 from dnmf.schemes.of_options import in_units, scheme_of
+from dnmf.starts.nndsvd import start_from_svd
+from dnmf.starts.normal import start_half_normal
 from dnmf.starts.start import start_at_random, start_from_H, start_from_sample, start_from_W
 from dnmf.starts.surrogate import start_from_surrogate
 
@@ -33,6 +35,10 @@ def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarr
         return start_from_W(engine, W, options, guides)
     if options.init == "random":
         begun = start_at_random(engine, options, guides)
+    elif options.init == "normal":
+        begun = start_half_normal(engine, options, guides)
+    elif options.init in SVD_INITS:
+        begun = start_from_svd(engine, options, guides)
     elif engine.plan.projected_rows:
         begun = start_from_surrogate(engine, options, guides)
     else:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dnmf.errors import BudgetError
 from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, sample_bytes
-from dnmf.options import FitOptions
+from dnmf.options import SVD_INITS, FitOptions
 from dnmf.passes.executor import Executor
 from dnmf.plan import Plan, make_plan
 from dnmf.schemes.facts import ALL_OBSERVED, Facts
@@ -19,6 +19,7 @@ from dnmf.starts.race import sample_rows
 DIRECTIONS_PER_COMPONENT = 4
 FEW_ROWS_PER_COMPONENT = 50  # of a sample: with fewer, one read more for a surrogate pays (docs/decisions)
 LEAST_PROJECTED_BYTES = 2**20
+WITHOUT_A_SAMPLE = ("random", "normal", *SVD_INITS)  # starts that need rows for the scale of a penalty alone
 BEYOND_DIAGONAL = "the curvature of columns beyond its diagonal (more passes)"
 
 
@@ -54,6 +55,11 @@ def plan_with_start(
     given = 0 if executor.remote else scheme.given_columns * source.shape[0]  # a worker gets those of its tasks alone
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
     machine = executor.machine(memory_bytes, kernels)
+    if cuts is None and options.init in SVD_INITS:
+        machine = executor.machine(
+            memory_bytes, replace(kernels, directions=count_directions(options.rank, source.shape))
+        )
+        return plan_with_directions(layout, shape, machine), machine
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
         return plan_for_curvature(layout, shape, machine, cuts), machine
     directions = count_directions(options.rank, source.shape)
@@ -154,7 +160,8 @@ def _of_one(executor: Executor, source: Source, options: FitOptions, kept_rows: 
 def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
     """Return what the start of a single fit has of the data in memory; one that has `begun` has its start already."""
     scheme = scheme_of(options.swapped() if source.transposed else options, Facts.of(source))
-    if begun or (options.init == "random" and not scheme.needs_rows):
+    needs_rows = scheme.needs_rows or (options.init == "normal" and not scheme.free_scale)
+    if begun or (options.init in WITHOUT_A_SAMPLE and not needs_rows):
         return NO_START
     if options.init == "given":  # W is copied
         return ANY_START
@@ -199,6 +206,27 @@ def count_directions(rank: int, shape: tuple[int, int]) -> int:
     (80, 60)
     """
     return min(DIRECTIONS_PER_COMPONENT * rank, *shape)
+
+
+def plan_with_directions(layout: Layout, shape: Shape, machine: Machine) -> Plan:
+    """Return a plan with room for passes that project, and for those of the fit beside its curvature.
+
+    What is made of the sums of such a pass takes no more than the sets of them that it added up.
+
+    Raises
+    ------
+    BudgetError
+        It does not fit.
+    """
+    alone = plan_for_curvature(layout, shape, machine)
+    numbers = shape.rank if alone.diagonal else shape.curvature  # of a column, for one model
+    wider = replace(shape, models=DIRECTIONS_PER_COMPONENT, curvature=-(-numbers // DIRECTIONS_PER_COMPONENT))
+    try:
+        plan = make_plan(layout, wider, machine)
+    except BudgetError as error:
+        raise BudgetError(f"{error}; init='sample' and init='random' need less") from error
+    beyond = (BEYOND_DIAGONAL,) if alone.diagonal else ()
+    return replace(plan, diagonal=alone.diagonal, gave_up=(*plan.gave_up, *beyond))
 
 
 def plan_with_projection(layout: Layout, shape: Shape, machine: Machine) -> Plan:

@@ -11,6 +11,7 @@ from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.assign import AssignToNearest
 from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.given import UseGivenRows
+from dnmf.passes.visitors.parts import MeasureParts
 from dnmf.passes.visitors.project import ProjectRows
 
 pytestmark = pytest.mark.numeric
@@ -94,6 +95,22 @@ class TestProjectRows(VisitorContract):
     def visitor(self, request):
         V = np.random.default_rng(3).standard_normal((COLUMNS, 5))
         return ProjectRows(pad_columns(V), 5, request.param, seed=4)
+
+
+class TestMeasureParts(VisitorContract):
+    sums = ("above", "below", "total")
+
+    @pytest.fixture
+    def visitor(self):
+        V = np.random.default_rng(3).standard_normal((COLUMNS, 5))
+        return MeasureParts(pad_columns(V), 5)
+
+    def test_sums_are_those_of_some_W(self, visitor, A, given):
+        sums, _ = self.visited(visitor, A, given)
+        Y = A @ visitor.V[:, :5]
+        np.testing.assert_allclose(sums.above, (np.maximum(Y, 0) ** 2).sum(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(sums.below, (np.minimum(Y, 0) ** 2).sum(axis=0), rtol=1e-12)
+        assert sums.total == pytest.approx(A.sum())
 
 
 class TestAssignToNearest(VisitorContract):
