@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         LossError,
     )
     from dnmf.estimator import NMF
+    from dnmf.estimator_function import non_negative_factorization
     from dnmf.losses import Loss
     from dnmf.model import Model
     from dnmf.paths import Path, PathRow, load_path, path, resume_path
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
-    "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator", "Penalty": "dnmf.penalty",
+    "convert": "dnmf.conversion", "Model": "dnmf.model", "NMF": "dnmf.estimator",
+    "non_negative_factorization": "dnmf.estimator_function", "Penalty": "dnmf.penalty",
     "Constraints": "dnmf.constraints", "Loss": "dnmf.losses",
     "DnmfError": "dnmf.errors", "InputError": "dnmf.errors", "BudgetError": "dnmf.errors",
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
@@ -50,7 +52,7 @@ _ROOMS = {"cluster", "losses", "measures", "plots", "progress", "signals", "unfi
 __all__ = [
     "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError",
     "InputError", "Interrupted", "Loss", "LossError", "Model", "Path", "PathRow", "Penalty", "__version__", "convert",
-    "fit", "load", "load_path", "open_source", "path", "resume", "resume_path",
+    "fit", "load", "load_path", "non_negative_factorization", "open_source", "path", "resume", "resume_path",
 ]  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, naming, refuse_path
 from dnmf.run import Run, free_store, number_in, reopened, with_saved_names
-from dnmf.sources import open_source
+from dnmf.schemes.refused import refuse_rank
+from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
 
 
@@ -162,6 +163,16 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         prune, asked.limits, implicit=implicit,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
+    refuse_rank(options, opened)
+    return fitted(opened, options, resources, W=W, H=H, constraints=asked, store=store, overwrite=overwrite)
+
+
+def fitted(
+    opened: Source, options: FitOptions, resources: Resources, *, W: Any = None, H: Any = None,
+    constraints: Constraints | None = None, store: str | Path | None = None, overwrite: bool = False,
+) -> Model:  # fmt: skip
+    """Return what :func:`fit` returns, of a source that is open and options that were checked."""
+    asked = checked_constraints(constraints)
     if store is not None:  # before it is planned, and again when its lock is held
         number_in(free_store(store, opened, overwrite=overwrite), opened, options, overwrite=overwrite)
     with ExitStack() as stack:

@@ -10,35 +10,31 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._set_output import _get_output_config  # joins the estimator's setting with the global one
 from sklearn.utils.validation import check_is_fitted
 
-from dnmf.api import fit
+from dnmf.api import fitted
 from dnmf.arithmetic import at_least_zero, undisturbed
 from dnmf.arrays import offers, refuse_no_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.estimator_blocks import checked_blocks, in_chunks_of, missing_of_blocks, transform_blocks
+from dnmf.estimator_components import components_of, model_of, with_components
 from dnmf.estimator_input import (
     FLOATS,
-    check_columns,
+    check_directions,
+    check_factor,
     check_start,
     checked_by_sklearn,
     choose_rank,
-    is_stored,
-    labels_of,
-    note_columns,
+    opened,
     print_pass,
-    validated,
+    shape_of,
     with_no_mask,
 )
 from dnmf.estimator_parameters import INITS, check_parameters, loss_of
 from dnmf.model import Model
+from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
-from dnmf.schemes.facts import ALL_OBSERVED
-from dnmf.schemes.of_options import scheme_of
-from dnmf.sources import Source, open_source
-from dnmf.sources.labels import names_along
-from dnmf.sources.memory import MemorySource, type_name
-from dnmf.sources.names import names_of, refuse_other_names
-from dnmf.sources.observed import observed
+from dnmf.sources import Source
+from dnmf.workplace import Resources
 
 
 class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -54,8 +50,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_components : int, "auto" or None
-        Components, at most ``min(n_samples, n_features)``. ``"auto"``: those of a custom W or H, else, as for
-        None, n_features.
+        Components. ``"auto"``: those of a custom W or H, else, as for None, n_features.
     init : {None, "sample", "surrogate", "random", "nndsvd", "nndsvda", "nndsvdar", "custom"}
         Where the fit starts: from a factorization of a sample of rows or of a surrogate of all rows (None chooses,
         as ``init="auto"`` of :func:`dnmf.fit` does), from scikit-learn's random H, from singular vectors, or from the W
@@ -181,9 +176,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         source = self._begin(X)
         self._refuse_frames(source)
         self._fit(source, W, H)
+        scale = components_of(self.model_)[1]
         if source.in_memory:
-            return self._scaled(self.model_.read_W())
-        W = self._scaled(self.model_.W)
+            return _scaled(self.model_.read_W(), scale)
+        W = _scaled(self.model_.W, scale)
         return in_chunks_of(source, W) if source.blocks_are_tasks else W
 
     @undisturbed
@@ -211,12 +207,13 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             The data cannot be used, or its columns are not those of the fit.
         """
         check_is_fitted(self, "components_")
-        source = self._open(X, reset=False)
+        source = opened(self, X, reset=False)
         self._refuse_frames(source)
-        if source.blocks_are_tasks and (missing := missing_of_blocks(self.model_, source)) is not None:
-            return transform_blocks(self.model_, source, self._scale_of_W, missing)
-        transform = self.model_.solve if source.in_memory else self.model_.transform
-        W = self._scaled(transform(source, client=self.client, memory_limit=self.memory_limit))
+        model, scale = self._model_for(source)
+        if source.blocks_are_tasks and (missing := missing_of_blocks(model, source)) is not None:
+            return transform_blocks(model, source, scale, missing)
+        transform = model.solve if source.in_memory else model.transform
+        W = _scaled(transform(source, client=self.client, memory_limit=self.memory_limit), scale)
         return in_chunks_of(source, W) if source.blocks_are_tasks else W
 
     @undisturbed
@@ -234,9 +231,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             refuse_no_array("X", X)
             with checked_by_sklearn("X", X):
                 X = check_array(with_no_mask(X), accept_sparse=("csr", "csc"), dtype=FLOATS)
-        if X.ndim != 2 or X.shape[1] != self.n_components_:
+        rank = len(self.components_)
+        if X.ndim != 2 or X.shape[1] != rank:
             found = f"{X.shape[1]} columns" if X.ndim == 2 else f"shape {X.shape}, no columns"
-            raise InputError(f"X has {found}, expected one for each of {self.n_components_} components")
+            raise InputError(f"X has {found}, expected one for each of {rank} components")
         return (checked_blocks(X) if is_dask else X) @ self.components_
 
     def __getstate__(self) -> dict[str, Any]:
@@ -248,28 +246,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _begin(self, X: Any) -> Source:
         check_parameters(self.get_params(deep=False))
-        return self._open(X, reset=True)
-
-    def _open(self, X: Any, *, reset: bool) -> Source:
-        """Return `X` as a source, its columns noted or compared with those of the fit."""
-        if not is_stored(X):
-            refuse_no_array("X", X)
-            (rows, labels), address = labels_of(X, rows=reset), type_name(X)
-            of_fit = None if reset else self.model_.column_names
-            X = validated(self, X, reset=reset, of_fit=of_fit)
-            if not reset:  # of names that are numbers scikit-learn takes no notice
-                refuse_other_names(address, labels, of_fit)
-            names = getattr(self, "feature_names_in_", None) if labels is None and reset else labels
-            if X.dtype == np.float16:  # the kernels know no half precision
-                X = X.astype(np.float64)
-            return observed(MemorySource(X, rows, names_of(names), address), self.missing)
-        source = open_source(X, missing=self.missing)
-        count, names = _shape(source)[1], names_along(source, "column")
-        if reset:
-            note_columns(self, count, names)
-        else:
-            check_columns(source.address, (count, names), (self.n_features_in_, self.model_.column_names))
-        return source
+        return opened(self, X, reset=True)
 
     def _refuse_frames(self, source: Source) -> None:
         wanted = _get_output_config("transform", self)["dense"]
@@ -280,17 +257,14 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
 
     def _fit(self, source: Source, W: Any, H: Any) -> None:
-        W, H = check_start(self.init, W, H, source)
-        shape = _shape(source)
-        model = fit(
-            source, choose_rank(self.n_components, shape, W, H), W=W, H=H,
-            init=INITS.get(self.init, self.init), loss=loss_of(self.beta_loss),
-            penalty=Penalty.from_sklearn(self.alpha_W, self.alpha_H, self.l1_ratio, shape=shape),
-            dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
-            seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter), store=self.store,
-            client=self.client, memory_limit=self.memory_limit,
-            callbacks=(print_pass,) if self.verbose else (),
-        )  # fmt: skip
+        W, H = check_start(self.init, W, H, source, self.n_components)
+        rank = choose_rank(self.n_components, source, W, H)
+        options = self._options(source, rank, INITS.get(self.init, self.init))
+        check_directions(options, source)
+        resources = Resources(
+            self.client, parse_bytes(self.memory_limit), callbacks=(print_pass,) if self.verbose else ()
+        )
+        model = fitted(source, options, resources, W=W, H=H, store=self.store)
         self._keep(model)
         if model.stop_reason == "max_passes" and self.tol > 0:
             warn_caller(
@@ -304,21 +278,36 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _keep(self, model: Model) -> None:
-        """Take the attributes from a model: with penalties at the scale of their objective, else balanced."""
-        of_H = np.sqrt(model.d) if scheme_of(model.options, ALL_OBSERVED).free_scale else model.h_scale
-        self._scale_of_W = np.divide(model.d, of_H, out=np.zeros_like(model.d), where=of_H > 0)
         self.model_ = model
-        self.components_ = (of_H[:, None] * model.H).astype(model.H.dtype)
+        self.components_ = components_of(model)[0]
         self.n_components_ = len(self.components_)
         self.n_iter_ = len(model.history)
         self.reconstruction_err_ = float(np.sqrt(2 * at_least_zero(model.history[-1].loss)))
 
-    def _scaled(self, W: Any) -> Any:
-        return W * self._scale_of_W.astype(W.dtype)
+    def _model_for(self, source: Source) -> tuple[Model, np.ndarray]:
+        """Return the model that rows are solved with, and the scale of its W; `components_` may have been set."""
+        if not hasattr(self, "model_"):
+            check_parameters(self.get_params(deep=False))
+            components = check_factor("components_", self.components_)
+            model = model_of(components, self._options(source, len(components)), self.missing)
+            return model, np.ones(len(components))
+        own, scale = components_of(self.model_)
+        if np.array_equal(self.components_, own):
+            return self.model_, scale
+        components = check_factor("components_", self.components_)
+        return with_components(self.model_, components), np.ones(len(components))
+
+    def _options(self, source: Source, rank: int, init: str = "given") -> FitOptions:
+        return FitOptions(
+            rank, init, loss=loss_of(self.beta_loss),
+            penalty=Penalty.from_sklearn(self.alpha_W, self.alpha_H, self.l1_ratio, shape=shape_of(source)),
+            dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
+            seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter),
+        )  # fmt: skip
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.n_components_)
+        return len(self.components_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -329,5 +318,5 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _shape(source: Source) -> tuple[int, int]:
-    return source.shape[::-1] if source.transposed else source.shape
+def _scaled(W: Any, scale: np.ndarray) -> Any:
+    return W * scale.astype(W.dtype)

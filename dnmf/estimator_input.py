@@ -10,24 +10,64 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_non_negative, validate_data
 
-from dnmf.arrays import offers, taken_as_array
+from dnmf.arrays import offers, refuse_no_array, taken_as_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError, InputTypeError
 from dnmf.fitting.events import Event, PassDone
 from dnmf.missing import NOT_OBSERVED, NOT_STORED, refuse_missing
+from dnmf.options import OF_ALL_ENTRIES, FitOptions
 from dnmf.plain import dense, plain
-from dnmf.sources import Source
+from dnmf.sources import Source, open_source
 from dnmf.sources.columns import twice
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.labels import labels_given, names_along, refuse_labels_of_others
-from dnmf.sources.memory import is_pydata_sparse, type_name
+from dnmf.sources.memory import MemorySource, is_pydata_sparse, type_name
 from dnmf.sources.names import is_count, names_of, names_to_show, refuse_other_names
+from dnmf.sources.observed import observed
 from dnmf.sources.source import check_dtype
 from dnmf.streams import Forgiving
 
 FLOATS = [np.float64, np.float32]
+
+
+def opened(estimator: Any, X: Any, *, reset: bool) -> Source:
+    """Return `X` as a source, its columns noted (`reset`) or compared with those that the estimator knows.
+
+    Raises
+    ------
+    ValueError
+        It cannot be used, or its columns are others.
+    """
+    of_fit = None if reset or not hasattr(estimator, "model_") else estimator.model_.column_names
+    if not is_stored(X):
+        return _opened_here(estimator, X, of_fit, reset=reset)
+    source = open_source(X, missing=estimator.missing)
+    count, names = shape_of(source)[1], names_along(source, "column")
+    if reset:
+        note_columns(estimator, count, names)
+    else:
+        check_columns(source.address, (count, names), (estimator.components_.shape[1], of_fit))
+    return source
+
+
+def _opened_here(estimator: Any, X: Any, of_fit: np.ndarray | None, *, reset: bool) -> Source:
+    """Return data that lies in this process."""
+    refuse_no_array("X", X)
+    (rows, labels), address = labels_of(X, rows=reset), type_name(X)
+    X = validated(estimator, X, reset=reset, of_fit=of_fit)
+    if not reset:  # of names that are numbers scikit-learn takes no notice
+        refuse_other_names(address, labels, of_fit)
+    names = getattr(estimator, "feature_names_in_", None) if labels is None and reset else labels
+    if X.dtype == np.float16:  # the kernels know no half precision
+        X = X.astype(np.float64)
+    return observed(MemorySource(X, rows, names_of(names), address), estimator.missing)
+
+
+def shape_of(source: Source) -> tuple[int, int]:
+    """Return (rows, columns) of the data as the user sees it."""
+    return source.shape[::-1] if source.transposed else source.shape
 
 
 @contextmanager
@@ -66,12 +106,14 @@ def validated(estimator: Any, X: Any, *, reset: bool, of_fit: np.ndarray | None 
             dtype="numeric", ensure_non_negative=True, estimator=estimator, input_name="X",
             ensure_all_finite="allow-nan" if with_nan else True,
         )  # fmt: skip
-        if read_alike(getattr(X, "columns", None), None if reset else of_fit):
+        if not reset and not hasattr(estimator, "n_features_in_"):  # nothing was fitted: the components were set
+            check_columns(type_name(X), (values.shape[1], None), (estimator.components_.shape[1], None))
+        elif read_alike(getattr(X, "columns", None), None if reset else of_fit):
             validate_data(estimator, X if offers(X, "columns") else values, reset=reset, skip_check_array=True)
         elif reset:
             note_columns(estimator, values.shape[1], names_of(X.columns))
         else:
-            check_columns(type_name(X), (values.shape[1], None), (estimator.n_features_in_, None))
+            check_columns(type_name(X), (values.shape[1], None), (estimator.components_.shape[1], None))
     return values
 
 
@@ -146,22 +188,30 @@ def with_no_mask(X: Any, *, as_nan: bool = False) -> Any:
     return values
 
 
-def check_start(init: Any, W: Any, H: Any, source: Source) -> tuple[Any, Any]:
+def check_start(init: Any, W: Any, H: Any, source: Source, n_components: Any = "auto") -> tuple[Any, Any]:
     """Return the W and H to start from as float arrays, None where there is none.
 
     Raises
     ------
     ValueError
         There is none although ``init="custom"``, or one is not a matrix of finite values that are not
-        negative and not all zero, or has the labels of other rows or columns than the data has.
+        negative and not all zero, has another shape, or the labels of other rows or columns than the data has.
     """
     if init == "custom":
         if W is None and H is None:
             raise InputError("NMF: init='custom' needs a W or an H; give one to fit or fit_transform")
         labels = labels_given("W", W) + labels_given("H", H)
-        factors = _check_factor("W", W), _check_factor("H", H)
+        rows, columns = shape_of(source)
+        rank = columns if n_components is None else n_components
+        H = check_factor("H", H, (rank, columns))
+        W = check_factor("W", W, (rows, rank if H is None else len(H)))
+        for name, factor in (("H", H), ("W", W)):
+            if factor is not None and not factor.any():
+                raise InputError(
+                    f"Array passed to NMF (input {name}) is full of zeros, from where no solver gets away; give another"
+                )
         refuse_labels_of_others(labels, source.address, partial(names_along, source))
-        return factors
+        return W, H
     if W is not None or H is not None:
         warn_caller(
             "When init!='custom', provided W or H are ignored. Set init='custom' to start from them.", RuntimeWarning
@@ -169,16 +219,28 @@ def check_start(init: Any, W: Any, H: Any, source: Source) -> tuple[Any, Any]:
     return None, None
 
 
-def _check_factor(name: str, factor: Any) -> Any:
+def check_factor(name: str, factor: Any, shape: tuple[Any, Any] = ("auto", "auto")) -> Any:
+    """Return a factor as a float array, None where there is none; ``"auto"`` is a side of any length.
+
+    Raises
+    ------
+    ValueError
+        It is not a matrix of finite values that are not negative, or not of this shape.
+    """
     if factor is None:
         return None
-    factor = matrix_of(factor)
+    factor, whom = matrix_of(factor), f"NMF (input {name})"
     with taken_as_array(name, factor):
         given = dense(in_memory(name, factor), name)
     with checked_by_sklearn(name, factor):
-        array = check_array(given, dtype=FLOATS, ensure_non_negative=True, input_name=name)
-    if not array.any():
-        raise InputError(f"NMF: the given {name} is full of zeros, from where no solver gets away; give another")
+        array = check_array(given, dtype=FLOATS, input_name=name)
+        for side, expected, found in zip(("first", "second"), shape, array.shape, strict=True):
+            if expected not in ("auto", found):
+                raise InputError(
+                    f"Array with wrong {side} dimension passed to {whom}. Expected {expected}, but got {found}: "
+                    f"{name} has shape {array.shape}"
+                )
+        check_non_negative(array, whom)
     return array
 
 
@@ -199,24 +261,37 @@ def check_columns(address: str, found: Columns, fitted: Columns) -> None:
     refuse_other_names(address, names, known)
 
 
-def choose_rank(n_components: Any, shape: tuple[int, int], W: Any, H: Any) -> int:
-    """Return the number of components for data of a shape; ``"auto"`` goes by the start, if there is one.
+def choose_rank(n_components: Any, source: Source, W: Any, H: Any) -> int:
+    """Return the number of components; ``"auto"`` goes by the start, if there is one, and None by the columns.
 
-    Raises
-    ------
-    InputError
-        More than the smaller side of the data.
+    There is a warning where they are more than rows or columns.
     """
     rank = n_components
     if rank == "auto":
         rank = H.shape[0] if H is not None else W.shape[1] if W is not None else None
-    rank = shape[1] if rank is None else int(rank)
-    if rank > min(shape):
-        raise InputError(
-            f"NMF: n_components={n_components!r} asks for {rank} components of data with "
-            f"n_samples={shape[0]} and n_features={shape[1]}; give at most the smaller of the two"
+    rank = shape_of(source)[1] if rank is None else int(rank)
+    if rank > min(source.shape):
+        warn_caller(
+            f"{source.address}: n_components={rank} is more than min(n_samples, n_features) = {min(source.shape)}: so "
+            "many meet the data exactly, and what is left over repeats others or is zero",
+            UserWarning,
         )
     return rank
+
+
+def check_directions(options: FitOptions, source: Source) -> None:
+    """Refuse more components than rows or columns of a start that is made of directions, which there are no more of.
+
+    Raises
+    ------
+    InputError
+        There are more; the words are scikit-learn's.
+    """
+    if options.init in OF_ALL_ENTRIES and options.rank > min(source.shape):
+        raise InputError(
+            f"init = '{options.init}' can only be used when n_components <= min(n_samples, n_features), which is "
+            f"{min(source.shape)}; use init='random'"
+        )
 
 
 def print_pass(event: Event) -> None:

@@ -45,7 +45,7 @@ def _is_loss(value: Any) -> bool:
         return False
 
 
-INITS = {None: "auto", "custom": "auto", "random": "normal"}  # by what scikit-learn calls them; others are the same
+INITS = {None: "auto", "custom": "given", "random": "normal"}  # by what scikit-learn calls them; others are the same
 BETA: dict[Any, str] = {2: "frobenius", 1: "kullback-leibler", 0: "itakura-saito"}  # by exponent
 
 

@@ -102,15 +102,11 @@ class Workplace:
     BudgetError
         It does not fit; nothing has been read or written.
     InputError
-        The rank is larger than the matrix, or the penalty means nothing for it.
+        The penalty means nothing for the matrix.
     """
 
     def __init__(self, source: Source, options: FitOptions, resources: Resources, *, stored: bool,
                  cuts: dict[str, Any] | None = None, models: int | None = None):  # fmt: skip
-        if options.rank > min(source.shape):
-            raise InputError(
-                f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}"
-            )
         if source.transposed:
             refuse_of_transposed(options, source.address)
         refuse_entries(options, source)

@@ -419,11 +419,13 @@ def test_a_start_without_custom_is_ignored_with_a_warning():
     ("start", "message"),
     [
         ({}, "needs a W or an H"),
-        ({"H": np.zeros((3, 30))}, "H is full of zeros"),
-        ({"H": -np.ones((3, 30))}, "Negative values"),
+        ({"H": np.zeros((3, 30))}, r"NMF \(input H\) is full of zeros"),
+        ({"W": np.zeros((120, 3))}, r"NMF \(input W\) is full of zeros"),
+        ({"H": -np.ones((3, 30))}, r"Negative values in data passed to NMF \(input H\)"),
         ({"H": np.full((3, 30), np.nan)}, "NaN"),
-        ({"H": np.ones((3, 29))}, r"H has shape \(3, 29\), expected \(3, 30\)"),
-        ({"W": np.ones((120, 2)), "H": np.ones((3, 30))}, r"W has shape \(120, 2\), expected \(120, 3\)"),
+        ({"H": np.ones((3, 29))}, r"wrong second dimension passed to NMF \(input H\). Expected 30, but got 29"),
+        ({"W": np.ones((119, 3))}, r"wrong first dimension passed to NMF \(input W\). Expected 120, but got 119"),
+        ({"W": np.ones((120, 2)), "H": np.ones((3, 30))}, r"wrong second dimension .*W\). Expected 3, but got 2"),
     ],
 )
 def test_an_unusable_start_is_refused(start, message):
@@ -450,11 +452,19 @@ def test_an_unusable_parameter_is_named_at_fit_and_not_before(name, value):
         nmf.fit(planted(18))
 
 
-def test_more_components_than_the_smaller_side_are_refused():
-    with pytest.raises(InputError, match=r"n_components=31 .* n_samples=120 and n_features=30"):
-        NMF(31).fit(planted(18))
-    with pytest.raises(InputError, match=r"n_components='auto' asks for 30 .* n_samples=20"):
-        NMF().fit(planted(18, m=20))
+@pytest.mark.parametrize("init", [None, "sample", "random"])
+@pytest.mark.parametrize(("m", "n", "k"), [(40, 6, 9), (6, 40, 9), (1, 4, 3)])
+def test_more_components_than_rows_or_columns_are_taken_with_a_warning(m, n, k, init):
+    X = planted(18)[:m, :n] + 0.1
+    nmf = NMF(k, init=init, random_state=0)
+    with pytest.warns(UserWarning, match=rf"n_components={k} is more than .* = {min(m, n)}"):
+        W = nmf.fit_transform(X)
+    assert W.shape == (m, k)
+    np.testing.assert_allclose(W @ nmf.components_, X, atol=0.02 * X.max())
+    np.testing.assert_allclose(nmf.transform(X), W, rtol=1e-10, atol=1e-14)
+    for directions in ("surrogate", "nndsvd", "nndsvda", "nndsvdar"):
+        with pytest.raises(InputError, match=f"init = '{directions}' can only be used when"):
+            NMF(k, init=directions).fit(X)
 
 
 @pytest.mark.parametrize(("value", "message"), [(np.nan, "NaN"), (np.inf, "infinity"), (-1.0, "[Nn]egative")])

@@ -36,7 +36,17 @@ LAYERS = [
     {"studies"},
     {"measures"},
     {"paths"},
-    {"estimator", "estimator_blocks", "estimator_input", "estimator_parameters", "cluster", "inspection", "unfinished"}
+    {
+        "estimator",
+        "estimator_blocks",
+        "estimator_components",
+        "estimator_function",
+        "estimator_input",
+        "estimator_parameters",
+        "cluster",
+        "inspection",
+        "unfinished",
+    }
     | {"progress", "signals", "streams", "demo", "plots"},
     {"cli"},
 ]

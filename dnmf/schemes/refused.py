@@ -32,6 +32,18 @@ def refuse_entries(options: FitOptions, source: Source) -> None:
         )
 
 
+def refuse_rank(options: FitOptions, source: Source) -> None:
+    """Refuse more components than rows or columns; only the estimator, as scikit-learn's, goes on with a warning.
+
+    Raises
+    ------
+    InputError
+        There are more.
+    """
+    if options.rank > min(source.shape):
+        raise InputError(f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}")
+
+
 def refuse_of_transposed(options: FitOptions, address: str) -> None:
     """Refuse what means something else for a matrix that is factorized as its transpose.
 

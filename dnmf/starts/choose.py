@@ -190,7 +190,8 @@ def makes_surrogate(options: FitOptions, layout: Layout, shape: Shape, sample: i
     sample : int
         Bytes a sample may have.
     """
-    if options.init != "auto" or shape.curvature or scheme_of(options, ALL_OBSERVED).signed:
+    more_than_directions = options.rank > min(layout.n_rows, shape.n_columns)
+    if options.init != "auto" or shape.curvature or more_than_directions or scheme_of(options, ALL_OBSERVED).signed:
         return options.init == "surrogate"
     rows = sample * layout.n_rows / max(1, layout.total_bytes)
     sums = 8 * DIRECTIONS_PER_COMPONENT * shape.rank * shape.n_columns

@@ -14,6 +14,7 @@ from dnmf.locations import local_path
 from dnmf.model import Model
 from dnmf.record import RunRecord, contents, naming, other_than
 from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
+from dnmf.schemes.refused import refuse_rank
 from dnmf.sources import Source
 from dnmf.studies.models import StoredModels, remove_other_models
 from dnmf.studies.study import Study
@@ -92,6 +93,7 @@ def fit_study(
         _number_in(free_store(store, source, overwrite=overwrite), source, face, study, overwrite=overwrite)
     with ExitStack() as stack:
         models = study.largest_models
+        refuse_rank(study.fit, source)
         with Workplace(source, study.fit, resources, stored=store is not None, models=models) as place:
             place.checked_start(None, H, study.fit)
             run = StudyRun(place, study, H, place.guides(constraints, study.fit))
