@@ -17,7 +17,8 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, naming, refuse_path
-from dnmf.run import Run, free_store, number_in, reopened, with_saved_names
+from dnmf.restarts import run_of
+from dnmf.run import free_store, number_in, reopened, with_saved_names
 from dnmf.schemes.refused import refuse_rank
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
@@ -37,6 +38,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     constraints: Constraints | None = None,
     dtype: str = "float32",
     seed: int = 0,
+    restarts: int = 1,
     tol: float = 1e-4,
     max_passes: int = 50,
     extrapolate: bool = True,
@@ -93,6 +95,10 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         Of the computation; sums are float64 in either.
     seed : int
         Decides everything that is drawn at random.
+    restarts : int
+        From how many starts, of `seed` and the seeds after it. All are fitted to their end in the same reads, and the
+        one with the lowest objective makes the model: that of the best of so many fits. Memory has to hold them, and
+        where it holds fewer they take turns.
     tol : float
         Stop when a pass lowers the objective by less than this share of it.
     max_passes : int
@@ -160,7 +166,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
         rank, given, solver, loss, Penalty() if penalty is None else penalty, dtype, seed, tol, max_passes, extrapolate,
-        prune, asked.limits, implicit=implicit,
+        prune, asked.limits, implicit=implicit, restarts=restarts,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     refuse_rank(options, opened)
@@ -177,7 +183,7 @@ def fitted(
         number_in(free_store(store, opened, overwrite=overwrite), opened, options, overwrite=overwrite)
     with ExitStack() as stack:
         place = stack.enter_context(Workplace(opened, options, resources, stored=store is not None))
-        start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), Run(place, options)
+        start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), run_of(place, options)
         if store is not None:
             run.begin_store(stack.enter_context(checkpoint.Store(store)), overwrite=overwrite)
         return run.go_on(run.start(*start, guides))
@@ -233,7 +239,7 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         opened = with_saved_names(opened, generation)
         resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
         place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
-        run = Run(place, options)
+        run = run_of(place, options)
         fit = run.restore(lock, generation, record, changed)
         if generation.record["status"] == "done" and fit.state.reason:
             return Model.restore(generation, store)  # the new limits end it where it ended

@@ -88,6 +88,22 @@ def check_observed_start(options: "FitOptions") -> None:
     _check(options.init not in OF_ALL_ENTRIES, f"init={options.init!r} takes all for observed; use 'sample'")
 
 
+def _check_restarts(options: "FitOptions") -> None:
+    """Refuse several starts where they would be one, or where nothing tells which is best."""
+    restarts = f"restarts={options.restarts}"
+    alike = {"given": "a start that is given", "nndsvd": "init='nndsvd'", "nndsvda": "init='nndsvda'"}
+    _check(
+        options.init not in alike,
+        f"{restarts}: {alike.get(options.init)} is the same every time; leave one of the two out",
+    )
+    _check(
+        not options.penalty.is_rule,
+        f"{restarts}: a penalty of scale {options.penalty.scale!r} is a rule, without an objective by which starts "
+        "could be compared; say scale='objective', or leave restarts out",
+    )
+    _check(options.max_passes > 1, f"{restarts}: max_passes=1 leaves no pass to compare starts by; use 2 or more")
+
+
 def _check_with_loss(options: "FitOptions") -> None:
     """Refuse what has no meaning yet beside a loss with a curvature of its own."""
     penalty, limits, loss = options.penalty, options.limits, f"loss={options.loss!r}"
@@ -133,6 +149,7 @@ class FitOptions:
     prune: str = "rule"
     limits: Limits = NO_LIMITS
     implicit: float = 0.0
+    restarts: int = 1
     loss_parameters: dict[str, str] | None = field(default=None, hash=False)
 
     def __post_init__(self):
@@ -152,7 +169,10 @@ class FitOptions:
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         sure = is_finite(self.implicit) and self.implicit >= 0
         _check(sure, f"implicit={shown(self.implicit)}: a finite number, at least 0")
+        _check(is_whole(self.restarts) and self.restarts >= 1, f"restarts={shown(self.restarts)}: at least 1")
         _check_together(self)
+        if self.restarts > 1:
+            _check_restarts(self)
         _check(isinstance(self.extrapolate, bool), f"extrapolate={shown(self.extrapolate)}: True or False")
 
     @property

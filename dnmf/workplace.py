@@ -139,7 +139,7 @@ class Workplace:
         cuts: dict[str, Any] | None,
     ) -> Engine:  # fmt: skip
         source, start = self.source, ANY_START if models else start_of_fit(options, self.source, begun=cuts is not None)
-        models = models or 1
+        at_once, models = models or options.restarts, models or 1
         size_of_W = models * source.shape[0] * options.rank * np.dtype(options.dtype).itemsize
         if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
             raise BudgetError(
@@ -147,8 +147,10 @@ class Workplace:
                 "write it there"
             )
         kept_rows = 0 if stored else models * source.shape[0]
+        if at_once > models and not executor.remote:  # starts that wait for their turn: two copies of a row are counted
+            kept_rows += at_once * source.shape[1] // 2
         plan, machine, self.models_per_pass = plan_for_many(
-            executor, source, options, models, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
+            executor, source, options, at_once, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
             start=start,
         )  # fmt: skip
         layout = source.layout()

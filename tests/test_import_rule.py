@@ -32,6 +32,7 @@ LAYERS = [
     {"applied", "model", "record", "ongoing"},
     {"workplace"},
     {"run"},
+    {"restarts"},
     {"api"},
     {"studies"},
     {"measures"},

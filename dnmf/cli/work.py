@@ -99,6 +99,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory for checkpoints and W, such as run.dnmf.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
+@click.option("--restarts", type=click.IntRange(1), default=1, show_default=True,
+              help="How many starts, fitted in the same reads; the best one is kept.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
 @names_options
 @entries_options

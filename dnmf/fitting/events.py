@@ -163,11 +163,14 @@ class Started:
         What it cost, as a multiple of the size of the data.
     resumed_at : int
         Passes already done when a run is resumed, else 0.
+    restarts : int
+        How many starts there are, the best of which will make the model.
     """
 
     init: str
     reads: float
     resumed_at: int = 0
+    restarts: int = 1
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,10 @@ def _data_section(model: Model | Unfinished) -> list[str]:
         ("Rank", str(model.rank)),
         ("Loss", f"{options.loss}, {formulas(model).formula}"),
         ("Penalty", describe(options.penalty, model.penalty, options.limits)),
-        ("Start", f"{options.init}, seed {options.seed}"),
+        (
+            "Start",
+            f"{options.init}, seed {options.seed}" + (f", the best of {options.restarts}" * (options.restarts > 1)),
+        ),
         ("Limits", f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass')}"),
         ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),
     ]

@@ -74,7 +74,8 @@ def started_line(event: Started) -> str:
     if event.resumed_at:
         return labelled("resume", f"after pass {event.resumed_at}, {event.reads:.1f} reads so far")
     origin = ORIGINS.get(event.init, event.init)
-    return labelled("start", f"{origin}, {event.reads:.1f} reads")
+    times = f"{event.restarts} times " if event.restarts > 1 else ""
+    return labelled("start", f"{times}{origin}, {event.reads:.1f} reads")
 
 
 def pass_line(record: PassRecord) -> str:

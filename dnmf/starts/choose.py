@@ -115,7 +115,8 @@ def plan_for_many(
     """Return the plan of passes that serve several models, the machine, and how many of the `wanted` they can serve.
 
     The data is cut as for one model where all of them fit so, and the bits of each are then those of a fit of its own;
-    else in smaller panels where that makes room for more. The start is that of one model. Other arguments as in
+    else in smaller panels where that makes room for more. The start is that of one model. All of them write their W,
+    but of restarts, which is what several models of a single fit are, only one does. Other arguments as in
     :func:`plan_with_start`.
 
     Raises
@@ -132,7 +133,7 @@ def plan_for_many(
         found, low, high, models = (1, alone), 1, wanted, wanted
         while low < high:
             try:
-                shape = replace(of_one, models=models, written=models)
+                shape = replace(of_one, models=models, written=models if options.restarts == 1 else 1)
                 together = cut(layout, shape, machine, cuts)
             except BudgetError:
                 together = None

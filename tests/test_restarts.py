@@ -1,0 +1,250 @@
+"""Restarts: the model is that of the best of so many fits, to the bit, and they share their reads."""
+
+import signal
+
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+from command_line import call
+
+import dnmf
+from dnmf.fitting.events import PassDone, Planned, Started
+from dnmf.memory import Machine
+from dnmf.options import FitOptions
+from dnmf.passes.threads import InProcess
+from dnmf.penalty import Penalty
+from dnmf.sources import open_source
+from dnmf.starts.choose import plan_for_many
+from dnmf.unfinished import so_far
+
+pytestmark = pytest.mark.numeric
+
+RESTARTS = 4
+FIT = {"rank": 3, "init": "random", "seed": 5, "tol": 1e-5, "max_passes": 40}
+
+
+@pytest.fixture(scope="module")
+def A():
+    """A matrix (240 × 30) of which fits of rank 3 end in several minima, after different numbers of passes."""
+    rng = np.random.default_rng(4)
+    W = rng.random((240, 8)) * (rng.random((240, 8)) < 0.3)
+    return W @ (rng.random((8, 30)) * (rng.random((8, 30)) < 0.4)) + 0.02 * rng.random((240, 30))
+
+
+@pytest.fixture
+def stored(A, tmp_path, monkeypatch):
+    """A store that is cut into several tasks."""
+    monkeypatch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**13)
+    monkeypatch.setattr("dnmf.plan.STATISTICS_SHARE", 0)
+    monkeypatch.setattr("dnmf.plan.OBJECTS_IN_GROUP", 1)
+    zarr.create_array(tmp_path / "data.zarr", data=A, chunks=(32, 30))
+    return tmp_path / "data.zarr"
+
+
+@pytest.fixture
+def two_at_once(monkeypatch):
+    """Memory that holds two models in a pass."""
+    monkeypatch.setattr("dnmf.workplace.plan_for_many", at_most(2))
+
+
+def at_most(count):
+    def planned(*args, **options):
+        plan, machine, models = plan_for_many(*args, **options)
+        return plan, machine, min(models, count)
+
+    return planned
+
+
+def bits(model):
+    return model.H.tobytes(), model.d.tobytes(), model.read_W().tobytes(), [r.objective for r in model.history]
+
+
+def one_by_one(source, **options):
+    """The fits of the seeds, and which of them has the lowest objective."""
+    how = {**FIT, **options}
+    seed = how.pop("seed")
+    fits = [dnmf.fit(source, **how, seed=seed + number) for number in range(RESTARTS)]
+    return fits, min(fits, key=lambda model: model.history[-1].objective)
+
+
+def stopping(after):
+    """A callback that stops a fit after so many passes."""
+    left = [after]
+
+    def stop(event):
+        left[0] -= isinstance(event, PassDone)
+        if not left[0]:
+            raise dnmf.Interrupted(signal.SIGTERM, "enough")
+
+    return stop
+
+
+BEST_OF = {
+    "random": {},
+    "sample": {"init": "sample"},
+    "NNDSVD with noise": {"init": "nndsvdar"},
+    "counts": {"loss": "kullback-leibler", "max_passes": 8},
+    "L1 in the objective": {"penalty": Penalty(l1=0.02, scale="objective")},
+    "two components too many": {"rank": 8, "penalty": Penalty(l1=0.3, scale="objective"), "prune": "refit"},
+}
+
+
+@pytest.mark.parametrize("options", BEST_OF.values(), ids=BEST_OF)
+def test_the_model_is_that_of_a_fit_than_which_none_is_better(A, options):
+    fits, best = one_by_one(A, **options)
+    model = dnmf.fit(A, **{**FIT, **options}, restarts=RESTARTS)
+    assert bits(model) in [bits(each) for each in fits]
+    assert model.history[-1].objective <= (1 + FIT["tol"]) * best.history[-1].objective
+
+
+def test_fractions_are_of_the_same_for_all_of_them(A):
+    penalized = {"penalty": Penalty(l1=0.05, scale="fraction"), "dtype": "float64"}
+    fits, best = one_by_one(A, **penalized)
+    model = dnmf.fit(A, **{**FIT, **penalized}, restarts=RESTARTS)
+    assert model.penalty == fits[0].penalty
+    assert model.history[-1].objective == pytest.approx(best.history[-1].objective, rel=1e-3)
+    assert model.reads < sum(each.reads for each in fits) - RESTARTS
+
+
+@pytest.mark.parametrize("wrap", [scipy.sparse.csr_array, scipy.sparse.csc_array])
+def test_so_it_is_of_sparse_data(A, wrap):
+    thin = wrap(A * (A > 0.2))
+    assert bits(dnmf.fit(thin, **FIT, restarts=RESTARTS)) == bits(one_by_one(thin)[1])
+
+
+def test_which_fit_is_best_shows_late(A):
+    fits, best = one_by_one(A)
+    assert len({model.history[-1].objective for model in fits}) == RESTARTS
+    assert len({len(model.history) for model in fits}) > 1
+    early = min(fits, key=lambda model: model.history[2].objective)
+    assert early.history[-1].objective > best.history[-1].objective
+
+
+@pytest.mark.parametrize(("init", "of_start"), [("random", 0), ("nndsvdar", 3 * RESTARTS)])
+def test_passes_are_shared_and_every_read_is_counted(A, init, of_start):
+    longest = max(len(model.history) for model in one_by_one(A, init=init)[0])
+    events = []
+    model = dnmf.fit(A, **{**FIT, "init": init}, restarts=RESTARTS, callbacks=[events.append])
+    (start,) = (event for event in events if isinstance(event, Started))
+    assert (start.init, start.reads, start.restarts) == (init, of_start, RESTARTS)
+    assert model.reads == of_start + longest
+    assert [event.record.number for event in events if isinstance(event, PassDone)][:-1] == list(range(1, longest))
+
+
+def test_where_memory_holds_fewer_they_take_turns_to_the_same_bits(A, two_at_once):
+    fits, best = one_by_one(A)
+    model = dnmf.fit(A, **FIT, restarts=RESTARTS)
+    lengths = [len(each.history) - 1 for each in fits]
+    assert bits(model) == bits(best)
+    assert model.reads == max(lengths[:2]) + max(lengths[2:]) + 1
+
+
+def test_the_plan_has_room_for_all_of_them_and_for_one_W(monkeypatch):
+    machine = Machine(2, 2**29, 0, starts=True)
+    monkeypatch.setattr(InProcess, "machine", lambda *_: machine)
+    source = open_source(np.ones((300, 20_000), np.float32))
+
+    def planned(count, **options):
+        return plan_for_many(
+            InProcess(2), source, FitOptions(10, init="random", **options), count, kept_rows=0, memory_bytes=None
+        )
+
+    (alone, _, _), (many, _, together), (_, _, fewer) = planned(1), planned(4, restarts=4), planned(500, restarts=500)
+    assert together == 4
+    assert many.need.statistics == 4 * alone.need.statistics
+    assert many.need.workspace < planned(4)[0].need.workspace  # of a study every model writes a W
+    assert 4 < fewer < 500
+
+
+# Stores
+
+
+@pytest.mark.parametrize(("after", "resumed_with"), [(1, RESTARTS), (9, 1), (30, RESTARTS)])
+def test_a_stop_and_a_resume_with_other_memory_end_with_the_same_bits(
+    A, tmp_path, after, resumed_with, two_at_once, monkeypatch
+):
+    expected = bits(dnmf.fit(A, **FIT, restarts=RESTARTS))
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(after)])
+    monkeypatch.setattr("dnmf.workplace.plan_for_many", at_most(resumed_with))
+    assert bits(dnmf.resume(tmp_path / "run.dnmf", source=A)) == expected
+    assert bits(dnmf.load(tmp_path / "run.dnmf")) == expected
+
+
+def test_a_store_that_was_stopped_tells_of_the_best_so_far(A, tmp_path):
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(6)])
+    found = so_far(tmp_path / "run.dnmf")
+    leading = min(model.history[5].objective for model in one_by_one(A)[0])
+    assert (len(found.history), found.history[-1].objective) == (6, leading)
+
+
+def test_a_finished_run_is_one_of_a_single_fit_and_the_best_goes_on_under_new_limits(A, tmp_path):
+    few = {**FIT, "max_passes": 6}
+    short = dnmf.fit(A, **few, restarts=RESTARTS, store=tmp_path / "run.dnmf")
+    _, best = one_by_one(A, max_passes=6)
+    assert bits(short) == bits(best)
+    at = [dnmf.fit(A, **{**few, "seed": FIT["seed"] + n}).history[-1].objective for n in range(RESTARTS)]
+    longer = dnmf.fit(A, **{**FIT, "seed": FIT["seed"] + int(np.argmin(at))})
+    assert bits(dnmf.resume(tmp_path / "run.dnmf", source=A, max_passes=40)) == bits(longer)
+
+
+def test_new_limits_reach_those_that_are_on_their_way(A, tmp_path):
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(3)])
+    model = dnmf.resume(tmp_path / "run.dnmf", source=A, max_passes=7)
+    assert bits(model) == bits(one_by_one(A, max_passes=7)[1])
+
+
+def test_another_number_of_restarts_is_another_fit(A, tmp_path):
+    dnmf.fit(A, **FIT, restarts=2, store=tmp_path / "run.dnmf")
+    with pytest.raises(dnmf.CheckpointError, match="restarts: 2 → 3"):
+        dnmf.fit(A, **FIT, restarts=3, store=tmp_path / "run.dnmf")
+
+
+def test_options_of_before_have_one_start():
+    record = FitOptions(3).to_json()
+    del record["restarts"]
+    assert FitOptions.from_json(record) == FitOptions(3)
+
+
+def test_the_command_line_has_them(stored, tmp_path):
+    call("fit", stored, "--rank", 3, "--init", "random", "--seed", 5, "--tol", 1e-5, "--restarts", RESTARTS,
+         "--store", tmp_path / "run.dnmf")  # fmt: skip
+    expected = dnmf.fit(stored, **{**FIT, "max_passes": 50}, restarts=RESTARTS)
+    assert bits(dnmf.load(tmp_path / "run.dnmf")) == bits(expected)
+
+
+# Workers
+
+
+@pytest.mark.slow
+def test_threads_and_workers_give_the_same_bits(stored, client, tmp_path, monkeypatch):
+    events = []
+    expected = bits(dnmf.fit(stored, **FIT, restarts=RESTARTS, callbacks=[events.append]))
+    assert next(event for event in events if isinstance(event, Planned)).tasks > 3
+    assert bits(dnmf.fit(stored, **FIT, restarts=RESTARTS, client=client)) == expected
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.fit(stored, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(4)])
+    assert bits(dnmf.resume(tmp_path / "run.dnmf", client=client)) == expected
+    monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 1)
+    assert bits(dnmf.fit(stored, **FIT, restarts=RESTARTS)) == expected
+
+
+# Refusals
+
+REFUSED = {
+    "none": ({"restarts": 0}, "restarts=0: at least 1"),
+    "a half": ({"restarts": 1.5}, "restarts=1.5: at least 1"),
+    "a start that is given": ({"H": np.ones((3, 30))}, "a start that is given is the same every time"),
+    "singular vectors": ({"init": "nndsvda"}, "init='nndsvda' is the same every time"),
+    "a rule": ({"penalty": Penalty(l1=0.1)}, "a rule, without an objective"),
+    "one pass": ({"max_passes": 1}, "leaves no pass to compare starts by"),
+}
+
+
+@pytest.mark.parametrize(("options", "reason"), REFUSED.values(), ids=REFUSED)
+def test_what_restarts_cannot_be_is_refused_with_the_reason(A, options, reason):
+    with pytest.raises(dnmf.InputError, match=reason):
+        dnmf.fit(A, **{**FIT, "restarts": 3, **options})
