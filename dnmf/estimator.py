@@ -16,14 +16,14 @@ from dnmf.arrays import offers, refuse_no_array
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.estimator_blocks import checked_blocks, in_chunks_of, missing_of_blocks, transform_blocks
-from dnmf.estimator_components import components_of, model_of, with_components
+from dnmf.estimator_components import components_of, in_order_of_start, model_of, with_components
 from dnmf.estimator_input import (
     FLOATS,
-    check_directions,
     check_factor,
     check_start,
     checked_by_sklearn,
     choose_rank,
+    look_at_rank,
     opened,
     print_pass,
     shape_of,
@@ -160,7 +160,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         W : array (n_samples, n_components), optional
             A start, with ``init="custom"``.
         H : array (n_components, n_features), optional
-            A start, with ``init="custom"``. It alone decides when both are given: W is a function of H.
+            A start, with ``init="custom"``. It alone decides when both are given: W is a function of H. Components
+            stay in its order; else they come by falling weight.
 
         Returns
         -------
@@ -260,12 +261,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         W, H = check_start(self.init, W, H, source, self.n_components)
         rank = choose_rank(self.n_components, source, W, H)
         options = self._options(source, rank, INITS.get(self.init, self.init))
-        check_directions(options, source)
+        look_at_rank(options, source)
         resources = Resources(
             self.client, parse_bytes(self.memory_limit), callbacks=(print_pass,) if self.verbose else ()
         )
         model = fitted(source, options, resources, W=W, H=H, store=self.store)
-        self._keep(model)
+        self._keep(in_order_of_start(model) if options.init == "given" else model)
         if model.stop_reason == "max_passes" and self.tol > 0:
             warn_caller(
                 f"Maximum number of iterations {self.max_iter} reached. Increase it to improve convergence.",

@@ -23,6 +23,11 @@ def components_of(model: Model) -> tuple[np.ndarray, np.ndarray]:
     return (of_H[:, None] * model.H).astype(model.H.dtype), of_W
 
 
+def in_order_of_start(model: Model) -> Model:
+    """Return a model with its components as they were in its start, which whoever gave one goes by."""
+    return model if model.inside is None else model.reordered(np.argsort(model.inside))
+
+
 def with_components(model: Model, components: np.ndarray) -> Model:
     """Return a model with other components (k, n), without a W: its rows are solved for with these as they are."""
     sums = components.sum(axis=1, dtype=np.float64)

@@ -262,36 +262,34 @@ def check_columns(address: str, found: Columns, fitted: Columns) -> None:
 
 
 def choose_rank(n_components: Any, source: Source, W: Any, H: Any) -> int:
-    """Return the number of components; ``"auto"`` goes by the start, if there is one, and None by the columns.
-
-    There is a warning where they are more than rows or columns.
-    """
+    """Return the number of components; ``"auto"`` goes by the start, if there is one, and None by the columns."""
     rank = n_components
     if rank == "auto":
         rank = H.shape[0] if H is not None else W.shape[1] if W is not None else None
-    rank = shape_of(source)[1] if rank is None else int(rank)
-    if rank > min(source.shape):
-        warn_caller(
-            f"{source.address}: n_components={rank} is more than min(n_samples, n_features) = {min(source.shape)}: so "
-            "many meet the data exactly, and what is left over repeats others or is zero",
-            UserWarning,
-        )
-    return rank
+    return shape_of(source)[1] if rank is None else int(rank)
 
 
-def check_directions(options: FitOptions, source: Source) -> None:
-    """Refuse more components than rows or columns of a start that is made of directions, which there are no more of.
+def look_at_rank(options: FitOptions, source: Source) -> None:
+    """Warn of more components than rows or columns, and refuse them of a start that is made of directions.
 
     Raises
     ------
     InputError
-        There are more; the words are scikit-learn's.
+        There are no more directions than rows or columns; the words are scikit-learn's.
     """
-    if options.init in OF_ALL_ENTRIES and options.rank > min(source.shape):
+    most = min(source.shape)
+    if options.rank <= most:
+        return
+    if options.init in OF_ALL_ENTRIES:
         raise InputError(
             f"init = '{options.init}' can only be used when n_components <= min(n_samples, n_features), which is "
-            f"{min(source.shape)}; use init='random'"
+            f"{most}; use init='random'"
         )
+    warn_caller(
+        f"{source.address}: n_components={options.rank} is more than min(n_samples, n_features) = {most}: so many meet "
+        "the data exactly, and what is left over repeats others or is zero",
+        UserWarning,
+    )
 
 
 def print_pass(event: Event) -> None:

@@ -46,6 +46,12 @@ def _is_loss(value: Any) -> bool:
 
 
 INITS = {None: "auto", "custom": "given", "random": "normal"}  # by what scikit-learn calls them; others are the same
+
+
+def _is_power(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool)) and value in BETA
+
+
 BETA: dict[Any, str] = {2: "frobenius", 1: "kullback-leibler", 0: "itakura-saito"}  # by exponent
 
 
@@ -57,7 +63,7 @@ PARAMETERS: dict[str, tuple[Rule, str]] = {
     ),
     "solver": (_one_of("cd", "mu"), "'cd' or 'mu', which are the same here"),
     "beta_loss": (
-        _either(_one_of(*BETA, *map(float, BETA)), _is_loss),
+        _either(_is_power, _is_loss),
         "'frobenius' (2), 'kullback-leibler' (1), 'itakura-saito' (0), or the name of a loss that was registered "
         "(dnmf.losses.register)",
     ),

@@ -316,6 +316,13 @@ def test_a_pipeline_of_frames_keeps_the_names_of_rows_and_columns():
     assert model.column_names.tolist() == list(frame.columns)
 
 
+@pytest.mark.parametrize("loss", [1, 1.0, np.float64(1), np.int32(1), np.float32(1), "kullback-leibler"])
+def test_a_loss_is_known_by_its_name_and_by_any_number_that_is_its_power(loss):
+    X = planted(16)
+    found = NMF(2, solver="mu", beta_loss=loss, random_state=0).fit(X)
+    assert found.model_.options.loss == "kullback-leibler"
+
+
 def test_parameters_survive_a_clone():
     given = {"n_components": 3, "alpha_W": 0.1, "dtype": "float32", "client": "tcp://127.0.0.1:1",
              "memory_limit": "1GB", "store": "x.dnmf", "shuffle": True, "beta_loss": 2}  # fmt: skip
@@ -408,6 +415,21 @@ def test_a_solution_as_custom_start_is_kept():
     np.testing.assert_allclose(again.components_, found.components_, atol=1e-3)
 
 
+@pytest.mark.parametrize("given", ["W", "H", "WH"])
+@pytest.mark.parametrize("stored", [False, True])
+def test_components_stay_in_the_order_of_a_custom_start(given, stored, tmp_path):
+    rng = np.random.default_rng(3)
+    start = {"W": rng.random((90, 4)), "H": rng.random((4, 20)) ** 4}
+    X = (start["W"] * [1, 20, 5, 40]) @ start["H"]
+    nmf = NMF(init="custom", tol=1e-7, max_iter=500, store=tmp_path / "x.dnmf" if stored else None)
+    W = nmf.fit_transform(X, **{name: start[name] for name in given})
+    alike = np.corrcoef(nmf.components_, start["H"])[:4, 4:]
+    assert alike.argmax(axis=1).tolist() == [0, 1, 2, 3]
+    assert not (np.diff(nmf.model_.d) <= 0).all()
+    np.testing.assert_allclose(nmf.transform(X), W, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(W @ nmf.components_, X, atol=0.02 * X.max())
+
+
 def test_a_start_without_custom_is_ignored_with_a_warning():
     X = planted(16)
     with pytest.warns(RuntimeWarning, match="init='custom'"):
@@ -439,7 +461,7 @@ def test_an_unusable_start_is_refused(start, message):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("solver", "lbfgs"), ("beta_loss", "kl"), ("beta_loss", 1.5), ("init", "svd"),
+        ("solver", "lbfgs"), ("beta_loss", "kl"), ("beta_loss", 1.5), ("beta_loss", True), ("init", "svd"),
         ("init", "auto"), ("init", "normal"), ("n_components", 0), ("n_components", 2.5),
         ("n_components", True), ("tol", -1e-3), ("tol", float("nan")), ("max_iter", 0), ("random_state", -1),
         ("random_state", "x"), ("alpha_W", -1), ("alpha_W", float("inf")), ("alpha_H", "other"),
@@ -516,6 +538,14 @@ def test_inputs_are_not_modified():
     nmf.transform(X)
     np.testing.assert_array_equal(X, given)
     np.testing.assert_array_equal(start, kept)
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize("wrapped", [lambda nmf: nmf, make_pipeline])
+def test_a_warning_names_the_line_of_the_caller(method, wrapped):
+    with pytest.warns(ConvergenceWarning) as warned:
+        getattr(wrapped(NMF(3, tol=1e-9, max_iter=2)), method)(planted(23))
+    assert [each.filename for each in warned] == [__file__]
 
 
 def test_stopping_early_warns_and_verbose_prints_a_line_a_pass(capsys):

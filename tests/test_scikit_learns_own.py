@@ -15,7 +15,7 @@ import sklearn.decomposition
 import dnmf
 
 THEIRS = "sklearn.decomposition.tests.test_nmf"
-LEAST_AS_THERE = 140
+SHARE_AS_THERE = 0.72  # of those that meet dnmf; older versions have fewer
 MINI_BATCH = sklearn.decomposition.MiniBatchNMF
 LONG = ("test_nmf_fit_nn_output", "test_nmf_sparse_input", "test_non_negative_factorization_consistency")
 NOTHING_OF_OURS = (
@@ -56,13 +56,17 @@ OTHERWISE = {
         Otherwise("as many components as columns: many are exact, and the start finds others in float32", always=False)
     ],
     "test_nmf_custom_init_dtype_error": [Otherwise("a start of another dtype is brought to that of the data")],
+    "test_NMF_inverse_transform_Xt_deprecation": [Otherwise("the parameter has the name that it has had since 1.7")],
     "test_nmf_n_components_auto": [Otherwise("reads an attribute that is private there; n_components_ says the same")],
 }
 
 
 def their_module():
     """scikit-learn's module of tests, executed anew where what it imports is dnmf's."""
-    pytest.importorskip(THEIRS, reason="scikit-learn's tests are not installed")
+    try:
+        importlib.import_module(THEIRS)
+    except (ImportError, RuntimeError) as error:  # some versions do not import theirs beside every scipy
+        pytest.skip(f"scikit-learn's tests are not there, or not to be imported: {error}", allow_module_level=True)
     found = importlib.util.find_spec(THEIRS)
     module = importlib.util.module_from_spec(found)
     ours = {name: getattr(dnmf, name) for name in ("NMF", "non_negative_factorization")}
@@ -128,7 +132,7 @@ def _named_where_it_comes_out_otherwise(request):
 def test_most_of_what_scikit_learn_asks_of_its_NMF_holds_of_dnmfs():
     cases = [(name, parameters) for name, test in TESTS.items() for parameters in cases_of(test)]
     as_there = [name for name, parameters in cases if otherwise(name, parameters) is None]
-    assert len(as_there) >= LEAST_AS_THERE
+    assert len(as_there) >= SHARE_AS_THERE * len(cases)
 
 
 def test_every_test_that_comes_out_otherwise_is_one_of_some_version_of_scikit_learn():
