@@ -90,17 +90,16 @@ def right_singular_vectors(reads: _Reads, count: int) -> np.ndarray:
     """
     options, shape = reads.options, reads.engine.source.shape
     directions = count_directions(options.rank, shape)
-    V = np.random.default_rng([options.seed, DIRECTIONS_STREAM]).standard_normal((shape[1], directions))
+    rng = np.random.default_rng([options.seed, DIRECTIONS_STREAM])
+    onto = _onto(rng.standard_normal((shape[1], directions)), options.dtype)
     if directions < min(shape):
-        V = _projected(reads, V).P
-    return vectors_of(_projected(reads, V), LEAST_EIGENVALUE[options.dtype])[:, :count]
+        onto = _onto(reads.one(onto).P, options.dtype)
+    return vectors_of(reads.one(onto), LEAST_EIGENVALUE[options.dtype])[:, :count]
 
 
-def _projected(reads: _Reads, V: np.ndarray) -> ModelSums:
-    """The sums of a pass that projects rows on what V spans."""
-    V = np.linalg.qr(V)[0]
-    sums: ModelSums = reads.one(ProjectRows(pad_columns(V.astype(reads.options.dtype)), V.shape[1]))
-    return sums
+def _onto(V: np.ndarray, dtype: str) -> ProjectRows:
+    """What projects rows on what V spans; V itself is not kept, so that it takes no room beside the pass."""
+    return ProjectRows(pad_columns(np.linalg.qr(V)[0].astype(dtype)), V.shape[1])
 
 
 def vectors_of(sums: ModelSums, least: float) -> np.ndarray:
