@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.arithmetic import at_least_zero
 from dnmf.errors import LossError
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.fit import Fit
+from dnmf.fitting.moves import change_of, extrapolated
 from dnmf.fitting.prune import begin_again, consider_pruning
 from dnmf.fitting.state import Initial, State
 from dnmf.options import FitOptions
@@ -90,7 +90,7 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved)
     plain, before = scheme.scale(updated.H, known.plain, sums)
     if not scheme.descends:
-        record = replace(record, change=_change(state.factor, plain))
+        record = replace(record, change=change_of(state.factor, plain))
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=scheme.peak(sums))
     judged = _judged(moved, scheme.worth(sums, state.factor)) if options.prunes and scheme.prunes else moved
     went_on = begin_again(_extrapolate(judged, plain, scheme, options), scheme)
@@ -125,13 +125,6 @@ def _noted(state: State, record: PassRecord, **changes: Any) -> State:
     """The state with one more pass in its history, and what else has changed."""
     history = (*state.history, record)
     return replace(state, passes=record.number, bytes_read=record.bytes_read, history=history, **changes)
-
-
-def _change(before: np.ndarray, after: np.ndarray) -> float:
-    """Return one less the cosine between two H as a whole; 0 where both are zero."""
-    x, y = before.astype(np.float64).ravel(), after.astype(np.float64).ravel()
-    sizes = float(np.linalg.norm(x) * np.linalg.norm(y))
-    return at_least_zero(1.0 - float(x @ y) / sizes) if sizes > 0 else float(x.any() or y.any())
 
 
 def _is_accepted(state: State, measured: Measured, scheme: Scheme, options: FitOptions) -> bool:
@@ -204,11 +197,10 @@ def _extrapolate(state: State, plain: np.ndarray, scheme: Scheme, options: FitOp
     """
     if not options.extrapolate or not scheme.descends or state.passes < scheme.first_extrapolated:
         return replace(state, H=plain, plain=plain, extrapolated=False)
-    H = (plain + state.beta * (plain - state.plain)).astype(plain.dtype)
     return replace(
         state,
         plain=plain,
-        H=scheme.project(H, plain),
+        H=scheme.project(extrapolated(plain, state.plain, state.beta), plain),
         extrapolated=True,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
         most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),

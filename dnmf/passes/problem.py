@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import InputError
-from dnmf.kernels.padding import pad_columns, padded
+from dnmf.kernels.padding import padded
 from dnmf.passes.exact import Finish, FromData, least_eigenvalue, tolerance_at
+from dnmf.passes.over_columns import columns_times, gram_of
 from dnmf.passes.row_solvers import FreeRows, NonNegativeRows, RowsOfOneEntry, RowSolver
 from dnmf.passes.terms import NO_TERMS, Terms, add_to_diagonal, in_units_of, unit_diagonal
 from dnmf.passes.visitors.solve import SolveBesideGiven, SolveRows
@@ -45,10 +46,9 @@ def solve_for_rows(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | No
         H.min() >= (-np.inf if signed else 0) and max(H.max(), -H.min()) < np.inf
     ):  # neither holds where there is a NaN
         raise InputError(f"H holds a NaN, an infinity{'' if signed else ' or a negative value'}")
-    wide = H.astype(np.float64)
     none = terms.all_zero and not held
-    Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if none else terms.edit_gram(wide @ wide.T))
-    HT = pad_columns(H.T * unit.astype(H.dtype))
+    Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if none else terms.edit_gram(gram_of(H)))
+    HT = columns_times(H, unit)
     shared, parts = _shared(HT, unit, terms, peaks=peaks), _Parts(HT, unit, terms, tolerance)
     if not held:
         return SolveRows(solver=_row_solver(parts, Q, 0), **shared)

@@ -1,6 +1,5 @@
 """Passes in this process, on threads: no cluster, no scheduler, no copies."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +12,12 @@ from dnmf.memory import Machine
 from dnmf.passes.allocator import can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.executor import Done, Executor, Job, ignore
+from dnmf.passes.over_columns import processors as _processors
 from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Loadable, load_compiled_kernels
 from dnmf.passes.work import Work
 from dnmf.sources.source import Source
-
-
-def _processors() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class InProcess(Executor):

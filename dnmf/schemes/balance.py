@@ -12,6 +12,7 @@ import numpy as np
 
 from dnmf.constraints import NO_GUIDES, Guides, Limits
 from dnmf.errors import InputError
+from dnmf.passes.over_columns import Room, cross_of, gram_of, over_columns, sum_of
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
 
@@ -71,20 +72,32 @@ def sizes_of(penalty: Penalty, sums: SumsOfW, H: np.ndarray, guides: Guides = NO
     ``½ angular Σ_i (Σ_q x_iq)²`` is ``½ angular ‖x_q‖²`` for each component and ``angular ⟨x_p, x_q⟩`` for each pair.
     """
     (l1_w, l2_w), (l1_h, l2_h) = penalty.on_W, penalty.on_H
-    wide = H.astype(np.float64)
-    squares, (angular_w, angular_h) = np.einsum("ij,ij->i", wide, wide), penalty.angular
-    sizes = Sizes(
-        l1_w * sums.s, 0.5 * (l2_w + angular_w) * np.diag(sums.G),
-        l1_h * np.abs(wide).sum(axis=1), 0.5 * (l2_h + angular_h) * squares,
-    )  # fmt: skip
+    angular_w, angular_h = penalty.angular
+    sizes, squares, gram = _sums_of_rows(H, pairs=angular_h > 0)
+    found = Sizes(
+        l1_w * sums.s, 0.5 * (l2_w + angular_w) * np.diag(sums.G), l1_h * sizes, 0.5 * (l2_h + angular_h) * squares
+    )
     if penalty.smooth:
+        wide = H.astype(np.float64)
         roughness = np.einsum("ij,ij->i", wide, (guides.laplacian @ wide.T).T)
-        sizes = sizes._replace(H2=sizes.H2 + 0.5 * penalty.smooth * roughness)
+        found = found._replace(H2=found.H2 + 0.5 * penalty.smooth * roughness)
     if angular_w:
-        sizes = sizes._replace(W_pairs=angular_w * (sums.G - np.diag(np.diag(sums.G))))
+        found = found._replace(W_pairs=angular_w * (sums.G - np.diag(np.diag(sums.G))))
     if angular_h:
-        sizes = sizes._replace(H_pairs=angular_h * (wide @ wide.T - np.diag(squares)))
-    return sizes
+        found = found._replace(H_pairs=angular_h * (gram - np.diag(squares)))
+    return found
+
+
+def _sums_of_rows(H: np.ndarray, *, pairs: bool) -> tuple[np.ndarray, ...]:
+    """The sums of the absolute values of rows of H (k,), their squares (k,), and products of `pairs` of them (k, k)."""
+
+    def of_block(columns: slice, room: Room) -> tuple[np.ndarray, ...]:
+        wide = room.array("wide", H[:, columns].shape)
+        wide[:] = H[:, columns]
+        squares, gram = np.einsum("ij,ij->i", wide, wide), wide @ wide.T if pairs else np.zeros((0, 0))
+        return np.abs(wide, out=wide).sum(axis=1), squares, gram
+
+    return tuple(sum_of(list(parts)) for parts in zip(*over_columns(of_block, *H.shape), strict=True))
 
 
 def balance(sizes: Sizes, first: int | None = None) -> np.ndarray:
@@ -266,8 +279,7 @@ def start_scale(
         return t, 1 / t
     sizes = sizes_of(penalty, sums, H, guides)
     t = balance(sizes)
-    wide = H.astype(np.float64)
-    gram = float(np.vdot(sums.G, wide @ wide.T))
-    x = common_scale(float(np.vdot(sums.P, wide.T)), gram, sizes.scaled(t, 1 / t))
+    gram = float(np.vdot(sums.G, gram_of(H)))
+    x = common_scale(cross_of(sums.P, H), gram, sizes.scaled(t, 1 / t))
     t = t * balance(sizes.scaled(x * t, x / t))
     return x * t, x / t

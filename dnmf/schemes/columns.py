@@ -8,6 +8,7 @@ from dnmf.kernels.bounds import keep_below
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros, padded
 from dnmf.passes.exact import FEW_SWEEPS, Finish, finish_rows, least_eigenvalue, tolerance_at
+from dnmf.passes.over_columns import Room, over_columns
 from dnmf.passes.problem import RIDGE_SHARE
 from dnmf.passes.row_solvers import keep_largest
 from dnmf.passes.terms import Terms, in_units_of, unit_diagonal
@@ -56,52 +57,77 @@ class SharedProblem(NamedTuple):
 
 
 def solve_columns(shared: SharedProblem, aim: Aim) -> SolvedColumns:
-    """Return the solutions (k, n), in the dtype of where they begin."""
-    Q, P, H, terms, scale = shared
-    Q, unit = unit_diagonal(Q)
-    problem = _ColumnProblem(Q, P, unit / scale, terms.l1 * unit)
-    B = problem.right_hand_sides(H.dtype)
-    solved = SolvedColumns(H)
-    if terms.one_entry:
-        X = keep_largest(B, len(H))
-    elif terms.free:
-        X = B[:, : len(H)] @ np.linalg.pinv(Q, rcond=RIDGE_SHARE[str(H.dtype)], hermitian=True).astype(H.dtype)
-    else:
-        start = _scaled(H.T, scale / np.where(unit > 0, unit, 1.0), H.dtype)
-        X, counts = problem.solved(B, start, in_units_of(terms.upper, unit, H.dtype), aim)
-        solved = SolvedColumns(H, *counts)
-    updated = np.empty_like(H)
-    np.multiply(X[:, : len(H)].T, unit.astype(H.dtype)[:, None], out=updated)
-    return solved._replace(H=keep_below(updated, terms.upper))
+    """Return the solutions (k, n), in the dtype of where they begin, solved block of columns after block."""
+    problem, H = _ColumnProblem.of(shared, aim), np.empty_like(shared.start)
+
+    def of_block(columns: slice, _: Room) -> tuple[int, int]:
+        H[:, columns], counts = problem.solved(shared.P[columns], shared.start[:, columns])
+        return counts
+
+    counts = over_columns(of_block, *H.shape)
+    return SolvedColumns(H, *(sum(each) for each in zip(*counts, strict=True)))
 
 
 class _ColumnProblem(NamedTuple):
-    """The problems of the columns: their Gram matrix, ``P`` (n, k), what it is multiplied by and what is subtracted."""
+    """What all columns have in common.
+
+    `Q` is their Gram matrix with a diagonal of ones, of components in units of `unit`; `factors` is what right-hand
+    sides are multiplied by and `l1` what is subtracted; `back` what starts are; `inverse` is of Q where columns are
+    free; `tolerance` and `finish` say how near they are solved.
+    """
 
     Q: np.ndarray
-    P: np.ndarray
+    unit: np.ndarray
     factors: np.ndarray
     l1: np.ndarray
+    back: np.ndarray
+    terms: Terms
+    upper: np.ndarray | None
+    inverse: np.ndarray | None
+    tolerance: float
+    finish: Finish | None
 
-    def right_hand_sides(self, dtype: Any, which: Any = slice(None)) -> np.ndarray:
-        """Those of the columns `which`, with padding for the solver."""
-        B = _scaled(self.P[which], self.factors, dtype)
+    @classmethod
+    def of(cls, shared: SharedProblem, aim: Aim) -> "_ColumnProblem":
+        """With what is found once for all of them."""
+        terms, dtype = shared.terms, shared.start.dtype
+        Q, unit = unit_diagonal(shared.Q)
+        inverse = np.linalg.pinv(Q, rcond=RIDGE_SHARE[str(dtype)], hermitian=True) if terms.free else None
+        upper = in_units_of(terms.upper, unit, dtype)
+        tolerance = tolerance_at(aim.tolerance, least_eigenvalue(Q), aim.dtype) if aim.exactly else aim.tolerance
+        return cls(
+            Q, unit, unit / shared.scale, terms.l1 * unit, shared.scale / np.where(unit > 0, unit, 1.0), terms, upper,
+            inverse, tolerance, Finish(Q, aim.tolerance, upper) if aim.exactly else None,
+        )  # fmt: skip
+
+    def solved(self, P: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """Return the solutions (k, columns), and how many were finished and how many are not solved."""
+        (k, _), dtype, counts = start.shape, start.dtype, (0, 0)
+        B = self._right_hand_sides(P, dtype)
+        if self.terms.one_entry:
+            X = keep_largest(B, k)
+        elif self.inverse is not None:
+            X = B[:, :k] @ self.inverse.astype(dtype)
+        else:
+            X, counts = self._descended(P, B, _scaled(start.T, self.back, dtype))
+        return keep_below(X[:, :k].T * self.unit.astype(dtype)[:, None], self.terms.upper), counts
+
+    def _right_hand_sides(self, P: np.ndarray, dtype: Any) -> np.ndarray:
+        """Those of some columns, with padding for the solver."""
+        B = _scaled(P, self.factors, dtype)
         if self.l1.any():
             B[:, : len(self.Q)] -= self.l1.astype(dtype)
         return B
 
-    def solved(
-        self, B: np.ndarray, start: np.ndarray, upper: np.ndarray | None, aim: Aim
-    ) -> tuple[np.ndarray, tuple[int, int]]:
-        """Return the solutions (n, padded k), and how many were finished and how many are not solved."""
-        tolerance = tolerance_at(aim.tolerance, least_eigenvalue(self.Q), aim.dtype) if aim.exactly else aim.tolerance
-        sweeps = UPDATE_SWEEPS if tolerance > 0 else FEW_SWEEPS
-        X, violations, _ = solve_rows(self.Q.astype(B.dtype), B, start, tolerance, sweeps, upper)
-        if not aim.exactly:
+    def _descended(self, P: np.ndarray, B: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """Solve by coordinate descent, and finish what that leaves where columns are to be exact."""
+        sweeps = UPDATE_SWEEPS if self.tolerance > 0 else FEW_SWEEPS
+        X, violations, _ = solve_rows(self.Q.astype(B.dtype), B, start, self.tolerance, sweeps, self.upper)
+        if self.finish is None:
             return X, (0, 0)
-        finish = Finish(self.Q, aim.tolerance, upper)
-        which = finish.concerns(X, violations, tolerance)
-        return X, (len(which), finish_rows(X, B, which, finish, wide=self.right_hand_sides(np.float64, which)))
+        which = self.finish.concerns(X, violations, self.tolerance)
+        wide = self._right_hand_sides(P[which], np.float64)
+        return X, (len(which), finish_rows(X, B, which, self.finish, wide=wide))
 
 
 def _scaled(rows: np.ndarray, factors: np.ndarray, dtype: np.dtype) -> np.ndarray:

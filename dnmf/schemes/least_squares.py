@@ -6,7 +6,7 @@ import numpy as np
 
 from dnmf.arithmetic import at_least_zero
 from dnmf.constraints import Guides, Limits
-from dnmf.kernels.bounds import keep_below, pinned
+from dnmf.kernels.bounds import keep_below
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.terms import Terms
@@ -17,8 +17,9 @@ from dnmf.schemes.constrained import Constrained
 from dnmf.schemes.diagonal import gain_of_diagonal
 from dnmf.schemes.given import in_targets_order, with_given, with_given_rows
 from dnmf.schemes.guided import GuidedColumns
-from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.normalized import normalize_rows, within
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
+from dnmf.schemes.slopes import SideTerms, slopes_of
 from dnmf.schemes.terms import mean_of_living, pulls_of, terms_of
 
 
@@ -137,13 +138,13 @@ class LeastSquares(Constrained):
         updated = self.solve(sums, H, tolerance, scaled=scaled)
         if not self.free_scale:
             return updated
-        return updated._replace(H=normalize_rows(updated.H, self.limits.held[0])[0])
+        return updated._replace(H=normalize_rows(updated.H, self.limits.held[0], own=True)[0])
 
     def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
-        """Cut off what is negative or above a bound, and bring rows to sum one where scale is free."""
+        """Cut off what is negative or above a bound, and bring rows to sum one where scale is free, in place."""
         del plain
-        H = H if self.limits.is_free("H") else keep_below(np.maximum(H, 0), self.limits.upper[1])
-        return normalize_rows(H, self.limits.held[0])[0] if self.free_scale else H
+        H = H if self.limits.is_free("H") else within(H, self.limits.upper[1])
+        return normalize_rows(H, self.limits.held[0], own=True)[0] if self.free_scale else H
 
     def counted(self, sums: ModelSums, H: np.ndarray) -> tuple[ModelSums, np.ndarray]:
         """Without components that are dead in W, and without given ones that no row or no column has."""
@@ -184,35 +185,20 @@ class LeastSquares(Constrained):
         of_data : float
             ``‖A‖²``.
         """
-        squares = of_data
-        HT = np.ascontiguousarray(H.T, dtype=np.float64)  # as P lies: products of the two then run over memory in order
-        slope = HT @ sums.G
-        summed = 0.5 * squares - float(np.vdot(sums.P, HT)) + 0.5 * float(np.vdot(slope, HT))
+        squares, side = of_data, self._side_terms(sums, H)
+        found = slopes_of(sums, H, self.limits, side.pull)
+        summed = 0.5 * squares - found.cross + 0.5 * found.gram
         below = at_least_zero(-summed) / (0.5 * squares) if squares > 0 else 0.0
-        loss = at_least_zero(summed) if sums.residual is None else 0.5 * sums.residual
-        slope -= sums.P
-        loss, objective = self._with_side_terms(sums, H, HT, loss, slope)
-        slope = self._projected(slope, sums, HT, H.dtype)
-        size = float(np.linalg.norm(sums.P))
-        alive = int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
-        gradient = float(np.linalg.norm(slope)) / size if size else 0.0
-        return Measured(loss, objective, gradient, alive, below, 0.5 * squares)
+        loss = at_least_zero((at_least_zero(summed) if sums.residual is None else 0.5 * sums.residual) - side.gain)
+        size, held = float(np.sqrt(found.size)), self.limits.held[1]
+        gradient = found.norm((sums.s[:held] > 0) & self.balances) / size if size else 0.0
+        alive = int(np.count_nonzero((sums.s > 0) & (found.alive > 0)))
+        return Measured(loss, loss + side.value, gradient, alive, below, 0.5 * squares)
 
-    def _with_side_terms(
-        self, sums: ModelSums, H: np.ndarray, HT: np.ndarray, loss: float, slope: np.ndarray
-    ) -> tuple[float, float]:
-        """Return the loss and the objective, and add the gradient of what is added to the slope (n, k), in place."""
-        del self, sums, H, HT, slope
-        return loss, loss
-
-    def _projected(self, slope: np.ndarray, sums: ModelSums, HT: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """The part of a gradient (n, k) that H can follow: not beyond a bound, and in given rows along these alone."""
-        given = slice(0, self.limits.held[1])
-        slope_of_given = _along_rows(HT[:, given], slope[:, given]) * ((sums.s[given] > 0) & self.balances)
-        if not self.limits.is_free("H"):
-            slope[pinned(HT, slope, self.limits.upper[1], dtype)] = 0
-        slope[:, given] = slope_of_given
-        return slope
+    def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
+        """Return what is measured besides the loss, and what it adds to the gradient."""
+        del self, sums, H
+        return SideTerms()
 
     @property
     def balances(self) -> bool:
@@ -282,9 +268,3 @@ class LeastSquares(Constrained):
         """Return the best H for the given columns of W alone, with these `sums`."""
         alone = LeastSquares(Penalty(diagonal=False), Limits(free=self.limits.free))
         return alone.solve(sums, H).H
-
-
-def _along_rows(HT: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """The part of a gradient that points along rows of H, here columns: all that a given row can follow."""
-    squares = np.einsum("jq,jq->q", HT, HT)
-    return HT * (np.einsum("jq,jq->q", HT, slope) / np.where(squares > 0, squares, 1.0))

@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from dnmf.constraints import Limits, without_bounds
-from dnmf.kernels.bounds import keep_below
+from dnmf.passes.over_columns import Room, over_columns
 from dnmf.passes.statistics import ModelSums
 from dnmf.penalty import Penalty
-from dnmf.schemes.balance import balance, balances, on_scale, sizes_of, start_scale
+from dnmf.schemes.balance import balance, balances, on_scale, scale_of_given, sizes_of, start_scale
+from dnmf.schemes.diagonal import diagonal_problem
 from dnmf.schemes.least_squares import LeastSquares
+from dnmf.schemes.normalized import scale_rows
 from dnmf.schemes.scheme import Factors, SolvedColumns
+from dnmf.schemes.slopes import SideTerms
 
 
 class PenalizedLeastSquares(LeastSquares):
@@ -50,31 +53,39 @@ class PenalizedLeastSquares(LeastSquares):
             return super().solve(sums, H, tolerance, scaled=scaled)
         t, _, there, near, free = on_scale(self.penalty, sums, H, self.limits, self.guides)
         found = replace(self, limits=free).solve(there, near, tolerance, scaled=scaled)
-        return found._replace(H=keep_below((found.H * t[:, None]).astype(H.dtype), self.limits.upper[1]))
+        return found._replace(H=scale_rows(found.H, t, self.limits.upper[1], own=True))
 
-    def _with_side_terms(
-        self, sums: ModelSums, H: np.ndarray, HT: np.ndarray, loss: float, slope: np.ndarray
-    ) -> tuple[float, float]:
-        del H
-        t, over_t, there, near, _ = on_scale(self.penalty, sums, HT.T, self.limits, self.guides)
-        value, of_H = self._penalty_and_slope(there, near.T)
-        slope += of_H * over_t
-        slope[:, t == 0] = 0
-        return loss, loss + value
-
-    def _penalty_and_slope(self, sums: ModelSums, HT: np.ndarray) -> tuple[float, np.ndarray]:
-        """The value of the penalty, and its gradient in Hᵀ (n, k)."""
+    def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
         penalty, guides = self.penalty, self.guides
-        l1, l2 = penalty.on_H
-        value, slope = sizes_of(penalty, sums, HT.T, guides).total, l1 + l2 * HT
-        if penalty.angular[1]:
-            slope += penalty.angular[1] * HT.sum(axis=1, keepdims=True)
-        if penalty.smooth:
-            slope += penalty.smooth * (guides.laplacian @ HT)
+        t, over_t = scale_of_given(penalty, sums, H, self.limits, guides)
+        (l1, l2), angular, given = penalty.on_H, penalty.angular[1], bool((t != 1).any())
+        value = sizes_of(penalty, sums, H, guides).scaled(t, over_t).total
+        rough = penalty.smooth * (guides.laplacian @ H.T.astype(np.float64)) if penalty.smooth else None
         if penalty.target and guides.target is not None:
-            off = np.where(np.isnan(guides.target), 0.0, HT.T - guides.target).T
-            value, slope = value + 0.5 * penalty.target * float(np.vdot(off, off)), slope + penalty.target * off
-        return value, slope
+            value += 0.5 * penalty.target * self._off_target(H, over_t)
+
+        def pull(slope: np.ndarray, HT: np.ndarray, columns: slice) -> None:
+            HT = HT * over_t if given else HT
+            added = l1 + l2 * HT
+            if angular:
+                added += angular * HT.sum(axis=1, keepdims=True)
+            if rough is not None:
+                added += rough[columns] * over_t
+            if penalty.target and guides.target is not None:
+                added += penalty.target * _off(HT, guides.target[:, columns])
+            slope += added * over_t if given else added
+            slope[:, t == 0] = 0
+
+        return SideTerms(value=value, pull=pull)
+
+    def _off_target(self, H: np.ndarray, over_t: np.ndarray) -> float:
+        """How far H times `over_t` (k,) is from its target, squared."""
+
+        def of_block(columns: slice, _: Room) -> float:
+            off = _off(H[:, columns].T * over_t, self.guides.target[:, columns])  # type: ignore[index]
+            return float(np.vdot(off, off))
+
+        return sum(over_columns(of_block, *H.shape))
 
     def scale(self, after: np.ndarray, before: np.ndarray, sums: ModelSums) -> tuple[np.ndarray, np.ndarray]:
         """Return the update of H and the one before it on the scale of least penalty.
@@ -89,8 +100,7 @@ class PenalizedLeastSquares(LeastSquares):
         of_W, of_H = self.limits.upper
         t = t if of_W == np.inf else np.minimum(t, 1.0)
         t = t if of_H == np.inf else np.maximum(t, after.max(axis=1, initial=0) / of_H)
-        scale = (1 / t)[:, None]
-        return keep_below((after * scale).astype(after.dtype), of_H), (before * scale).astype(after.dtype)
+        return scale_rows(after, 1 / t, of_H, own=True), scale_rows(before, 1 / t)
 
     def worth(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """Return by how much the objective rises when a component (k,) is set to zero and the others stay.
@@ -100,11 +110,10 @@ class PenalizedLeastSquares(LeastSquares):
         ``δ = 1 / Σ 1/p`` over the degrees p: 2/3 for L1 on both factors, 1/2 for L1 on one and L2 on the other, and
         never for L2 on both. Infinite for a component that is zero already.
         """
-        wide = H.astype(np.float64)
-        overlaps = sums.G * (wide @ wide.T)
+        overlaps, crosses = diagonal_problem(sums, H)
         sizes = sizes_of(self.penalty, sums, H, self.guides)
         t = balance(sizes)
-        value = np.einsum("ij,ji->j", sums.P, wide) - overlaps.sum(axis=1) + 0.5 * np.diag(overlaps)
+        value = crosses - overlaps.sum(axis=1) + 0.5 * np.diag(overlaps)
         return np.where(np.diag(overlaps) > 0, value - sizes.scaled(t, 1 / t).of_component, np.inf)
 
     def _seen_from_H(self, factors: Factors, sums: ModelSums, H: np.ndarray) -> Factors:
@@ -124,7 +133,7 @@ class PenalizedLeastSquares(LeastSquares):
         if self.limits.bounded:
             of_H = within_bounds(of_H, sums, H, self.limits, rows)
         of_H[: self.limits.held[0]] = 1.0  # their W is on a scale already
-        return keep_below((H * of_H[:, None]).astype(H.dtype), self.limits.upper[1]), 0.0
+        return scale_rows(H, of_H, self.limits.upper[1]), 0.0
 
     def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """The update for the W as it was given, brought to the scale that is best for both."""
@@ -133,7 +142,7 @@ class PenalizedLeastSquares(LeastSquares):
             H = free.update(sums, H).H
             of_W, of_H = start_scale(self.penalty, sums, H, self.guides)
             of_W[: self.limits.held[0]] = of_H[: self.limits.held[0]] = 1.0
-            sums, H = sums.scaled(of_W), (H * of_H[:, None]).astype(H.dtype)
+            sums, H = sums.scaled(of_W), scale_rows(H, of_H)
         return self.update(sums, H).H
 
 
@@ -147,3 +156,8 @@ def within_bounds(of_H: np.ndarray, sums: ModelSums, H: np.ndarray, limits: Limi
         return np.maximum(of_H, 2 / of_W * np.sqrt(np.diag(sums.G) / n_rows))
     largest = H.max(axis=1, initial=0)
     return np.minimum(of_H, most / np.where(largest > 0, largest, 1.0))
+
+
+def _off(HT: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """What columns of H (columns, k) have beyond their target (k, columns), where there is one."""
+    return np.where(np.isnan(target), 0.0, HT.T - target).T

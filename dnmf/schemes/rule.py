@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from dnmf.arithmetic import at_least_zero
 from dnmf.passes.statistics import ModelSums
 from dnmf.schemes.diagonal import fit_diagonal
 from dnmf.schemes.least_squares import LeastSquares
+from dnmf.schemes.slopes import SideTerms
 
 
 class Rule(LeastSquares):
@@ -28,12 +28,8 @@ class RelativeRule(Rule):
         """The half step for a W whose columns sum to one."""
         return self.update(sums, H).H
 
-    def _with_side_terms(
-        self, sums: ModelSums, H: np.ndarray, HT: np.ndarray, loss: float, slope: np.ndarray
-    ) -> tuple[float, float]:
-        del HT, slope
-        loss = at_least_zero(loss - fit_diagonal(sums, H)[1])
-        return loss, loss
+    def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
+        return SideTerms(gain=fit_diagonal(sums, H)[1])
 
     def diagonal(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """The best weights for the factors as they are."""

@@ -223,13 +223,13 @@ class Scheme(Startable):
         """Return the next H (k, n) for the W behind `sums`; under an exact scheme the objective cannot rise with it."""
 
     def scale(self, after: np.ndarray, before: np.ndarray, sums: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return an update of H and the one before it on the best scale between the factors; W needs no touch."""
+        """Return an update of H, which may be changed, and the one before it on the best scale between the factors."""
         del sums
         return after, before
 
     @abstractmethod
     def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
-        """Return what is allowed and nearest to an H that was extrapolated from a `plain` update."""
+        """Return what is allowed and nearest to an H beyond a `plain` update; that H may be changed."""
 
     def worth(self, sums: Any, H: np.ndarray) -> np.ndarray:
         """Return by how much the objective rises without each component (k,); asked only of a scheme that prunes."""

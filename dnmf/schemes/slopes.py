@@ -1,0 +1,98 @@
+"""What the sums of a pass say of H under least squares: loss and projected gradient, block of columns after block."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from dnmf.constraints import Limits
+from dnmf.kernels.bounds import pinned
+from dnmf.passes.over_columns import Room, over_columns, sum_of
+from dnmf.passes.statistics import ModelSums
+
+Pull = Callable[[np.ndarray, np.ndarray, slice], None]
+
+
+class SideTerms(NamedTuple):
+    """What is measured besides the loss of the factors as they are.
+
+    Attributes
+    ----------
+    gain : float
+        By how much the loss of the model is below that.
+    value : float
+        Of what is added to the loss.
+    pull : callable, optional
+        Adds the gradient of that to a slope (columns, k), in place, from the columns of H and which they are.
+    """
+
+    gain: float = 0.0
+    value: float = 0.0
+    pull: Pull | None = None
+
+
+class Slopes(NamedTuple):
+    """Sums over columns, in float64.
+
+    Attributes
+    ----------
+    cross, gram : float
+        ``⟨P, H⟩`` and ``⟨G, HHᵀ⟩``.
+    squares : float
+        Of the part of the gradient that H can follow, its given rows aside.
+    size : float
+        ``‖P‖²``.
+    along, of_given : ndarray (given,)
+        The gradient of given rows of H times these rows, and their squares: they can move along themselves alone.
+    alive : ndarray (k,)
+        In how many blocks rows of H are not zero.
+    """
+
+    cross: float
+    gram: float
+    squares: float
+    size: float
+    along: np.ndarray
+    of_given: np.ndarray
+    alive: np.ndarray
+
+    def norm(self, followed: np.ndarray) -> float:
+        """Return that of the gradient, with that of the given rows that are `followed` (given,)."""
+        of_each = np.divide(self.along**2, self.of_given, out=np.zeros_like(self.along), where=self.of_given > 0)
+        return float(np.sqrt(self.squares + float((of_each * followed).sum())))
+
+
+def slopes_of(sums: ModelSums, H: np.ndarray, limits: Limits, pull: Pull | None = None) -> Slopes:
+    """Return what blocks of columns come to: nothing as large as H is made on the way.
+
+    Parameters
+    ----------
+    sums : ModelSums
+        Of a whole pass.
+    H : ndarray (k, n)
+        The factor the pass was made with.
+    limits : Limits
+        What H must be.
+    pull : callable, optional
+        Adds the gradient of side terms; see :class:`SideTerms`.
+    """
+    given, upper, free = slice(0, limits.held[1]), limits.upper[1], limits.is_free("H")
+
+    def of_block(columns: slice, room: Room) -> Slopes:
+        P, some = sums.P[columns], H[:, columns]
+        HT, slope = room.array("HT", P.shape), room.array("slope", P.shape)
+        HT[:] = some.T
+        np.matmul(HT, sums.G, out=slope)
+        cross, gram = float(np.vdot(P, HT)), float(np.vdot(slope, HT))
+        slope -= P
+        if pull is not None:
+            pull(slope, HT, columns)
+        along, of_given = (np.einsum("jq,jq->q", HT[:, given], other[:, given]) for other in (slope, HT))
+        if not free:
+            slope[pinned(HT, slope, upper, H.dtype)] = 0
+        slope[:, given] = 0
+        squares, size = float(np.vdot(slope, slope)), float(np.vdot(P, P))
+        alive = np.asarray(some.any(axis=1), np.int64)
+        return Slopes(cross, gram, squares, size, along, of_given, alive)
+
+    return Slopes(*(sum_of(list(parts)) for parts in zip(*over_columns(of_block, *H.shape), strict=True)))
