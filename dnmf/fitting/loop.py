@@ -59,6 +59,7 @@ def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -
         for number, fit in zip(running, moved, strict=True):
             fits[number] = fit
         after_pass(fits, statistics)
+        del moved, statistics  # the next pass makes its own, as large
     return fits
 
 
@@ -87,6 +88,7 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
             engine.executor, engine.source, engine.plan, work, given=scheme.given, targets=targets,
             keep=engine.keep, rows_back=engine.watch("last" if targets else "pass"),
         )  # fmt: skip
+    del visitors, work  # they hold H as the rows were solved with it
     engine.guard.after_pass(time.perf_counter() - began)
     moved = [advance(fit, statistics.of(number), engine.source_bytes) for number, fit in enumerate(fits)]
     seconds = time.perf_counter() - began  # the updates of H included

@@ -9,6 +9,7 @@ LANES = 8
 """Numbers that go together at least: rows of factors are padded with zeros to a multiple of it."""
 
 ALIGNMENT = 64  # bytes: of a cache line
+LARGE = 2**17  # numbers: an array of more is not copied without need
 
 
 def padded(rank: int) -> int:
@@ -38,6 +39,23 @@ def aligned(array: np.ndarray) -> np.ndarray:
     copy = aligned_zeros(array.shape, array.dtype)
     copy[:] = array
     return copy
+
+
+def without_padding(rows: np.ndarray, rank: int) -> np.ndarray:
+    """Return the first `rank` columns of rows that :func:`aligned_zeros` made, in their memory.
+
+    The rows are gone with that: whoever has them must not look at them again.
+    """
+    (m, width), owner = rows.shape, rows.base
+    if not isinstance(owner, np.ndarray) or m * width < LARGE:
+        return np.ascontiguousarray(rows[:, :rank])
+    step = max(1, LARGE // width)
+    for low in range(0, m, step):  # a block moves to a place that the blocks before it have left
+        some = rows[low : low + step, :rank].ravel()
+        owner[low * rank : low * rank + some.size] = some
+    del rows
+    owner.resize(m * rank, refcheck=False)
+    return owner.reshape(m, rank)
 
 
 def _address(array: np.ndarray) -> int:

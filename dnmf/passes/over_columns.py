@@ -7,7 +7,7 @@ run on one processor. What is made of a block stays in cache, and is made in the
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
@@ -65,26 +65,26 @@ def over_columns(function: Callable[[slice, Room], Result], rank: int, n_columns
     be its own columns alone.
     """
     blocks = cut_columns(rank, n_columns)
-    threads = min(processors(), len(blocks))
     if len(blocks) == 1:
         return [function(blocks[0], Room())]
-    rooms: SimpleQueue[Room] = SimpleQueue()
+    threads = min(processors(), len(blocks))
+    results: list[Any] = [None] * len(blocks)
+    coming: SimpleQueue[tuple[int, slice] | None] = SimpleQueue()
+    for item in (*enumerate(blocks), *[None] * threads):
+        coming.put(item)
 
-    def work(columns: slice) -> Result:
-        try:
-            room = rooms.get_nowait()
-        except Empty:
-            room = Room()
-        try:
-            return function(columns, room)
-        finally:
-            rooms.put(room)
+    def work(_: int) -> None:
+        room = Room()
+        while (item := coming.get()) is not None:
+            results[item[0]] = function(item[1], room)
 
     with one_blas_thread():
         if threads == 1:
-            return list(map(work, blocks))
-        with ThreadPoolExecutor(threads, thread_name_prefix="dnmf-columns") as pool:
-            return list(pool.map(undisturbed(work), blocks))
+            work(0)
+        else:
+            with ThreadPoolExecutor(threads, thread_name_prefix="dnmf-columns") as pool:
+                list(pool.map(undisturbed(work), range(threads)))
+    return results
 
 
 def gram_of(H: np.ndarray) -> np.ndarray:

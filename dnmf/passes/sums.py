@@ -2,13 +2,16 @@
 
 import numpy as np
 
-from dnmf.kernels.padding import aligned_zeros, padded
+from dnmf.kernels.carry import carry_touched
+from dnmf.kernels.padding import aligned_zeros, padded, without_padding
 from dnmf.kernels.products import fold_csr, fold_dense, residual_dense
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.rows import Rows
 
 TERMS_IN_SUM = 1024  # of a column, on average, that are added in the dtype of the computation
 ROWS_IN_SUM = 8192  # and at most, for a column that has a value in every row
+
+MANY_NUMBERS = 2**22  # in the sums of P: from there on only what rows have touched is looked at
 
 
 class RunningSums:
@@ -34,6 +37,7 @@ class RunningSums:
         self._total = aligned_zeros((n_columns, width), np.float64)
         narrow = np.dtype(dtype) != self._total.dtype
         self._recent = aligned_zeros(self._total.shape, dtype) if narrow else self._total
+        self._touched = np.zeros(n_columns, bool) if narrow and self._total.size >= MANY_NUMBERS else None
         self._terms = self._rows = 0
         self._peaks = np.zeros(rank)
         self._residual = 0.0 if residual else None
@@ -66,8 +70,12 @@ class RunningSums:
         W = W.astype(self._recent.dtype, copy=False)
         if not isinstance(block, np.ndarray):
             fold_csr(block.data, block.indices, block.indptr, W, self._recent)
+            if self._touched is not None:
+                self._touched[block.indices[block.indptr[0] : block.indptr[-1]]] = True
             self._note(len(W), len(block.data))
             return
+        if self._touched is not None:
+            self._touched[:] = True
         for low in range(0, len(W), TERMS_IN_SUM):
             some = W[low : low + TERMS_IN_SUM]
             fold_dense(block[low : low + TERMS_IN_SUM], some, self._recent)
@@ -79,7 +87,9 @@ class RunningSums:
             self._carry()
 
     def _carry(self) -> None:
-        if self._recent is not self._total:
+        if self._touched is not None:
+            carry_touched(self._recent, self._total, self._touched)
+        elif self._recent is not self._total:
             self._total += self._recent
             self._recent[:] = 0
         self._rows = self._terms = 0
@@ -87,8 +97,9 @@ class RunningSums:
     def finish(self) -> ModelSums:
         """Return the sums; nothing can be added any more."""
         self._carry()
-        k = self._rank
-        P = np.ascontiguousarray(self._total[:, :k])
+        total, k = self._total, self._rank
+        del self._recent, self._total, self._touched  # what they held is needed for others
+        P = without_padding(total, k)
         return ModelSums(
             self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks, self._residual,
             finished=self._finished, unsolved=self._unsolved,
