@@ -1,5 +1,6 @@
 """What a pass folds: a record that adds."""
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -55,12 +56,18 @@ class ModelSums:
         return replace(self, G=self.G * count, P=self.P * count, s=self.s * count)
 
     def __add__(self, other: "ModelSums") -> "ModelSums":
-        peaks = np.maximum(self.peaks, other.peaks)
+        return self._beside(other, self.P + other.P)
+
+    def __iadd__(self, other: "ModelSums") -> "ModelSums":
+        self.P += other.P  # the largest by far
+        return self._beside(other, self.P)
+
+    def _beside(self, other: "ModelSums", P: np.ndarray) -> "ModelSums":
+        """The sum of both but for `P`."""
         residual = None if self.residual is None or other.residual is None else self.residual + other.residual
-        kept = {**self.kept, **other.kept}
         return ModelSums(
-            self.G + other.G, self.P + other.P, self.s + other.s, peaks, residual, kept,
-            self.finished + other.finished, self.unsolved + other.unsolved,
+            self.G + other.G, P, self.s + other.s, np.maximum(self.peaks, other.peaks), residual,
+            {**self.kept, **other.kept}, self.finished + other.finished, self.unsolved + other.unsolved,
         )  # fmt: skip
 
 
@@ -100,8 +107,15 @@ class Statistics:
         return replace(self, models=[self.models[number]])
 
     def __add__(self, other: "Statistics") -> "Statistics":
+        return self._beside(other, [a + b for a, b in zip(self.models, other.models, strict=True)])
+
+    def __iadd__(self, other: "Statistics") -> "Statistics":
+        return self._beside(other, [operator.iadd(a, b) for a, b in zip(self.models, other.models, strict=True)])
+
+    def _beside(self, other: "Statistics", models: list[Any]) -> "Statistics":
+        """The sum of both but for the `models`."""
         return Statistics(
-            [a + b for a, b in zip(self.models, other.models, strict=True)],
+            models,
             self.rows + other.rows,
             self.squares + other.squares,
             self.observed or other.observed,
@@ -134,25 +148,32 @@ def tree_levels(count: int) -> Iterator[list[tuple[int, ...]]]:
         count = len(level)
 
 
-def sum_in_order(parts: Iterable[Statistics]) -> Statistics:
+def sum_in_order(parts: Iterable[Statistics], *, own: bool = False) -> Statistics:
     """Return the sum of `parts` over the fixed binary tree, holding only log₂ of them.
 
-    Neighbours pair up and an odd one moves on, level after level: the same bits whoever adds what.
+    Neighbours pair up and an odd one moves on, level after level: the same bits whoever adds what. Parts that are our
+    `own` may be changed: what is added to them then takes no memory.
 
     Raises
     ------
     ValueError
         There are no parts.
     """
-    pending: list[tuple[int, Statistics]] = []
+    pending: list[tuple[int, Statistics, bool]] = []
+
+    def joined(right: Statistics) -> Statistics:
+        """The sum of the last of those that wait and what comes behind it."""
+        _, left, changes = pending.pop()
+        return operator.iadd(left, right) if changes else left + right
+
     for part in parts:
-        size, joined = 1, part
+        size, total, changes = 1, part, own
         while pending and pending[-1][0] == size:
-            joined, size = pending.pop()[1] + joined, 2 * size
-        pending.append((size, joined))
+            size, total, changes = 2 * size, joined(total), True
+        pending.append((size, total, changes))
     if not pending:
         raise ValueError("a sum over no parts")
     total = pending.pop()[1]
     while pending:
-        total = pending.pop()[1] + total
+        total = joined(total)
     return total

@@ -51,7 +51,8 @@ class InProcess(Executor):
         """Return the sum over all jobs."""
         with one_blas_thread():  # once, not for each task anew
             return sum_in_order(
-                self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, targets), jobs, done)
+                self._in_order(lambda job: visit_group(job.source, job.group, work, job.given, targets), jobs, done),
+                own=True,
             )
 
     def call_each(

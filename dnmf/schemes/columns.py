@@ -61,8 +61,7 @@ def solve_columns(shared: SharedProblem, aim: Aim) -> SolvedColumns:
     problem, H = _ColumnProblem.of(shared, aim), np.empty_like(shared.start)
 
     def of_block(columns: slice, _: Room) -> tuple[int, int]:
-        H[:, columns], counts = problem.solved(shared.P[columns], shared.start[:, columns])
-        return counts
+        return problem.solve(shared.P[columns], shared.start[:, columns], H[:, columns])
 
     counts = over_columns(of_block, *H.shape)
     return SolvedColumns(H, *(sum(each) for each in zip(*counts, strict=True)))
@@ -100,8 +99,8 @@ class _ColumnProblem(NamedTuple):
             inverse, tolerance, Finish(Q, aim.tolerance, upper) if aim.exactly else None,
         )  # fmt: skip
 
-    def solved(self, P: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        """Return the solutions (k, columns), and how many were finished and how many are not solved."""
+    def solve(self, P: np.ndarray, start: np.ndarray, found: np.ndarray) -> tuple[int, int]:
+        """Write the solutions (k, columns) to `found`; return how many were finished and how many are not solved."""
         (k, _), dtype, counts = start.shape, start.dtype, (0, 0)
         B = self._right_hand_sides(P, dtype)
         if self.terms.one_entry:
@@ -110,7 +109,9 @@ class _ColumnProblem(NamedTuple):
             X = B[:, :k] @ self.inverse.astype(dtype)
         else:
             X, counts = self._descended(P, B, _scaled(start.T, self.back, dtype))
-        return keep_below(X[:, :k].T * self.unit.astype(dtype)[:, None], self.terms.upper), counts
+        np.multiply(X[:, :k].T, self.unit.astype(dtype)[:, None], out=found)
+        keep_below(found, self.terms.upper)
+        return counts
 
     def _right_hand_sides(self, P: np.ndarray, dtype: Any) -> np.ndarray:
         """Those of some columns, with padding for the solver."""

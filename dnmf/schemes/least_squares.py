@@ -17,7 +17,7 @@ from dnmf.schemes.constrained import Constrained
 from dnmf.schemes.diagonal import gain_of_diagonal
 from dnmf.schemes.given import in_targets_order, with_given, with_given_rows
 from dnmf.schemes.guided import GuidedColumns
-from dnmf.schemes.normalized import normalize_rows, within
+from dnmf.schemes.normalized import living_rows, normalize_rows, within
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
 from dnmf.schemes.slopes import SideTerms, slopes_of
 from dnmf.schemes.terms import mean_of_living, pulls_of, terms_of
@@ -192,7 +192,7 @@ class LeastSquares(Constrained):
         loss = at_least_zero((at_least_zero(summed) if sums.residual is None else 0.5 * sums.residual) - side.gain)
         size, held = float(np.sqrt(found.size)), self.limits.held[1]
         gradient = found.norm((sums.s[:held] > 0) & self.balances) / size if size else 0.0
-        alive = int(np.count_nonzero((sums.s > 0) & (found.alive > 0)))
+        alive = int(np.count_nonzero((sums.s > 0) & living_rows(H)))
         return Measured(loss, loss + side.value, gradient, alive, below, 0.5 * squares)
 
     def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:

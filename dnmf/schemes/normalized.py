@@ -3,7 +3,7 @@
 import numpy as np
 
 from dnmf.kernels.bounds import keep_below
-from dnmf.passes.over_columns import Room, over_columns, sum_of
+from dnmf.passes.over_columns import Room, cut_columns, over_columns, sum_of
 
 
 def normalize_rows(H: np.ndarray, held: int = 0, *, own: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +31,16 @@ def sizes_of_rows(H: np.ndarray) -> np.ndarray:
         return np.asarray(sizes.sum(axis=1, dtype=np.float64))
 
     return sum_of(over_columns(of_block, *H.shape))
+
+
+def living_rows(H: np.ndarray) -> np.ndarray:
+    """Return which rows are not zero (k,), looking no further than needed."""
+    found = np.zeros(len(H), bool)
+    for columns in cut_columns(*H.shape):
+        found |= H[:, columns].any(axis=1)
+        if found.all():
+            break
+    return found
 
 
 def scale_rows(H: np.ndarray, factors: np.ndarray, upper: float = np.inf, *, own: bool = False) -> np.ndarray:

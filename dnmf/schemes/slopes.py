@@ -44,8 +44,6 @@ class Slopes(NamedTuple):
         ``‖P‖²``.
     along, of_given : ndarray (given,)
         The gradient of given rows of H times these rows, and their squares: they can move along themselves alone.
-    alive : ndarray (k,)
-        In how many blocks rows of H are not zero.
     """
 
     cross: float
@@ -54,7 +52,6 @@ class Slopes(NamedTuple):
     size: float
     along: np.ndarray
     of_given: np.ndarray
-    alive: np.ndarray
 
     def norm(self, followed: np.ndarray) -> float:
         """Return that of the gradient, with that of the given rows that are `followed` (given,)."""
@@ -79,9 +76,9 @@ def slopes_of(sums: ModelSums, H: np.ndarray, limits: Limits, pull: Pull | None 
     given, upper, free = slice(0, limits.held[1]), limits.upper[1], limits.is_free("H")
 
     def of_block(columns: slice, room: Room) -> Slopes:
-        P, some = sums.P[columns], H[:, columns]
+        P = sums.P[columns]
         HT, slope = room.array("HT", P.shape), room.array("slope", P.shape)
-        HT[:] = some.T
+        HT[:] = H[:, columns].T
         np.matmul(HT, sums.G, out=slope)
         cross, gram = float(np.vdot(P, HT)), float(np.vdot(slope, HT))
         slope -= P
@@ -89,10 +86,18 @@ def slopes_of(sums: ModelSums, H: np.ndarray, limits: Limits, pull: Pull | None 
             pull(slope, HT, columns)
         along, of_given = (np.einsum("jq,jq->q", HT[:, given], other[:, given]) for other in (slope, HT))
         if not free:
-            slope[pinned(HT, slope, upper, H.dtype)] = 0
+            _clear(slope, pinned(HT, slope, upper, H.dtype))
         slope[:, given] = 0
         squares, size = float(np.vdot(slope, slope)), float(np.vdot(P, P))
-        alive = np.asarray(some.any(axis=1), np.int64)
-        return Slopes(cross, gram, squares, size, along, of_given, alive)
+        return Slopes(cross, gram, squares, size, along, of_given)
 
     return Slopes(*(sum_of(list(parts)) for parts in zip(*over_columns(of_block, *H.shape), strict=True)))
+
+
+def _clear(values: np.ndarray, which: np.ndarray) -> None:
+    """Set values in float64 to zero, whatever they are.
+
+    Which ones is as good as random: a branch for each, which processors guess, takes many times as long.
+    """
+    numbers = values.view(np.int64)
+    numbers *= ~which

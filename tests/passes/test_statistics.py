@@ -1,5 +1,7 @@
 """Statistics add up in one fixed order, whoever adds them."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,8 @@ def _by_levels(parts: list[Statistics]) -> Statistics:
 @given(st.integers(1, 300))
 def test_adding_as_they_come_and_by_fours_is_the_binary_tree_bit_for_bit(count):
     tree = _by_pairs(_random_parts(count))
-    for other in (sum_in_order(iter(_random_parts(count))), _by_levels(_random_parts(count))):
+    in_place = sum_in_order(_random_parts(count), own=True)
+    for other in (sum_in_order(iter(_random_parts(count))), in_place, _by_levels(_random_parts(count))):
         assert other.models[0].P.tobytes() == tree.models[0].P.tobytes()
         assert other.models[0].G.tobytes() == tree.models[0].G.tobytes()
         assert other.squares == tree.squares
@@ -49,8 +52,19 @@ def test_counts_are_the_plain_sums(count):
     np.testing.assert_allclose(total.models[0].s, sum(part.models[0].s for part in parts))
 
 
-def test_adding_changes_neither_part():
-    left, right = _random_parts(2)
-    before = left.models[0].P.copy()
-    add(left, right)
-    assert (before == left.models[0].P).all()
+@given(st.integers(2, 40))
+def test_adding_changes_no_part(count):
+    parts = _random_parts(count)
+    add(*parts)
+    assert [part.models[0].P.tobytes() for part in parts] == [
+        part.models[0].P.tobytes() for part in _random_parts(count)
+    ]
+
+
+def test_parts_of_our_own_take_no_memory_to_be_added():
+    parts = [Statistics([ModelSums.zeros(3, 20_000)]) for _ in range(16)]
+    tracemalloc.start()
+    sum_in_order(parts, own=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < parts[0].models[0].P.nbytes / 4
