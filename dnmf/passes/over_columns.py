@@ -19,6 +19,8 @@ from dnmf.passes.blas import one_blas_thread
 NUMBERS_OF_BLOCK = 2**18
 """Of H in a block, at most: sums are added up block by block, so this is a part of their last digits."""
 
+MOST_THREADS = 16  # each has room of its own, and memory is as fast as it is
+
 Result = TypeVar("Result")
 
 
@@ -67,7 +69,7 @@ def over_columns(function: Callable[[slice, Room], Result], rank: int, n_columns
     blocks = cut_columns(rank, n_columns)
     if len(blocks) == 1:
         return [function(blocks[0], Room())]
-    threads = min(processors(), len(blocks))
+    threads = min(processors(), MOST_THREADS, len(blocks))
     results: list[Any] = [None] * len(blocks)
     coming: SimpleQueue[tuple[int, slice] | None] = SimpleQueue()
     for item in (*enumerate(blocks), *[None] * threads):
