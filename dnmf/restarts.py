@@ -130,15 +130,23 @@ class RestartedRun(Run):
         now = {rival.number: rival for rival in kept(rivals)}
         wave = [now[rival.number] for rival in wave]
 
+        def note(fits: list[Fit]) -> list[Fit]:
+            """Those that have moved; all of them are where they are now."""
+            moved = []
+            for rival, fit in zip(wave, fits, strict=True):
+                if fit.state.passes > now[rival.number].fit.state.passes:
+                    moved.append(fit)
+                now[rival.number] = Rival(rival.number, fit)
+            return moved
+
         def after_pass(fits: list[Fit], statistics: Statistics) -> None:
             del statistics
-            moved = [fit for fit, rival in zip(fits, wave, strict=True) if fit is not now[rival.number].fit]
-            now.update({rival.number: Rival(rival.number, fit) for fit, rival in zip(fits, wave, strict=True)})
+            moved = note(fits)
             self._commit_all(list(now.values()))
             leading = min(moved, key=lambda fit: fit.state.objective)
             emit(self.place.callbacks, PassDone(leading.state.history[-1], self.store is not None))
 
-        run_until_last(self.place.engine, [rival.fit for rival in wave], after_pass)
+        note(run_until_last(self.place.engine, [rival.fit for rival in wave], after_pass))  # one may end without a pass
         return list(now.values())
 
     def _commit_all(self, rivals: list[Rival]) -> None:

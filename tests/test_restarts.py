@@ -1,6 +1,7 @@
 """Restarts: the model is that of the best of so many fits, to the bit, and they share their reads."""
 
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from command_line import call
 
 import dnmf
 from dnmf.fitting.events import PassDone, Planned, Started
+from dnmf.fitting.loop import run_until_last
 from dnmf.memory import Machine
 from dnmf.options import FitOptions
 from dnmf.passes.threads import InProcess
@@ -138,6 +140,21 @@ def test_where_memory_holds_fewer_they_take_turns_to_the_same_bits(A, two_at_onc
     lengths = [len(each.history) - 1 for each in fits]
     assert bits(model) == bits(best)
     assert model.reads == max(lengths[:2]) + max(lengths[2:]) + 1
+
+
+def test_those_whose_turn_never_comes_are_out_of_it(A, two_at_once, monkeypatch):
+    waves = []
+
+    def until_time_is_up(engine, fits, after_pass):
+        waves.append(len(fits))
+        if len(waves) == 1:
+            return run_until_last(engine, fits, after_pass)
+        return [fit.at(replace(fit.state, reason="no time is left")) for fit in fits]
+
+    monkeypatch.setattr("dnmf.restarts.run_until_last", until_time_is_up)
+    model = dnmf.fit(A, **FIT, restarts=RESTARTS)
+    assert waves[:2] == [2, 2]
+    assert bits(model) == bits(min(one_by_one(A)[0][:2], key=lambda each: each.history[-1].objective))
 
 
 def test_the_plan_has_room_for_all_of_them_and_for_one_W(monkeypatch):
