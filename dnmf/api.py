@@ -33,6 +33,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     H: Any = None,
     init: str = "auto",
     solver: str = "cd",
+    sweeps: int = 1,
+    exact_rows: bool = True,
     loss: str = "frobenius",
     penalty: Penalty | None = None,
     constraints: Constraints | None = None,
@@ -80,9 +82,16 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         (``"nndsvda"``) or with small random numbers (``"nndsvdar"``). ``"auto"``: from a surrogate where the memory of
         a worker holds a sample of fewer than 50 rows for each component, else from a sample. Every read is counted in
         ``model.reads``, those of the start included. docs/algorithms.md compares them.
-    solver : {"cd"}
-        How H is found from the sums of a pass: exactly, by coordinate descent, or for a loss with a curvature of its
-        own by a step of Newton's method.
+    solver : {"cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als"}
+        How H is found from the sums of a pass. Exactly: by coordinate descent, for a loss with a curvature of its own
+        by a step of Newton's method; or by block principal pivoting. Nearer to that by some sweeps of a method of the
+        textbooks: HALS, multiplicative updates, projected gradients, oblique projected Landweber, interior point
+        gradients, ADMM; or truncated least squares, which may rise. See docs/algorithms.md.
+    sweeps : int
+        How many an update makes with a solver that is not exact.
+    exact_rows : bool
+        True: rows of W are solved exactly whatever the solver is, so that no pass but of ``"als"`` raises the
+        objective. False: they are as many sweeps of it from ``max(0, Ha (HHᵀ)⁻¹)``, a function of H and the row.
     loss : {"frobenius", "kullback-leibler", "itakura-saito"} or str
         What is minimized: least squares; the divergence ``Σ a log(a / p) − a + p`` of counts from their predictions p;
         ``Σ a / p − log(a / p) − 1``, for dense data that is nowhere zero; or a loss of yours, by the name it was made
@@ -166,7 +175,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     given = "given" if W is not None or H is not None else init
     options = FitOptions(
         rank, given, solver, loss, Penalty() if penalty is None else penalty, dtype, seed, tol, max_passes, extrapolate,
-        prune, asked.limits, implicit=implicit, restarts=restarts,
+        prune, asked.limits, implicit=implicit, restarts=restarts, sweeps=sweeps, exact_rows=exact_rows,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     refuse_rank(options, opened)

@@ -12,7 +12,7 @@ from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
 from dnmf.locations import local_path, names_url
 from dnmf.ongoing import read_in_hand
-from dnmf.options import FitOptions, parse_bytes
+from dnmf.options import FitOptions, describe_solver, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import PATH
 from dnmf.sources import Source
@@ -170,6 +170,7 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "implicit": record["options"].get("implicit") or None,
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),
+        "solver": describe_solver(record["options"]),
         "max_passes": record["options"]["max_passes"],
         "passes": len(history),
         "relative_error": stands.get("relative_error"),
@@ -192,6 +193,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "implicit": options["fit"].get("implicit") or None,
         "rank": options["fit"]["rank"],
         "loss_name": options["fit"].get("loss", "frobenius"),
+        "solver": describe_solver(options["fit"]),
         "strengths": options["strengths"],
         "seeds": options["seeds"],
         "warm": options["warm"],

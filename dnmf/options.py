@@ -1,5 +1,6 @@
 """What a fit can be asked for: frozen, validated once at the door, and JSON round-trip."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -33,6 +34,18 @@ def _dtype_name(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """A numpy scalar as the Python number it is, so that options compare and go to JSON alike."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def describe_solver(options: Mapping[str, Any]) -> str:
+    """Return how H and the rows of W are found, in words, from options as :meth:`FitOptions.to_json` has them.
+
+    Examples
+    --------
+    >>> describe_solver({"solver": "hals", "sweeps": 2, "exact_rows": False})
+    'hals, 2 sweeps, rows too'
+    """
+    sweeps, exact_rows = options.get("sweeps", 1), options.get("exact_rows", True)
+    return options["solver"] + f", {sweeps} sweeps" * (sweeps > 1) + ", rows too" * (not exact_rows)
 
 
 def _check_together(options: "FitOptions") -> None:
@@ -127,8 +140,9 @@ def _check_with_loss(options: "FitOptions") -> None:
 class FitOptions:
     """Everything that decides the result of a fit besides the data and the plan.
 
-    `implicit` is the confidence in what is there, 0 where entries are values. `loss_parameters` are those of a loss of
-    the caller's own (:func:`dnmf.losses.parameters_of`), as it is known now.
+    `solver` is how H is found, in how many `sweeps` where it is not exact; without `exact_rows` rows of W are as many
+    sweeps too. `implicit` is the confidence in what is there, 0 where entries are values. `loss_parameters` are those
+    of a loss of the caller's own (:func:`dnmf.losses.parameters_of`), as it is known now.
 
     Raises
     ------
@@ -151,6 +165,8 @@ class FitOptions:
     implicit: float = 0.0
     restarts: int = 1
     loss_parameters: dict[str, str] | None = field(default=None, hash=False)
+    sweeps: int = 1
+    exact_rows: bool = True
 
     def __post_init__(self):
         for each in fields(self):
@@ -170,6 +186,8 @@ class FitOptions:
         sure = is_finite(self.implicit) and self.implicit >= 0
         _check(sure, f"implicit={shown(self.implicit)}: a finite number, at least 0")
         _check(is_whole(self.restarts) and self.restarts >= 1, f"restarts={shown(self.restarts)}: at least 1")
+        _check(is_whole(self.sweeps) and self.sweeps >= 1, f"sweeps={shown(self.sweeps)}: a whole number, at least 1")
+        _check(isinstance(self.exact_rows, bool), f"exact_rows={shown(self.exact_rows)}: True or False")
         _check_together(self)
         if self.restarts > 1:
             _check_restarts(self)
@@ -201,6 +219,11 @@ class FitOptions:
         known = {name: value for name, value in record.items() if name not in NOW_FACTS}
         parts = {"penalty": Penalty(**record["penalty"]), "limits": Limits.from_json(record["limits"])}
         return cls(**{**known, **parts})
+
+    @property
+    def exactly(self) -> "FitOptions":
+        """The same, solved exactly."""
+        return replace(self, solver="cd", sweeps=1, exact_rows=True)
 
     def swapped(self) -> "FitOptions":
         """The same with the roles of W and H exchanged, for a matrix used as its transpose."""

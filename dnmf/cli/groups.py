@@ -3,7 +3,8 @@
 import click
 
 GROUPS = (
-    ("Model", ("rank", "loss", "dtype", "strengths", "seeds", "warm", "measures", "side")),
+    ("Model", ("rank", "loss", "dtype", "solver", "sweeps", "truncated_rows", "strengths", "seeds", "warm", "measures",
+               "side")),
     ("Start", ("init", "seed", "restarts")),
     ("Stopping", ("tol", "max_passes", "no_extrapolate")),
     ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "beside_given",

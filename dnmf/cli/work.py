@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import COUNT_OR_LIST, LEAST_SQUARES, LOSS, NUMBERS
+from dnmf.cli.amounts import COUNT_OR_LIST, LEAST_SQUARES, LOSS, NUMBERS, SOLVERS
 from dnmf.cli.data import (
     IMPLICIT,
     MISSING_CHUNKS,
@@ -67,6 +67,11 @@ FIT_OPTIONS = (
     click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
                  help="What is minimized; kullback-leibler is for counts."),
     click.option("--init", type=click.Choice(INITS), default="auto", show_default=True, help="First H."),
+    click.option("--solver", type=click.Choice(SOLVERS), default="cd", show_default=True,
+                 help="How H is found; cd and bpp are exact."),
+    click.option("--sweeps", type=click.IntRange(1), default=1, show_default=True,
+                 help="Of a solver that is not exact, in an update."),
+    click.option("--truncated-rows", is_flag=True, help="Rows of W are as many sweeps too, not exact."),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
                  help="Of the computation."),
     click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True,
@@ -85,8 +90,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that decide how a model is fitted, those of penalties and constraints among them."""
 
     @functools.wraps(command)
-    def packed(*, no_extrapolate: bool, **given: Any) -> Any:
-        return command(extrapolate=not no_extrapolate, **given)
+    def packed(*, no_extrapolate: bool, truncated_rows: bool, **given: Any) -> Any:
+        return command(extrapolate=not no_extrapolate, exact_rows=not truncated_rows, **given)
 
     whole = regularization_options(packed)
     for option in reversed(FIT_OPTIONS):

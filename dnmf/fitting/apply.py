@@ -133,7 +133,7 @@ def solve_other_rows(
     ChangedError
         The data changed while it was read; nothing is left at `out`.
     """
-    scheme = scheme_of(options, facts_of_other_rows(options, source))
+    scheme = scheme_of(options.exactly, facts_of_other_rows(options, source))
     n_rows, names = source.shape[0], None if out is None else carried_row_names(source)
     plan = _plan(
         source, executor, options, scheme, memory_bytes=memory_bytes, kept=out is None, name_bytes=bytes_of_names(names)
@@ -169,7 +169,7 @@ def measure_other_rows(
     The residual of dense rows is right to its own rounding; that of sparse rows is a difference of sums in float64,
     right to about 1e-15 of ``‖A‖²``. Arguments as above.
     """
-    scheme = scheme_of(options, facts_of_other_rows(options, source))
+    scheme = scheme_of(options.exactly, facts_of_other_rows(options, source))
     plan = _plan(source, executor, options, scheme, memory_bytes=memory_bytes, kept=False)
     work = replace(_work(fixed, options, scheme), residual=True)
     with guarded(guard_source(source)), executor.giving_back(plan):

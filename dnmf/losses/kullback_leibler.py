@@ -14,6 +14,7 @@ class KullbackLeibler(Loss):
     linear = 1.0
     zero_is_free = True
     positive = True
+    multiplies = True
     power = 1.0
     fused = staticmethod(kullback_leibler.solve_rows)
 

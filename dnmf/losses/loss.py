@@ -30,6 +30,8 @@ class Loss(ABC):
         Whether the data has to be above zero everywhere.
     most_shrink : float
         How much of itself a factor may give up in one step of Newton's method, 1 for all of it.
+    multiplies : bool
+        Whether multiplicative updates come from the sums of a pass, as they do under Kullback–Leibler.
     power : float
         With which power of its mean the variance of an entry grows where this is the likelihood's loss: starts are
         found on data divided by the root of that.
@@ -48,6 +50,7 @@ class Loss(ABC):
     positive: bool = False
     above_zero: bool = False
     most_shrink: float = 1.0
+    multiplies: bool = False
     power: float = 0.0
     examples: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 5.0, 20.0)
     fused: ClassVar[RowKernel | None] = None

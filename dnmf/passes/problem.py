@@ -7,8 +7,9 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.kernels.padding import padded
 from dnmf.passes.exact import Finish, FromData, least_eigenvalue, tolerance_at
+from dnmf.passes.methods import Method, Shared
 from dnmf.passes.over_columns import columns_times, gram_of
-from dnmf.passes.row_solvers import FreeRows, NonNegativeRows, RowsOfOneEntry, RowSolver
+from dnmf.passes.row_solvers import FreeRows, NonNegativeRows, RowsOfOneEntry, RowSolver, TruncatedRows
 from dnmf.passes.terms import NO_TERMS, Terms, add_to_diagonal, in_units_of, unit_diagonal
 from dnmf.passes.visitors.solve import SolveBesideGiven, SolveRows
 
@@ -16,8 +17,10 @@ RIDGE_SHARE = {"float32": 1e-6, "float64": 1e-13}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # KKT violation of a row, relative to its largest right-hand side
 
 
-def solve_for_rows(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None = None, *,
-                   signed: bool = False, held: int = 0, peaks: bool = False) -> SolveRows:  # fmt: skip
+def solve_for_rows(
+    H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | None = None, *, signed: bool = False, held: int = 0,
+    peaks: bool = False, method: Method | None = None,
+) -> SolveRows:  # fmt: skip
     """Return what solves for the rows of W for a fixed `H` (k, n), whose dtype is that of the computation.
 
     Row a of A has the solution ``argmin_{w ≥ 0} ½ wᵀ(HHᵀ + l2 I)w − (Ha − l1)ᵀw``.
@@ -36,6 +39,9 @@ def solve_for_rows(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | No
         How many of the first components have their columns of W given.
     peaks : bool
         Whether the largest right-hand sides are noted.
+    method : Method, optional
+        Whose sweeps rows are, from the non-negative part of what the inverse makes of them; without one they are
+        solved. Rows that may be negative, or have one entry, are exact with any.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def solve_for_rows(H: np.ndarray, terms: Terms = NO_TERMS, tolerance: float | No
     none = terms.all_zero and not held
     Q, unit = unit_diagonal(np.zeros((len(H), len(H))) if none else terms.edit_gram(gram_of(H)))
     HT = columns_times(H, unit)
-    shared, parts = _shared(HT, unit, terms, peaks=peaks), _Parts(HT, unit, terms, tolerance)
+    shared, parts = _shared(HT, unit, terms, peaks=peaks), _Parts(HT, unit, terms, tolerance, method)
     if not held:
         return SolveRows(solver=_row_solver(parts, Q, 0), **shared)
     alive = 0.0 if terms.all_zero else 1.0  # of what is not given
@@ -64,6 +70,7 @@ class _Parts(NamedTuple):
     unit: np.ndarray
     terms: Terms
     tolerance: float | None
+    method: Method | None
 
 
 def _shared(HT: np.ndarray, unit: np.ndarray, terms: Terms, *, peaks: bool) -> dict[str, Any]:
@@ -89,8 +96,12 @@ def _row_solver(parts: _Parts, Q: np.ndarray, held: int) -> RowSolver:
         return FreeRows(**normal)
     if terms.one_entry:
         return RowsOfOneEntry(**normal)
+    upper = in_units_of(terms.upper, unit, dtype)
+    if parts.method is not None:
+        shared = Shared.of(parts.method, Q, upper, dtype, free=False)
+        return TruncatedRows(**normal, method=parts.method, shared=shared)
     tolerance, finish = _how_near(parts, Q, inverse)
-    return NonNegativeRows(**normal, tolerance=tolerance, upper=in_units_of(terms.upper, unit, dtype), finish=finish)
+    return NonNegativeRows(**normal, tolerance=tolerance, upper=upper, finish=finish)
 
 
 def _how_near(parts: _Parts, Q: np.ndarray, inverse: np.ndarray) -> tuple[float, Finish | None]:

@@ -15,6 +15,7 @@ from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.padding import aligned_zeros
 from dnmf.kernels.products import cross_dense
 from dnmf.passes.exact import FEW_SWEEPS, MOST_SWEEPS, Finish, finish_rows
+from dnmf.passes.methods import Method, Shared
 from dnmf.sources.rows import Rows
 
 
@@ -126,6 +127,29 @@ class NonNegativeRows(RowSolver):
             return Solved(X)
         which = self.finish.concerns(X, violations, self.tolerance)
         return Solved(X, len(which), finish_rows(X, B, which, self.finish, *rows))
+
+
+@dataclass(frozen=True)
+class TruncatedRows(RowSolver):
+    """Rows a few sweeps of a method from the non-negative part of those of the inverse: a function of H and the row.
+
+    Attributes
+    ----------
+    method : Method
+        Which, and how many sweeps.
+    shared : Shared
+        What it needs of the Gram matrix, and the bounds.
+    """
+
+    method: Method
+    shared: Shared
+
+    def solve_from(self, start: np.ndarray, B: np.ndarray, rows: RowsOfA) -> Solved:
+        """Return what the sweeps come to."""
+        del rows
+        X = self.method.sweep(self.shared, B, self.method.begin(self.shared, B, start))
+        refuse_overflow(X, B.dtype)
+        return Solved(X)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,9 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     H: Any = None,
     constraints: Constraints | None = None,
     init: str = "auto",
+    solver: str = "cd",
+    sweeps: int = 1,
+    exact_rows: bool = True,
     loss: str = "frobenius",
     dtype: str = "float32",
     tol: float = 1e-4,
@@ -115,7 +118,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         Where every seed starts.
     constraints : Constraints, optional
         The same for all models.
-    init, loss, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
+    init, solver, sweeps, exact_rows, loss, dtype, tol, max_passes, extrapolate, prune, client, memory_limit, keep
     missing, mask, weights, row_weights, column_weights, implicit
         As in :func:`dnmf.fit`, for each model.
     row_names, column_names : sequence or path, optional
@@ -153,8 +156,9 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
     seeds, asked = checked_seeds(seeds), checked_constraints(constraints)
-    fit = FitOptions(rank, init if H is None else "given", "cd", loss, penalty, dtype, seeds[0], tol, max_passes,
-                     extrapolate, prune, asked.limits, implicit=implicit)  # fmt: skip
+    fit = FitOptions(rank, init if H is None else "given", solver, loss, penalty, dtype, seeds[0], tol, max_passes,
+                     extrapolate, prune, asked.limits, implicit=implicit,
+                     sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(Paths(), options, opened, resources, constraints=asked, H=H, store=store, overwrite=overwrite)

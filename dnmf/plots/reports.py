@@ -15,7 +15,7 @@ from dnmf.fitting.events import last_accepted
 from dnmf.implicit import describe
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
-from dnmf.options import format_bytes
+from dnmf.options import describe_solver, format_bytes
 from dnmf.paths import Path as RegularizationPath
 from dnmf.plots import pages
 from dnmf.plots.convergences import convergence
@@ -163,6 +163,7 @@ def _data_section(model: Model | Unfinished) -> list[str]:
         ("Store", str(model.path) if model.path else "none, the model is in memory"),
         ("Rank", str(model.rank)),
         ("Loss", f"{options.loss}, {formulas(model).formula}"),
+        ("Solver", describe_solver(options.to_json())),
         ("Penalty", describe(options.penalty, model.penalty, options.limits)),
         (
             "Start",

@@ -7,11 +7,15 @@ from typing import Self
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.losses import Loss
+from dnmf.passes.methods import Method
 from dnmf.passes.work import Demands
 from dnmf.penalty import Penalty
+from dnmf.schemes.above_zero import KEPT, above_zero
 from dnmf.schemes.given import behind, order_by_weight, with_given_rows
 from dnmf.schemes.scheme import Scheme
-from dnmf.schemes.updates import COORDINATE_DESCENT, Update
+from dnmf.schemes.update import Update
+from dnmf.schemes.updates import COORDINATE_DESCENT
 
 NO_PENALTY = Penalty()
 
@@ -30,12 +34,42 @@ class Constrained(Scheme):
         The arrays of the constraints.
     solver : Update
         How H is found.
+    exact_rows : bool
+        Whether rows of W are solved exactly; else they are the sweeps of the solver from a start of their own.
     """
 
     penalty: Penalty = NO_PENALTY
     limits: Limits = NO_LIMITS
     guides: Guides = NO_GUIDES
     solver: Update = field(default=COORDINATE_DESCENT, kw_only=True)
+    exact_rows: bool = field(default=True, kw_only=True)
+
+    @property
+    def exact(self) -> bool:
+        """Whether no update raises the objective: W is the best for every H, and the solver never goes uphill."""
+        return self.exact_rows and self.solver.descends
+
+    @property
+    def exactly(self) -> Self:
+        """The same, solved exactly: for starts, and for what is derived from a model."""
+        return replace(self, solver=COORDINATE_DESCENT, exact_rows=True)
+
+    @property
+    def method_of_rows(self) -> Method | None:
+        """Whose sweeps rows of W are; None where they are exact."""
+        return None if self.exact_rows else self.solver.method
+
+    def raised(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of which nothing is at zero but given rows, where the solver would leave it there."""
+        if not self.solver.positive:
+            return H
+        found = above_zero(H)
+        found[self.given_rows] = H[self.given_rows]
+        return found
+
+    def _least_of(self, plain: np.ndarray) -> np.ndarray | float:
+        """What an extrapolated H is not below: some of the plain update, where the solver leaves zeros as they are."""
+        return KEPT * plain if self.solver.positive else 0.0
 
     @property
     def given(self) -> np.ndarray | None:
@@ -100,13 +134,17 @@ class Constrained(Scheme):
         return self if H is None else replace(self, guides=self.guides._replace(H=(H / by).astype(H.dtype)))
 
 
-def wants(penalty: Penalty, limits: Limits, *, own_gram: bool) -> Iterator[str]:
-    """Yield what a solver of H has to take (:data:`dnmf.schemes.updates.WANTS`)."""
-    if own_gram:
+def wants(penalty: Penalty, limits: Limits, loss: Loss, *, own_gram: bool) -> Iterator[str]:
+    """Yield what a solver of H has to take (:data:`dnmf.schemes.update.WANTS`)."""
+    if not loss.shared_curvature:
+        yield "divergence" if loss.multiplies else "own loss"
+    elif own_gram:
         yield "own gram"
     if limits.bounded:
         yield "bounds"
     if penalty.l1[1]:
         yield "l1"
-    if limits.is_free("H"):
-        yield "free"
+    if penalty.smooth:
+        yield "smooth"
+    if limits.free:
+        yield "free" if limits.is_free("H") else "signed gram"

@@ -9,21 +9,20 @@ from dnmf.errors import InputError
 from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.packed import times_packed
 from dnmf.losses import Loss
+from dnmf.passes.methods import OwnProblem
 from dnmf.passes.own_sums import OwnSums
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import Demands
+from dnmf.schemes.above_zero import FLOOR, above_zero
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.own_curvature import OwnCurvature
 from dnmf.schemes.scheme import Measured, Scheme, SolvedColumns
-from dnmf.schemes.updates import OwnProblem
 
 LEFT = 0.1  # of a column whose every entry a step would take away
-FLOOR = 0.1  # of what the plain update has: an extrapolated H is not below it
-FLOOR_OF_START = 1e-2  # of the mean of its row, alike for all components: neutral to W, and no entry stays at zero
 SAMPLE_PASSES = 6
 LEAST_SHARE = 0.02  # of the mean of its column: what an entry at zero that should rise counts as
 COLUMN_SWEEPS, COLUMN_TOLERANCE = 50, 1e-4  # of a problem that is itself but a model
@@ -119,7 +118,7 @@ class Divergence(OwnCurvature):
 
     def rows_of_given(self, sums: Any, H: np.ndarray) -> np.ndarray:
         """The best rows of H for given columns of W alone, by least squares, none of them at zero."""
-        return _above_zero(self._squares.rows_of_given(sums, H))
+        return above_zero(self._squares.rows_of_given(sums, H))
 
     def loss_of_rows(self, statistics: Statistics, H: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
         """The loss of rows that were solved for with H, and that of the means of rows."""
@@ -145,7 +144,7 @@ class Divergence(OwnCurvature):
         """
         _refuse_negative(self.loss, min(sums.value, whole))
         _refuse_unreached(self.loss, sums.unreached)
-        HT, sums = np.ascontiguousarray(H.T, dtype=np.float64), _usable(sums)[0]
+        HT, sums = np.ascontiguousarray(H.T, dtype=np.float64), usable_sums(sums)[0]
         of_H = self._scale_of_given(sums, H)[1]
         slope = -self._pulls(sums)
         if self.penalty.active:
@@ -169,7 +168,7 @@ class Divergence(OwnCurvature):
     def update(self, sums: OwnSums, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
         """Return the next H: each column at the best multiple of itself, then a step of Newton's method from there."""
         del tolerance  # what is near enough follows from the curvature
-        h, (sums, usable) = np.ascontiguousarray(H.T, dtype=np.float64), _usable(sums)
+        h, (sums, usable) = np.ascontiguousarray(H.T, dtype=np.float64), usable_sums(sums)
         of_H, upper = self._scale_of_given(sums, H)[1], self.limits.upper[1]
         t, N, shrunk = self._on_ray(sums, self._pulls(sums), h)
         h *= t[:, None]
@@ -221,17 +220,13 @@ class Divergence(OwnCurvature):
 
     def _least_of(self, plain: np.ndarray) -> np.ndarray | float:
         """Some of the plain update, where predictions have to be above zero."""
-        return FLOOR * plain if self.loss.positive else 0.0
+        least = super()._least_of(plain)
+        return np.maximum(least, FLOOR * plain) if self.loss.positive else least
 
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start with its given rows, nothing of it at zero where predictions must be positive."""
         H = self._normalized(H)
-        return super().enter(_above_zero(H) if self.loss.positive else H)
-
-
-def _above_zero(H: np.ndarray) -> np.ndarray:
-    """H with nothing below a small share of the mean of its row."""
-    return np.maximum(H, (FLOOR_OF_START * H.mean(axis=1, keepdims=True)).astype(H.dtype))
+        return super().enter(above_zero(H) if self.loss.positive else H)
 
 
 def _refuse_negative(loss: Loss, total: float) -> None:
@@ -251,8 +246,8 @@ def _refuse_unreached(loss: Loss, rows: int) -> None:
         )
 
 
-def _usable(sums: OwnSums) -> tuple[OwnSums, np.ndarray]:
-    """The sums with nothing in columns whose curvature is infinite in the dtype of the fit; which columns are others.
+def usable_sums(sums: OwnSums) -> tuple[OwnSums, np.ndarray]:
+    """Return sums with nothing in columns whose curvature is infinite in the dtype of the fit; which are others (n,).
 
     That of a value which a model of all but zeros is to predict is; what is said of its column then is all lost.
     """

@@ -9,7 +9,7 @@ from dnmf.passes.terms import add_to_diagonal
 from dnmf.schemes.columns import Aim, SharedProblem
 from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.terms import Pulls
-from dnmf.schemes.updates import Update
+from dnmf.schemes.update import Update
 
 SMOOTHING_TURNS, SMOOTHING_TOLERANCE = 5000, 1e-9  # each turn is a small part of the way where smoothing is strong
 STIFF = 0.02  # of the largest eigenvalue of the Gram matrix

@@ -59,7 +59,10 @@ class LeastSquares(Constrained):
         """Solve for rows exactly, or to a `tolerance`."""
         del first  # every pass that checks the data says it
         signed, held, peaks = self.limits.is_free("H"), self.limits.held[0], self.penalty.needs_peak
-        return solve_for_rows(H, self.terms_for_W(H, peak), tolerance, signed=signed, held=held, peaks=peaks)
+        method = self.method_of_rows
+        return solve_for_rows(
+            H, self.terms_for_W(H, peak), tolerance, signed=signed, held=held, peaks=peaks, method=method
+        )
 
     def rows_of_model(self, H: np.ndarray, terms: Terms, held: int) -> SolveRows:
         """Solve for rows under the terms of a finished model, beside `held` columns of W."""
@@ -142,8 +145,7 @@ class LeastSquares(Constrained):
 
     def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """Cut off what is negative or above a bound, and bring rows to sum one where scale is free, in place."""
-        del plain
-        H = H if self.limits.is_free("H") else within(H, self.limits.upper[1])
+        H = H if self.limits.is_free("H") else within(H, self.limits.upper[1], self._least_of(plain))
         return normalize_rows(H, self.limits.held[0], own=True)[0] if self.free_scale else H
 
     def counted(self, sums: ModelSums, H: np.ndarray) -> tuple[ModelSums, np.ndarray]:
@@ -186,7 +188,8 @@ class LeastSquares(Constrained):
             ``‖A‖²``.
         """
         squares, side = of_data, self._side_terms(sums, H)
-        found = slopes_of(sums, H, self.limits, side.pull)
+        near_zero = np.diag(sums.G) if self.solver.positive else None
+        found = slopes_of(sums, H, self.limits, side.pull, near_zero)
         summed = 0.5 * squares - found.cross + 0.5 * found.gram
         below = at_least_zero(-summed) / (0.5 * squares) if squares > 0 else 0.0
         loss = at_least_zero((at_least_zero(summed) if sums.residual is None else 0.5 * sums.residual) - side.gain)
@@ -232,7 +235,7 @@ class LeastSquares(Constrained):
 
     def half_step(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """The H whose rows have the scale with which the columns of a model are solved: under a rule, of its step."""
-        return self.solve(sums, H).H
+        return self.exactly.solve(sums, H).H
 
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start with its given rows, rows brought to sum one where scale is free."""
@@ -262,7 +265,7 @@ class LeastSquares(Constrained):
 
     def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """Return the start (k, n) for a W that was given, with these `sums`; `H` has the rows that are given."""
-        return self.update(sums, H).H
+        return self.exactly.update(sums, H).H
 
     def rows_of_given(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """Return the best H for the given columns of W alone, with these `sums`."""

@@ -56,12 +56,13 @@ def scale_rows(H: np.ndarray, factors: np.ndarray, upper: float = np.inf, *, own
     return found
 
 
-def within(H: np.ndarray, upper: float) -> np.ndarray:
-    """Return `H` without what is below zero or above a bound, in place."""
+def within(H: np.ndarray, upper: float, least: np.ndarray | float = 0.0) -> np.ndarray:
+    """Return `H` without what is below zero, or below `least` (k, n), or above a bound, in place."""
 
     def cut(columns: slice, _: Room) -> None:
         some = H[:, columns]
-        keep_below(np.maximum(some, 0, out=some), upper)
+        floor = least[:, columns] if isinstance(least, np.ndarray) else least
+        keep_below(np.maximum(some, floor, out=some), upper)
 
     over_columns(cut, *H.shape)
     return H

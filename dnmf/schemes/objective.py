@@ -143,7 +143,7 @@ class PenalizedLeastSquares(LeastSquares):
             of_W, of_H = start_scale(self.penalty, sums, H, self.guides)
             of_W[: self.limits.held[0]] = of_H[: self.limits.held[0]] = 1.0
             sums, H = sums.scaled(of_W), scale_rows(H, of_H)
-        return self.update(sums, H).H
+        return self.exactly.update(sums, H).H
 
 
 def within_bounds(of_H: np.ndarray, sums: ModelSums, H: np.ndarray, limits: Limits, n_rows: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from dnmf.kernels.bounds import keep_below, pinned
 from dnmf.kernels.own_gram import LOOSE
 from dnmf.kernels.packed import completed, diagonal_places, pack, times_packed
 from dnmf.passes.even_units import even_units
+from dnmf.passes.methods import OwnProblem
 from dnmf.passes.observed_sums import ObservedSums
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
@@ -20,7 +21,6 @@ from dnmf.schemes.balance import Sizes
 from dnmf.schemes.constrained import NO_PENALTY
 from dnmf.schemes.own_curvature import OwnCurvature
 from dnmf.schemes.scheme import Measured, SolvedColumns
-from dnmf.schemes.updates import OwnProblem
 
 COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-4, "float64": 1e-12}, 2000
 NOTHING = 1e-12  # of the weight of other columns, with which a column counts as not observed
@@ -96,9 +96,17 @@ class ObservedLeastSquares(OwnCurvature):
         slope[:, of_H == 0] = 0
         if not self.limits.is_free("H"):
             np.putmask(slope, pinned(HT, slope, self.limits.upper[1], H.dtype), 0)
+            if self.solver.positive:  # entries on their way to zero count as what is left of them to go
+                np.minimum(slope, HT * self._diagonal(sums), out=slope)
         size, alive = float(np.linalg.norm(sums.N)), int(np.count_nonzero((sums.s > 0) & H.any(axis=1)))
         gradient = float(np.linalg.norm(slope)) / size if size else 0.0
         return Measured(loss, loss + self._value_of_penalty(sums, H), gradient, alive, below, whole)
+
+    def _diagonal(self, sums: ObservedSums) -> np.ndarray:
+        """That of the Gram matrices of columns, or what bounds it (n, k)."""
+        if self.diagonal_curvature:
+            return sums.Q + sums.bound
+        return sums.Q[:, diagonal_places(len(sums.s))] + np.diag(sums.based)
 
     def loss_of_rows(self, statistics: Statistics, H: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
         """The loss of rows that were solved for with H, and half of what was observed, squared."""

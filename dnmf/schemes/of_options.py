@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
+from dnmf.errors import InputError
 from dnmf.losses import loss_named
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
@@ -12,11 +13,13 @@ from dnmf.schemes.constrained import wants
 from dnmf.schemes.curved import Divergence
 from dnmf.schemes.facts import Facts
 from dnmf.schemes.least_squares import LeastSquares
+from dnmf.schemes.multiplied import MultipliedDivergence
 from dnmf.schemes.objective import PenalizedLeastSquares
 from dnmf.schemes.observed import ObservedLeastSquares
 from dnmf.schemes.rule import RelativeRule, Rule
 from dnmf.schemes.scheme import Scheme
-from dnmf.schemes.updates import COORDINATE_DESCENT, Update, update_named
+from dnmf.schemes.update import Update
+from dnmf.schemes.updates import COORDINATE_DESCENT, refuse_sweeps, update_named
 
 
 def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> Scheme:
@@ -29,21 +32,30 @@ def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> 
     """
     loss, penalty, limits = loss_named(options.loss), options.penalty, options.limits
     own_gram = facts.observed or bool(options.implicit) or not loss.shared_curvature
-    solver = update_named(options.solver, wants(penalty, limits, own_gram=own_gram))
+    solver = update_named(options.solver, wants(penalty, limits, loss, own_gram=own_gram))
+    refuse_sweeps(options, solver)
+    solver = solver.of_sweeps(options.sweeps)
     if not own_gram:
-        return least_squares(penalty, limits, guides, solver)
+        return least_squares(penalty, limits, guides, solver, exact_rows=options.exact_rows)
+    if not options.exact_rows:
+        raise InputError(
+            "exact_rows=False: where rows have Gram matrices of their own (missing entries, weights, other losses than "
+            "least squares) these are what a pass costs, and solving them is cheap beside it; leave exact_rows out"
+        )
     if loss.shared_curvature:
         return ObservedLeastSquares(
             penalty, limits, guides, solver=solver, implicit=options.implicit, diagonal_curvature=facts.diagonal
         )
-    return Divergence(
+    kind = MultipliedDivergence if solver.positive else Divergence
+    return kind(
         penalty, limits, guides, solver=solver, loss=loss, observed=facts.observed, diagonal_curvature=facts.diagonal
     )
 
 
 def least_squares(
-    penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES, solver: Update = COORDINATE_DESCENT
-) -> LeastSquares:
+    penalty: Penalty, limits: Limits = NO_LIMITS, guides: Guides = NO_GUIDES, solver: Update = COORDINATE_DESCENT, *,
+    exact_rows: bool = True,
+) -> LeastSquares:  # fmt: skip
     """Return least squares under a penalty and limits."""
     if penalty.in_objective:
         kind: type[LeastSquares] = PenalizedLeastSquares
@@ -51,7 +63,7 @@ def least_squares(
         kind = RelativeRule if penalty.scale == "relative" else Rule
     else:
         kind = LeastSquares
-    return kind(penalty, limits, guides, solver=solver)
+    return kind(penalty, limits, guides, solver=solver, exact_rows=exact_rows)
 
 
 def in_units(options: FitOptions, units: tuple[float, float]) -> FitOptions:

@@ -82,7 +82,7 @@ class OwnCurvature(Constrained):
     @property
     def _lenient(self) -> Self:
         """The same without bounds, and with those penalties alone without which rows of few entries are not found."""
-        return replace(self, penalty=NO_PENALTY, limits=without_bounds(self.limits))
+        return replace(self.exactly, penalty=NO_PENALTY, limits=without_bounds(self.limits))
 
     @property
     def unhindered(self) -> Self:
@@ -163,11 +163,6 @@ class OwnCurvature(Constrained):
             H = keep_below(np.maximum(H, self._least_of(plain)), self.limits.upper[1])
         H[self.given_rows] = plain[self.given_rows]
         return self._normalized(H)
-
-    def _least_of(self, plain: np.ndarray) -> np.ndarray | float:
-        """What an extrapolated H is not below."""
-        del plain
-        return 0.0
 
     def _normalized(self, H: np.ndarray) -> np.ndarray:
         return normalize_rows(H, self.given_columns)[0] if self.free_scale else H

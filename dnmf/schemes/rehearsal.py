@@ -53,6 +53,10 @@ class Kernels:
         Whether a start, or more, is given.
     evened : bool
         Whether a start is found on data that is divided by something, so that its variance is even.
+    solver : str
+        How columns are found; a start always finds them exactly.
+    exact_rows : bool
+        Whether rows are exact in passes too.
     """
 
     rank: int
@@ -67,6 +71,8 @@ class Kernels:
     implicit: bool = False
     given: bool = False
     evened: bool = False
+    solver: str = "cd"
+    exact_rows: bool = True
 
     @classmethod
     def of(cls, source: Source, options: FitOptions) -> "Kernels":
@@ -77,7 +83,7 @@ class Kernels:
             bounded=limits.bounded, loss=options.loss, weights=str(source.weight_dtype) if source.weighted else "",
             missing=source.has_missing, implicit=options.implicit > 0,
             given=options.init == "given" or limits.held[0] > 0,
-            evened=scheme_of(options, Facts.of(source)).power > 0,
+            evened=scheme_of(options, Facts.of(source)).power > 0, solver=options.solver, exact_rows=options.exact_rows,
         )  # fmt: skip
 
     def alike(self) -> "Kernels":
@@ -96,6 +102,8 @@ class Kernels:
         for diagonal in (True, False):
             scheme = scheme_of(self._options, Facts(self.missing, diagonal))
             self._fit(scheme, source)
+            if self.solver != FitOptions.solver:
+                self._fit(scheme.unhindered, source)
         self._fit(scheme.stand_in, self._rows("float32") if self.evened else source)
         if self.given:
             self._take_given(scheme, source)
@@ -113,7 +121,7 @@ class Kernels:
         scale = "objective" if self.bounded else Penalty().scale
         return FitOptions(
             self.rank, loss=self.loss, dtype=self.dtype, penalty=Penalty(scale=scale), limits=limits,
-            implicit=float(self.implicit),
+            implicit=float(self.implicit), solver=self.solver, exact_rows=self.exact_rows,
         )  # fmt: skip
 
     def _fit(self, scheme: Scheme, source: Source) -> None:

@@ -18,7 +18,7 @@ class Rule(LeastSquares):
 
     def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """The half step for the W as it was given, as RcppML does."""
-        return self.update(sums, H, scaled=False).H
+        return self.exactly.update(sums, H, scaled=False).H
 
 
 class RelativeRule(Rule):
@@ -26,7 +26,7 @@ class RelativeRule(Rule):
 
     def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
         """The half step for a W whose columns sum to one."""
-        return self.update(sums, H).H
+        return self.exactly.update(sums, H).H
 
     def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
         return SideTerms(gain=fit_diagonal(sums, H)[1])

@@ -113,7 +113,7 @@ class Scheme(Startable):
 
     @property
     def exact(self) -> bool:
-        """Whether an update is the minimum itself, so that an objective that rises all the same is lost digits."""
+        """Whether no update raises the objective, so that one that rises all the same is lost digits."""
         return True
 
     @property

@@ -59,7 +59,9 @@ class Slopes(NamedTuple):
         return float(np.sqrt(self.squares + float((of_each * followed).sum())))
 
 
-def slopes_of(sums: ModelSums, H: np.ndarray, limits: Limits, pull: Pull | None = None) -> Slopes:
+def slopes_of(
+    sums: ModelSums, H: np.ndarray, limits: Limits, pull: Pull | None = None, near_zero: np.ndarray | None = None
+) -> Slopes:
     """Return what blocks of columns come to: nothing as large as H is made on the way.
 
     Parameters
@@ -72,6 +74,9 @@ def slopes_of(sums: ModelSums, H: np.ndarray, limits: Limits, pull: Pull | None 
         What H must be.
     pull : callable, optional
         Adds the gradient of side terms; see :class:`SideTerms`.
+    near_zero : ndarray (k,), optional
+        The curvature of each component, where entries never become zero: those on their way there count as what is
+        left of them to go.
     """
     given, upper, free = slice(0, limits.held[1]), limits.upper[1], limits.is_free("H")
 
@@ -85,6 +90,8 @@ def slopes_of(sums: ModelSums, H: np.ndarray, limits: Limits, pull: Pull | None 
         if pull is not None:
             pull(slope, HT, columns)
         along, of_given = (np.einsum("jq,jq->q", HT[:, given], other[:, given]) for other in (slope, HT))
+        if near_zero is not None:
+            np.minimum(slope, HT * near_zero, out=slope)
         if not free:
             _clear(slope, pinned(HT, slope, upper, H.dtype))
         slope[:, given] = 0

@@ -58,6 +58,10 @@ class Startable(ABC):
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start as a pass may be made with it: with what is given in its place."""
 
+    def raised(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of which nothing is where no update would move it; by default it is as it was."""
+        return H
+
     @abstractmethod
     def settle(self, sums: Any, H: np.ndarray, rows: int, all_rows: int) -> tuple[np.ndarray, float]:
         """Return a start on the scale that is best for it, and the `peak` of its first pass.

@@ -1,66 +1,18 @@
 """How H is found from the sums of a pass: updates by name, each of which says what it takes."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.kernels.own_gram import solve_own_rows
+from dnmf.options import FitOptions
+from dnmf.passes.methods import METHODS, OwnProblem
 from dnmf.schemes.columns import Aim, SharedProblem, solve_columns
+from dnmf.schemes.pivoting import BlockPivoting
 from dnmf.schemes.scheme import SolvedColumns
-
-WANTS = {
-    "own gram": "a Gram matrix for each column (counts, missing entries, weights)",
-    "bounds": "upper bounds",
-    "l1": "L1",
-    "free": "a factor that may be negative",
-}
-
-
-class OwnProblem(NamedTuple):
-    """Columns with a Gram matrix of their own: ``argmin ½ xᵀ(Q_j + G0)x − b_jᵀx`` between bounds.
-
-    Attributes
-    ----------
-    Q : ndarray (n, k (k + 1) / 2)
-        Packed (:func:`dnmf.kernels.packed.unpack`).
-    B, start, lower, upper : ndarray (n, k)
-        Right-hand sides, where to begin, and bounds; equal ones hold an entry.
-    G0 : ndarray (k, k)
-        What all columns have in common.
-    """
-
-    Q: np.ndarray
-    B: np.ndarray
-    start: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    G0: np.ndarray
-
-
-class Update(ABC):
-    """Finds columns of H from Gram matrices and right-hand sides; none raises the objective it is asked to lower.
-
-    Attributes
-    ----------
-    name : str
-        As ``solver=`` names it.
-    takes : frozenset
-        Of :data:`WANTS`, what it can be asked for.
-    """
-
-    name: str
-    takes: frozenset[str]
-
-    @abstractmethod
-    def shared(self, problem: SharedProblem, aim: Aim) -> SolvedColumns:
-        """Return columns that share a Gram matrix."""
-
-    @abstractmethod
-    def own(self, problem: OwnProblem, tolerance: float, sweeps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return columns (n, k) with Gram matrices of their own, and by how much each violates its conditions."""
+from dnmf.schemes.swept import Swept
+from dnmf.schemes.update import WANTS, Update
 
 
 class CoordinateDescent(Update):
@@ -80,7 +32,9 @@ class CoordinateDescent(Update):
 
 
 COORDINATE_DESCENT = CoordinateDescent()
-UPDATES: dict[str, Update] = {update.name: update for update in (COORDINATE_DESCENT,)}
+UPDATES: dict[str, Update] = {
+    update.name: update for update in (COORDINATE_DESCENT, BlockPivoting(), *(Swept(method()) for method in METHODS))
+}
 
 
 def update_named(name: str, wants: Iterable[str] = (), among: dict[str, Update] = UPDATES) -> Update:
@@ -100,3 +54,26 @@ def update_named(name: str, wants: Iterable[str] = (), among: dict[str, Update] 
         remedy = f"use solver={' or '.join(able)}" if able else "no solver takes all of this together"
         raise InputError(f"solver={name!r} does not take {' and '.join(WANTS[what] for what in missing)}; {remedy}")
     return among[name]
+
+
+def refuse_sweeps(options: FitOptions, update: Update) -> None:
+    """Refuse sweeps of an update that makes none, or but one, and rows of sweeps of one that is exact.
+
+    Raises
+    ------
+    InputError
+        So it is; the message names those that can.
+    """
+    others = " or ".join(repr(other.name) for other in UPDATES.values() if other.repeats)
+    if options.sweeps > 1 and not update.repeats:
+        said = "is exact, whatever that takes" if update.exact else "is one solve"
+        raise InputError(f"sweeps={options.sweeps}: solver={update.name!r} {said}; leave sweeps out or use {others}")
+    if options.sweeps > 1 and update.positive and options.loss != FitOptions.loss:
+        raise InputError(
+            f"sweeps={options.sweeps}: under loss={options.loss!r} a second sweep of solver={update.name!r} takes a "
+            "read of its own; leave sweeps out"
+        )
+    if not options.exact_rows and update.exact:
+        raise InputError(
+            f"exact_rows=False: solver={update.name!r} is exact, for rows as well; leave exact_rows out or use {others}"
+        )

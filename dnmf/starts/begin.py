@@ -49,4 +49,5 @@ def begin(engine: Engine, options: FitOptions, W: np.ndarray | None, H: np.ndarr
 def fit_from(engine: Engine, begun: Initial, options: FitOptions, guides: Guides) -> Fit:
     """Return a fit before its first pass, its options in the units that its start has found."""
     options = in_units(options, begun.units)
-    return Fit(first_state(begun, options), options, scheme_of(options, engine.facts, guides))
+    scheme = scheme_of(options, engine.facts, guides)
+    return Fit(first_state(begun._replace(H=scheme.raised(begun.H)), options), options, scheme)
