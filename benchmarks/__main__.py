@@ -15,8 +15,11 @@ from benchmarks.first_call import first_call
 from benchmarks.missing import missing
 from benchmarks.peers import Peer, peers
 from benchmarks.problems import Problem, problems
+from benchmarks.solvers import solvers
 
 FIRST_CALL, EXACT_ROWS, COUNTS, MISSING = "first call", "exact rows", "counts", "missing entries"
+SOLVERS = "solvers"
+BESIDES = (FIRST_CALL, EXACT_ROWS, COUNTS, MISSING, SOLVERS)
 QUICK_RESTARTS, QUICK_PASSES = 2, 40
 
 
@@ -25,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     every, usual = peers(), [peer for peer in peers() if not (chosen.quick and peer.optional)]
-    some = _named(parser, chosen.only, problems(chosen.quick), besides=(FIRST_CALL, EXACT_ROWS, COUNTS, MISSING))
+    some = _named(parser, chosen.only, problems(chosen.quick), besides=BESIDES)
     against = _named(parser, chosen.peer, every) if chosen.peer else usual
     if chosen.quick:
         _run(some, against, 1, chosen.out)
@@ -39,13 +42,15 @@ def main(arguments: list[str] | None = None) -> None:
         report.write(folder, {**report.read(folder), COUNTS: counts(of_counts(some or problems()))})
     if not chosen.only or MISSING in chosen.only:
         report.write(folder, {**report.read(folder), MISSING: missing(some or problems())})
+    if not chosen.only or SOLVERS in chosen.only:
+        report.write(folder, {**report.read(folder), SOLVERS: solvers()})
     _run(some, against, chosen.seeds, folder)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small matrices, one seed: to see that it works")
-    besides = ", ".join((FIRST_CALL, EXACT_ROWS, COUNTS, MISSING))
+    besides = ", ".join(BESIDES)
     parser.add_argument("--only", metavar="NAME", action="append", help=f"a matrix, or one of {besides} (repeatable)")
     parser.add_argument("--peer", metavar="NAME", action="append", help="only this program (repeatable)")
     parser.add_argument("--seeds", type=int, default=9, help="most seeds of a program (%(default)s)")

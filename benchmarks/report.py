@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.counts_page import counts_section
 from benchmarks.missing_page import missing_section
 from benchmarks.reached import Reached, Spread, reached
+from benchmarks.solvers import section as solvers_section
 
 HEAD = """# Results
 
@@ -54,6 +55,8 @@ def markdown(results: Record) -> str:
     if "missing entries" in results:
         told = results["missing entries"]
         parts.append(missing_section(told, _environment(told["environment"])))
+    if "solvers" in results:
+        parts.append(solvers_section(results["solvers"], _environment(results["solvers"]["environment"])))
     parts += [_problem(name, record) for name, record in problems.items()]
     return "\n".join(parts)
 

@@ -69,11 +69,14 @@ def newly_compiled(said):
     losses = [each for each in said if each in ("kullback-leibler", "itakura-saito", "poissonish")]
     loss = losses[0] if losses else "frobenius"
     source = source_of(said, loss)
-    asked = {"implicit": {"implicit": 1.0}, "W": {"W": np.ones((40, 3))},
+    ways = {"mu": {"solver": "mu"}, "bpp": {"solver": "bpp"}, "hals": {"solver": "hals", "exact_rows": False},
+            "admm": {"solver": "admm", "exact_rows": False}, "pg": {"solver": "pg"}}
+    asked = {**ways, "implicit": {"implicit": 1.0}, "W": {"W": np.ones((40, 3))},
              "fixed_H": {"constraints": dnmf.Constraints(fixed_H=np.ones((1, 12)))}}
     more = {name: value for each in said for name, value in asked.get(each, {}).items()}
     options = FitOptions(3, loss=loss, dtype=dtype, implicit=more.get("implicit", 0.0),
-                         init="given" if "W" in more else "auto")
+                         init="given" if "W" in more else "auto", solver=more.get("solver", "cd"),
+                         exact_rows=more.get("exact_rows", True))
     Kernels.of(source, options).alike().load()
     before = compiled()
     dnmf.fit(source, 3, loss=loss, dtype=dtype, **more, max_passes=4, tol=0.0)
@@ -92,6 +95,7 @@ for said in cases:
 SAID = [
     "plain", "kullback-leibler", "itakura-saito", "poissonish", "holes", "mask", "weights", "row_weights", "implicit",
     "kullback-leibler holes", "kullback-leibler weights", "itakura-saito mask",
+    "mu", "bpp", "hals", "admm", "pg", "sparse mu", "kullback-leibler mu", "holes mu",
     "W", "fixed_H", "kullback-leibler W", "kullback-leibler holes W",
     "sparse", "sparse wide", "sparse kullback-leibler", "sparse poissonish", "sparse unstored", "sparse implicit",
     "sparse stored", "sparse wide stored unstored",
