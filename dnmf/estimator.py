@@ -58,7 +58,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     solver : {"cd", "mu"}
         Accepted, without effect. There is one solver for each loss: rows are solved for exactly, by coordinate descent
         for least squares and by Newton's method for other losses. In scikit-learn ``"mu"`` is what makes another loss
-        possible; here `beta_loss` may be any with either.
+        possible; here `beta_loss` may be any with either. Multiplicative updates themselves are
+        ``dnmf.fit(…, solver="mu")``; they come to the same, later.
     beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"}, 2, 1 or 0
         The loss, by its name or by its number; the name of one that was made known to
         :func:`dnmf.losses.register` too. ``"itakura-saito"`` needs dense data that is nowhere zero.

@@ -61,7 +61,7 @@ PARAMETERS: dict[str, tuple[Rule, str]] = {
         _one_of(None, "sample", "surrogate", "random", "nndsvd", "nndsvda", "nndsvdar", "custom"),
         "None, 'sample', 'surrogate', 'random', 'nndsvd', 'nndsvda', 'nndsvdar' or 'custom'",
     ),
-    "solver": (_one_of("cd", "mu"), "'cd' or 'mu', which are the same here"),
+    "solver": (_one_of("cd", "mu"), "'cd' or 'mu', which are the same here (dnmf.fit has other solvers)"),
     "beta_loss": (
         _either(_is_power, _is_loss),
         "'frobenius' (2), 'kullback-leibler' (1), 'itakura-saito' (0), or the name of a loss that was registered "
