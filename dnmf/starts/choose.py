@@ -54,11 +54,11 @@ def plan_with_start(
     kernels = Kernels.of(source, options)
     given = 0 if executor.remote else scheme.given_columns * source.shape[0]  # a worker gets those of its tasks alone
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
+    by_svd = cuts is None and options.init in SVD_INITS
+    if by_svd:
+        kernels = replace(kernels, directions=count_directions(options.rank, source.shape))
     machine = executor.machine(memory_bytes, kernels)
-    if cuts is None and options.init in SVD_INITS:
-        machine = executor.machine(
-            memory_bytes, replace(kernels, directions=count_directions(options.rank, source.shape))
-        )
+    if by_svd:
         return plan_with_directions(layout, shape, machine), machine
     if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
         return plan_for_curvature(layout, shape, machine, cuts), machine

@@ -53,7 +53,7 @@ def start_from_svd(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
     reads = _Reads(engine, options)
     H, mean, V = np.zeros((options.rank, n_columns)), 0.0, right_singular_vectors(reads, options.rank - given)
     if V.size:
-        parts: SumsOfParts = reads.one(MeasureParts(pad_columns(V.astype(options.dtype)), V.shape[1]))
+        parts = _measured_parts(reads, V)
         H[given : given + V.shape[1]], mean = non_negative_parts(V, parts), parts.total / (n_rows * n_columns)
     fill(H[given:], mean, options)
     begun = start_from_H(engine, H, options, guides)
@@ -102,6 +102,14 @@ def _onto(V: np.ndarray, dtype: str) -> ProjectRows:
     return ProjectRows(pad_columns(np.linalg.qr(V)[0].astype(dtype)), V.shape[1])
 
 
+def _measured_parts(reads: _Reads, V: np.ndarray) -> SumsOfParts:
+    """The parts of ``A V`` (n, r), zeros behind them: as wide as the products of a pass, whose code is compiled."""
+    wide = np.zeros((len(V), reads.options.rank), reads.options.dtype)
+    wide[:, : V.shape[1]] = V
+    parts: SumsOfParts = reads.one(MeasureParts(pad_columns(wide), wide.shape[1]))
+    return parts
+
+
 def vectors_of(sums: ModelSums, least: float) -> np.ndarray:
     """Return the right singular vectors (n, r or fewer), the largest first, of A projected on what ``Y = A V`` spans.
 
@@ -127,7 +135,7 @@ def non_negative_parts(V: np.ndarray, parts: SumsOfParts) -> np.ndarray:
     As ``A v = σ u``, ``√(σ ‖u₊‖ ‖v₊‖)`` is the root of ``‖(A v)₊‖ ‖v₊‖``. The first pair has one sign.
     """
     H = np.zeros(V.shape[::-1])
-    for q, (v, above, below) in enumerate(zip(V.T, np.sqrt(parts.above), np.sqrt(parts.below), strict=True)):
+    for q, (v, above, below) in enumerate(zip(V.T, np.sqrt(parts.above), np.sqrt(parts.below), strict=False)):
         if q == 0:
             H[q] = np.sqrt(np.hypot(above, below)) * np.abs(v)
             continue
