@@ -228,10 +228,21 @@ def test_a_process_without_a_cluster_stays_under_its_projected_peak(place, kind,
         write_dense(place / "data.zarr", (16_000, 8_000), 1_000, rank=10)
     else:
         write_csr(place / "data.zarr", (300_000, 2_000), 100, chunk=2**20)
-    for init, keep, into in (("auto", "stream", "a store"), ("random", "auto", ""), ("surrogate", "stream", "")):
+    for init, keep, into in (("auto", "stream", "a store"), ("random", "auto", ""), ("surrogate", "stream", ""),
+                             ("nndsvda", "stream", "")):  # fmt: skip
         projected, peak, gave_up, _ = factorize_in_a_process(place / "data.zarr", limit, init, keep, into)
         assert peak <= projected
         assert gave_up or limit == "1 GiB"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("init", "more"), [("nndsvd", {}), ("random", {"restarts": 3}), ("random", {"restarts": 12})])
+def test_so_it_does_where_the_sums_of_a_start_or_of_several_are_most_of_it(place, init, more):
+    write_csr(place / "data.zarr", (20_000, 60_000), 50, chunk=2**20)
+    projected, peak, _, bits = factorize_in_a_process(place / "data.zarr", "1 GiB", init, "stream", more=more)
+    assert peak <= projected
+    if more:  # of twelve not all fit
+        assert bits == factorize_in_a_process(place / "data.zarr", "6 GiB", init, "stream", more=more)[-1]
 
 
 @pytest.mark.slow
