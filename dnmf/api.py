@@ -42,7 +42,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     seed: int = 0,
     restarts: int = 1,
     tol: float = 1e-4,
-    max_passes: int = 50,
+    max_passes: int = 100,
+    max_seconds: float | None = None,
     extrapolate: bool = True,
     prune: str = "rule",
     missing: str = "refuse",
@@ -109,9 +110,13 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         one with the lowest objective makes the model: that of the best of so many fits. Memory has to hold them, and
         where it holds fewer they take turns.
     tol : float
-        Stop when a pass lowers the objective by less than this share of it.
+        Stop when a pass lowers the objective by no more than this share of it, and turns no component by more than this
+        (one less the cosine between its rows of H): the error is still long before the components are.
     max_passes : int
         Most reads after the start, the last one, which writes W, included.
+    max_seconds : float, optional
+        End in time for the last pass to be over after so many seconds of wall time, as far as the passes before tell.
+        :func:`resume` goes on from there.
     extrapolate : bool
         Whether H is carried along its last change between passes (taken back when the objective rises).
     prune : {"rule", "refit", "off"}
@@ -176,6 +181,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     options = FitOptions(
         rank, given, solver, loss, Penalty() if penalty is None else penalty, dtype, seed, tol, max_passes, extrapolate,
         prune, asked.limits, implicit=implicit, restarts=restarts, sweeps=sweeps, exact_rows=exact_rows,
+        max_seconds=max_seconds,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     refuse_rank(options, opened)
@@ -208,6 +214,7 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
     keep: str = "auto",
     max_passes: int | None = None,
     tol: float | None = None,
+    max_seconds: float | None = None,
     force: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> Model:
@@ -224,8 +231,8 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         The data, where it is not found under the path it was fitted from (or was an array in memory).
     client, memory_limit, keep, callbacks
         As in :func:`fit`; they may differ from those of the fit.
-    max_passes, tol : optional
-        New limits: they decide when to stop, not what a pass does.
+    max_passes, tol, max_seconds : optional
+        New limits: they decide when to stop, not what a pass does. Seconds count anew.
     force : bool
         Go on although the data has changed since the fit began.
 
@@ -237,13 +244,13 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         Its loss is one of the caller's own, and is not registered here as it was.
     """
     with naming(store):
-        if model := _finished(store, unchanged=max_passes is None and tol is None):
+        if model := _finished(store, unchanged=max_passes is None and tol is None and max_seconds is None):
             return model  # nothing is to be written, and it may lie where nobody can write
     store = local_path(store, "store")
     with naming(store), ExitStack() as stack:
         lock, generation = stack.enter_context(checkpoint.Store(store)), checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
-        options = record.options.with_limits(max_passes, tol)
+        options = record.options.with_limits(max_passes, tol, max_seconds)
         opened, changed = reopened(record, store, source, "dnmf.resume", force=force)
         opened = with_saved_names(opened, generation)
         resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))

@@ -14,7 +14,7 @@ from dnmf.arguments import choice, is_whole, shown, whole
 from dnmf.arrays import taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import CheckpointError, InputError
-from dnmf.fitting.events import PassRecord
+from dnmf.fitting.events import PassRecord, reads_within
 from dnmf.implicit import Implicit, implicit_of
 from dnmf.losses import loss_named
 from dnmf.options import FitOptions
@@ -168,6 +168,10 @@ class Model(Applied, Predicts):
     def reads(self) -> float:
         """How often the data was read, in multiples of its size, the start included."""
         return self.history[-1].reads
+
+    def reads_within(self, share: float = 0.002) -> float:
+        """Return after how many reads the error had come to within a `share` of its end; others settled components."""
+        return reads_within(self.history, share)
 
     def top(self, count: int = 10, side: str = "H", *, names: Any = None) -> Table:
         """Return the strongest columns (or rows) of each component with their names and shares.

@@ -158,7 +158,7 @@ class FitOptions:
     dtype: str = "float32"
     seed: int = 0
     tol: float = 1e-4
-    max_passes: int = 50
+    max_passes: int = 100
     extrapolate: bool = True
     prune: str = "rule"
     limits: Limits = NO_LIMITS
@@ -167,6 +167,7 @@ class FitOptions:
     loss_parameters: dict[str, str] | None = field(default=None, hash=False)
     sweeps: int = 1
     exact_rows: bool = True
+    max_seconds: float | None = None
 
     def __post_init__(self):
         for each in fields(self):
@@ -182,6 +183,10 @@ class FitOptions:
         _check(is_whole(self.seed) and self.seed >= 0, f"seed={shown(self.seed)}: a whole number, not negative")
         _check(is_finite(self.tol) and self.tol >= 0, f"tol={shown(self.tol)}: a finite number, not negative")
         _check(is_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={shown(self.max_passes)}: at least 1")
+        _check(
+            self.max_seconds is None or (is_finite(self.max_seconds) and self.max_seconds > 0),
+            f"max_seconds={shown(self.max_seconds)}: a finite number above 0, or None",
+        )
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         sure = is_finite(self.implicit) and self.implicit >= 0
         _check(sure, f"implicit={shown(self.implicit)}: a finite number, at least 0")
@@ -229,9 +234,9 @@ class FitOptions:
         """The same with the roles of W and H exchanged, for a matrix used as its transpose."""
         return replace(self, penalty=self.penalty.swapped(), limits=self.limits.swapped())
 
-    def with_limits(self, max_passes: int | None, tol: float | None) -> "FitOptions":
+    def with_limits(self, max_passes: int | None, tol: float | None, max_seconds: float | None = None) -> "FitOptions":
         """The same options with other limits, where given: they decide when to stop, not what a pass does."""
-        limits = {"max_passes": max_passes, "tol": tol}
+        limits = {"max_passes": max_passes, "tol": tol, "max_seconds": max_seconds}
         return replace(self, **{name: value for name, value in limits.items() if value is not None})  # type: ignore[arg-type]
 
     def differences(self, other: "FitOptions") -> list[str]:

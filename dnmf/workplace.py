@@ -19,6 +19,7 @@ from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.state import State
+from dnmf.fitting.stop import Deadline
 from dnmf.memory import ANY_START, Machine
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
@@ -111,6 +112,7 @@ class Workplace:
             refuse_of_transposed(options, source.address)
         refuse_entries(options, source)
         options.penalty.warn_if_one_sided()
+        self._deadline = Deadline(options.max_seconds)
         self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
         self.source, self.models_per_pass = source, 1
         self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
@@ -163,7 +165,7 @@ class Workplace:
                     compiles=not executor.remote and not were_compiled()),
         )  # fmt: skip
         cut = layout.cut_for(in_parts=plan.in_parts)
-        return Engine(executor, source, plan, cut, keep, self._meter, self._guard)
+        return Engine(executor, source, plan, cut, keep, self._meter, self._guard, self._deadline)
 
     def listen(self, callback: Callback) -> None:
         """Hand every event to one more, before the others."""

@@ -1,5 +1,6 @@
 """Events of a fit that never was."""
 
+import math
 from dataclasses import fields
 
 from dnmf.fitting.events import Finished, PassDone, PassRecord, Planned
@@ -11,6 +12,7 @@ def a_pass(number=2, decrease=2.1e-4, accepted=True, committed=True, last=False)
     """A pass of 1.34 s that reached 0.3481; what is not said is zero."""
     said = {
         "number": number, "decrease": decrease, "accepted": accepted, "relative_error": 0.3481, "seconds": 1.34,
+        "change": 3.1e-2 if math.isfinite(decrease) else math.inf,
         "reads": number + 0.2,
     }  # fmt: skip
     return PassDone(PassRecord(**{field.name: 0 for field in fields(PassRecord)} | said), committed, last)

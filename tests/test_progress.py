@@ -46,7 +46,9 @@ def pass_numbers(text):
 
 
 def test_a_pass_is_one_line_with_its_error_decrease_reads_and_time():
-    assert pass_line(a_pass(3).record) == "pass   3   error 0.3481   fell 2.1e-04   reads   3.2    1.3 s"
+    assert (
+        pass_line(a_pass(3).record) == "pass   3   error 0.3481   fell 2.1e-04   moved 3.1e-02   reads   3.2    1.3 s"
+    )
 
 
 @pytest.mark.parametrize("event", [a_pass(1, float("inf")), a_pass(12), a_pass(123, -1e-5, False), a_pass(9, -1e-12)])

@@ -6,7 +6,7 @@ GROUPS = (
     ("Model", ("rank", "loss", "dtype", "solver", "sweeps", "truncated_rows", "strengths", "seeds", "warm", "measures",
                "side")),
     ("Start", ("init", "seed", "restarts")),
-    ("Stopping", ("tol", "max_passes", "no_extrapolate")),
+    ("Stopping", ("tol", "max_passes", "max_seconds", "no_extrapolate")),
     ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "beside_given",
                    "no_diagonal", "prune")),
     ("Constraints", ("upper", "free", "fixed_w", "fixed_h")),

@@ -62,6 +62,11 @@ def tell_program(output: Output, event: Event) -> None:
         output.event(event_record(event))
 
 
+LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
+MAX_SECONDS = click.option(
+    "--max-seconds", type=click.FloatRange(0, min_open=True),
+    help="End in time for the last pass to be over after so many seconds; dnmf resume goes on.",
+)  # fmt: skip
 INITS = ["auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar"]
 FIT_OPTIONS = (
     click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
@@ -75,8 +80,8 @@ FIT_OPTIONS = (
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
                  help="Of the computation."),
     click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True,
-                 help="Stop when a pass lowers the objective by less than this share."),
-    click.option("--max-passes", type=click.IntRange(1), default=50, show_default=True,
+                 help="Stop when a pass lowers the objective by no more than this, and turns no component by more."),
+    click.option("--max-passes", type=click.IntRange(1), default=100, show_default=True,
                  help="Most passes over the data."),
     click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change."),
     click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
@@ -111,6 +116,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @entries_options
 @IMPLICIT
 @fit_options
+@MAX_SECONDS
 @work_options
 @output_options
 def fit(source: str, store: str, where: Where, missing_chunks: str, entries: dict[str, Any], **given: Any) -> None:
@@ -183,6 +189,7 @@ def say_path(command: str, store: str, output: Output) -> None:
 @click.argument("run")
 @click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
+@MAX_SECONDS
 @click.option("--source", help="Where the data is now, if it was moved.")
 @known_entries_options
 @click.option("--force", is_flag=True, help="Go on although the data has changed.")
@@ -198,11 +205,12 @@ def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], 
 
     output, status = current_output(), run_status(run)
     known = entries_of_run(entries, status.get("observed"))
-    limits = [name for name in ("max_passes", "tol") if given[name] is not None]
+    limits = [name for name in LIMITS if given[name] is not None]
     if status.get("kind") == "path":
         if limits:
-            raise click.UsageError("--max-passes and --tol are for a single fit: each model of a path has its own end")
-        given = {name: value for name, value in given.items() if name not in ("max_passes", "tol")}
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in LIMITS)
+            raise click.UsageError(f"{named} are for a single fit: each model of a path has its own end")
+        given = {name: value for name, value in given.items() if name not in LIMITS}
     if status["status"] == "done" and not limits:
         output.say(labelled("resume", "nothing to do: this is finished"))
     else:

@@ -37,8 +37,10 @@ class PassRecord:
         Whether the pass was made to see if the objective is lower without the weakest component; it may then be higher
         than before, and the component comes back where it stays so.
     change : float
-        One less the cosine between the H of this pass and its update: what ends a fit under a rule, which has no
-        objective that falls. Infinite elsewhere, and for the last pass.
+        How far H has moved since the last accepted pass: one less the cosine between the two rows of H of the component
+        that turned most. A fit has settled when neither this nor `decrease` is above `tol`. Under a rule, which has no
+        objective that falls: one less the cosine between the H of this pass, as a whole, and its update. Infinite for
+        the first pass, the last one, and one that was taken back.
     alive : int
         Components that are not zero.
     bytes_read : int
@@ -110,6 +112,20 @@ class PassRecord:
 def last_accepted(history: Sequence[PassRecord]) -> PassRecord:
     """Return the record of the last pass that was not taken back: what a fit has come to so far."""
     return next((record for record in reversed(history) if record.accepted), history[-1])
+
+
+def reads_within(history: Sequence[PassRecord], share: float = 0.002) -> float:
+    """Return after how many reads the error had come to within a `share` of its end, and stayed there.
+
+    Those of the start are among them; NaN where there is no history.
+    """
+    accepted = [record for record in history if record.accepted]
+    near = float("nan")
+    for record in reversed(accepted):
+        if record.relative_error > (1 + share) * accepted[-1].relative_error:
+            break
+        near = record.reads
+    return near
 
 
 @dataclass(frozen=True)
@@ -258,6 +274,8 @@ class Finished:
         Of the model (:class:`PassRecord`).
     told : str
         How well the model does, in words; empty for its relative error.
+    near : float
+        After how many reads the relative error was within 0.2 % of this one (:func:`reads_within`), if that is known.
     """
 
     reason: str
@@ -265,6 +283,7 @@ class Finished:
     reads: float
     relative_error: float
     told: str = ""
+    near: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.step import advance
+from dnmf.fitting.stop import SECONDS, Deadline
 from dnmf.passes.executor import Done, Executor, run_pass
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.work import Work
@@ -19,7 +20,7 @@ from dnmf.sources.source import Layout, Source
 
 @dataclass(frozen=True)
 class Engine:
-    """What a pass runs on: where, over what, cut how, whether the data is kept, who is told and who looks after it."""
+    """What a pass runs on: where, over what, cut how, whether data is kept, who is told, who guards it, until when."""
 
     executor: Executor
     source: Source
@@ -28,6 +29,7 @@ class Engine:
     keep: Keep | None = None
     meter: Meter = field(default_factory=Meter)
     guard: Guard = field(default_factory=Guard)
+    deadline: Deadline = field(default_factory=Deadline)
 
     def watch(self, what: str) -> Done:
         """Return what is to be called with the rows that are back, for a read of all of them."""
@@ -53,14 +55,21 @@ def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -
     `after_pass` sees all of them after each pass. Nothing but their states goes from one pass to the next, so they may
     stop after any `after_pass` and go on from the states it was given; and no fit depends on which others there are.
     """
-    fits = list(fits)
+    fits = [in_time(fit, engine.deadline) for fit in fits]
     while running := [number for number, fit in enumerate(fits) if not fit.state.reason]:
         moved, statistics = one_pass(engine, [fits[number] for number in running])
         for number, fit in zip(running, moved, strict=True):
-            fits[number] = fit
+            fits[number] = in_time(fit, engine.deadline)
         after_pass(fits, statistics)
         del moved, statistics  # the next pass makes its own, as large
     return fits
+
+
+def in_time(fit: Fit, deadline: Deadline) -> Fit:
+    """Return the fit, its next pass the last one where there is no time for more."""
+    state = fit.state
+    seconds = state.history[-1].seconds if state.history else 0.0
+    return fit if state.reason or not deadline.is_near(seconds) else fit.at(replace(state, reason=SECONDS))
 
 
 def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -> tuple[list[Fit], Statistics]:

@@ -31,3 +31,26 @@ def change_of(before: np.ndarray, after: np.ndarray) -> float:
     cross, *squares = (sum(parts) for parts in zip(*over_columns(of_block, *after.shape), strict=True))
     sizes = float(np.sqrt(squares[0]) * np.sqrt(squares[1]))
     return at_least_zero(1.0 - cross / sizes) if sizes > 0 else float(before.any() or after.any())
+
+
+def moved_most(before: np.ndarray, after: np.ndarray) -> float:
+    """Return how far the component that turned most has turned: one less the cosine between its rows of two H (k, n).
+
+    0 where none turned; one that died, or came to life, counts as 1.
+
+    Examples
+    --------
+    >>> moved_most(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[2.0, 0.0], [0.0, 1.0]])).round(3)
+    0.293
+    """
+
+    def of_block(columns: slice, room: Room) -> np.ndarray:
+        x, y = (room.array(name, H[:, columns].shape) for name, H in (("before", before), ("after", after)))
+        x[:], y[:] = before[:, columns], after[:, columns]
+        return np.array([np.einsum("qj,qj->q", *pair) for pair in ((x, y), (x, x), (y, y))])
+
+    cross, *squares = sum(over_columns(of_block, *after.shape))
+    sizes = np.sqrt(squares[0]) * np.sqrt(squares[1])
+    alike = np.divide(cross, sizes, out=np.zeros(len(cross)), where=sizes > 0)
+    alike[(squares[0] == 0) & (squares[1] == 0)] = 1.0
+    return float((1.0 - alike).max(initial=0.0))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from dnmf.fitting.state import State
+from dnmf.fitting.stop import LIMITS
 from dnmf.options import FitOptions
 from dnmf.schemes.scheme import Scheme
 
@@ -49,7 +50,7 @@ def consider_pruning(state: State, scheme: Scheme, options: FitOptions) -> State
     options : FitOptions
         Of the fit.
     """
-    ends = state.reason and state.reason != "max_passes"
+    ends = state.reason and state.reason not in LIMITS
     if not ends or state.spare is not None or not (options.prunes and scheme.prunes):
         return state
     if not (state.least_worth < 0 or (options.prune == "refit" and state.least_worth < np.inf)):

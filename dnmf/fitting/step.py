@@ -8,9 +8,10 @@ import numpy as np
 from dnmf.errors import LossError
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.fit import Fit
-from dnmf.fitting.moves import change_of, extrapolated
+from dnmf.fitting.moves import change_of, extrapolated, moved_most
 from dnmf.fitting.prune import begin_again, consider_pruning
 from dnmf.fitting.state import Initial, State
+from dnmf.fitting.stop import PASSES, with_reason
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.schemes.scheme import Measured, Scheme
@@ -20,13 +21,12 @@ BETA_GROWTH = 1.1
 MOST_BETA_GROWTH = 1.05
 BETA_SHRINK = 2.0
 RESOLUTION = {"float32": 5e-7, "float64": 1e-14}  # of the whole loss: a smaller rise of the objective is rounding
-GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
 
 
 def first_state(begun: Initial, options: FitOptions) -> State:
     """Return the state before the first pass."""
     H, bytes_read, squares, peak, units, strongest = begun
-    reason = "max_passes" if options.max_passes == 1 else ""
+    reason = PASSES if options.max_passes == 1 else ""
     return State(
         H,
         H,
@@ -91,6 +91,8 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     plain, before = scheme.scale(updated.H, known.plain, sums)
     if not scheme.descends:
         record = replace(record, change=change_of(state.factor, plain))
+    elif state.passes:  # a start has not moved yet
+        record = replace(record, change=moved_most(state.best, state.factor))
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=scheme.peak(sums))
     judged = _judged(moved, scheme.worth(sums, state.factor)) if options.prunes and scheme.prunes else moved
     went_on = begin_again(_extrapolate(judged, plain, scheme, options), scheme)
@@ -139,7 +141,7 @@ def reconsider(fit: Fit) -> Fit:
     """Return a restored fit under limits (`tol`, `max_passes`) that may have changed since it was committed."""
     state, scheme, options = fit.state, fit.scheme, fit.options
     if not state.history:
-        return fit.at(replace(state, reason="max_passes" if options.max_passes == 1 else ""))
+        return fit.at(replace(state, reason=PASSES if options.max_passes == 1 else ""))
     return fit.at(consider_pruning(_with_end(replace(state, reason=""), scheme, options), scheme, options))
 
 
@@ -209,18 +211,5 @@ def _extrapolate(state: State, plain: np.ndarray, scheme: Scheme, options: FitOp
 
 def _with_end(state: State, scheme: Scheme, options: FitOptions) -> State:
     """Mark the next pass as the last one when it is time."""
-    record, reason = state.history[-1], ""
-    if state.passes + 1 >= options.max_passes:
-        reason = "max_passes"
-    elif record.number == state.again:
-        pass  # what this pass came to says nothing of the new beginning
-    elif not scheme.descends:
-        if record.change <= options.tol:
-            reason = "tol: H hardly changes" if options.tol > 0 else "H no longer changes"
-    elif not record.accepted and not record.extrapolated and np.array_equal(state.H, state.best):
-        reason = "the objective no longer falls"
-    elif record.accepted and record.decrease <= options.tol:
-        reason = "tol: the objective hardly falls" if options.tol > 0 else "the objective no longer falls"
-    elif record.accepted and record.gradient <= GRADIENT_SHARE * options.tol:
-        reason = "tol: the projected gradient is small" if options.tol > 0 else "the objective no longer falls"
+    reason = with_reason(state, scheme, options)
     return replace(state, reason=reason) if reason != state.reason else state

@@ -69,7 +69,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     loss: str = "frobenius",
     dtype: str = "float32",
     tol: float = 1e-4,
-    max_passes: int = 50,
+    max_passes: int = 100,
     extrapolate: bool = True,
     prune: str = "rule",
     missing: str = "refuse",

@@ -64,8 +64,8 @@ def convergence(models: Any, ax: "Axes | None" = None, against: str = "reads", v
         The horizontal axis.
     value : {"objective", "relative_error", "gradient", "change"}
         The vertical axis, as in ``model.history``; logarithmic where the values span more than a factor of ten. Of
-        an objective or an error it shows one percent at least. ``"change"`` is for fits under a rule, which have no
-        gradient that goes to zero.
+        an objective or an error it shows one percent at least. ``"change"`` says whether the components stay; it is
+        what fits under a rule have, which have no gradient that goes to zero.
 
     Raises
     ------

@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.amounts import percent
 from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
-from dnmf.fitting.events import last_accepted
+from dnmf.fitting.events import last_accepted, reads_within
 from dnmf.implicit import describe
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
@@ -187,7 +187,7 @@ def _course_section(model: Model | Unfinished) -> list[str]:
     facts = [
         ("Ended", model.stop_reason or "not recorded"),
         ("Objective", f"{stands.objective:.6g} ({formulas(model).formula} alone: {stands.loss:.6g})"),
-        _stillness(model),
+        *_stillness(model),
         ("Passes taken back", f"{undone}, because the objective rose" if undone else "none"),
         ("Read", f"{format_bytes(last.bytes_read)} decoded, the start included"),
         (
@@ -197,7 +197,7 @@ def _course_section(model: Model | Unfinished) -> list[str]:
     ]
     left, right = (tidy(axes) for axes in panels(2, 2, 4.9, 3.4))
     convergence(model, left, value="relative_error")
-    second = "change" if _has_changes(model) else "gradient"
+    second = "change" if any(math.isfinite(record.change) for record in model.history) else "gradient"
     convergence(model, right, value=second)
     for axes in (left, right):
         axes.set_title(axes.get_ylabel(), fontsize=9.5, loc="left")
@@ -206,16 +206,16 @@ def _course_section(model: Model | Unfinished) -> list[str]:
     return ["<h2>How it went</h2>", pages.facts_table(facts), pages.shown(left.figure, alternative)]  # type: ignore[arg-type]
 
 
-def _has_changes(model: Model | Unfinished) -> bool:
-    return any(math.isfinite(record.change) for record in model.history)
-
-
-def _stillness(model: Model | Unfinished) -> tuple[str, str]:
+def _stillness(model: Model | Unfinished) -> list[tuple[str, str]]:
     """How near the fit came to standing still: a rule has no objective, and no gradient of one."""
-    if _has_changes(model):
-        change = [record.change for record in model.history if math.isfinite(record.change)][-1]
-        return "Change of H", f"{change:.2e} in the last update: one less the cosine between H and the next"
-    return "Projected gradient", f"{last_accepted(model.history).gradient:.2e}, relative; 0 at a stationary point"
+    facts, rule = [], model.options.penalty.is_rule
+    if changes := [record.change for record in model.history if math.isfinite(record.change)]:
+        what = "between H and the next" if rule else "of the component that turned most"
+        facts = [("Change of H", f"{changes[-1]:.2e} when it was last measured: one less the cosine {what}")]
+    if not rule:
+        gradient = last_accepted(model.history).gradient
+        facts.append(("Projected gradient", f"{gradient:.2e}, relative; 0 at a stationary point"))
+    return [*facts, ("Error within 0.2 % of its end", f"after {reads_within(model.history):.1f} reads")]
 
 
 def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) -> list[str]:

@@ -47,7 +47,8 @@ def done_line(event: Finished | StudyFinished) -> str:
     """Return how it ended."""
     if isinstance(event, StudyFinished):
         return labelled("done", f"{counted(event.models, 'model')}, {event.reads:.1f} reads of the data")
-    return labelled("done", f"{event.reason}, {event.told or f'relative error {event.relative_error:.4f}'}")
+    near = "" if event.near is None else f", within 0.2 % of it after {event.near:.1f} reads"
+    return labelled("done", f"{event.reason}, {event.told or f'relative error {event.relative_error:.4f}'}{near}")
 
 
 def planned_lines(event: Planned) -> list[str]:
@@ -84,10 +85,10 @@ def pass_line(record: PassRecord) -> str:
     Examples
     --------
     >>> pass_line(model.history[2])  # doctest: +SKIP
-    'pass   3   error 0.3481   fell 2.1e-04   reads   2.2    1.3 s'
+    'pass   3   error 0.3481   fell 2.1e-04   moved 3.1e-03   reads   2.2    1.3 s'
     """
     return (
-        f"pass {record.number:>3}   error {record.relative_error:.4f}   {_change(record):<12}   "
+        f"pass {record.number:>3}   error {record.relative_error:.4f}   {_change(record):<12}   {_moved(record)}"
         f"reads {record.reads:>5.1f}   {format_seconds(record.seconds):>6}"
         + (f"   not solved: {record.unsolved}" if record.unsolved else "")
     )
@@ -171,6 +172,11 @@ def _change(record: PassRecord) -> str:
     if not math.isfinite(record.decrease):
         return ""
     return f"fell {record.decrease:.1e}" if record.decrease >= 0 else f"rose {-record.decrease:.1e}"
+
+
+def _moved(record: PassRecord) -> str:
+    """How far the component that turned most has turned, where that was measured, to stand below others."""
+    return f"moved {record.change:.1e}   " if math.isfinite(record.change) else f"{'':<16}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -81,14 +81,21 @@ def test_a_penalty_of_scale_absolute_is_never_extrapolated():
     assert not any(record.extrapolated for record in fitted(options, 6).history)
 
 
-def test_it_stops_when_the_objective_hardly_falls():
+def test_it_stops_when_neither_the_objective_nor_the_components_move():
     options = replace(OPTIONS, tol=1e-2)
     state = fitted(options, 1)
     while not state.reason:
         state = after_pass(state, options, SOURCE_BYTES)
-    assert "objective" in state.reason
-    assert state.history[-1].decrease <= 1e-2
+    assert state.reason == "tol: the components no longer move"
+    assert max(state.history[-1].decrease, state.history[-1].change) <= 1e-2
+    assert all(max(record.decrease, record.change) > 1e-2 for record in state.history[:-1] if record.accepted)
     assert state.factor is state.plain
+
+
+def test_how_far_a_component_turned_is_said_of_accepted_passes():
+    history = fitted(OPTIONS, 6).history
+    assert history[0].change == np.inf
+    assert all(0 < record.change < 1 for record in history[1:] if record.accepted)
 
 
 def test_it_stops_at_a_stationary_point():

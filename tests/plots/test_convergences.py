@@ -1,5 +1,7 @@
 """What a picture of convergence shows of the history."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from example_pictures import example_model, history
@@ -34,12 +36,13 @@ def test_it_can_be_drawn_against_passes_and_seconds(against, x):
     assert "lower is better" in axes.get_ylabel()
 
 
-def test_the_change_of_H_is_for_fits_under_a_rule(planted):
+def test_the_change_of_H_is_drawn_where_it_was_measured(planted):
     rule, plain = (dnmf.fit(planted, 3, penalty=dnmf.Penalty(l1=l1), max_passes=5) for l1 in (0.1, 0.0))
     changes = [record.change for record in rule.history[:-1]]
     assert line_labelled(convergence(rule, value="change"), "model").get_ydata()[:-1].tolist() == changes
+    assert np.isnan(line_labelled(convergence(plain, value="change"), "model").get_ydata()[0])
     with pytest.raises(InputError, match="change was not measured"):
-        convergence(plain, value="change")
+        convergence(replace(plain, history=plain.history[:1]), value="change")
 
 
 def test_passes_that_were_taken_back_are_crosses_off_the_line():

@@ -1,0 +1,64 @@
+"""When a fit ends: components that stay, and time that is over."""
+
+import numpy as np
+import pytest
+
+import dnmf
+from dnmf.errors import InputError
+from dnmf.fitting.events import reads_within
+from dnmf.fitting.moves import moved_most
+from dnmf.fitting.stop import Deadline
+
+A = np.random.default_rng(0).random((60, 15))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ([[1, 2], [3, 0]], [[2, 4], [1, 0]], 0.0),
+        ([[1, 0], [3, 0]], [[0, 1], [3, 0]], 1.0),
+        ([[0, 0], [3, 0]], [[0, 0], [3, 0]], 0.0),
+        ([[0, 0], [3, 0]], [[1, 0], [3, 0]], 1.0),
+        ([[1, 0], [3, 0]], [[0, 0], [3, 0]], 1.0),
+        ([[1, 1], [3, 0]], [[1, 0], [3, 0]], 1 - np.sqrt(0.5)),
+    ],
+)
+def test_the_component_that_turned_most_decides_whatever_its_scale(before, after, change):
+    assert moved_most(np.array(before, np.float32), np.array(after, np.float32)) == pytest.approx(change, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "now", "of_a_pass", "near"),
+    [(None, 1e9, 1e9, False), (10, 0, 5, False), (10, 0, 5.1, True), (10, 9, 0.4, False), (10, 11, 0, True)],
+)
+def test_a_deadline_is_near_where_one_more_pass_is_in_time_and_two_are_not(seconds, now, of_a_pass, near):
+    times = [0.0]
+    deadline = Deadline(seconds, clock=lambda: times[-1])
+    times.append(float(now))
+    assert deadline.is_near(of_a_pass) is near
+
+
+def test_a_fit_whose_time_is_over_is_whole_and_goes_on_as_if_it_had_never_ended(tmp_path):
+    in_time = dnmf.fit(A, 3, store=tmp_path / "run.dnmf", max_seconds=1e-9, seed=1)
+    assert (in_time.stop_reason, len(in_time.history)) == ("max_seconds", 1)
+    assert in_time.read_W().shape == (60, 3)
+    went_on, whole = dnmf.resume(tmp_path / "run.dnmf", source=A, max_seconds=1e6), dnmf.fit(A, 3, seed=1)
+    assert went_on.stop_reason == whole.stop_reason
+    assert np.array_equal(went_on.H, whole.H)
+    assert np.array_equal(went_on.read_W(), whole.read_W())
+
+
+@pytest.mark.parametrize("seconds", [0, -1, np.inf, np.nan, "60"])
+def test_seconds_that_cannot_be_are_refused(seconds):
+    with pytest.raises(InputError, match="max_seconds"):
+        dnmf.fit(A, 3, max_seconds=seconds)
+
+
+def test_where_the_error_was_near_its_end_is_said():
+    model = dnmf.fit(A, 3, tol=1e-6, init="random")
+    near = model.reads_within(0.002)
+    assert 1 <= near < model.reads
+    assert model.reads_within(0) == [record.reads for record in model.history if record.accepted][-1]
+    later = [record for record in model.history if record.accepted and record.reads >= near]
+    assert all(record.relative_error <= 1.002 * model.relative_error for record in later)
+    assert np.isnan(reads_within(()))
