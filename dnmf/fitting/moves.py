@@ -49,8 +49,8 @@ def moved_most(before: np.ndarray, after: np.ndarray) -> float:
         x[:], y[:] = before[:, columns], after[:, columns]
         return np.array([np.einsum("qj,qj->q", *pair) for pair in ((x, y), (x, x), (y, y))])
 
-    cross, *squares = sum(over_columns(of_block, *after.shape))
-    sizes = np.sqrt(squares[0]) * np.sqrt(squares[1])
+    cross, left, right = np.sum(over_columns(of_block, *after.shape), axis=0)
+    sizes = np.sqrt(left) * np.sqrt(right)
     alike = np.divide(cross, sizes, out=np.zeros(len(cross)), where=sizes > 0)
-    alike[(squares[0] == 0) & (squares[1] == 0)] = 1.0
+    alike[(left == 0) & (right == 0)] = 1.0
     return float((1.0 - alike).max(initial=0.0))
