@@ -56,7 +56,7 @@ def non_negative_factorization(X: Any, W: Any = None, H: Any = None, n_component
     nmf = NMF(
         n_components, init=init, solver=solver, beta_loss=beta_loss, tol=tol, max_iter=max_iter, alpha_W=alpha_W,
         alpha_H=alpha_H, l1_ratio=l1_ratio, random_state=random_state, verbose=verbose, shuffle=shuffle,
-    )  # fmt: skip
+    ).set_output(transform="default")  # fmt: skip
     if update_H:
         return nmf.fit_transform(X, W=W, H=H), nmf.components_, nmf.n_iter_
     if W is not None:

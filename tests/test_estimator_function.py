@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import sklearn
 from sklearn import decomposition
 
 from dnmf import NMF, InputError, non_negative_factorization
@@ -72,6 +73,15 @@ def test_of_a_dask_array_the_function_gives_a_dask_array_with_the_same_rows():
     ):
         assert W.chunks == ((25, 25, 10), (3,))
     np.testing.assert_allclose(W.compute(), non_negative_factorization(planted(), H=H, update_H=False)[0])
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_the_function_makes_no_frames_whatever_transformers_are_set_to_make(lazily):
+    X = da.from_array(planted(), chunks=(25, 12)) if lazily else planted()
+    with sklearn.config_context(transform_output="pandas"):
+        W, H, _ = non_negative_factorization(X, n_components=2, random_state=0)
+        again, _, _ = non_negative_factorization(X, H=H, update_H=False)
+    assert type(W) is type(again) is (da.Array if lazily else np.ndarray)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
