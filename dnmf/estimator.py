@@ -29,7 +29,7 @@ from dnmf.estimator_input import (
     shape_of,
     with_no_mask,
 )
-from dnmf.estimator_parameters import INITS, check_parameters, loss_of
+from dnmf.estimator_parameters import INITS, check_parameters, loss_of, solver_of
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
@@ -55,11 +55,11 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Where the fit starts: from a factorization of a sample of rows or of a surrogate of all rows (None chooses,
         as ``init="auto"`` of :func:`dnmf.fit` does), from scikit-learn's random H, from singular vectors, or from the W
         or H given to :meth:`fit_transform`.
-    solver : {"cd", "mu"}
-        Accepted, without effect. There is one solver for each loss: rows are solved for exactly, by coordinate descent
-        for least squares and by Newton's method for other losses. In scikit-learn ``"mu"`` is what makes another loss
-        possible; here `beta_loss` may be any with either. Multiplicative updates themselves are
-        ``dnmf.fit(…, solver="mu")``; they come to the same, later.
+    solver : {"cd", "mu", "bpp", "hals", "pg", "opl", "ipg", "admm", "als"}
+        How H is found from the sums of a pass, as in :func:`dnmf.fit`; rows of W are exact with any. ``"cd"`` is exact
+        for H too, or a step of Newton's method for losses other than least squares. ``"mu"`` multiplies, which takes
+        more passes; where scikit-learn has it for a loss that has no such updates here, Itakura–Saito or one of yours,
+        it is the same as ``"cd"``.
     beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"}, 2, 1 or 0
         The loss, by its name or by its number; the name of one that was made known to
         :func:`dnmf.losses.register` too. ``"itakura-saito"`` needs dense data that is nowhere zero.
@@ -300,8 +300,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return with_components(self.model_, components), np.ones(len(components))
 
     def _options(self, source: Source, rank: int, init: str = "given") -> FitOptions:
+        loss = loss_of(self.beta_loss)
         return FitOptions(
-            rank, init, loss=loss_of(self.beta_loss),
+            rank, init, solver_of(self.solver, loss), loss,
             penalty=Penalty.from_sklearn(self.alpha_W, self.alpha_H, self.l1_ratio, shape=shape_of(source)),
             dtype=self.dtype or ("float32" if source.dtype == np.float32 else "float64"),
             seed=self._seed(), tol=float(self.tol), max_passes=int(self.max_iter),

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf.errors import InputError
 from dnmf.losses import loss_named
+from dnmf.schemes.updates import UPDATES
 from dnmf.sources.observed import MISSING
 
 Rule = Callable[[Any], bool]
@@ -61,7 +62,7 @@ PARAMETERS: dict[str, tuple[Rule, str]] = {
         _one_of(None, "sample", "surrogate", "random", "nndsvd", "nndsvda", "nndsvdar", "custom"),
         "None, 'sample', 'surrogate', 'random', 'nndsvd', 'nndsvda', 'nndsvdar' or 'custom'",
     ),
-    "solver": (_one_of("cd", "mu"), "'cd' or 'mu', which are the same here (dnmf.fit has other solvers)"),
+    "solver": (_one_of(*UPDATES), " or ".join(map(repr, UPDATES))),
     "beta_loss": (
         _either(_is_power, _is_loss),
         "'frobenius' (2), 'kullback-leibler' (1), 'itakura-saito' (0), or the name of a loss that was registered "
@@ -99,6 +100,21 @@ def loss_of(beta_loss: Any) -> str:
     ('kullback-leibler', 'itakura-saito')
     """
     return beta_loss if isinstance(beta_loss, str) else BETA[beta_loss]
+
+
+def solver_of(solver: str, loss: str) -> str:
+    """Return dnmf's solver for scikit-learn's, beside the name of a loss.
+
+    It asks for ``"mu"`` wherever a loss is not least squares. Where a loss has no multiplicative updates from the sums
+    of a pass, that means Newton's method.
+
+    Examples
+    --------
+    >>> solver_of("mu", "kullback-leibler"), solver_of("mu", "itakura-saito")
+    ('mu', 'cd')
+    """
+    known = loss_named(loss)
+    return "cd" if solver == "mu" and not (known.shared_curvature or known.multiplies) else solver
 
 
 def check_parameters(values: dict[str, Any]) -> None:

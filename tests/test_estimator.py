@@ -316,6 +316,33 @@ def test_a_pipeline_of_frames_keeps_the_names_of_rows_and_columns():
     assert model.column_names.tolist() == list(frame.columns)
 
 
+@pytest.mark.parametrize("solver", ["cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als"])
+def test_a_solver_is_the_one_that_fit_knows_by_that_name(solver):
+    X = planted(16)
+    nmf, model = NMF(3, solver=solver, random_state=0), dnmf.fit(X, 3, solver=solver, dtype="float64", max_passes=200)
+    W = nmf.fit_transform(X)
+    assert nmf.reconstruction_err_ == np.sqrt(2 * model.loss)
+    np.testing.assert_allclose(nmf.transform(X), W, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("beta_loss", "solver", "meant"),
+    [(2, "mu", "mu"), (1, "mu", "mu"), (0, "mu", "cd"), (2, "cd", "cd"), (1, "cd", "cd"), (0, "cd", "cd")],
+)
+def test_a_loss_goes_with_the_default_solver_and_with_the_one_scikit_learn_asks_for(beta_loss, solver, meant):
+    nmf = NMF(2, solver=solver, beta_loss=beta_loss, random_state=0).fit(planted(16) + 0.1)
+    assert nmf.model_.options.solver == meant
+
+
+@pytest.mark.parametrize("beta_loss", ["frobenius", "kullback-leibler"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_multiplicative_updates_end_no_higher_than_scikit_learns_with_fewer_iterations(seed, beta_loss):
+    X, options = planted(seed), {"init": "random", "solver": "mu", "beta_loss": beta_loss, "random_state": seed}
+    mine, theirs = NMF(4, **options).fit(X), decomposition.NMF(4, **options).fit(X)
+    assert mine.reconstruction_err_ <= 1.01 * theirs.reconstruction_err_
+    assert mine.n_iter_ <= theirs.n_iter_
+
+
 @pytest.mark.parametrize("loss", [1, 1.0, np.float64(1), np.int32(1), np.float32(1), "kullback-leibler"])
 def test_a_loss_is_known_by_its_name_and_by_any_number_that_is_its_power(loss):
     X = planted(16)
