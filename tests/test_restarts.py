@@ -86,6 +86,7 @@ BEST_OF = {
     "random": {},
     "sample": {"init": "sample"},
     "NNDSVD with noise": {"init": "nndsvdar"},
+    "multiplicative updates of both factors": {"solver": "mu", "exact_rows": False},
     "counts": {"loss": "kullback-leibler", "max_passes": 8},
     "L1 in the objective": {"penalty": Penalty(l1=0.02, scale="objective")},
     "two components too many": {"rank": 8, "penalty": Penalty(l1=0.3, scale="objective"), "prune": "refit"},

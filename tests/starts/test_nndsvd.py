@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import zarr
+from distributed import Client, LocalCluster
 from engines import engine_on
 
 import dnmf
@@ -235,6 +236,11 @@ def test_threads_workers_and_stores_give_the_same_bits(stored, client, tmp_path,
     expected = bits(dnmf.fit(stored, 4, callbacks=[events.append], **options))
     assert next(event for event in events if isinstance(event, Planned)).tasks > 3
     assert bits(dnmf.fit(stored, 4, client=client, **options)) == expected
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as alone,
+    ):
+        assert bits(dnmf.fit(stored, 4, client=alone, **options)) == expected
     assert bits(dnmf.fit(stored, 4, store=tmp_path / "run.dnmf", keep="stream", **options)) == expected
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 1)
     assert bits(dnmf.fit(stored, 4, **options)) == expected
