@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from dnmf.kernels.carry import carry_touched
+from dnmf.kernels.carry import carry_counted, count_columns
 from dnmf.kernels.padding import aligned_zeros, padded, without_padding
 from dnmf.kernels.products import fold_csr, fold_dense, residual_dense
 from dnmf.passes.statistics import ModelSums
 from dnmf.sources.rows import Rows
 
 TERMS_IN_SUM = 1024  # of a column, on average, that are added in the dtype of the computation
-ROWS_IN_SUM = 8192  # and at most, for a column that has a value in every row
+ROWS_IN_SUM = 8192  # and at most: rows, or values of a column where these are counted
 
-MANY_NUMBERS = 2**22  # in the sums of P: from there on only what rows have touched is looked at
+MANY_NUMBERS = 2**22  # in the sums of P: from there on it is counted which columns have something to carry over
 
 
 class RunningSums:
@@ -37,8 +37,9 @@ class RunningSums:
         self._total = aligned_zeros((n_columns, width), np.float64)
         narrow = np.dtype(dtype) != self._total.dtype
         self._recent = aligned_zeros(self._total.shape, dtype) if narrow else self._total
-        self._touched = np.zeros(n_columns, bool) if narrow and self._total.size >= MANY_NUMBERS else None
-        self._terms = self._rows = 0
+        many = narrow and self._total.size >= MANY_NUMBERS
+        self._counts = np.zeros(n_columns, np.int64) if many else None
+        self._terms = self._most = 0
         self._peaks = np.zeros(rank)
         self._residual = 0.0 if residual else None
         self._finished = self._unsolved = 0
@@ -70,35 +71,39 @@ class RunningSums:
         W = W.astype(self._recent.dtype, copy=False)
         if not isinstance(block, np.ndarray):
             fold_csr(block.data, block.indices, block.indptr, W, self._recent)
-            if self._touched is not None:
-                self._touched[block.indices[block.indptr[0] : block.indptr[-1]]] = True
-            self._note(len(W), len(block.data))
+            self._note(len(W), len(block.data), block.indices[block.indptr[0] : block.indptr[-1]])
             return
-        if self._touched is not None:
-            self._touched[:] = True
         for low in range(0, len(W), TERMS_IN_SUM):
             some = W[low : low + TERMS_IN_SUM]
             fold_dense(block[low : low + TERMS_IN_SUM], some, self._recent)
             self._note(len(some), len(some) * self._n_columns)
 
-    def _note(self, rows: int, terms: int) -> None:
-        self._rows, self._terms = self._rows + rows, self._terms + terms
-        if self._rows >= ROWS_IN_SUM or self._terms >= TERMS_IN_SUM * self._n_columns:
+    def _note(self, rows: int, terms: int, columns: np.ndarray | None = None) -> None:
+        """Count rows, and the `columns` they have values in where these are counted; carry over when it is time."""
+        self._terms += terms
+        if self._counts is None:
+            self._most += rows
+        elif columns is not None:
+            self._most = max(self._most, count_columns(columns, self._counts))
+        else:
+            self._counts += rows
+            self._most = int(self._counts.max(initial=0))
+        if self._most >= ROWS_IN_SUM or self._terms >= TERMS_IN_SUM * self._n_columns:
             self._carry()
 
     def _carry(self) -> None:
-        if self._touched is not None:
-            carry_touched(self._recent, self._total, self._touched)
+        if self._counts is not None:
+            carry_counted(self._recent, self._total, self._counts)
         elif self._recent is not self._total:
             self._total += self._recent
             self._recent[:] = 0
-        self._rows = self._terms = 0
+        self._most = self._terms = 0
 
     def finish(self) -> ModelSums:
         """Return the sums; nothing can be added any more."""
         self._carry()
         total, k = self._total, self._rank
-        del self._recent, self._total, self._touched  # what they held is needed for others
+        del self._recent, self._total, self._counts  # what they held is needed for others
         P = without_padding(total, k)
         return ModelSums(
             self._G[:k, :k].copy(), P, self._s[:k].copy(), self._peaks, self._residual,

@@ -35,6 +35,7 @@ WHOLE_SHARE = 0.5  # a sample that would be larger than this is the whole matrix
 ROWS_PER_COMPONENT = 100
 FEWEST_ROWS_PER_COMPONENT = 25
 CHEAP_WORK = 2**25  # products of a non-zero with a k-vector that a race may always spend: a tenth of a second
+LONG_WORK = 2**28  # that the updates of one start may always take
 PASSES_WORTH = 4  # or so many times the work of a pass over all rows
 ALTERNATIONS = 20  # of a start that is alone
 DENSE_COST = 0.2  # of a value in a dense product, where that of a non-zero in a sparse one is 1
@@ -66,15 +67,36 @@ def sample_rows(n_rows: int, rank: int, affordable: int, times: int = 1) -> int:
     return min(n_rows if rows > WHOLE_SHARE * n_rows else rows, affordable)
 
 
-def work_of_alternation(rows: Rows, n_columns: int) -> float:
-    """Return what an alternation costs, in products of a non-zero with a k-vector; the same however A is held."""
+class Cost(NamedTuple):
+    """What an alternation costs, in products of a non-zero with a k-vector.
+
+    Attributes
+    ----------
+    values : float
+        Of the values of the rows.
+    update : float
+        Of the columns of H, however many rows there are.
+    """
+
+    values: float
+    update: float
+
+    def with_rows(self, times: float) -> float:
+        """Return what it costs on so many times the rows."""
+        return times * self.values + self.update
+
+
+def work_of_alternation(rows: Rows, n_columns: int) -> Cost:
+    """Return what an alternation costs; the same however A is held."""
     values = rows if isinstance(rows, np.ndarray) else rows.data
     of_values = min(float(np.count_nonzero(values)), DENSE_COST * count_rows(rows) * n_columns)
-    return of_values + UPDATE_COST * n_columns
+    return Cost(of_values, UPDATE_COST * n_columns)
 
 
-def race_stages(rows: int, n_rows: int, rank: int, starts: int) -> list[Stage]:
+def race_stages(rows: int, n_rows: int, rank: int, starts: int, alternations: int = ALTERNATIONS) -> list[Stage]:
     """Return the rounds of a race that begins with so many starts, on at most `rows` of `n_rows` rows.
+
+    One start alone makes one short round where it can afford few `alternations`.
 
     Examples
     --------
@@ -82,7 +104,11 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int) -> list[Stage]:
     [(1250, 1, 8), (5000, 1, 12)]
     >>> [tuple(stage) for stage in race_stages(600, 600, 10, starts=8)]
     [(600, 8, 12), (600, 3, 15), (600, 1, 15)]
+    >>> [tuple(stage) for stage in race_stages(5000, 20000, 20, starts=1, alternations=3)]
+    [(5000, 1, 3)]
     """
+    if starts == 1 and alternations < ALTERNATIONS:
+        return [Stage(rows, 1, alternations)]
     few = rows if rows == n_rows else min(rows, max(rows // 4, ROWS_PER_COMPONENT * rank // 2))
     if starts == 1:
         return [Stage(few, 1, 8), Stage(rows, 1, 12)]
@@ -132,9 +158,11 @@ def race(
     """
     largest = sample.first(rows)
     values = seen_values(largest.read(0, largest.shape[0]))
-    work, n_rows = scheme.cost * work_of_alternation(values, largest.shape[1]), sample.n_rows
-    starts = affordable_starts(work, work * n_rows / rows, most)
-    stages = race_stages(rows, n_rows, options.rank, starts)
+    cost, n_rows = work_of_alternation(values, largest.shape[1]), sample.n_rows
+    of_pass = scheme.cost * cost.with_rows(n_rows / rows)
+    starts = affordable_starts(scheme.cost * cost.with_rows(1), of_pass, most)
+    alternations = affordable_alternations(scheme.cost * cost.update, of_pass)
+    stages = race_stages(rows, n_rows, options.rank, starts, alternations)
     held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
     problems = [
         SampleProblem(engine_in_memory(part, options, stage.alive), scheme)
@@ -156,6 +184,27 @@ def affordable_starts(work: float, work_of_pass: float, most: int) -> int:
     """
     affordable = max(CHEAP_WORK, PASSES_WORTH * work_of_pass) / work / ALTERNATIONS
     return int(min(max(affordable, 1), MOST_STARTS, most))
+
+
+def affordable_alternations(update: float, work_of_pass: float) -> int:
+    """Return how many alternations a start that is alone may have, at least one.
+
+    Where H is long an alternation costs about as much as a pass, however few rows it is made on: passes are then worth
+    more. Updates of H may take about a second, or the work of so many passes, but for one that the rest of a start is
+    worth.
+
+    Parameters
+    ----------
+    update, work_of_pass : float
+        What an update of H costs, and a pass over all rows of the data.
+
+    Examples
+    --------
+    >>> affordable_alternations(update=1e6, work_of_pass=5e7), affordable_alternations(update=1e8, work_of_pass=1.05e8)
+    (20, 3)
+    """
+    affordable = max(LONG_WORK, (PASSES_WORTH - 1) * work_of_pass) / update
+    return int(min(max(affordable, 1), ALTERNATIONS))
 
 
 def run_stages(
@@ -189,7 +238,7 @@ def first_states(held: Source, options: FitOptions, scheme: Scheme, count: int, 
     makers = [_means_of_rows, _uniform]
     starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
     if not scheme.is_signed("H"):
-        starts = [np.abs(H) for H in starts]  # the data may be negative where W is free
+        starts = [np.abs(H, out=H) for H in starts]  # the data may be negative where W is free
     return [first_state(Initial(scheme.enter(H.astype(options.dtype))), options) for H in starts]
 
 
@@ -216,7 +265,10 @@ def _means_of_rows(rows: Rows, shape: tuple[int, int], rng: np.random.Generator)
             else:
                 here = slice(rows.indptr[i], rows.indptr[i + 1])
                 H[q, rows.indices[here]] += rows.data[here]  # a column is there once
-    return H + (0.01 * H.mean() or 1.0) * rng.random(shape)
+    scale = 0.01 * H.mean() or 1.0
+    for q in range(len(H)):
+        H[q] += scale * rng.random(H.shape[1])
+    return H
 
 
 def _on_other_rows(state: State) -> State:

@@ -28,8 +28,8 @@ from dnmf.sources.memory import MemorySource
 from dnmf.starts.choose import count_directions
 from dnmf.starts.race import (
     DENSE_COST,
-    UPDATE_COST,
     SampleProblem,
+    affordable_alternations,
     affordable_starts,
     engine_in_memory,
     first_states,
@@ -196,19 +196,21 @@ def _alternated(  # noqa: PLR0917
     Y: np.ndarray, C: np.ndarray, raced: RaceResult, engine: Engine, options: FitOptions, guides: Guides
 ) -> np.ndarray:
     """Return the best H of a race on the surrogate: the one from the sample, and others where they cost little."""
-    starts = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
-    stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts)
+    starts, alternations = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
+    stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts, alternations)
     free, scheme = patient(options), scheme_of(options, engine.facts, guides).unhindered
     problems = [SurrogateProblem(_thinned(Y, stage.rows), C, free, scheme, stage.alive) for stage in stages]
     others = first_states(raced.engine.source, free, scheme, starts - 1, RESTARTS_STREAM)
     return run_stages(problems, stages, [first_state(Initial(raced.H), free), *others], free)
 
 
-def _affordable(Y: np.ndarray, C: np.ndarray, sample: Engine, engine: Engine, most: int) -> int:
+def _affordable(Y: np.ndarray, C: np.ndarray, sample: Engine, engine: Engine, most: int) -> tuple[int, int]:
+    """How many starts, and how many alternations of one that is alone."""
     rows, n_columns = sample.source.shape
-    of_sample = work_of_alternation(sample.source.read(0, rows), n_columns)
-    of_surrogate = DENSE_COST * (Y.size + 2 * C.size) + UPDATE_COST * n_columns
-    return affordable_starts(of_surrogate, of_sample * engine.source.shape[0] / rows, most)
+    cost = work_of_alternation(sample.source.read(0, rows), n_columns)
+    of_pass, of_surrogate = cost.with_rows(engine.source.shape[0] / rows), DENSE_COST * (Y.size + 2 * C.size)
+    starts = affordable_starts(of_surrogate + cost.update, of_pass, most)
+    return starts, affordable_alternations(DENSE_COST * 2 * C.size + cost.update, of_pass)
 
 
 def _thinned(Y: np.ndarray, rows: int) -> np.ndarray:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from dnmf.kernels.carry import carry_touched
+from dnmf.kernels.carry import carry_counted
 from dnmf.kernels.padding import aligned_zeros, pad_columns, without_padding
-from dnmf.passes.sums import ROWS_IN_SUM, RunningSums
+from dnmf.passes.sums import RunningSums
 from dnmf.sources.rows import CsrRows
 
 pytestmark = pytest.mark.numeric
@@ -19,11 +19,9 @@ W = pad_columns((rng.random((ROWS, RANK)) - 0.5).astype("f4"))
 
 
 def folded(blocks, dtype):
-    """The sums of blocks of rows, the totals carried over several times on the way."""
     sums = RunningSums(RANK, COLUMNS, dtype)
     for block, factors in blocks:
         sums.add(block, factors, signed=True)
-        sums._note(ROWS_IN_SUM, 0)
     return sums.finish()
 
 
@@ -39,12 +37,27 @@ def dense_blocks():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("blocks", [sparse_blocks, dense_blocks, lambda: [*sparse_blocks(), *dense_blocks()]])
-def test_only_touched_rows_are_carried_over_with_the_bits_of_all(blocks, dtype, monkeypatch):
+def test_what_was_counted_is_carried_over_with_the_bits_of_all(blocks, dtype, monkeypatch):
     whole = folded(blocks(), dtype)
     monkeypatch.setattr("dnmf.passes.sums.MANY_NUMBERS", 0)
-    touched = folded(blocks(), dtype)
-    assert touched.P.tobytes() == whole.P.tobytes()
-    assert touched.P.any()
+    counted = folded(blocks(), dtype)
+    assert counted.P.tobytes() == whole.P.tobytes()
+    assert counted.P.any()
+
+
+@pytest.mark.parametrize("blocks", [sparse_blocks, dense_blocks])
+def test_no_column_has_many_more_values_added_in_its_dtype_than_it_may(blocks, monkeypatch):
+    monkeypatch.setattr("dnmf.passes.sums.MANY_NUMBERS", 0)
+    monkeypatch.setattr("dnmf.passes.sums.ROWS_IN_SUM", 3)
+    carried = []
+    monkeypatch.setattr("dnmf.passes.sums.carry_counted", lambda recent, total, counts: carried.append(counts.max()))
+    sums = RunningSums(RANK, COLUMNS, "float32")
+    for block, factors in blocks():
+        most = sums._most
+        sums.add(block, factors)
+        assert most < 3
+    assert carried
+    assert sums._most == 0 or max(carried) >= 3
 
 
 def test_the_sums_are_those_of_the_products():
@@ -52,8 +65,8 @@ def test_the_sums_are_those_of_the_products():
 
 
 def test_shapes_that_do_not_agree_are_refused():
-    with pytest.raises(ValueError, match="touched"):
-        carry_touched(np.zeros((3, 8), "f4"), np.zeros((3, 8)), np.zeros(4, bool))
+    with pytest.raises(ValueError, match="counts"):
+        carry_counted(np.zeros((3, 8), "f4"), np.zeros((3, 8)), np.zeros(4, np.int64))
 
 
 @pytest.mark.parametrize("rank", [1, 7, 8, 50])
