@@ -212,12 +212,12 @@ def run_stages(
 ) -> np.ndarray:
     """Return the H (k, n) that is left of `states` after all rounds, each on its problem."""
     for problem, stage in zip(problems, stages, strict=True):
-        before = states = [_on_other_rows(state) for state in states[: stage.alive]]
+        living = states = [_on_other_rows(state) for state in states[: stage.alive]]
         for _ in range(stage.passes):
             states = _pass_for_all(problem, states, options)
-        order = np.argsort([state.objective for state in states], kind="stable")
-        # Rows of zeros, or of which nothing was observed, say nothing of where to begin.
-        states = [states[i] if states[i].plain.any() else before[i] for i in order]
+            # Rows of zeros, or of which nothing was observed, say nothing of where to begin.
+            living = [now if now.plain.any() else last for now, last in zip(states, living, strict=True)]
+        states = [living[i] for i in np.argsort([state.objective for state in states], kind="stable")]
     return states[0].plain
 
 
