@@ -52,14 +52,14 @@ def test_the_work_of_an_alternation_is_that_of_the_matrix_however_it_is_held(pla
         assert work_of_alternation(held, matrix.shape[1]) == work_of_alternation(matrix, matrix.shape[1])
 
 
-@pytest.mark.parametrize(("columns", "most"), [(300, 20), (30_000, 3)])
-def test_a_start_makes_few_alternations_where_one_costs_what_a_pass_does(columns, most, monkeypatch):
+@pytest.mark.parametrize(("columns", "few"), [(300, False), (30_000, True)])
+def test_a_start_makes_few_alternations_where_one_costs_what_a_pass_does(columns, few, monkeypatch):
     monkeypatch.setattr("dnmf.starts.race.LONG_WORK", 0)
     alternated = []
     monkeypatch.setattr("dnmf.starts.race.advance", lambda *given: alternated.append(1) or advance(*given))
     A = scipy.sparse.random_array((2_000, columns), density=min(0.5, 10 / columns * 10), random_state=0, format="csr")
     start_from_sample(engine_on(A), FitOptions(2, seed=0))
-    assert len(alternated) == most
+    assert len(alternated) == 3 if few else len(alternated) >= 20
 
 
 @pytest.mark.parametrize(
