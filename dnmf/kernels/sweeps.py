@@ -15,6 +15,7 @@ Array = NDArray[Any]
 
 LEAST = 1e-16  # of a row's largest right-hand side: what is above it does not come below it, so that no entry is lost
 WITHIN = 0.99  # of the way to the first zero
+ROUNDINGS = 4.0  # of the dtype, times the square of all that a way moves: what a curvature may be off
 
 
 def multiply_rows(Q: Array, B: Array, X: Array, upper: Array, sweeps: int) -> None:
@@ -51,7 +52,8 @@ def move_within_rows(Q: Array, B: Array, X: Array, sweeps: int) -> None:
     None raises the objective where Q ≥ 0. Arguments as for :func:`multiply_rows`.
     """
     _check(Q, B, X, {})
-    _move_within_rows(read_only(Q), read_only(B), int(sweeps), X)
+    off = B.dtype.type(ROUNDINGS * np.finfo(B.dtype).eps)
+    _move_within_rows(read_only(Q), read_only(B), off, int(sweeps), X)
 
 
 def split_rows(
@@ -134,11 +136,11 @@ def _descend_rows(Q: Array, B: Array, steps: Array, lower: Array, upper: Array, 
 
 
 @compiled
-def _move_within_rows(Q: Array, B: Array, sweeps: int, X: Array) -> None:
+def _move_within_rows(Q: Array, B: Array, off: Any, sweeps: int, X: Array) -> None:
     room = np.zeros((3, len(Q)), B.dtype)
     for row in range(len(B)):
         for _ in range(sweeps):
-            _move_within(Q, B[row], room[0], room[1], room[2], X[row])
+            _move_within(Q, B[row], off, room, X[row])
 
 
 @compiled
@@ -190,18 +192,18 @@ def _times(Q: Array, x: Array, product: Array) -> None:
 
 
 @inner
-def _least_of(b: Array, k: int) -> Any:
-    """What entries do not come below that are above it."""
+def _size_of(b: Array, k: int) -> Any:
+    """The size of a row's largest right-hand side."""
     most = b.dtype.type(0)
     for j in range(k):
         most = max(most, abs(b[j]))
-    return most * b.dtype.type(LEAST)
+    return most
 
 
 @inner
 def _multiply(Q: Array, b: Array, lower: Array, upper: Array, product: Array, x: Array) -> None:
     _times(Q, x, product)
-    least, zero = _least_of(b, len(Q)), b.dtype.type(0)
+    least, zero = _size_of(b, len(Q)) * b.dtype.type(LEAST), b.dtype.type(0)
     for j in range(len(Q)):
         if x[j] > zero and product[j] > zero:
             value = x[j] * (max(b[j], zero) / product[j])
@@ -216,26 +218,34 @@ def _descend(Q: Array, b: Array, steps: Array, lower: Array, upper: Array, produ
 
 
 @inner
-def _move_within(Q: Array, b: Array, product: Array, way: Array, bent: Array, x: Array) -> None:
+def _move_within(Q: Array, b: Array, off: Any, room: Array, x: Array) -> None:
+    """One step; what it is measured by is in units of the largest right-hand side, so that no square is too small."""
+    product, way, bent = room[0], room[1], room[2]
     _times(Q, x, product)
-    k, zero, furthest = len(Q), b.dtype.type(0), b.dtype.type(np.inf)
-    along = curved = zero
+    k, zero, furthest, size = len(Q), b.dtype.type(0), b.dtype.type(np.inf), _size_of(b, len(Q))
+    if not size > zero:
+        for j in range(k):
+            x[j] = zero
+        return
+    along = curved = moved = zero
     for j in range(k):
-        slope = product[j] - b[j]
+        slope = (product[j] - b[j]) / size
         way[j] = -x[j] / product[j] * slope if x[j] > zero and product[j] > zero else zero
         along -= way[j] * slope
+        moved += abs(way[j])
         if way[j] < zero:
-            furthest = min(furthest, -x[j] / way[j])
+            furthest = min(furthest, -x[j] / size / way[j])
     _times(Q, way, bent)
     for j in range(k):
         curved += way[j] * bent[j]
+    curved = max(curved, zero) + off * moved * moved  # in a direction without curvature rounding would decide
     share = b.dtype.type(WITHIN) * furthest
     if curved > zero:
         share = min(share, along / curved)
     if share < b.dtype.type(np.inf):
-        least = _least_of(b, k)
+        least = size * b.dtype.type(LEAST)
         for j in range(k):
-            x[j] = max(x[j] + share * way[j], min(x[j], least))
+            x[j] = max(x[j] + share * way[j] * size, min(x[j], least))
 
 
 MORE = 100  # sweeps of a row that would else end above where it began
@@ -280,10 +290,10 @@ def _split(b: Array, inverse: Array, weight: Any, lower: Array, upper: Array, ro
 @inner
 def _rises(Q: Array, b: Array, before: Array, after: Array, room: Array) -> bool:
     """Whether the objective is higher after than before: from the change, which rounding does not hide."""
-    k, total = len(Q), b.dtype.type(0)
+    k, total = len(Q), 0.0
     for j in range(k):
         room[0, j], room[1, j] = after[j] - before[j], after[j] + before[j]
     _times(Q, room[1], room[2])
     for j in range(k):
-        total += room[0, j] * (b.dtype.type(0.5) * room[2, j] - b[j])
-    return total > b.dtype.type(0)
+        total += np.float64(room[0, j]) * (0.5 * np.float64(room[2, j]) - np.float64(b[j]))
+    return total > 0

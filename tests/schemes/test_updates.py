@@ -135,6 +135,21 @@ class UpdateContract:
         assert single.dtype == np.float32
         np.testing.assert_allclose(single, self.found(problem, Terms()), atol=2e-4)
 
+    def test_a_column_of_zeros_comes_to_zero(self, problem):
+        W, A, H = problem
+        A, before = A * (np.arange(N) != 3), H[:, 3].sum()
+        for _ in range(40):
+            H = self.found((W, A, H), Terms())
+        assert H[:, 3].sum() < 0.1 * before
+
+    @pytest.mark.parametrize("size", [1e-15, 1e15])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_the_size_of_the_data_changes_nothing(self, problem, size, dtype):
+        W, A, H = problem
+        usual = self.found((W, A, H.astype(dtype)), Terms())
+        found = self.found((W, size * A, (size * H).astype(dtype)), Terms())
+        np.testing.assert_allclose(found / size, usual, rtol=1e-4, atol=1e-5)
+
     def test_a_dead_component_is_zero(self, problem):
         W, A, H = problem
         assert not self.found((W * [1, 1, 0, 1], A, H), Terms())[2].any()
