@@ -110,12 +110,17 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         return lines + _path_status_lines(found)
     if found["source"]:
         lines += [labelled("data", found["source"]), *_observed_lines(found)]
-    lines += [labelled("rank", str(found["rank"])), labelled("passes", _passes(found))]
+    lines += [labelled("rank", str(found["rank"])), *_solver_lines(found), labelled("passes", _passes(found))]
     if found["relative_error"] is not None:
         lines.append(_error_line(found))
     if found["status"] == "done":
         lines.append(labelled("ended", str(found["stop_reason"])))
     return lines + _in_hand_lines(found) + _next_lines(found)
+
+
+def _solver_lines(found: dict[str, Any]) -> list[str]:
+    """How the factors are found, where somebody chose it."""
+    return [] if found["solver"] == "cd" else [labelled("solver", found["solver"])]
 
 
 def _error_line(found: dict[str, Any]) -> str:
@@ -153,6 +158,7 @@ def _path_status_lines(found: dict[str, Any]) -> list[str]:
         labelled("data", found["source"]),
         *_observed_lines(found),
         labelled("rank", str(found["rank"])),
+        *_solver_lines(found),
         labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
         *_in_hand_lines(found),
         *([labelled("go on", resume_command(found["store"]))] if found["status"] == "stopped" else []),

@@ -29,6 +29,7 @@ def begin_again(state: State, scheme: Scheme) -> State:
         return state
     H = state.plain.copy()
     H[place] = state.strongest[0]
+    H = scheme.raised(H)
     return replace(
         state, H=H, plain=H, best=H, extrapolated=False, least_worth=float("inf"), again=state.history[-1].number
     )

@@ -60,6 +60,16 @@ def test_fit_hands_every_option_to_the_model(tmp_path, data):
     assert {name: getattr(dnmf.load(store).options, name) for name in expected} == expected
 
 
+def test_fit_solves_by_the_name_of_a_solver_and_status_says_which(tmp_path, data):
+    store = tmp_path / "b.dnmf"
+    chosen = ("--solver", "hals", "--sweeps", 2, "--truncated-rows", "--max-passes", 3)
+    result = call("fit", data, "--rank", 3, "--store", store, *chosen)
+    assert result.exit_code == 0, result.stderr
+    found = dnmf.load(store).options
+    assert (found.solver, found.sweeps, found.exact_rows) == ("hals", 2, False)
+    assert re.search(r"^solver +hals, 2 sweeps, rows too$", call("status", store).stdout, re.M)
+
+
 def test_fit_reads_what_is_given_from_files(tmp_path, data):
     rng = np.random.default_rng(0)
     given, graph = rng.random((2, 40)), scipy.sparse.diags_array([np.ones(39), np.ones(39)], offsets=[-1, 1])
@@ -94,6 +104,9 @@ def test_fit_bounds_and_frees_factors(tmp_path, data):
         (["--fixed-h", "small.npy"], ["--fixed-h: has shape (2, 3)"]),
         (["--fixed-h", "small.npy", "--fixed-w", "small.npy"], ["--fixed-w and --fixed-h", "--target 1"]),
         (["--upper", "1"], ["--penalty-scale objective"]),
+        (["--solver", "bpp", "--sweeps", "2"], ["--sweeps 2", "--solver bpp is exact", "leave --sweeps out"]),
+        (["--truncated-rows"], ["--truncated-rows", "leave --truncated-rows out"]),
+        (["--solver", "ipg", "--upper", "1", "--penalty-scale", "objective"], ["--solver ipg does not take"]),
         (["--l1", "1.5"], ["--l1", "--penalty-scale objective"]),
     ],
 )
