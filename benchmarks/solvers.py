@@ -131,13 +131,13 @@ def table(record: dict[str, Any]) -> list[str]:
     names = list(record["problems"])
     heads = ["solver", "sweeps", "rows"]
     for name in names:
-        heads += [f"{name}: reads", "CPU s", "least error", "rises"]
+        heads += [f"{name}: reads", "CPU ms", "least error", "rises"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for of_way in zip(*(record["problems"][name]["lines"] for name in names), strict=True):
         way = Way(*(of_way[0][name] for name in ("solver", "sweeps", "exact_rows")))
         cells = [f"`{way.solver}`", "" if UPDATES[way.solver].exact else str(way.sweeps), way.rows]
         for line in of_way:
-            near = [f"{line['reads']:.0f}", f"{line['cpu_s']:.2f}"] if line["reads"] else ["–", "–"]
+            near = [f"{line['reads']:.0f}", f"{1000 * line['cpu_s']:.0f}"] if line["reads"] else ["–", "–"]
             cells += [*near, f"{line['error']:.4f}", str(line["rises"])]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

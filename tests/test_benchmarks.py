@@ -22,10 +22,13 @@ from benchmarks.missing import BIASES, Entries, held_out_ratings  # noqa: E402
 from benchmarks.missing_page import rating_lines, tables  # noqa: E402
 from benchmarks.objective import divergence, relative_error  # noqa: E402
 from benchmarks.peers import Found, Peer, peers  # noqa: E402
-from benchmarks.problems import planted_sparse, poisson_sparse, problems  # noqa: E402
+from benchmarks.problems import Problem, planted_sparse, poisson_sparse, problems  # noqa: E402
 from benchmarks.process import timed  # noqa: E402
 from benchmarks.reached import reached  # noqa: E402
 from benchmarks.search import first_reaching  # noqa: E402
+from benchmarks.solvers import solvers  # noqa: E402
+from benchmarks.solvers import table as solvers_table  # noqa: E402
+from dnmf.schemes.updates import UPDATES  # noqa: E402
 
 
 @pytest.mark.slow
@@ -55,6 +58,21 @@ def test_the_figures_of_the_page_on_losses_are_those_of_the_committed_records():
     page = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
 
     assert "\n".join(table(report.read(ROOT / "benchmarks")["counts"])) in page
+
+
+def test_the_figures_of_the_page_on_algorithms_are_those_of_the_committed_records():
+    page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
+
+    assert "\n".join(solvers_table(report.read(ROOT / "benchmarks")["solvers"])) in page
+
+
+def test_solvers_are_measured_in_every_way_that_they_have():
+    small = Problem("small", "counts", 3, lambda: poisson_sparse(60, 40, 3))
+    (found,) = solvers([small], seeds=1, passes=2)["problems"].values()
+    said = [(line["solver"], line["sweeps"], line["exact_rows"]) for line in found["lines"]]
+    assert len(said) == len(set(said))
+    assert {name for name, *_ in said} == set(UPDATES)
+    assert ("hals", 5, False) in said
 
 
 def test_the_committed_records_were_measured_against_the_best_errors_known():
