@@ -111,7 +111,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         where it holds fewer they take turns.
     tol : float
         Stop when a pass lowers the objective by no more than this share of it, and turns no component by more than this
-        (one less the cosine between its rows of H): the error is still long before the components are.
+        (one less the cosine between its rows of H): the error is still long before the components are. At 0 it ends
+        when neither the objective nor its gradient falls.
     max_passes : int
         Most reads after the start, the last one, which writes W, included.
     max_seconds : float, optional

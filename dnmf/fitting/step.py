@@ -11,7 +11,7 @@ from dnmf.fitting.fit import Fit
 from dnmf.fitting.moves import change_of, extrapolated, moved_most
 from dnmf.fitting.prune import begin_again, consider_pruning
 from dnmf.fitting.state import Initial, State
-from dnmf.fitting.stop import PASSES, with_reason
+from dnmf.fitting.stop import PASSES, last_gradient, with_reason
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.schemes.scheme import Measured, Scheme
@@ -20,7 +20,8 @@ FIRST_BETA = 0.7
 BETA_GROWTH = 1.1
 MOST_BETA_GROWTH = 1.05
 BETA_SHRINK = 2.0
-RESOLUTION = {"float32": 5e-7, "float64": 1e-14}  # of the whole loss: a smaller rise of the objective is rounding
+SAME = 1e-14  # of the whole loss: objectives that are nearer than this are the same
+RESOLUTION = {"float32": 5e-7, "float64": SAME}  # a smaller rise of the objective is rounding
 
 
 def first_state(begun: Initial, options: FitOptions) -> State:
@@ -130,7 +131,12 @@ def _noted(state: State, record: PassRecord, **changes: Any) -> State:
 
 
 def _is_accepted(state: State, measured: Measured, scheme: Scheme, options: FitOptions) -> bool:
-    """Whether the objective fell, or where nothing was tried at least did not rise beyond rounding."""
+    """Whether the objective fell, or where nothing was tried at least did not rise beyond rounding.
+
+    Of two objectives that are the same but for rounding the gradient tells: it has its digits where it goes to zero.
+    """
+    if state.tries and abs(measured.objective - state.objective) <= SAME * measured.whole:
+        return measured.gradient < last_gradient(state.history)
     if state.tries:
         return measured.objective < state.objective
     slack = RESOLUTION[options.dtype] * measured.whole

@@ -1,7 +1,7 @@
 """When a fit ends: the reason why its next pass is the last one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -34,10 +34,18 @@ def with_reason(state: State, scheme: Scheme, options: FitOptions) -> str:
     if not record.accepted:
         stuck = not record.extrapolated and np.array_equal(state.H, state.best)
         return NO_LONGER_FALLS if stuck else ""
-    return _why_settled(record, options.tol)
+    return _why_settled(state.history, options.tol)
 
 
-def _why_settled(record: PassRecord, tol: float) -> str:
+def last_gradient(history: Sequence[PassRecord]) -> float:
+    """Return the gradient of the last accepted pass of some; infinite where none was."""
+    return next((record.gradient for record in reversed(history) if record.accepted), float("inf"))
+
+
+def _why_settled(history: Sequence[PassRecord], tol: float) -> str:
+    record = history[-1]
+    if tol == 0 and 0 < record.gradient < last_gradient(history[:-1]):
+        return ""  # rounding hides that the objective falls
     if record.decrease <= 0:
         return NO_LONGER_FALLS
     if record.decrease <= tol and record.change <= tol:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import dnmf
 from dnmf.errors import InputError
@@ -62,3 +63,15 @@ def test_where_the_error_was_near_its_end_is_said():
     later = [record for record in model.history if record.accepted and record.reads >= near]
     assert all(record.relative_error <= 1.002 * model.relative_error for record in later)
     assert np.isnan(reads_within(()))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_a_tolerance_a_fit_goes_on_while_rounding_hides_that_the_objective_falls(seed):
+    A = np.abs(np.random.default_rng(seed).standard_normal((20, 10)))
+    A[:, ::2] *= 1e-3
+    dense, sparse = (
+        dnmf.fit(data, 4, init="random", seed=seed, tol=0, max_passes=400, dtype="float64")
+        for data in (A, scipy.sparse.csr_array(A))
+    )
+    assert max(dense.history[-1].gradient, sparse.history[-1].gradient) < 1e-10
+    np.testing.assert_allclose(sparse.H, dense.H, rtol=1e-7, atol=1e-10)
