@@ -21,7 +21,6 @@ from dnmf.kernels.sweeps import (
 from dnmf.passes.terms import add_to_diagonal
 
 FLOOR = 1e-6  # of its largest right-hand side: where entries of a row begin that have to be above zero
-EVERYTHING = frozenset({"own gram", "divergence", "own loss", "bounds", "l1", "free", "signed gram"})
 OF_EACH_OWN = frozenset({"own gram", "divergence", "own loss"})
 
 
@@ -83,7 +82,7 @@ class Method(ABC):
     name : str
         As ``solver=`` names it.
     takes : frozenset
-        What it can be asked for, of :data:`dnmf.schemes.updates.WANTS`.
+        What it can be asked for, of :data:`dnmf.schemes.update.WANTS`.
     descends : bool
         Whether no sweep raises the objective.
     positive : bool

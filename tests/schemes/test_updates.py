@@ -195,6 +195,10 @@ class TestFiveSweepsOfHALS(UpdateContract):
     update = UPDATES["hals"].of_sweeps(5)
 
 
+def test_what_an_update_takes_are_things_that_are_asked_for():
+    assert set().union(*(update.takes for update in UPDATES.values())) == set(WANTS)
+
+
 def test_every_update_keeps_the_contract():
     kept = {each.update.name for each in UpdateContract.__subclasses__()}
     assert kept == set(UPDATES)
