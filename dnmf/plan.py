@@ -94,6 +94,8 @@ class Plan:
         Whether freed memory has to go back to the system at once for `need` to be true.
     diagonal : bool
         Whether a pass folds no more than the diagonal of the curvature of a column, where each has its own.
+    refining_rows : int
+        How many rows stay in memory between passes, to refine H on; 0: none.
     """
 
     n_rows: int
@@ -109,6 +111,7 @@ class Plan:
     in_parts: bool = False
     gives_back: bool = field(compare=False, default=False)
     diagonal: bool = False
+    refining_rows: int = 0
 
     @property
     def n_panels(self) -> int:
@@ -118,7 +121,7 @@ class Plan:
     def cuts_json(self) -> dict[str, Any]:
         """What a checkpoint keeps so that a resumed run cuts alike."""
         known = {"panel_bytes": self.panel_bytes, "group_bytes": self.group_bytes, "w_rows": self.w_rows}
-        more = {"in_parts": self.in_parts, "diagonal": self.diagonal}
+        more = {"in_parts": self.in_parts, "diagonal": self.diagonal, "refining_rows": self.refining_rows}
         return known | {name: value for name, value in more.items() if value}
 
 

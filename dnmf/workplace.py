@@ -20,7 +20,7 @@ from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.state import State
 from dnmf.fitting.stop import Deadline
-from dnmf.memory import ANY_START, Machine
+from dnmf.memory import ANY_START, Machine, Shape
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
@@ -30,6 +30,9 @@ from dnmf.passes.warm import were_compiled
 from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
+from dnmf.refinement import Refinement
+from dnmf.refinement_memory import with_refinement
+from dnmf.schemes.facts import Facts
 from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_transposed
 from dnmf.sources import Source
@@ -156,6 +159,9 @@ class Workplace:
             start=start,
         )  # fmt: skip
         layout = source.layout()
+        if options.extrapolate and scheme_of(self.seen_inside(options), Facts.of(source)).refines:
+            shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize)
+            plan = with_refinement(plan, layout, shape, machine, cuts)
         plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
         executor.preflight(source)
         emit(
@@ -165,7 +171,8 @@ class Workplace:
                     compiles=not executor.remote and not were_compiled()),
         )  # fmt: skip
         cut = layout.cut_for(in_parts=plan.in_parts)
-        return Engine(executor, source, plan, cut, keep, self._meter, self._guard, self._deadline)
+        refine = Refinement() if plan.refining_rows else None
+        return Engine(executor, source, plan, cut, keep, self._meter, self._guard, self._deadline, refine)
 
     def listen(self, callback: Callback) -> None:
         """Hand every event to one more, before the others."""

@@ -33,6 +33,8 @@ class PassRecord:
         False when the objective rose and the step was taken back.
     extrapolated : bool
         Whether H was extrapolated before this pass.
+    refined : bool
+        Whether H was refined before this pass, on a sample of the rows.
     trial : bool
         Whether the pass was made to see if the objective is lower without the weakest component; it may then be higher
         than before, and the component comes back where it stays so.
@@ -86,6 +88,7 @@ class PassRecord:
     columns_finished: int = 0
     columns_unsolved: int = 0
     off: float = 0.0
+    refined: bool = False
 
     @property
     def explained(self) -> float:

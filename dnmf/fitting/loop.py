@@ -30,6 +30,7 @@ class Engine:
     meter: Meter = field(default_factory=Meter)
     guard: Guard = field(default_factory=Guard)
     deadline: Deadline = field(default_factory=Deadline)
+    refine: "Refine | None" = None
 
     def watch(self, what: str) -> Done:
         """Return what is to be called with the rows that are back, for a read of all of them."""
@@ -46,6 +47,9 @@ class Engine:
         return max(1, self.layout.total_bytes)
 
 
+Refine = Callable[[Engine, list[Fit], Statistics], tuple[list[Fit], Statistics]]
+"""What goes on with H between two passes, in memory: from fits after a pass and what it folded."""
+
 AfterPass = Callable[[list[Fit], Statistics], None]
 
 
@@ -58,6 +62,8 @@ def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -
     fits = [in_time(fit, engine.deadline) for fit in fits]
     while running := [number for number, fit in enumerate(fits) if not fit.state.reason]:
         moved, statistics = one_pass(engine, [fits[number] for number in running])
+        if engine.refine is not None:
+            moved, statistics = engine.refine(engine, moved, statistics)
         for number, fit in zip(running, moved, strict=True):
             fits[number] = in_time(fit, engine.deadline)
         after_pass(fits, statistics)

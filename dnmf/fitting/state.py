@@ -34,7 +34,15 @@ class State:
     beta, most_beta : float
         Strength of the extrapolation, and its present upper bound.
     extrapolated : bool
-        Whether `H` differs from `plain`.
+        Whether `H` was extrapolated from `plain`.
+    refined : bool
+        Whether `H` was refined from `plain` on a sample of the rows.
+    promised : float
+        The objective that the sample promised for a refined `H`.
+    sampled : bool
+        Whether the sample was read for this fit.
+    damping, least_damping : float
+        How strongly an H that is refined is held near the last pass, and the least that this may be.
     squares : float
         What the scheme has to know of the data, ``‖A‖²`` for least squares; negative until a pass has checked it.
     objective : float
@@ -69,6 +77,11 @@ class State:
     beta: float
     most_beta: float
     extrapolated: bool = False
+    refined: bool = False
+    promised: float = float("inf")
+    sampled: bool = False
+    damping: float = 0.1
+    least_damping: float = 0.01
     squares: float = -1.0
     objective: float = float("inf")
     peak: float = 0.0
@@ -97,8 +110,8 @@ class State:
 
     @property
     def tries(self) -> bool:
-        """Whether the next pass tries an extrapolated H, and may be taken back."""
-        return self.extrapolated and not self.reason
+        """Whether the next pass tries an extrapolated or refined H, and may be taken back."""
+        return (self.extrapolated or self.refined) and not self.reason
 
     def timed(self, seconds: float) -> "State":
         """The state whose last pass took so long."""
@@ -115,6 +128,11 @@ class State:
             "beta": self.beta,
             "most_beta": self.most_beta,
             "extrapolated": self.extrapolated,
+            "refined": self.refined,
+            "promised": _finite(self.promised),
+            "sampled": self.sampled,
+            "damping": self.damping,
+            "least_damping": self.least_damping,
             "squares": self.squares,
             "objective": _finite(self.objective),
             "peak": self.peak,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import LossError
+from dnmf.fitting.damping import broke_promise, kept_promise
 from dnmf.fitting.events import PassRecord
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.moves import change_of, extrapolated, moved_most
@@ -87,6 +88,8 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
         too_far = not scheme.exact and -record.decrease > options.tol
         back = _take_back(_noted(known, record), too_far=too_far)
         return consider_pruning(_with_end(back, scheme, options), scheme, options)
+    if state.tries and state.refined:
+        known = kept_promise(known, measured.objective)
     updated = scheme.update(sums, state.factor, tolerance)
     record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved)
     plain, before = scheme.scale(updated.H, known.plain, sums)
@@ -161,7 +164,8 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         decrease=_decrease(state.objective, measured.objective),
         gradient=measured.gradient,
         accepted=accepted,
-        extrapolated=state.tries,
+        extrapolated=state.tries and state.extrapolated,
+        refined=state.tries and state.refined,
         trial=state.spare is not None and not state.reason,
         alive=measured.alive,
         bytes_read=bytes_read,
@@ -189,10 +193,12 @@ def _decrease(before: float, after: float) -> float:
 
 
 def _take_back(state: State, *, too_far: bool) -> State:
-    """Go back: from an extrapolated H to the plain one, from a plain one to the last that was accepted, or half way."""
+    """Go back: from what was tried to the plain update, from that to the last that was accepted, or half way."""
     if not state.tries:
         H = (0.5 * (state.best + state.plain)).astype(state.best.dtype) if too_far else state.best
         return replace(state, H=H, plain=H)
+    if state.refined:
+        return broke_promise(replace(state, H=state.plain, refined=False))
     return replace(state, H=state.plain, extrapolated=False, beta=state.beta / BETA_SHRINK, most_beta=state.beta)
 
 
@@ -204,12 +210,13 @@ def _extrapolate(state: State, plain: np.ndarray, scheme: Scheme, options: FitOp
     not, as a scheme says: the way from a start to its first one may point nowhere yet.
     """
     if not options.extrapolate or not scheme.descends or state.passes < scheme.first_extrapolated:
-        return replace(state, H=plain, plain=plain, extrapolated=False)
+        return replace(state, H=plain, plain=plain, extrapolated=False, refined=False)
     return replace(
         state,
         plain=plain,
         H=scheme.project(extrapolated(plain, state.plain, state.beta), plain),
         extrapolated=True,
+        refined=False,
         beta=min(state.most_beta, state.beta * BETA_GROWTH),
         most_beta=min(1.0, state.most_beta * MOST_BETA_GROWTH),
     )

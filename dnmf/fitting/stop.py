@@ -32,7 +32,7 @@ def with_reason(state: State, scheme: Scheme, options: FitOptions) -> str:
         hardly = "tol: H hardly changes" if settled else "H no longer changes"
         return hardly if record.change <= options.tol else ""
     if not record.accepted:
-        stuck = not record.extrapolated and np.array_equal(state.H, state.best)
+        stuck = not (record.extrapolated or record.refined) and np.array_equal(state.H, state.best)
         return NO_LONGER_FALLS if stuck else ""
     return _why_settled(state.history, options.tol)
 

@@ -33,6 +33,11 @@ class LeastSquares(Constrained):
         return True
 
     @property
+    def refines(self) -> bool:
+        """Where nothing but the loss is minimized, exactly, and nothing of W is given."""
+        return self.descends and self.exact_rows and self.solver.exact and self.free_scale and self.given is None
+
+    @property
     def free_scale(self) -> bool:
         """Whether the scale between the factors means nothing, and is shared out after each half step."""
         return self.penalty.diagonal

@@ -127,6 +127,11 @@ class Scheme(Startable):
         return 2
 
     @property
+    def refines(self) -> bool:
+        """Whether its sums are those of :class:`~dnmf.schemes.estimated.EstimatedSums`, so that H can be refined."""
+        return False
+
+    @property
     def prunes(self) -> bool:
         """Whether the objective says what a component is worth, and one may be dropped."""
         return False
