@@ -15,6 +15,7 @@ Array = NDArray[Any]
 
 LEAST = 1e-16  # of a row's largest right-hand side: what is above it does not come below it, so that no entry is lost
 WITHIN = 0.99  # of the way to the first zero
+MORE = 100  # sweeps of a row that would else end above where it began
 ROUNDINGS = 4.0  # of the dtype, times the square of all that a way moves: what a curvature may be off
 
 
@@ -246,9 +247,6 @@ def _move_within(Q: Array, b: Array, off: Any, room: Array, x: Array) -> None:
         least = size * b.dtype.type(LEAST)
         for j in range(k):
             x[j] = max(x[j] + share * way[j] * size, min(x[j], least))
-
-
-MORE = 100  # sweeps of a row that would else end above where it began
 
 
 @compiled

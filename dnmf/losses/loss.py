@@ -31,7 +31,8 @@ class Loss(ABC):
     most_shrink : float
         How much of itself a factor may give up in one step of Newton's method, 1 for all of it.
     multiplies : bool
-        Whether multiplicative updates come from the sums of a pass, as they do under Kullback–Leibler.
+        Whether ``r = c y`` for the weights of every entry, as under Kullback–Leibler: multiplicative updates then come
+        from the sums of a pass.
     power : float
         With which power of its mean the variance of an entry grows where this is the likelihood's loss: starts are
         found on data divided by the root of that.
