@@ -9,17 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import best_known, report, suite
-from benchmarks.counts import counts, of_counts
-from benchmarks.exact_rows import exact_rows
-from benchmarks.first_call import first_call
-from benchmarks.missing import missing
+from benchmarks.besides import BESIDES
 from benchmarks.peers import Peer, peers
 from benchmarks.problems import Problem, problems
-from benchmarks.solvers import solvers
 
-FIRST_CALL, EXACT_ROWS, COUNTS, MISSING = "first call", "exact rows", "counts", "missing entries"
-SOLVERS = "solvers"
-BESIDES = (FIRST_CALL, EXACT_ROWS, COUNTS, MISSING, SOLVERS)
 QUICK_RESTARTS, QUICK_PASSES = 2, 40
 
 
@@ -34,16 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
         _run(some, against, 1, chosen.out)
         return
     folder = chosen.out or Path(__file__).parent
-    if not chosen.only or FIRST_CALL in chosen.only:
-        report.write(folder, {**report.read(folder), FIRST_CALL: first_call()})
-    if not chosen.only or EXACT_ROWS in chosen.only:
-        report.write(folder, {**report.read(folder), EXACT_ROWS: exact_rows(some or problems())})
-    if not chosen.only or COUNTS in chosen.only:
-        report.write(folder, {**report.read(folder), COUNTS: counts(of_counts(some or problems()))})
-    if not chosen.only or MISSING in chosen.only:
-        report.write(folder, {**report.read(folder), MISSING: missing(some or problems())})
-    if not chosen.only or SOLVERS in chosen.only:
-        report.write(folder, {**report.read(folder), SOLVERS: solvers()})
+    for name, beside in BESIDES.items():
+        if not chosen.only or name in chosen.only:
+            report.write(folder, {**report.read(folder), name: beside.measure(some or problems())})
     _run(some, against, chosen.seeds, folder)
 
 

@@ -27,3 +27,24 @@ def _measured(cache: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.first_fit"]
     done = subprocess.run(command, cwd=ROOT, env=environ, timeout=TIMEOUT_S, check=True, capture_output=True)
     return json.loads(done.stdout)
+
+
+def section(record: dict[str, Any], environment_line: str) -> str:
+    """Return the part of the page of results."""
+    cold, cached = record["cold"], record["cached"]
+    told = [
+        ("`import dnmf` and its `fit`", cached["import"]),
+        ("first fit on a machine: compiles", cold["first"]),
+        ("first fit in a process: loads what was compiled", cached["first"]),
+        ("second fit", cached["second"]),
+    ]
+    lines = [
+        "## The first call",
+        "",
+        "A tiny dense and a tiny sparse matrix, float32; compiled code is kept on disk.",
+        "",
+        "|  | CPU s | wall s |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {name} | {one['cpu_s']:.2f} | {one['wall_s']:.2f} |" for name, one in told]
+    return "\n".join([*lines, "", environment_line, ""])

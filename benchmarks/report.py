@@ -7,10 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.counts_page import counts_section
-from benchmarks.missing_page import missing_section
+from benchmarks.besides import BESIDES
 from benchmarks.reached import Reached, Spread, reached
-from benchmarks.solvers import section as solvers_section
 
 HEAD = """# Results
 
@@ -46,17 +44,9 @@ def markdown(results: Record) -> str:
     problems = results.get("problems", {})
     if problems:
         parts.append(_overview(problems))
-    if "first call" in results:
-        parts.append(_first_call(results["first call"]))
-    if "exact rows" in results:
-        parts.append(_exact_rows(results["exact rows"]))
-    if "counts" in results:
-        parts.append(counts_section(results["counts"], _environment(results["counts"]["environment"])))
-    if "missing entries" in results:
-        told = results["missing entries"]
-        parts.append(missing_section(told, _environment(told["environment"])))
-    if "solvers" in results:
-        parts.append(solvers_section(results["solvers"], _environment(results["solvers"]["environment"])))
+    for name, beside in BESIDES.items():
+        if name in results:
+            parts.append(beside.section(results[name], _environment(results[name]["environment"])))
     parts += [_problem(name, record) for name, record in problems.items()]
     return "\n".join(parts)
 
@@ -75,42 +65,6 @@ def _overview_cell(record: Record, peer: str) -> str:
         return "–"
     found = reached(section["runs"], record["best"]["error"] * 1.002)
     return _spread(found.spread("cpu_s"), _seconds) if found.by_most else "–"
-
-
-def _first_call(record: Record) -> str:
-    cold, cached = record["cold"], record["cached"]
-    told = [
-        ("`import dnmf` and its `fit`", cached["import"]),
-        ("first fit on a machine: compiles", cold["first"]),
-        ("first fit in a process: loads what was compiled", cached["first"]),
-        ("second fit", cached["second"]),
-    ]
-    lines = [
-        "## The first call",
-        "",
-        "A tiny dense and a tiny sparse matrix, float32; compiled code is kept on disk.",
-        "",
-    ]
-    lines += [_row(["", "CPU s", "wall s"]), _rule(2)]
-    lines += [_row([name, f"{one['cpu_s']:.2f}", f"{one['wall_s']:.2f}"]) for name, one in told]
-    return "\n".join([*lines, "", _environment(record["environment"]), ""])
-
-
-def _exact_rows(record: Record) -> str:
-    lines = [
-        "## What exact rows cost",
-        "",
-        "A pass over the matrix in memory and its preparation, with rows that coordinate descent leaves above their",
-        "tolerance finished with an active set, beside one that leaves them; medians over pairs.",
-        "",
-        _row(["", "dtype", "rows finished", "pass, CPU ms", "the finish adds"]),
-        _rule(4),
-    ]
-    for name, by_dtype in record["problems"].items():
-        for dtype, one in by_dtype.items():
-            finished = f"{one['finished']:,} of {one['rows']:,}"
-            lines.append(_row([name, dtype, finished, _milliseconds(one["cpu_s"]), f"{100 * one['share']:.1f} %"]))
-    return "\n".join([*lines, "", _environment(record["environment"]), ""])
 
 
 def _problem(name: str, record: Record) -> str:

@@ -1,0 +1,44 @@
+"""What is measured beside the matrices of the suite: each is a record of its own, and a part of the page."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from benchmarks.counts import counts, of_counts
+from benchmarks.counts_page import counts_section
+from benchmarks.exact_rows import exact_rows
+from benchmarks.exact_rows import section as exact_rows_section
+from benchmarks.first_call import first_call
+from benchmarks.first_call import section as first_call_section
+from benchmarks.missing import missing
+from benchmarks.missing_page import missing_section
+from benchmarks.problems import Problem
+from benchmarks.settling import section as settling_section
+from benchmarks.settling import settling
+from benchmarks.solvers import section as solvers_section
+from benchmarks.solvers import solvers
+
+
+class Beside(NamedTuple):
+    """A measurement.
+
+    Attributes
+    ----------
+    measure : callable
+        Returns its record; is handed the matrices that were asked for.
+    section : callable
+        Returns its part of the page, from its record and a line on where it was measured.
+    """
+
+    measure: Callable[[Sequence[Problem]], dict[str, Any]]
+    section: Callable[[dict[str, Any], str], str]
+
+
+BESIDES = {
+    "first call": Beside(lambda _: first_call(), first_call_section),
+    "exact rows": Beside(exact_rows, exact_rows_section),
+    "counts": Beside(lambda some: counts(of_counts(some)), counts_section),
+    "missing entries": Beside(missing, missing_section),
+    "solvers": Beside(lambda _: solvers(), solvers_section),
+    "settling": Beside(lambda _: settling(), settling_section),
+}
+"""By the names that ``--only`` takes, in the order of the page."""
