@@ -85,7 +85,8 @@ def _largest_region(layout: Layout, panels: int) -> int:
 
 def reads_objects(layout: Layout) -> bool:
     """Whether a sample is read by whole stored objects: those that rows cannot be cut within take as much in part."""
-    return bool(layout.object_bytes) and not layout.comes_with_task and not border_bytes(layout)
+    comes_in_part = layout.comes_with_task and not layout.panel_is_whole
+    return bool(layout.object_bytes) and not comes_in_part and not border_bytes(layout)
 
 
 def most_region_bytes(layout: Layout, panels: int, *, gives_back: bool) -> int:

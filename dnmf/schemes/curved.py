@@ -84,6 +84,11 @@ class Divergence(OwnCurvature):
         return 0.0 if self.observed else self.loss.power
 
     @property
+    def degree(self) -> float:
+        """What the power of a likelihood leaves of least squares; 0 for other losses, of which it is not known."""
+        return max(0.0, 2.0 - self.loss.power) if self.loss.power else 0.0
+
+    @property
     def power_damps(self) -> bool:
         """Whether columns with little in them are to count for less than their variance says."""
         return self.loss.zero_is_free

@@ -57,6 +57,11 @@ class ObservedLeastSquares(OwnCurvature):
         return replace(super()._lenient, penalty=penalty)
 
     @property
+    def degree(self) -> float:
+        """That of least squares; 0 where values are confidences, which do not grow as the values of a row do."""
+        return 0.0 if self.implicit else 2.0
+
+    @property
     def stand_in(self) -> Self:
         """The same: nothing else knows what was observed."""
         return self.unhindered

@@ -23,6 +23,14 @@ class Startable(ABC):
         return False
 
     @property
+    def degree(self) -> float:
+        """With which power of the scale of a row its part of the loss grows; 0 where it grows with none.
+
+        Where it does, rows of a sample are drawn as they weigh.
+        """
+        return 2.0
+
+    @property
     def sample_passes(self) -> int:
         """How many passes of its own a start has on its sample, after those of the stand-in."""
         return 0

@@ -167,7 +167,8 @@ def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
     if options.init == "given":  # W is copied
         return ANY_START
     rows = sample_rows(source.shape[0], options.rank, source.shape[0], scheme.sample_times)
-    return Start(rows, beside=bool(scheme.given_columns) or scheme.needs_rows)
+    by_weight = rows < source.shape[0] and scheme.degree > 0  # others may then be taken while all rows are read
+    return Start(rows, beside=bool(scheme.given_columns) or scheme.needs_rows or by_weight)
 
 
 def start_of(options: FitOptions, plan: Plan) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.rows import CsrRows, Rows
-from dnmf.starts.sample import Sample
+from dnmf.starts.sample import Nested
 
 DAMPING = 10.0  # times the mean of the sums of columns, added to them: rare columns would weigh too much
 ENTRIES_AT_ONCE = 2**16  # that are divided at a time
@@ -22,7 +22,7 @@ class EvenSample:
 
     Parameters
     ----------
-    sample : Sample
+    sample : Nested
         The rows as they are.
     rows : int
         How many at most.
@@ -39,7 +39,7 @@ class EvenSample:
         What columns are divided by, beside rows.
     """
 
-    def __init__(self, sample: Sample, rows: int, power: float, *, damped: bool):
+    def __init__(self, sample: Nested, rows: int, power: float, *, damped: bool):
         self._sample, self.n_rows, self._power = sample, sample.n_rows, power
         columns = _column_sums(sample.first(rows))
         columns = columns + (DAMPING * columns.mean() if damped else 0.0)

@@ -27,8 +27,7 @@ from dnmf.sources.memory import MemorySource
 from dnmf.sources.rows import Panel, Rows, Weighted
 from dnmf.sources.source import Source
 from dnmf.start_memory import MOST_STARTS
-from dnmf.starts.even_variance import EvenSample
-from dnmf.starts.sample import Sample
+from dnmf.starts.sample import Nested
 
 SAMPLE_SHARE = 0.15  # of the rows
 WHOLE_SHARE = 0.5  # a sample that would be larger than this is the whole matrix
@@ -140,14 +139,12 @@ class SampleProblem:
         return sums
 
 
-def race(
-    sample: Sample | EvenSample, rows: int, options: FitOptions, scheme: Scheme, most: int
-) -> tuple[np.ndarray, Engine]:
+def race(sample: Nested, rows: int, options: FitOptions, scheme: Scheme, most: int) -> tuple[np.ndarray, Engine]:
     """Return the H (k, n) that won, and the engine of the largest sample.
 
     Parameters
     ----------
-    sample : Sample
+    sample : Nested
         Of at least `rows` rows.
     options : FitOptions
         With limits that end no race.

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
 from dnmf.fitting.loop import Engine
+from dnmf.memory import border_bytes
 from dnmf.passes.visit import check_rows
 from dnmf.passes.work import NOT_NEGATIVE, Demands
 from dnmf.sources.memory import MemorySource, slice_rows, stack_rows
@@ -16,6 +18,15 @@ from dnmf.start_memory import most_region_bytes, reads_objects, rows_of_run
 SAMPLE_STREAM = 0
 
 Check = Callable[[Source, int, Rows], float]
+
+
+class Nested(Protocol):
+    """Rows of a source in memory, of which smaller samples are parts of larger ones; `n_rows` is that of the source."""
+
+    n_rows: int
+
+    def first(self, rows: int) -> MemorySource:
+        """Return so many of them, in the order of the source."""
 
 
 class Sample:
@@ -53,6 +64,16 @@ class Sample:
         self._parts, self.bytes_read = _read_runs(
             engine, _taken(self._runs, rows), partial(check_rows, dtype=dtype, demands=demands)
         )
+
+    @property
+    def parts(self) -> list[MemorySource]:
+        """The rows as they were read, in the order of the source."""
+        return [self._parts[first] for first in sorted(self._parts)]
+
+    def weights(self, rows: int) -> np.ndarray:
+        """Return for how many rows each of the first `rows` stands (rows of these runs,)."""
+        count = sum(high - low for low, high in _taken(self._runs, rows))
+        return np.full(count, self.n_rows / count)
 
     def first(self, rows: int) -> MemorySource:
         """Return the first `rows` of the sample (whole runs), in the order of the source."""
@@ -106,30 +127,49 @@ def _read_runs(engine: Engine, runs: list[tuple[int, int]], check: Check) -> tup
     decoded more often than it must be.
     """
     parts: dict[int, MemorySource] = {}
-    bytes_read, regions = 0, _regions(engine.layout, runs, _most_region_bytes(engine))
+    bytes_read, regions, whole = 0, _regions(engine.layout, runs, _most_region_bytes(engine)), None
+    if _most_decoded(engine, regions) > engine.layout.total_bytes:  # what lies at their ends is most of it
+        regions = [panel for group in engine.plan.groups for panel in group.panels]
+        whole = engine.source.for_rows(0, engine.source.shape[0])  # keeps what a panel ends in for the next one
     rows_back = engine.meter.begin("sample", sum(high - low for low, high in regions))
     for low, high in regions:
         of_region = [(max(low, first), min(high, last)) for first, last in runs if first < high and last > low]
-        found, count = _read_region(engine, low, high, _joined(of_region), check)
+        found, count = _read_region(engine, (low, high), _joined(of_region), check, whole)
         parts.update(found)
         bytes_read += count
         rows_back(high - low)
     return parts, bytes_read
 
 
+def _most_decoded(engine: Engine, regions: list[tuple[int, int]]) -> int:
+    """How many bytes are decoded at most for regions, with the stored objects that these begin and end inside of."""
+    before = np.interp(np.array(regions), engine.layout.cuts, engine.layout.bytes_before)
+    return int(np.diff(before).sum()) + 2 * torn_bytes(engine) * len(regions)
+
+
+def torn_bytes(engine: Engine) -> int:
+    """Return the bytes of the largest stored object that a cut may fall inside of: rows of sparse data end anywhere."""
+    anywhere = engine.source.sparse and not engine.layout.comes_with_task
+    return engine.layout.object_bytes if anywhere else border_bytes(engine.layout)
+
+
 def _read_region(
-    engine: Engine, low: int, high: int, spans: list[tuple[int, int]], check: Check
+    engine: Engine, region: tuple[int, int], spans: list[tuple[int, int]], check: Check, whole: Source | None
 ) -> tuple[dict[int, MemorySource], int]:
-    """The spans of rows of a region by their first row, and the bytes decoded for it; the rest of it is let go of."""
-    source = engine.source
-    values = engine.executor.read([(source.for_rows(low, high), low, high)])[0]
+    """The spans of rows of a region by their first row, and the bytes decoded for it; the rest of it is let go of.
+
+    Regions that are all of the data, one after the other, are read from the `whole` of it.
+    """
+    (low, high), source = region, engine.source
+    part = source.for_rows(low, high) if whole is None else whole
+    values = engine.executor.read([(part, low, high)])[0]
     parts = {}
     for first, last in spans:
         rows = slice_rows(values, first - low, last - low) if last - first < high - low else values
         check(source, first, rows)
         kept = rows if rows is values else each_array(rows, np.ndarray.copy)
         parts[first] = MemorySource.of_rows(kept, source.shape[1], source.address, like=source)
-    return parts, source.touched_bytes(low, high, values)
+    return parts, (source if whole is None else whole).touched_bytes(low, high, values)
 
 
 def _most_region_bytes(engine: Engine) -> int:

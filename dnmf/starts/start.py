@@ -16,6 +16,7 @@ from dnmf.passes.work import Work
 from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_units
 from dnmf.schemes.scheme import Scheme
 from dnmf.start_memory import BYTES_OF_START
+from dnmf.starts.draw import draw_rows
 from dnmf.starts.even_variance import EvenSample
 from dnmf.starts.lambda_max import find_lambda_max
 from dnmf.starts.race import (
@@ -25,7 +26,6 @@ from dnmf.starts.race import (
     engine_in_memory,
     race,
     run_stages,
-    sample_rows,
 )
 from dnmf.starts.sample import Sample, affordable_rows
 
@@ -87,7 +87,9 @@ def start_from_sample(engine: Engine, options: FitOptions, guides: Guides = NO_G
     """
     raced = race_on_sample(engine, options, guides)
     begun = settle_start(raced.H, raced.engine, engine, options, guides)
-    return with_held_columns(begun._replace(bytes_read=raced.bytes_read + begun.bytes_read), engine, options, guides)
+    squares = begun.squares if begun.squares >= 0 else raced.squares
+    begun = begun._replace(bytes_read=raced.bytes_read + begun.bytes_read, squares=squares)
+    return with_held_columns(begun, engine, options, guides)
 
 
 def with_held_columns(begun: Initial, engine: Engine, options: FitOptions, guides: Guides) -> Initial:
@@ -107,19 +109,21 @@ def with_held_columns(begun: Initial, engine: Engine, options: FitOptions, guide
 
 
 class RaceResult(NamedTuple):
-    """The H (k, n) that won on a sample, the engine of the sample, and the bytes that were read for it."""
+    """The H (k, n) that won on a sample, an engine over rows drawn alike, what was read, and ``‖A‖²`` where known."""
 
     H: np.ndarray
     engine: Engine
     bytes_read: int
+    squares: float = -1.0
 
 
-def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> RaceResult:
-    """Return what a race on a sample of the rows found."""
+def race_on_sample(
+    engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES, *, as_they_weigh: bool = True
+) -> RaceResult:
+    """Return what a race on a sample of the rows found; arguments as in :func:`dnmf.starts.draw.draw_rows`."""
     scheme = scheme_of(options, engine.facts, guides)
-    rows = sample_rows(engine.source.shape[0], options.rank, affordable_rows(engine), scheme.sample_times)
-    sample = Sample(engine, rows, options.seed, dtype=options.dtype, demands=scheme.demands)
-    most = most_starts(engine, options)
+    drawn, most = draw_rows(engine, options, as_they_weigh=as_they_weigh), most_starts(engine, options)
+    sample, rows = drawn.sample, drawn.size
     if not scheme.power:
         H, last = race(sample, rows, patient(options), scheme.stand_in, most)
     else:
@@ -129,7 +133,8 @@ def race_on_sample(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
         H, last = even.uneven(H), engine_in_memory(sample.first(rows), options)
     if scheme.sample_passes:
         H = alternated(H, last, patient(options), scheme.unhindered, scheme.sample_passes)
-    return RaceResult(scheme.from_unhindered(H), last, sample.bytes_read)
+    alike = last if drawn.alike is None else engine_in_memory(drawn.alike, options)
+    return RaceResult(scheme.from_unhindered(H), alike, drawn.bytes_read, drawn.squares)
 
 
 def alternated(H: np.ndarray, rows: Engine, options: FitOptions, scheme: Scheme, passes: int) -> np.ndarray:

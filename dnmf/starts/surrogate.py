@@ -17,7 +17,6 @@ from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
 from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
-from dnmf.passes.executor import run_pass
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.visitors.project import ProjectRows
 from dnmf.passes.visitors.solve import SolveRows
@@ -38,6 +37,7 @@ from dnmf.starts.race import (
     work_of_alternation,
 )
 from dnmf.starts.start import RaceResult, most_starts, patient, race_on_sample, settle_start, with_held_columns
+from dnmf.starts.sweep import sweep
 
 ROWS_PER_DIRECTION = 2  # of a sample: more directions than that say more of its rows than of the data
 SAMPLE_TURNS = 2  # of the subspace iteration on the sample
@@ -62,9 +62,9 @@ def start_from_surrogate(engine: Engine, options: FitOptions, guides: Guides = N
         With the rows of H that are given.
     """
     n_rows = engine.source.shape[0]
-    raced = race_on_sample(engine, options, guides)
+    raced = race_on_sample(engine, options, guides, as_they_weigh=False)  # all rows are read for the surrogate
     V, one_in = directions(raced, options, n_rows), -(-n_rows // engine.plan.projected_rows)
-    statistics = project(engine, V, options, one_in=one_in)
+    statistics = project(engine, V, options, one_in=one_in, before=raced.bytes_read)
     bytes_read = raced.bytes_read + statistics.bytes_read
     if statistics.squares == 0:
         return Initial(raced.H, bytes_read, squares=0.0)
@@ -113,7 +113,7 @@ def _orthonormal(columns: np.ndarray) -> np.ndarray:
     return np.linalg.qr(columns)[0]
 
 
-def project(engine: Engine, V: np.ndarray, options: FitOptions, *, one_in: int) -> Statistics:
+def project(engine: Engine, V: np.ndarray, options: FitOptions, *, one_in: int, before: int = 0) -> Statistics:
     """Return what a pass folds of ``Y = A V``: ``G = YᵀY``, ``P = AᵀY``, some rows of Y and with them ``‖A‖²``.
 
     Parameters
@@ -126,14 +126,12 @@ def project(engine: Engine, V: np.ndarray, options: FitOptions, *, one_in: int) 
         Of the fit.
     one_in : int
         Of so many rows of Y one is kept; 0 keeps none, and the values are not checked.
+    before : int
+        Bytes of the data that were read for the start before.
     """
     project = ProjectRows(pad_columns(V.astype(options.dtype)), V.shape[1], max(1, one_in), options.seed)
     work = Work((project,), options.dtype, check=one_in > 0)
-    targets = ("",) if one_in else ()
-    return run_pass(
-        engine.executor, engine.source, engine.plan, work, targets=targets, keep=engine.keep,
-        rows_back=engine.watch("start"),
-    )  # fmt: skip
+    return sweep(engine, work, before, targets=("",) if one_in else ())
 
 
 def coefficients(sums: ModelSums, least: float) -> np.ndarray:

@@ -103,13 +103,14 @@ def test_a_random_start_reads_nothing_unless_scale_matters(planted):
     ("options", "found"),
     [
         ({"init": "random"}, NO_START),
-        ({"init": "sample"}, Start(500, beside=False)),
-        ({"init": "auto"}, Start(500, beside=False)),
+        ({"init": "sample"}, Start(500, beside=True)),
+        ({"init": "auto"}, Start(500, beside=True)),
+        ({"init": "sample", "loss": "itakura-saito"}, Start(2_000, beside=False)),
         ({"init": "given"}, ANY_START),
         ({"init": "random", "penalty": Penalty(l1=0.1, scale="fraction")}, Start(500, beside=True)),
         ({"init": "sample", "penalty": Penalty(l1=0.1, scale="fraction")}, Start(500, beside=True)),
         ({"init": "sample", "limits": Limits(held=(1, 0))}, Start(500, beside=True)),
-        ({"init": "sample", "limits": Limits(held=(0, 1))}, Start(500, beside=False)),
+        ({"init": "sample", "limits": Limits(held=(0, 1))}, Start(500, beside=True)),
     ],
 )
 def test_what_a_start_has_in_memory_is_known_before_it_is_taken(options, found):

@@ -155,7 +155,7 @@ def test_reads_are_those_of_the_sample_and_one_more(low_rank):
 
 
 def test_where_the_sample_is_too_small_a_surrogate_saves_more_reads_than_it_takes(planted, monkeypatch):
-    monkeypatch.setattr("dnmf.starts.start.affordable_rows", lambda _: 25)
+    monkeypatch.setattr("dnmf.starts.draw.affordable_rows", lambda _: 25)
     tall = np.vstack([planted] * 4)
     after_three = dnmf.fit(tall, 5, init="sample", max_passes=3, tol=0)
     after_one = dnmf.fit(tall, 5, init="surrogate", max_passes=1, tol=0)

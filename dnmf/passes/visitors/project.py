@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 
 from dnmf.kernels.padding import aligned
+from dnmf.passes.drawn import scattered
 from dnmf.passes.products import cross
 from dnmf.passes.rows_out import RowsOut
 from dnmf.passes.sums import RunningSums
@@ -49,17 +50,9 @@ class ProjectRows(Visitor):
     def drawn_rows(self, first: int, count: int) -> np.ndarray:
         """Return which of the rows `first` to `first + count` are written out, counted from `first`."""
         parts = np.arange(first // self.one_in, (first + count - 1) // self.one_in + 1, dtype=np.uint64)
-        rows = (parts * np.uint64(self.one_in) + _scattered(parts, self.seed) % np.uint64(self.one_in)).astype(np.int64)
+        rows = (parts * np.uint64(self.one_in) + scattered(parts, self.seed) % np.uint64(self.one_in)).astype(np.int64)
         return rows[(rows >= first) & (rows < first + count)] - first
 
     def aligned(self) -> Self:
         """The same with directions that lie as the kernels read them best."""
         return replace(self, V=aligned(self.V))
-
-
-def _scattered(numbers: np.ndarray, seed: int) -> np.ndarray:
-    """Each number mixed with the seed to 64 random bits (splitmix64, doi:10.1145/2660193.2660195)."""
-    mixed = numbers + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(31))

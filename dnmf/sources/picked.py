@@ -1,0 +1,57 @@
+"""Some rows of those that were read, and rows multiplied by a number each."""
+
+from typing import Any
+
+import numpy as np
+
+from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
+
+
+def pick_rows(panel: Panel, which: np.ndarray) -> Any:
+    """Return a copy of the rows with these numbers, which rise."""
+    if isinstance(panel, np.ndarray):
+        return panel[which]
+    if isinstance(panel, Weighted):
+        dense = isinstance(panel.rows, np.ndarray)
+        weights = panel.weights[which] if dense else panel.weights[_entries_of(panel.rows, which)]
+        return Weighted(pick_rows(panel.rows, which), weights)
+    entries = _entries_of(panel, which)
+    offsets = np.append(0, np.cumsum(np.diff(panel.indptr)[which], dtype=np.int64))
+    return CsrRows(panel.data[entries], panel.indices[entries], offsets)
+
+
+def _entries_of(rows: Any, which: np.ndarray) -> np.ndarray:
+    """Whether each stored entry is one of these rows."""
+    chosen = np.zeros(rows.n_rows, bool)
+    chosen[which] = True
+    return np.repeat(chosen, np.diff(rows.indptr))
+
+
+def times_rows(panel: Panel, factors: np.ndarray, dtype: str) -> Any:
+    """Return rows multiplied by a number each (rows,), in a dtype; weights of entries stay what they are."""
+    if isinstance(panel, Weighted):
+        return Weighted(times_rows(panel.rows, factors, dtype), panel.weights)
+    if isinstance(panel, np.ndarray):
+        return (panel * factors[:, None]).astype(dtype)
+    return panel._replace(data=(panel.data * np.repeat(factors, np.diff(panel.indptr))).astype(dtype))
+
+
+def sums_of_powers(rows: Rows, power: float, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return ``Σ ω |a|^power`` of each row (rows,), in float64; what was not observed is no part of it.
+
+    A row's sum depends on that row alone, to the last bit.
+
+    Examples
+    --------
+    >>> sums_of_powers(np.array([[3.0, np.nan, 4.0]]), 2.0).tolist()
+    [25.0]
+    """
+    values = rows if isinstance(rows, np.ndarray) else rows.data
+    sizes = np.abs(values.astype(np.float64))
+    sizes = np.where(np.isnan(sizes), 0.0, sizes) if values.dtype.kind == "f" else sizes
+    sizes = sizes if power == 1 else sizes**power
+    sizes = sizes if weights is None else sizes * weights
+    if isinstance(rows, np.ndarray):
+        return sizes.sum(axis=1)
+    row_of = np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
+    return np.bincount(row_of, weights=sizes, minlength=rows.n_rows)
