@@ -64,7 +64,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The loss, by its name or by its number; the name of one that was made known to
         :func:`dnmf.losses.register` too. ``"itakura-saito"`` needs dense data that is nowhere zero.
     tol : float
-        Stop when an iteration lowers the objective by less than this share of it.
+        Stop when an iteration lowers the objective by no more than this share of it, and turns no component by more.
     max_iter : int
         Most passes over the data.
     random_state : int, RandomState or None
@@ -186,7 +186,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @undisturbed
     def transform(self, X: Any) -> Any:
-        """Return W (n_samples, n_components) of other rows, the components kept; lazily for a dask array.
+        """Return W (n_samples, n_components) of other rows for `components_` as they are; lazily for a dask array.
 
         Each row is ``argmin_{w ≥ 0} L(x, w H)`` plus the penalty on W; it depends on no other row, and the
         rows of the fit give their W again. What was said of the entries of the fit's data holds for them, as in

@@ -316,10 +316,13 @@ def test_a_pipeline_of_frames_keeps_the_names_of_rows_and_columns():
     assert model.column_names.tolist() == list(frame.columns)
 
 
-@pytest.mark.parametrize("solver", ["cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als"])
+@pytest.mark.parametrize(
+    "solver", quickly(["cd", "mu"], of=["cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als"])
+)
 def test_a_solver_is_the_one_that_fit_knows_by_that_name(solver):
     X = planted(16)
-    nmf, model = NMF(3, solver=solver, random_state=0), dnmf.fit(X, 3, solver=solver, dtype="float64", max_passes=200)
+    model = dnmf.fit(X, 3, solver=solver, dtype="float64", max_passes=9, tol=0)
+    nmf = NMF(3, solver=solver, random_state=0, max_iter=9, tol=0)
     W = nmf.fit_transform(X)
     assert nmf.reconstruction_err_ == np.sqrt(2 * model.loss)
     np.testing.assert_allclose(nmf.transform(X), W, rtol=1e-10, atol=1e-14)
@@ -330,12 +333,12 @@ def test_a_solver_is_the_one_that_fit_knows_by_that_name(solver):
     [(2, "mu", "mu"), (1, "mu", "mu"), (0, "mu", "cd"), (2, "cd", "cd"), (1, "cd", "cd"), (0, "cd", "cd")],
 )
 def test_a_loss_goes_with_the_default_solver_and_with_the_one_scikit_learn_asks_for(beta_loss, solver, meant):
-    nmf = NMF(2, solver=solver, beta_loss=beta_loss, random_state=0).fit(planted(16) + 0.1)
+    nmf = NMF(2, solver=solver, beta_loss=beta_loss, init="random", max_iter=2, tol=0).fit(planted(16) + 0.1)
     assert nmf.model_.options.solver == meant
 
 
 @pytest.mark.parametrize("beta_loss", ["frobenius", "kullback-leibler"])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", quickly([0], of=[0, 1, 2]))
 def test_multiplicative_updates_end_no_higher_than_scikit_learns_with_fewer_iterations(seed, beta_loss):
     X, options = planted(seed), {"init": "random", "solver": "mu", "beta_loss": beta_loss, "random_state": seed}
     mine, theirs = NMF(4, **options).fit(X), decomposition.NMF(4, **options).fit(X)
@@ -346,7 +349,7 @@ def test_multiplicative_updates_end_no_higher_than_scikit_learns_with_fewer_iter
 @pytest.mark.parametrize("loss", [1, 1.0, np.float64(1), np.int32(1), np.float32(1), "kullback-leibler"])
 def test_a_loss_is_known_by_its_name_and_by_any_number_that_is_its_power(loss):
     X = planted(16)
-    found = NMF(2, solver="mu", beta_loss=loss, random_state=0).fit(X)
+    found = NMF(2, solver="mu", beta_loss=loss, init="random", max_iter=2, tol=0).fit(X)
     assert found.model_.options.loss == "kullback-leibler"
 
 
@@ -443,7 +446,7 @@ def test_a_solution_as_custom_start_is_kept():
 
 
 @pytest.mark.parametrize("given", ["W", "H", "WH"])
-@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("stored", quickly([False], of=[False, True]))
 def test_components_stay_in_the_order_of_a_custom_start(given, stored, tmp_path):
     rng = np.random.default_rng(3)
     start = {"W": rng.random((90, 4)), "H": rng.random((4, 20)) ** 4}
@@ -571,7 +574,7 @@ def test_inputs_are_not_modified():
 @pytest.mark.parametrize("wrapped", [lambda nmf: nmf, make_pipeline])
 def test_a_warning_names_the_line_of_the_caller(method, wrapped):
     with pytest.warns(ConvergenceWarning) as warned:
-        getattr(wrapped(NMF(3, tol=1e-9, max_iter=2)), method)(planted(23))
+        getattr(wrapped(NMF(3, init="random", tol=1e-9, max_iter=2)), method)(planted(23))
     assert [each.filename for each in warned] == [__file__]
 
 

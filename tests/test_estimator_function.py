@@ -25,6 +25,7 @@ OBJECTIVES = {
     "counts": {"beta_loss": "kullback-leibler", "solver": "mu"},
     "counts with L1": {"beta_loss": "kullback-leibler", "solver": "mu", "alpha_W": 1e-3, "l1_ratio": 1.0},
 }
+QUICK = {"init": "random", "tol": 0, "max_iter": 8, "random_state": 0}
 KINDS = {
     "array": np.asarray,
     "sparse": scipy.sparse.csr_array,
@@ -35,7 +36,7 @@ KINDS = {
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_function_returns_what_the_estimator_finds(objective):
-    X, options = planted(), {"random_state": 0, "tol": 1e-6, **OBJECTIVES[objective]}
+    X, options = planted(), {**QUICK, **OBJECTIVES[objective]}
     W, H, n_iter = non_negative_factorization(X, n_components=3, **options)
     nmf = NMF(3, **options)
     np.testing.assert_array_equal(W, nmf.fit_transform(X))
@@ -46,8 +47,8 @@ def test_the_function_returns_what_the_estimator_finds(objective):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_for_an_H_that_stays_rows_are_those_of_transform(objective, kind):
-    X, options = planted(), OBJECTIVES[objective]
-    nmf = NMF(3, random_state=0, tol=1e-6, **options).fit(X)
+    X, options = planted(), {**QUICK, **OBJECTIVES[objective]}
+    nmf = NMF(3, **options).fit(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         W, H, _ = non_negative_factorization(KINDS[kind](X), H=nmf.components_, update_H=False, **options)
@@ -68,7 +69,7 @@ def test_of_a_dask_array_the_function_gives_a_dask_array_with_the_same_rows():
     X = da.from_array(planted(), chunks=(25, 6))
     H = np.random.default_rng(1).random((3, 12))
     for W in (
-        non_negative_factorization(X, n_components=3, random_state=0)[0],
+        non_negative_factorization(X, n_components=3, **QUICK)[0],
         non_negative_factorization(X, H=H, update_H=False)[0],
     ):
         assert W.chunks == ((25, 25, 10), (3,))
@@ -79,7 +80,7 @@ def test_of_a_dask_array_the_function_gives_a_dask_array_with_the_same_rows():
 def test_the_function_makes_no_frames_whatever_transformers_are_set_to_make(lazily):
     X = da.from_array(planted(), chunks=(25, 12)) if lazily else planted()
     with sklearn.config_context(transform_output="pandas"):
-        W, H, _ = non_negative_factorization(X, n_components=2, random_state=0)
+        W, H, _ = non_negative_factorization(X, n_components=2, **QUICK)
         again, _, _ = non_negative_factorization(X, H=H, update_H=False)
     assert type(W) is type(again) is (da.Array if lazily else np.ndarray)
 
@@ -124,7 +125,7 @@ def set_in_place(nmf, components):
 @pytest.mark.parametrize("alphas", [{}, {"alpha_W": 1e-3}])
 def test_components_that_were_set_are_what_rows_are_solved_for(alphas, put, lazily):
     X = planted()
-    nmf = NMF(3, random_state=0, **alphas).fit(X)
+    nmf = NMF(3, **QUICK, **alphas).fit(X)
     normalized = nmf.components_ / nmf.components_.sum(axis=1, keepdims=True)
     put(nmf, normalized)
     found = nmf.transform(da.from_array(X, chunks=(25, 6)).persist() if lazily else X)
@@ -136,7 +137,7 @@ def test_components_that_were_set_are_what_rows_are_solved_for(alphas, put, lazi
 
 
 def test_components_that_were_left_alone_give_the_rows_of_the_fit_after_a_pickle_too():
-    X, nmf = planted(), NMF(3, random_state=0)
+    X, nmf = planted(), NMF(3, **QUICK)
     W = nmf.fit_transform(X)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(nmf)).transform(X), nmf.transform(X))
     np.testing.assert_allclose(nmf.transform(X), W, rtol=1e-12)

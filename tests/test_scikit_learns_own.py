@@ -17,7 +17,10 @@ import dnmf
 THEIRS = "sklearn.decomposition.tests.test_nmf"
 SHARE_AS_THERE = 0.8  # of those that meet dnmf; older versions have fewer
 MINI_BATCH = sklearn.decomposition.MiniBatchNMF
-LONG = ("test_nmf_fit_nn_output", "test_nmf_sparse_input", "test_non_negative_factorization_consistency")
+LONG = (
+    "test_nmf_fit_nn_output", "test_nmf_sparse_input", "test_non_negative_factorization_consistency",
+    "test_nmf_dtype_match", "test_nmf_regularization",
+)  # fmt: skip
 NOTHING_OF_OURS = (
     "test_initialize_nn_output", "test_initialize_close", "test_initialize_variants", "test_beta_divergence",
     "test_special_sparse_dot", "test_nmf_underflow",
