@@ -14,7 +14,7 @@ from dnmf.arguments import choice, is_whole, shown, whole
 from dnmf.arrays import taken_as_array
 from dnmf.constraints import SIDES
 from dnmf.errors import CheckpointError, InputError
-from dnmf.fitting.events import PassRecord, reads_within
+from dnmf.fitting.history import PassRecord, reads_within
 from dnmf.implicit import Implicit, implicit_of
 from dnmf.losses import loss_named
 from dnmf.options import FitOptions

@@ -7,7 +7,7 @@ from typing import Any
 from dnmf import checkpoint
 from dnmf.api import load
 from dnmf.errors import CheckpointError
-from dnmf.fitting.events import PassRecord, last_accepted
+from dnmf.fitting.history import PassRecord, last_accepted
 from dnmf.locations import local_path
 from dnmf.losses import Words, words_of
 from dnmf.model import Model

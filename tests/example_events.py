@@ -3,7 +3,8 @@
 import math
 from dataclasses import fields
 
-from dnmf.fitting.events import Finished, PassDone, PassRecord, Planned
+from dnmf.fitting.events import Finished, PassDone, Planned
+from dnmf.fitting.history import PassRecord
 
 PLANNED = Planned("in process", "counts.zarr", (2700, 32738), 3 * 2**20, 9, 12, 2**28, 2**30)
 

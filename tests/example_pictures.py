@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnmf.fitting.events import PassRecord
+from dnmf.fitting.history import PassRecord
 from dnmf.model import Model
 from dnmf.options import FitOptions
 

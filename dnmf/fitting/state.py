@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.fitting.events import PassRecord
+from dnmf.fitting.history import PassRecord
 
 
 class Initial(NamedTuple):

@@ -7,12 +7,12 @@ import numpy as np
 
 from dnmf.errors import LossError
 from dnmf.fitting.damping import broke_promise, kept_promise
-from dnmf.fitting.events import PassRecord
 from dnmf.fitting.fit import Fit
+from dnmf.fitting.history import PassRecord, last_gradient
 from dnmf.fitting.moves import change_of, extrapolated, moved_most
 from dnmf.fitting.prune import begin_again, consider_pruning
 from dnmf.fitting.state import Initial, State
-from dnmf.fitting.stop import PASSES, last_gradient, with_reason
+from dnmf.fitting.stop import PASSES, with_reason
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.schemes.scheme import Measured, Scheme

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dnmf.fitting.events import PassRecord
+from dnmf.fitting.history import PassRecord, last_gradient
 from dnmf.fitting.state import State
 from dnmf.options import FitOptions
 from dnmf.schemes.scheme import Scheme
@@ -35,11 +35,6 @@ def with_reason(state: State, scheme: Scheme, options: FitOptions) -> str:
         stuck = not (record.extrapolated or record.refined) and np.array_equal(state.H, state.best)
         return NO_LONGER_FALLS if stuck else ""
     return _why_settled(state.history, options.tol)
-
-
-def last_gradient(history: Sequence[PassRecord]) -> float:
-    """Return the gradient of the last accepted pass of some; infinite where none was."""
-    return next((record.gradient for record in reversed(history) if record.accepted), float("inf"))
 
 
 def _why_settled(history: Sequence[PassRecord], tol: float) -> str:

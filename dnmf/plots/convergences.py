@@ -8,7 +8,7 @@ import numpy as np
 from dnmf.arguments import choice
 from dnmf.arithmetic import undisturbed
 from dnmf.errors import InputError
-from dnmf.fitting.events import PassRecord
+from dnmf.fitting.history import PassRecord
 from dnmf.model import Model
 from dnmf.plots.figures import TEXT_POINTS, VERBATIM, axes_or_new, labelled, style_of, write_legend
 from dnmf.plots.labels import place_labels

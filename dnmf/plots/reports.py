@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.amounts import percent
 from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
-from dnmf.fitting.events import last_accepted, reads_within
+from dnmf.fitting.history import last_accepted, reads_within
 from dnmf.implicit import describe
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
@@ -213,8 +213,7 @@ def _stillness(model: Model | Unfinished) -> list[tuple[str, str]]:
         what = "between H and the next" if rule else "of the component that turned most"
         facts = [("Change of H", f"{changes[-1]:.2e} when it was last measured: one less the cosine {what}")]
     if not rule:
-        gradient = last_accepted(model.history).gradient
-        facts.append(("Projected gradient", f"{gradient:.2e}, relative; 0 at a stationary point"))
+        facts.append(("Projected gradient", f"{last_accepted(model.history).gradient:.2e}, 0 where all stays"))
     return [*facts, ("Error within 0.2 % of its end", f"after {reads_within(model.history):.1f} reads")]
 
 

@@ -8,12 +8,12 @@ from dnmf.fitting.events import (
     Finished,
     PassDone,
     PassProgress,
-    PassRecord,
     Planned,
     Started,
     StudyFinished,
     StudyPassDone,
 )
+from dnmf.fitting.history import PassRecord
 
 LABEL_WIDTH = 9
 ORIGINS = {

@@ -6,7 +6,7 @@ import scipy.sparse
 
 import dnmf
 from dnmf.errors import InputError
-from dnmf.fitting.events import reads_within
+from dnmf.fitting.history import reads_within
 from dnmf.fitting.moves import moved_most
 from dnmf.fitting.stop import Deadline
 

@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 import dnmf
 from dnmf.constraints import Constraints
 from dnmf.errors import UnsolvedWarning
-from dnmf.fitting.events import PassRecord
+from dnmf.fitting.history import PassRecord
 from dnmf.fitting.step import RESOLUTION
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.products import cross_dense
