@@ -78,11 +78,11 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     init : {"auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar"}
         Where H starts when none is given: from a factorization of a sample of the rows; from one of a surrogate, a
         small stand-in for all rows that takes one read more and is better where the sample has few rows; at random,
-        ``"random"`` uniform and ``"normal"`` as scikit-learn's random start; or from singular vectors, which take three
-        reads (two of data with few rows or columns): NNDSVD, its zeros left, filled with the mean of the data
-        (``"nndsvda"``) or with small random numbers (``"nndsvdar"``). ``"auto"``: from a surrogate where the memory of
-        a worker holds a sample of fewer than 50 rows for each component, else from a sample. Every read is counted in
-        ``model.reads``, those of the start included. docs/algorithms.md compares them.
+        ``"random"`` uniform and ``"normal"`` as scikit-learn's random start; or from singular vectors, which take two
+        reads (one of data with few rows or columns, three of data with very many rows): NNDSVD, its zeros left, filled
+        with the mean of the data (``"nndsvda"``) or with small random numbers (``"nndsvdar"``). ``"auto"``: from a
+        surrogate where the memory of a worker holds a sample of fewer than 50 rows for each component, else from a
+        sample. Every read is counted in ``model.reads``, those of the start included. docs/algorithms.md compares them.
     solver : {"cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als"}
         How H is found from the sums of a pass. Exactly: by coordinate descent, for a loss with a curvature of its own
         by a step of Newton's method; or by block principal pivoting. Nearer to that by some sweeps of a method of the

@@ -121,7 +121,10 @@ class Plan:
     def cuts_json(self) -> dict[str, Any]:
         """What a checkpoint keeps so that a resumed run cuts alike."""
         known = {"panel_bytes": self.panel_bytes, "group_bytes": self.group_bytes, "w_rows": self.w_rows}
-        more = {"in_parts": self.in_parts, "diagonal": self.diagonal, "refining_rows": self.refining_rows}
+        more = {
+            "in_parts": self.in_parts, "diagonal": self.diagonal, "refining_rows": self.refining_rows,
+            "projected_rows": self.projected_rows,
+        }  # fmt: skip
         return known | {name: value for name, value in more.items() if value}
 
 

@@ -1,6 +1,7 @@
 """A regularization path: each model is the fit it would be alone, and all of them share a few reads of the data."""
 
 import math
+import signal
 from collections import Counter
 from dataclasses import replace
 
@@ -65,6 +66,23 @@ def factor_of(model):
 def bits(model):
     history = np.array([(record.objective, record.gradient) for record in model.history])
     return [values.tobytes() for values in (model.read_W(), model.d, model.H, history)]
+
+
+@pytest.mark.parametrize("init", ["surrogate", "nndsvda", "sample"])
+def test_models_that_begin_after_a_stop_begin_as_they_would_have(planted, tmp_path, monkeypatch, init):
+    def one_at_a_time(*args, **options):
+        return *plan_for_many(*args, **options)[:2], 1
+
+    def stop(event):
+        if isinstance(event, PathPassDone) and event.number == 2:
+            raise dnmf.Interrupted(signal.SIGTERM, "enough")
+
+    monkeypatch.setattr("dnmf.workplace.plan_for_many", one_at_a_time)
+    options = {"strengths": [0, 0.1], "seeds": 2, "init": init, "max_passes": 3, "measures": "cheap"}
+    whole = dnmf.path(planted, 3, Penalty(l1=1.0), **options)
+    with pytest.raises(dnmf.Interrupted):
+        dnmf.path(planted, 3, Penalty(l1=1.0), **options, store=tmp_path / "p.dnmf", callbacks=[stop])
+    assert_same_bits(dnmf.resume_path(tmp_path / "p.dnmf", source=planted), whole)
 
 
 def assert_same_bits(one, other):

@@ -27,7 +27,7 @@ def plan_with_start(
     executor: Executor, source: Source, options: FitOptions, *, kept_rows: int, memory_bytes: int | None,
     cuts: dict[str, Any] | None = None, start: Start = ANY_START,
 ) -> tuple[Plan, Machine]:  # fmt: skip
-    """Return the plan of a fit and the machine it is made for; its `projected_rows` say whether a surrogate is made.
+    """Return the plan of a fit and the machine it is made for; its `projected_rows` say what is kept of a projection.
 
     The choice follows from the data, the rank and the memory of a worker, never from the number of workers.
 
@@ -54,27 +54,34 @@ def plan_with_start(
     kernels = Kernels.of(source, options)
     given = 0 if executor.remote else scheme.given_columns * source.shape[0]  # a worker gets those of its tasks alone
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
-    by_svd = cuts is None and options.init in SVD_INITS
-    if by_svd:
-        kernels = replace(kernels, directions=count_directions(options.rank, source.shape))
+    with_directions = replace(kernels, directions=count_directions(options.rank, source.shape))
+    if options.init in SVD_INITS and (cuts is None or start.rows):
+        machine = executor.machine(memory_bytes, with_directions)
+        return plan_with_directions(layout, shape, machine, cuts), machine
     machine = executor.machine(memory_bytes, kernels)
-    if by_svd:
-        return plan_with_directions(layout, shape, machine), machine
-    if cuts is not None or not makes_surrogate(options, layout, shape, sample_bytes(machine)):
+    if not _projects(options, layout, shape, machine, cuts):
         return plan_for_curvature(layout, shape, machine, cuts), machine
-    directions = count_directions(options.rank, source.shape)
-    with_projection = executor.machine(memory_bytes, replace(kernels, directions=directions))
+    with_projection = executor.machine(memory_bytes, with_directions)
     try:
-        plan = plan_with_projection(layout, replace(shape, start=replace(start, beside=True)), with_projection)
+        plan = plan_with_projection(layout, replace(shape, start=replace(start, beside=True)), with_projection, cuts)
     except BudgetError as error:
+        if cuts is not None:
+            raise BudgetError(f"{error}; its starts were planned with more memory") from error
         if options.init == "surrogate":
             raise BudgetError(f"{error}; init='sample' needs less") from error
         return make_plan(layout, shape, machine), machine
-    if plan.gave_up and options.init == "auto":  # all passes would be slower for the sake of one
+    if plan.gave_up and options.init == "auto" and cuts is None:  # all passes would be slower for the sake of one
         alone = make_plan(layout, shape, machine)
         if alone.gave_up != plan.gave_up:
             return alone, machine
     return plan, with_projection
+
+
+def _projects(options: FitOptions, layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None) -> bool:
+    """Whether a surrogate is made: of a study that goes on, whose models may begin still, if it was made before."""
+    if cuts is not None:
+        return bool(shape.start.rows and cuts.get("projected_rows"))
+    return makes_surrogate(options, layout, shape, sample_bytes(machine))
 
 
 def plan_for_curvature(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
@@ -211,28 +218,40 @@ def count_directions(rank: int, shape: tuple[int, int]) -> int:
     return min(DIRECTIONS_PER_COMPONENT * rank, *shape)
 
 
-def plan_with_directions(layout: Layout, shape: Shape, machine: Machine) -> Plan:
+def plan_with_directions(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
     """Return a plan with room for passes that project, and for those of the fit beside its curvature.
 
-    What is made of the sums of such a pass takes no more than the sets of them that it added up.
+    There is room for all rows of a projection too, or for none. What is made of the sums of such a pass takes no more
+    than the sets of them that it added up.
 
     Raises
     ------
     BudgetError
         It does not fit.
     """
-    alone = plan_for_curvature(layout, shape, machine)
+    alone = plan_for_curvature(layout, shape, machine, cuts)
     numbers = shape.rank if alone.diagonal else shape.curvature  # of a column, for one model
-    wider = replace(shape, models=DIRECTIONS_PER_COMPONENT, curvature=-(-numbers // DIRECTIONS_PER_COMPONENT))
+    rows = _all_rows(layout, shape, machine) if cuts is None else cuts.get("projected_rows", 0)
+    wider = replace(
+        shape, models=DIRECTIONS_PER_COMPONENT, curvature=-(-numbers // DIRECTIONS_PER_COMPONENT),
+        kept_rows=max(shape.kept_rows, DIRECTIONS_PER_COMPONENT * rows),
+    )  # fmt: skip
     try:
-        plan = make_plan(layout, wider, machine)
+        plan = make_plan(layout, wider, machine, cuts)
     except BudgetError as error:
         raise BudgetError(f"{error}; init='sample' and init='random' need less") from error
     beyond = (BEYOND_DIAGONAL,) if alone.diagonal else ()
-    return replace(plan, diagonal=alone.diagonal, gave_up=(*plan.gave_up, *beyond))
+    return replace(plan, diagonal=alone.diagonal, gave_up=(*plan.gave_up, *beyond), projected_rows=rows)
 
 
-def plan_with_projection(layout: Layout, shape: Shape, machine: Machine) -> Plan:
+def _all_rows(layout: Layout, shape: Shape, machine: Machine) -> int:
+    """All rows of a projection, where they take no more than half of what a sample may; else none."""
+    directions = count_directions(shape.rank, (layout.n_rows, shape.n_columns))
+    fit = layout.n_rows * directions * shape.itemsize <= sample_bytes(machine) // 2
+    return layout.n_rows if fit else 0
+
+
+def plan_with_projection(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None) -> Plan:
     """Return a plan with room for a pass that projects, and for some rows of the projection in this process.
 
     Raises
@@ -243,7 +262,8 @@ def plan_with_projection(layout: Layout, shape: Shape, machine: Machine) -> Plan
     directions = count_directions(shape.rank, (layout.n_rows, shape.n_columns))
     room = min(sample_bytes(machine), max(layout.total_bytes, 2 * LEAST_PROJECTED_BYTES)) // 2
     rows = min(layout.n_rows, max(directions, room // (directions * shape.itemsize)))
+    rows = rows if cuts is None else cuts["projected_rows"]
     wider = replace(
         shape, models=DIRECTIONS_PER_COMPONENT, kept_rows=max(shape.kept_rows, DIRECTIONS_PER_COMPONENT * rows)
     )
-    return replace(make_plan(layout, wider, machine), projected_rows=rows)
+    return replace(make_plan(layout, wider, machine, cuts), projected_rows=rows)

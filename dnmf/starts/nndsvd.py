@@ -1,13 +1,14 @@
-"""The start from a singular value decomposition: NNDSVD, from a randomized one in two or three reads.
+"""The start from a singular value decomposition: NNDSVD, from a randomized one in two reads as a rule.
 
 Of ``A ≈ Σ σ u vᵀ`` every pair of singular vectors is cut to its non-negative parts, and the larger pair of parts is a
 component (Boutsidis & Gallopoulos 2008, doi:10.1016/j.patcog.2007.09.010):
 ``h = √(σ ‖u₊‖ ‖v₊‖) v₊ / ‖v₊‖``, or the same with what is negative. Only H is needed: W follows from it in the first
-pass. The right singular vectors are those of A on what random directions span after a power turn (Halko et al. 2011,
-doi:10.1137/090771806); the norms of the parts of the left ones take a last read.
+pass. Singular vectors are those of A on what random directions span after a power turn (Halko et al. 2011,
+doi:10.1137/090771806). The norms of the parts of the left ones come from the rows on these directions, where memory
+holds them, else from a read of their own.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from dnmf.kernels.padding import pad_columns
 from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.statistics import ModelSums, Statistics
-from dnmf.passes.visitors.parts import MeasureParts, SumsOfParts
+from dnmf.passes.visitors.parts import MeasureParts, RunningParts, SumsOfParts
 from dnmf.passes.visitors.project import ProjectRows
 from dnmf.passes.visitors.visitor import Visitor
 from dnmf.passes.work import Work
@@ -29,7 +30,26 @@ from dnmf.starts.start import start_at_random, start_from_H, with_held_columns
 LEAST_EIGENVALUE = {"float32": 1e-7, "float64": 1e-13}  # of YᵀY, relative to the largest: what is below is rounding
 SMALLEST = 1e-6  # of an entry: what is below is taken for zero, as in scikit-learn
 NOISE = 0.01  # of the mean of A, in the place of zeros
+ROWS_AT_ONCE = 2**14
 DIRECTIONS_STREAM, NOISE_STREAM = 4, 5
+
+
+class Singular(NamedTuple):
+    """Singular vectors of A on what ``Y = A D`` spans, the largest first.
+
+    Attributes
+    ----------
+    V : ndarray (n, r)
+        Right ones.
+    S : ndarray (r,)
+        Singular values.
+    of_Y : ndarray (directions, r)
+        What makes left ones of Y.
+    """
+
+    V: np.ndarray
+    S: np.ndarray
+    of_Y: np.ndarray
 
 
 def start_from_svd(engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES) -> Initial:
@@ -40,21 +60,22 @@ def start_from_svd(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
     Parameters
     ----------
     engine : Engine
-        Over the source; its plan has room for the directions.
+        Over the source; its plan has room for the directions, and says whether for all rows on them.
     options : FitOptions
         Of the fit.
     guides : Guides
         With the parts that are given.
     """
     scheme = scheme_of(options, engine.facts, guides)
-    given, (n_rows, n_columns) = scheme.given_components, engine.source.shape
+    given = scheme.given_components
     if given == options.rank:
         return start_at_random(engine, options, guides)
     reads = _Reads(engine, options)
-    H, mean, V = np.zeros((options.rank, n_columns)), 0.0, right_singular_vectors(reads, options.rank - given)
-    if V.size:
-        parts = _measured_parts(reads, V)
-        H[given : given + V.shape[1]], mean = non_negative_parts(V, parts), parts.total / (n_rows * n_columns)
+    mean, sums = _on_directions(reads)
+    found = singular_vectors(sums, LEAST_EIGENVALUE[options.dtype], options.rank - given)
+    H = np.zeros((options.rank, engine.source.shape[1]))
+    if found.S.size:
+        H[given : given + len(found.S)] = non_negative_parts(found.V, _parts_of_left(reads, sums, found))
     fill(H[given:], mean, options)
     begun = start_from_H(engine, H, options, guides)
     squares = begun.squares if begun.squares >= 0 else scheme.of_check(reads.squares)
@@ -69,51 +90,48 @@ class _Reads:
         self.engine, self.options = engine, options
         self.bytes_read, self.squares = 0, -1.0
 
-    def one(self, visitor: Visitor) -> Any:
-        """Return the sums of one more pass."""
+    def one(self, visitor: Visitor, *, last: bool = False) -> Any:
+        """Return the sums of one more pass; the `last` one that projects keeps all rows, where the plan has room."""
         engine, first = self.engine, self.squares < 0
         demands = scheme_of(self.options, engine.facts).demands
         work = Work((visitor,), self.options.dtype, check=first, demands=demands)
         statistics: Statistics = run_pass(
-            engine.executor, engine.source, engine.plan, work, keep=engine.keep, rows_back=engine.watch("start")
-        )
+            engine.executor, engine.source, engine.plan, work, keep=engine.keep, rows_back=engine.watch("start"),
+            targets=("",) if last and engine.plan.projected_rows else (),
+        )  # fmt: skip
         self.bytes_read += statistics.bytes_read
         self.squares = statistics.squares if first else self.squares
         return statistics.models[0]
 
 
-def right_singular_vectors(reads: _Reads, count: int) -> np.ndarray:
-    """Return the largest right singular vectors of A (n, count or fewer, where A has fewer), in float64.
+def _on_directions(reads: _Reads) -> tuple[float, ModelSums]:
+    """Return the mean of A, and the sums of its projection on directions that are large in it.
 
-    It takes two reads, the first of which turns random directions to what is large in A; one where there are as many
-    directions as rows or columns, which span all of A as they are.
+    A read turns random directions to what is large; where there are as many as rows or columns, they span all of A as
+    they are. Ones are among them, from which the sum of A is known.
     """
     options, shape = reads.options, reads.engine.source.shape
-    directions = count_directions(options.rank, shape)
-    rng = np.random.default_rng([options.seed, DIRECTIONS_STREAM])
-    onto = _onto(rng.standard_normal((shape[1], directions)), options.dtype)
-    if directions < min(shape):
-        onto = _onto(reads.one(onto).P, options.dtype)
-    return vectors_of(reads.one(onto), LEAST_EIGENVALUE[options.dtype])[:, :count]
+    count = count_directions(options.rank, shape)
+    directions = np.random.default_rng([options.seed, DIRECTIONS_STREAM]).standard_normal((shape[1], count))
+    directions[:, 0] = 1.0
+    onto, turns = _onto(directions, options.dtype), count < min(shape)
+    sums: ModelSums = reads.one(onto, last=not turns)
+    total = float(sums.s @ onto.V[:, :count].sum(axis=0, dtype=np.float64))
+    if turns:
+        onto = _onto(sums.P, options.dtype)
+        sums = reads.one(onto, last=True)
+    return total / (shape[0] * shape[1]), sums
 
 
-def _onto(V: np.ndarray, dtype: str) -> ProjectRows:
-    """What projects rows on what V spans; V itself is not kept, so that it takes no room beside the pass."""
-    return ProjectRows(pad_columns(np.linalg.qr(V)[0].astype(dtype)), V.shape[1])
+def _onto(directions: np.ndarray, dtype: str) -> ProjectRows:
+    """What projects rows on what the directions span; these are not kept, so that they take no room beside the pass."""
+    return ProjectRows(pad_columns(np.linalg.qr(directions)[0].astype(dtype)), directions.shape[1])
 
 
-def _measured_parts(reads: _Reads, V: np.ndarray) -> SumsOfParts:
-    """The parts of ``A V`` (n, r), zeros behind them: as wide as the products of a pass, whose code is compiled."""
-    wide = np.zeros((len(V), reads.options.rank), reads.options.dtype)
-    wide[:, : V.shape[1]] = V
-    parts: SumsOfParts = reads.one(MeasureParts(pad_columns(wide), wide.shape[1]))
-    return parts
+def singular_vectors(sums: ModelSums, least: float, count: int) -> Singular:
+    """Return the `count` largest singular vectors, or as many as there are, of A projected on what Y spans.
 
-
-def vectors_of(sums: ModelSums, least: float) -> np.ndarray:
-    """Return the right singular vectors (n, r or fewer), the largest first, of A projected on what ``Y = A V`` spans.
-
-    With ``YᵀY = Z Λ Zᵀ`` an orthonormal basis of that is ``Y Z Λ^{-1/2}``, on which A is ``(AᵀY Z Λ^{-1/2})ᵀ``.
+    With ``YᵀY = Z Λ Zᵀ`` an orthonormal basis of that is ``Y Z Λ^{-1/2}``, on which A is ``Bᵀ = (AᵀY Z Λ^{-1/2})ᵀ``.
 
     Parameters
     ----------
@@ -121,12 +139,32 @@ def vectors_of(sums: ModelSums, least: float) -> np.ndarray:
         ``G = YᵀY`` and ``P = AᵀY``.
     least : float
         Eigenvalues of G below so much of the largest are taken for zero.
+    count : int
+        At most so many.
     """
     values, Z = np.linalg.eigh(sums.G)
     large = values > max(least * values[-1], 0.0)
-    B = sums.P @ (Z[:, large] / np.sqrt(values[large]))
+    basis = Z[:, large] / np.sqrt(values[large])
+    B = sums.P @ basis
     squares, U = np.linalg.eigh(B.T @ B)
-    return (B @ (U / np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny))))[:, ::-1]
+    squares, U = squares[::-1][:count], U[:, ::-1][:, :count]
+    S = np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny))
+    return Singular(B @ (U / S), S, basis @ U)
+
+
+def _parts_of_left(reads: _Reads, sums: ModelSums, found: Singular) -> SumsOfParts:
+    """Return the squares of the parts of ``A V``, from the rows of Y that were kept, or from one more read."""
+    if not sums.kept:
+        wide = np.zeros((len(found.V), reads.options.rank), reads.options.dtype)  # as products of the fit, compiled
+        wide[:, : len(found.S)] = found.V
+        parts: SumsOfParts = reads.one(MeasureParts(pad_columns(wide), wide.shape[1]))
+        return parts
+    running, of_Y = RunningParts(len(found.S)), found.of_Y * found.S
+    for first in sorted(sums.kept):
+        Y = sums.kept.pop(first)
+        for low in range(0, len(Y), ROWS_AT_ONCE):
+            running.add(Y[low : low + ROWS_AT_ONCE].astype(np.float64) @ of_Y)
+    return running.finish()
 
 
 def non_negative_parts(V: np.ndarray, parts: SumsOfParts) -> np.ndarray:

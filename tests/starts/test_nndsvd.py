@@ -1,4 +1,6 @@
-"""The start from singular vectors: scikit-learn's NNDSVD, from two or three reads, the same bits wherever it runs."""
+"""The start from singular vectors: scikit-learn's NNDSVD, from two reads, the same bits wherever it runs."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,9 +43,16 @@ def nndsvd_of_sklearn(A, init, rank=RANK):
     return _initialize_nmf(A, rank, init, random_state=0)
 
 
+def begun(matrix, init, rank=RANK, *, keeps=True, **options):
+    """How a fit begins, as its engine sees it, where all rows on the directions can be kept or none."""
+    engine = engine_on(matrix)
+    plan = replace(engine.plan, projected_rows=engine.plan.n_rows if keeps else 0)
+    return begin(replace(engine, plan=plan), FitOptions(rank, init=init, **options), None, None, Guides())
+
+
 def started(matrix, init, rank=RANK, **options):
-    """The H a fit begins with, as its engine sees it."""
-    return begin(engine_on(matrix), FitOptions(rank, init=init, **options), None, None, Guides()).H
+    """The H of it."""
+    return begun(matrix, init, rank, **options).H
 
 
 def shares(H):
@@ -94,20 +103,30 @@ def test_a_csc_store_begins_with_the_W_of_scikit_learn(A, init, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-3 * expected.max())
 
 
+@pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("shape", [(500, 15), (15, 500)])
-def test_few_rows_or_columns_are_decomposed_exactly_in_two_reads(shape):
+def test_few_rows_or_columns_are_decomposed_exactly_in_a_read_less(shape, keeps):
     A = np.random.default_rng(0).random(shape)  # no gap between singular values
-    start = begin(engine_on(A), FitOptions(RANK, init="nndsvd", dtype="float64"), None, None, Guides())
+    start = begun(A, "nndsvd", dtype="float64", keeps=keeps)
     np.testing.assert_allclose(start.H, shares(nndsvd_of_sklearn(A, "nndsvd")[1]), atol=1e-6)
-    assert start.bytes_read == 2 * A.nbytes
+    assert start.bytes_read == (1 if keeps else 2) * A.nbytes
 
 
+@pytest.mark.parametrize("wrap", [np.asarray, scipy.sparse.csr_array])
+def test_rows_that_cannot_be_kept_are_measured_in_a_read_of_their_own(A, wrap):
+    kept, read = (begun(wrap(A), "nndsvda", keeps=keeps, penalty=SCALE_LEFT_ALONE) for keeps in (True, False))
+    np.testing.assert_allclose(read.H, kept.H, rtol=1e-3, atol=1e-3)
+    assert read.bytes_read == pytest.approx(kept.bytes_read * 3 / 2)
+
+
+@pytest.mark.parametrize(("room", "reads"), [(2**20, 2.0), (2**10, 3.0)])
 @pytest.mark.parametrize("init", SVD_INITS)
-def test_its_reads_are_counted(A, init):
+def test_its_reads_are_counted(A, init, room, reads, monkeypatch):
+    monkeypatch.setattr("dnmf.starts.choose.sample_bytes", lambda _: room)
     events = []
     model = dnmf.fit(A, RANK, init=init, max_passes=2, callbacks=[events.append])
     (start,) = (event for event in events if isinstance(event, Started))
-    assert (start.init, start.reads, model.reads) == (init, 3.0, 5.0)
+    assert (start.init, start.reads, model.reads) == (init, reads, reads + 2)
 
 
 def test_values_are_checked_where_they_are_first_read(A):
@@ -190,7 +209,17 @@ def test_its_plan_has_room_for_the_directions_and_for_the_fit(curvature):
     plan = plan_with_directions(layout, shape, machine)
     alone, wide = (make_plan(layout, each, machine) for each in (shape, Shape(20_000, 80, 4)))
     assert plan.need.statistics >= 0.95 * max(alone.need.statistics, wide.need.statistics)
-    assert plan.projected_rows == 0
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(2_000, 2_000), (2_001, 0)])
+def test_all_rows_on_the_directions_are_kept_where_they_take_half_a_sample_or_none(rows, kept, monkeypatch):
+    monkeypatch.setattr("dnmf.starts.choose.sample_bytes", lambda _: 2 * 2_000 * 4 * RANK * 4)
+    layout, machine = open_source(np.ones((rows, 60), np.float32)).layout(), Machine(2, 2**32, 0, starts=True)
+    plan = plan_with_directions(layout, Shape(60, RANK, 4), machine)
+    assert plan.projected_rows == kept
+    assert plan.need.factors >= kept * 4 * RANK * 4
+    again = plan_with_directions(layout, Shape(60, RANK, 4), machine, plan.cuts_json())
+    assert (again, again.projected_rows, again.need) == (plan, kept, plan.need)
 
 
 def test_what_does_not_fit_is_refused_with_what_does(monkeypatch):

@@ -9,7 +9,6 @@ from dnmf.kernels.padding import aligned
 from dnmf.passes.products import cross
 from dnmf.passes.rows_out import RowsOut
 from dnmf.passes.visitors.visitor import Block, Visitor
-from dnmf.sources.rows import Rows
 
 
 @dataclass
@@ -20,19 +19,16 @@ class SumsOfParts:
     ----------
     above, below : ndarray (r,)
         Of what is above zero in each column of Y, and of what is below.
-    total : float
-        The sum of the entries of A.
     kept : dict
         Nothing: no row is written out.
     """
 
     above: np.ndarray
     below: np.ndarray
-    total: float = 0.0
     kept: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __add__(self, other: "SumsOfParts") -> "SumsOfParts":
-        return SumsOfParts(self.above + other.above, self.below + other.below, self.total + other.total)
+        return SumsOfParts(self.above + other.above, self.below + other.below)
 
 
 class RunningParts:
@@ -47,13 +43,11 @@ class RunningParts:
     def __init__(self, directions: int):
         self._sums = SumsOfParts(np.zeros(directions), np.zeros(directions))
 
-    def add(self, rows: Rows, Y: np.ndarray) -> None:
-        """Add rows of A and their rows of Y (rows, r)."""
+    def add(self, Y: np.ndarray) -> None:
+        """Add rows of Y (rows, r)."""
         wide = Y.astype(np.float64)
         self._sums.above += np.square(np.maximum(wide, 0)).sum(axis=0)
         self._sums.below += np.square(np.minimum(wide, 0)).sum(axis=0)
-        values = rows if isinstance(rows, np.ndarray) else rows.data
-        self._sums.total += float(values.sum(dtype=np.float64))
 
     def finish(self) -> SumsOfParts:
         """Return the sums; nothing can be added any more."""
@@ -88,7 +82,7 @@ class MeasureParts(Visitor):
     def visit(self, block: Block, sums: RunningParts, out: RowsOut | None) -> None:
         """Add the block; none of its rows is written out."""
         del out
-        sums.add(block.rows, cross(block.rows, self.V)[:, : self.directions])
+        sums.add(cross(block.rows, self.V)[:, : self.directions])
 
     def aligned(self) -> Self:
         """The same with directions that lie as the kernels read them best."""
