@@ -176,11 +176,18 @@ def run_of(place: Workplace, options: FitOptions) -> Run:
 
 
 def kept(rivals: list[Rival]) -> list[Rival]:
-    """Return those that have not ended and the best of those that have, all with the bytes that were read so far."""
-    bytes_read = max(rival.fit.state.bytes_read for rival in rivals)
-    ended = [rival for rival in rivals if rival.ended]
-    best = min(ended, key=lambda rival: rival.objective, default=None)
-    return [rival.at(bytes_read=bytes_read) for rival in rivals if rival is best or not rival.ended]
+    """Return those that have not ended and the best of those that have, with what was read so far on their account."""
+    states = [rival.fit.state for rival in rivals]
+    bytes_read, sampled = max(state.bytes_read for state in states), any(state.sampled for state in states)
+    best = min((rival for rival in rivals if rival.ended), key=lambda rival: rival.objective, default=None)
+    left = [rival for rival in rivals if rival is best or not rival.ended]
+    return [rival.at(bytes_read=bytes_read, sampled=_sampled(rival, sampled)) for rival in left]
+
+
+def _sampled(rival: Rival, before: bool) -> bool:
+    """Whether the sample for steps between reads has been counted: of one that waits, where another has had it."""
+    state = rival.fit.state
+    return state.sampled or (before and not state.passes)
 
 
 def _name(array: str, number: int) -> str:

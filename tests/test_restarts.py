@@ -124,7 +124,7 @@ def test_which_fit_is_best_shows_late(A):
     assert early.history[-1].objective > best.history[-1].objective
 
 
-@pytest.mark.parametrize(("init", "of_start"), [("random", 0), ("nndsvdar", 3 * RESTARTS)])
+@pytest.mark.parametrize(("init", "of_start"), [("random", 0), ("nndsvdar", 2 * RESTARTS)])
 def test_passes_are_shared_and_every_read_is_counted(A, init, of_start):
     longest = max(len(model.history) for model in one_by_one(A, init=init)[0])
     events = []
@@ -141,6 +141,19 @@ def test_where_memory_holds_fewer_they_take_turns_to_the_same_bits(A, two_at_onc
     lengths = [len(each.history) - 1 for each in fits]
     assert bits(model) == bits(best)
     assert model.reads == max(lengths[:2]) + max(lengths[2:]) + 1
+
+
+@pytest.mark.parametrize("at_once", [1, RESTARTS])
+def test_steps_between_reads_are_those_of_each_fit_and_their_sample_is_read_once(A, monkeypatch, at_once):
+    monkeypatch.setattr("dnmf.refinement_memory.MOST_BYTES", 2**19)
+    monkeypatch.setattr("dnmf.refinement_memory.LEAST_DATA", 1)
+    monkeypatch.setattr("dnmf.workplace.plan_for_many", at_most(at_once))
+    tall, short = np.vstack([A] * 20), {"tol": 0.0, "max_passes": 8}
+    fits, best = one_by_one(tall, **short)
+    assert any(record.refined for model in fits for record in model.history)
+    model = dnmf.fit(tall, **{**FIT, **short}, restarts=RESTARTS)
+    assert bits(model) == bits(best)
+    assert model.reads == pytest.approx(best.reads + 7 * (RESTARTS // at_once - 1))
 
 
 def test_those_whose_turn_never_comes_are_out_of_it(A, two_at_once, monkeypatch):
