@@ -6,7 +6,7 @@
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -80,6 +80,8 @@ class Cluster:
         What one node sends, and at the same time receives.
     shared_gb_s : float
         What the store gives all nodes together.
+    memory_bytes : int
+        Of each.
     """
 
     nodes: int
@@ -87,6 +89,7 @@ class Cluster:
     store_gb_s: float = 1.0
     network_gb_s: float = 1.25
     shared_gb_s: float = math.inf
+    memory_bytes: int = WORKER.memory_bytes
 
     @property
     def slots(self) -> int:
@@ -192,24 +195,28 @@ class Changed:
         Each worker adds up its own visits; one set of sums leaves it. (The bits would depend on who visited what.)
     graph_ahead : bool
         The graph is built, sent and taken in while the pass before it runs.
+    column_blocks : int
+        Sums are added up, and H is solved for, on the workers, in so many blocks of columns (or one for each node, if
+        there are fewer); the client gathers H instead of the sums. 0: in the client.
     """
 
     group_bytes: int | None = None
     sums_stay: bool = False
     graph_ahead: bool = False
+    column_blocks: int = 0
 
 
 AS_IT_IS = Changed()
 
 
 @lru_cache
-def plan_of(matrix: Matrix, rank: int, group_bytes: int | None = None) -> Plan:
+def plan_of(matrix: Matrix, rank: int, group_bytes: int | None = None, memory_bytes: int = WORKER.memory_bytes) -> Plan:
     """Return the engine's own plan, or the one it makes when told how large a group shall be."""
-    shape = Shape(matrix.columns, rank, 4)
-    plan = make_plan(matrix.layout(), shape, WORKER)
+    shape, worker = Shape(matrix.columns, rank, 4), replace(WORKER, memory_bytes=memory_bytes)
+    plan = make_plan(matrix.layout(), shape, worker)
     if group_bytes is None:
         return plan
-    return make_plan(matrix.layout(), shape, WORKER, {**plan.cuts_json(), "group_bytes": group_bytes})
+    return make_plan(matrix.layout(), shape, worker, {**plan.cuts_json(), "group_bytes": group_bytes})
 
 
 def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
@@ -229,10 +236,12 @@ def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
     changed : Changed
         What would be different.
     """
-    groups, nodes = len(plan_of(matrix, rank, changed.group_bytes).groups), cluster.nodes
+    nodes = cluster.nodes
+    groups = len(plan_of(matrix, rank, changed.group_bytes, cluster.memory_bytes).groups)
     group_gb = matrix.total_gb / groups
     travelling = min(nodes, groups) if changed.sums_stay else groups  # sets of sums that leave a worker
-    tasks = groups + additions(travelling)
+    on_workers, blocks = changed.column_blocks > 0, max(1, min(changed.column_blocks, nodes))
+    tasks = groups + blocks * (additions(travelling) + on_workers)
     sums_gb, h_gb = 8 * matrix.columns * rank / GB, 4 * matrix.columns * rank / GB
     return PassCost(
         groups, group_gb,
@@ -243,9 +252,9 @@ def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
         start=0.0 if changed.graph_ahead else constants.start_s * tasks,
         spread=_spread(h_gb, cluster),
         tail=levels(travelling)
-        * (constants.level_s + (FAN_IN - 1) * sums_gb * (1 / cluster.network_gb_s + constants.add_s))
-        + 2 * sums_gb / cluster.network_gb_s,  # by way of the scheduler
-        update=constants.update_s * matrix.columns * rank**2,
+        * (constants.level_s + (FAN_IN - 1) * sums_gb / blocks * (1 / cluster.network_gb_s + constants.add_s))
+        + 2 * (h_gb if on_workers else sums_gb) / cluster.network_gb_s,  # by way of the scheduler
+        update=constants.update_s * matrix.columns * rank**2 / blocks,
     )  # fmt: skip
 
 

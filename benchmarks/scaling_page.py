@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.scaling_model import (
     AS_IT_IS,
+    WORKER,
     Changed,
     Cluster,
     Constants,
@@ -30,6 +31,11 @@ ONE_TB = Matrix("dense, 1 TB", 25_000_000, 10_000, 40_000, "dense")
 HUNDRED_TB = Matrix("dense, 100 TB", 2_500_000_000, 10_000, 40_000, "dense")
 CELLS = {n: Matrix(f"{n // 10**6} M cells", n, 30_000, 8008, "sparse") for n in (10**6, 10**7, 10**8)}
 MATRICES = (ONE_TB, HUNDRED_TB, *CELLS.values())
+WIDE = {
+    n: Matrix(f"1 G rows × {n // 10**6} M columns", 10**9, n, 408, "sparse") for n in (10**6, 10**7)
+}  # fifty values a row
+COLUMN_BLOCKS = 32
+LARGE_NODE = 512 * 2**30
 SHARED = Cluster(1000, shared_gb_s=100.0)
 WHAT_IF = (
     (CELLS[10**8], Cluster(128), Changed(graph_ahead=True), "the graph is sent ahead"),
@@ -71,7 +77,7 @@ def with_tables(page: str, results: Record, workers: Record) -> str:
     tables = {
         "constants": constants_table, "passes": passes_table, "terms": terms_table, "bends": bends_table,
         "changes": changes_table, "checks": checks_table, "few": few_table, "environment": environment_line,
-        "plan": plan_line, "feeding": feeding_line,
+        "plan": plan_line, "feeding": feeding_line, "wide": wide_table,
     }  # fmt: skip
     made: dict[str, str] = {}
     for _, name, _ in MARKED.findall(page):
@@ -183,6 +189,22 @@ def bends_table(results: Record) -> str:
         twice = pass_cost(matrix, RANKS[0], Cluster(2 * nodes), constants)
         rows.append([matrix.name, str(nodes), seconds(cost.seconds), seconds(twice.seconds), twice.decided_by])
     return table(("data", "nodes", "a pass, s", "on twice as many, s", "largest term then"), rows)
+
+
+def wide_table(results: Record) -> str:
+    """Passes where H is long, as they are and with columns added up and solved on the workers."""
+    constants, terms = constants_of(results), ("storage", "cpu", "exchange", "spread", "tail", "update")
+    rows = []
+    for matrix in WIDE.values():
+        for rank in RANKS:
+            for nodes in NODES[1:]:
+                cluster = Cluster(nodes, memory_bytes=LARGE_NODE if matrix.columns > 10**6 else WORKER.memory_bytes)
+                cost = pass_cost(matrix, rank, cluster, constants)
+                then = pass_cost(matrix, rank, cluster, constants, Changed(column_blocks=COLUMN_BLOCKS))
+                rows.append([matrix.name, str(rank), str(nodes), f"{cost.groups:,} × {cost.group_gb:.1f} GB",
+                             *(seconds(getattr(cost, term)) for term in terms), seconds(cost.seconds),
+                             seconds(then.seconds)])  # fmt: skip
+    return table(("data", "k", "nodes", "visits", *terms, "pass", "columns on workers"), rows)
 
 
 def changes_table(results: Record) -> str:

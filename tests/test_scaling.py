@@ -64,6 +64,19 @@ def test_the_number_of_tasks_is_that_of_the_plan(model, matrix, constants):
     assert cost.scheduler == pytest.approx(tasks * (2e-4 + 10 * 1e-7))
 
 
+def test_blocks_of_columns_on_workers_share_what_comes_after_the_visits(model, constants):
+    wide = model.Matrix("counts", 100_000_000, 1_000_000, 408, "dense")
+    for nodes, blocks in ((4, 4), (64, 32)):
+        now, then = (
+            model.pass_cost(wide, 50, model.Cluster(nodes), constants, model.Changed(column_blocks=count))
+            for count in (0, 32)
+        )
+        assert then.update == pytest.approx(now.update / blocks)
+        assert then.tail < now.tail
+        assert then.scheduler > now.scheduler
+        assert (then.storage, then.cpu, then.spread) == (now.storage, now.cpu, now.spread)
+
+
 def test_one_node_reads_stored_bytes_at_its_own_rate(model, matrix, constants):
     cost = model.pass_cost(matrix, 20, model.Cluster(1, store_gb_s=2.0), constants)
     assert cost.storage == pytest.approx(100 * 0.5 / 2.0)
