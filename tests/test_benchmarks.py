@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
-from benchmarks import best_known, report, suite  # noqa: E402
+from benchmarks import best_known, report, suite, wide  # noqa: E402
 from benchmarks.counts import Effort, counts  # noqa: E402
 from benchmarks.counts_page import table  # noqa: E402
 from benchmarks.measure import Bench, Job, load_matrix, save_matrix  # noqa: E402
@@ -23,7 +24,7 @@ from benchmarks.missing_page import rating_lines, tables  # noqa: E402
 from benchmarks.objective import divergence, relative_error  # noqa: E402
 from benchmarks.peers import Found, Peer, peers  # noqa: E402
 from benchmarks.problems import Problem, planted_sparse, poisson_sparse, problems  # noqa: E402
-from benchmarks.process import timed  # noqa: E402
+from benchmarks.process import processors, timed  # noqa: E402
 from benchmarks.reached import reached  # noqa: E402
 from benchmarks.search import first_reaching  # noqa: E402
 from benchmarks.solvers import solvers  # noqa: E402
@@ -97,6 +98,21 @@ def test_every_peer_returns_factors_of_the_matrix(peer):
         assert few.iterations <= 2
         errors = [relative_error(A, found.W, found.H) for found in (few, many)]
         assert errors[1] < min(0.5, errors[0] * 1.001)
+
+
+def test_a_fit_of_wide_counts_is_measured_beside_scikit_learns():
+    size = wide.Size(rows=1500, columns=4000, rank=3)
+    A = wide.wide_counts(size.rows, size.columns)
+    theirs = wide.scikit_learns(A, size)
+    ours = wide.dnmfs(A, size, error=1.02 * theirs["error"])
+    halves = wide.half_steps(size) if processors() > 1 else {}
+    record = {"size": asdict(size), "iterations": 12, "scikit-learn": theirs, "dnmf": ours, "half steps": halves}
+
+    assert A.sum() == 50 * 1500
+    assert ours["error"] <= 1.02 * theirs["error"]
+    assert 0 < ours["visits_cpu_s"] < 1
+    assert ours["pass_cpu_s"] > 0
+    assert f"| dnmf, {ours['passes']} passes | {ours['error']:.5f} |" in wide.section(record, "")
 
 
 def test_the_error_is_that_of_the_residual_however_the_data_is_stored():
