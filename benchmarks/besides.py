@@ -16,6 +16,8 @@ from benchmarks.settling import section as settling_section
 from benchmarks.settling import settling
 from benchmarks.solvers import section as solvers_section
 from benchmarks.solvers import solvers
+from benchmarks.wide import section as wide_section
+from benchmarks.wide import wide
 
 
 class Beside(NamedTuple):
@@ -40,5 +42,6 @@ BESIDES = {
     "missing entries": Beside(missing, missing_section),
     "solvers": Beside(lambda _: solvers(), solvers_section),
     "settling": Beside(lambda _: settling(), settling_section),
+    "wide": Beside(lambda _: wide(), wide_section),
 }
 """By the names that ``--only`` takes, in the order of the page."""
