@@ -14,7 +14,7 @@ from dnmf.locations import local_path, names_url
 from dnmf.ongoing import read_in_hand
 from dnmf.options import FitOptions, describe_solver, parse_bytes
 from dnmf.penalty import Penalty
-from dnmf.record import PATH
+from dnmf.record import PATH, RIVALS
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_gone
 from dnmf.sources.names import names_to_show
@@ -171,6 +171,8 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),
         "solver": describe_solver(record["options"]),
+        "restarts": record["options"].get("restarts", 1),
+        "leading_seed": _leading_seed(record),
         "max_passes": record["options"]["max_passes"],
         "passes": len(history),
         "relative_error": stands.get("relative_error"),
@@ -181,6 +183,11 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "seconds": sum(entry["seconds"] for entry in history),
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,
     }
+
+
+def _leading_seed(record: dict[str, Any]) -> int | None:
+    """The seed of the start that is the best so far, while several are on their way."""
+    return record["options"]["seed"] + record[RIVALS]["numbers"][0] if RIVALS in record else None
 
 
 def _path_facts(record: dict[str, Any]) -> dict[str, Any]:

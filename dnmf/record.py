@@ -16,6 +16,7 @@ DASK = "a dask array"
 MOST_LISTED = 3
 BEHIND = "behind"  # what a fingerprint of a dask array says of the stored arrays behind it, where these are known
 PATH = "path"  # the kind of a record that describes a regularization path
+RIVALS = "rivals"  # what a record has besides while starts compete: who they are, and the scalars of all but the first
 STUDIES = {PATH: "a regularization path"}  # the kinds of studies, in words
 # The parts of a fingerprint, and what messages say of them: the data itself, and what lies beside it.
 PARTS = {

@@ -18,7 +18,7 @@ from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import Initial, State
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
-from dnmf.record import RunRecord
+from dnmf.record import RIVALS, RunRecord
 from dnmf.run import Run, saying_how_to_go_on
 from dnmf.schemes.of_options import in_units
 from dnmf.starts.begin import begin, fit_from
@@ -26,7 +26,6 @@ from dnmf.starts.choose import start_of
 from dnmf.workplace import Workplace
 
 log = logging.getLogger("dnmf")
-RIVALS = "rivals"  # in a record: who they are, and their scalars; the first of all states is the record's own
 
 
 @dataclass(frozen=True)

@@ -202,10 +202,10 @@ def test_a_rank_that_the_matrix_cannot_have_is_refused(A, rank):
 @pytest.mark.parametrize(
     "option",
     [
-        {"init": "svd"}, {"solver": "mu"}, {"loss": "kl"}, {"dtype": "int8"}, {"seed": -1}, {"max_passes": 0},
+        {"init": "svd"}, {"solver": "mut"}, {"loss": "kl"}, {"dtype": "int8"}, {"seed": -1}, {"max_passes": 0},
         {"tol": -1.0}, {"tol": float("nan")}, {"penalty": 0.1}, {"memory_limit": "lots"}, {"client": 3},
         {"W": np.ones((3, 2))}, {"H": np.ones((2, 3))}, {"H": np.full((2, COLUMNS), -1.0)},
-        {"W": np.full((ROWS, 2), np.nan)},
+        {"W": np.full((ROWS, 2), np.nan)}, {"restarts": 0},
     ],
     ids=str,
 )  # fmt: skip

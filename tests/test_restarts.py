@@ -206,9 +206,12 @@ def test_a_stop_and_a_resume_with_other_memory_end_with_the_same_bits(
 def test_a_store_that_was_stopped_tells_of_the_best_so_far(A, tmp_path):
     with pytest.raises(dnmf.Interrupted):
         dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(6)])
-    found = so_far(tmp_path / "run.dnmf")
-    leading = min(model.history[5].objective for model in one_by_one(A)[0])
-    assert (len(found.history), found.history[-1].objective) == (6, leading)
+    found, sixth = so_far(tmp_path / "run.dnmf"), [model.history[5].objective for model in one_by_one(A)[0]]
+    assert (len(found.history), found.history[-1].objective) == (6, min(sixth))
+    leading = FIT["seed"] + int(np.argmin(sixth))
+    assert f"starts    4: that of seed {leading} is the best so far" in call("status", tmp_path / "run.dnmf").stdout
+    dnmf.resume(tmp_path / "run.dnmf", source=A)
+    assert "starts    4: the best of them" in call("status", tmp_path / "run.dnmf").stdout
 
 
 def test_a_finished_run_is_one_of_a_single_fit_and_the_best_goes_on_under_new_limits(A, tmp_path):

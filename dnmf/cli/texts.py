@@ -110,7 +110,8 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         return lines + _path_status_lines(found)
     if found["source"]:
         lines += [labelled("data", found["source"]), *_observed_lines(found)]
-    lines += [labelled("rank", str(found["rank"])), *_solver_lines(found), labelled("passes", _passes(found))]
+    lines += [labelled("rank", str(found["rank"])), *_solver_lines(found), *_starts_lines(found)]
+    lines.append(labelled("passes", _passes(found)))
     if found["relative_error"] is not None:
         lines.append(_error_line(found))
     if found["status"] == "done":
@@ -121,6 +122,15 @@ def status_lines(found: dict[str, Any]) -> list[str]:
 def _solver_lines(found: dict[str, Any]) -> list[str]:
     """How the factors are found, where somebody chose it."""
     return [] if found["solver"] == "cd" else [labelled("solver", found["solver"])]
+
+
+def _starts_lines(found: dict[str, Any]) -> list[str]:
+    """How many starts there are, and which is the best so far."""
+    if found["restarts"] == 1:
+        return []
+    leading = found["leading_seed"]
+    so_far = "the best of them" if leading is None else f"that of seed {leading} is the best so far"
+    return [labelled("starts", f"{found['restarts']}: {so_far}")]
 
 
 def _error_line(found: dict[str, Any]) -> str:
