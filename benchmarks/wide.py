@@ -38,12 +38,11 @@ from dnmf.schemes.of_options import least_squares
 from dnmf.sources.memory import MemorySource
 
 IN_ROW = 50  # values, before those of one column are added
-GROUPS = 50
-OWN = 0.5  # of the values of a row, in the columns of its group
-OWN_COLUMNS = 0.1  # of the equal share of the columns, those of a group
-FLAT, POWER = 1e-3, 0.8  # how often others are met: a power of their place, but for the first ones
+TOPICS, OF_ROW = 50, 3
+FLAT, POWER = 2e-5, 0.8  # how often a topic has columns: a power of their place, but for the first ones
+STRIDE = 7919  # from a place to the next one's column
 ITERATIONS = 12  # of scikit-learn
-MOST_PASSES = 25
+MOST_PASSES = 15
 PAIRS = 7
 TIMEOUT_S = 1800
 
@@ -63,17 +62,15 @@ class Size:
 
 
 def wide_counts(rows: int, columns: int, seed: int = 0) -> scipy.sparse.csr_array:
-    """Return counts (float32) of which a row has some fifty: half of them in columns of its group, others anywhere."""
-    rng = np.random.default_rng(seed)
+    """Return counts (float32), fifty a row, from three of fifty topics that are about columns of their own."""
+    rng, count = np.random.default_rng(seed), rows * IN_ROW
     often = (np.arange(columns) + FLAT * columns) ** -POWER
     before = np.cumsum(often / often.sum())
-    anywhere = rng.permutation(columns)[np.minimum(np.searchsorted(before, rng.random(rows * IN_ROW)), columns - 1)]
-    of_group = max(1, int(OWN_COLUMNS * columns / GROUPS))
-    group = np.repeat(rng.integers(GROUPS, size=rows), IN_ROW)
-    own = group * of_group + rng.integers(of_group, size=rows * IN_ROW)
-    met = np.where(rng.random(rows * IN_ROW) < OWN, own, anywhere)
-    places = (np.repeat(np.arange(rows), IN_ROW), met)
-    return scipy.sparse.coo_array((np.ones(len(met), np.float32), places), shape=(rows, columns)).tocsr()
+    row, topics = np.repeat(np.arange(rows), IN_ROW), rng.integers(TOPICS, size=(rows, OF_ROW))
+    topic = topics[row, rng.integers(OF_ROW, size=count)]
+    place = np.minimum(np.searchsorted(before, rng.random(count)), columns - 1)
+    column = (STRIDE * place + rng.integers(columns, size=TOPICS)[topic]) % columns
+    return scipy.sparse.coo_array((np.ones(count, np.float32), (row, column)), shape=(rows, columns)).tocsr()
 
 
 def wide(size: Size = Size()) -> dict[str, Any]:
@@ -117,7 +114,7 @@ def dnmfs(A: Any, size: Size, error: float) -> dict[str, Any]:
 
     def note(event: Event) -> None:
         if isinstance(event, (Started, PassDone)):
-            reached = event.record.relative_error if isinstance(event, PassDone) else 1.0
+            reached = event.record.relative_error if isinstance(event, PassDone) else np.inf
             steps.append((time.process_time(), reached))
 
     began = time.process_time()
