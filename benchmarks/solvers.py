@@ -85,10 +85,10 @@ def solvers(asked: Sequence[Problem] | None = None, seeds: int = SEEDS, passes: 
 
 def _measured(problem: Problem, seeds: int, passes: int) -> dict[str, Any]:
     matrix = problem.load()
-    best = min(_fitted(matrix, problem.rank, Way("cd"), seed, BEST_PASSES)[-1].error for seed in range(seeds))
+    best = min(course(matrix, problem.rank, Way("cd"), seed, BEST_PASSES)[-1].error for seed in range(seeds))
     within, lines = WITHIN.get(problem.name, NEAR), []
     for way in ways():
-        runs = [_fitted(matrix, problem.rank, way, seed, passes) for seed in range(seeds)]
+        runs = [course(matrix, problem.rank, way, seed, passes) for seed in range(seeds)]
         lines.append({**way.options, **_in_short(runs, best * (1 + within))})
     return {"rank": problem.rank, "best": best, "within": within, "lines": lines}
 
@@ -106,7 +106,8 @@ def _in_short(runs: list[list[Step]], target: float) -> dict[str, Any]:
     }
 
 
-def _fitted(matrix: Any, rank: int, way: Way, seed: int, passes: int) -> list[Step]:
+def course(matrix: Any, rank: int, way: Way, seed: int, passes: int) -> list[Step]:
+    """Return the passes of a fit from a random start that no tolerance ends."""
     steps: list[Step] = []
     began = time.process_time()
     dnmf.fit(

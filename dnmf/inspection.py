@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +16,16 @@ from dnmf.options import FitOptions, describe_solver, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import PATH, RIVALS
 from dnmf.sources import Source
+from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.guard import refuse_gone
 from dnmf.sources.names import names_to_show
 from dnmf.tables import top_entries
 
+if TYPE_CHECKING:
+    from dnmf.model import Model
+
 DEFAULT_RANK = 20
+HIDDEN = {"float32": 1e-7, "float64": 1e-14}  # share of ‖A‖² that is lost in rounding
 TOP_COLUMNS = 8
 
 
@@ -255,10 +260,27 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
         "dtype": model.options.dtype,
         "penalty": describe(model.options.penalty, model.penalty, model.options.limits),
         "alive": model.alive,
+        "exact": exact(model),
         "row_names": names_to_show(model.row_names) is not None,
         "column_names": names_to_show(model.column_names) is not None,
         "components": components(model.d, model.H, model.column_names, top),
     }
+
+
+def exact(model: "Model") -> dict[str, Any] | None:
+    """Return of how many products a matrix is the sum, as far as the dtype of the fit tells; None where it is of none.
+
+    Returns
+    -------
+    dict or None
+        ``{"rank": "non-negative rank", "at_most": 4}``, or of the ``"rank"`` where a factor may be negative. Nothing is
+        said of data of which not all was observed, or where it is not least squares that is small.
+    """
+    options = model.options
+    of_all = model.observed.said() == EVERYTHING.said() and not options.implicit
+    if not of_all or options.loss != FitOptions.loss or model.relative_error**2 > HIDDEN[options.dtype]:
+        return None
+    return {"rank": "rank" if options.limits.free else "non-negative rank", "at_most": model.alive}
 
 
 def components(d: np.ndarray, H: np.ndarray, names: np.ndarray | None, top: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from random_matrices import random_csr
 
 import dnmf
 from dnmf import checkpoint
+from dnmf.cli.texts import run_lines
 from dnmf.inspection import components, inspect_run, inspect_source, is_run, run_status
 from dnmf.sources import open_source
 
@@ -108,6 +109,30 @@ def test_a_finished_run_has_its_error_and_its_components(run):
     assert found["relative_error"] == model.relative_error
     assert np.array_equal(zarr.open_array(found["W"], mode="r")[:], model.read_W())
     assert [len(entry["top"]) for entry in found["components"]] == [2, 2, 2]
+
+
+CORNERS = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 1.0]])  # of rank 3, of non-negative rank 4
+SIGNED = dnmf.Constraints(free="W")
+
+
+@pytest.mark.parametrize(
+    ("rank", "asked", "said"),
+    [
+        (4, {}, "the non-negative rank is at most 4"),
+        (4, {"dtype": "float64"}, "the non-negative rank is at most 4"),
+        (3, {"dtype": "float64"}, None),
+        (3, {"dtype": "float64", "constraints": SIGNED}, "the rank is at most 3"),
+        (2, {"dtype": "float64", "constraints": SIGNED}, None),
+        (4, {"mask": np.ones((4, 4), bool)}, None),
+        (4, {"implicit": 1.0}, None),
+        (4, {"loss": "kullback-leibler"}, None),
+    ],
+)
+def test_an_exact_low_rank_is_noted_and_nothing_else_is(tmp_path, rank, asked, said):
+    store = tmp_path / "corners.dnmf"
+    dnmf.fit(CORNERS, rank, store=store, **asked)
+    lines = [line for line in run_lines(inspect_run(store)) if line.startswith("exact")]
+    assert [line.rpartition("; ")[2] for line in lines] == ([said] if said else [])
 
 
 def test_components_come_by_weight_with_their_strongest_columns():

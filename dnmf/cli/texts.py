@@ -268,9 +268,18 @@ def run_lines(found: dict[str, Any]) -> list[str]:
         labelled("W", f"{found['W']} (Zarr)"),
         labelled("penalty", f"{found['penalty']}; {found['alive']} of {found['rank']} components are alive"),
         labelled("names", names or "none"),
+        *_exact_lines(found),
         "",
         *component_lines(found["components"]),
     ]
+
+
+def _exact_lines(found: dict[str, Any]) -> list[str]:
+    """What an error of nothing but rounding shows."""
+    exact = found["exact"]
+    if not exact:
+        return []
+    return [labelled("exact", f"nothing but rounding is left; the {exact['rank']} is at most {exact['at_most']}")]
 
 
 def component_lines(components: list[dict[str, Any]]) -> list[str]:
