@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks.clusters import clusters
+from benchmarks.clusters import section as clusters_section
 from benchmarks.counts import counts, of_counts
 from benchmarks.counts_page import counts_section
 from benchmarks.exact_rows import exact_rows
@@ -41,6 +43,7 @@ BESIDES = {
     "counts": Beside(lambda some: counts(of_counts(some)), counts_section),
     "missing entries": Beside(missing, missing_section),
     "solvers": Beside(lambda _: solvers(), solvers_section),
+    "clusters": Beside(lambda _: clusters(), clusters_section),
     "settling": Beside(lambda _: settling(), settling_section),
     "wide": Beside(lambda _: wide(), wide_section),
 }

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.problems import Problem
 from benchmarks.regularization.pictures import few_colours
-from benchmarks.solvers import BEST_PASSES, PASSES, SEEDS, Way, course, of_solvers
+from benchmarks.solvers import BEST_PASSES, PASSES, SEEDS, Way, course, least, of_solvers
 from dnmf.plots.figures import DASHES, MARKERS, PALETTE, TEXT_POINTS, new_figure, tidy, write_legend, write_whole
 from dnmf.schemes.updates import UPDATES
 
@@ -25,7 +25,7 @@ def picture(problems: list[Problem] | None = None, passes: int = PASSES) -> Any:
     grid = figure.subplots(len(ROWS), len(problems), sharex=True, sharey="col", squeeze=False)
     for column, problem in enumerate(problems):
         matrix = problem.load()
-        best = min(course(matrix, problem.rank, Way("cd"), seed, BEST_PASSES)[-1].error for seed in range(SEEDS))
+        best = min(least(course(matrix, problem.rank, Way("cd"), seed, BEST_PASSES)) for seed in range(SEEDS))
         for axes, (exact_rows, told) in zip(grid[:, column], ROWS.items(), strict=True):
             for number, name in enumerate(SHOWN):
                 way = Way(name, exact_rows=exact_rows or UPDATES[name].exact)

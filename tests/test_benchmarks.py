@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
 from benchmarks import best_known, report, suite, wide  # noqa: E402
+from benchmarks.clusters import CENTRES, ONE_A_ROW, SINGULAR, clusters  # noqa: E402
+from benchmarks.clusters import table as clusters_table  # noqa: E402
 from benchmarks.counts import Effort, counts  # noqa: E402
 from benchmarks.counts_page import table  # noqa: E402
 from benchmarks.measure import Bench, Job, load_matrix, save_matrix  # noqa: E402
@@ -27,7 +29,7 @@ from benchmarks.problems import Problem, planted_sparse, poisson_sparse, problem
 from benchmarks.process import processors, timed  # noqa: E402
 from benchmarks.reached import reached  # noqa: E402
 from benchmarks.search import first_reaching  # noqa: E402
-from benchmarks.solvers import solvers  # noqa: E402
+from benchmarks.solvers import COUNTS, in_short, solvers  # noqa: E402
 from benchmarks.solvers import table as solvers_table  # noqa: E402
 from dnmf.schemes.updates import UPDATES  # noqa: E402
 
@@ -64,7 +66,22 @@ def test_the_figures_of_the_page_on_losses_are_those_of_the_committed_records():
 def test_the_figures_of_the_page_on_algorithms_are_those_of_the_committed_records():
     page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
 
-    assert "\n".join(solvers_table(report.read(ROOT / "benchmarks")["solvers"])) in page
+    found = report.read(ROOT / "benchmarks")
+
+    assert "\n".join(in_short(found["solvers"])) in page
+    assert "\n".join(solvers_table(found["solvers"], COUNTS)) in page
+    assert "\n".join(clusters_table(found["clusters"])) in page
+
+
+def test_the_more_a_row_of_W_may_be_the_smaller_the_error():
+    rng = np.random.default_rng(0)
+    apart = 10 * rng.permuted(np.eye(12, 30), axis=1)[rng.integers(0, 3, 90)] + rng.random((90, 30))
+    (found,) = clusters([Problem("three kinds of rows", "", 3, lambda: apart)], seeds=1)["problems"].values()
+    errors = [found["lines"][name]["error"] for name in (SINGULAR, "NMF", ONE_A_ROW, CENTRES)]
+
+    assert errors == sorted(errors)
+    assert found["lines"][ONE_A_ROW]["components"] == 1
+    assert found["lines"][ONE_A_ROW]["agreement"] == 1
 
 
 def test_solvers_are_measured_in_every_way_that_they_have():

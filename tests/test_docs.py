@@ -17,6 +17,8 @@ from test_import_rule import LAYERS
 
 from dnmf.cli import commands
 from dnmf.cluster import SAFE_DEFAULTS
+from dnmf.schemes.update import WANTS
+from dnmf.schemes.updates import UPDATES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
@@ -156,6 +158,37 @@ def test_the_files_that_the_page_on_contributing_names_are_there():
         name for name in named if not any((ROOT / folder / name).exists() for folder in ("", "dnmf", "dnmf/schemes"))
     ]
     assert missing == []
+
+
+TAKEN = {
+    "L1": "l1",
+    "upper bounds": "bounds",
+    "a graph over the columns": "smooth",
+    "a `W` that may be negative": "signed gram",
+    "an `H` that may be negative": "free",
+    "missing entries, weights, implicit feedback": "own gram",
+    "Kullback–Leibler": "divergence",
+    "Itakura–Saito, losses of your own": "own loss",
+}
+
+
+def test_the_page_on_algorithms_says_which_solver_takes_what():
+    assert set(TAKEN.values()) == set(WANTS)
+    said = {told: [want in update.takes for update in UPDATES.values()] for told, want in TAKEN.items()}
+    said["`sweeps=` above 1"] = [update.repeats for update in UPDATES.values()]
+    said["`exact_rows=False`"] = [not update.exact for update in UPDATES.values()]
+    page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
+    lines = [f"| | {' | '.join(f'`{name}`' for name in UPDATES)} |"]
+    lines += ["|".join([f"| {told} ", *(" yes " if each else " " for each in row), ""]) for told, row in said.items()]
+    assert [line for line in lines if line not in page.splitlines()] == []
+
+
+def test_the_solvers_that_the_page_on_algorithms_says_never_rise_are_those_that_descend():
+    page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
+    rows = re.findall(r'^\| `"(\w+)"` \|.*\| (yes)? ?\| (yes|\*\*no\*\*).*\|$', page, re.MULTILINE)
+    assert [(name, bool(exact), falls == "yes") for name, exact, falls in rows] == [
+        (update.name, update.exact, update.descends) for update in UPDATES.values()
+    ]
 
 
 def test_dask_yaml_says_what_the_command_line_sets():
