@@ -68,7 +68,9 @@ def bits(model):
     return [values.tobytes() for values in (model.read_W(), model.d, model.H, history)]
 
 
-@pytest.mark.parametrize("init", ["surrogate", "nndsvda", "sample"])
+@pytest.mark.parametrize(
+    "init", ["surrogate", *(pytest.param(init, marks=pytest.mark.slow) for init in ("nndsvda", "sample"))]
+)
 def test_models_that_begin_after_a_stop_begin_as_they_would_have(planted, tmp_path, monkeypatch, init):
     def one_at_a_time(*args, **options):
         return *plan_for_many(*args, **options)[:2], 1
