@@ -6,9 +6,9 @@ import numpy as np
 
 from dnmf.model import Model
 from dnmf.options import FitOptions
-from dnmf.passes.terms import Terms
 from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
+from dnmf.schemes.terms import terms_of
 from dnmf.sources.as_fitted import Observed
 from dnmf.sources.stored_factor import AbsentFactor
 
@@ -51,10 +51,10 @@ def model_of(components: np.ndarray, options: FitOptions, missing: str) -> Model
     missing : {"refuse", "nan", "unstored"}
         What is not observed of the rows that are solved for.
     """
-    l1, l2 = options.penalty.on_W
     ones = np.ones(len(components))
     bare = Model(
-        AbsentFactor(0, len(components)), ones, components, ones, ones, options, Terms(l1, l2),
+        AbsentFactor(0, len(components)), ones, components, ones, ones, options,
+        terms_of(options.penalty, "W", options.limits),
         observed=Observed(missing),
     )  # fmt: skip
     return with_components(bare, components)
