@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from dnmf.conversion.anndata_layout import OFFSETS_PER_CHUNK
 
@@ -69,6 +70,24 @@ def write_csr(path: Path, decoded_bytes: int, seed: int = 0, codec: str = "lz4")
         within = np.minimum(*rng.integers(0, STRIDE, (2, height, PER_ROW), dtype=np.uint8))  # some columns are frequent
         data[low : low + chunk] = (levels[rng.integers(0, GROUPS, height)] + noise).astype(np.float32).reshape(-1)
         indices[low : low + chunk] = (first + within).reshape(-1)
+
+
+def store_matrix(path: Path, matrix: Any) -> None:
+    """Write an ndarray or a CSR array that is in memory, in chunks of about 16 MiB; dense ones are blocks of rows."""
+    import zarr
+
+    folder = zarr.open_group(path, mode="w")
+    if not scipy.sparse.issparse(matrix):
+        height = min(len(matrix), max(1, CHUNK_BYTES // matrix[0].nbytes))
+        _create(folder, "X", matrix.shape, (height, matrix.shape[1]), matrix.dtype.str)[:] = matrix
+        return
+    group = folder.create_group("X")
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(matrix.shape)})
+    chunk = CHUNK_BYTES // 4
+    parts = (("indptr", "i8", OFFSETS_PER_CHUNK), ("data", matrix.dtype.str, chunk), ("indices", "i4", chunk))
+    for name, dtype, most in parts:
+        values = getattr(matrix, name)
+        _create(group, name, values.shape, (min(len(values), most),), dtype)[:] = values
 
 
 STORES: dict[str, Callable[[Path, int], None]] = {

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.out_of_core import MIB, one_worker, questions, replace_page
+from benchmarks.out_of_core import MIB, one_worker, questions, replace_part
 from benchmarks.suite import environment
 
+HEADING = "In little memory"
 RANK = 10
 SETTINGS = ((2, 4096), (2, 512), (1, 512))  # threads of the worker, MiB of its limit
 IN_PROCESS = (4096, 512)  # MiB of the limit; as many threads as there are processors
@@ -119,7 +120,6 @@ def section(record: dict[str, Any]) -> str:
     """Return the part of the page, behind its heading."""
     chunks, raw, small = record["large_chunks"], record["raw_chunks"], record["small_chunks"]
     lines = [
-        "", "",
         "Written by `python -m benchmarks.little_memory`; do not edit. Dense float32, 48,000 × 2,000 in chunks of",
         "61 MiB (zstd), rank 10, a start at random. Bits are the beginning of the SHA-256 of H, d and W.", "",
         *_table(chunks), "",
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         record = measure(Path(folder))
     (chosen.out / "little_memory.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    replace_page(chosen.out / "OUT_OF_CORE.md", section=section(record))
+    replace_part(chosen.out / "OUT_OF_CORE.md", section(record), HEADING)
     for one in record["large_chunks"] + record["raw_chunks"] + record["small_chunks"]:
         print(f"{one['where']}, {one['limit_mib']} MiB: projected {one['projected_bytes'] / MIB:.0f} MiB, "
               f"peak {one['peak_bytes'] / MIB:.0f} MiB, {', '.join(one['gave_up']) or 'nothing given up'}")  # fmt: skip

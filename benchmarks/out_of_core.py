@@ -7,6 +7,7 @@ of each pass against that of reading and decoding the same panels in such a work
 import argparse
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,7 +22,6 @@ from benchmarks.suite import environment
 
 MIB = 2**20
 GOAL = 0.7  # of the speed of reading alone
-SECTION = "## In little memory"
 
 
 @dataclass(frozen=True)
@@ -255,16 +255,20 @@ def write(folder: Path, outcomes: Sequence[Outcome], facts: dict[str, Any]) -> N
     folder.mkdir(parents=True, exist_ok=True)
     record = {"environment": facts, "outcomes": [asdict(one) for one in outcomes]}
     (folder / "out_of_core.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    replace_page(folder / "OUT_OF_CORE.md", markdown(outcomes, facts))
+    replace_part(folder / "OUT_OF_CORE.md", markdown(outcomes, facts))
 
 
-def replace_page(page: Path, text: str | None = None, section: str | None = None) -> None:
-    """Write what comes before `SECTION` on a page, or what comes after it; the rest stays as it is."""
-    before, found, after = (page.read_text(encoding="utf-8") if page.exists() else "").partition(SECTION)
-    before = before if text is None else text
-    if section is not None:
-        found, after = SECTION, section
-    page.write_text(before.rstrip() + "\n" + (f"\n{found}{after}" if found else ""), encoding="utf-8")
+def replace_part(page: Path, text: str, heading: str = "") -> None:
+    """Write a part of a page anew: that under a heading of the second level, or what comes before all of them.
+
+    The other parts stay as they are; a part that was not there yet comes last.
+    """
+    before, *rest = re.split(
+        r"^## (.*)$", page.read_text(encoding="utf-8") if page.exists() else "", flags=re.MULTILINE
+    )
+    parts = {"": before, **dict(zip(rest[::2], rest[1::2], strict=True)), heading: text}
+    bodies = (f"{'## ' if name else ''}{name}\n\n{body.strip()}".strip() for name, body in parts.items())
+    page.write_text("\n\n".join(bodies).lstrip() + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -186,7 +186,8 @@ def run_rcppml(matrix: Any, rank: int, seed: int, iterations: int) -> Found:
     return Found(done["W"], done["H"], done["iterations"], 2.0 * done["iterations"], own=own)
 
 
-def _not_installed(name: str) -> str:
+def not_installed(name: str) -> str:
+    """Return that a package is not installed; nothing where it is."""
     try:
         version(name)
     except PackageNotFoundError:
@@ -218,7 +219,7 @@ def iteration_grid(first: int, last: int = 2000, ratio: float = 1.15) -> tuple[i
 
 def peers() -> list[Peer]:
     """Return what is compared, whether it is installed or not; the first is the one that the others are set beside."""
-    torch_missing, torchnmf_missing = partial(_not_installed, "nmf-torch"), partial(_not_installed, "torchnmf")
+    torch_missing, torchnmf_missing = partial(not_installed, "nmf-torch"), partial(not_installed, "torchnmf")
     return [
         Peer("dnmf", run_dnmf, run_dnmf, iteration_grid(1, 100), 9, 9, optional=False),
         Peer("scikit-learn cd", run_sklearn, partial(run_sklearn, init="random"), iteration_grid(1),

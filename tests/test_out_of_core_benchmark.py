@@ -82,7 +82,7 @@ def test_it_runs(tmp_path):
         assert len(one["passes"]) == 2
 
 
-def test_the_part_about_little_memory_stays_when_the_rest_is_measured_again_and_the_other_way_round(tmp_path):
+def test_a_part_of_the_page_stays_when_another_is_measured_again(tmp_path):
     one = {
         "where": "a worker, 2 thread(s)", "limit_mib": 512, "projected_bytes": 324 * 2**20, "peak_bytes": 298 * 2**20,
         "spilled_bytes": 0, "gave_up": ["one thread works at a time"], "bits": "9df7a481", "seconds": [1.2, 1.1],
@@ -95,9 +95,11 @@ def test_the_part_about_little_memory_stays_when_the_rest_is_measured_again_and_
     assert "| 512 MiB | 324 MiB | 298 MiB | 0 MiB | one thread works at a time | 9df7a481 |" in section
     assert "| 1.26, 1.00 |" in section
     page = tmp_path / "OUT_OF_CORE.md"
-    out_of_core.replace_page(page, "# Out of core\n\nfirst\n")
-    out_of_core.replace_page(page, section=section)
-    out_of_core.replace_page(page, "# Out of core\n\nsecond\n")
-    text = page.read_text()
-    assert text.startswith("# Out of core\n\nsecond\n\n## In little memory\n")
-    assert text.endswith(section)
+    out_of_core.replace_part(page, "# Out of core\n\nfirst\n")
+    out_of_core.replace_part(page, section, little_memory.HEADING)
+    out_of_core.replace_part(page, "| else |\n", "Something else")
+    out_of_core.replace_part(page, "# Out of core\n\nsecond\n")
+    out_of_core.replace_part(page, "| again |\n", "Something else")
+    assert page.read_text() == (
+        f"# Out of core\n\nsecond\n\n## In little memory\n\n{section}\n## Something else\n\n| again |\n"
+    )
