@@ -54,7 +54,6 @@ def model_of(components: np.ndarray, options: FitOptions, missing: str) -> Model
     ones = np.ones(len(components))
     bare = Model(
         AbsentFactor(0, len(components)), ones, components, ones, ones, options,
-        terms_of(options.penalty, "W", options.limits),
-        observed=Observed(missing),
+        terms_of(options.penalty, "W", options.limits), observed=Observed(missing),
     )  # fmt: skip
     return with_components(bare, components)

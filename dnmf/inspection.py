@@ -276,11 +276,15 @@ def exact(model: "Model") -> dict[str, Any] | None:
         ``{"rank": "non-negative rank", "at_most": 4}``, or of the ``"rank"`` where a factor may be negative. Nothing is
         said of data of which not all was observed, or where it is not least squares that is small.
     """
+    from dnmf.schemes.facts import ALL_OBSERVED
+    from dnmf.schemes.of_options import scheme_of
+
     options = model.options
     of_all = model.observed.said() == EVERYTHING.said() and not options.implicit
     if not of_all or options.loss != FitOptions.loss or model.relative_error**2 > HIDDEN[options.dtype]:
         return None
-    return {"rank": "rank" if options.limits.free else "non-negative rank", "at_most": model.alive}
+    signed = scheme_of(options, ALL_OBSERVED).signed
+    return {"rank": "rank" if signed else "non-negative rank", "at_most": model.alive}
 
 
 def components(d: np.ndarray, H: np.ndarray, names: np.ndarray | None, top: int) -> list[dict[str, Any]]:
