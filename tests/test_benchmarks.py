@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
-from benchmarks import best_known, report, suite, wide  # noqa: E402
+from benchmarks import best_known, report, solver_picture, suite, wide  # noqa: E402
 from benchmarks.clusters import CENTRES, ONE_A_ROW, SINGULAR, clusters  # noqa: E402
 from benchmarks.clusters import table as clusters_table  # noqa: E402
 from benchmarks.counts import Effort, counts  # noqa: E402
@@ -71,6 +71,13 @@ def test_the_figures_of_the_page_on_algorithms_are_those_of_the_committed_record
     assert "\n".join(in_short(found["solvers"])) in page
     assert "\n".join(solvers_table(found["solvers"], COUNTS)) in page
     assert "\n".join(clusters_table(found["clusters"])) in page
+
+
+def test_every_solver_but_one_is_a_line_in_the_picture_of_both_kinds_of_rows():
+    small = Problem("small", "counts", 3, lambda: poisson_sparse(60, 40, 3))
+    exact, swept = solver_picture.picture([small], passes=3).axes
+    for axes in (exact, swept):
+        assert {line.get_label() for line in axes.lines} == set(UPDATES) - {"bpp"}
 
 
 def test_the_more_a_row_of_W_may_be_the_smaller_the_error():
