@@ -37,6 +37,7 @@ CHEAP_WORK = 2**25  # products of a non-zero with a k-vector that a race may alw
 LONG_WORK = 2**28  # that the updates of one start may always take
 PASSES_WORTH = 4  # or so many times the work of a pass over all rows
 ALTERNATIONS = 20  # of a start that is alone
+STARTS_ON_ALL = 2  # at most, where the rows of the race are all there are
 DENSE_COST = 0.2  # of a value in a dense product, where that of a non-zero in a sparse one is 1
 UPDATE_COST = 100  # of a column of H
 TOLERANCE = 1e-3  # of the solver: looser ones are hardly cheaper, and slow the descent
@@ -101,8 +102,10 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int, alternations: in
     --------
     >>> [tuple(stage) for stage in race_stages(5000, 20000, 20, starts=1)]
     [(1250, 1, 8), (5000, 1, 12)]
-    >>> [tuple(stage) for stage in race_stages(600, 600, 10, starts=8)]
-    [(600, 8, 12), (600, 3, 15), (600, 1, 15)]
+    >>> [tuple(stage) for stage in race_stages(600, 4000, 5, starts=8)]
+    [(250, 8, 12), (600, 3, 15), (600, 1, 15)]
+    >>> [tuple(stage) for stage in race_stages(600, 600, 10, starts=2)]
+    [(600, 2, 12), (600, 1, 10)]
     >>> [tuple(stage) for stage in race_stages(5000, 20000, 20, starts=1, alternations=3)]
     [(5000, 1, 3)]
     """
@@ -111,6 +114,8 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int, alternations: in
     few = rows if rows == n_rows else min(rows, max(rows // 4, ROWS_PER_COMPONENT * rank // 2))
     if starts == 1:
         return [Stage(few, 1, 8), Stage(rows, 1, 12)]
+    if rows == n_rows and starts == 2:  # the passes of the fit go on as a last round would
+        return [Stage(few, 2, 12), Stage(rows, 1, 10)]
     return [Stage(few, starts, 12), Stage(rows, -(-starts // 3), 15), Stage(rows, 1, 15)]
 
 
@@ -172,15 +177,24 @@ def race(sample: Nested, rows: int, options: FitOptions, scheme: Scheme, most: i
 def affordable_starts(work: float, work_of_pass: float, most: int) -> int:
     """Return how many starts a race may begin with.
 
+    On all rows of the data an alternation is what a pass is, and a race that takes many times those of a random start
+    is worth none: there are two starts at most, however small the data.
+
     Parameters
     ----------
     work, work_of_pass : float
         What an alternation costs on the rows of the race, and on all rows of the data.
     most : int
         How many starts fit in memory at once.
+
+    Examples
+    --------
+    >>> affordable_starts(1e4, 6e4, most=8), affordable_starts(1e4, 1e4, most=8), affordable_starts(4e6, 4e6, most=8)
+    (8, 2, 1)
     """
     affordable = max(CHEAP_WORK, PASSES_WORTH * work_of_pass) / work / ALTERNATIONS
-    return int(min(max(affordable, 1), MOST_STARTS, most))
+    at_once = MOST_STARTS if work < work_of_pass else STARTS_ON_ALL
+    return int(min(max(affordable, 1), at_once, most))
 
 
 def affordable_alternations(update: float, work_of_pass: float) -> int:
