@@ -18,6 +18,8 @@ from benchmarks.settling import section as settling_section
 from benchmarks.settling import settling
 from benchmarks.solvers import section as solvers_section
 from benchmarks.solvers import solvers
+from benchmarks.starts import section as starts_section
+from benchmarks.starts import starts
 from benchmarks.wide import section as wide_section
 from benchmarks.wide import wide
 
@@ -45,6 +47,7 @@ BESIDES = {
     "solvers": Beside(lambda _: solvers(), solvers_section),
     "clusters": Beside(lambda _: clusters(), clusters_section),
     "settling": Beside(lambda _: settling(), settling_section),
+    "starts": Beside(starts, starts_section),
     "wide": Beside(lambda _: wide(), wide_section),
 }
 """By the names that ``--only`` takes, in the order of the page."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
-from benchmarks import best_known, report, solver_picture, suite, wide  # noqa: E402
+from benchmarks import best_known, report, solver_picture, starts, suite, wide  # noqa: E402
 from benchmarks.clusters import CENTRES, ONE_A_ROW, SINGULAR, clusters  # noqa: E402
 from benchmarks.clusters import table as clusters_table  # noqa: E402
 from benchmarks.counts import Effort, counts  # noqa: E402
@@ -98,6 +98,19 @@ def test_solvers_are_measured_in_every_way_that_they_have():
     assert len(said) == len(set(said))
     assert {name for name, *_ in said} == set(UPDATES)
     assert ("hals", 5, False) in said
+
+
+def test_what_starts_cost_and_find_is_a_part_of_the_page():
+    small = Problem("small", "counts", 3, lambda: poisson_sparse(60, 40, 3))
+    record = {
+        "in memory": {"small": starts.in_memory(small, seeds=1)},
+        "heavy rows": {"2.0": [2.0, 3.0, None]},
+        "twins": {"small": {"CSR": 0.5, "CSC": 0.25}},
+    }
+    page = starts.section(record, "")
+    assert "| 2.0 | 3.0 (never) |" in page
+    assert "error 0.50000; stored by columns: 0.25000" in page
+    assert record["in memory"]["small"]["auto"]["cpu_s"] > 0
 
 
 def test_the_committed_records_were_measured_against_the_best_errors_known():

@@ -171,7 +171,7 @@ def test_the_options_of_a_fit_are_those_of_each_model(planted, options):
     path = dnmf.path(planted, **given, **CHEAP)
     alone = {name: value for name, value in given.items() if name not in ("strengths", "penalty")}
     assert bits(path.model(0)) == bits(dnmf.fit(planted, **alone, penalty=given["penalty"].at(0)))
-    assert all(row.passes <= given.get("max_passes", 50) for row in path.rows)
+    assert all(row.passes <= given.get("max_passes", 100) for row in path.rows)
 
 
 def test_a_matrix_of_zeros_has_a_path_of_dead_components():
