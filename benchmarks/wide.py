@@ -39,11 +39,11 @@ from dnmf.sources.memory import MemorySource
 
 IN_ROW = 50  # values, before those of one column are added
 TOPICS, OF_ROW = 50, 3
-FLAT, POWER = 2e-5, 0.8  # how often a topic has columns: a power of their place, but for the first ones
+FLAT, POWER = 1e-3, 0.8  # how often a topic has columns: a power of their place, but for the first ones
 STRIDE = 7919  # from a place to the next one's column
 ITERATIONS = 12  # of scikit-learn
-MOST_PASSES = 15
-PAIRS = 7
+MOST_PASSES = 10
+PAIRS = 5
 TIMEOUT_S = 1800
 
 

@@ -34,7 +34,7 @@ WHOLE_SHARE = 0.5  # a sample that would be larger than this is the whole matrix
 ROWS_PER_COMPONENT = 100
 FEWEST_ROWS_PER_COMPONENT = 25
 CHEAP_WORK = 2**25  # products of a non-zero with a k-vector that a race may always spend: a tenth of a second
-LONG_WORK = 2**28  # that the updates of one start may always take
+LONG_WORK = 2**31  # products of two numbers that the updates of one start may always take: about a second
 PASSES_WORTH = 4  # or so many times the work of a pass over all rows
 ALTERNATIONS = 20  # of a start that is alone
 STARTS_ON_ALL = 2  # at most, where the rows of the race are all there are
@@ -163,7 +163,7 @@ def race(sample: Nested, rows: int, options: FitOptions, scheme: Scheme, most: i
     cost, n_rows = work_of_alternation(values, largest.shape[1]), sample.n_rows
     of_pass = scheme.cost * cost.with_rows(n_rows / rows)
     starts = affordable_starts(scheme.cost * cost.with_rows(1), of_pass, most)
-    alternations = affordable_alternations(scheme.cost * cost.update, of_pass)
+    alternations = affordable_alternations(scheme.cost * cost.update, of_pass, options.rank)
     stages = race_stages(rows, n_rows, options.rank, starts, alternations)
     held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
     problems = [
@@ -197,7 +197,7 @@ def affordable_starts(work: float, work_of_pass: float, most: int) -> int:
     return int(min(max(affordable, 1), at_once, most))
 
 
-def affordable_alternations(update: float, work_of_pass: float) -> int:
+def affordable_alternations(update: float, work_of_pass: float, rank: int) -> int:
     """Return how many alternations a start that is alone may have, at least one.
 
     Where H is long an alternation costs about as much as a pass, however few rows it is made on: passes are then worth
@@ -208,13 +208,17 @@ def affordable_alternations(update: float, work_of_pass: float) -> int:
     ----------
     update, work_of_pass : float
         What an update of H costs, and a pass over all rows of the data.
+    rank : int
+        k.
 
     Examples
     --------
-    >>> affordable_alternations(update=1e6, work_of_pass=5e7), affordable_alternations(update=1e8, work_of_pass=1.05e8)
-    (20, 3)
+    >>> affordable_alternations(update=1e6, work_of_pass=5e7, rank=20)
+    20
+    >>> affordable_alternations(update=1e8, work_of_pass=1.05e8, rank=50)
+    3
     """
-    affordable = max(LONG_WORK, (PASSES_WORTH - 1) * work_of_pass) / update
+    affordable = max(LONG_WORK / rank, (PASSES_WORTH - 1) * work_of_pass) / update
     return int(min(max(affordable, 1), ALTERNATIONS))
 
 

@@ -194,7 +194,7 @@ def _alternated(  # noqa: PLR0917
     Y: np.ndarray, C: np.ndarray, raced: RaceResult, engine: Engine, options: FitOptions, guides: Guides
 ) -> np.ndarray:
     """Return the best H of a race on the surrogate: the one from the sample, and others where they cost little."""
-    starts, alternations = _affordable(Y, C, raced.engine, engine, most_starts(engine, options))
+    starts, alternations = _affordable(Y, C, raced, engine, most_starts(engine, options))
     stages = race_stages(len(Y), engine.source.shape[0], options.rank, starts, alternations)
     free, scheme = patient(options), scheme_of(options, engine.facts, guides).unhindered
     problems = [SurrogateProblem(_thinned(Y, stage.rows), C, free, scheme, stage.alive) for stage in stages]
@@ -202,13 +202,13 @@ def _alternated(  # noqa: PLR0917
     return run_stages(problems, stages, [first_state(Initial(raced.H), free), *others], free)
 
 
-def _affordable(Y: np.ndarray, C: np.ndarray, sample: Engine, engine: Engine, most: int) -> tuple[int, int]:
+def _affordable(Y: np.ndarray, C: np.ndarray, raced: RaceResult, engine: Engine, most: int) -> tuple[int, int]:
     """How many starts, and how many alternations of one that is alone."""
-    rows, n_columns = sample.source.shape
-    cost = work_of_alternation(sample.source.read(0, rows), n_columns)
+    rows, n_columns = raced.engine.source.shape
+    cost = work_of_alternation(raced.engine.source.read(0, rows), n_columns)
     of_pass, of_surrogate = cost.with_rows(engine.source.shape[0] / rows), DENSE_COST * (Y.size + 2 * C.size)
     starts = affordable_starts(of_surrogate + cost.update, of_pass, most)
-    return starts, affordable_alternations(DENSE_COST * 2 * C.size + cost.update, of_pass)
+    return starts, affordable_alternations(DENSE_COST * 2 * C.size + cost.update, of_pass, len(raced.H))
 
 
 def _thinned(Y: np.ndarray, rows: int) -> np.ndarray:
