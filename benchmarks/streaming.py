@@ -1,8 +1,8 @@
 """``python -m benchmarks.streaming``: what one would stream a store with instead, and how far it comes.
 
-Each program runs in a process of its own, on one processor, over the same store. dnmf makes a fit at its defaults and
-keeps nothing of the data between passes; the others read blocks of rows in order, again from the beginning after the
-last one, until they have taken as many CPU seconds. The errors of all are computed in the same way from their H.
+Each program runs in a process of its own, on one processor, over the same store. dnmf makes a fit at its defaults, as
+of data beyond its memory; the others read blocks of rows in order, again from the beginning after the last one, until
+they have taken as many CPU seconds. The errors of all are computed in the same way from their H.
 """
 
 import argparse
@@ -28,14 +28,16 @@ from benchmarks.out_of_core import replace_part
 from benchmarks.peers import not_installed
 from benchmarks.problems import Problem, planted_dense, poisson_sparse
 from benchmarks.process import ONE_THREAD, stay_on_one_processor
+from benchmarks.streaming_page import HEADING, section
 from benchmarks.suite import ROOT, environment
 
-HEADING = "What one would stream with instead"
 TIMES = (1, 2)  # the CPU seconds of dnmf
 READ_ROWS = 16_000  # at a time, or a little more so that batches are whole
+MEMORY_LIMIT = "1GiB"  # of dnmf, as in the table above
+SKLEARN_ROWS = 1024  # of a batch, its default
 RANK = 20
 FEW = np.random.default_rng(0).random((300, 40), dtype=np.float32)
-SKLEARN_ROWS = 1024  # of a batch, its default
+SETTINGS = {"batch_rows": SKLEARN_ROWS, "read_rows": READ_ROWS, "times": TIMES, "memory_limit": MEMORY_LIMIT}
 FORGET = 0.7  # its default, of what came before; of a whole read in `fit`, of a batch in `partial_fit`
 
 
@@ -177,15 +179,26 @@ def stream(
     return marks
 
 
-def fit_dnmf(path: Path, rank: int) -> Mark:
-    """Return what a fit at defaults comes to whose passes read the store each time, W included."""
+def fit_dnmf(path: Path, rank: int) -> tuple[list[Mark], list[dict[str, float]]]:
+    """Return what a fit at defaults comes to whose passes read the store each time, W included, and its passes."""
     import dnmf
+    from dnmf.fitting.events import PassDone
 
     for rows in (FEW, scipy.sparse.csr_array(FEW)):
         dnmf.fit(rows, rank, max_passes=3)  # compiled before anything is timed
-    before = time.process_time()
-    model = dnmf.fit(path, rank, keep="stream")
-    return Mark(time.process_time() - before, 0.0, model.reads, model.H)
+    seconds, before = [], time.process_time()
+
+    def note(event: object) -> None:
+        if isinstance(event, PassDone):
+            seconds.append(time.process_time() - before)
+
+    model = dnmf.fit(path, rank, keep="stream", memory_limit=MEMORY_LIMIT, callbacks=(note,))
+    mark = Mark(time.process_time() - before, 0.0, model.reads, model.H)
+    passes = [
+        {"cpu_s": cpu_s, "reads": one.reads, "error": one.relative_error}
+        for cpu_s, one in zip(seconds, model.history, strict=True)
+    ]
+    return [mark], passes
 
 
 def error_of(H: np.ndarray, path: Path) -> float:
@@ -197,18 +210,19 @@ def error_of(H: np.ndarray, path: Path) -> float:
     return dnmf.fit(path, len(alive), constraints=held, dtype="float64", tol=0.0, max_passes=1).relative_error
 
 
-def alone(name: str, path: Path, rank: int, granted: Sequence[float]) -> list[dict[str, float]]:
+def alone(name: str, path: Path, rank: int, granted: Sequence[float]) -> dict[str, Any]:
     """Return what a program did in this process, with the error after each of the CPU seconds granted."""
     stay_on_one_processor()
     warnings.simplefilter("ignore")
-    marks = stream(PROGRAMS[name], path, rank, granted) if name in PROGRAMS else [fit_dnmf(path, rank)]
-    return [
+    marks, passes = (stream(PROGRAMS[name], path, rank, granted), []) if name in PROGRAMS else fit_dnmf(path, rank)
+    found = [
         {"cpu_s": mark.cpu_s, "reading_s": mark.reading_s, "reads": mark.reads, "error": error_of(mark.H, path)}
         for mark in marks
     ]
+    return {"marks": found, "passes": passes}
 
 
-def in_its_process(name: str, path: Path, rank: int, granted: Sequence[float]) -> list[dict[str, float]]:
+def in_its_process(name: str, path: Path, rank: int, granted: Sequence[float]) -> dict[str, Any]:
     """Return what :func:`alone` does in a new process of one thread."""
     command = [sys.executable, "-m", "benchmarks.streaming", "--alone", name, "--store", str(path)]
     command += ["--rank", str(rank), "--granted", *map(str, granted)]
@@ -222,54 +236,14 @@ def measure(problem: Problem, folder: Path, say: Callable[[str], None] = print) 
     """Write the store of a matrix and return what each program came to, granted the CPU seconds of dnmf."""
     matrix, path = problem.load(), folder / "store.zarr"
     store_matrix(path, matrix)
-    record = {"what": problem.what, "shape": list(matrix.shape), "rank": problem.rank, "programs": {}}
+    shape = list(matrix.shape)
     del matrix
-    found = record["programs"]["dnmf"] = in_its_process("dnmf", path, problem.rank, ())
-    granted = [times * found[0]["cpu_s"] for times in TIMES]
+    fitted = in_its_process("dnmf", path, problem.rank, ())
+    granted, found = [times * fitted["marks"][0]["cpu_s"] for times in TIMES], {"dnmf": fitted}
     for name, program in PROGRAMS.items():
-        why_not = program.missing()
-        record["programs"][name] = why_not or in_its_process(name, path, problem.rank, granted)
-    for name, marks in record["programs"].items():
-        say(f"{problem.name}, {name}: {_cells(marks)}")
-    return record
-
-
-def section(record: dict[str, Any]) -> str:
-    """Return the part of the page, behind its heading."""
-    lines = [
-        "Written by `python -m benchmarks.streaming`; do not edit. Each program has a process of its own, one",
-        "processor and the same store, laid out as above. dnmf is a fit at its defaults, W included, that keeps",
-        "nothing of the data between passes. The others are handed blocks of rows in order, as Zarr reads them, and",
-        f"begin again after the last one: MiniBatchNMF {SKLEARN_ROWS:,} rows, its default batch; Nmf {READ_ROWS:,},",
-        "documents of a sparse matrix that it cuts into chunks of its own, its sums beginning anew with each call.",
-        "MiniBatchNMF as it is forgets 30 % with each batch; its `fit` does so with each read, to which",
-        "`forget_factor` can be set. They are stopped after the batch in which they have taken as many CPU seconds as",
-        "the fit, or twice as many; imports and a first call on a few rows do not count. Errors are ‖A − WH‖ / ‖A‖",
-        "over all rows with the best W ≥ 0 for the final H, found for each of them by the same pass in float64, which",
-        "does not count either.",
-        "",
-        f"| | | after dnmf's CPU | {' | '.join(f'after {times} ×' for times in TIMES[1:])} |",
-        "|---" * (2 + len(TIMES)) + "|",
-    ]
-    for name, one in record["stores"].items():
-        first = f"{name}: {one['what']}, {one['shape'][0]:,} × {one['shape'][1]:,}, rank {one['rank']}"
-        for program, marks in one["programs"].items():
-            lines.append(f"| {first} | {program} | {_cells(marks)} |")
-            first = ""
-    facts = record["environment"]
-    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-    return "\n".join([*lines, "", f"{facts['date']} · {versions} · one of {facts['processors']} processors"]) + "\n"
-
-
-def _cells(marks: str | Sequence[dict[str, float]]) -> str:
-    """What a program came to, a cell for each of `TIMES`; or why it was not run."""
-    texts = [marks] if isinstance(marks, str) else [_cell(**mark) for mark in marks]
-    return " | ".join([*texts, *[""] * (len(TIMES) - len(texts))])
-
-
-def _cell(error: float, reads: float, cpu_s: float, reading_s: float) -> str:
-    of_which = f", of which reading {reading_s:.1f}" if reading_s else ""
-    return f"**{error:.5f}** ({reads:.1f} reads, {cpu_s:.1f} s{of_which})"
+        found[name] = program.missing() or in_its_process(name, path, problem.rank, granted)
+        say(f"{problem.name}, {name}: {found[name]}")
+    return {"what": problem.what, "shape": shape, "rank": problem.rank, "programs": found}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -278,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.alone:
         print(json.dumps(alone(chosen.alone, chosen.store, chosen.rank, chosen.granted)))
         return
-    record: dict[str, Any] = {"environment": environment(), "stores": {}}
+    record: dict[str, Any] = {"environment": environment(), "settings": SETTINGS, "stores": {}}
     for problem in problems(chosen.quick):
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
             record["stores"][problem.name] = measure(problem, Path(folder))

@@ -17,7 +17,7 @@ from dnmf import open_source
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # benchmarks/ is not installed with the package
 
-from benchmarks import large_stores, streaming  # noqa: E402
+from benchmarks import large_stores, streaming, streaming_page  # noqa: E402
 
 KINDS = {"dense": np.asarray, "csr": scipy.sparse.csr_array}
 
@@ -101,16 +101,32 @@ def test_every_program_that_is_installed_learns_from_both_kinds_of_rows(stored, 
     assert streaming.error_of(mark.H, path) < 1
 
 
+FITTED = {
+    "marks": [{"error": 0.125, "reads": 4.0, "cpu_s": 3.0, "reading_s": 0.0}],
+    "passes": [{"error": 0.5, "reads": 2.0, "cpu_s": 1.0}, {"error": 0.125, "reads": 4.0, "cpu_s": 2.5}],
+}
+
+
+def streamed(*errors):
+    return {
+        "marks": [{"error": error, "reads": 2.0, "cpu_s": 3.0, "reading_s": 0.5} for error in errors],
+        "passes": [],
+    }
+
+
 def test_one_that_is_not_installed_is_left_out_and_the_page_says_so(tmp_path, monkeypatch):
-    marks = [{"error": 0.25, "reads": 2.0, "cpu_s": 3.0, "reading_s": 0.5}] * 2
-    monkeypatch.setattr(streaming, "in_its_process", lambda name, *_: marks[:1] if name == "dnmf" else marks)
-    here, elsewhere = (streaming.Program(never_done, 5, missing) for missing in (str, lambda: "not installed"))
-    monkeypatch.setattr(streaming, "PROGRAMS", {"here": here, "elsewhere": elsewhere})
+    said = {"dnmf": FITTED, "here": streamed(0.75, 0.25), "better": streamed(0.1, 0.01)}
+    monkeypatch.setattr(streaming, "in_its_process", lambda name, *_: said[name])
+    programs = {"here": str, "better": str, "elsewhere": lambda: "not installed"}
+    programs = {name: streaming.Program(never_done, 5, missing) for name, missing in programs.items()}
+    monkeypatch.setattr(streaming, "PROGRAMS", programs)
     stores = {"dense": streaming.measure(streaming.problems(quick=True)[0], tmp_path, lambda said: None)}
     facts = {"date": "2026-01-01", "versions": {"dnmf": "1"}, "processors": 2}
-    page = streaming.section({"stores": stores, "environment": facts})
-    assert "| elsewhere | not installed |  |" in page
-    assert "| here | **0.25000** (2.0 reads, 3.0 s, of which reading 0.5) | **0.25000**" in page
+    page = streaming_page.section({"stores": stores, "environment": facts, "settings": streaming.SETTINGS})
+    assert "| dnmf | **0.12500** (4.0 reads, 3.0 s) |  | 4.0 reads, 2.5 s |" in page
+    assert "| **0.25000** (2.0 reads, 3.0 s, of which reading 0.5) | 4.0 reads, 2.5 s |" in page
+    assert "| **0.01000** (2.0 reads, 3.0 s, of which reading 0.5) | never |" in page
+    assert "| elsewhere | not installed |  |  |" in page
 
 
 @pytest.mark.slow
@@ -120,9 +136,11 @@ def test_it_runs(tmp_path):
     record = json.loads((tmp_path / "streaming.json").read_text())
     for store in record["stores"].values():
         assert list(store["programs"]) == ["dnmf", *streaming.PROGRAMS]
-        ran = {name: marks for name, marks in store["programs"].items() if isinstance(marks, list)}
+        ran = {name: found["marks"] for name, found in store["programs"].items() if isinstance(found, dict)}
         (fit,) = ran.pop("dnmf")
         for marks in ran.values():
-            assert all(mark["cpu_s"] >= n * fit["cpu_s"] for n, mark in zip(streaming.TIMES, marks, strict=True))
+            assert all(
+                mark["cpu_s"] >= n * fit["cpu_s"] for n, mark in zip(streaming.SETTINGS["times"], marks, strict=True)
+            )
             assert all(0 < mark["error"] < 1 for mark in marks)
-    assert (tmp_path / "OUT_OF_CORE.md").read_text().startswith(f"## {streaming.HEADING}\n")
+    assert (tmp_path / "OUT_OF_CORE.md").read_text().startswith(f"## {streaming_page.HEADING}\n")
