@@ -43,16 +43,14 @@ def _preface(told: dict[str, Any]) -> list[str]:
 def _lines(name: str, store: dict[str, Any], cells: int) -> list[str]:
     """Return a line for each program."""
     rows, columns = store["shape"]
-    first, passes, lines = f"{name}: {store['what']}, {rows:,} × {columns:,}, rank {store['rank']}", None, []
+    what = f"{name}: {store['what']}, {rows:,} × {columns:,}, rank {store['rank']}"
+    passes = store["programs"]["dnmf"]["passes"]
+    lines = []
     for program, found in store["programs"].items():
-        if isinstance(found, str):
-            texts = [found, *[""] * cells]
-        else:
-            passes = passes or found["passes"]
-            texts = [_came_to(**mark) for mark in found["marks"]]
-            texts += [""] * (cells - len(texts)) + [_as_far(found["marks"][-1]["error"], passes)]
-        lines.append(f"| {first} | {program} | {' | '.join(texts)} |")
-        first = ""
+        texts = [found] if isinstance(found, str) else [_came_to(**mark) for mark in found["marks"]]
+        as_far = "" if isinstance(found, str) or program == "dnmf" else _as_far(found["marks"][-1]["error"], passes)
+        padding = [""] * (cells - len(texts))
+        lines.append(f"| {' | '.join(['' if lines else what, program, *texts, *padding, as_far])} |")
     return lines
 
 
