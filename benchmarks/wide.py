@@ -11,7 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -26,9 +26,12 @@ from benchmarks.objective import relative_error
 from benchmarks.process import ONE_THREAD, processors, stay_on_one_processor, timed
 from benchmarks.suite import ROOT, environment
 from dnmf.fitting.events import Event, PassDone, Started
+from dnmf.fitting.fit import Fit
 from dnmf.fitting.moves import extrapolated
+from dnmf.fitting.state import Initial
+from dnmf.fitting.step import advance, first_state
+from dnmf.options import FitOptions
 from dnmf.passes.over_columns import cut_columns
-from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
@@ -121,7 +124,7 @@ def dnmfs(A: Any, size: Size, error: float) -> dict[str, Any]:
     model = dnmf.fit(A, size.rank, max_passes=MOST_PASSES, tol=0, callbacks=note)
     at, errors = zip(*steps, strict=True)
     passes = next((number for number, reached in enumerate(errors) if reached <= error), MOST_PASSES)
-    visits = _visits(A, (model.h_scale[:, None] * model.H).astype(np.float32))
+    of_passes = passes_of(A, (model.h_scale[:, None] * model.H).astype(np.float32))
     del model
     while True:
         model, taken = timed(partial(dnmf.fit, A, size.rank, max_passes=passes, tol=0))
@@ -130,20 +133,25 @@ def dnmfs(A: Any, size: Size, error: float) -> dict[str, Any]:
         passes += 1
     reached = relative_error(A, model.read_W() * model.d, model.H)
     return {
-        **taken._asdict(), "passes": passes, "error": reached, "start_cpu_s": at[0] - began,
-        "pass_cpu_s": median(np.diff(at)[:-1]), "visits_cpu_s": visits,
+        **taken._asdict(), **of_passes, "passes": passes, "error": reached, "start_cpu_s": at[0] - began,
     }  # fmt: skip
 
 
-def _visits(A: Any, H: np.ndarray) -> float:
-    """CPU seconds of solving for all rows and adding them up, what is prepared for that included."""
-    source, group, taken = MemorySource(A), Group(0, A.shape[0], ((0, A.shape[0]),)), []
+def passes_of(A: Any, H: np.ndarray) -> dict[str, float]:
+    """Return CPU seconds of a pass with this H, and of its visits: solving for all rows, and adding them up."""
+    source, group = MemorySource(A), Group(0, A.shape[0], ((0, A.shape[0]),))
+    options, taken = FitOptions(len(H), tol=0.0, max_passes=1000), []
+    state = replace(first_state(Initial(H, squares=float((A.data**2).sum())), options), passes=5)
+    fit = Fit(state, options, least_squares(Penalty()))
     with threadpool_limits(1, user_api="blas"):
         for _ in range(PAIRS):
             began = time.process_time()
-            visit_group(source, group, Work((solve_for_rows(H),), "float32"))
-            taken.append(time.process_time() - began)
-    return median(taken)
+            statistics = visit_group(source, group, Work((fit.visitor,), options.dtype))
+            visited = time.process_time()
+            advance(fit, statistics, 1)
+            taken.append((time.process_time() - began, visited - began))
+    whole, visits = (median(each) for each in zip(*taken, strict=True))
+    return {"pass_cpu_s": whole, "visits_cpu_s": visits}
 
 
 def half_steps(size: Size) -> dict[str, Any]:
