@@ -105,7 +105,7 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int, alternations: in
     >>> [tuple(stage) for stage in race_stages(600, 4000, 5, starts=8)]
     [(250, 8, 12), (600, 3, 15), (600, 1, 15)]
     >>> [tuple(stage) for stage in race_stages(600, 600, 10, starts=2)]
-    [(600, 2, 12), (600, 1, 10)]
+    [(600, 2, 10), (600, 1, 16)]
     >>> [tuple(stage) for stage in race_stages(5000, 20000, 20, starts=1, alternations=3)]
     [(5000, 1, 3)]
     """
@@ -114,8 +114,8 @@ def race_stages(rows: int, n_rows: int, rank: int, starts: int, alternations: in
     few = rows if rows == n_rows else min(rows, max(rows // 4, ROWS_PER_COMPONENT * rank // 2))
     if starts == 1:
         return [Stage(few, 1, 8), Stage(rows, 1, 12)]
-    if rows == n_rows and starts == 2:  # the passes of the fit go on as a last round would
-        return [Stage(few, 2, 12), Stage(rows, 1, 10)]
+    if rows == n_rows and starts == 2:
+        return [Stage(few, 2, 10), Stage(rows, 1, 16)]
     return [Stage(few, starts, 12), Stage(rows, -(-starts // 3), 15), Stage(rows, 1, 15)]
 
 
