@@ -11,6 +11,7 @@ from dnmf.options import FitOptions
 from dnmf.schemes.scheme import Scheme
 
 GRADIENT_SHARE = 0.1  # of tol: a projected gradient below it ends the fit too
+PLAIN_SHARE = 0.1  # of tol may a component turn in an update alone, which goes a short part of the way
 PASSES = "max_passes"
 SECONDS = "max_seconds"
 LIMITS = (PASSES, SECONDS)  # that end a fit which has not settled
@@ -43,7 +44,8 @@ def _why_settled(history: Sequence[PassRecord], tol: float) -> str:
         return ""  # rounding hides that the objective falls
     if record.decrease <= 0:
         return NO_LONGER_FALLS
-    if record.decrease <= tol and record.change <= tol:
+    short = 1.0 if record.extrapolated or record.refined else PLAIN_SHARE
+    if record.decrease <= tol and record.change <= short * tol:
         return "tol: the components no longer move"
     if record.gradient <= GRADIENT_SHARE * tol:
         return "tol: the projected gradient is small" if tol > 0 else NO_LONGER_FALLS
