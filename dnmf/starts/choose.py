@@ -173,7 +173,8 @@ def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
         return NO_START
     if options.init == "given":  # W is copied
         return ANY_START
-    rows = sample_rows(source.shape[0], options.rank, source.shape[0], scheme.sample_times)
+    n_rows, total_bytes = source.shape[0], source.layout().total_bytes
+    rows = sample_rows(n_rows, options.rank, n_rows, scheme.sample_times, total_bytes)
     by_weight = rows < source.shape[0] and scheme.degree > 0  # others may then be taken while all rows are read
     return Start(rows, beside=bool(scheme.given_columns) or scheme.needs_rows or by_weight)
 

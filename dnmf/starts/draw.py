@@ -63,7 +63,8 @@ def draw_rows(engine: Engine, options: FitOptions, *, as_they_weigh: bool = True
         Whether rows may be drawn so.
     """
     scheme, n_rows = scheme_of(options, engine.facts), engine.source.shape[0]
-    rows = sample_rows(n_rows, options.rank, affordable_rows(engine), scheme.sample_times)
+    affordable = affordable_rows(engine)
+    rows = sample_rows(n_rows, options.rank, affordable, scheme.sample_times, engine.layout.total_bytes)
     sample = Sample(engine, rows, options.seed, dtype=options.dtype, demands=scheme.demands)
     bytes_read, take = sample.bytes_read, None
     if as_they_weigh and scheme.degree and rows < n_rows and may_sweep(engine, bytes_read):

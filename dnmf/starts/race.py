@@ -3,6 +3,7 @@
 How many starts, how many rows and how many alternations: docs/decisions.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -31,6 +32,7 @@ from dnmf.starts.sample import Nested
 
 SAMPLE_SHARE = 0.15  # of the rows
 WHOLE_SHARE = 0.5  # a sample that would be larger than this is the whole matrix
+SMALL_BYTES = 16 * 2**20  # of data that is its own sample
 ROWS_PER_COMPONENT = 100
 FEWEST_ROWS_PER_COMPONENT = 25
 CHEAP_WORK = 2**25  # products of a non-zero with a k-vector that a race may always spend: a tenth of a second
@@ -53,18 +55,21 @@ class Stage(NamedTuple):
     passes: int
 
 
-def sample_rows(n_rows: int, rank: int, affordable: int, times: int = 1) -> int:
+def sample_rows(n_rows: int, rank: int, affordable: int, times: int = 1, total_bytes: float = math.inf) -> int:
     """Return how many rows a sample has: a share of them, enough for the rank, all where that is most of them.
 
-    So many `times` as many where a pass over all rows is dear.
+    So many `times` as many where a pass over all rows is dear. Small data, of so many bytes in total, is its own
+    sample: components that are found on a part of it are less those of all, and that saves nothing.
 
     Examples
     --------
     >>> sample_rows(20000, 20, affordable=20000), sample_rows(2000, 20, affordable=20000)
     (3000, 2000)
+    >>> sample_rows(20000, 20, affordable=20000, total_bytes=10e6)
+    20000
     """
     rows = times * max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
-    return min(n_rows if rows > WHOLE_SHARE * n_rows else rows, affordable)
+    return min(n_rows if rows > WHOLE_SHARE * n_rows or total_bytes <= SMALL_BYTES else rows, affordable)
 
 
 class Cost(NamedTuple):
@@ -170,7 +175,8 @@ def race(sample: Nested, rows: int, options: FitOptions, scheme: Scheme, most: i
         SampleProblem(engine_in_memory(part, options, stage.alive), scheme)
         for part, stage in zip(held, stages, strict=True)
     ]  # fmt: skip
-    states = first_states(held[0], options, scheme, starts, START_STREAM)
+    near_to_all = starts == 1 and rows == n_rows
+    states = first_states(held[0], options, scheme, starts, START_STREAM, near_to_all=near_to_all)
     return run_stages(problems, stages, states, options), problems[-1].engine
 
 
@@ -243,15 +249,18 @@ def engine_in_memory(held: MemorySource, options: FitOptions, models: int = 1) -
     return Engine(InProcess(), held, make_plan(layout, shape, Machine(1, 2**62, 0)), layout)
 
 
-def first_states(held: Source, options: FitOptions, scheme: Scheme, count: int, stream: int) -> list[State]:
+def first_states(
+    held: Source, options: FitOptions, scheme: Scheme, count: int, stream: int, *, near_to_all: bool = False
+) -> list[State]:
     """Return starts drawn from the seed and the stream.
 
-    Every other one is made of rows of the data, and near to some; the others are uniform: near to all.
+    Every other one is made of rows of the data, and near to some; the others are uniform, or all of them where they
+    shall be: near to all.
     """
     rng = np.random.default_rng([options.seed, stream])
     rows = seen_values(held.read(0, held.shape[0]))
-    makers = [_means_of_rows, _uniform]
-    starts = [makers[i % 2](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
+    makers = [_uniform] if near_to_all else [_means_of_rows, _uniform]
+    starts = [makers[i % len(makers)](rows, (options.rank, held.shape[1]), rng) for i in range(count)]
     if not scheme.is_signed("H"):
         starts = [np.abs(H, out=H) for H in starts]  # the data may be negative where W is free
     return [first_state(Initial(scheme.enter(H.astype(options.dtype))), options) for H in starts]
