@@ -175,7 +175,7 @@ def race(sample: Nested, rows: int, options: FitOptions, scheme: Scheme, most: i
         SampleProblem(engine_in_memory(part, options, stage.alive), scheme)
         for part, stage in zip(held, stages, strict=True)
     ]  # fmt: skip
-    near_to_all = starts == 1 and rows == n_rows
+    near_to_all = rows == n_rows  # components of such starts are more alike than those that began as some rows
     states = first_states(held[0], options, scheme, starts, START_STREAM, near_to_all=near_to_all)
     return run_stages(problems, stages, states, options), problems[-1].engine
 
