@@ -59,3 +59,16 @@ def percent(share: float, before_sign: str = "") -> str:
     if size == 0:
         return f"0{before_sign}%"
     return f"{100 * share:.{1 if size >= 0.1 else 1 - math.floor(math.log10(size))}f}{before_sign}%"
+
+
+def power_of_two_below(count: int) -> int:
+    """Return the largest power of two that is not above a count, 0 where it is not above 0.
+
+    What follows from memory is rounded so: it shall not follow every megabyte that a process happens to take.
+
+    Examples
+    --------
+    >>> power_of_two_below(100), power_of_two_below(64), power_of_two_below(0)
+    (64, 64, 0)
+    """
+    return 2 ** (count.bit_length() - 1) if count > 0 else 0

@@ -102,6 +102,8 @@ class Shape:
         What the start has of the data in memory.
     curvature : int
         How many numbers the curvature of a column has, where each has its own.
+    refining_rows : int
+        Rows that stay in memory between passes, to refine H on.
     """
 
     n_columns: int
@@ -114,6 +116,7 @@ class Shape:
     name_bytes: int = 0
     start: Start = ANY_START
     curvature: int = 0
+    refining_rows: int = 0
 
     @property
     def running_bytes(self) -> int:

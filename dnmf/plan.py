@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.amounts import power_of_two_below
 from dnmf.errors import BudgetError
 from dnmf.giving_way import IN_PARTS, Pace, most_panels_ahead, slower_paces
 from dnmf.memory import (
@@ -187,7 +188,7 @@ def _plan(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] |
     return Plan(
         layout.n_rows, shape.n_columns, groups, panel_bytes, group_bytes, w_rows, need, sample_bytes(machine),
         gave_up=(*pace.gave_up(wished), *((IN_PARTS,) if in_parts else ())), in_parts=in_parts,
-        gives_back=pace.gives_back,
+        gives_back=pace.gives_back, refining_rows=shape.refining_rows,
     )  # fmt: skip
 
 
@@ -199,7 +200,7 @@ def _panel_bytes(layout: Layout, group_bytes: int, of_thread: int) -> int:
     wished = min(MOST_PANEL_BYTES, max(group_bytes // PANELS_IN_GROUP, min(BLOCK_BYTES, group_bytes)))
     affordable = int(of_thread / (1 + layout.made)) // _copies(layout)
     least = max(least_panel(layout), LEAST_PANEL_BYTES)
-    return max(_rounded_down(min(wished, affordable)), min(least, wished))
+    return max(power_of_two_below(min(wished, affordable)), min(least, wished))
 
 
 def _copies(layout: Layout) -> int:
@@ -235,11 +236,6 @@ def _group_bytes(layout: Layout, statistics: int, share: int = STATISTICS_SHARE)
         return max(LEAST_GROUP_BYTES, total // MOST_GROUPS)
     wished = min(max(total // GROUPS_WISHED, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
     return max(wished, total // MOST_GROUPS, share * statistics, OBJECTS_IN_GROUP * border_bytes(layout))
-
-
-def _rounded_down(count: int) -> int:
-    """The power of two below: cuts shall not follow every megabyte that a process happens to take."""
-    return 2 ** (count.bit_length() - 1) if count > 0 else 0
 
 
 def _w_rows(layout: Layout, group_bytes: int, shape: Shape) -> int:

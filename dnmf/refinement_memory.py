@@ -1,10 +1,7 @@
-"""The sample that stays in memory between passes: how many rows it has, and that there is room for it."""
+"""The sample that stays in memory between passes: how many rows it has, and what it takes."""
 
-from dataclasses import replace
-from typing import Any
-
-from dnmf.memory import USABLE_SHARE, Machine, Shape
-from dnmf.plan import Plan
+from dnmf.amounts import power_of_two_below
+from dnmf.memory import Machine, Shape
 from dnmf.sources.source import Layout
 
 MOST_BYTES = 256 * 2**20
@@ -15,32 +12,18 @@ LEAST_ROWS_PER_COMPONENT = 200  # with fewer it misleads (docs/decisions)
 SUMS_AT_ONCE = 6  # of all rows, of the sample where it began and where it is, estimated, on their way
 
 
-def with_refinement(
-    plan: Plan, layout: Layout, shape: Shape, machine: Machine, cuts: dict[str, Any] | None = None
-) -> Plan:
-    """Return the plan with a sample between passes, where data is large enough for one, and its room in the need.
-
-    How the data is cut stays as it is. An earlier plan decides with its `cuts`.
-    """
-    rows = _rows(layout, shape, machine) if cuts is None else int(cuts.get("refining_rows", 0))
-    held = layout.held_bytes(int(rows / layout.n_rows * layout.total_bytes))
-    while_read = max(0, held - plan.need.panels)  # a second copy, and no panels
-    taken = held + while_read + SUMS_AT_ONCE * 8 * shape.rank * shape.n_columns
-    need = replace(plan.need, start=plan.need.start + (taken if rows and machine.starts else 0))
-    if cuts is None and need.total > int(USABLE_SHARE * machine.memory_bytes):
-        return plan
-    return replace(plan, refining_rows=rows, need=need)
-
-
-def _rows(layout: Layout, shape: Shape, machine: Machine) -> int:
-    """How many rows the sample has; 0 where there is none."""
-    room = min(MOST_BYTES, _rounded_down(machine.memory_bytes // MEMORY_SHARE))
+def count_refining_rows(layout: Layout, rank: int, machine: Machine) -> int:
+    """Return how many rows the sample has; 0 where there is none, as for data that is hardly larger than its room."""
+    room = min(MOST_BYTES, power_of_two_below(machine.memory_bytes // MEMORY_SHARE))
     if layout.total_bytes < LEAST_DATA * room:
         return 0
     rows = int(min(room / layout.total_bytes, MOST_SHARE) * layout.n_rows)
-    return rows if rows >= LEAST_ROWS_PER_COMPONENT * shape.rank else 0
+    return rows if rows >= LEAST_ROWS_PER_COMPONENT * rank else 0
 
 
-def _rounded_down(count: int) -> int:
-    """The power of two below: what is refined shall not follow every megabyte that happens to be free."""
-    return 2 ** (count.bit_length() - 1)
+def refining_bytes(layout: Layout, shape: Shape, machine: Machine, panels: int) -> int:
+    """Return what the sample takes beside passes: while it is read it is there twice, and no `panels` are."""
+    if not (shape.refining_rows and machine.starts):
+        return 0
+    held = layout.held_bytes(int(shape.refining_rows / layout.n_rows * layout.total_bytes))
+    return held + max(0, held - panels) + SUMS_AT_ONCE * 8 * shape.rank * shape.n_columns

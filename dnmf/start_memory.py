@@ -15,6 +15,7 @@ from dnmf.memory import (
     least_panel,
     sample_bytes,
 )
+from dnmf.refinement_memory import refining_bytes
 from dnmf.sources.source import Layout
 
 REGION_BYTES = 32 * 2**20  # of the data, read in one go for a sample
@@ -32,10 +33,11 @@ def with_start(
     What a start frees may stay in the process, so it counts in full beside a pass; where freed memory is given back,
     it counts as far as it is there at the same time, or takes more than a pass.
     """
+    of_passes = refining_bytes(layout, shape, machine, need.panels)  # when the start is over
     if not pace.gives_back:
         freed = _freed_bytes(pace, machine, largest)
-        return replace(need, start=start_bytes(layout, shape, machine), freed=freed)
-    return replace(need, start=_beside_panels(need.panels, pace, layout, shape, machine), freed=0)
+        return replace(need, start=max(of_passes, start_bytes(layout, shape, machine)), freed=freed)
+    return replace(need, start=max(of_passes, _beside_panels(need.panels, pace, layout, shape, machine)), freed=0)
 
 
 def _freed_bytes(pace: Pace, machine: Machine, largest: int) -> int:

@@ -20,7 +20,7 @@ from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.state import State
 from dnmf.fitting.stop import Deadline
-from dnmf.memory import ANY_START, Machine, Shape
+from dnmf.memory import ANY_START, Machine
 from dnmf.model import Model
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
@@ -31,8 +31,6 @@ from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.refinement import Refinement
-from dnmf.refinement_memory import with_refinement
-from dnmf.schemes.facts import Facts
 from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_transposed
 from dnmf.sources import Source
@@ -159,9 +157,6 @@ class Workplace:
             start=start,
         )  # fmt: skip
         layout = source.layout()
-        if options.extrapolate and scheme_of(self.seen_inside(options), Facts.of(source)).refines:
-            shape = Shape(source.shape[1], options.rank, np.dtype(options.dtype).itemsize)
-            plan = with_refinement(plan, layout, shape, machine, cuts)
         plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
         executor.preflight(source)
         emit(

@@ -12,7 +12,11 @@ from dnmf import refinement_memory
 from dnmf.fitting.damping import FIRST, LEAST, MOST, broke_promise, kept_promise
 from dnmf.fitting.state import Initial
 from dnmf.fitting.step import first_state
+from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
+from dnmf.plan import make_plan
+from dnmf.refinement_memory import count_refining_rows
+from dnmf.sources.source import Layout
 
 RANK = 4
 
@@ -92,6 +96,42 @@ def test_a_fit_that_was_ended_goes_on_as_if_it_had_not(small_room, tmp_path, pas
     assert np.array_equal(went_on.H, whole.H)
     assert np.array_equal(went_on.read_W(), whole.read_W())
     assert [record.reads for record in went_on.history] == [record.reads for record in whole.history]
+
+
+LAYOUT = Layout(np.arange(0, 200_001, 1000), np.arange(201) * 2**21)  # 400 MiB
+SHAPE = Shape(5000, 20, 4)
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "rows"),
+    [
+        (2**34, 0),
+        (2**31, 0),
+        (2 * 10**9, 64_000),
+        (2**30, 64_000),
+        (10**9, 32_000),
+        (2**29, 32_000),
+        (2**27, 8_000),
+        (2**25, 0),
+    ],
+)
+def test_the_sample_follows_from_the_data_and_the_memory_limit(memory_bytes, rows):
+    """Of 400 MiB: none beside much memory, where reads cost little, and none that would be too small to tell."""
+    assert count_refining_rows(LAYOUT, 20, Machine(2, memory_bytes, 0)) == rows
+
+
+def test_a_plan_has_room_for_the_sample_and_keeps_it_in_its_record():
+    shape, machine = replace(SHAPE, refining_rows=64_000), Machine(2, 2**30, 2**27, starts=True)
+    plan, without = make_plan(LAYOUT, shape, machine), make_plan(LAYOUT, SHAPE, machine)
+    assert plan.need.start - without.need.start > 0.5 * 128 * 2**20
+    assert plan.need.total <= 0.7 * 2**30
+    assert plan.cuts_json()["refining_rows"] == 64_000
+    assert "refining_rows" not in without.cuts_json()
+
+
+def test_a_client_that_lets_workers_read_has_its_sample_in_no_plan():
+    shape, machine = replace(SHAPE, refining_rows=64_000), Machine(2, 2**30, 2**27)
+    assert make_plan(LAYOUT, shape, machine).need == make_plan(LAYOUT, SHAPE, machine).need
 
 
 def state_at(objective, promised, damping=FIRST):

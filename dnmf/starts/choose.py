@@ -1,6 +1,7 @@
 """Which start a fit gets, and the plan that has room for it."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, sample_bytes
 from dnmf.options import SVD_INITS, FitOptions
 from dnmf.passes.executor import Executor
 from dnmf.plan import Plan, make_plan
+from dnmf.refinement_memory import count_refining_rows
 from dnmf.schemes.facts import ALL_OBSERVED, Facts
 from dnmf.schemes.of_options import scheme_of
 from dnmf.schemes.rehearsal import Kernels
@@ -50,10 +52,29 @@ def plan_with_start(
         It does not fit.
     """
     scheme = scheme_of(options.swapped() if source.transposed else options, Facts.of(source))
-    layout = source.layout()
-    kernels = Kernels.of(source, options)
     given = 0 if executor.remote else scheme.given_columns * source.shape[0]  # a worker gets those of its tasks alone
     shape = replace(_of_one(executor, source, options, kept_rows), given=given, start=start)
+    of_passes = partial(_plan_with_start, executor, source, options, memory_bytes=memory_bytes, cuts=cuts)
+    rows = 0
+    if scheme.refines and options.extrapolate:
+        machine = executor.machine(memory_bytes, Kernels.of(source, options))
+        rows = count_refining_rows(source.layout(), options.rank, machine)
+    if cuts is not None or not rows:
+        return of_passes(replace(shape, refining_rows=0 if cuts is None else cuts.get("refining_rows", 0)))
+    try:
+        refining = of_passes(replace(shape, refining_rows=rows))
+    except BudgetError:
+        return of_passes(shape)
+    plain = of_passes(shape) if refining[0].gave_up else refining  # all passes would be slower
+    return refining if refining[0].gave_up == plain[0].gave_up else plain
+
+
+def _plan_with_start(
+    executor: Executor, source: Source, options: FitOptions, shape: Shape, *, memory_bytes: int | None,
+    cuts: dict[str, Any] | None,
+) -> tuple[Plan, Machine]:  # fmt: skip
+    """The same, for the sizes of the problem."""
+    layout, start, kernels = source.layout(), shape.start, Kernels.of(source, options)
     with_directions = replace(kernels, directions=count_directions(options.rank, source.shape))
     if options.init in SVD_INITS and (cuts is None or start.rows):
         machine = executor.machine(memory_bytes, with_directions)
@@ -134,7 +155,8 @@ def plan_for_many(
     limits: Any = {"kept_rows": kept_rows, "memory_bytes": memory_bytes}
     alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts, start=start)
     layout = source.layout()
-    of_one, cut = _of_one(executor, source, options, kept_rows), _on_diagonal if alone.diagonal else make_plan
+    of_one = replace(_of_one(executor, source, options, kept_rows), refining_rows=alone.refining_rows)
+    cut = _on_diagonal if alone.diagonal else make_plan
 
     def most(cuts: dict[str, Any] | None) -> tuple[int, Plan]:
         found, low, high, models = (1, alone), 1, wanted, wanted
