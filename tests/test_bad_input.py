@@ -109,7 +109,8 @@ def sampled_rows(source, **options):
 
 
 @pytest.mark.parametrize("init", ["sample", "random"])
-def test_a_bad_value_is_found_inside_and_outside_the_sample(init):
+def test_a_bad_value_is_found_inside_and_outside_the_sample(init, monkeypatch):
+    monkeypatch.setattr("dnmf.starts.race.SMALL_BYTES", 0)  # this stands for large data
     rng = np.random.default_rng(0)
     A = rng.random((2000, COLUMNS))
     sampled = sampled_rows(open_source(A.copy()), init=init)
