@@ -8,6 +8,8 @@ takes H back where the objective rose. Where that happens often the sample is to
 
 from dataclasses import replace
 
+import numpy as np
+
 from dnmf.fitting.damping import MOST
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import Engine
@@ -39,6 +41,11 @@ class EstimatedProblem(SampleProblem):
         What that folded of all rows.
     times : float
         How many times as many these are.
+
+    Attributes
+    ----------
+    tells : bool
+        Whether all that was estimated could be.
     """
 
     def __init__(self, rows: Engine, fit: Fit, sums: ModelSums, times: float):
@@ -46,11 +53,14 @@ class EstimatedProblem(SampleProblem):
         work = Work((fit.scheme.visitor(state.best, tolerance=TOLERANCE),), fit.options.dtype, sample=True)
         of_sample = run_pass(rows.executor, rows.source, rows.plan, work).models[0]
         self.estimated = EstimatedSums(sums, of_sample, times, state.best, state.damping)
+        self.tells = True
         super().__init__(rows, fit.scheme, self.estimated.squares(state.squares))
 
     def sums(self, sums: ModelSums) -> ModelSums:
         """What all rows would have folded."""
-        return self.estimated.at(sums)
+        found = self.estimated.at(sums)
+        self.tells = self.tells and self.estimated.means_something(found)
+        return found
 
 
 class Refinement:
@@ -101,7 +111,8 @@ def _refined(engine: Engine, rows: Engine, fit: Fit, sums: ModelSums) -> Fit:
     problem, options = EstimatedProblem(rows, fit, sums, times), patient(fit.options)
     after = _after_steps(problem, first_state(Initial(fit.state.plain), options), options)
     promised = after.objective - problem.estimated.distance(after.best)
-    if not promised < fit.state.objective:
+    lives = np.array_equal(after.best.any(axis=1), fit.state.plain.any(axis=1))  # what has died would stay dead
+    if not (0 <= promised < fit.state.objective and lives):
         return fit
     return fit.at(replace(fit.state, H=after.best, refined=True, extrapolated=False, promised=promised))
 
@@ -113,9 +124,14 @@ def _can_go_on(fit: Fit) -> bool:
     return wanted and state.history[-1].accepted and state.passes >= scheme.first_extrapolated
 
 
-def _after_steps(problem: SampleProblem, state: State, options: FitOptions) -> State:
-    for _ in range(STEPS):
-        if state.reason:
-            break
-        (state,) = pass_for_all(problem, [state], options)
+def _after_steps(problem: EstimatedProblem, state: State, options: FitOptions) -> State:
+    """The state after steps, as many as the sample can tell."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(STEPS):
+            before = state
+            if state.reason or not np.isfinite(state.H).all():
+                break
+            (state,) = pass_for_all(problem, [state], options)
+            if not problem.tells:
+                return before
     return state

@@ -15,6 +15,7 @@ from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import State
 from dnmf.fitting.step import reconsider
+from dnmf.fitting.stop import SECONDS
 from dnmf.locations import checked_overwrite
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing
@@ -87,7 +88,7 @@ class Run:
 
     def _restored(self, state: State, guides: Guides, before: FitOptions, changed: bool) -> Fit:
         fit = self.place.taken_up(state, self.options, guides)
-        if before != self.options:
+        if before != self.options or state.reason == SECONDS:  # seconds count anew
             fit = reconsider(fit)
         return fit.at(fit.state.forgetting_data()) if changed else fit
 
@@ -156,7 +157,8 @@ def number_in(store: Path, source: Source, options: FitOptions, *, overwrite: bo
         another = other_than(latest.record, source, before.differences(options))
         raise CheckpointError(
             f"{store}: holds a run already{another}. Choose another store, begin anew in its place with overwrite=True "
-            f"(--overwrite), or go on with the run that is there: dnmf resume {store} (new limits: --max-passes, --tol)"
+            f"(--overwrite), or go on with the run that is there: dnmf resume {store} (new limits: --max-passes, "
+            "--tol, --max-seconds)"
         )
     return latest.number + 1
 

@@ -1,6 +1,7 @@
 """Steps between reads: what they save, that they are taken back where they mislead, and that they are the same bits."""
 
 import itertools
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -73,6 +74,19 @@ def test_a_sample_that_says_nothing_of_the_rest_is_asked_no_more(small_room):
     model = dnmf.fit(A, RANK, tol=1e-6, dtype="float64")
     assert model.stop_reason.startswith("tol")
     assert sum(not record.accepted for record in model.history if record.refined) <= 6
+
+
+@pytest.mark.parametrize("seed", [141, 39, 7])
+def test_where_few_rows_have_most_of_the_data_no_component_dies_of_a_sample(monkeypatch, seed):
+    monkeypatch.setattr(refinement_memory, "MOST_BYTES", 2**18)
+    monkeypatch.setattr(refinement_memory, "LEAST_DATA", 0.1)
+    rng = np.random.default_rng(seed)
+    A = rng.random((6000, 3)) @ rng.random((3, 40)) + 0.01 * rng.random((6000, 40))
+    A[rng.random(len(A)) < 0.002] *= 1e4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = dnmf.fit(A, 3, init="random", seed=seed, max_passes=30)
+    assert model.alive == 3
 
 
 @pytest.mark.parametrize(

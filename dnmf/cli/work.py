@@ -65,7 +65,7 @@ def tell_program(output: Output, event: Event) -> None:
 LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
 MAX_SECONDS = click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True),
-    help="End in time for the last pass to be over after so many seconds; dnmf resume goes on.",
+    help="End in time for the last pass to be over after so many seconds; dnmf resume RUN --max-seconds N goes on.",
 )  # fmt: skip
 INITS = ["auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar"]
 FIT_OPTIONS = (

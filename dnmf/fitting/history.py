@@ -48,7 +48,7 @@ class PassRecord:
     reads : float
         The same as a multiple of the size of the data.
     seconds : float
-        Wall time of the pass and of the update of H that follows.
+        Wall time of the pass, of the update of H that follows, and of steps on a sample.
     read_s, compute_s : float
         Seconds the tasks waited for data and computed, summed over tasks.
     from_memory : float

@@ -59,23 +59,25 @@ def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -
     `after_pass` sees all of them after each pass. Nothing but their states goes from one pass to the next, so they may
     stop after any `after_pass` and go on from the states it was given; and no fit depends on which others there are.
     """
-    fits = [in_time(fit, engine.deadline) for fit in fits]
+    fits = [in_time(fit, engine.deadline, seconds=0.0) for fit in fits]  # who goes on makes a pass at least
     while running := [number for number, fit in enumerate(fits) if not fit.state.reason]:
+        began = time.perf_counter()
         moved, statistics = one_pass(engine, [fits[number] for number in running])
         if engine.refine is not None:
-            moved, statistics = engine.refine(engine, moved, statistics)
+            with engine.guard.explaining():
+                moved, statistics = engine.refine(engine, moved, statistics)
+        seconds = time.perf_counter() - began
         for number, fit in zip(running, moved, strict=True):
-            fits[number] = in_time(fit, engine.deadline)
+            fits[number] = in_time(fit.at(fit.state.timed(seconds)), engine.deadline, seconds)
         after_pass(fits, statistics)
         del moved, statistics  # the next pass makes its own, as large
     return fits
 
 
-def in_time(fit: Fit, deadline: Deadline) -> Fit:
-    """Return the fit, its next pass the last one where there is no time for more."""
-    state = fit.state
-    seconds = state.history[-1].seconds if state.history else 0.0
-    return fit if state.reason or not deadline.is_near(seconds) else fit.at(replace(state, reason=SECONDS))
+def in_time(fit: Fit, deadline: Deadline, seconds: float) -> Fit:
+    """Return the fit, its next pass the last one where there is no time for more that take so many `seconds`."""
+    ends = fit.state.reason or not deadline.is_near(seconds)
+    return fit if ends else fit.at(replace(fit.state, reason=SECONDS))
 
 
 def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -> tuple[list[Fit], Statistics]:

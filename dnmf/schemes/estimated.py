@@ -50,6 +50,10 @@ class EstimatedSums:
         s = np.maximum(self.of_all.s + self.times * (sums.s - self.of_sample.s), 0.0)
         return replace(sums, G=G, P=P, s=s, residual=None)
 
+    def means_something(self, sums: ModelSums) -> bool:
+        """Whether an estimate could be the sums of some W: where few rows have most of the data it may be of none."""
+        return bool(np.isfinite(sums.G).all() and (np.diag(sums.G) >= self.pull).all())
+
     def squares(self, squares: float) -> float:
         """Return what stands for ``‖A‖²``: with the constant part of the proximal term."""
         wide = self.H.astype(np.float64, copy=False)

@@ -49,6 +49,26 @@ def test_a_fit_whose_time_is_over_is_whole_and_goes_on_as_if_it_had_never_ended(
     assert np.array_equal(went_on.read_W(), whole.read_W())
 
 
+class TwoPasses:
+    """A deadline that is near after two passes."""
+
+    def __init__(self, seconds):
+        del seconds
+        self.asked = 0
+
+    def is_near(self, pass_seconds):
+        del pass_seconds
+        self.asked += 1
+        return self.asked > 2
+
+
+def test_seconds_count_anew_also_where_they_are_as_many_as_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("dnmf.workplace.Deadline", TwoPasses)
+    passes = [len(dnmf.fit(A, 3, store=tmp_path / "run.dnmf", max_seconds=60, tol=0.0).history)]
+    passes += [len(dnmf.resume(tmp_path / "run.dnmf", source=A, max_seconds=60).history) for _ in range(2)]
+    assert passes == [3, 5, 7]
+
+
 @pytest.mark.parametrize("seconds", [0, -1, np.inf, np.nan, "60"])
 def test_seconds_that_cannot_be_are_refused(seconds):
     with pytest.raises(InputError, match="max_seconds"):
