@@ -118,7 +118,7 @@ SIGNED = dnmf.Constraints(free="W")
 @pytest.mark.parametrize(
     ("rank", "asked", "said"),
     [
-        (4, {}, "the non-negative rank is at most 4"),
+        (4, {"dtype": "float32"}, None),
         (4, {"dtype": "float64"}, "the non-negative rank is at most 4"),
         (3, {"dtype": "float64"}, None),
         (3, {"dtype": "float64", "constraints": SIGNED}, "the rank is at most 3"),
