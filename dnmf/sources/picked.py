@@ -32,14 +32,20 @@ def times_rows(panel: Panel, factors: np.ndarray, dtype: str) -> Any:
     if isinstance(panel, Weighted):
         return Weighted(times_rows(panel.rows, factors, dtype), panel.weights)
     if isinstance(panel, np.ndarray):
-        return (panel * factors[:, None]).astype(dtype)
-    return panel._replace(data=(panel.data * np.repeat(factors, np.diff(panel.indptr))).astype(dtype))
+        return _product(panel, factors[:, None], dtype)
+    return panel._replace(data=_product(panel.data, np.repeat(factors, np.diff(panel.indptr)), dtype))
+
+
+def _product(values: np.ndarray, factors: np.ndarray, dtype: str) -> np.ndarray:
+    """A product in float64, rounded once, without an array of it in float64."""
+    product = np.empty(values.shape, dtype)
+    return np.multiply(values, factors, out=product, dtype=np.float64, casting="same_kind")
 
 
 def sums_of_powers(rows: Rows, power: float, weights: np.ndarray | None = None) -> np.ndarray:
     """Return ``Σ ω |a|^power`` of each row (rows,), in float64; what was not observed is no part of it.
 
-    A row's sum depends on that row alone, to the last bit.
+    A row's sum depends on that row alone, to the last bit, where rows lie in C order.
 
     Examples
     --------
