@@ -182,7 +182,9 @@ class FitOptions:
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")
         _check(is_whole(self.seed) and self.seed >= 0, f"seed={shown(self.seed)}: a whole number, not negative")
         _check(is_finite(self.tol) and self.tol >= 0, f"tol={shown(self.tol)}: a finite number, not negative")
-        _check(is_whole(self.max_passes) and self.max_passes >= 1, f"max_passes={shown(self.max_passes)}: at least 1")
+        for name in ("max_passes", "restarts", "sweeps"):
+            count = getattr(self, name)
+            _check(is_whole(count) and count >= 1, f"{name}={shown(count)}: a whole number, at least 1")
         _check(
             self.max_seconds is None or (is_finite(self.max_seconds) and self.max_seconds > 0),
             f"max_seconds={shown(self.max_seconds)}: a finite number above 0, or None",
@@ -190,8 +192,6 @@ class FitOptions:
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         sure = is_finite(self.implicit) and self.implicit >= 0
         _check(sure, f"implicit={shown(self.implicit)}: a finite number, at least 0")
-        _check(is_whole(self.restarts) and self.restarts >= 1, f"restarts={shown(self.restarts)}: at least 1")
-        _check(is_whole(self.sweeps) and self.sweeps >= 1, f"sweeps={shown(self.sweeps)}: a whole number, at least 1")
         _check(isinstance(self.exact_rows, bool), f"exact_rows={shown(self.exact_rows)}: True or False")
         _check_together(self)
         if self.restarts > 1:

@@ -74,6 +74,7 @@ def refuse_sweeps(options: FitOptions, update: Update) -> None:
             "read of its own; leave sweeps out"
         )
     if not options.exact_rows and update.exact:
+        others = " or ".join(repr(other.name) for other in UPDATES.values() if not other.exact)
         raise InputError(
             f"exact_rows=False: solver={update.name!r} is exact, for rows as well; leave exact_rows out or use {others}"
         )
