@@ -221,8 +221,8 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
 ) -> Model:
     """Go on with a fit from its last committed pass and return the model.
 
-    The result equals that of an uninterrupted fit bit for bit (of `restarts`, under new limits, that of the best start). A finished fit is just loaded, unless new limits
-    let it go on; it then goes on from before its last pass, as if it had never ended.
+    The result equals that of an uninterrupted fit bit for bit. A finished fit is just loaded, unless new limits let it
+    go on; it then goes on from before its last pass, as if it had never ended (of `restarts` the best one does).
 
     Parameters
     ----------
