@@ -9,6 +9,7 @@ MEMORY_SHARE = 8  # the sample takes at most so small a part of a worker's memor
 MOST_SHARE = 1 / 3  # of the rows: steps on more of them cost as much as passes do
 LEAST_DATA = 2  # times that room: where data is hardly larger, reads cost little
 LEAST_ROWS_PER_COMPONENT = 200  # with fewer it misleads (docs/decisions)
+REGION_BYTES = 32 * 2**20  # of the data, read in one go for a sample; the process may keep what it took
 SUMS_AT_ONCE = 6  # of all rows, of the sample where it began and where it is, estimated, on their way
 
 
@@ -26,4 +27,4 @@ def refining_bytes(layout: Layout, shape: Shape, machine: Machine, panels: int) 
     if not (shape.refining_rows and machine.starts):
         return 0
     held = layout.held_bytes(int(shape.refining_rows / layout.n_rows * layout.total_bytes))
-    return held + max(0, held - panels) + SUMS_AT_ONCE * 8 * shape.rank * shape.n_columns
+    return held + REGION_BYTES + max(0, held - panels) + SUMS_AT_ONCE * 8 * shape.rank * shape.n_columns

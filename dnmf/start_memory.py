@@ -15,10 +15,9 @@ from dnmf.memory import (
     least_panel,
     sample_bytes,
 )
-from dnmf.refinement_memory import refining_bytes
+from dnmf.refinement_memory import REGION_BYTES, refining_bytes
 from dnmf.sources.source import Layout
 
-REGION_BYTES = 32 * 2**20  # of the data, read in one go for a sample
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 MOST_STARTS = 8
 BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
@@ -33,11 +32,11 @@ def with_start(
     What a start frees may stay in the process, so it counts in full beside a pass; where freed memory is given back,
     it counts as far as it is there at the same time, or takes more than a pass.
     """
-    of_passes = refining_bytes(layout, shape, machine, need.panels)  # when the start is over
+    of_passes = refining_bytes(layout, shape, machine, need.panels)  # beside what the start has left
     if not pace.gives_back:
         freed = _freed_bytes(pace, machine, largest)
-        return replace(need, start=max(of_passes, start_bytes(layout, shape, machine)), freed=freed)
-    return replace(need, start=max(of_passes, _beside_panels(need.panels, pace, layout, shape, machine)), freed=0)
+        return replace(need, start=of_passes + start_bytes(layout, shape, machine), freed=freed)
+    return replace(need, start=of_passes + _beside_panels(need.panels, pace, layout, shape, machine), freed=0)
 
 
 def _freed_bytes(pace: Pace, machine: Machine, largest: int) -> int:
