@@ -67,8 +67,8 @@ def test_workers_keep_their_part_and_get_it_again(stored, client, monkeypatch):
 
     before = client.run(marks)
     passes = 16  # of so few rows a loaded dask may move all in one pass, but not in each
-    model, planned = fitted(stored, "auto", passes, client=client)
-    streamed, _ = fitted(stored, "stream", passes)
+    model, planned = fitted(stored, "auto", passes, client=client, init="random")
+    streamed, _ = fitted(stored, "stream", passes, init="random")
     assert planned.tasks > 3
     assert_same_bits(model, streamed)
     assert model.history[0].from_memory == 0
