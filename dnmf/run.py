@@ -122,15 +122,8 @@ class Run:
             number, before = self._first_number + end.state.passes, fits[0]
             model = commit_model(self.store, number, model, before, self._record(before.state))
         emit(self.place.callbacks, PassDone(end.state.history[-1], self.store is not None, last=True))
-        ended = (
-            model.stop_reason,
-            end.state.passes,
-            model.reads,
-            model.relative_error,
-            model.told,
-            model.reads_within(),
-        )
-        emit(self.place.callbacks, Finished(*ended))
+        ended = (model.stop_reason, end.state.passes, model.reads, model.relative_error, model.told)
+        emit(self.place.callbacks, Finished(*ended, near=model.reads_within()))
         return model
 
     def _after_pass(self, fits: list[Fit], _: Statistics) -> None:

@@ -9,8 +9,8 @@ from scipy import sparse
 
 import dnmf
 from dnmf import refinement_memory
-from dnmf.fitting.damping import FIRST, LEAST, MOST, broke_promise, kept_promise
-from dnmf.fitting.state import Initial
+from dnmf.fitting.damping import MOST, broke_promise, kept_promise
+from dnmf.fitting.state import FIRST_DAMPING, LEAST_DAMPING, Initial
 from dnmf.fitting.step import first_state
 from dnmf.memory import Machine, Shape
 from dnmf.options import FitOptions
@@ -148,7 +148,7 @@ def test_a_client_that_lets_workers_read_has_its_sample_in_no_plan():
     assert make_plan(LAYOUT, shape, machine).need == make_plan(LAYOUT, SHAPE, machine).need
 
 
-def state_at(objective, promised, damping=FIRST):
+def state_at(objective, promised, damping=FIRST_DAMPING):
     options = FitOptions(2)
     state = first_state(Initial(np.ones((2, 3))), options)
     return replace(state, objective=objective, promised=promised, damping=damping)
@@ -158,7 +158,9 @@ def state_at(objective, promised, damping=FIRST):
     ("objective", "times"), [(9.0, 1 / 3), (9.2, 1 / 3), (9.5, 1.0), (9.9, 4.0), (9.99, 4.0)],
 )  # fmt: skip
 def test_steps_become_longer_where_promises_come_true_and_shorter_where_not(objective, times):
-    assert kept_promise(state_at(10.0, 9.0), objective).damping == pytest.approx(max(LEAST, times * FIRST))
+    assert kept_promise(state_at(10.0, 9.0), objective).damping == pytest.approx(
+        max(LEAST_DAMPING, times * FIRST_DAMPING)
+    )
 
 
 def test_what_failed_is_not_tried_again():

@@ -95,6 +95,7 @@ class CountOrList(click.ParamType):
 
 
 LEAST_SQUARES = "frobenius"
+INITS = ("auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar")  # of dnmf.options
 SOLVERS = ("cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als")  # those of dnmf.schemes.updates
 LOSS = LossName([LEAST_SQUARES, "kullback-leibler", "itakura-saito"])  # those of dnmf.losses
 MEMORY, NUMBER_OR_PAIR, HEIGHT_BY_WIDTH = Memory(), NumberOrPair(), HeightByWidth()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import COUNT_OR_LIST, LEAST_SQUARES, LOSS, NUMBERS, SOLVERS
+from dnmf.cli.amounts import COUNT_OR_LIST, INITS, LEAST_SQUARES, LOSS, NUMBERS, SOLVERS
 from dnmf.cli.data import (
     IMPLICIT,
     MISSING_CHUNKS,
@@ -67,7 +67,6 @@ MAX_SECONDS = click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True),
     help="End in time for the last pass to be over after so many seconds; dnmf resume RUN --max-seconds N goes on.",
 )  # fmt: skip
-INITS = ["auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar"]
 FIT_OPTIONS = (
     click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
                  help="What is minimized; kullback-leibler is for counts."),

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from dnmf.fitting.state import State
 
-FIRST = 0.1  # of the diagonal of the Gram matrix
-LEAST, MOST = 0.01, 1.0  # beyond the most the sample is too small to say anything, and is no longer asked
+MOST = 1.0  # of the diagonal of the Gram matrix: beyond it the sample is too small to tell, and is no longer asked
 GROWTH, SHRINK = 4.0, 3.0
 POOR, GOOD = 0.25, 0.75  # of what was promised
 MARGIN = 1.5  # times the damping that failed is the least one from then on

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dnmf.arguments import is_finite, shown
+from dnmf.errors import InputError
+
 
 @dataclass(frozen=True)
 class PassRecord:
@@ -119,7 +122,14 @@ def reads_within(history: Sequence[PassRecord], share: float = 0.002) -> float:
     """Return after how many reads the error had come to within a `share` of its end, and stayed there.
 
     Those of the start are among them; NaN where there is no history.
+
+    Raises
+    ------
+    InputError
+        The share is no number of 0 or more.
     """
+    if not (is_finite(share) and share >= 0):
+        raise InputError(f"share={shown(share)}: a finite number, not negative")
     accepted = [record for record in history if record.accepted]
     near = float("nan")
     for record in reversed(accepted):

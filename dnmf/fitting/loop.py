@@ -61,17 +61,23 @@ def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -
     """
     fits = [in_time(fit, engine.deadline, seconds=0.0) for fit in fits]  # who goes on makes a pass at least
     while running := [number for number, fit in enumerate(fits) if not fit.state.reason]:
-        began = time.perf_counter()
         moved, statistics = one_pass(engine, [fits[number] for number in running])
         if engine.refine is not None:
-            with engine.guard.explaining():
-                moved, statistics = engine.refine(engine, moved, statistics)
-        seconds = time.perf_counter() - began
+            moved, statistics = _refined(engine, engine.refine, moved, statistics)
         for number, fit in zip(running, moved, strict=True):
-            fits[number] = in_time(fit.at(fit.state.timed(seconds)), engine.deadline, seconds)
+            fits[number] = in_time(fit, engine.deadline, fit.state.history[-1].seconds)
         after_pass(fits, statistics)
         del moved, statistics  # the next pass makes its own, as large
     return fits
+
+
+def _refined(engine: Engine, refine: Refine, fits: list[Fit], statistics: Statistics) -> tuple[list[Fit], Statistics]:
+    """What goes on after a pass, the time that it takes counted with that."""
+    began = time.perf_counter()
+    with engine.guard.explaining():
+        fits, statistics = refine(engine, fits, statistics)
+    seconds = time.perf_counter() - began
+    return [fit.at(fit.state.timed(fit.state.history[-1].seconds + seconds)) for fit in fits], statistics
 
 
 def in_time(fit: Fit, deadline: Deadline, seconds: float) -> Fit:

@@ -7,6 +7,8 @@ import numpy as np
 
 from dnmf.fitting.history import PassRecord
 
+FIRST_DAMPING, LEAST_DAMPING = 0.1, 0.01  # of the diagonal of the Gram matrix
+
 
 class Initial(NamedTuple):
     """What a start has found: the first H (k, n), and the scalars of :class:`State` that are known by then."""
@@ -80,8 +82,8 @@ class State:
     refined: bool = False
     promised: float = float("inf")
     sampled: bool = False
-    damping: float = 0.1
-    least_damping: float = 0.01
+    damping: float = FIRST_DAMPING
+    least_damping: float = LEAST_DAMPING
     squares: float = -1.0
     objective: float = float("inf")
     peak: float = 0.0

@@ -88,7 +88,7 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
         too_far = not scheme.exact and -record.decrease > options.tol
         back = _take_back(_noted(known, record), too_far=too_far)
         return consider_pruning(_with_end(back, scheme, options), scheme, options)
-    if state.tries and state.refined:
+    if state.refined:
         known = kept_promise(known, measured.objective)
     updated = scheme.update(sums, state.factor, tolerance)
     record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved)
@@ -147,7 +147,7 @@ def _is_accepted(state: State, measured: Measured, scheme: Scheme, options: FitO
 
 
 def reconsider(fit: Fit) -> Fit:
-    """Return a restored fit under limits (`tol`, `max_passes`) that may have changed since it was committed."""
+    """Return a restored fit under limits that may have changed since it was committed, or count anew."""
     state, scheme, options = fit.state, fit.scheme, fit.options
     if not state.history:
         return fit.at(replace(state, reason=PASSES if options.max_passes == 1 else ""))

@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from dnmf.errors import InputError
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.own_gram import solve_own_rows
 from dnmf.kernels.padding import aligned_zeros
@@ -111,8 +112,12 @@ class Method(ABC):
         """
 
     def sweep_own(self, problem: OwnProblem, X: np.ndarray) -> np.ndarray:
-        """Return rows nearer to the solutions of problems with Gram matrices of their own than `X` (n, k)."""
-        raise NotImplementedError
+        """Return rows nearer to the solutions of problems with Gram matrices of their own than `X` (n, k).
+
+        Asked only of a method that takes such rows.
+        """
+        del problem, X
+        raise InputError(f"solver={self.name!r} does not take rows with Gram matrices of their own")
 
     def begin(self, shared: Shared, B: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return where rows of their own begin, in place of any `X`: between the bounds, above zero where needed."""

@@ -167,7 +167,7 @@ def _data_section(model: Model | Unfinished) -> list[str]:
         ("Penalty", describe(options.penalty, model.penalty, options.limits)),
         (
             "Start",
-            f"{options.init}, seed {options.seed}" + (f", the best of {options.restarts}" * (options.restarts > 1)),
+            f"{options.init}, seed {options.seed}" + f", the best of {options.restarts}" * (options.restarts > 1),
         ),
         ("Limits", f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass')}"),
         ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),

@@ -6,7 +6,8 @@ import numpy as np
 
 from dnmf.constraints import Guides
 from dnmf.passes.terms import add_to_diagonal
-from dnmf.schemes.columns import Aim, SharedProblem
+from dnmf.schemes.column_blocks import SharedProblem
+from dnmf.schemes.columns import Aim
 from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.terms import Pulls
 from dnmf.schemes.update import Update

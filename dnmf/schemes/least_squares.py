@@ -12,7 +12,8 @@ from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.solve import SolveRows
 from dnmf.penalty import Penalty
-from dnmf.schemes.columns import Aim, SharedProblem
+from dnmf.schemes.column_blocks import SharedProblem
+from dnmf.schemes.columns import Aim
 from dnmf.schemes.constrained import Constrained
 from dnmf.schemes.diagonal import gain_of_diagonal
 from dnmf.schemes.given import in_targets_order, with_given, with_given_rows

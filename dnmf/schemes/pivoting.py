@@ -5,10 +5,9 @@ import numpy as np
 from dnmf.kernels.nnls import solve_rows
 from dnmf.kernels.principal_pivoting import pivot_rows
 from dnmf.passes.exact import Finish, finish_rows
-from dnmf.passes.methods import OwnProblem
 from dnmf.passes.row_solvers import Solved
-from dnmf.schemes.column_blocks import ColumnBlocks
-from dnmf.schemes.columns import UPDATE_SWEEPS, Aim, SharedProblem, solve_columns
+from dnmf.schemes.column_blocks import Block, ColumnBlocks, SharedProblem
+from dnmf.schemes.columns import UPDATE_SWEEPS, Aim, solve_columns
 from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.update import Update
 
@@ -26,14 +25,11 @@ class BlockPivoting(Update):
         columns = ColumnBlocks(problem)
         k, finish = len(columns.Q), Finish(columns.Q, aim.tolerance)
 
-        def pivot(B: np.ndarray, start: np.ndarray) -> Solved:
+        def pivot(block: Block) -> Solved:
+            B, start, _ = block
             X, ended = pivot_rows(columns.Q, B[:, :k], start[:, :k])
             which = np.flatnonzero(~ended)
             X[which] = solve_rows(columns.Q, B[which], start[which], aim.tolerance, UPDATE_SWEEPS)[0][:, :k]
             return Solved(X, len(which), finish_rows(X, B, which, finish))
 
         return columns.solved(np.float64, pivot)
-
-    def own(self, problem: OwnProblem, tolerance: float, sweeps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Not asked for: no two columns share a decomposition."""
-        raise NotImplementedError

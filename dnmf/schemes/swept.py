@@ -7,8 +7,8 @@ import numpy as np
 
 from dnmf.passes.methods import Method, OwnProblem, Shared
 from dnmf.passes.row_solvers import Solved
-from dnmf.schemes.column_blocks import ColumnBlocks
-from dnmf.schemes.columns import Aim, SharedProblem, solve_columns
+from dnmf.schemes.column_blocks import Block, ColumnBlocks, SharedProblem
+from dnmf.schemes.columns import Aim, solve_columns
 from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.update import Update
 
@@ -37,7 +37,8 @@ class Swept(Update):
         shared = Shared.of(self.method, columns.Q, columns.upper(dtype), dtype, free=problem.terms.free)
         k = len(shared.Q)
 
-        def sweep(B: np.ndarray, X: np.ndarray) -> Solved:
+        def sweep(block: Block) -> Solved:
+            B, X, _ = block
             np.clip(X[:, :k], shared.lower, shared.upper, out=X[:, :k])
             return Solved(self.method.sweep(shared, B, X))
 

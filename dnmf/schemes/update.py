@@ -5,8 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from dnmf.errors import InputError
 from dnmf.passes.methods import Method, OwnProblem
-from dnmf.schemes.columns import Aim, SharedProblem
+from dnmf.schemes.column_blocks import SharedProblem
+from dnmf.schemes.columns import Aim
 from dnmf.schemes.scheme import SolvedColumns
 
 WANTS = {
@@ -54,12 +56,13 @@ class Update(ABC):
     def shared(self, problem: SharedProblem, aim: Aim) -> SolvedColumns:
         """Return columns that share a Gram matrix."""
 
-    @abstractmethod
     def own(self, problem: OwnProblem, tolerance: float, sweeps: int) -> tuple[np.ndarray, np.ndarray]:
         """Return columns (n, k) with Gram matrices of their own, and by how much each violates its conditions.
 
-        `tolerance` and `sweeps` are for an update that solves them.
+        `tolerance` and `sweeps` are for an update that solves them. Asked only of one that takes such columns.
         """
+        del problem, tolerance, sweeps
+        raise InputError(f"solver={self.name!r} does not take {WANTS['own gram']}")
 
     def of_sweeps(self, sweeps: int) -> "Update":
         """Return the same with so many sweeps."""

@@ -8,7 +8,8 @@ from dnmf.errors import InputError
 from dnmf.kernels.own_gram import solve_own_rows
 from dnmf.options import FitOptions
 from dnmf.passes.methods import METHODS, OwnProblem
-from dnmf.schemes.columns import Aim, SharedProblem, solve_columns
+from dnmf.schemes.column_blocks import SharedProblem
+from dnmf.schemes.columns import Aim, solve_columns
 from dnmf.schemes.pivoting import BlockPivoting
 from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.swept import Swept

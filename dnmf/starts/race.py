@@ -235,7 +235,7 @@ def run_stages(
     for problem, stage in zip(problems, stages, strict=True):
         living = states = [_on_other_rows(state) for state in states[: stage.alive]]
         for _ in range(stage.passes):
-            states = pass_for_all(problem, states, options)
+            states = _pass_for_all(problem, states, options)
             # Rows of zeros, or of which nothing was observed, say nothing of where to begin.
             living = [now if now.plain.any() else last for now, last in zip(states, living, strict=True)]
         states = [living[i] for i in np.argsort([state.objective for state in states], kind="stable")]
@@ -300,7 +300,7 @@ def _on_other_rows(state: State) -> State:
     return replace(state, squares=-1.0, objective=float("inf"), history=())
 
 
-def pass_for_all(problem: SampleProblem, states: list[State], options: FitOptions) -> list[State]:
+def _pass_for_all(problem: SampleProblem, states: list[State], options: FitOptions) -> list[State]:
     """Alternate every start once, all in one read."""
     check, engine = problem.squares is None and states[0].squares < 0, problem.engine
     visitors = tuple(problem.visitor(state.factor, first=check) for state in states)

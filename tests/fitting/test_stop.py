@@ -83,6 +83,9 @@ def test_where_the_error_was_near_its_end_is_said():
     later = [record for record in model.history if record.accepted and record.reads >= near]
     assert all(record.relative_error <= 1.002 * model.relative_error for record in later)
     assert np.isnan(reads_within(()))
+    for share in (-0.1, np.nan, "x", None):
+        with pytest.raises(InputError, match="share="):
+            model.reads_within(share)
 
 
 @pytest.mark.parametrize("seed", range(4))

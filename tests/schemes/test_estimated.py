@@ -55,3 +55,13 @@ def test_damping_is_a_part_of_the_objective_that_grows_with_the_way_from_the_las
     way = 0.5 * damping * np.diag(estimate.of_all.G) @ ((NEAR - H0) ** 2).sum(axis=1)
     assert estimate.distance(NEAR) == pytest.approx(way)
     assert damped == pytest.approx(loss + way)
+
+
+def test_sums_that_no_rows_have_are_told_from_others():
+    """One heavy row of the sample moves away from a component: fifteen like it would take more than there is."""
+    rows = np.vstack([1e3 * H0[0], A[1:90]])
+    some = rows[:6]
+    estimate = EstimatedSums(sums_of(rows, H0), sums_of(some, H0), 15.0, H0, 0.1)
+    away = np.vstack([H0[1], 1e-3 * H0[1:]])
+    assert estimate.means_something(estimate.at(sums_of(some, H0)))
+    assert not estimate.means_something(estimate.at(sums_of(some, away + H0[0] * np.eye(4)[1][:, None])))

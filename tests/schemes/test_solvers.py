@@ -12,10 +12,11 @@ from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
 import dnmf
-from dnmf.cli.amounts import SOLVERS
+from dnmf.cli.amounts import INITS, SOLVERS
 from dnmf.errors import InputError
 from dnmf.kernels.packed import pack
 from dnmf.losses import loss_named
+from dnmf.options import INITS as ALL_INITS
 from dnmf.options import FitOptions
 from dnmf.passes.own_sums import OwnSums
 from dnmf.passes.problem import solve_for_rows
@@ -23,7 +24,8 @@ from dnmf.passes.products import cross
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.visitor import Block
 from dnmf.penalty import Penalty
-from dnmf.schemes.columns import Aim, SharedProblem
+from dnmf.schemes.column_blocks import SharedProblem
+from dnmf.schemes.columns import Aim
 from dnmf.schemes.multiplied import MultipliedDivergence
 from dnmf.schemes.updates import UPDATES
 from dnmf.sources.rows import CsrRows
@@ -360,8 +362,9 @@ def test_a_path_is_of_models_of_its_solver_also_after_a_stop(planted, tmp_path):
         assert resumed.models[cell].H.tobytes() == model.H.tobytes()
 
 
-def test_the_command_line_knows_every_solver():
+def test_the_command_line_knows_every_solver_and_every_start():
     assert tuple(UPDATES) == SOLVERS
+    assert (*INITS, "given") == ALL_INITS
 
 
 def test_options_of_a_store_from_before_there_were_solvers_are_those_of_the_exact_one():

@@ -8,7 +8,8 @@ import dnmf
 from dnmf.errors import InputError
 from dnmf.kernels.packed import pack, unpack
 from dnmf.passes.terms import Terms
-from dnmf.schemes.columns import Aim, SharedProblem
+from dnmf.schemes.column_blocks import SharedProblem
+from dnmf.schemes.columns import Aim
 from dnmf.schemes.updates import COORDINATE_DESCENT, UPDATES, WANTS, CoordinateDescent, OwnProblem, update_named
 
 pytestmark = pytest.mark.numeric
