@@ -19,6 +19,7 @@ from dnmf.refinement_memory import count_refining_rows
 from dnmf.sources.source import Layout
 
 RANK = 4
+pytestmark = pytest.mark.numeric
 
 
 def counts(rows=9000, columns=60, seed=0):
