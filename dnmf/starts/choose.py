@@ -16,7 +16,7 @@ from dnmf.schemes.facts import ALL_OBSERVED, Facts
 from dnmf.schemes.of_options import scheme_of
 from dnmf.schemes.rehearsal import Kernels
 from dnmf.sources.source import Layout, Source
-from dnmf.starts.race import sample_rows
+from dnmf.starts.race import own_sample, sample_rows
 
 DIRECTIONS_PER_COMPONENT = 4
 FEW_ROWS_PER_COMPONENT = 50  # of a sample: with fewer, one read more for a surrogate pays (docs/decisions)
@@ -196,8 +196,9 @@ def start_of_fit(options: FitOptions, source: Source, *, begun: bool) -> Start:
     if options.init == "given":  # W is copied
         return ANY_START
     n_rows, total_bytes = source.shape[0], source.layout().total_bytes
-    rows = sample_rows(n_rows, options.rank, n_rows, scheme.sample_times, total_bytes)
-    by_weight = rows < source.shape[0] and scheme.degree > 0  # others may then be taken while all rows are read
+    some = sample_rows(n_rows, options.rank, n_rows, scheme.sample_times)
+    rows = own_sample(n_rows, some, n_rows, total_bytes)
+    by_weight = some < n_rows and scheme.degree > 0  # others may then be taken while all rows are read
     return Start(rows, beside=bool(scheme.given_columns) or scheme.needs_rows or by_weight)
 
 

@@ -14,7 +14,7 @@ from dnmf.starts.heavy_rows import (
     take_rows,
     threshold_for,
 )
-from dnmf.starts.race import FEWEST_ROWS_PER_COMPONENT, sample_rows
+from dnmf.starts.race import FEWEST_ROWS_PER_COMPONENT, own_sample, sample_rows
 from dnmf.starts.sample import Sample, affordable_rows
 from dnmf.starts.sweep import may_sweep
 
@@ -50,8 +50,8 @@ class Drawn(NamedTuple):
 def draw_rows(engine: Engine, options: FitOptions, *, as_they_weigh: bool = True) -> Drawn:
     """Return the rows a start of these options is found on, which follow from the data and the seed alone.
 
-    First some are drawn alike. Where few of them have most of what the loss is made of, others are drawn as they
-    weigh, in one read of all rows: unless that is one read too many, or is not wanted.
+    First some are drawn alike, of small data all. Where few of them have most of what the loss is made of, others are
+    drawn as they weigh, in one read of all rows: unless that is one read too many, or is not wanted.
 
     Parameters
     ----------
@@ -64,14 +64,15 @@ def draw_rows(engine: Engine, options: FitOptions, *, as_they_weigh: bool = True
     """
     scheme, n_rows = scheme_of(options, engine.facts), engine.source.shape[0]
     affordable = affordable_rows(engine)
-    rows = sample_rows(n_rows, options.rank, affordable, scheme.sample_times, engine.layout.total_bytes)
+    some = sample_rows(n_rows, options.rank, affordable, scheme.sample_times)
+    rows = own_sample(n_rows, some, affordable, engine.layout.total_bytes)
     sample = Sample(engine, rows, options.seed, dtype=options.dtype, demands=scheme.demands)
     bytes_read, take = sample.bytes_read, None
-    if as_they_weigh and scheme.degree and rows < n_rows and may_sweep(engine, bytes_read):
-        take = _taking(sample, scheme.degree, Room(rows, engine.plan.sample_bytes), options)
+    if as_they_weigh and scheme.degree and some < n_rows and may_sweep(engine, bytes_read):
+        take = _taking(sample, scheme.degree, Room(some, engine.plan.sample_bytes), options)
     if take is None:
         return Drawn(sample, rows, None, bytes_read)
-    alike = sample.first(min(rows, max(FEWEST_ROWS_PER_COMPONENT * options.rank, rows // ALIKE_SHARE)))
+    alike = sample.first(min(some, max(FEWEST_ROWS_PER_COMPONENT * options.rank, some // ALIKE_SHARE)))
     del sample  # before others are read
     found = take_rows(engine, take, options, scheme.demands, bytes_read)
     heavy = HeavyRows(found.models[0], scheme.degree, alike, n_rows, options.dtype)

@@ -3,7 +3,6 @@
 How many starts, how many rows and how many alternations: docs/decisions.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -55,21 +54,31 @@ class Stage(NamedTuple):
     passes: int
 
 
-def sample_rows(n_rows: int, rank: int, affordable: int, times: int = 1, total_bytes: float = math.inf) -> int:
+def sample_rows(n_rows: int, rank: int, affordable: int, times: int = 1) -> int:
     """Return how many rows a sample has: a share of them, enough for the rank, all where that is most of them.
 
-    So many `times` as many where a pass over all rows is dear. Small data, of so many bytes in total, is its own
-    sample: components that are found on a part of it are less those of all, and that saves nothing.
+    So many `times` as many where a pass over all rows is dear.
 
     Examples
     --------
     >>> sample_rows(20000, 20, affordable=20000), sample_rows(2000, 20, affordable=20000)
     (3000, 2000)
-    >>> sample_rows(20000, 20, affordable=20000, total_bytes=10e6)
-    20000
     """
     rows = times * max(ROWS_PER_COMPONENT * rank, int(SAMPLE_SHARE * n_rows))
-    return min(n_rows if rows > WHOLE_SHARE * n_rows or total_bytes <= SMALL_BYTES else rows, affordable)
+    return min(n_rows if rows > WHOLE_SHARE * n_rows else rows, affordable)
+
+
+def own_sample(n_rows: int, rows: int, affordable: int, total_bytes: float) -> int:
+    """Return how many rows drawn alike a start is found on, of so many `rows` in a sample: of small data all.
+
+    Components that are found on a part of it are less those of all, and that saves nothing.
+
+    Examples
+    --------
+    >>> own_sample(20000, 3000, affordable=20000, total_bytes=10e6)
+    20000
+    """
+    return min(n_rows, affordable) if total_bytes <= SMALL_BYTES else rows
 
 
 class Cost(NamedTuple):

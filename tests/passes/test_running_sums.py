@@ -82,13 +82,13 @@ def test_padding_is_left_out_in_place(rank, rows, monkeypatch):
     assert found.flags.writeable
 
 
-def test_what_is_large_is_not_copied_for_it():
+def test_what_is_large_stays_where_it_is():
     tracemalloc.start()
     wide = aligned_zeros((200_000, 8), np.float64)
-    made = tracemalloc.get_traced_memory()[0]
+    where = wide.base.__array_interface__["data"][0]
     found = without_padding(wide, 5)
     del wide
-    held, peak = tracemalloc.get_traced_memory()
+    held = tracemalloc.get_traced_memory()[0]  # its peak counts both sizes of what is made smaller (numpy 2.5)
     tracemalloc.stop()
-    assert peak < 1.2 * made
+    assert found.__array_interface__["data"][0] == where
     assert held < 1.05 * found.nbytes

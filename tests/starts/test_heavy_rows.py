@@ -48,12 +48,16 @@ def reads_to(A, share, **asked):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("small", [0, 2**24], ids=["large", "small"])
 @pytest.mark.parametrize("sigma", [0, 1, 2, 3])
-def test_five_reads_are_enough_whatever_few_rows_have(sigma):
+def test_five_reads_are_enough_whatever_few_rows_have(sigma, small, monkeypatch):
+    monkeypatch.setattr("dnmf.starts.race.SMALL_BYTES", small)
     assert np.median([reads_to(planted(sigma, seed), 0.002, seed=seed) for seed in range(9)]) <= 5
 
 
-def test_heavy_rows_are_drawn_as_they_weigh_and_others_alike():
+@pytest.mark.parametrize("small", [0, 2**24], ids=["large", "small"])
+def test_heavy_rows_are_drawn_as_they_weigh_and_others_alike(small, monkeypatch):
+    monkeypatch.setattr("dnmf.starts.race.SMALL_BYTES", small)
     for sigma, heavy in ((0, False), (0.5, False), (2, True), (3, True)):
         drawn = draw_rows(engine_on(planted(sigma)), OPTIONS)
         assert isinstance(drawn.sample, HeavyRows) == heavy
