@@ -125,7 +125,7 @@ def test_a_start_counts_in_full_where_freed_memory_stays():
     none, before, beside = (plan_in_process(16_000, start).need for start in STARTS.values())
     assert none.start == 0
     assert before.start == beside.start >= 2 * min(128 * MIB, 7_200 * 8_000)
-    assert {none.freed, before.freed, beside.freed} == {2 * 64 * MIB}  # of panels mapped by themselves, the most
+    assert {none.freed, before.freed, beside.freed} == {2 * 64 * MIB}  # the most: of panels of 32 MiB and more
 
 
 def sparse_rows() -> Layout:
