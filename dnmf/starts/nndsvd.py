@@ -28,7 +28,9 @@ from dnmf.starts.choose import count_directions
 from dnmf.starts.start import start_at_random, start_from_H, with_held_columns
 
 LEAST_EIGENVALUE = {"float32": 1e-7, "float64": 1e-13}  # of YᵀY, relative to the largest: what is below is rounding
-SMALLEST = 1e-6  # of an entry: what is below is taken for zero, as in scikit-learn
+SMALLEST = (
+    1e-6  # of the root of the mean of A, the scale of H: what is below is zero; as in scikit-learn for a mean of 1
+)
 NOISE = 0.01  # of the mean of A, in the place of zeros
 ROWS_AT_ONCE = 2**14
 DIRECTIONS_STREAM, NOISE_STREAM = 4, 5
@@ -75,7 +77,9 @@ def start_from_svd(engine: Engine, options: FitOptions, guides: Guides = NO_GUID
     found = singular_vectors(sums, LEAST_EIGENVALUE[options.dtype], options.rank - given)
     H = np.zeros((options.rank, engine.source.shape[1]))
     if found.S.size:
-        H[given : given + len(found.S)] = non_negative_parts(found.V, _parts_of_left(reads, sums, found))
+        parts = non_negative_parts(found.V, _parts_of_left(reads, sums, found))
+        parts[parts < SMALLEST * np.sqrt(mean)] = 0
+        H[given : given + len(found.S)] = parts
     fill(H[given:], mean, options)
     begun = start_from_H(engine, H, options, guides)
     squares = begun.squares if begun.squares >= 0 else scheme.of_check(reads.squares)
@@ -181,18 +185,18 @@ def non_negative_parts(V: np.ndarray, parts: SumsOfParts) -> np.ndarray:
         sizes = np.linalg.norm(up), np.linalg.norm(down)
         part, size, of_u = (up, sizes[0], above) if above * sizes[0] > below * sizes[1] else (down, sizes[1], below)
         H[q] = np.sqrt(of_u / size) * part if size > 0 else 0
-    H[H < SMALLEST] = 0
     return H
 
 
 def fill(H: np.ndarray, mean: float, options: FitOptions) -> None:
     """Fill zeros of H (k, n) in place: with the `mean` of A (``"nndsvda"``), or small random numbers (``"nndsvdar"``).
 
-    Rows of zeros are random under every start, and no two of them alike.
+    Rows of zeros are random under every start, and no two of them alike. What fills zeros is that of scikit-learn: it
+    grows with A, where all else in H grows with the root of A.
     """
     rng = np.random.default_rng([options.seed, NOISE_STREAM])
     empty = ~H.any(axis=1)
-    H[empty] = (mean or 1.0) * rng.random((int(empty.sum()), H.shape[1]))
+    H[empty] = (np.sqrt(mean) or 1.0) * rng.random((int(empty.sum()), H.shape[1]))
     if options.init == "nndsvda":
         H[H == 0] = mean
     elif options.init == "nndsvdar":

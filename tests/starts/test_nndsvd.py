@@ -96,6 +96,32 @@ def test_zeros_filled_at_random_are_small_and_all_else_is_as_it_was(A):
     assert 0 < filled[zeros].min() < filled[zeros].max() < 0.05 * A.mean()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("unit", [1e-12, 1e-8, 1e8])
+def test_data_in_another_unit_begins_alike(A, unit, dtype):
+    np.testing.assert_allclose(started(A * unit, "nndsvd", dtype=dtype), started(A, "nndsvd", dtype=dtype), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("unit", [1e-12, 1e-8, 1e8])
+@pytest.mark.parametrize("init", SVD_INITS)
+def test_the_unit_of_the_data_decides_neither_what_is_zero_nor_what_is_not(A, init, unit, dtype):
+    options = {"dtype": dtype, "penalty": SCALE_LEFT_ALONE}
+    plain, filled = started(A, "nndsvd", **options), started(A * unit, init, **options)
+    zeros = plain == 0
+    np.testing.assert_allclose(filled[~zeros], np.sqrt(unit) * plain[~zeros], rtol=1e-2)
+    least, most = {"nndsvd": (0, 0), "nndsvda": (0.999, 1.001), "nndsvdar": (0, 0.05)}[init]
+    assert least * A.mean() * unit <= filled[zeros].min() <= filled[zeros].max() <= most * A.mean() * unit
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-8, 1e8])
+def test_components_that_a_matrix_has_not_are_as_large_as_the_others_in_any_unit(unit):
+    rng = np.random.default_rng(2)
+    A = unit * (rng.random((90, 2)) @ rng.random((2, 30)))
+    H = started(A, "nndsvd", rank=6, dtype="float64", penalty=SCALE_LEFT_ALONE)
+    assert 0.01 < H[2:].mean() / H[:2].mean() < 100
+
+
 @pytest.mark.parametrize("init", ["nndsvd", "nndsvda"])
 def test_a_csc_store_begins_with_the_W_of_scikit_learn(A, init, tmp_path):
     found = started(str(csc_store(tmp_path / "csc.zarr", A)), init)
