@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from dnmf.memory import FAN_IN, Machine, Shape
+from dnmf.passes.column_graph import LONG, MOST_CUTS, whole_levels
+from dnmf.passes.over_columns import cut_columns
 from dnmf.passes.statistics import tree_levels
 from dnmf.plan import Plan, make_plan
 from dnmf.sources.source import Layout, even_cuts
@@ -195,15 +197,14 @@ class Changed:
         Each worker adds up its own visits; one set of sums leaves it. (The bits would depend on who visited what.)
     graph_ahead : bool
         The graph is built, sent and taken in while the pass before it runs.
-    column_blocks : int
-        Sums are added up, and H is solved for, on the workers, in so many blocks of columns (or one for each node, if
-        there are fewer); the client gathers H instead of the sums. 0: in the client.
+    in_client : bool
+        All sums come to the client, which solves for H, also where H is long.
     """
 
     group_bytes: int | None = None
     sums_stay: bool = False
     graph_ahead: bool = False
-    column_blocks: int = 0
+    in_client: bool = False
 
 
 AS_IT_IS = Changed()
@@ -240,9 +241,11 @@ def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
     groups = len(plan_of(matrix, rank, changed.group_bytes, cluster.memory_bytes).groups)
     group_gb = matrix.total_gb / groups
     travelling = min(nodes, groups) if changed.sums_stay else groups  # sets of sums that leave a worker
-    on_workers, blocks = changed.column_blocks > 0, max(1, min(changed.column_blocks, nodes))
-    tasks = groups + blocks * (additions(travelling) + on_workers)
+    cuts = 0 if changed.in_client else column_cuts(rank, matrix.columns, cluster)
+    whole = whole_levels(travelling, cuts)
+    tasks = groups + (tasks_by_columns(travelling, whole, cuts) if cuts else additions(travelling))
     sums_gb, h_gb = 8 * matrix.columns * rank / GB, 4 * matrix.columns * rank / GB
+    of_whole, shares = levels(travelling) if not cuts else whole, min(cuts, nodes) or 1
     return PassCost(
         groups, group_gb,
         storage=_storage(groups, group_gb * constants.stored[matrix.kind][matrix.codec], cluster),
@@ -250,11 +253,33 @@ def pass_cost(matrix: Matrix, rank: int, cluster: Cluster, constants: Constants,
         scheduler=(constants.run_s + constants.run_s_per_worker * nodes) * tasks,
         exchange=(travelling - 1) * sums_gb / (nodes * cluster.network_gb_s) if nodes > 1 else 0.0,
         start=0.0 if changed.graph_ahead else constants.start_s * tasks,
-        spread=_spread(h_gb, cluster),
-        tail=levels(travelling)
-        * (constants.level_s + (FAN_IN - 1) * sums_gb / blocks * (1 / cluster.network_gb_s + constants.add_s))
-        + 2 * (h_gb if on_workers else sums_gb) / cluster.network_gb_s,  # by way of the scheduler
-        update=constants.update_s * matrix.columns * rank**2 / blocks,
+        spread=_spread(h_gb, cluster) + (h_gb / cluster.network_gb_s if cuts else 0.0),  # parts of H, to start from
+        tail=_tail(of_whole, sums_gb, cluster, constants)
+        + _tail(levels(travelling) - of_whole, sums_gb / shares, cluster, constants)
+        + 2 * (h_gb if cuts else sums_gb) / cluster.network_gb_s,  # by way of the scheduler
+        update=constants.update_s * matrix.columns * rank**2 / shares,
+    )  # fmt: skip
+
+
+def column_cuts(rank: int, columns: int, cluster: Cluster) -> int:
+    """Return of how many parts of the columns sums are added up, and solved for, by themselves; 0: not by parts."""
+    if cluster.nodes == 1 or rank * columns < LONG:
+        return 0
+    return min(MOST_CUTS, cluster.slots, len(cut_columns(rank, columns)))
+
+
+def tasks_by_columns(visits: int, whole: int, cuts: int) -> int:
+    """Return the tasks that add and solve: of whole sums on so many levels of the tree, then of parts of columns."""
+    left = visits
+    for _ in range(whole):
+        left = -(-left // FAN_IN)
+    return additions(visits) - additions(left) + (cuts + 1) * (left + additions(left)) + cuts
+
+
+def _tail(levels: int, sums_gb: float, cluster: Cluster, constants: Constants) -> float:
+    """So many additions of sums of this size, one after the other."""
+    return levels * (
+        constants.level_s + (FAN_IN - 1) * sums_gb * (1 / cluster.network_gb_s + constants.add_s)
     )  # fmt: skip
 
 

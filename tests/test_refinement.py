@@ -132,7 +132,7 @@ SHAPE = Shape(5000, 20, 4)
 )
 def test_the_sample_follows_from_the_data_and_the_memory_limit(memory_bytes, rows):
     """Of 400 MiB: none beside much memory, where reads cost little, and none that would be too small to tell."""
-    assert count_refining_rows(LAYOUT, 20, Machine(2, memory_bytes, 0)) == rows
+    assert count_refining_rows(LAYOUT, 20, 5_000, Machine(2, memory_bytes, 0)) == rows
 
 
 def test_a_plan_has_room_for_the_sample_and_keeps_it_in_its_record():

@@ -64,17 +64,42 @@ def test_the_number_of_tasks_is_that_of_the_plan(model, matrix, constants):
     assert cost.scheduler == pytest.approx(tasks * (2e-4 + 10 * 1e-7))
 
 
-def test_blocks_of_columns_on_workers_share_what_comes_after_the_visits(model, constants):
+def test_columns_on_workers_share_what_comes_after_the_visits(model, constants):
     wide = model.Matrix("counts", 100_000_000, 1_000_000, 408, "dense")
-    for nodes, blocks in ((4, 4), (64, 32)):
-        now, then = (
-            model.pass_cost(wide, 50, model.Cluster(nodes), constants, model.Changed(column_blocks=count))
-            for count in (0, 32)
+    for nodes, shares in ((4, 4), (64, 16)):
+        then, now = (
+            model.pass_cost(wide, 50, model.Cluster(nodes), constants, model.Changed(in_client=there))
+            for there in (True, False)
         )
-        assert then.update == pytest.approx(now.update / blocks)
-        assert then.tail < now.tail
-        assert then.scheduler > now.scheduler
-        assert (then.storage, then.cpu, then.spread) == (now.storage, now.cpu, now.spread)
+        assert now.update == pytest.approx(then.update / shares)
+        assert now.tail < then.tail
+        assert now.scheduler > then.scheduler
+        assert now.spread == pytest.approx(then.spread + 0.2 / 1.25)
+        assert (then.storage, then.cpu) == (now.storage, now.cpu)
+
+
+def test_columns_stay_together_where_h_is_short_or_there_is_one_node(model):
+    assert model.column_cuts(20, 30_000, model.Cluster(16)) == 0
+    assert model.column_cuts(50, 1_000_000, model.Cluster(1)) == 0
+    assert model.column_cuts(50, 1_000_000, model.Cluster(2)) == 16
+
+
+def test_the_tasks_of_columns_are_those_of_the_graph(model):
+    from dask import delayed
+
+    from dnmf.passes.column_graph import sums_by_columns, whole_levels
+
+    class Cut:
+        def part(self, columns):
+            return columns
+
+    for visits, cuts in ((5, 3), (300, 16)):
+        nodes = [delayed(int)(number) for number in range(visits)]
+        roots = sums_by_columns(nodes, Cut(), [slice(0, 1)] * cuts)
+        tasks = {key for root in roots for key in root.__dask_graph__()}
+        parts_of_h = cuts  # nodes, but nothing is done for them
+        expected = model.tasks_by_columns(visits, whole_levels(visits, cuts), cuts)
+        assert len(tasks) - visits - parts_of_h == expected
 
 
 def test_one_node_reads_stored_bytes_at_its_own_rate(model, matrix, constants):

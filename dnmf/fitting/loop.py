@@ -8,6 +8,7 @@ from dnmf.fitting.fit import Fit
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.step import advance
 from dnmf.fitting.stop import SECONDS, Deadline
+from dnmf.passes.ahead import Ahead
 from dnmf.passes.executor import Done, Executor, run_pass
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.work import Work
@@ -86,6 +87,14 @@ def in_time(fit: Fit, deadline: Deadline, seconds: float) -> Fit:
     return fit if ends else fit.at(replace(fit.state, reason=SECONDS))
 
 
+def _ahead(fits: Sequence[Fit]) -> Ahead | None:
+    """What may be made of the columns of a model that is alone, where no more is asked of its sums."""
+    fit = fits[0]
+    if len(fits) > 1 or fit.state.reason or (fit.options.prunes and fit.scheme.prunes):
+        return None
+    return fit.scheme.ahead(fit.state.factor)
+
+
 def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -> tuple[list[Fit], Statistics]:
     """Return the fits after one pass with the ``state.factor`` of each, and what the pass folded.
 
@@ -105,7 +114,10 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -
     visitors = tuple(fit.visitor for fit in fits)
     check = any(fit.state.squares < 0 for fit in fits)
     scheme, dtype = fits[0].scheme, fits[0].options.dtype  # what they all have in common
-    work = Work(visitors, dtype, check=check, residual=bool(targets), demands=scheme.demands)
+    work = Work(
+        visitors, dtype, check=check, residual=bool(targets), demands=scheme.demands,
+        ahead=_ahead(fits) if engine.refine is None else None,
+    )  # fmt: skip
     with engine.guard.explaining():
         statistics = run_pass(
             engine.executor, engine.source, engine.plan, work, given=scheme.given, targets=targets,

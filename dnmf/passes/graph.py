@@ -2,13 +2,15 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import dask
 
+from dnmf.passes.column_graph import sums_by_columns, tree_of_sums
 from dnmf.passes.executor import Job
 from dnmf.passes.returns import Address
-from dnmf.passes.statistics import Statistics, add, tree_levels
+from dnmf.passes.statistics import Statistics
 from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
 from dnmf.plan import Group
@@ -33,33 +35,42 @@ class Home:
         return object.__sizeof__(self) + self.nbytes
 
 
+class Roots(NamedTuple):
+    """What a graph is made for: delayed results that come to this process, and others that stay with the workers."""
+
+    results: list[Any]
+    staying: Sequence[Any] = ()
+
+
 def pass_graph(
-    jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), homes: Sequence[Any] = (), to: Address | None = None
-) -> Any:
+    jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), homes: Sequence[Any] = (), to: Address | None = None,
+    *, cuts: Sequence[slice] = (), keeps: bool = False,
+) -> Roots:  # fmt: skip
     """Return the delayed sum over `jobs`; each visit goes to its home, where these are given.
 
-    The fixed factors are one node: they travel to each worker once.
+    The fixed factors are one node: they travel to each worker once. With `cuts` of the columns P stays where it is,
+    and what comes of each cut is a result of its own. The homes of rows that are kept (`keeps`) stay.
     """
-    return _sum(_visits(jobs, work, targets, homes, to))
+    visits = _visits(jobs, work, targets, homes, to)
+    by_columns = cuts and work.ahead is not None
+    results = sums_by_columns(visits, work.ahead, cuts) if by_columns else [tree_of_sums(visits)]  # type: ignore[arg-type]
+    return Roots(results, _homes(visits, jobs) if keeps else ())
 
 
-def first_pass_graph(jobs: Sequence[Job], work: Work, to: Address | None = None) -> list[Any]:
-    """Return the delayed sum over `jobs` and the delayed home of each."""
-    visits, home = _visits(jobs, work, (), (), to), dask.delayed(_home, pure=False)
-    mark = uuid.uuid4().hex
-    return [_sum(visits)] + [
+def _homes(visits: Sequence[Any], jobs: Sequence[Job]) -> list[Any]:
+    home, mark = dask.delayed(_home, pure=False), uuid.uuid4().hex
+    return [
         home(visit, job.source, job.group, dask_key_name=f"dnmf-home-{number}-{mark}")
         for number, (visit, job) in enumerate(zip(visits, jobs, strict=True))
     ]
 
 
-def calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], to: Address | None = None) -> Any:
+def calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], to: Address | None = None) -> Roots:
     """Return the delayed list of the results of all calls."""
     mark = uuid.uuid4().hex
     call = dask.delayed(call_on_worker, pure=False)
-    return dask.delayed(list)(
-        [call(function, to, i, *a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)]
-    )
+    called = [call(function, to, i, *a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)]
+    return Roots([dask.delayed(list)(called)])
 
 
 def call_on_worker(function: Callable[..., Any], to: Address | None, number: int, *arguments: Any) -> Any:
@@ -111,7 +122,7 @@ def _visits(
     a large group than it can run, which spreads them evenly and exposes few of them to its death.
     """
     mark = uuid.uuid4().hex
-    shared = dask.delayed(work, name=f"dnmf-work-0-{mark}", traverse=False)
+    shared = dask.delayed(replace(work, ahead=None), name=f"dnmf-work-0-{mark}", traverse=False)
     visit, visits = dask.delayed(visit_on_worker, pure=False), []
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
@@ -136,16 +147,3 @@ def _spread(visit: Any) -> None:
     task = visit.dask[visit.key]
     if hasattr(task, "_data_producer"):
         task._data_producer = True
-
-
-def _sum(nodes: list[Any]) -> Any:
-    """The delayed sum of statistics, associated as a binary tree over their order."""
-    mark = uuid.uuid4().hex
-    plus = dask.delayed(add, pure=False)
-    for depth, level in enumerate(tree_levels(len(nodes))):
-        nodes = [
-            nodes[some[0]] if len(some) == 1
-            else plus(*(nodes[i] for i in some), dask_key_name=f"dnmf-add-{depth}-{place}-{mark}")
-            for place, some in enumerate(level)
-        ]  # fmt: skip
-    return nodes[0]

@@ -53,9 +53,12 @@ def cut_columns(rank: int, n_columns: int) -> list[slice]:
     >>> cut_columns(50, 10_000)
     [slice(0, 5184, None), slice(5184, 10000, None)]
     """
+    return [slice(0, n_columns)] if rank * n_columns <= NUMBERS_OF_BLOCK else blocks_of(rank, n_columns)
+
+
+def blocks_of(rank: int, n_columns: int) -> list[slice]:
+    """Return blocks of columns where there may be several: those of a part that begins with a block are its own."""
     step = max(1, NUMBERS_OF_BLOCK // max(1, rank))
-    if rank * n_columns <= NUMBERS_OF_BLOCK:
-        return [slice(0, n_columns)]
     step = max(step - step % ALIGNMENT, min(step, ALIGNMENT))  # no two blocks write on one cache line
     return [slice(low, min(low + step, n_columns)) for low in range(0, n_columns, step)]
 

@@ -3,11 +3,13 @@
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from dnmf.memory import FAN_IN
+
+Summand = TypeVar("Summand", bound=Any)
 
 
 @dataclass
@@ -30,6 +32,8 @@ class ModelSums:
         Rows of W that were asked to be kept in memory, by their first row.
     finished, unsolved : int
         How many rows were solved with an active set, and how many are above their tolerance still.
+    ahead : object or None
+        What came of the columns where P was added up (:class:`dnmf.passes.ahead.Ahead`): P has none of them then.
     """
 
     unreached: ClassVar[int] = 0  # rows have values where no W predicts anything: not in least squares
@@ -41,6 +45,7 @@ class ModelSums:
     kept: dict[int, np.ndarray] = field(default_factory=dict)
     finished: int = 0
     unsolved: int = 0
+    ahead: Any = None
 
     @classmethod
     def zeros(cls, rank: int, n_columns: int) -> "ModelSums":
@@ -148,8 +153,8 @@ def tree_levels(count: int) -> Iterator[list[tuple[int, ...]]]:
         count = len(level)
 
 
-def sum_in_order(parts: Iterable[Statistics], *, own: bool = False) -> Statistics:
-    """Return the sum of `parts` over the fixed binary tree, holding only log₂ of them.
+def sum_in_order(parts: Iterable[Summand], *, own: bool = False) -> Summand:
+    """Return the sum of `parts` (statistics, or arrays) over the fixed binary tree, holding only log₂ of them.
 
     Neighbours pair up and an odd one moves on, level after level: the same bits whoever adds what. Parts that are our
     `own` may be changed: what is added to them then takes no memory.
@@ -159,9 +164,9 @@ def sum_in_order(parts: Iterable[Statistics], *, own: bool = False) -> Statistic
     ValueError
         There are no parts.
     """
-    pending: list[tuple[int, Statistics, bool]] = []
+    pending: list[tuple[int, Summand, bool]] = []
 
-    def joined(right: Statistics) -> Statistics:
+    def joined(right: Summand) -> Summand:
         """The sum of the last of those that wait and what comes behind it."""
         _, left, changes = pending.pop()
         return operator.iadd(left, right) if changes else left + right

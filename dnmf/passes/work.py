@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from dnmf.passes.ahead import Ahead
 from dnmf.passes.rows_out import Columns
 from dnmf.passes.visitors.visitor import Visitor
 
@@ -53,6 +54,8 @@ class Work:
         What is checked of the values.
     sample : bool
         Whether the rows are some of the data only, of which nothing may have been observed.
+    ahead : Ahead, optional
+        What may be made of the columns where their sums are added up; no visit needs it.
     """
 
     visitors: tuple[Visitor, ...]
@@ -62,6 +65,7 @@ class Work:
     columns: Columns | None = None
     demands: Demands = NOT_NEGATIVE
     sample: bool = False
+    ahead: Ahead | None = None
 
     def aligned(self) -> "Work":
         """The same with factors that lie as the kernels read them best: for the worker they came to."""

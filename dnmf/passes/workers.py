@@ -17,8 +17,9 @@ from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
 from dnmf.options import format_bytes
 from dnmf.passes.asked import drop_rows, forget_rows, opening_trouble, worker_facts
+from dnmf.passes.column_graph import cut_for, is_long
 from dnmf.passes.executor import Done, Executor, Job, ignore
-from dnmf.passes.graph import calls_graph, first_pass_graph, pass_graph, place_of, read_on_worker
+from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, read_on_worker
 from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
@@ -196,13 +197,24 @@ class OnCluster(Executor):
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
         homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done)
-        if homes or not mark or targets:
-            total, _ = self._compute(lambda: [pass_graph(jobs, work, targets, homes, to)], jobs)
-            self._look_for_changes(mark)
+        cuts = self._cuts_of(work)
+        keeps = bool(mark and not (homes or targets))
+        found, left = self._compute(lambda: pass_graph(jobs, work, targets, homes, to, cuts=cuts, keeps=keeps), jobs)
+        if keeps:
+            self._homes[mark] = self._addresses(), left
         else:
-            total, homes = self._compute(lambda: first_pass_graph(jobs, work, to), jobs)
-            self._homes[mark] = self._addresses(), homes
-        return total  # type: ignore[no-any-return]
+            self._look_for_changes(mark)
+        total: Statistics = found[0]
+        if work.ahead is not None and cuts:
+            total.models[0].ahead = work.ahead.joined(found[1:])
+        return total
+
+    def _cuts_of(self, work: Work) -> list[slice]:
+        """The columns that are added up each by itself, and gone on with there; none where all sums come here."""
+        if work.ahead is None or not is_long(work.ahead):
+            return []
+        with self._in_words("before a pass"):
+            return cut_for(work.ahead, self.client.nthreads())
 
     def _look_for_changes(self, mark: str) -> None:
         """Leave the homes of kept rows when workers came or went: the next pass shares out all rows anew.
@@ -235,15 +247,15 @@ class OnCluster(Executor):
     ) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
         calls, to = list(arguments), self._expect(done)
-        results: list[Any] = self._compute(lambda: [calls_graph(function, calls, to)], ())[0]
+        results: list[Any] = self._compute(lambda: calls_graph(function, calls, to), ())[0][0]
         return results
 
     def _expect(self, done: Done) -> Address | None:
         with self._in_words("before a pass"):
             return self._returns.expect(done)
 
-    def _compute(self, make_graph: Callable[[], list[Any]], jobs: Sequence[Job]) -> tuple[Any, list[Future]]:
-        """Return the result of a graph's first root and the futures of the others; run again when workers died over it.
+    def _compute(self, make_graph: Callable[[], Roots], jobs: Sequence[Job]) -> tuple[list[Any], list[Future]]:
+        """Return the results of a graph and the futures of what stays; run again when workers died over it.
 
         Dask blames every task a dying worker had been given, so the one it names may be innocent; the one it names
         twice is not.
@@ -263,16 +275,18 @@ class OnCluster(Executor):
                 blamed.add(place)
                 log.warning("%s: workers died while they worked on %s; running the pass again", self.name, place)
 
-    def _result(self, roots: list[Any]) -> tuple[Any, list[Future]]:
+    def _result(self, roots: Roots) -> tuple[list[Any], list[Future]]:
         futures: list[Future] = []
         with self._in_words("during a pass"):
             try:
-                futures = self.client.compute(roots, retries=TASK_RETRIES)
+                futures = self.client.compute([*roots.results, *roots.staying], retries=TASK_RETRIES)
+                coming = futures[: len(roots.results)]
                 with self.client.as_current():
-                    self._wait(futures[0])
-                result, first = futures[0].result(), futures.pop(0)
-                first.release()
-                return result, futures
+                    self._wait(coming)
+                results = [future.result() for future in coming]
+                for future in coming:
+                    future.release()
+                return results, futures[len(coming) :]
             except BaseException:
                 for future in futures:
                     future.release()
@@ -282,14 +296,14 @@ class OnCluster(Executor):
         found: dict[str, Any] = self.client.scheduler_info(n_workers=-1).get("workers", {})
         return found
 
-    def _wait(self, future: Future) -> None:
-        """Return when `future` is done; raise when no worker could have moved it for too long."""
+    def _wait(self, futures: list[Future]) -> None:
+        """Return when all `futures` are done; raise when no worker could have moved it for too long."""
         standing_since, looked_at = None, time.monotonic()
         while True:
             if self.client.status != "running":  # what is asked of it now would wait for its own, longer timeouts
                 raise ConnectionError(f"the connection to the scheduler is {self.client.status}")
             try:
-                wait(future, timeout=LOOK_S if self._returns.expected else POLL_S)
+                wait(futures, timeout=LOOK_S if self._returns.expected else POLL_S)
                 return
             except TimeoutError:
                 self._returns.tell()

@@ -20,7 +20,8 @@ from dnmf.schemes.given import in_targets_order, with_given, with_given_rows
 from dnmf.schemes.guided import GuidedColumns
 from dnmf.schemes.normalized import living_rows, normalize_rows, within
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
-from dnmf.schemes.slopes import SideTerms, slopes_of
+from dnmf.schemes.slopes import SideTerms, Slopes, slopes_of
+from dnmf.schemes.solved_ahead import SolvedAhead
 from dnmf.schemes.terms import mean_of_living, pulls_of, terms_of
 
 
@@ -144,7 +145,7 @@ class LeastSquares(Constrained):
         self, sums: ModelSums, H: np.ndarray, tolerance: float | None = None, *, scaled: bool = True
     ) -> SolvedColumns:
         """Return the next H (k, n): that of :meth:`solve`, its rows brought to sum one where scale is free."""
-        updated = self.solve(sums, H, tolerance, scaled=scaled)
+        updated = self.solve(sums, H, tolerance, scaled=scaled) if sums.ahead is None else sums.ahead.solved
         if not self.free_scale:
             return updated
         return updated._replace(H=normalize_rows(updated.H, self.limits.held[0], own=True)[0])
@@ -194,8 +195,7 @@ class LeastSquares(Constrained):
             ``‖A‖²``.
         """
         squares, side = of_data, self._side_terms(sums, H)
-        near_zero = np.diag(sums.G) if self.solver.positive else None
-        found = slopes_of(sums, H, self.limits, side.pull, near_zero)
+        found = self.slopes(sums, H, side) if sums.ahead is None else sums.ahead.slopes
         summed = 0.5 * squares - found.cross + 0.5 * found.gram
         below = at_least_zero(-summed) / (0.5 * squares) if squares > 0 else 0.0
         loss = at_least_zero((at_least_zero(summed) if sums.residual is None else 0.5 * sums.residual) - side.gain)
@@ -203,6 +203,17 @@ class LeastSquares(Constrained):
         gradient = found.norm((sums.s[:held] > 0) & self.balances) / size if size else 0.0
         alive = int(np.count_nonzero((sums.s > 0) & living_rows(H)))
         return Measured(loss, loss + side.value, gradient, alive, below, 0.5 * squares)
+
+    def slopes(self, sums: ModelSums, H: np.ndarray, side: SideTerms | None = None) -> Slopes:
+        """Return what is measured of columns, from the sums whose P is theirs; `side` as :meth:`_side_terms` has it."""
+        side = self._side_terms(sums, H) if side is None else side
+        near_zero = np.diag(sums.G) if self.solver.positive else None
+        return slopes_of(sums, H, self.limits, side.pull, near_zero)
+
+    def ahead(self, H: np.ndarray) -> SolvedAhead | None:
+        """Slopes and solutions, where nothing but sums of W decides what is asked of a column."""
+        columns_apart = not (any(self.limits.held) or self.penalty.smooth or self.penalty.target)
+        return SolvedAhead(self, H) if columns_apart and not self.penalty.measured_by_data else None
 
     def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
         """Return what is measured besides the loss, and what it adds to the gradient."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.arithmetic import at_least_zero
+from dnmf.passes.ahead import Ahead
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.visitor import Visitor
@@ -226,6 +227,14 @@ class Scheme(Startable):
     @abstractmethod
     def update(self, sums: Any, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
         """Return the next H (k, n) for the W behind `sums`; under an exact scheme the objective cannot rise with it."""
+
+    def ahead(self, H: np.ndarray) -> Ahead | None:
+        """Return what can be made of columns from a pass that is made with `H`, where their sums are; None: nothing.
+
+        It has what :meth:`measure` and :meth:`update` take from P; nothing else may ask for P then.
+        """
+        del H
+        return None
 
     def scale(self, after: np.ndarray, before: np.ndarray, sums: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return an update of H, which may be changed, and the one before it on the best scale between the factors."""

@@ -98,7 +98,12 @@ def slopes_of(
         squares, size = float(np.vdot(slope, slope)), float(np.vdot(P, P))
         return Slopes(cross, gram, squares, size, along, of_given)
 
-    return Slopes(*(sum_of(list(parts)) for parts in zip(*over_columns(of_block, *H.shape), strict=True)))
+    return sum_of_slopes(over_columns(of_block, *H.shape))
+
+
+def sum_of_slopes(parts: list[Slopes]) -> Slopes:
+    """Return the slopes of all columns from those of blocks, added up in their order."""
+    return Slopes(*(sum_of(list(each)) for each in zip(*parts, strict=True)))
 
 
 def _clear(values: np.ndarray, which: np.ndarray) -> None:

@@ -58,7 +58,7 @@ def plan_with_start(
     rows = 0
     if scheme.refines and options.extrapolate:
         machine = executor.machine(memory_bytes, Kernels.of(source, options))
-        rows = count_refining_rows(source.layout(), options.rank, machine)
+        rows = count_refining_rows(source.layout(), options.rank, source.shape[1], machine)
     if cuts is not None or not rows:
         return of_passes(replace(shape, refining_rows=0 if cuts is None else cuts.get("refining_rows", 0)))
     try:
