@@ -53,10 +53,14 @@ def sums_of_powers(rows: Rows, power: float, weights: np.ndarray | None = None) 
     [25.0]
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
-    sizes = np.abs(values.astype(np.float64))
-    sizes = np.where(np.isnan(sizes), 0.0, sizes) if values.dtype.kind == "f" else sizes
-    sizes = sizes if power == 1 else sizes**power
-    sizes = sizes if weights is None else sizes * weights
+    sizes = values.astype(np.float64)  # our own: what follows is done in place
+    np.abs(sizes, out=sizes)
+    if values.dtype.kind == "f" and np.isnan(sizes).any():
+        sizes[np.isnan(sizes)] = 0.0
+    if power != 1:
+        np.power(sizes, power, out=sizes)
+    if weights is not None:
+        sizes *= weights
     if isinstance(rows, np.ndarray):
         return sizes.sum(axis=1)
     row_of = np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
