@@ -1,5 +1,6 @@
 """The functions people call: fit, resume, load."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.locations import local_path
 from dnmf.model import Model
-from dnmf.options import FitOptions, parse_bytes
+from dnmf.options import FitOptions, more_than, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, naming, refuse_path
 from dnmf.restarts import run_of
@@ -22,6 +23,8 @@ from dnmf.run import free_store, number_in, reopened, with_saved_names
 from dnmf.schemes.refused import refuse_rank
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
+
+log = logging.getLogger("dnmf")
 
 
 @undisturbed
@@ -222,7 +225,8 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
     """Go on with a fit from its last committed pass and return the model.
 
     The result equals that of an uninterrupted fit bit for bit. A finished fit is just loaded, unless new limits let it
-    go on; it then goes on from before its last pass, as if it had never ended (of `restarts` the best one does).
+    go on; it then goes on from before its last pass, as if it had never ended (of `restarts` the best one does). Where
+    a limit ended it, and no other is given, a line in the log (``dnmf``) says which one to raise.
 
     Parameters
     ----------
@@ -269,7 +273,18 @@ def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
     record = generation.record
     refuse_path(record, store, f"go on with: dnmf.resume_path({str(store)!r})")
     is_final = record["status"] == "done" and (unchanged or "run" not in record)
+    if is_final and "run" in record:
+        _say_what_goes_on(record, store)
     return Model.restore(generation, store) if is_final else None
+
+
+def _say_what_goes_on(record: dict[str, Any], store: Path) -> None:
+    """Log how a run goes on that a limit has ended, where it was asked to go on without."""
+    for name, value in more_than(record["stop_reason"], record["options"]).items():
+        log.warning(
+            "%s: nothing to do, this fit has ended by %s; components may move still: dnmf.resume(%r, %s=%g) goes on",
+            store, name, str(store), name, value,
+        )  # fmt: skip
 
 
 def load(path: str | Path) -> Model:

@@ -12,9 +12,9 @@ from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
 from dnmf.locations import local_path, names_url
 from dnmf.ongoing import read_in_hand
-from dnmf.options import FitOptions, describe_solver, parse_bytes
+from dnmf.options import LIMITS, FitOptions, describe_solver, more_than, parse_bytes
 from dnmf.penalty import Penalty
-from dnmf.record import PATH, RIVALS
+from dnmf.record import PATH
 from dnmf.sources import Source
 from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.guard import refuse_gone
@@ -176,9 +176,10 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),
         "solver": describe_solver(record["options"]),
+        "seed": record["options"]["seed"],
         "restarts": record["options"].get("restarts", 1),
-        "leading_seed": _leading_seed(record),
-        "max_passes": record["options"]["max_passes"],
+        "best_seed": record.get("best_seed", state.get("seed")),
+        **_limits(record["options"]),
         "passes": len(history),
         "relative_error": stands.get("relative_error"),
         "loss": stands.get("loss"),
@@ -187,12 +188,20 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "reads": last.get("reads"),
         "seconds": sum(entry["seconds"] for entry in history),
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,
+        "go_on_with": _go_on_with(record),
     }
 
 
-def _leading_seed(record: dict[str, Any]) -> int | None:
-    """The seed of the start that is the best so far, while several are on their way."""
-    return record["options"]["seed"] + record[RIVALS]["numbers"][0] if RIVALS in record else None
+def _limits(options: dict[str, Any]) -> dict[str, Any]:
+    """What decides when a fit ends."""
+    return {name: options.get(name) for name in LIMITS}
+
+
+def _go_on_with(record: dict[str, Any]) -> dict[str, Any] | None:
+    """The limit with which a run goes on that a limit has ended; None for others, and for a model that was saved."""
+    if record.get("status") != "done" or "run" not in record:
+        return None
+    return more_than(record["stop_reason"], record["options"]) or None
 
 
 def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
@@ -204,6 +213,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "observed": record.get("run", {}).get("observed") or None,
         "implicit": options["fit"].get("implicit") or None,
         "rank": options["fit"]["rank"],
+        **_limits(options["fit"]),
         "loss_name": options["fit"].get("loss", "frobenius"),
         "solver": describe_solver(options["fit"]),
         "strengths": options["strengths"],

@@ -13,10 +13,10 @@ from dnmf.applied import Applied, chunk_rows_of
 from dnmf.arguments import choice, is_whole, shown, whole
 from dnmf.arrays import taken_as_array
 from dnmf.constraints import SIDES
+from dnmf.course import Course
 from dnmf.errors import CheckpointError, InputError
-from dnmf.fitting.history import PassRecord, reads_within
+from dnmf.fitting.history import PassRecord
 from dnmf.implicit import Implicit, implicit_of
-from dnmf.losses import loss_named
 from dnmf.options import FitOptions
 from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
@@ -32,7 +32,7 @@ from dnmf.tables import Table, summary_html, top_entries
 
 
 @dataclass(frozen=True)
-class Model(Applied, Predicts):
+class Model(Applied, Predicts, Course):
     """``A ≈ W · diag(d) · H``: what :func:`dnmf.fit` returns and :func:`dnmf.load` reads.
 
     Attributes
@@ -69,6 +69,9 @@ class Model(Applied, Predicts):
     observed : Observed
         What was said of the entries of the data: `missing`, whether there were a mask and weights, and the weights of
         columns. Rows of other data are taken so too (:meth:`transform`).
+    best_seed : int or None
+        The seed of its start: that of the options, or with `restarts` the one whose fit was the best, ``fit(…,
+        seed=best_seed)``. None where that was not noted.
     """
 
     stored_W: Any
@@ -88,10 +91,11 @@ class Model(Applied, Predicts):
     order: np.ndarray | None = None
     inside: np.ndarray | None = None
     observed: Observed = EVERYTHING
+    best_seed: int | None = None
 
     def __repr__(self) -> str:
         m, n = self.shape
-        return f"<dnmf.Model {m} × {n}, rank {self.rank}, {self.told}, {self.reads:.1f} reads>"
+        return f"<dnmf.Model {m} × {n}, rank {self.rank}{', ' * bool(self.history)}{self.summary}>"
 
     def _repr_html_(self) -> str:
         return summary_html(self)
@@ -110,11 +114,6 @@ class Model(Applied, Predicts):
     def implicit_penalty(self) -> Implicit | None:
         """What the penalty amounts to for the rank-one terms, where it has a closed form; see :mod:`dnmf.implicit`."""
         return implicit_of(self.penalty)
-
-    @property
-    def alive(self) -> int:
-        """How many components are not zero."""
-        return self.history[-1].alive
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -147,31 +146,6 @@ class Model(Applied, Predicts):
     def chunk_rows(self) -> int:
         """How many rows of W are best read at once: those of a stored chunk."""
         return chunk_rows_of(self.stored_W)
-
-    @property
-    def relative_error(self) -> float:
-        """``‖A − W diag(d) H‖ / ‖A‖``; of other losses the root of the share that is not explained."""
-        return self.history[-1].relative_error
-
-    @property
-    def loss(self) -> float:
-        """The loss of all entries, without penalties: ``½‖A − W diag(d) H‖²``, or what was asked for."""
-        return self.history[-1].loss
-
-    @property
-    def told(self) -> str:
-        """How well it does, in words; empty for a model without a history."""
-        last = self.history[-1:]
-        return loss_named(self.options.loss).told(last[0].loss, last[0].relative_error) if last else ""
-
-    @property
-    def reads(self) -> float:
-        """How often the data was read, in multiples of its size, the start included."""
-        return self.history[-1].reads
-
-    def reads_within(self, share: float = 0.002) -> float:
-        """Return after how many reads the error had come to within a `share` of its end; others settled components."""
-        return reads_within(self.history, share)
 
     def top(self, count: int = 10, side: str = "H", *, names: Any = None) -> Table:
         """Return the strongest columns (or rows) of each component with their names and shares.
@@ -313,6 +287,7 @@ class Model(Applied, Predicts):
             "history": [record.to_json() for record in self.history],
             "stop_reason": self.stop_reason,
             "observed": self.observed.to_json(),
+            "best_seed": self.best_seed,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -346,4 +321,5 @@ class Model(Applied, Predicts):
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], rows, columns, path, record.get("address", ""),
             inside=arrays.get("inside"), observed=Observed.restore(said, arrays.get("column_weights")),
+            best_seed=record.get("best_seed"),
         )  # fmt: skip

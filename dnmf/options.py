@@ -17,6 +17,7 @@ PRUNES = ("rule", "refit", "off")
 SVD_INITS = ("nndsvd", "nndsvda", "nndsvdar")
 INITS = ("auto", "sample", "surrogate", "random", "normal", *SVD_INITS, "given")
 OF_ALL_ENTRIES = ("surrogate", *SVD_INITS)  # starts that are made of all of A as it is
+LIMITS = ("max_passes", "tol", "max_seconds")  # that decide when a fit ends, and not what a pass does
 NOW_FACTS = ("curvature", "entries")  # of data and plan: they were options, and in stores some still are
 
 
@@ -46,6 +47,20 @@ def describe_solver(options: Mapping[str, Any]) -> str:
     """
     sweeps, exact_rows = options.get("sweeps", 1), options.get("exact_rows", True)
     return options["solver"] + f", {sweeps} sweeps" * (sweeps > 1) + ", rows too" * (not exact_rows)
+
+
+def more_than(limit: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return with which limit a fit can go on that one has ended: twice the passes, as many seconds anew.
+
+    Empty where it was no limit that ended it; `options` as :meth:`FitOptions.to_json` has them.
+
+    Examples
+    --------
+    >>> more_than("max_passes", {"max_passes": 40}), more_than("max_seconds", {"max_seconds": 60.0})
+    ({'max_passes': 80}, {'max_seconds': 60.0})
+    """
+    more = {"max_passes": 2, "max_seconds": 1}
+    return {limit: more[limit] * options[limit]} if limit in more and options.get(limit) else {}
 
 
 def _check_together(options: "FitOptions") -> None:

@@ -108,7 +108,11 @@ class RestartedRun(Run):
             starts.append(begun)
         bytes_read, squares = sum(begun.bytes_read for begun in starts), max(begun.squares for begun in starts)
         starts = [begun._replace(bytes_read=bytes_read, squares=squares) for begun in starts]
-        return [Rival(number, fit_from(engine, begun, asked, guides)) for number, begun in enumerate(starts)]
+        fits = [fit_from(engine, begun, asked, guides) for begun in starts]
+        return [Rival(number, fit).at(seed=self._seed(number)) for number, fit in enumerate(fits)]
+
+    def _seed(self, number: int) -> int:
+        return self.options.seed + number
 
     def _best_of(self, rivals: list[Rival]) -> Fit:
         """Return the best one once all have ended; as many share a pass as memory has room for."""
@@ -116,13 +120,10 @@ class RestartedRun(Run):
             while wave := [rival for rival in rivals if not rival.ended][: self.place.models_per_pass]:
                 rivals = self._ended(rivals, wave)
         (best,) = kept(rivals)
-        log.info("start %d of %d, of seed %d, is the best", best.number + 1, self.options.restarts, self._seed(best))
+        log.info("seed %d is the best of %d starts", self._seed(best.number), self.options.restarts)
         self._first_number = self._number - best.fit.state.passes
         self.commit(best.fit)
         return best.fit
-
-    def _seed(self, rival: Rival) -> int:
-        return self.options.seed + rival.number
 
     def _ended(self, rivals: list[Rival], wave: list[Rival]) -> list[Rival]:
         """Return the rivals that are left when those of a wave have ended."""
@@ -143,7 +144,7 @@ class RestartedRun(Run):
             moved = note(fits)
             self._commit_all(list(now.values()))
             leading = min(moved, key=lambda fit: fit.state.objective)
-            emit(self.place.callbacks, PassDone(leading.state.history[-1], self.store is not None))
+            emit(self.place.callbacks, PassDone(leading.state.history[-1], self.store is not None, starts=len(moved)))
 
         note(run_until_last(self.place.engine, [rival.fit for rival in wave], after_pass))  # one may end without a pass
         return list(now.values())

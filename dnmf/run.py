@@ -83,7 +83,8 @@ class Run:
         fit = self._restored(state, guides, record.options, changed)
         self._first_number = generation.number - fit.state.passes
         reads = fit.state.bytes_read / self.place.engine.source_bytes
-        emit(self.place.callbacks, Started(self.options.init, reads, fit.state.passes))
+        begun = Started(self.options.init, reads, fit.state.passes, self.options.restarts, resumed=True)
+        emit(self.place.callbacks, begun)
         return fit
 
     def _restored(self, state: State, guides: Guides, before: FitOptions, changed: bool) -> Fit:
@@ -123,7 +124,8 @@ class Run:
             model = commit_model(self.store, number, model, before, self._record(before.state))
         emit(self.place.callbacks, PassDone(end.state.history[-1], self.store is not None, last=True))
         ended = (model.stop_reason, end.state.passes, model.reads, model.relative_error, model.told)
-        emit(self.place.callbacks, Finished(*ended, near=model.reads_within()))
+        best = model.best_seed if self.options.restarts > 1 else None
+        emit(self.place.callbacks, Finished(*ended, near=model.reads_within(), best_seed=best))
         return model
 
     def _after_pass(self, fits: list[Fit], _: Statistics) -> None:

@@ -5,7 +5,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -20,9 +20,16 @@ EXIT_TERMINATED = 128 + int(signal.SIGTERM)
 Handler = Any
 
 
-def resume_command(store: str | Path) -> str:
-    """Return what to type to go on with the run in a store."""
-    return f"dnmf resume {shlex.quote(str(store))}"
+def resume_command(store: str | Path, limits: Mapping[str, Any] | None = None) -> str:
+    """Return what to type to go on with the run in a store, under other limits where it needs them.
+
+    Examples
+    --------
+    >>> resume_command("run.dnmf", {"max_passes": 200})
+    'dnmf resume run.dnmf --max-passes 200'
+    """
+    given = "".join(f" --{name.replace('_', '-')} {value:g}" for name, value in (limits or {}).items())
+    return f"dnmf resume {shlex.quote(str(store))}{given}"
 
 
 class StopAfterPass:

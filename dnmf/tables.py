@@ -137,14 +137,13 @@ def summary_html(model: Any) -> str:
     """Return a model in HTML: its sizes, how well it fits, and the strongest columns of each component."""
     m, n = model.shape
     title = f"dnmf.Model {m:,} × {n:,}, rank {model.rank}"
-    facts = f"{model.told}, {model.reads:.1f} reads" if model.history else ""
     table, total = model.top(NAMED_IN_SUMMARY), float(model.d.sum()) or 1.0
     rows = [
         (component, f"{model.d[component]:.3e}", f"{model.d[component] / total:.1%}", _listed(table.of(component)))
         for component in range(model.rank)
     ]
     heads = ("component", "weight d", "share", "strongest columns")
-    return f"<p><b>{escape(title)}</b><br>{escape(facts)}</p>" + _html(heads, rows)
+    return f"<p><b>{escape(title)}</b><br>{escape(model.summary)}</p>" + _html(heads, rows)
 
 
 def _listed(entries: Sequence[Entry]) -> str:

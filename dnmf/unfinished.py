@@ -34,6 +34,8 @@ class Unfinished:
         That of the fit, a fraction as the strengths it came to.
     history : tuple of PassRecord
         One for each committed pass.
+    best_seed : int or None
+        That of the start that is the best so far, or the only one; None where that was not noted.
     said : dict
         What was said of the entries (:meth:`dnmf.sources.source.Source.said`).
     """
@@ -45,6 +47,7 @@ class Unfinished:
     penalty: Penalty
     history: tuple[PassRecord, ...]
     said: dict[str, Any]
+    best_seed: int | None = None
 
     @property
     def rank(self) -> int:
@@ -93,7 +96,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
     rows, columns = reversed(record.shape) if record.transposed else record.shape
     return Unfinished(
         path, record.address, (rows, columns), record.options,
-        penalty.in_units(tuple(state["units"])), history, record.observed,
+        penalty.in_units(tuple(state["units"])), history, record.observed, state.get("seed"),
     )  # fmt: skip
 
 

@@ -250,6 +250,7 @@ class Workplace:
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
             state.units, state.history, state.reason,
             *source.carried_names(), folder, source.address, inside=end.order, observed=Observed.of(source),
+            best_seed=state.seed,
         )  # fmt: skip
         if not source.transposed:
             return model

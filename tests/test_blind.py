@@ -12,11 +12,11 @@ from dnmf.penalty import Penalty
 from dnmf.schemes.facts import Facts
 
 ROOT = Path(dnmf.__file__).parent
-SCHEMES, WORDS = ("schemes/",), ("implicit.py", "plots/reports.py")
+SCHEMES, WORDS = ("schemes/",), ("implicit.py", "plots/asked.py", "plots/reports.py")
 DOORS = ("options.py", "penalty.py", "constraints.py", "cli/", "paths/grid.py")
 MAY_SEE = (*SCHEMES, *DOORS, *WORDS)
 LOSS_ITSELF = ("losses/", "passes/newton.py", "passes/visitors/curved.py", "measures/unseen.py")
-WORDS_OF_LOSSES = ("model.py", "unfinished.py", "inspection.py", "estimator_parameters.py")
+WORDS_OF_LOSSES = ("model.py", "course.py", "unfinished.py", "inspection.py", "estimator_parameters.py")
 MAY_SEE_LOSSES = (*MAY_SEE, *LOSS_ITSELF, *WORDS_OF_LOSSES)
 
 

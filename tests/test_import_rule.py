@@ -30,7 +30,7 @@ LAYERS = [
     {"fitting"},
     {"starts"},
     {"refinement"},
-    {"predictions"},
+    {"course", "predictions"},
     {"applied", "model", "record", "ongoing"},
     {"workplace"},
     {"run"},

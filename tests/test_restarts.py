@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import zarr
-from command_line import call
+from command_line import call, records
 
 import dnmf
 from dnmf.fitting.events import PassDone, Planned, Started
@@ -16,6 +16,8 @@ from dnmf.memory import Machine
 from dnmf.options import FitOptions
 from dnmf.passes.threads import InProcess
 from dnmf.penalty import Penalty
+from dnmf.plots.asked import data_section
+from dnmf.progress.lines import event_lines
 from dnmf.sources import open_source
 from dnmf.starts.choose import plan_for_many
 from dnmf.unfinished import so_far
@@ -97,7 +99,7 @@ BEST_OF = {
 def test_the_model_is_that_of_a_fit_than_which_none_is_better(A, options):
     fits, best = one_by_one(A, **options)
     model = dnmf.fit(A, **{**FIT, **options}, restarts=RESTARTS)
-    assert bits(model) in [bits(each) for each in fits]
+    assert bits(model) == bits(fits[model.best_seed - FIT["seed"]])
     assert model.history[-1].objective <= (1 + FIT["tol"]) * best.history[-1].objective
 
 
@@ -209,9 +211,75 @@ def test_a_store_that_was_stopped_tells_of_the_best_so_far(A, tmp_path):
     found, sixth = so_far(tmp_path / "run.dnmf"), [model.history[5].objective for model in one_by_one(A)[0]]
     assert (len(found.history), found.history[-1].objective) == (6, min(sixth))
     leading = FIT["seed"] + int(np.argmin(sixth))
-    assert f"starts    4: that of seed {leading} is the best so far" in call("status", tmp_path / "run.dnmf").stdout
-    dnmf.resume(tmp_path / "run.dnmf", source=A)
-    assert "starts    4: the best of them" in call("status", tmp_path / "run.dnmf").stdout
+    assert found.best_seed == leading
+    told = call("status", tmp_path / "run.dnmf").stdout
+    assert f"starts    4, of seeds 5 to 8; the best so far is that of seed {leading}" in told
+    assert f"the best so far is that of seed {leading}" in asked_and_answered(found)
+
+
+def asked_and_answered(model):
+    """The part of a report that says what a fit was asked for."""
+    return " ".join(data_section(model))
+
+
+@pytest.fixture
+def run(A, tmp_path):
+    """A store with the best of four starts."""
+    dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf")
+    return tmp_path / "run.dnmf"
+
+
+def test_which_seed_made_the_model_is_said_wherever_it_is_shown(A, run):
+    model = dnmf.load(run)
+    seed = model.best_seed
+    assert bits(model) == bits(dnmf.fit(A, **{**FIT, "seed": seed}))
+    for shown in (repr(model), model._repr_html_()):
+        assert f"from seed {seed}, the best of 4 starts" in shown
+    assert f"4 starts, of seeds 5 to 8; the best is that of seed {seed}" in asked_and_answered(model)
+    for command in ("status", "inspect"):
+        assert f"starts    4, of seeds 5 to 8; the model is that of seed {seed}" in call(command, run).stdout
+        (found,) = records(call(command, run, "--json"))
+        assert (found["seed"], found["restarts"], found["best_seed"]) == (5, 4, seed)
+
+
+def test_which_seed_it_was_is_known_after_all_that_becomes_of_a_model(A, run, tmp_path):
+    model = dnmf.load(run)
+    others = {
+        "resumed": dnmf.resume(run),
+        "reordered": model.reordered([2, 0, 1]),
+        "saved": model.save(tmp_path / "saved.dnmf"),
+        "with other limits": dnmf.resume(run, source=A, max_passes=len(model.history) - 2),
+    }
+    assert {name: other.best_seed for name, other in others.items()} == dict.fromkeys(others, model.best_seed)
+
+
+def test_which_seed_it_is_is_known_to_who_was_killed_in_the_last_pass(A, run, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr("dnmf.run.finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "killed.dnmf")
+    expected = dnmf.load(run).best_seed
+    assert so_far(tmp_path / "killed.dnmf").best_seed == expected
+    assert dnmf.resume(tmp_path / "killed.dnmf", source=A).best_seed == expected
+
+
+def test_a_model_of_one_start_is_of_the_seed_that_was_asked_for(A):
+    assert dnmf.fit(A, **FIT).best_seed == 5
+    assert "seed" not in repr(dnmf.fit(A, **FIT))
+    path = dnmf.path(A, 3, Penalty(l1=1.0), [0, 0.1], seeds=(3, 7), max_passes=2, measures="cheap")
+    assert {cell.seed: model.best_seed for cell, model in path.models.items()} == {3: 3, 7: 7}
+
+
+def test_lines_of_progress_say_how_many_starts_there_are_and_which_was_the_best(A):
+    lines = []
+    model = dnmf.fit(A, **FIT, restarts=RESTARTS, callbacks=[lambda event: lines.extend(event_lines(event))])
+    assert "start     4 starts, each at random, 0.0 reads" in lines
+    of_all = min(len(each.history) for each in one_by_one(A)[0]) - 1
+    assert sum("the best of 4 starts" in line for line in lines) == of_all
+    assert lines[-1].endswith(f"from seed {model.best_seed}, the best of its starts")
 
 
 def test_a_finished_run_is_one_of_a_single_fit_and_the_best_goes_on_under_new_limits(A, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 from dnmf.amounts import format_bytes, percent
 from dnmf.fitting.events import PassProgress
-from dnmf.progress import counted, format_seconds, labelled, progress_label, share_text
+from dnmf.progress import counted, ended_text, format_seconds, labelled, progress_label, share_text
 from dnmf.signals import resume_command
 
 MOST_COLUMNS = 100
@@ -115,7 +115,7 @@ def status_lines(found: dict[str, Any]) -> list[str]:
     if found["relative_error"] is not None:
         lines.append(_error_line(found))
     if found["status"] == "done":
-        lines.append(labelled("ended", str(found["stop_reason"])))
+        lines.append(labelled("ended", ended_text(str(found["stop_reason"]))))
     return lines + _in_hand_lines(found) + _next_lines(found)
 
 
@@ -125,12 +125,13 @@ def _solver_lines(found: dict[str, Any]) -> list[str]:
 
 
 def _starts_lines(found: dict[str, Any]) -> list[str]:
-    """How many starts there are, and which is the best so far."""
+    """How many starts there are, and which is the best, or the best so far."""
     if found["restarts"] == 1:
         return []
-    leading = found["leading_seed"]
-    so_far = "the best of them" if leading is None else f"that of seed {leading} is the best so far"
-    return [labelled("starts", f"{found['restarts']}: {so_far}")]
+    last, best = found["seed"] + found["restarts"] - 1, found["best_seed"]
+    which = "the model" if found["status"] == "done" else "the best so far"
+    of_best = "" if best is None else f"; {which} is that of seed {best}"
+    return [labelled("starts", f"{found['restarts']}, of seeds {found['seed']} to {last}{of_best}")]
 
 
 def _error_line(found: dict[str, Any]) -> str:
@@ -249,7 +250,13 @@ def _next_lines(found: dict[str, Any]) -> list[str]:
     store = shlex.quote(found["store"])
     if found["status"] == "stopped":
         return [labelled("go on", resume_command(found["store"]))]
-    return [labelled("look", f"dnmf inspect {store}")] if found["status"] == "done" else []
+    return [*_more_lines(found), labelled("look", f"dnmf inspect {store}")] if found["status"] == "done" else []
+
+
+def _more_lines(found: dict[str, Any]) -> list[str]:
+    """How a run goes on that a limit has ended."""
+    limits = found["go_on_with"]
+    return [] if limits is None else [labelled("go on", resume_command(found["store"], limits))]
 
 
 def run_lines(found: dict[str, Any]) -> list[str]:
@@ -306,13 +313,15 @@ def model_lines(found: dict[str, Any]) -> list[str]:
     """Return how a fit ended and where its result is."""
     store = found["store"]
     return [
-        labelled("done", str(found["stop_reason"])),
+        labelled("done", ended_text(str(found["stop_reason"]))),
+        *_starts_lines(found),
         labelled(
             "error",
             f"{found['relative_error']:.4f} after {counted(found['passes'], 'pass')}, "
             f"{found['reads']:.1f} reads of the data",
         ),
         labelled("model", f"{store} (W in {found['W']})"),
+        *_more_lines(found),
         labelled("look", f"dnmf inspect {shlex.quote(store)}"),
         labelled("python", f"dnmf.load({store!r})"),
     ]

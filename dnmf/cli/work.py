@@ -211,7 +211,8 @@ def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], 
             raise click.UsageError(f"{named} are for a single fit: each model of a path has its own end")
         given = {name: value for name, value in given.items() if name not in LIMITS}
     if status["status"] == "done" and not limits:
-        output.say(labelled("resume", "nothing to do: this is finished"))
+        under = " under the limits it has" if status.get("go_on_with") else ""
+        output.say(labelled("resume", f"nothing to do: this is finished{under}"))
     else:
         moved = any(entries[name] for name in NOTHING_SAID if name != "missing")
         given["source"] = _moved(source, known if moved else None, status)

@@ -54,19 +54,22 @@ class Started:
     Attributes
     ----------
     init : str
-        Where it came from.
+        Where it came from; what was asked for where a run is resumed.
     reads : float
         What it cost, as a multiple of the size of the data.
     resumed_at : int
         Passes already done when a run is resumed, else 0.
     restarts : int
         How many starts there are, the best of which will make the model.
+    resumed : bool
+        Whether a run is resumed.
     """
 
     init: str
     reads: float
     resumed_at: int = 0
     restarts: int = 1
+    resumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,14 @@ class PassDone:
         Whether a checkpoint of it is on disk.
     last : bool
         Whether it was the last one, which made W.
+    starts : int
+        How many starts it served, of which this is the best.
     """
 
     record: PassRecord
     committed: bool
     last: bool = False
+    starts: int = 1
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,8 @@ class Finished:
         How well the model does, in words; empty for its relative error.
     near : float
         After how many reads the relative error was within 0.2 % of this one (:func:`reads_within`), if that is known.
+    best_seed : int, optional
+        Of several starts the one that made it.
     """
 
     reason: str
@@ -164,6 +172,7 @@ class Finished:
     relative_error: float
     told: str = ""
     near: float | None = None
+    best_seed: int | None = None
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ class State:
         The one component that would live where all others have died: the fit then begins again with it, once.
     again : int
         After which pass it did; 0 while it has not.
+    seed : int, optional
+        Of its start; None in stores that did not note it.
     passes, bytes_read : int
         So far.
     reason : str
@@ -94,6 +96,7 @@ class State:
     units: tuple[float, float] = (1.0, 1.0)
     strongest: np.ndarray | None = None
     again: int = 0
+    seed: int | None = None
     passes: int = 0
     bytes_read: int = 0
     reason: str = ""
@@ -143,6 +146,7 @@ class State:
             "spare_objective": _finite(self.spare_objective),
             "units": list(self.units),
             "again": self.again,
+            "seed": self.seed,
             "passes": self.passes,
             "bytes_read": self.bytes_read,
             "reason": self.reason,
@@ -160,6 +164,7 @@ class State:
         """The state that :meth:`scalars` and :meth:`arrays` described, bit for bit."""
         values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in scalars.items()}
         values["units"] = tuple(values["units"])
+        values["seed"] = scalars.get("seed")
         values["history"] = tuple(PassRecord.from_json(record) for record in values["history"])
         return cls(H=arrays["H"], plain=arrays["plain"], best=arrays["best"], spare=arrays.get("spare"),
                    strongest=arrays.get("strongest"), **values)  # fmt: skip

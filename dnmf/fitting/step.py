@@ -39,6 +39,7 @@ def first_state(begun: Initial, options: FitOptions) -> State:
         peak=peak,
         units=units,
         strongest=strongest,
+        seed=options.seed,
         bytes_read=bytes_read,
         reason=reason,
     )

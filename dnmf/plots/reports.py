@@ -12,12 +12,12 @@ from dnmf.amounts import percent
 from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.fitting.history import last_accepted, reads_within
-from dnmf.implicit import describe
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
-from dnmf.options import describe_solver, format_bytes
+from dnmf.options import format_bytes
 from dnmf.paths import Path as RegularizationPath
 from dnmf.plots import pages
+from dnmf.plots.asked import data_section
 from dnmf.plots.convergences import convergence
 from dnmf.plots.curves import summarize, tables_of
 from dnmf.plots.factors import component_kind, components
@@ -28,11 +28,9 @@ from dnmf.plots.sides import by_weight, share_of
 from dnmf.plots.sliders import slider_layout
 from dnmf.plots.strengths import path_overview
 from dnmf.plots.sums import FactorSums, cosines_of, draw_cosines, factor_sums
-from dnmf.progress import counted, format_seconds
-from dnmf.sources.as_fitted import in_words
-from dnmf.sources.names import names_to_show
+from dnmf.progress import counted, ended_text, format_seconds
 from dnmf.tables import Entry
-from dnmf.unfinished import Unfinished, formulas, said_of
+from dnmf.unfinished import Unfinished, formulas
 
 MOST_OF_A_NAME = 60
 NBSP = "\N{NO-BREAK SPACE}"
@@ -100,7 +98,7 @@ def report(  # noqa: PLR0913  what a page is made of, by name
     name = title or (model.path.name if model.path else "") or model.address or "a matrix in memory"
     body = [f"<header><h1>{escape(name)}</h1>", pages.paragraph(_summary(model, path), "soft"), "</header>"]
     body += [pages.fact_cards(_facts(model))]
-    body += _data_section(model) + _course_section(model) + _components_section(model, sums, shape, top)
+    body += data_section(model) + _course_section(model) + _components_section(model, sums, shape, top)
     return write_whole(target, pages.page(name, body + of_path + of_slider, head).encode())
 
 
@@ -112,7 +110,7 @@ def _report_so_far(run: Unfinished, target: Path, title: str | None) -> Path:
         pages.paragraph(f"A fit of {rows:,} × {columns:,} values that is not finished, by dnmf.", "soft"),
         "</header>",
         pages.fact_cards(_facts(run)),
-        *_data_section(run),
+        *data_section(run),
         *_course_section(run),
         "<h2>Components</h2>",
         pages.paragraph("They come with the last pass of the fit, which finds their weights d and W."),
@@ -152,40 +150,12 @@ def _facts(model: Model | Unfinished) -> list[tuple[str, str]]:
     ]
 
 
-def _data_section(model: Model | Unfinished) -> list[str]:
-    rows, columns = model.shape
-    options = model.options
-    facts = [
-        ("Data", model.address or "in memory"),
-        ("Rows × columns", f"{rows:,} × {columns:,}"),
-        ("Observed", in_words(said_of(model))),
-        *([] if isinstance(model, Unfinished) else [("Names", _named(model))]),
-        ("Store", str(model.path) if model.path else "none, the model is in memory"),
-        ("Rank", str(model.rank)),
-        ("Loss", f"{options.loss}, {formulas(model).formula}"),
-        ("Solver", describe_solver(options.to_json())),
-        ("Penalty", describe(options.penalty, model.penalty, options.limits)),
-        (
-            "Start",
-            f"{options.init}, seed {options.seed}" + f", the best of {options.restarts}" * (options.restarts > 1),
-        ),
-        ("Limits", f"tolerance {options.tol:g}, at most {counted(options.max_passes, 'pass')}"),
-        ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),
-    ]
-    return ["<h2>What was factorized</h2>", pages.facts_table(facts)]
-
-
-def _named(model: Model) -> str:
-    named = (("rows", model.row_names), ("columns", model.column_names))
-    return " and ".join(what for what, names in named if names_to_show(names) is not None) or "none"
-
-
 def _course_section(model: Model | Unfinished) -> list[str]:
     last, stands = model.history[-1], last_accepted(model.history)
     undone = sum(not record.accepted for record in model.history)
     read_s, compute_s = (sum(getattr(r, name) for r in model.history) for name in ("read_s", "compute_s"))
     facts = [
-        ("Ended", model.stop_reason or "not recorded"),
+        ("Ended", ended_text(model.stop_reason) or "not recorded"),
         ("Objective", f"{stands.objective:.6g} ({formulas(model).formula} alone: {stands.loss:.6g})"),
         *_stillness(model),
         ("Passes taken back", f"{undone}, because the objective rose" if undone else "none"),

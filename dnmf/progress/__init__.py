@@ -2,6 +2,7 @@
 
 from dnmf.progress.lines import (
     counted,
+    ended_text,
     format_seconds,
     labelled,
     pass_line,
@@ -17,6 +18,7 @@ from dnmf.progress.records import event_record
 from dnmf.progress.shown import EVERY_S, PartDone, Progress
 
 __all__ = [
-    "EVERY_S", "PartDone", "Progress", "counted", "event_record", "format_seconds", "labelled", "log_events",
-    "pass_line", "path_pass_line", "planned_lines", "progress_label", "progress_line", "share_text", "started_line",
+    "EVERY_S", "PartDone", "Progress", "counted", "ended_text", "event_record", "format_seconds", "labelled",
+    "log_events", "pass_line", "path_pass_line", "planned_lines", "progress_label", "progress_line", "share_text",
+    "started_line",
 ]  # fmt: skip

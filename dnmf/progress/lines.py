@@ -37,7 +37,7 @@ def event_lines(event: Event) -> list[str]:
     if isinstance(event, PassProgress):
         return [progress_line(event)]
     if isinstance(event, PassDone):
-        return [pass_line(event.record)]
+        return [pass_line(event.record) + f"   the best of {event.starts} starts" * (event.starts > 1)]
     if isinstance(event, StudyPassDone):
         return [path_pass_line(event)]
     return [done_line(event)]
@@ -48,7 +48,20 @@ def done_line(event: Finished | StudyFinished) -> str:
     if isinstance(event, StudyFinished):
         return labelled("done", f"{counted(event.models, 'model')}, {event.reads:.1f} reads of the data")
     near = "" if event.near is None else f", within 0.2 % of it after {event.near:.1f} reads"
-    return labelled("done", f"{event.reason}, {event.told or f'relative error {event.relative_error:.4f}'}{near}")
+    told = event.told or f"relative error {event.relative_error:.4f}"
+    best = "" if event.best_seed is None else f", from seed {event.best_seed}, the best of its starts"
+    return labelled("done", f"{ended_text(event.reason)}, {told}{near}{best}")
+
+
+def ended_text(reason: str) -> str:
+    """Return why a fit ended, and that a limit did, in words.
+
+    Examples
+    --------
+    >>> ended_text("max_passes")
+    'max_passes, components may move still'
+    """
+    return f"{reason}, components may move still" if reason in ("max_passes", "max_seconds") else reason
 
 
 def planned_lines(event: Planned) -> list[str]:
@@ -72,11 +85,12 @@ def planned_lines(event: Planned) -> list[str]:
 
 def started_line(event: Started) -> str:
     """Return where the first H came from, or where a run goes on."""
-    if event.resumed_at:
-        return labelled("resume", f"after pass {event.resumed_at}, {event.reads:.1f} reads so far")
+    if event.resumed or event.resumed_at:
+        done = f"pass {event.resumed_at}" if event.resumed_at else "the start"
+        return labelled("resume", f"after {done}, {event.reads:.1f} reads so far")
     origin = ORIGINS.get(event.init, event.init)
-    times = f"{event.restarts} times " if event.restarts > 1 else ""
-    return labelled("start", f"{times}{origin}, {event.reads:.1f} reads")
+    several = f"{event.restarts} starts, each " if event.restarts > 1 else ""
+    return labelled("start", f"{several}{origin}, {event.reads:.1f} reads")
 
 
 def pass_line(record: PassRecord) -> str:

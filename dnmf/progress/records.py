@@ -14,7 +14,7 @@ def event_record(event: Event) -> dict[str, Any]:
     That is planned, started, pass_progress, pass or finished (of a path: path_pass, path_finished).
     """
     if isinstance(event, PassDone):
-        return {"type": "pass", "committed": event.committed, **event.record.to_json()}
+        return {"type": "pass", "committed": event.committed, "starts": event.starts, **event.record.to_json()}
     record = {"type": _NAMES.get(type(event), type(event).__name__.lower()), **asdict(event)}
     if isinstance(event, Planned):
         record["shape"], record["gave_up"] = list(event.shape), list(event.gave_up)

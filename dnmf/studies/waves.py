@@ -85,7 +85,7 @@ class StudyRun(Generic[C]):
         self.state = state.of_at_most(study.count_together(state.cells, self.place.models_per_pass))
         if changed:
             self.state = self.state.forgetting_data()
-        emit(self.place.callbacks, Started(self.study.fit.init, self.reads, self.state.passes))
+        emit(self.place.callbacks, Started(self.study.fit.init, self.reads, self.state.passes, resumed=True))
 
     @property
     def reads(self) -> float:
