@@ -16,6 +16,8 @@ from dnmf.sources.rows import CsrRows, Panel, Rows, SomeRows, Weighted, each_arr
 from dnmf.sources.source import Layout, Source, check_dtype, check_shape, even_cuts
 
 WIDE_COLUMN = 8  # bytes
+SORTED_BY_COLUMNS = 2**23
+"""Entries whose columns are sorted by way of CSC and back: a third of the time of sorting each row, in caches."""
 
 
 def is_pydata_sparse(values: Any) -> bool:
@@ -71,7 +73,8 @@ def _canonical_csr(values: Any, address: str) -> CsrRows:
     matrix = scipy.sparse.csr_array(values)
     dtype = check_dtype(address, matrix.dtype)
     if not matrix.has_canonical_format:
-        matrix = matrix.copy()
+        by_columns = len(matrix.data) <= SORTED_BY_COLUMNS and not matrix.has_sorted_indices
+        matrix = matrix.tocsc().tocsr() if by_columns else matrix.copy()
         matrix.sum_duplicates()
     return CsrRows(narrowed(matrix.data, dtype, address), matrix.indices, matrix.indptr)
 

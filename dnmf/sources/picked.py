@@ -63,5 +63,7 @@ def sums_of_powers(rows: Rows, power: float, weights: np.ndarray | None = None) 
         sizes *= weights
     if isinstance(rows, np.ndarray):
         return sizes.sum(axis=1)
-    row_of = np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
-    return np.bincount(row_of, weights=sizes, minlength=rows.n_rows)
+    filled, sums = np.flatnonzero(np.diff(rows.indptr)), np.zeros(rows.n_rows)
+    if len(filled):
+        sums[filled] = np.add.reduceat(sizes, rows.indptr[filled])
+    return sums

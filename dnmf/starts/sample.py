@@ -79,7 +79,7 @@ class Sample:
         """Return the first `rows` of the sample (whole runs), in the order of the source."""
         firsts = np.array(sorted(self._parts))
         pieces = []
-        for low, high in _taken(self._runs, rows):
+        for low, high in _joined(_taken(self._runs, rows)):
             at = low
             while at < high:  # a run may lie in several parts
                 first = int(firsts[np.searchsorted(firsts, at, side="right") - 1])
