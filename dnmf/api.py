@@ -13,14 +13,14 @@ from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
-from dnmf.locations import local_path
+from dnmf.locations import local_path, refuse_overwrite
 from dnmf.model import Model
-from dnmf.options import FitOptions, more_than, parse_bytes
+from dnmf.options import FitOptions, more_than, parse_bytes, start_asked_for
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, naming, refuse_path
 from dnmf.restarts import run_of
 from dnmf.run import free_store, number_in, reopened, with_saved_names
-from dnmf.schemes.refused import refuse_rank
+from dnmf.schemes.refused import refuse_idle, refuse_rank
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Resources, Workplace, checked_callbacks
 
@@ -79,13 +79,14 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         A start: W (m, k) costs one read, H (k, n) none. H alone decides when both are given, because W is a
         function of H.
     init : {"auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar"}
-        Where H starts when none is given: from a factorization of a sample of the rows; from one of a surrogate, a
-        small stand-in for all rows that takes one read more and is better where the sample has few rows; at random,
-        ``"random"`` uniform and ``"normal"`` as scikit-learn's random start; or from singular vectors, which take two
-        reads (one of data with few rows or columns, three of data with very many rows): NNDSVD, its zeros left, filled
-        with the mean of the data (``"nndsvda"``) or with small random numbers (``"nndsvdar"``). ``"auto"``: from a
-        surrogate where the memory of a worker holds a sample of fewer than 50 rows for each component, else from a
-        sample. Every read is counted in ``model.reads``, those of the start included. docs/algorithms.md compares them.
+        Where H starts, said only where no W and no H is given: from a factorization of a sample of the rows; from one
+        of a surrogate, a small stand-in for all rows that takes one read more and is better where the sample has few
+        rows; at random, ``"random"`` uniform and ``"normal"`` as scikit-learn's random start; or from singular vectors,
+        which take two reads (one of data with few rows or columns, three of data with very many rows): NNDSVD, its
+        zeros left, filled with the mean of the data (``"nndsvda"``) or with small random numbers (``"nndsvdar"``).
+        ``"auto"``: from a surrogate where the memory of a worker holds a sample of fewer than 50 rows for each
+        component, else from a sample. Every read is counted in ``model.reads``, those of the start included.
+        docs/algorithms.md compares them.
     solver : {"cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als"}
         How H is found from the sums of a pass. Exactly: by coordinate descent, for a loss with a curvature of its own
         by a step of Newton's method; or by block principal pivoting. Nearer to that by some sweeps of a method of the
@@ -181,14 +182,15 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
     asked = checked_constraints(constraints)
-    given = "given" if W is not None or H is not None else init
+    start = start_asked_for(init, W=W, H=H)
     options = FitOptions(
-        rank, given, solver, loss, Penalty() if penalty is None else penalty, dtype, seed, tol, max_passes, extrapolate,
+        rank, start, solver, loss, Penalty() if penalty is None else penalty, dtype, seed, tol, max_passes, extrapolate,
         prune, asked.limits, implicit=implicit, restarts=restarts, sweeps=sweeps, exact_rows=exact_rows,
         max_seconds=max_seconds,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     refuse_rank(options, opened)
+    refuse_idle(options, opened)
     return fitted(opened, options, resources, W=W, H=H, constraints=asked, store=store, overwrite=overwrite)
 
 
@@ -200,6 +202,8 @@ def fitted(
     asked = checked_constraints(constraints)
     if store is not None:  # before it is planned, and again when its lock is held
         number_in(free_store(store, opened, overwrite=overwrite), opened, options, overwrite=overwrite)
+    else:
+        refuse_overwrite("store", overwrite)
     with ExitStack() as stack:
         place = stack.enter_context(Workplace(opened, options, resources, stored=store is not None))
         start, guides, run = place.checked_start(W, H, options), place.guides(asked, options), run_of(place, options)

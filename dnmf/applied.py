@@ -13,7 +13,7 @@ from dnmf.conversion.staging import staged
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import Callback
-from dnmf.locations import checked_overwrite, local_path, names_url, why_not_here, written
+from dnmf.locations import checked_overwrite, local_path, names_url, refuse_overwrite, why_not_here, written
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.rows_out import Columns
@@ -107,6 +107,8 @@ class Applied:
         callbacks: Sequence[Callback] = (),
     ) -> Any:  # fmt: skip
         """Return what :meth:`transform` returns as an ndarray, or as the Zarr array at `out`."""
+        if out is None:
+            refuse_overwrite("out", overwrite)
         place = None if out is None else free_place(out, overwrite=overwrite)
         source = self.open_rows(data, columns, said)
         with ExitStack() as stack:

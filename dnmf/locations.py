@@ -154,6 +154,18 @@ def checked_overwrite(overwrite: Any) -> bool:
     return yes_or_no("overwrite", overwrite)
 
 
+def refuse_overwrite(place: str, overwrite: Any) -> None:
+    """Refuse to overwrite where nothing is written, since no `place` is given.
+
+    Raises
+    ------
+    InputError
+        It is asked for, or neither True nor False.
+    """
+    if checked_overwrite(overwrite):
+        raise InputError(f"overwrite=True: without {place}= nothing is written that could be replaced; leave it out")
+
+
 def regular_file(given: Any, what: str = "path") -> Path:
     """Return the path of an ordinary file to be read.
 

@@ -49,6 +49,24 @@ def describe_solver(options: Mapping[str, Any]) -> str:
     return options["solver"] + f", {sweeps} sweeps" * (sweeps > 1) + ", rows too" * (not exact_rows)
 
 
+def start_asked_for(init: Any, **given: Any) -> Any:
+    """Return the `init` of options, ``"given"`` where one of the `given` factors is there to start from.
+
+    Raises
+    ------
+    InputError
+        Another start is asked for beside it, or a given one where nothing is given.
+    """
+    there = [name for name, factor in given.items() if factor is not None]
+    if not there:
+        asked = isinstance(init, str) and init == "given"
+        _check(not asked, f"init='given': give the {' or '.join(given)} to start from")
+        return init
+    by_default = isinstance(init, str) and init == "auto"
+    _check(by_default, f"init={shown(init)}: it starts from the {there[-1]} that is given; leave one of the two out")
+    return "given"
+
+
 def more_than(limit: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return with which limit a fit can go on that one has ended: twice the passes, as many seconds anew.
 
@@ -123,6 +141,10 @@ def _check_restarts(options: "FitOptions") -> None:
     _check(
         options.init not in alike,
         f"{restarts}: {alike.get(options.init)} is the same every time; leave one of the two out",
+    )
+    _check(
+        max(options.limits.held) < options.rank,
+        f"{restarts}: all components are given, and the fit is the same every time; leave restarts out",
     )
     _check(
         not options.penalty.is_rule,

@@ -418,7 +418,7 @@ def test_data_that_would_be_overwritten_is_not_read_from_there(store, tmp_path):
         with pytest.raises(dnmf.InputError, match="the data is read from there"):
             narrow.transform(source, out=place, overwrite=True)
     assert files(tmp_path) == before
-    assert fit(store, W=model.W, overwrite=True).rank == 2
+    assert fit(store, W=model.W, init="auto", overwrite=True).rank == 2
 
 
 def test_a_store_that_another_process_writes_is_refused_before_anything_is_planned(store):

@@ -10,7 +10,7 @@ _SPOKEN = tuple(
     re.compile(rf"(?<![\w./\\-]){pattern}(?![\w/\\]|\.\w)")  # no part of a path
     for pattern in (
         r"(?:penalty=)?(?:dnmf\.)?Penalty\((?P<name>\w+)='?(?P<value>[\w.]+)'?\)",
-        r"(?P<name>init|keep|dtype|loss|solver|store|kind|scale)='(?P<value>[^'/\\]*)'",
+        r"(?P<name>init|keep|dtype|loss|prune|solver|store|kind|scale)='(?P<value>[^'/\\]*)'",
         r"(?P<name>missing)='(?P<value>nan|refuse|unstored)'(?: \(--missing \w+\))?",
         r"(?P<name>implicit|mask|missing|(?:row_|column_)?weights)=(?P<value>)",
         r"constraints (?P<name>fixed_[WH]|free|graph|target_H|upper)(?P<value>)",
@@ -18,8 +18,8 @@ _SPOKEN = tuple(
         r"give (?:a penalty )?(?P<name>graph|smooth|target)(?P<value>)(?= too)",
         r"(?P<name>fixed_[WH]|target_H)(?P<value>)",
         r"(?P<name>exact_rows)(?:=False)?(?P<value>)",
-        r"(?<=leave )(?P<name>sweeps)(?P<value>)(?= out)",
-        r"(?P<name>measure|seeds|shape|strengths|sweeps)=(?P<value>[^\s;:]+)",
+        r"(?<=leave )(?P<name>prune|restarts|sweeps)(?P<value>)(?= out)",
+        r"(?P<name>max_passes|measure|restarts|seeds|shape|strengths|sweeps)=(?P<value>[^\s;:]+)",
     )
 )
 

@@ -9,7 +9,7 @@ from dnmf.checkpoint import Generation
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
-from dnmf.options import FitOptions, parse_bytes
+from dnmf.options import FitOptions, parse_bytes, start_asked_for
 from dnmf.paths.grid import Cell, PathOptions, checked_seeds, checked_strengths
 from dnmf.paths.older import as_written_now
 from dnmf.paths.result import Path
@@ -156,7 +156,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
     seeds, asked = checked_seeds(seeds), checked_constraints(constraints)
-    fit = FitOptions(rank, init if H is None else "given", solver, loss, penalty, dtype, seeds[0], tol, max_passes,
+    fit = FitOptions(rank, start_asked_for(init, H=H), solver, loss, penalty, dtype, seeds[0], tol, max_passes,
                      extrapolate, prune, asked.limits, implicit=implicit,
                      sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)

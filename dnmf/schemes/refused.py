@@ -44,6 +44,23 @@ def refuse_rank(options: FitOptions, source: Source) -> None:
         raise InputError(f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}")
 
 
+def refuse_idle(options: FitOptions, source: Source) -> None:
+    """Refuse trials of dropped components where no component is ever dropped.
+
+    Raises
+    ------
+    InputError
+        They are asked for.
+    """
+    penalty, least_squares = options.penalty, loss_named(options.loss).shared_curvature
+    of_all = least_squares and not (options.implicit or source.has_missing or penalty.counts)
+    if options.prune == "refit" and not (of_all and penalty.in_objective):
+        raise InputError(
+            "prune='refit': components are tried out under a penalty in the objective of least squares alone; say "
+            "scale='objective', or leave prune out"
+        )
+
+
 def refuse_of_transposed(options: FitOptions, address: str) -> None:
     """Refuse what means something else for a matrix that is factorized as its transpose.
 

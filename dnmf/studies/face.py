@@ -10,11 +10,11 @@ from dnmf import checkpoint
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import emit
-from dnmf.locations import local_path
+from dnmf.locations import local_path, refuse_overwrite
 from dnmf.model import Model
 from dnmf.record import RunRecord, contents, naming, other_than
 from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
-from dnmf.schemes.refused import refuse_rank
+from dnmf.schemes.refused import refuse_idle, refuse_rank
 from dnmf.sources import Source
 from dnmf.studies.models import StoredModels, remove_other_models
 from dnmf.studies.study import Study
@@ -91,9 +91,12 @@ def fit_study(
     """
     if store is not None:  # before it is planned, and again when its lock is held
         _number_in(free_store(store, source, overwrite=overwrite), source, face, study, overwrite=overwrite)
+    else:
+        refuse_overwrite("store", overwrite)
     with ExitStack() as stack:
         models = study.largest_models
         refuse_rank(study.fit, source)
+        refuse_idle(study.fit, source)
         with Workplace(source, study.fit, resources, stored=store is not None, models=models) as place:
             place.checked_start(None, H, study.fit)
             run = StudyRun(place, study, H, place.guides(constraints, study.fit))
