@@ -123,7 +123,8 @@ def measure_reading(path: Path, rank: int, limit_bytes: int) -> tuple[float, flo
     """Return wall and CPU seconds of :func:`read_alone` on a new worker, for the plan a fit would have there."""
     from dnmf import open_source
     from dnmf.options import FitOptions
-    from dnmf.workplace import Resources, Workplace
+    from dnmf.resources import Resources
+    from dnmf.workplace import Workplace
 
     with (
         one_worker(limit_bytes) as client,

@@ -18,11 +18,12 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, more_than, parse_bytes, start_asked_for
 from dnmf.penalty import Penalty
 from dnmf.record import RunRecord, naming, refuse_path
+from dnmf.resources import Resources, checked_callbacks
 from dnmf.restarts import run_of
 from dnmf.run import free_store, number_in, reopened, with_saved_names
 from dnmf.schemes.refused import refuse_idle, refuse_rank
 from dnmf.sources import Source, open_source
-from dnmf.workplace import Resources, Workplace, checked_callbacks
+from dnmf.workplace import Workplace
 
 log = logging.getLogger("dnmf")
 

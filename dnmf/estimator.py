@@ -33,8 +33,8 @@ from dnmf.estimator_parameters import INITS, check_parameters, loss_of, solver_o
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.penalty import Penalty
+from dnmf.resources import Resources
 from dnmf.sources import Source
-from dnmf.workplace import Resources
 
 
 class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

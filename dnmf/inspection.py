@@ -8,6 +8,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.checkpoint.locks import LOCK, noted_holder, writer_of
+from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import BudgetError, InputError
 from dnmf.implicit import describe
 from dnmf.locations import local_path, names_url
@@ -15,6 +16,7 @@ from dnmf.ongoing import read_in_hand
 from dnmf.options import LIMITS, FitOptions, describe_solver, more_than, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import PATH
+from dnmf.resources import Resources
 from dnmf.sources import Source
 from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.guard import refuse_gone
@@ -37,13 +39,12 @@ def is_run(path: str | Path) -> bool:
     return checkpoint.exists(folder) or bool(noted_holder(folder / LOCK))
 
 
-def inspect_source(
-    source: Source,
-    rank: int | None = None,
-    memory_limit: str | int | None = None,
-    loss: str = "frobenius",
-    implicit: float = 0.0,
-) -> dict[str, Any]:
+def inspect_source(  # noqa: PLR0913  what the plan of a fit is made by, by name
+    source: Source, rank: int | None = None, memory_limit: str | int | None = None, loss: str = "frobenius",
+    implicit: float = 0.0, *, init: str = "auto", solver: str = "cd", sweeps: int = 1, exact_rows: bool = True,
+    penalty: Penalty | None = None, constraints: Constraints | None = None, dtype: str = "float32",
+    restarts: int = 1, extrapolate: bool = True, keep: str = "auto",
+) -> dict[str, Any]:  # fmt: skip
     """Return what a matrix is and how a fit would cut it, as JSON values; no values are read.
 
     Parameters
@@ -54,19 +55,29 @@ def inspect_source(
         For the plan; by default 20, or as many as the matrix allows.
     memory_limit : str or int, optional
         Of a worker; by default what is free on this machine.
-    loss, implicit
+    loss, implicit, init, solver, sweeps, exact_rows, penalty, constraints, dtype, restarts, extrapolate, keep
         For the plan, as in :func:`dnmf.fit`.
 
     Raises
     ------
     InputError
-        The loss is none for this matrix, the rank is more than it allows, or it cannot be opened or leads to a file
+        An option is none for this matrix, the rank is more than it allows, or it cannot be opened or leads to a file
         that is not there.
     """
     refuse_gone(source)
     most = min(source.shape)
     if rank is not None and not 1 <= rank <= most:
         raise InputError(f"{source.address}: rank {rank} is not between 1 and min(rows, columns) = {most}")
+    options = FitOptions(
+        min(rank or DEFAULT_RANK, most), init, solver, loss, penalty or Penalty(), dtype, extrapolate=extrapolate,
+        limits=checked_constraints(constraints).limits, implicit=implicit, restarts=restarts, sweeps=sweeps,
+        exact_rows=exact_rows,
+    )  # fmt: skip
+    return {**_facts(source, implicit), "plan": _plan(source, options, memory_limit, keep)}
+
+
+def _facts(source: Source, implicit: float) -> dict[str, Any]:
+    """What a matrix is."""
     layout = source.layout()
     rows, columns = source.shape[::-1] if source.transposed else source.shape
     stored = getattr(source, "nonzeros", None) if source.sparse else None
@@ -93,7 +104,6 @@ def inspect_source(
             "pieces": len(layout.cuts) - 1,
             "object_bytes": layout.object_bytes,
         },
-        "plan": _plan(source, FitOptions(min(rank or DEFAULT_RANK, most), loss=loss, implicit=implicit), memory_limit),
     }
 
 
@@ -101,29 +111,36 @@ def _first(names: np.ndarray | None) -> str | None:
     return None if names is None or len(names) == 0 else str(names[0])
 
 
-def _plan(source: Source, options: FitOptions, memory_limit: str | int | None) -> dict[str, Any]:
+def _plan(source: Source, options: FitOptions, memory_limit: str | int | None, keep: str) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
     from dnmf.passes.threads import InProcess
-    from dnmf.schemes.refused import refuse_entries
+    from dnmf.schemes.refused import refuse_entries, refuse_of_transposed
     from dnmf.schemes.rehearsal import Kernels
-    from dnmf.starts.choose import plan_with_start, start_of_fit
+    from dnmf.starts.choose import start_of
+    from dnmf.workplace import plan_work
 
     refuse_entries(options, source)
-    memory, executor = parse_bytes(memory_limit), InProcess()
-    machine = executor.machine(memory, Kernels.of(source, options))
+    if source.transposed:
+        refuse_of_transposed(options, source.address)
+    resources, executor = Resources(memory_bytes=parse_bytes(memory_limit), keep=keep), InProcess()
+    machine = executor.machine(resources.memory_bytes, Kernels.of(source, options))
     known = {
         "rank": options.rank,
         "loss": options.loss,
+        "restarts": options.restarts,
         "threads": machine.threads,
         "limit_bytes": machine.memory_bytes,
     }
     try:
-        start = start_of_fit(options, source, begun=False)
-        plan, _ = plan_with_start(executor, source, options, kept_rows=0, memory_bytes=memory, start=start)
+        work = plan_work(executor, source, options, resources, stored=True)
     except BudgetError as error:
         return {**known, "refused": str(error)}
+    plan = work.plan
     return {
         **known,
+        "init": start_of(options, plan),
+        "starts_per_pass": work.models_per_pass,
+        "keeps": work.keeps,
         "tasks": len(plan.groups),
         "panels": plan.n_panels,
         "panel_bytes": plan.panel_bytes,

@@ -1,16 +1,14 @@
 """What the fits of one source run on: an executor, a plan, data that may be kept; and how they look from outside."""
 
 import uuid
-from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.arrays import taken_as, taken_as_array
+from dnmf.arrays import taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.events import Callback, Planned, emit
@@ -31,6 +29,7 @@ from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
 from dnmf.refinement import Refinement
+from dnmf.resources import Resources
 from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_transposed
 from dnmf.sources import Source
@@ -45,28 +44,6 @@ from dnmf.starts.choose import plan_for_many, start_of_fit
 MOST_GATHERED_BYTES = 256 * 2**20
 AXES = ("row", "column")
 KEEP_POLICIES = ("auto", "memory", "stream")
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Where a fit runs and who listens; nothing here changes its result.
-
-    Attributes
-    ----------
-    client : distributed.Client, cluster, str or None
-        See :func:`dnmf.fit`.
-    memory_bytes : int or None
-        Limit of one worker.
-    keep : {"auto", "memory", "stream"}
-        Whether data is kept in memory between passes; see :func:`dnmf.fit`.
-    callbacks : tuple
-        Each is handed every event.
-    """
-
-    client: Any = None
-    memory_bytes: int | None = None
-    keep: str = "auto"
-    callbacks: tuple[Callback, ...] = ()
 
 
 class Workplace:
@@ -141,33 +118,19 @@ class Workplace:
         self, executor: Executor, options: FitOptions, resources: Resources, models: int | None, *, stored: bool,
         cuts: dict[str, Any] | None,
     ) -> Engine:  # fmt: skip
-        source, start = self.source, ANY_START if models else start_of_fit(options, self.source, begun=cuts is not None)
-        at_once, models = models or options.restarts, models or 1
-        size_of_W = models * source.shape[0] * options.rank * np.dtype(options.dtype).itemsize
-        if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
-            raise BudgetError(
-                f"W would take {format_bytes(size_of_W)} in this process; give store='NAME.dnmf' and the workers "
-                "write it there"
-            )
-        kept_rows = 0 if stored else models * source.shape[0]
-        if at_once > models and not executor.remote:  # starts that wait for their turn: two copies of a row are counted
-            kept_rows += at_once * source.shape[1] // 2
-        plan, machine, self.models_per_pass = plan_for_many(
-            executor, source, options, at_once, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
-            start=start,
-        )  # fmt: skip
-        layout = source.layout()
-        plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
+        source, layout = self.source, self.source.layout()
+        work = plan_work(executor, source, options, resources, models, stored=stored, cuts=cuts)
+        plan, self.models_per_pass = work.plan, work.models_per_pass
         executor.preflight(source)
         emit(
             self.callbacks,
             Planned(executor.name, source.address, self.shape, layout.total_bytes, len(plan.groups), plan.n_panels,
-                    plan.need.total, machine.memory_bytes, keep is not None and not keep.borders, plan.gave_up,
+                    plan.need.total, work.machine.memory_bytes, work.keeps, plan.gave_up,
                     compiles=not executor.remote and not were_compiled()),
         )  # fmt: skip
         cut = layout.cut_for(in_parts=plan.in_parts)
         refine = Refinement() if plan.refining_rows else None
-        return Engine(executor, source, plan, cut, keep, self._meter, self._guard, self._deadline, refine)
+        return Engine(executor, source, plan, cut, work.keep, self._meter, self._guard, self._deadline, refine)
 
     def listen(self, callback: Callback) -> None:
         """Hand every event to one more, before the others."""
@@ -257,6 +220,62 @@ class Workplace:
         return model._transposed() if folder is None else model._transposed().with_W_in(folder)
 
 
+class PlannedWork(NamedTuple):
+    """How the fits of one source are cut.
+
+    Attributes
+    ----------
+    plan : Plan
+        Of a pass.
+    machine : Machine
+        It is made for.
+    models_per_pass : int
+        How many models a pass can serve.
+    keep : Keep or None
+        What stays in memory between passes.
+    """
+
+    plan: Plan
+    machine: Machine
+    models_per_pass: int
+    keep: Keep | None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the data stays in memory after the first pass."""
+        return self.keep is not None and not self.keep.borders
+
+
+def plan_work(
+    executor: Executor, source: Source, options: FitOptions, resources: Resources, models: int | None = None, *,
+    stored: bool, cuts: dict[str, Any] | None = None,
+) -> PlannedWork:  # fmt: skip
+    """Return how a fit is cut, or each of the `models` of a study; arguments as in :class:`Workplace`.
+
+    Raises
+    ------
+    BudgetError
+        It does not fit.
+    """
+    start = ANY_START if models else start_of_fit(options, source, begun=cuts is not None)
+    at_once, models = models or options.restarts, models or 1
+    size_of_W = models * source.shape[0] * options.rank * np.dtype(options.dtype).itemsize
+    if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
+        raise BudgetError(
+            f"W would take {format_bytes(size_of_W)} in this process; give store='NAME.dnmf' and the workers "
+            "write it there"
+        )
+    kept_rows = 0 if stored else models * source.shape[0]
+    if at_once > models and not executor.remote:  # starts that wait for their turn: two copies of a row are counted
+        kept_rows += at_once * source.shape[1] // 2
+    plan, machine, together = plan_for_many(
+        executor, source, options, at_once, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
+        start=start,
+    )  # fmt: skip
+    plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
+    return PlannedWork(plan, machine, together, keep)
+
+
 def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, processes: int) -> tuple[Plan, Keep | None]:
     """Return the plan and the permission to keep data in memory between passes, None where every pass reads it.
 
@@ -290,23 +309,6 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
 def _keep_borders(source: Source, plan: Plan, machine: Machine) -> tuple[Plan, Keep | None]:
     plan, of_process = keeping_borders(plan, source.layout(), machine)
     return plan, Keep(uuid.uuid4().hex, of_process, borders=True) if of_process else None
-
-
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Return callbacks as a tuple; one alone counts as a list of one.
-
-    Raises
-    ------
-    InputError
-        One cannot be called.
-    """
-    given = (callbacks,) if callable(callbacks) and not isinstance(callbacks, type) else callbacks
-    with taken_as("a list of callbacks", "callbacks", given):
-        found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else (given,)
-    wrong = [each for each in found if not callable(each)]
-    if wrong:
-        raise InputError(f"callbacks: a {type(wrong[0]).__name__} cannot be called; give functions of one event")
-    return found
 
 
 def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:

@@ -30,7 +30,7 @@ LAYERS = [
     {"fitting"},
     {"starts"},
     {"refinement"},
-    {"course", "predictions"},
+    {"course", "predictions", "resources"},
     {"applied", "model", "record", "ongoing"},
     {"workplace"},
     {"run"},

@@ -1,5 +1,7 @@
 """What is said of matrices and runs: testable without the command line."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import zarr
@@ -7,8 +9,9 @@ from random_matrices import random_csr
 
 import dnmf
 from dnmf import checkpoint
-from dnmf.cli.texts import run_lines
+from dnmf.cli.texts import run_lines, source_lines
 from dnmf.inspection import components, inspect_run, inspect_source, is_run, run_status
+from dnmf.penalty import Penalty
 from dnmf.sources import open_source
 
 SHAPE = (300, 40)
@@ -94,6 +97,80 @@ def test_a_plan_that_does_not_fit_is_said_with_its_numbers(dense):
     plan = inspect_source(open_source(dense), rank=3, memory_limit="1MiB")["plan"]
     assert "1.0 MiB" in plan["refused"]
     assert plan["limit_bytes"] == 2**20
+
+
+ASKED = {
+    "nothing": {},
+    "a random start": {"init": "random"},
+    "a surrogate": {"init": "surrogate"},
+    "singular vectors": {"init": "nndsvda"},
+    "restarts": {"init": "random", "restarts": 3},
+    "float64": {"dtype": "float64"},
+    "no extrapolation": {"extrapolate": False},
+    "sweeps of rows": {"solver": "hals", "sweeps": 2, "exact_rows": False},
+    "counts": {"loss": "kullback-leibler"},
+    "implicit feedback": {"implicit": 2.0},
+    "a penalty in the objective": {"penalty": Penalty(l1=0.1, scale="objective")},
+    "fractions": {"penalty": Penalty(l1=0.1, scale="fraction"), "init": "random"},
+    "a free factor": {"constraints": dnmf.Constraints(free="W")},
+    "given columns": {"constraints": dnmf.Constraints(fixed_W=np.ones(SHAPE[0]))},
+    "nothing kept": {"keep": "stream"},
+    "all kept": {"keep": "memory"},
+}
+
+
+@pytest.mark.parametrize("limit", ["1GB", "305MB"])
+@pytest.mark.parametrize("options", ASKED.values(), ids=ASKED)
+def test_the_plan_is_that_of_a_fit_with_the_same_options(dense, tmp_path, monkeypatch, options, limit):
+    monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
+    events = []
+
+    def stop(event):
+        events.append(event)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dnmf.fit(str(dense), 3, memory_limit=limit, store=tmp_path / "a.dnmf", callbacks=[stop], **options)
+    (expected,) = events
+    plan = inspect_source(open_source(dense), 3, limit, **options)["plan"]
+    for name in ("tasks", "panels", "projected_bytes", "limit_bytes", "keeps"):
+        assert plan[name] == getattr(expected, name)
+    assert tuple(plan["gave_up"]) == expected.gave_up
+
+
+def test_what_is_asked_for_decides_the_plan(monkeypatch):
+    monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
+    wide = open_source(np.ones((300, 20_000), np.float32))
+    takes = {
+        what: inspect_source(wide, 3, "8GB", **ASKED[what])["plan"]
+        for what in ("a random start", "a surrogate", "singular vectors", "restarts", "float64", "counts")
+    }
+    assert {plan["init"] for plan in takes.values()} == {"random", "surrogate", "nndsvda", "sample"}
+    assert len({plan["projected_bytes"] for plan in takes.values()}) == len(takes)
+    assert min(takes, key=lambda what: takes[what]["projected_bytes"]) == "a random start"
+
+
+def test_starts_that_take_turns_are_told(monkeypatch):
+    monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
+    wide = open_source(np.ones((300, 20_000), np.float32))
+    found = inspect_source(wide, 3, "1GB", init="random", restarts=500)
+    together = found["plan"]["starts_per_pass"]
+    assert 1 < together < 500
+    assert f"start     500 starts, each at random; {together} of them in a pass" in source_lines(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"init": "svd"}, "init='svd': use one of"),
+        ({"init": "nndsvd", "restarts": 3}, "the same every time"),
+        ({"sweeps": 3}, "leave sweeps out"),
+        ({"keep": "always"}, "keep='always'"),
+    ],
+)
+def test_what_a_fit_refuses_a_plan_refuses_too(dense, options, reason):
+    with pytest.raises(dnmf.InputError, match=reason):
+        inspect_source(open_source(dense), 3, **options)
 
 
 def test_a_run_is_told_from_data(run, dense, tmp_path):

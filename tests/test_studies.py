@@ -12,11 +12,11 @@ from dnmf.errors import BudgetError, CheckpointError, Interrupted
 from dnmf.fitting.events import StudyFinished, StudyPassDone
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
+from dnmf.resources import Resources
 from dnmf.starts import choose
 from dnmf.starts.choose import plan_for_many
 from dnmf.studies.face import fit_study, load_study, resume_study
 from dnmf.studies.study import folder_of
-from dnmf.workplace import Resources
 
 RANKS, SEEDS = (2, 4), (0, 1)
 

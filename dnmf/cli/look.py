@@ -7,11 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from dnmf.amounts import format_bytes
-from dnmf.cli.amounts import LEAST_SQUARES, LOSS, MEMORY
-from dnmf.cli.data import IMPLICIT, NOTHING_SAID, entries_options
+from dnmf.cli.amounts import MEMORY
+from dnmf.cli.data import IMPLICIT, entries_options
 from dnmf.cli.exits import report
+from dnmf.cli.fits import RESTARTS, plan_options
+from dnmf.cli.groups import Grouped
 from dnmf.cli.output import current_output, output_options
 from dnmf.cli.texts import run_lines, source_lines, status_lines, table_lines
 from dnmf.errors import DnmfError
@@ -24,48 +27,56 @@ MOST_LISTED = 8
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 
 
-@click.command(short_help="Describe a matrix and its plan, or a run.")
+@click.command(cls=Grouped, short_help="Describe a matrix and its plan, or a run.")
 @click.argument("places", metavar="SOURCE|RUN...", nargs=-1, required=True)
-@click.option("--rank", type=click.IntRange(1), help="For the plan.  [default: 20]")
-@click.option("--loss", type=LOSS, help="For the plan.  [default: frobenius]")
-@click.option("--memory-limit", type=MEMORY, help="For the plan.  [default: what is free]")
+@click.option("--rank", type=click.IntRange(1), help="Components k.  [default: 20]")
+@plan_options
+@RESTARTS
+@click.option("--memory-limit", type=MEMORY, help="Of a worker.  [default: what is free]")
 @entries_options
 @IMPLICIT
 @click.option("--top", type=click.IntRange(1), help="Columns to name in a finished run.  [default: 8]")
 @output_options
 def inspect(places: tuple[str, ...], **given: Any) -> None:
-    """Say what a matrix is and how it would be cut, or what a finished run found; of several, one after the other."""
+    """Say what a matrix is and how a fit with these options would cut it, or what a finished run found.
+
+    Of several, one after the other.
+    """
     from dnmf.inspection import is_run
 
     output, after = current_output(), [""] if len(places) > 1 else []
 
     def look(place: str) -> None:
-        found, lines = _of_run(place, **given) if is_run(place) else _of_source(place, **given)
+        found, lines = _of_run(place, given["top"]) if is_run(place) else _of_source(place, **given)
         output.result("inspect", found, *lines, *after)
 
     for_each("inspect", places, look)
 
 
-def _of_run(place: str, top: int | None, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
+def _of_run(place: str, top: int | None) -> tuple[dict[str, Any], list[str]]:
     from dnmf.inspection import TOP_COLUMNS, inspect_run
 
-    if entries != NOTHING_SAID or any(given.values()):
-        raise click.UsageError(
-            f"--rank, --loss, --memory-limit and what is observed are for the plan of a matrix; {place} is a run"
-        )
+    if asked := _asked_of_plans(click.get_current_context()):
+        verb = "is" if len(asked) == 1 else "are"
+        raise click.UsageError(f"{', '.join(asked)} {verb} for the plan of a matrix; {place} is a run")
     found = inspect_run(place, top or TOP_COLUMNS)
     return found, run_lines(found)
 
 
-def _of_source(
-    place: str, top: int | None, entries: dict[str, Any], loss: str | None, **given: Any
-) -> tuple[dict[str, Any], list[str]]:
+def _asked_of_plans(ctx: click.Context) -> list[str]:
+    """The options that were given and say nothing of a run."""
+    others = [each for each in ctx.command.params if each.expose_value and each.name not in ("places", "top")]
+    by_default = ParameterSource.DEFAULT
+    return [each.opts[-1] for each in others if ctx.get_parameter_source(str(each.name)) is not by_default]
+
+
+def _of_source(place: str, top: int | None, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
     from dnmf.inspection import inspect_source
     from dnmf.sources import open_source
 
     if top is not None:
         raise click.UsageError(f"--top is for a finished run; {place} is a matrix")
-    found = inspect_source(open_source(place, **entries), loss=loss or LEAST_SQUARES, **given)
+    found = inspect_source(open_source(place, **entries), **given)
     return found, source_lines(found)
 
 

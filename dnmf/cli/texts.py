@@ -8,7 +8,16 @@ from typing import Any
 
 from dnmf.amounts import format_bytes, percent
 from dnmf.fitting.events import PassProgress
-from dnmf.progress import counted, ended_text, format_seconds, labelled, progress_label, share_text
+from dnmf.progress import (
+    KEPT_AMONG_IT,
+    ORIGINS,
+    counted,
+    ended_text,
+    format_seconds,
+    labelled,
+    progress_label,
+    share_text,
+)
 from dnmf.signals import resume_command
 
 MOST_COLUMNS = 100
@@ -83,14 +92,24 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
             "plan",
             f"rank {plan['rank']}: {counted(plan['tasks'], 'task')}, {counted(plan['panels'], 'panel')} in a pass",
         ),
+        labelled("start", _planned_start(plan)),
         labelled(
             "memory",
             f"{format_bytes(plan['projected_bytes'])} of {format_bytes(plan['limit_bytes'])} in this process "
-            f"with {counted(plan['threads'], 'thread')}",
+            f"with {counted(plan['threads'], 'thread')}" + f", {KEPT_AMONG_IT}" * plan["keeps"],
         ),
         labelled("", plan["projection"]),
         *([labelled("", _given_up(plan))] if plan["gave_up"] else []),
     ]
+
+
+def _planned_start(plan: dict[str, Any]) -> str:
+    """Where the fit begins, and where starts take turns."""
+    starts, together = plan["restarts"], plan["starts_per_pass"]
+    origin = ORIGINS.get(plan["init"], plan["init"])
+    if starts == 1:
+        return origin
+    return f"{starts} starts, each {origin}" + f"; {together} of them in a pass" * (together < starts)
 
 
 def _given_up(plan: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """The commands that read data with workers: fit, path, resume, transform."""
 
-import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import COUNT_OR_LIST, INITS, LEAST_SQUARES, LOSS, NUMBERS, SOLVERS
+from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
 from dnmf.cli.data import (
     IMPLICIT,
     MISSING_CHUNKS,
@@ -20,23 +19,16 @@ from dnmf.cli.data import (
     known_entries_options,
     names_options,
 )
+from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, fit_options
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import Output, current_output, output_options
-from dnmf.cli.regularization import read_matrix, regularization_options
+from dnmf.cli.regularization import read_matrix
 from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback, Event, PassProgress
 from dnmf.locations import local_path
 from dnmf.progress import EVERY_S, Progress, counted, event_record, labelled
 from dnmf.signals import StopAfterPass
-
-KEEP = click.option(
-    "--keep",
-    type=click.Choice(["auto", "memory", "stream"]),
-    default="auto",
-    show_default=True,
-    help="Whether data stays in the workers' memory after the first pass.",
-)
 
 
 @contextmanager
@@ -63,44 +55,6 @@ def tell_program(output: Output, event: Event) -> None:
 
 
 LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
-MAX_SECONDS = click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True),
-    help="End in time for the last pass to be over after so many seconds; dnmf resume RUN --max-seconds N goes on.",
-)  # fmt: skip
-FIT_OPTIONS = (
-    click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
-                 help="What is minimized; kullback-leibler is for counts."),
-    click.option("--init", type=click.Choice(INITS), default="auto", show_default=True, help="First H."),
-    click.option("--solver", type=click.Choice(SOLVERS), default="cd", show_default=True,
-                 help="How H is found; cd and bpp are exact."),
-    click.option("--sweeps", type=click.IntRange(1), default=1, show_default=True,
-                 help="Of a solver that is not exact, in an update."),
-    click.option("--truncated-rows", is_flag=True, help="Rows of W are as many sweeps too, not exact."),
-    click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
-                 help="Of the computation."),
-    click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True,
-                 help="Stop when a pass lowers the objective by no more than this, and turns no component by more."),
-    click.option("--max-passes", type=click.IntRange(1), default=100, show_default=True,
-                 help="Most passes over the data."),
-    click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change."),
-    click.option("--prune", type=click.Choice(["rule", "refit", "off"]), default="rule", show_default=True,
-                 help="What happens to components that a penalty in the objective makes worse than nothing."),
-    KEEP,
-    MISSING_CHUNKS,
-)  # fmt: skip
-
-
-def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that decide how a model is fitted, those of penalties and constraints among them."""
-
-    @functools.wraps(command)
-    def packed(*, no_extrapolate: bool, truncated_rows: bool, **given: Any) -> Any:
-        return command(extrapolate=not no_extrapolate, exact_rows=not truncated_rows, **given)
-
-    whole = regularization_options(packed)
-    for option in reversed(FIT_OPTIONS):
-        whole = option(whole)
-    return whole
 
 
 @click.command(cls=Grouped, short_help="Factorize a matrix into a store.")
@@ -108,8 +62,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @click.option("--store", required=True, metavar="RUN", help="Directory for checkpoints and W, such as run.dnmf.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
-@click.option("--restarts", type=click.IntRange(1), default=1, show_default=True,
-              help="How many starts, fitted in the same reads; the best one is kept.")  # fmt: skip
+@RESTARTS
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
 @names_options
 @entries_options

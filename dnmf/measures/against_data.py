@@ -16,9 +16,9 @@ from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 from dnmf.options import parse_bytes
 from dnmf.passes.choose import choose_executor
+from dnmf.resources import checked_callbacks
 from dnmf.sources import open_source
 from dnmf.sources.as_fitted import SAME, Said
-from dnmf.workplace import checked_callbacks
 
 MOST_PASSES = 200
 TOLERANCE = 1e-14  # of the objective, whose error is that of the vector squared

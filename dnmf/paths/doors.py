@@ -16,10 +16,10 @@ from dnmf.paths.result import Path
 from dnmf.paths.rows import directions, measured_rows
 from dnmf.penalty import Penalty
 from dnmf.record import PATH
+from dnmf.resources import Resources, checked_callbacks
 from dnmf.sources import open_source
 from dnmf.studies.face import Face, fit_study, load_study, resume_study
 from dnmf.studies.waves import StudyRun
-from dnmf.workplace import Resources, checked_callbacks
 
 
 class Paths(Face[PathOptions, Path]):

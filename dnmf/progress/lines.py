@@ -16,6 +16,7 @@ from dnmf.fitting.events import (
 from dnmf.fitting.history import PassRecord
 
 LABEL_WIDTH = 9
+KEPT_AMONG_IT = "the data kept after the first pass among it"
 ORIGINS = {
     "sample": "from a sample of rows",
     "surrogate": "from a surrogate of all rows",
@@ -76,7 +77,7 @@ def planned_lines(event: Planned) -> list[str]:
             "plan",
             f"{counted(event.tasks, 'task')}, {counted(event.panels, 'panel')} in a pass; a worker needs "
             f"{format_bytes(event.projected_bytes)} of its {format_bytes(event.limit_bytes)}"
-            + (", the data kept after the first pass among it" if event.keeps else ""),
+            + (f", {KEPT_AMONG_IT}" if event.keeps else ""),
         ),
         *([labelled("", in_words(event.gave_up))] if event.gave_up else []),
         *([labelled("first", "compiling kernels (once on this machine), some seconds")] if event.compiles else []),

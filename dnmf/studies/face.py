@@ -13,13 +13,14 @@ from dnmf.fitting.events import emit
 from dnmf.locations import local_path, refuse_overwrite
 from dnmf.model import Model
 from dnmf.record import RunRecord, contents, naming, other_than
+from dnmf.resources import Resources
 from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
 from dnmf.schemes.refused import refuse_idle, refuse_rank
 from dnmf.sources import Source
 from dnmf.studies.models import StoredModels, remove_other_models
 from dnmf.studies.study import Study
 from dnmf.studies.waves import StudyRun
-from dnmf.workplace import Resources, Workplace
+from dnmf.workplace import Workplace
 
 
 class Result(Protocol):

@@ -291,6 +291,18 @@ def test_inspect_describes_data(data):
     assert (found["shape"], found["plan"]["limit_bytes"]) == ([300, 40], 2 * 10**9)
 
 
+def test_inspect_plans_with_the_options_of_a_fit(data, tmp_path):
+    np.save(tmp_path / "h.npy", np.ones((1, dnmf.open_source(data).shape[1])))
+    (plain,) = records(call("inspect", data, "--rank", 3, "--json"))
+    (found,) = records(call("inspect", data, "--rank", 3, "--init", "random", "--restarts", 2, "--dtype", "float64",
+                            "--l1", 0.1, "--penalty-scale", "objective", "--fixed-h", tmp_path / "h.npy",
+                            "--keep", "stream", "--solver", "bpp", "--no-extrapolate", "--json"))  # fmt: skip
+    assert (plain["plan"]["init"], plain["plan"]["restarts"], plain["plan"]["keeps"]) == ("sample", 1, True)
+    assert (found["plan"]["init"], found["plan"]["restarts"], found["plan"]["keeps"]) == ("random", 2, False)
+    result = call("inspect", data, "--init", "nndsvd", "--restarts", 2)
+    assert_one_clear_line(result, "--restarts 2: --init nndsvd is the same every time")
+
+
 def test_inspect_names_as_many_columns_as_are_asked_for(finished):
     table = call("inspect", finished, "--top", 12).stdout.partition("strongest columns")[2]
     (found,) = records(call("inspect", finished, "--top", 12, "--json"))

@@ -50,7 +50,10 @@ def test_inspect_takes_matrices_and_runs_together(finished, data):
     assert [("plan" in record, "components" in record) for record in records(result)] == [(True, False), (False, True)]
 
 
-@pytest.mark.parametrize("option", [("--rank", 3), ("--memory-limit", "2GB")])
+@pytest.mark.parametrize(
+    "option",
+    [("--rank", 3), ("--memory-limit", "2GB"), ("--init", "auto"), ("--l1", 0), ("--mask", "m"), ("--no-diagonal",)],
+)
 def test_inspect_of_a_run_refuses_what_is_for_the_plan_of_a_matrix(finished, option):
     result = call("inspect", finished, *option)
     assert result.exit_code == 2
