@@ -165,18 +165,24 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
         with staged(target, "convert", overwrite=checked_overwrite(overwrite)) as staging, _watched(found, path, inner):
             stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
-            kind, nonzeros, written = write_matrix(stream, staging.target, staging.spool, settings)
+            kind, nonzeros, values = write_matrix(stream, staging.target, staging.spool, settings)
         size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     except OSError as error:  # reading errors were named where they happened
         raise DnmfError(f"{target}: cannot be written: {reason(error)}; nothing was left there") from error
+    shape = stream.shape[::-1] if transpose else stream.shape
+    report = ConversionReport(shape, nonzeros, values.name, size, target, kind)
+    return _with_what_came_along(report, stream, transpose=transpose)
+
+
+def _with_what_came_along(report: ConversionReport, stream: MatrixStream, *, transpose: bool) -> ConversionReport:
+    """Return the report with names, annotations and notes, which are logged too."""
     notes = (*stream.notes, *stream.rows.notes, *stream.columns.notes, *_features_as_rows(stream, transpose=transpose))
     for note in notes:
         log.warning("%s", note)
-    shape = stream.shape[::-1] if transpose else stream.shape
     obs, var = (stream.columns, stream.rows) if transpose else (stream.rows, stream.columns)
-    return ConversionReport(
-        shape, nonzeros, written.name, size, target, kind, notes, obs.names is not None, var.names is not None,
-        tuple(obs.columns), tuple(var.columns),
+    return replace(
+        report, notes=notes, row_names=obs.names is not None, column_names=var.names is not None,
+        obs=tuple(obs.columns), var=tuple(var.columns),
     )  # fmt: skip
 
 
