@@ -268,6 +268,7 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
         run = run_of(place, options)
         fit = run.restore(lock, generation, record, changed)
         if generation.record["status"] == "done" and fit.state.reason:
+            _say_what_goes_on(generation.record, store)
             return Model.restore(generation, store)  # the new limits end it where it ended
         return run.go_on(fit)
 
@@ -285,7 +286,8 @@ def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
 
 def _say_what_goes_on(record: dict[str, Any], store: Path) -> None:
     """Log how a run goes on that a limit has ended, where it was asked to go on without."""
-    for name, value in more_than(record["stop_reason"], record["options"]).items():
+    more = more_than(record["stop_reason"], record["options"], len(record["history"]))
+    for name, value in more.items():
         log.warning(
             "%s: nothing to do, this fit has ended by %s; components may move still: dnmf.resume(%r, %s=%g) goes on",
             store, name, str(store), name, value,

@@ -218,7 +218,7 @@ def _go_on_with(record: dict[str, Any]) -> dict[str, Any] | None:
     """The limit with which a run goes on that a limit has ended; None for others, and for a model that was saved."""
     if record.get("status") != "done" or "run" not in record:
         return None
-    return more_than(record["stop_reason"], record["options"]) or None
+    return more_than(record["stop_reason"], record["options"], len(record["history"])) or None
 
 
 def _path_facts(record: dict[str, Any]) -> dict[str, Any]:

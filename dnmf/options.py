@@ -67,18 +67,20 @@ def start_asked_for(init: Any, **given: Any) -> Any:
     return "given"
 
 
-def more_than(limit: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return with which limit a fit can go on that one has ended: twice the passes, as many seconds anew.
+def more_than(limit: str, options: Mapping[str, Any], passes: int) -> dict[str, Any]:
+    """Return with which limit a fit can go on that one has ended after so many `passes`.
 
-    Empty where it was no limit that ended it; `options` as :meth:`FitOptions.to_json` has them.
+    That is twice the passes, or as many seconds anew; empty where it was no limit that ended it. `options` are as
+    :meth:`FitOptions.to_json` has them.
 
     Examples
     --------
-    >>> more_than("max_passes", {"max_passes": 40}), more_than("max_seconds", {"max_seconds": 60.0})
-    ({'max_passes': 80}, {'max_seconds': 60.0})
+    >>> asked = {"max_passes": 40, "max_seconds": 60.0}
+    >>> more_than("max_passes", asked, 40), more_than("max_seconds", asked, 8), more_than("tol: …", asked, 8)
+    ({'max_passes': 80}, {'max_seconds': 60.0}, {})
     """
-    more = {"max_passes": 2, "max_seconds": 1}
-    return {limit: more[limit] * options[limit]} if limit in more and options.get(limit) else {}
+    more = {"max_passes": 2 * max(passes, options["max_passes"]), "max_seconds": options.get("max_seconds")}
+    return {limit: more[limit]} if more.get(limit) else {}
 
 
 def _check_together(options: "FitOptions") -> None:

@@ -223,10 +223,17 @@ def test_a_fit_that_a_limit_has_ended_says_which_one_to_raise(tmp_path, data, li
     assert records(call("status", store, "--json"))[0]["passes"] >= passes
 
 
-def test_python_is_told_it_too_where_it_goes_on_under_the_same_limits(tmp_path, data, caplog):
+def test_who_was_resumed_with_fewer_passes_than_it_had_is_told_of_more(half_way):
+    done = records(call("status", half_way, "--json"))[0]["passes"]
+    call("resume", half_way, "--max-passes", 1)
+    assert f"go on     dnmf resume {half_way} --max-passes {2 * (done + 1)}\n" in call("status", half_way).stdout
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_passes": 2}, {"max_passes": 1}])
+def test_python_is_told_it_too_where_the_limits_are_no_higher(tmp_path, data, caplog, limits):
     store = tmp_path / "a.dnmf"
     dnmf.fit(data, 3, tol=0, max_passes=2, store=store)
-    dnmf.resume(store)
+    dnmf.resume(store, **limits)
     assert "nothing to do, this fit has ended by max_passes" in caplog.text
     assert f"dnmf.resume({str(store)!r}, max_passes=4) goes on" in caplog.text
 
