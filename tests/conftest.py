@@ -1,5 +1,6 @@
 """Fixtures every test may use: shared data where it is at hand, small real clusters, deterministic matrices."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,12 @@ QUIET = {  # else what idle processes look after, fifty times a second, costs mo
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.worker.memory.monitor-interval": "2s",
 }
+
+
+def pytest_collection_finish():
+    """What was collected and imported stays to the end: no collection of garbage need go through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _shared(kind: str) -> Path:

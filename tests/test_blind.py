@@ -1,6 +1,7 @@
 """Who minimizes asks a scheme: penalties, limits and losses are read where they are made, and put into words."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,14 @@ OF_LOSSES = {  # of what is called like this, what says which loss it is
 OF_PENALTIES = {owners: fields for owners, fields in OF_LOSSES.items() if "penalty" in owners}
 
 
+@cache
+def attributes_and_names(path):
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.Attribute, ast.Name))]
+
+
 def reads_of(path, fields):
     """Line and name of everything that is read of such things, and of losses by name where these are among them."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in attributes_and_names(path):
         if isinstance(node, ast.Attribute):
             owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
             if any(owner.endswith(owners) and node.attr in names for owners, names in fields.items()):

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,12 @@ def _modules():
     return sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT or p.name not in ("__init__.py", "__main__.py"))
 
 
-def _imports(path: Path):
+@cache
+def _imports(path: Path) -> list[str]:
+    return list(_names_imported(path))
+
+
+def _names_imported(path: Path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             if node.module == "dnmf":
