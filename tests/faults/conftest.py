@@ -163,6 +163,18 @@ class KillsWorkers:
         assert self.done_before >= 2
 
 
+@pytest.fixture(scope="module")
+def one_worker():
+    """A client of one worker of two threads, in this process."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 def kill_workers():
     return KillsWorkers

@@ -69,6 +69,7 @@ KINDS = {
     "implicit": ("csr", {"implicit": 2.0}),
 }
 QUICK = ("counts in CSR", "a mask beside")
+RESUMED_ON_WORKERS = ("counts in CSR", "counts with weights", "holes", "a mask beside", "implicit")
 
 
 @pytest.fixture(
@@ -115,16 +116,12 @@ def test_three_workers(kind, undisturbed, bits, client, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_worker(kind, undisturbed, bits, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        assert bits(dnmf.fit(kind[0], **kind[1], client=client)) == undisturbed
+def test_one_worker(kind, undisturbed, bits, one_worker):
+    assert bits(dnmf.fit(kind[0], **kind[1], client=one_worker)) == undisturbed
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", [name for name in KINDS if name not in RESUMED_ON_WORKERS], indirect=True)
 def test_a_worker_killed_in_mid_pass(kind, undisturbed, bits, client, kill_workers, slow, tmp_path):
     client.wait_for_workers(3)
     killer = kill_workers(client, 1)
@@ -137,19 +134,18 @@ def test_a_worker_killed_in_mid_pass(kind, undisturbed, bits, client, kill_worke
 
 
 @pytest.mark.slow
-def test_the_driver_killed_and_resumed_in_process(kind, undisturbed, bits, tmp_path):
-    drive(kind, tmp_path / "run.dnmf", "")
-    assert bits(dnmf.resume(tmp_path / "run.dnmf")) == undisturbed
-
-
-@pytest.mark.slow
-def test_the_driver_killed_and_resumed_on_a_cluster(kind, undisturbed, bits, client, slow, tmp_path):
+def test_the_driver_killed_and_resumed_in_process_or_on_workers(
+    kind, undisturbed, bits, client, slow, tmp_path, request
+):
+    store, passes = tmp_path / "run.dnmf", []
+    if request.node.callspec.params["kind"] not in RESUMED_ON_WORKERS:
+        drive(kind, store, "")
+        assert bits(dnmf.resume(store)) == undisturbed
+        return
     client.wait_for_workers(3)
     with slow(client, 0.01):
-        drive(kind, tmp_path / "run.dnmf", client.scheduler.address)
-    passes = []
-    model = dnmf.resume(tmp_path / "run.dnmf", client=client, callbacks=(passes.append,))
-    assert bits(model) == undisturbed
+        drive(kind, store, client.scheduler.address)
+    assert bits(dnmf.resume(store, client=client, callbacks=(passes.append,))) == undisturbed
     assert [event.record.number for event in passes if isinstance(event, PassDone)] == [3, 4]
 
 
