@@ -11,7 +11,7 @@ from doomed import PROLOGUE
 import dnmf
 from dnmf import refinement_memory
 
-ROOM = 2**19  # bytes of the sample: a sixth of the matrix
+ROOM = 2**20  # bytes of the sample: a third of the matrix
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 8}
 DRIVER = (
     PROLOGUE

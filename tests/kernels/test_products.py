@@ -18,7 +18,6 @@ WIDEST = 2 * LANES * MOST_STRIP + 1
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 unhurried = settings(deadline=None, max_examples=40)  # an example may have to wait for a compilation
 seeds = st.integers(0, 2**32 - 1)
-wide = {"f4": WIDEST, "f8": WIDEST}  # of other dtypes one compilation is enough
 
 
 RARE = ("f8", "i1", "u2", "i8", "u8")  # each takes a compilation
