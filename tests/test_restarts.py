@@ -12,6 +12,7 @@ from command_line import call, records
 import dnmf
 from dnmf.fitting.events import PassDone, Planned, Started
 from dnmf.fitting.loop import run_until_last
+from dnmf.fitting.state import State
 from dnmf.memory import Machine
 from dnmf.options import FitOptions
 from dnmf.passes.threads import InProcess
@@ -309,6 +310,18 @@ def test_options_of_before_have_one_start():
     record = FitOptions(3).to_json()
     del record["restarts"]
     assert FitOptions.from_json(record) == FitOptions(3)
+
+
+def test_a_store_that_did_not_note_the_seed_goes_on_and_says_none(A, tmp_path, monkeypatch):
+    with monkeypatch.context() as before:
+        scalars = State.scalars
+        before.setattr(State, "scalars", lambda state: {n: v for n, v in scalars(state).items() if n != "seed"})
+        with pytest.raises(dnmf.Interrupted):
+            dnmf.fit(A, **FIT, store=tmp_path / "run.dnmf", callbacks=[stopping(3)])
+    assert so_far(tmp_path / "run.dnmf").best_seed is None
+    model = dnmf.resume(tmp_path / "run.dnmf", source=A)
+    assert model.best_seed is None
+    assert bits(model) == bits(dnmf.fit(A, **FIT))
 
 
 def test_the_command_line_has_them(stored, tmp_path):
