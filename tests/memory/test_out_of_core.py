@@ -236,7 +236,7 @@ WAYS = {
         ("dense", "1 GiB", ["auto", "nndsvda"]),
         ("csr", "1 GiB", ["random", "surrogate"]),
     ],
-    ids=str,
+    ids=lambda said: said if isinstance(said, str) else " ".join(said),
 )
 def test_a_process_without_a_cluster_stays_under_its_projected_peak(place, kind, limit, ways):
     """Its C library may keep what is freed in a heap for each thread, where a worker has one for all."""

@@ -57,7 +57,8 @@ def test_a_start_makes_few_alternations_where_one_costs_what_a_pass_does(columns
     monkeypatch.setattr("dnmf.starts.race.LONG_WORK", 0)
     alternated = []
     monkeypatch.setattr("dnmf.starts.race.advance", lambda *given: alternated.append(1) or advance(*given))
-    A = scipy.sparse.random_array((2_000, columns), density=min(0.5, 10 / columns * 10), random_state=0, format="csr")
+    density, rng = min(0.5, 10 / columns * 10), np.random.default_rng(0)
+    A = scipy.sparse.random_array((2_000, columns), density=density, random_state=rng, format="csr")
     start_from_sample(engine_on(A), FitOptions(2, seed=0))
     assert len(alternated) == 3 if few else len(alternated) >= 20
 
