@@ -21,7 +21,7 @@ from dnmf.sources.source import Layout
 MOST_RUNS, LEAST_RUN, MOST_RUN = 320, 16, 4096
 MOST_STARTS = 8
 BYTES_OF_START = 8 * 5  # of each number of H, for every start alive: its state and the sums of a pass
-HEAPS_OF_TASK = 2  # of the thread at work, and of the one that reads ahead for it
+HEAPS_OF_TASK = 2  # of the thread at work, and of one that decodes or reads ahead for it
 SAMPLE_COPIES = 3  # the runs as they were read, all of them in a row, a part of them for the first round
 
 
@@ -44,8 +44,9 @@ def _freed_bytes(pace: Pace, machine: Machine, largest: int) -> int:
     """Return what the C library may hold of freed memory.
 
     Threads that have a heap for each may leave in any of them what was freed, by the start above all, and a panel in
-    those of each task and of what reads for it. In the one heap of a worker, which is as large as what a pass holds at
-    its peak, each task may find the place of a panel taken in part by something small, and have another one made.
+    those of each task and of what decodes or reads ahead for it. In the one heap of a worker, which is as large as
+    what a pass holds at its peak, each task may find the place of a panel taken in part by something small, and have
+    another one made.
     """
     if machine.starts:
         of_panels = HEAPS_OF_TASK * pace.at_once * min(largest, LARGEST_IN_HEAP)

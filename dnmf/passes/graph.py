@@ -52,8 +52,8 @@ def pass_graph(
     and what comes of each cut is a result of its own. The homes of rows that are kept (`keeps`) stay.
     """
     visits = _visits(jobs, work, targets, homes, to)
-    by_columns = cuts and work.ahead is not None
-    results = sums_by_columns(visits, work.ahead, cuts) if by_columns else [tree_of_sums(visits)]  # type: ignore[arg-type]
+    ahead = work.ahead if cuts else None
+    results = [tree_of_sums(visits)] if ahead is None else sums_by_columns(visits, ahead, cuts)
     return Roots(results, _homes(visits, jobs) if keeps else ())
 
 

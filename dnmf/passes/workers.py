@@ -283,7 +283,7 @@ class OnCluster(Executor):
                 coming = futures[: len(roots.results)]
                 with self.client.as_current():
                     self._wait(coming)
-                results = [future.result() for future in coming]
+                results = self.client.gather(coming)
                 for future in coming:
                     future.release()
                 return results, futures[len(coming) :]

@@ -28,6 +28,10 @@ class RelativeRule(Rule):
         """The half step for a W whose columns sum to one."""
         return self.exactly.update(sums, H).H
 
+    def ahead(self, H: np.ndarray) -> None:
+        """Nothing: the weights that are measured follow from all of P."""
+        del H
+
     def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
         return SideTerms(gain=fit_diagonal(sums, H)[1])
 

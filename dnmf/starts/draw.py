@@ -14,7 +14,7 @@ from dnmf.starts.heavy_rows import (
     take_rows,
     threshold_for,
 )
-from dnmf.starts.race import FEWEST_ROWS_PER_COMPONENT, own_sample, sample_rows
+from dnmf.starts.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, own_sample, sample_rows
 from dnmf.starts.sample import Sample, affordable_rows
 from dnmf.starts.sweep import may_sweep
 
@@ -51,7 +51,8 @@ def draw_rows(engine: Engine, options: FitOptions, *, as_they_weigh: bool = True
     """Return the rows a start of these options is found on, which follow from the data and the seed alone.
 
     First some are drawn alike, of small data all. Where few of them have most of what the loss is made of, others are
-    drawn as they weigh, in one read of all rows: unless that is one read too many, or is not wanted.
+    drawn as they weigh, in one read of all rows (of small data in memory): unless that is one read too many, or is not
+    wanted.
 
     Parameters
     ----------
@@ -67,16 +68,20 @@ def draw_rows(engine: Engine, options: FitOptions, *, as_they_weigh: bool = True
     some = sample_rows(n_rows, options.rank, affordable, scheme.sample_times)
     rows = own_sample(n_rows, some, affordable, engine.layout.total_bytes)
     sample = Sample(engine, rows, options.seed, dtype=options.dtype, demands=scheme.demands)
-    bytes_read, take = sample.bytes_read, None
-    if as_they_weigh and scheme.degree and some < n_rows and may_sweep(engine, bytes_read):
-        take = _taking(sample, scheme.degree, Room(some, engine.plan.sample_bytes), options)
+    bytes_read, is_all = sample.bytes_read, rows == n_rows
+    if not (as_they_weigh and scheme.degree and some < n_rows and (is_all or may_sweep(engine, bytes_read))):
+        return Drawn(sample, rows, None, bytes_read)
+    take = _taking(sample, scheme.degree, Room(some, engine.plan.sample_bytes), options)
     if take is None:
         return Drawn(sample, rows, None, bytes_read)
-    alike = sample.first(min(some, max(FEWEST_ROWS_PER_COMPONENT * options.rank, some // ALIKE_SHARE)))
+    few = max(FEWEST_ROWS_PER_COMPONENT * options.rank, some // ALIKE_SHARE)
+    alike = sample.first(rows if is_all else min(some, few))
     del sample  # before others are read
-    found = take_rows(engine, take, options, scheme.demands, bytes_read)
+    over = engine_in_memory(alike, options) if is_all else engine
+    found = take_rows(over, take, options, scheme.demands, bytes_read)
     heavy = HeavyRows(found.models[0], scheme.degree, alike, n_rows, options.dtype)
-    return Drawn(heavy, heavy.size, alike, bytes_read + found.bytes_read, scheme.of_check(found.squares))
+    bytes_read += 0 if is_all else found.bytes_read
+    return Drawn(heavy, heavy.size, alike, bytes_read, scheme.of_check(found.squares))
 
 
 def _taking(sample: Sample, degree: float, room: Room, options: FitOptions) -> TakeRows | None:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,8 @@ def test_a_task_for_each_cut_takes_its_columns_out_of_each_visit():
         ({"penalty": dnmf.Penalty(l2=0.2, scale="absolute")}, True),
         ({"limits": Limits(upper=(1.0, 1.0))}, True),
         ({"penalty": dnmf.Penalty(l1=0.1, scale="relative")}, False),
+        ({"penalty": dnmf.Penalty(diagonal=False)}, False),
+        ({"penalty": dnmf.Penalty(l1=0.1, scale="relative", diagonal=False)}, False),
         ({"penalty": dnmf.Penalty(smooth=1.0, scale="objective")}, False),
         ({"limits": Limits(held=(0, 1)), "guides": Guides(H=np.ones((1, 5)))}, False),
         ({"limits": Limits(held=(1, 0)), "guides": Guides(W=np.ones((7, 1)))}, False),
@@ -122,6 +125,33 @@ def test_a_task_for_each_cut_takes_its_columns_out_of_each_visit():
 def test_columns_are_solved_ahead_where_nothing_but_sums_of_w_decides_about_them(asked, has):
     scheme = least_squares(**{"penalty": dnmf.Penalty(), **asked})
     assert isinstance(scheme.ahead(np.ones((2, 5))), SolvedAhead) == has
+
+
+PENALTIES = [
+    dnmf.Penalty(**{"scale": scale, **strengths})
+    for scale in ("relative", "absolute", "objective")
+    for strengths in ({}, {"l1": 0.1}, {"l2": (0.0, 0.2)}, {"diagonal": False}, {"angular": 0.1})
+    if scale == "objective" or "angular" not in strengths
+]
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(free="W"), Limits(free="H"), Limits(upper=(2.0, 0.3))], ids=str)
+@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
+def test_a_scheme_that_solves_columns_ahead_asks_for_no_more_of_their_sums(penalty, limits):
+    rng = np.random.default_rng(0)
+    A, W, H = rng.random((30, 40)), rng.random((30, 3)), rng.random((3, 40))
+    scheme = least_squares(penalty, limits)
+    ahead = scheme.ahead(H)
+    if ahead is None:
+        pytest.skip("it asks for all of P")
+    sums = ModelSums(W.T @ W, A.T @ W, W.sum(axis=0), np.zeros(3))
+    apart = replace(sums, P=sums.P[:0], ahead=ahead.joined([ahead.of(sums)]))
+    squares = float((A * A).sum())
+    assert scheme.measure(apart, H, squares) == scheme.measure(sums, H, squares)
+    there, here = scheme.update(apart, H), scheme.update(sums, H)
+    assert there.H.tobytes() == here.H.tobytes()
+    for both in zip(scheme.scale(there.H, H, apart), scheme.scale(here.H, H, sums), strict=True):
+        np.testing.assert_array_equal(*both)
 
 
 @pytest.fixture(scope="module")
