@@ -1,5 +1,6 @@
 """What a fit can be asked for: frozen, validated once at the door, and JSON round-trip."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -221,12 +222,14 @@ class FitOptions:
         _check(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}: 'float32' or 'float64'")
         _check(is_whole(self.seed) and self.seed >= 0, f"seed={shown(self.seed)}: a whole number, not negative")
         _check(is_finite(self.tol) and self.tol >= 0, f"tol={shown(self.tol)}: a finite number, not negative")
+        if self.max_seconds == math.inf:
+            object.__setattr__(self, "max_seconds", None)
         for name in ("max_passes", "restarts", "sweeps"):
             count = getattr(self, name)
             _check(is_whole(count) and count >= 1, f"{name}={shown(count)}: a whole number, at least 1")
         _check(
             self.max_seconds is None or (is_finite(self.max_seconds) and self.max_seconds > 0),
-            f"max_seconds={shown(self.max_seconds)}: a finite number above 0, or None",
+            f"max_seconds={shown(self.max_seconds)}: a number above 0; inf, or None, for no such limit",
         )
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         sure = is_finite(self.implicit) and self.implicit >= 0

@@ -23,7 +23,8 @@ RESTARTS = click.option(
 )  # fmt: skip
 MAX_SECONDS = click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True),
-    help="End in time for the last pass to be over after so many seconds; dnmf resume RUN --max-seconds N goes on.",
+    help="End in time for the last pass to be over after so many seconds; dnmf resume RUN --max-seconds N goes on "
+    "(inf: without a limit).",
 )  # fmt: skip
 OF_PLANS = (
     click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,

@@ -3,10 +3,10 @@
 import click
 
 GROUPS = (
-    ("Model", ("rank", "loss", "dtype", "solver", "sweeps", "truncated_rows", "strengths", "seeds", "warm", "measures",
-               "side")),
+    ("Model", ("rank", "loss", "dtype", "solver", "sweeps", "truncated_rows", "no_extrapolate", "strengths", "seeds",
+               "warm", "measures", "side")),
     ("Start", ("init", "seed", "restarts")),
-    ("Stopping", ("tol", "max_passes", "max_seconds", "no_extrapolate")),
+    ("Stopping", ("tol", "max_passes", "max_seconds")),
     ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "beside_given",
                    "no_diagonal", "prune")),
     ("Constraints", ("upper", "free", "fixed_w", "fixed_h")),

@@ -130,7 +130,11 @@ def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in (
         click.option("--memory-limit", type=MEMORY, help="Of one worker, such as 4GB.  [default: what it has]"),
-        click.option("--threads", type=click.IntRange(1), help="Threads of each local worker.  [default: 1]"),
+        click.option(
+            "--threads",
+            type=click.IntRange(1),
+            help="Threads of each local worker; implies --scheduler local.  [default: 1]",
+        ),
         click.option("--workers", type=click.IntRange(1), help="Local worker processes; implies --scheduler local."),
         click.option(
             "--scheduler",

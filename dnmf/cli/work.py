@@ -172,6 +172,8 @@ def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], 
         with watched(run, where, output) as (client, callbacks):
             go_on = _resume_function(status)
             go_on(run, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
+        if status["status"] == "done" and run_status(run)["passes"] == status["passes"]:
+            output.say(labelled("resume", "nothing to do: under these limits too it ends where it ended"))
     (say_path if status.get("kind") == "path" else say_model)("resume", run, output)
 
 

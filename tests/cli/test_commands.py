@@ -217,6 +217,7 @@ def test_a_fit_that_a_limit_has_ended_says_which_one_to_raise(tmp_path, data, li
         assert f"{ended}, components may move still" in result.stdout
         assert f"go on     {command}\n" in result.stdout
     assert "nothing to do: this is finished under the limits it has" in call("resume", store).stdout
+    assert "nothing to do: under these limits too" in call("resume", store, "--max-passes", "2").stdout
     passes = records(call("status", store, "--json"))[0]["passes"]
     went_on = call(*shlex.split(command)[1:], "--max-passes", 2 * passes + 2)
     assert went_on.exit_code == 0

@@ -52,7 +52,7 @@ DATA = {
     "H with zeros": (COUNTS, 4, {"H": H * EVERY_OTHER_COLUMN}),
     "W with zeros": (COUNTS, 4, {"W": W * EVERY_OTHER_ROW}),
     "bounds": (COUNTS, 4, {"penalty": OBJECTIVE, "constraints": Constraints(upper=(2.0, 1.0))}),
-    "L1": (COUNTS, 6, {"penalty": Penalty(l1=5.0, scale="objective"), "prune": "refit"}),
+    "L1": (COUNTS, 6, {"penalty": Penalty(l1=5.0, scale="objective")}),
     "L1 that leaves nothing": (COUNTS, 4, {"penalty": Penalty(l1=1e4, scale="objective")}),
     "L2 that leaves nothing": (COUNTS, 4, {"penalty": Penalty(l2=1e9, scale="objective")}),
     "columns given": (COUNTS, 4, {"constraints": Constraints(fixed_W=W[:, :2])}),

@@ -8,7 +8,7 @@ import dnmf
 from dnmf.errors import InputError
 from dnmf.fitting.history import reads_within
 from dnmf.fitting.moves import moved_most
-from dnmf.fitting.stop import Deadline
+from dnmf.fitting.stop import PASSES, SECONDS, Deadline
 
 A = np.random.default_rng(0).random((60, 15))
 
@@ -69,7 +69,14 @@ def test_seconds_count_anew_also_where_they_are_as_many_as_before(tmp_path, monk
     assert passes == [3, 5, 7]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, np.inf, np.nan, "60"])
+def test_a_limit_of_seconds_can_be_lifted(tmp_path):
+    model = dnmf.fit(A, 3, store=tmp_path / "run.dnmf", max_seconds=1e-9, tol=0.0, max_passes=6)
+    assert model.stop_reason == SECONDS
+    gone_on = dnmf.resume(tmp_path / "run.dnmf", source=A, max_seconds=np.inf)
+    assert (gone_on.stop_reason, len(gone_on.history)) == (PASSES, 6)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -np.inf, np.nan, "60"])
 def test_seconds_that_cannot_be_are_refused(seconds):
     with pytest.raises(InputError, match="max_seconds"):
         dnmf.fit(A, 3, max_seconds=seconds)
