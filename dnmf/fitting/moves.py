@@ -3,7 +3,7 @@
 import numpy as np
 
 from dnmf.arithmetic import at_least_zero
-from dnmf.passes.over_columns import Room, over_columns
+from dnmf.passes.over_columns import Room, over_columns, sum_of
 
 
 def extrapolated(plain: np.ndarray, before: np.ndarray, beta: float) -> np.ndarray:
@@ -47,9 +47,12 @@ def moved_most(before: np.ndarray, after: np.ndarray) -> float:
     def of_block(columns: slice, room: Room) -> np.ndarray:
         x, y = (room.array(name, H[:, columns].shape) for name, H in (("before", before), ("after", after)))
         x[:], y[:] = before[:, columns], after[:, columns]
-        return np.array([np.einsum("qj,qj->q", *pair) for pair in ((x, y), (x, x), (y, y))])
+        found = np.empty((3, len(x)))
+        for sums, pair in zip(found, ((x, y), (x, x), (y, y)), strict=True):
+            np.einsum("qj,qj->q", *pair, out=sums)
+        return found
 
-    cross, left, right = np.sum(over_columns(of_block, *after.shape), axis=0)
+    cross, left, right = sum_of(over_columns(of_block, *after.shape))
     sizes = np.sqrt(left) * np.sqrt(right)
     alike = np.divide(cross, sizes, out=np.zeros(len(cross)), where=sizes > 0)
     alike[(left == 0) & (right == 0)] = 1.0

@@ -92,16 +92,20 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     if state.refined:
         known = kept_promise(known, measured.objective)
     updated = scheme.update(sums, state.factor, tolerance)
-    record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved)
     plain, before = scheme.scale(updated.H, known.plain, sums)
-    if not scheme.descends:
-        record = replace(record, change=change_of(state.factor, plain))
-    elif state.passes:  # a start has not moved yet
-        record = replace(record, change=moved_most(state.best, state.factor))
+    change = _change(state, plain, scheme)
+    record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved, change=change)
     moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=scheme.peak(sums))
     judged = _judged(moved, scheme.worth(sums, state.factor)) if options.prunes and scheme.prunes else moved
     went_on = begin_again(_extrapolate(judged, plain, scheme, options), scheme)
     return consider_pruning(_with_end(went_on, scheme, options), scheme, options)
+
+
+def _change(state: State, plain: np.ndarray, scheme: Scheme) -> float:
+    """How far H has moved with an accepted pass; of a start, which has not yet, infinity."""
+    if not scheme.descends:
+        return change_of(state.factor, plain)
+    return moved_most(state.best, state.factor) if state.passes else np.inf
 
 
 def _refuse_what_is_no_loss(measured: Measured, number: int, scheme: Scheme) -> None:

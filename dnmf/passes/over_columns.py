@@ -69,9 +69,9 @@ def over_columns(function: Callable[[slice, Room], Result], rank: int, n_columns
     Threads share the blocks, BLAS computes on one thread in each. What the function writes outside of its room has to
     be its own columns alone.
     """
+    if rank * n_columns <= NUMBERS_OF_BLOCK:
+        return [function(slice(0, n_columns), Room())]
     blocks = cut_columns(rank, n_columns)
-    if len(blocks) == 1:
-        return [function(blocks[0], Room())]
     threads = min(processors(), MOST_THREADS, len(blocks))
     results: list[Any] = [None] * len(blocks)
     coming: SimpleQueue[tuple[int, slice] | None] = SimpleQueue()
