@@ -13,6 +13,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
+from dnmf.going_on import goes_on, new_limits
 from dnmf.locations import local_path, refuse_overwrite
 from dnmf.model import Model
 from dnmf.options import FitOptions, more_than, parse_bytes, start_asked_for
@@ -60,6 +61,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     column_names: Any = None,
     store: str | Path | None = None,
     overwrite: bool = False,
+    resume: str = "never",
     client: Any = None,
     memory_limit: str | int | None = None,
     keep: str = "auto",
@@ -148,6 +150,11 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         into it. Without it W is kept in memory.
     overwrite : bool
         Whether a run, or a saved model, in `store` is replaced. It stands until the start of this one is committed.
+    resume : {"never", "auto"}
+        What happens where `store` holds a run that has begun. ``"never"``: it is an error. ``"auto"``: a run of the
+        same data and options is gone on with, under the limits of this call, and one that is finished is loaded; so the
+        same call begins a fit, goes on with it and returns it, however often it was stopped. Another run is an error;
+        a start that is given (`W`, `H`) is not compared.
     client : distributed.Client, cluster or str, optional
         A dask client, a cluster such as LocalCluster, or the address or file of a scheduler. By default the current
         client, else threads in process.
@@ -192,6 +199,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     refuse_rank(options, opened)
     refuse_idle(options, opened)
+    if goes_on(resume, store, overwrite=overwrite) and (limits := new_limits(store, opened, options)) is not None:
+        return _gone_on(store, opened, resources, limits)
     return fitted(opened, options, resources, W=W, H=H, constraints=asked, store=store, overwrite=overwrite)
 
 
@@ -253,17 +262,24 @@ def resume(  # noqa: PLR0913  what may differ from the fit, by name
     UnknownLossError
         Its loss is one of the caller's own, and is not registered here as it was.
     """
+    limits = {"max_passes": max_passes, "tol": tol, "max_seconds": max_seconds}
+    resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
+    given = {name: value for name, value in limits.items() if value is not None}
+    return _gone_on(store, source, resources, given, force=force)
+
+
+def _gone_on(store: Any, source: Any, resources: Resources, limits: dict[str, Any], *, force: bool = False) -> Model:
+    """The model of the run in a store under new limits."""
     with naming(store):
-        if model := _finished(store, unchanged=max_passes is None and tol is None and max_seconds is None):
+        if model := _finished(store, unchanged=not limits):
             return model  # nothing is to be written, and it may lie where nobody can write
     store = local_path(store, "store")
     with naming(store), ExitStack() as stack:
         lock, generation = stack.enter_context(checkpoint.Store(store)), checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
-        options = record.options.with_limits(max_passes, tol, max_seconds)
+        options = record.options.with_limits(**limits)
         opened, changed = reopened(record, store, source, "dnmf.resume", force=force)
         opened = with_saved_names(opened, generation)
-        resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
         place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
         run = run_of(place, options)
         fit = run.restore(lock, generation, record, changed)

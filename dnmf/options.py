@@ -276,7 +276,9 @@ class FitOptions:
         """The same with the roles of W and H exchanged, for a matrix used as its transpose."""
         return replace(self, penalty=self.penalty.swapped(), limits=self.limits.swapped())
 
-    def with_limits(self, max_passes: int | None, tol: float | None, max_seconds: float | None = None) -> "FitOptions":
+    def with_limits(
+        self, max_passes: int | None = None, tol: float | None = None, max_seconds: float | None = None
+    ) -> "FitOptions":
         """The same options with other limits, where given: they decide when to stop, not what a pass does."""
         limits = {"max_passes": max_passes, "tol": tol, "max_seconds": max_seconds}
         return replace(self, **{name: value for name, value in limits.items() if value is not None})  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ LAYERS = [
     {"course", "predictions", "resources"},
     {"applied", "model", "record", "ongoing"},
     {"workplace"},
-    {"run"},
+    {"run", "going_on"},
     {"restarts"},
     {"api"},
     {"studies"},

@@ -13,7 +13,7 @@ GROUPS = (
     ("Data", ("source", "force", "column_names", "row_names", "columns_match", "missing_chunks")),
     ("Observed entries", ("missing", "mask", "weights", "row_weights", "column_weights", "implicit")),
     ("Where it runs", ("scheduler", "workers", "threads", "memory_limit", "keep")),
-    ("Output", ("top", "store", "out", "overwrite", "as_json", "quiet", "debug", "help")),
+    ("Output", ("top", "store", "out", "overwrite", "resume", "as_json", "quiet", "debug", "help")),
 )  # fmt: skip
 OTHERS = "Other options"
 

@@ -57,6 +57,13 @@ def tell_program(output: Output, event: Event) -> None:
 LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
 
 
+RESUME = click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with what the store holds of this, or say that it is done: one line for a job.",
+)
+
+
 @click.command(cls=Grouped, short_help="Factorize a matrix into a store.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
@@ -64,6 +71,7 @@ LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
 @RESTARTS
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
+@RESUME
 @names_options
 @entries_options
 @IMPLICIT
@@ -80,7 +88,7 @@ def fit(source: str, store: str, where: Where, missing_chunks: str, entries: dic
     from dnmf.api import fit as fit_model
     from dnmf.sources import open_source
 
-    output = current_output()
+    output, given["resume"] = current_output(), "auto" if given["resume"] else "never"
     opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_model(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
@@ -108,6 +116,7 @@ def say_model(command: str, store: str, output: Output) -> None:
 @click.option("--side", type=click.Choice(["W", "H"]), default="H", show_default=True,
               help="On which factor components are compared.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a path in the store, once this one has begun.")
+@RESUME
 @names_options
 @entries_options
 @IMPLICIT
@@ -122,7 +131,7 @@ def path(source: str, store: str, where: Where, missing_chunks: str, entries: di
     from dnmf.paths import path as fit_path
     from dnmf.sources import open_source
 
-    output = current_output()
+    output, given["resume"] = current_output(), "auto" if given["resume"] else "never"
     opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_path(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)

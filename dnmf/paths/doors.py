@@ -82,6 +82,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     column_names: Any = None,
     store: str | Folder | None = None,
     overwrite: bool = False,
+    resume: str = "never",
     client: Any = None,
     memory_limit: str | int | None = None,
     keep: str = "auto",
@@ -129,6 +130,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     overwrite : bool
         Whether a path in `store` is replaced. It stands until the start of this one is committed; then its models are
         removed, one by one as those of this one come, and all that are left at the end.
+    resume : {"never", "auto"}
+        As in :func:`dnmf.fit`: whether the same path, begun in `store`, is gone on with.
     callbacks : sequence of callables
         Each is handed every event (:mod:`dnmf.fitting.events`).
 
@@ -161,7 +164,9 @@ def path(  # noqa: PLR0913  the one door of the room names every option
                      sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
-    return fit_study(Paths(), options, opened, resources, constraints=asked, H=H, store=store, overwrite=overwrite)
+    return fit_study(
+        Paths(), options, opened, resources, constraints=asked, H=H, store=store, overwrite=overwrite, resume=resume
+    )
 
 
 @undisturbed

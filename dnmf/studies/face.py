@@ -10,6 +10,7 @@ from dnmf import checkpoint
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import emit
+from dnmf.going_on import goes_on, has_begun, refuse_another
 from dnmf.locations import local_path, refuse_overwrite
 from dnmf.model import Model
 from dnmf.record import RunRecord, contents, naming, other_than
@@ -71,9 +72,9 @@ class Face(ABC, Generic[S, R]):
         return generation
 
 
-def fit_study(
+def fit_study(  # noqa: PLR0913  what the doors of studies hand on, by name
     face: Face[S, R], study: S, source: Source, resources: Resources, *, constraints: Constraints,
-    H: Any = None, store: Any = None, overwrite: bool = False,
+    H: Any = None, store: Any = None, overwrite: bool = False, resume: str = "never",
 ) -> R:  # fmt: skip
     """Return the result of a new study.
 
@@ -89,7 +90,11 @@ def fit_study(
         Where it is committed, and every model that is finished; see :func:`dnmf.path`.
     overwrite : bool
         Whether a study of this kind in `store` is replaced.
+    resume : {"never", "auto"}
+        Whether one of the same data and options that has begun in `store` is gone on with.
     """
+    if goes_on(resume, store, overwrite=overwrite) and _has_begun(local_path(store, "store"), source, face, study):
+        return resume_study(face, store, resources, source=source, force=False, function=f"dnmf.resume_{face.kind}")
     if store is not None:  # before it is planned, and again when its lock is held
         _number_in(free_store(store, source, overwrite=overwrite), source, face, study, overwrite=overwrite)
     else:
@@ -182,6 +187,19 @@ def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resourc
         whole = face.restore(checkpoint.read_latest(folder), folder)
     emit(resources.callbacks, study.finished(len(cells), run.state.passes, run.reads))
     return whole
+
+
+def _has_begun(store: Path, source: Source, face: Face[S, R], study: S) -> bool:
+    """Whether a store holds this study, of the same data, after a pass; another one is refused."""
+    if not checkpoint.exists(store):
+        return False
+    record = checkpoint.read_latest(store).record
+    if record.get("kind") != study.kind or not has_begun(record):
+        return False  # who begins looks at what is there
+    with naming(store):
+        before = face.study(record[study.kind])
+    refuse_another(store, other_than(record, source, before.differences(study)), study.kind, study.kind)
+    return True
 
 
 def _number_in(store: Path, source: Source, face: Face[S, R], study: S, *, overwrite: bool) -> int:

@@ -1,0 +1,139 @@
+"""One call begins a fit, goes on with it and returns it: ``resume="auto"``."""
+
+import numpy as np
+import pytest
+import zarr
+from command_line import call
+
+import dnmf
+from dnmf.errors import CheckpointError, InputError
+from dnmf.fitting.events import PassDone
+
+A = np.random.default_rng(0).random((60, 12)).astype(np.float32)
+FIT = {"rank": 3, "tol": 0.0, "seed": 1}
+PATH = {"rank": 3, "penalty": dnmf.Penalty(l1=1.0), "strengths": [0, 0.1], "measures": "cheap", "max_passes": 6}
+
+
+@pytest.fixture
+def data(tmp_path):
+    zarr.create_array(tmp_path / "A.zarr", data=A, chunks=(20, 12))
+    return tmp_path / "A.zarr"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "run.dnmf"
+
+
+class Stopped(Exception):
+    """As a kill between two passes."""
+
+
+def stop_after(passes):
+    def listen(event):
+        if isinstance(event, PassDone) and event.record.number == passes:
+            raise Stopped
+
+    return listen
+
+
+def bits(model):
+    return model.H.tobytes(), model.d.tobytes(), model.read_W().tobytes()
+
+
+@pytest.mark.parametrize("source", ["stored", "in memory"])
+def test_a_fit_that_was_stopped_twice_ends_as_one_that_was_not(data, store, source):
+    asked = {"source": data if source == "stored" else A, **FIT, "max_passes": 9}
+    for passes in (2, 5):
+        with pytest.raises(Stopped):
+            dnmf.fit(**asked, store=store, resume="auto", callbacks=[stop_after(passes)])
+    model = dnmf.fit(**asked, store=store, resume="auto")
+    assert bits(model) == bits(dnmf.fit(**asked))
+
+
+def test_one_that_is_done_is_loaded_and_nothing_is_read(data, store):
+    done = dnmf.fit(data, **FIT, max_passes=4, store=store, resume="auto")
+    heard = []
+    again = dnmf.fit(data, **FIT, max_passes=4, store=store, resume="auto", callbacks=[heard.append])
+    assert bits(again) == bits(done)
+    assert heard == []
+
+
+def test_it_goes_on_under_the_limits_of_the_call(data, store):
+    for passes in (3, 6):
+        model = dnmf.fit(data, **FIT, max_passes=passes, store=store, resume="auto")
+        assert len(model.history) == passes
+    assert bits(model) == bits(dnmf.fit(data, **FIT, max_passes=6))
+
+
+class OnePassMore:
+    """A deadline that is near after a pass."""
+
+    def __init__(self, seconds):
+        self.near = seconds is None
+
+    def is_near(self, pass_seconds):
+        del pass_seconds
+        before, self.near = self.near, True
+        return before
+
+
+def test_seconds_count_anew_in_each_call(data, store, monkeypatch):
+    monkeypatch.setattr("dnmf.workplace.Deadline", OnePassMore)
+    asked = {"source": data, **FIT, "max_seconds": 60, "store": store, "resume": "auto"}
+    passes = [len(dnmf.fit(**asked).history) for _ in range(3)]
+    assert passes == [2, 3, 4]
+
+
+OTHERS = {
+    "seed": {"seed": 2},
+    "rank": {"rank": 2},
+    "penalty": {"penalty": dnmf.Penalty(l1=0.1, scale="objective")},
+    "solver": {"solver": "hals"},
+    "dtype": {"dtype": "float64"},
+    "init": {"init": "random"},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_another_fit_is_refused_and_the_one_that_is_there_stays(data, store, other):
+    model = dnmf.fit(data, **FIT, max_passes=3, store=store)
+    with pytest.raises(CheckpointError, match=r"holds a run with other options .* does not go on"):
+        dnmf.fit(data, **{**FIT, **other}, max_passes=3, store=store, resume="auto")
+    assert bits(dnmf.load(store)) == bits(model)
+
+
+def test_other_data_is_refused(data, store):
+    dnmf.fit(data, **FIT, max_passes=3, store=store)
+    with pytest.raises(CheckpointError, match="holds a run of other data"):
+        dnmf.fit(A + 1, **FIT, max_passes=3, store=store, resume="auto")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [({"resume": "yes"}, "never, auto"), ({"resume": True}, "never, auto"), ({"resume": "auto"}, "give store="),
+     ({"resume": "auto", "overwrite": True}, "give one of them")],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(data, store, asked, told):
+    where = {} if told == "give store=" else {"store": store}
+    with pytest.raises(InputError, match=told):
+        dnmf.fit(data, **FIT, **where, **asked)
+    assert not store.exists()
+
+
+def test_a_path_goes_on_too_and_is_no_run(data, store):
+    whole = dnmf.path(data, **PATH, store=store, resume="auto")
+    again = dnmf.path(data, **PATH, store=store, resume="auto")
+    assert again.rows == whole.rows
+    with pytest.raises(CheckpointError, match="holds a path with other options"):
+        dnmf.path(data, **{**PATH, "strengths": [0, 0.2]}, store=store, resume="auto")
+    with pytest.raises(CheckpointError, match="holds a regularization path"):
+        dnmf.fit(data, **FIT, store=store, resume="auto")
+
+
+def test_a_job_is_one_line_on_the_command_line(data, store):
+    line = ["fit", data, "--rank", 3, "--tol", 0, "--max-passes", 4, "--store", store, "--resume"]
+    first, second, other = call(*line), call(*line), call(*line, "--seed", 5)
+    assert (first.exit_code, second.exit_code, other.exit_code) == (0, 0, 1)
+    assert "after 4 passes" in second.stdout
+    assert "seed: 0 → 5" in other.stderr
