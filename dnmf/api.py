@@ -153,8 +153,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     resume : {"never", "auto"}
         What happens where `store` holds a run that has begun. ``"never"``: it is an error. ``"auto"``: a run of the
         same data and options is gone on with, under the limits of this call, and one that is finished is loaded; so the
-        same call begins a fit, goes on with it and returns it, however often it was stopped. Another run is an error;
-        a start that is given (`W`, `H`) is not compared.
+        same call begins a fit, goes on with it and returns it, however often it was stopped. A run with other data,
+        options, constraints or names is an error; a start that is given (`W`, `H`) is not compared.
     client : distributed.Client, cluster or str, optional
         A dask client, a cluster such as LocalCluster, or the address or file of a scheduler. By default the current
         client, else threads in process.
@@ -199,8 +199,10 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     refuse_rank(options, opened)
     refuse_idle(options, opened)
-    if goes_on(resume, store, overwrite=overwrite) and (limits := new_limits(store, opened, options)) is not None:
-        return _gone_on(store, opened, resources, limits)
+    if goes_on(resume, store, overwrite=overwrite):
+        limits = new_limits(store, opened, options, asked)
+        if limits is not None:
+            return _gone_on(store, opened, resources, limits)
     return fitted(opened, options, resources, W=W, H=H, constraints=asked, store=store, overwrite=overwrite)
 
 

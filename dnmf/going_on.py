@@ -5,14 +5,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dnmf import checkpoint
+from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError, InputError
 from dnmf.locations import checked_overwrite, local_path
 from dnmf.options import LIMITS, FitOptions
-from dnmf.record import RunRecord, naming, other_than, refuse_path
+from dnmf.record import RunRecord, has_begun, naming, other_than, refuse_path
+from dnmf.run import STATE_PREFIX
 from dnmf.sources import Source
 
 RESUMES = ("never", "auto")
+# What a checkpoint has of what is given beside the options (:meth:`dnmf.constraints.Guides.arrays`), as it is given.
+GUIDES = {
+    "guide_W": "fixed_W", "guide_W_sums": "fixed_W", "guide_H": "fixed_H", "guide_target": "target_H",
+    "graph_data": "graph", "graph_indices": "graph", "graph_indptr": "graph",
+}  # fmt: skip
+OF_TRANSPOSED = {"fixed_W": "fixed_H", "fixed_H": "fixed_W"}
 
 
 def goes_on(resume: Any, store: Any, *, overwrite: Any) -> bool:
@@ -36,31 +46,58 @@ def goes_on(resume: Any, store: Any, *, overwrite: Any) -> bool:
     return True
 
 
-def has_begun(record: dict[str, Any]) -> bool:
-    """Whether the record of a generation is that of a run that has finished a pass."""
-    return bool(record.get("status") == "done" or record["state"]["passes"])
-
-
-def new_limits(store: Any, source: Source, options: FitOptions) -> dict[str, Any] | None:
+def new_limits(store: Any, source: Source, options: FitOptions, constraints: Constraints) -> dict[str, Any] | None:
     """Return the limits that are asked for and were not before, of a fit that has begun in a store; else None.
 
     Raises
     ------
     CheckpointError
-        What the store holds is a path, or a fit of other data or with other options; the message says which.
+        What the store holds is a path, or a fit of other data, with other options, constraints or names; the message
+        says which.
     """
     path: Path = local_path(store, "store")
     if not checkpoint.exists(path):
         return None
-    record = checkpoint.read_latest(path).record
+    generation = checkpoint.read_latest(path)
+    record = generation.record
     refuse_path(record, path, "choose another store")
     if not has_begun(record):
         return None
     with naming(path):
         before = RunRecord.from_json(record.get("run", record)).options
     same = {name: getattr(before, name) for name in LIMITS}
-    refuse_another(path, other_than(record, source, before.differences(replace(options, **same))), "run", "fit")
+    changed = before.differences(replace(options, **same)) + other_arrays(generation, source, options, constraints)
+    refuse_another(path, other_than(record, source, changed), "run", "fit")
     return _asked(before, options)
+
+
+def other_arrays(
+    generation: checkpoint.Generation, source: Source, options: FitOptions, constraints: Constraints
+) -> list[str]:
+    """Return what is given beside the options and is not what the run or study of a generation was given, in words."""
+    m, n = source.shape[::-1] if source.transposed else source.shape
+    asked = constraints.guides((m, n), options.rank, transposed=source.transposed, dtype=options.dtype).arrays()
+    held = {name.removeprefix(STATE_PREFIX): values for name, values in generation.arrays.items()}
+    found = [GUIDES[name] for name in GUIDES if not _same(asked.get(name), held.get(name))]
+    if source.transposed:
+        found = [OF_TRANSPOSED.get(name, name) for name in found]
+    return [f"other {name}" for name in dict.fromkeys([*found, *_other_names(generation, source)])]
+
+
+def _same(asked: np.ndarray | None, held: np.ndarray | None) -> bool:
+    if asked is None or held is None:
+        return asked is held
+    return np.array_equal(asked, held, equal_nan=True)
+
+
+def _other_names(generation: checkpoint.Generation, source: Source) -> list[str]:
+    given = zip(("row_names", "column_names"), source.given_names, strict=True)
+    known = generation.texts
+    return [
+        name
+        for name, names in given
+        if names is not None and name in known and not np.array_equal(names, known[name]())
+    ]
 
 
 def refuse_another(store: Path, another: str, held: str, asked: str) -> None:

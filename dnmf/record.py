@@ -100,6 +100,11 @@ def contents(record: dict[str, Any]) -> str:
     return STUDIES.get(record.get("kind", ""), "a single run")
 
 
+def has_begun(record: dict[str, Any]) -> bool:
+    """Whether a record is that of a run, or a study, that has finished a pass; others are begun anew."""
+    return bool(record.get("status") == "done" or record["state"]["passes"])
+
+
 def refuse_path(record: dict[str, Any], store: str | Path, advice: str) -> None:
     """Raise CheckpointError where a record describes a path, or another study, not one run; say what to do instead."""
     if record.get("kind") in STUDIES:

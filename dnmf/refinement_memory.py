@@ -17,7 +17,8 @@ SUMS_AT_ONCE = 6  # of all rows, of the sample where it began and where it is, e
 def count_refining_rows(layout: Layout, rank: int, n_columns: int, machine: Machine) -> int:
     """Return how many rows the sample has; 0 where there is none.
 
-    As for data that is hardly larger than its room, and where H is long: updates of it are then what a step costs.
+    As for data that is hardly larger than its room, and where H is long: the sums of a step would then take nearly as
+    much memory as the sample.
     """
     room = min(MOST_BYTES, power_of_two_below(machine.memory_bytes // MEMORY_SHARE))
     if layout.total_bytes < LEAST_DATA * room or 8 * rank * n_columns > room / SAMPLE_TO_SUMS:

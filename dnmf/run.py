@@ -21,7 +21,17 @@ from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
-from dnmf.record import PARTS, RunRecord, changes_of_parts, differences, naming, other_than, refuse_path, versions
+from dnmf.record import (
+    PARTS,
+    RunRecord,
+    changes_of_parts,
+    differences,
+    has_begun,
+    naming,
+    other_than,
+    refuse_path,
+    versions,
+)
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.opening_again import open_again, where_now
@@ -146,7 +156,7 @@ def number_in(store: Path, source: Source, options: FitOptions, *, overwrite: bo
         return 0
     latest = checkpoint.read_latest(store)
     refuse_path(latest.record, store, "choose another store, or remove it yourself")
-    if not overwrite and (latest.record.get("status") == "done" or latest.record["state"]["passes"]):
+    if not overwrite and has_begun(latest.record):
         with naming(store):
             before = RunRecord.from_json(latest.record).options
         another = other_than(latest.record, source, before.differences(options))

@@ -17,7 +17,8 @@ SCHEMES, WORDS = ("schemes/",), ("implicit.py", "plots/asked.py", "plots/reports
 DOORS = ("options.py", "penalty.py", "constraints.py", "cli/", "paths/grid.py")
 MAY_SEE = (*SCHEMES, *DOORS, *WORDS)
 LOSS_ITSELF = ("losses/", "passes/newton.py", "passes/visitors/curved.py", "measures/unseen.py")
-WORDS_OF_LOSSES = ("model.py", "course.py", "unfinished.py", "inspection.py", "estimator_parameters.py")
+WORDS_OF_LOSSES = ("model.py", "course.py", "unfinished.py", "inspection.py", "matrix_inspection.py",
+                   "estimator_parameters.py")  # fmt: skip
 MAY_SEE_LOSSES = (*MAY_SEE, *LOSS_ITSELF, *WORDS_OF_LOSSES)
 
 

@@ -11,7 +11,7 @@ from dnmf import open_source
 from dnmf.errors import BudgetError
 from dnmf.fitting.events import Planned
 from dnmf.giving_way import Pace, slower_paces
-from dnmf.inspection import inspect_source
+from dnmf.matrix_inspection import inspect_source
 from dnmf.memory import ANY_START, NO_START, USABLE_SHARE, Machine, Shape, Start
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import solve_for_rows

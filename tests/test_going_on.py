@@ -1,7 +1,10 @@
 """One call begins a fit, goes on with it and returns it: ``resume="auto"``."""
 
+import contextlib
+
 import numpy as np
 import pytest
+import scipy.sparse
 import zarr
 from command_line import call
 
@@ -101,6 +104,60 @@ def test_another_fit_is_refused_and_the_one_that_is_there_stays(data, store, oth
     with pytest.raises(CheckpointError, match=r"holds a run with other options .* does not go on"):
         dnmf.fit(data, **{**FIT, **other}, max_passes=3, store=store, resume="auto")
     assert bits(dnmf.load(store)) == bits(model)
+
+
+ONES, GRAPH = np.ones((1, 12)), np.ones((12, 12)) - np.eye(12)
+GIVEN = {
+    "fixed_H": ({"constraints": dnmf.Constraints(fixed_H=ONES)}, dnmf.Constraints(fixed_H=ONES + np.eye(12)[:1])),
+    "fixed_W": ({"constraints": dnmf.Constraints(fixed_W=A[:, :1])}, dnmf.Constraints(fixed_W=A[:, 1:2])),
+    "target_H": (
+        {"constraints": dnmf.Constraints(target_H=A[:3]), "penalty": dnmf.Penalty(target=0.1)},
+        dnmf.Constraints(target_H=A[3:6]),
+    ),
+    "graph": (
+        {"constraints": dnmf.Constraints(graph=GRAPH), "penalty": dnmf.Penalty(smooth=0.1, scale="objective")},
+        dnmf.Constraints(graph=2 * GRAPH),
+    ),
+}
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["done", "on its way"])
+@pytest.mark.parametrize("door", ["fit", "path"])
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_is_given_beside_the_options_is_compared_too(data, store, name, door, ends):
+    asked, other = GIVEN[name]
+    asked = {"rank": 3, "tol": 0.0, "max_passes": 5, **asked, "store": store, "resume": "auto"}
+    if door == "path":
+        penalty = asked.pop("penalty", dnmf.Penalty(l2=1.0, scale="objective"))
+        asked |= {"penalty": penalty, "strengths": [1], "warm": "chain", "measures": "cheap"}
+
+    def stop(event):
+        if type(event).__name__ in ("PassDone", "PathPassDone") and not ends:
+            raise Stopped
+
+    begin = getattr(dnmf, door)
+    with contextlib.suppress(Stopped):
+        begin(data, **asked, callbacks=[stop])
+    with pytest.raises(CheckpointError, match=rf"with other options \(other {name}\)"):
+        begin(data, **{**asked, "constraints": other})
+    begin(data, **asked)
+
+
+def test_of_data_by_columns_it_is_named_as_it_was_given(store):
+    columns = scipy.sparse.csc_array(A)
+    asked = {"rank": 3, "max_passes": 3, "store": store, "resume": "auto"}
+    dnmf.fit(columns, **asked, constraints=dnmf.Constraints(fixed_H=ONES))
+    with pytest.raises(CheckpointError, match=r"\(other fixed_H\)"):
+        dnmf.fit(columns, **asked, constraints=dnmf.Constraints(fixed_H=ONES + np.eye(12)[:1]))
+
+
+def test_names_that_are_given_are_compared(data, store):
+    asked = {**FIT, "max_passes": 3, "store": store, "resume": "auto"}
+    names = [f"g{number}" for number in range(12)]
+    dnmf.fit(data, **asked, column_names=names)
+    assert list(dnmf.fit(data, **asked).column_names) == names
+    with pytest.raises(CheckpointError, match=r"\(other column_names\)"):
+        dnmf.fit(data, **asked, column_names=names[::-1])
 
 
 def test_other_data_is_refused(data, store):

@@ -49,6 +49,7 @@ LAYERS = [
         "estimator_parameters",
         "cluster",
         "inspection",
+        "matrix_inspection",
         "unfinished",
     }
     | {"progress", "signals", "streams", "demo", "plots"},

@@ -10,7 +10,8 @@ from random_matrices import random_csr
 import dnmf
 from dnmf import checkpoint
 from dnmf.cli.texts import run_lines, source_lines
-from dnmf.inspection import components, inspect_run, inspect_source, is_run, run_status
+from dnmf.inspection import components, inspect_run, is_run, run_status
+from dnmf.matrix_inspection import inspect_source
 from dnmf.penalty import Penalty
 from dnmf.sources import open_source
 

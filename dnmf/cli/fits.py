@@ -26,6 +26,10 @@ MAX_SECONDS = click.option(
     help="End in time for the last pass to be over after so many seconds; dnmf resume RUN --max-seconds N goes on "
     "(inf: without a limit).",
 )  # fmt: skip
+RESUME = click.option(
+    "--resume", type=click.Choice(["never", "auto"]), flag_value="auto", default="never",
+    help="Go on with what the store holds of this, or say that it is done: one line for a job.",
+)  # fmt: skip
 OF_PLANS = (
     click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
                  help="What is minimized; kullback-leibler is for counts."),

@@ -71,7 +71,7 @@ def _asked_of_plans(ctx: click.Context) -> list[str]:
 
 
 def _of_source(place: str, top: int | None, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
-    from dnmf.inspection import inspect_source
+    from dnmf.matrix_inspection import inspect_source
     from dnmf.sources import open_source
 
     if top is not None:

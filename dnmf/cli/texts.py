@@ -35,7 +35,7 @@ def on_terminal() -> bool:
 
 
 def source_lines(found: dict[str, Any]) -> list[str]:
-    """Return what :func:`dnmf.inspection.inspect_source` found."""
+    """Return what :func:`dnmf.matrix_inspection.inspect_source` found."""
     rows, columns = found["shape"]
     return [
         labelled("data", f"{found['address']}: {KINDS[found['kind']]}, {found['dtype']}"),

@@ -19,7 +19,7 @@ from dnmf.cli.data import (
     known_entries_options,
     names_options,
 )
-from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, fit_options
+from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME, fit_options
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import read_matrix
@@ -57,13 +57,6 @@ def tell_program(output: Output, event: Event) -> None:
 LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
 
 
-RESUME = click.option(
-    "--resume",
-    is_flag=True,
-    help="Go on with what the store holds of this, or say that it is done: one line for a job.",
-)
-
-
 @click.command(cls=Grouped, short_help="Factorize a matrix into a store.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
@@ -88,7 +81,7 @@ def fit(source: str, store: str, where: Where, missing_chunks: str, entries: dic
     from dnmf.api import fit as fit_model
     from dnmf.sources import open_source
 
-    output, given["resume"] = current_output(), "auto" if given["resume"] else "never"
+    output = current_output()
     opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_model(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
@@ -131,7 +124,7 @@ def path(source: str, store: str, where: Where, missing_chunks: str, entries: di
     from dnmf.paths import path as fit_path
     from dnmf.sources import open_source
 
-    output, given["resume"] = current_output(), "auto" if given["resume"] else "never"
+    output = current_output()
     opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_path(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)

@@ -20,7 +20,7 @@ from dnmf.schemes.given import in_targets_order, with_given, with_given_rows
 from dnmf.schemes.guided import GuidedColumns
 from dnmf.schemes.normalized import living_rows, normalize_rows, within
 from dnmf.schemes.scheme import Factors, Measured, SolvedColumns
-from dnmf.schemes.slopes import SideTerms, Slopes, slopes_of
+from dnmf.schemes.slopes import Pull, SideTerms, Slopes, slopes_of
 from dnmf.schemes.solved_ahead import SolvedAhead
 from dnmf.schemes.terms import mean_of_living, pulls_of, terms_of
 
@@ -195,7 +195,7 @@ class LeastSquares(Constrained):
             ``‖A‖²``.
         """
         squares, side = of_data, self._side_terms(sums, H)
-        found = self.slopes(sums, H, side) if sums.ahead is None else sums.ahead.slopes
+        found = self.slopes(sums, H) if sums.ahead is None else sums.ahead.slopes
         summed = 0.5 * squares - found.cross + 0.5 * found.gram
         below = at_least_zero(-summed) / (0.5 * squares) if squares > 0 else 0.0
         loss = at_least_zero((at_least_zero(summed) if sums.residual is None else 0.5 * sums.residual) - side.gain)
@@ -204,11 +204,10 @@ class LeastSquares(Constrained):
         alive = int(np.count_nonzero((sums.s > 0) & living_rows(H)))
         return Measured(loss, loss + side.value, gradient, alive, below, 0.5 * squares)
 
-    def slopes(self, sums: ModelSums, H: np.ndarray, side: SideTerms | None = None) -> Slopes:
-        """Return what is measured of columns, from the sums whose P is theirs; `side` as :meth:`_side_terms` has it."""
-        side = self._side_terms(sums, H) if side is None else side
+    def slopes(self, sums: ModelSums, H: np.ndarray) -> Slopes:
+        """Return what is measured of columns of H, from the sums whose P is theirs."""
         near_zero = np.diag(sums.G) if self.solver.positive else None
-        return slopes_of(sums, H, self.limits, side.pull, near_zero)
+        return slopes_of(sums, H, self.limits, self._pull(sums, H), near_zero)
 
     def ahead(self, H: np.ndarray) -> SolvedAhead | None:
         """Slopes and solutions, where nothing but sums of W decides what is asked of a column."""
@@ -216,9 +215,14 @@ class LeastSquares(Constrained):
         return SolvedAhead(self, H) if columns_apart and not self.penalty.measured_by_data else None
 
     def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
-        """Return what is measured besides the loss, and what it adds to the gradient."""
+        """Return what is measured besides the loss."""
         del self, sums, H
         return SideTerms()
+
+    def _pull(self, sums: ModelSums, H: np.ndarray) -> Pull | None:
+        """Return what adds the gradient of that to slopes; None where nothing does."""
+        del self, sums, H
+        return None
 
     @property
     def balances(self) -> bool:

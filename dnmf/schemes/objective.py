@@ -13,7 +13,7 @@ from dnmf.schemes.diagonal import diagonal_problem
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.normalized import scale_rows
 from dnmf.schemes.scheme import Factors, SolvedColumns
-from dnmf.schemes.slopes import SideTerms
+from dnmf.schemes.slopes import Pull, SideTerms
 
 
 class PenalizedLeastSquares(LeastSquares):
@@ -58,11 +58,16 @@ class PenalizedLeastSquares(LeastSquares):
     def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
         penalty, guides = self.penalty, self.guides
         t, over_t = scale_of_given(penalty, sums, H, self.limits, guides)
-        (l1, l2), angular, given = penalty.on_H, penalty.angular[1], bool((t != 1).any())
         value = sizes_of(penalty, sums, H, guides).scaled(t, over_t).total
-        rough = penalty.smooth * (guides.laplacian @ H.T.astype(np.float64)) if penalty.smooth else None
         if penalty.target and guides.target is not None:
             value += 0.5 * penalty.target * self._off_target(H, over_t)
+        return SideTerms(value=value)
+
+    def _pull(self, sums: ModelSums, H: np.ndarray) -> Pull:
+        penalty, guides = self.penalty, self.guides
+        t, over_t = scale_of_given(penalty, sums, H, self.limits, guides)
+        (l1, l2), angular, given = penalty.on_H, penalty.angular[1], bool((t != 1).any())
+        rough = penalty.smooth * (guides.laplacian @ H.T.astype(np.float64)) if penalty.smooth else None
 
         def pull(slope: np.ndarray, HT: np.ndarray, columns: slice) -> None:
             HT = HT * over_t if given else HT
@@ -76,7 +81,7 @@ class PenalizedLeastSquares(LeastSquares):
             slope += added * over_t if given else added
             slope[:, t == 0] = 0
 
-        return SideTerms(value=value, pull=pull)
+        return pull
 
     def _off_target(self, H: np.ndarray, over_t: np.ndarray) -> float:
         """How far H times `over_t` (k,) is from its target, squared."""

@@ -31,7 +31,7 @@ def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> 
         Its solver does not take what is asked for.
     """
     loss, penalty, limits = loss_named(options.loss), options.penalty, options.limits
-    own_gram = facts.observed or bool(options.implicit) or not loss.shared_curvature
+    own_gram = has_own_gram(options, facts)
     solver = update_named(options.solver, wants(penalty, limits, loss, own_gram=own_gram))
     refuse_sweeps(options, solver)
     solver = solver.of_sweeps(options.sweeps)
@@ -50,6 +50,11 @@ def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> 
     return kind(
         penalty, limits, guides, solver=solver, loss=loss, observed=facts.observed, diagonal_curvature=facts.diagonal
     )
+
+
+def has_own_gram(options: FitOptions, facts: Facts) -> bool:
+    """Whether rows and columns have Gram matrices of their own: of what was observed, or of losses that have them."""
+    return facts.observed or bool(options.implicit) or not loss_named(options.loss).shared_curvature
 
 
 def least_squares(

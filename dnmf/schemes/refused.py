@@ -5,6 +5,7 @@ from dnmf.errors import InputError
 from dnmf.losses import loss_named, refuse_other_parameters
 from dnmf.options import FitOptions, check_observed, check_observed_start
 from dnmf.schemes.facts import Facts
+from dnmf.schemes.of_options import has_own_gram
 from dnmf.sources.source import Source
 
 
@@ -52,9 +53,8 @@ def refuse_idle(options: FitOptions, source: Source) -> None:
     InputError
         They are asked for.
     """
-    penalty, least_squares = options.penalty, loss_named(options.loss).shared_curvature
-    of_all = least_squares and not (options.implicit or source.has_missing or penalty.counts)
-    if options.prune == "refit" and not (of_all and penalty.in_objective):
+    prunes = options.penalty.in_objective and not has_own_gram(options, Facts.of(source))
+    if options.prune == "refit" and not prunes:
         raise InputError(
             "prune='refit': components are tried out under a penalty in the objective of least squares alone; say "
             "scale='objective', or leave prune out"

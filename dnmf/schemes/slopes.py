@@ -11,6 +11,7 @@ from dnmf.passes.over_columns import Room, over_columns, sum_of
 from dnmf.passes.statistics import ModelSums
 
 Pull = Callable[[np.ndarray, np.ndarray, slice], None]
+"""Adds a gradient to a slope (columns, k), in place, from the columns of H (columns, k) and which they are."""
 
 
 class SideTerms(NamedTuple):
@@ -22,13 +23,10 @@ class SideTerms(NamedTuple):
         By how much the loss of the model is below that.
     value : float
         Of what is added to the loss.
-    pull : callable, optional
-        Adds the gradient of that to a slope (columns, k), in place, from the columns of H and which they are.
     """
 
     gain: float = 0.0
     value: float = 0.0
-    pull: Pull | None = None
 
 
 class Slopes(NamedTuple):
@@ -73,7 +71,7 @@ def slopes_of(
     limits : Limits
         What H must be.
     pull : callable, optional
-        Adds the gradient of side terms; see :class:`SideTerms`.
+        Adds the gradient of side terms.
     near_zero : ndarray (k,), optional
         The curvature of each component, where entries never become zero: those on their way there count as what is
         left of them to go.

@@ -28,9 +28,9 @@ from dnmf.starts.choose import count_directions
 from dnmf.starts.start import start_at_random, start_from_H, with_held_columns
 
 LEAST_EIGENVALUE = {"float32": 1e-7, "float64": 1e-13}  # of YᵀY, relative to the largest: what is below is rounding
-SMALLEST = (
-    1e-6  # of the root of the mean of A, the scale of H: what is below is zero; as in scikit-learn for a mean of 1
-)
+SMALLEST = 1e-6
+"""Of the root of the mean of A, the scale of H: what is below is zero, as in scikit-learn where that mean is 1."""
+
 NOISE = 0.01  # of the mean of A, in the place of zeros
 ROWS_AT_ONCE = 2**14
 DIRECTIONS_STREAM, NOISE_STREAM = 4, 5

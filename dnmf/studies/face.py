@@ -10,10 +10,10 @@ from dnmf import checkpoint
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import emit
-from dnmf.going_on import goes_on, has_begun, refuse_another
+from dnmf.going_on import goes_on, other_arrays, refuse_another
 from dnmf.locations import local_path, refuse_overwrite
 from dnmf.model import Model
-from dnmf.record import RunRecord, contents, naming, other_than
+from dnmf.record import RunRecord, contents, has_begun, naming, other_than
 from dnmf.resources import Resources
 from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
 from dnmf.schemes.refused import refuse_idle, refuse_rank
@@ -93,7 +93,7 @@ def fit_study(  # noqa: PLR0913  what the doors of studies hand on, by name
     resume : {"never", "auto"}
         Whether one of the same data and options that has begun in `store` is gone on with.
     """
-    if goes_on(resume, store, overwrite=overwrite) and _has_begun(local_path(store, "store"), source, face, study):
+    if goes_on(resume, store, overwrite=overwrite) and _has_begun(face, study, store, source, constraints):
         return resume_study(face, store, resources, source=source, force=False, function=f"dnmf.resume_{face.kind}")
     if store is not None:  # before it is planned, and again when its lock is held
         _number_in(free_store(store, source, overwrite=overwrite), source, face, study, overwrite=overwrite)
@@ -189,16 +189,19 @@ def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resourc
     return whole
 
 
-def _has_begun(store: Path, source: Source, face: Face[S, R], study: S) -> bool:
+def _has_begun(face: Face[S, R], study: S, store: Any, source: Source, constraints: Constraints) -> bool:
     """Whether a store holds this study, of the same data, after a pass; another one is refused."""
-    if not checkpoint.exists(store):
+    path = local_path(store, "store")
+    if not checkpoint.exists(path):
         return False
-    record = checkpoint.read_latest(store).record
-    if record.get("kind") != study.kind or not has_begun(record):
+    generation = checkpoint.read_latest(path)
+    record, kind = generation.record, study.kind
+    if record.get("kind") != kind or not has_begun(record):
         return False  # who begins looks at what is there
-    with naming(store):
-        before = face.study(record[study.kind])
-    refuse_another(store, other_than(record, source, before.differences(study)), study.kind, study.kind)
+    with naming(path):
+        before = face.study(record[kind])
+    changed = before.differences(study) + other_arrays(generation, source, study.fit, constraints)
+    refuse_another(path, other_than(record, source, changed), kind, kind)
     return True
 
 
@@ -216,7 +219,7 @@ def _number_in(store: Path, source: Source, face: Face[S, R], study: S, *, overw
     record, kind = latest.record, study.kind
     if record.get("kind") != kind:
         raise CheckpointError(f"{store}: holds {contents(record)}; choose another store, or remove it yourself")
-    if not overwrite and (record["status"] == "done" or record["state"]["passes"]):
+    if not overwrite and has_begun(record):
         with naming(store):
             before = face.study(record[kind])
         another = other_than(record, source, before.differences(study))

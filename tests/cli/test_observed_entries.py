@@ -11,7 +11,8 @@ from example_pages import parse
 
 import dnmf
 import dnmf.plots
-from dnmf.inspection import inspect_source, run_status
+from dnmf.inspection import run_status
+from dnmf.matrix_inspection import inspect_source
 from dnmf.unfinished import Unfinished
 
 SEEN = np.random.default_rng(1).random((300, 40)) < 0.8

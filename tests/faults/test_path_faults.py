@@ -31,9 +31,9 @@ def die_when_a_model_is_written():
 def listen(event):
     number = event.number if type(event).__name__ == "PathPassDone" else -1
     if number == 7 and moment == "in mid-pass":
-        threading.Timer(0.03, die).start()
+        die_in_the_next_pass()
     if number == 2 and moment == "before the first models":
-        threading.Timer(0.03, die).start()
+        die_in_the_next_pass()
     if number == 9 and moment == "while W is written":
         threading.Thread(target=die_while_W_is_written, daemon=True).start()
     if number == 9 and moment == "between two models":

@@ -25,7 +25,7 @@ def die_while_W_is_written():
 def listen(event):
     number = event.record.number if type(event).__name__ == "PassDone" else -1
     if number == 2 and moment == "in mid-pass":
-        threading.Timer(0.03, die).start()
+        die_in_the_next_pass()
     if number == 4 and moment == "while W is written":
         threading.Thread(target=die_while_W_is_written, daemon=True).start()
 

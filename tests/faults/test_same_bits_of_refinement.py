@@ -21,7 +21,7 @@ refinement_memory.MOST_BYTES = {ROOM}
 
 def listen(event):
     if type(event).__name__ == "PassDone" and event.record.number == int(moment):
-        threading.Timer(0.03, die).start()
+        die_in_the_next_pass()
 
 dnmf.fit(source, **{FIT}, store=store, callbacks=(listen,))
 """

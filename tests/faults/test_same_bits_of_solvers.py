@@ -21,7 +21,7 @@ options = json.loads(moment)
 
 def listen(event):
     if type(event).__name__ == "PassDone" and event.record.number == 2:
-        threading.Timer(0.03, die).start()
+        die_in_the_next_pass()
 
 dnmf.fit(source, **options, store=store, client=scheduler or None, callbacks=(listen,))
 """

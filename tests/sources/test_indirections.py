@@ -14,7 +14,7 @@ from source_contract import COLUMNS, ROWS, read, small_matrix
 import dnmf
 from dnmf import open_source
 from dnmf.errors import InputError
-from dnmf.inspection import inspect_source
+from dnmf.matrix_inspection import inspect_source
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
