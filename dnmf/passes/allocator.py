@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dnmf.memory import LARGEST_IN_HEAP
 
 MOST_KEPT_BYTES = 2 * LARGEST_IN_HEAP  # what glibc comes to by itself
@@ -30,6 +32,17 @@ def give_back_freed() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # another C library, or another system
         return
+
+
+def keep_freed() -> None:
+    """Let the C library keep freed arrays from here on, as it comes to by itself in a process that frees large ones.
+
+    glibc keeps twice as much at the end of a heap as the largest array that was mapped and freed so far: where the
+    arrays of all passes are alike, several of them go back after each pass and come with new pages, which the system
+    has to clear. One that is freed of the largest size that it keeps ends that. It has no pages, and no effect where
+    a variable says what to keep.
+    """
+    np.empty(LARGEST_IN_HEAP - MAPPED_BYTES, np.uint8)
 
 
 def can_give_back() -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dnmf.errors import ClusterError, InputError
 from dnmf.memory import Machine
-from dnmf.passes.allocator import GIVING_BACK
+from dnmf.passes.allocator import GIVING_BACK, keep_freed
 from dnmf.passes.check import nothing_observed
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
@@ -84,10 +84,12 @@ class Executor(ABC):
         return 1
 
     def giving_back(self, plan: Plan) -> AbstractContextManager[None]:
-        """Give freed memory of this process back at once where passes run in it and the plan counts on it.
+        """Give freed memory of this process back at once, or keep it, as the plan counts on where passes run in it.
 
         That is for what lies between tasks, the start above all: each task sees to what it frees itself.
         """
+        if not (plan.gives_back or self.remote):
+            keep_freed()
         return GIVING_BACK.during(wanted=plan.gives_back and not self.remote)
 
     def forget(self, mark: str) -> None:

@@ -109,6 +109,39 @@ with GivingBack().during(wanted=True):
 """
 
 
+FAULTS = """
+import resource, sys
+import numpy as np
+from dnmf.passes.allocator import keep_freed
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+if sys.argv[1] == "kept":
+    keep_freed()
+
+def five():
+    some = [np.ones(300_000) for _ in range(5)]
+
+five()  # as of a pass before
+before = faults()
+for _ in range(20):
+    five()
+print((faults() - before) * resource.getpagesize() / (20 * 5 * 8 * 300_000))
+"""
+
+
+@pytest.mark.skipif(not can_give_back(), reason="the C library has no mallopt")
+def test_arrays_that_are_alike_have_the_pages_of_those_before(tmp_path):
+    def share_of_new_pages(said):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+        command = [sys.executable, "-c", FAULTS, said]
+        return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+    assert share_of_new_pages("as it was") > 0.5
+    assert share_of_new_pages("kept") < 0.3
+
+
 @pytest.mark.skipif(not can_give_back(), reason="the C library has no mallopt")
 def test_freed_arrays_of_a_thread_that_lives_on_go_back_while_that_is_asked_for():
     printed = subprocess.check_output([sys.executable, "-c", MAKE_AND_FREE], text=True)  # nobody else is there
