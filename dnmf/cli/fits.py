@@ -27,7 +27,7 @@ MAX_SECONDS = click.option(
     "(inf: without a limit).",
 )  # fmt: skip
 RESUME = click.option(
-    "--resume", type=click.Choice(["never", "auto"]), flag_value="auto", default="never",
+    "--resume", is_flag=True, callback=lambda _, __, given: "auto" if given else "never",
     help="Go on with what the store holds of this, or say that it is done: one line for a job.",
 )  # fmt: skip
 OF_PLANS = (
