@@ -1,6 +1,5 @@
 """A finished factorization: the factors, how they were found, and what they say of other rows."""
 
-import os
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from dnmf.options import FitOptions
 from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.penalty import Penalty
+from dnmf.places import Place, absolute
 from dnmf.predictions import Predicts
 from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
@@ -86,7 +86,7 @@ class Model(Applied, Predicts, Course):
     stop_reason: str = ""
     row_names: Carried = Carried()  # noqa: RUF009  a descriptor: each model has its own
     column_names: Carried = Carried()  # type: ignore[assignment]  # noqa: RUF009
-    path: Path | None = None
+    path: Place | None = None
     address: str = ""
     order: np.ndarray | None = None
     inside: np.ndarray | None = None
@@ -218,10 +218,10 @@ class Model(Applied, Predicts, Course):
             store.commit(max(1, len(self.history)), saved.record(), saved.arrays())
             return Model.restore(checkpoint.read_latest(store.path), store.path)
 
-    def with_W_in(self, folder: Path) -> "Model":
+    def with_W_in(self, folder: Place) -> "Model":
         """The same model with W copied, chunk by chunk, to a new Zarr array in `folder`."""
         target, shape = folder / f"W-{uuid.uuid4().hex[:12]}.zarr", (self.shape[0], self.rank)
-        write_rows(str(target), shape, self.chunk_rows, self.options.dtype, self.read_W)
+        write_rows(target, shape, self.chunk_rows, self.options.dtype, self.read_W)
         return self._with(stored_W=StoredFactor(target), order=None)
 
     def reordered(self, order: Any) -> "Model":
@@ -300,7 +300,7 @@ class Model(Applied, Predicts, Course):
         return {"d": self.d, "H": self.H, **scales, **kept, **{n: v for n, v in others.items() if v is not None}}
 
     @classmethod
-    def restore(cls, generation: checkpoint.Generation, path: Path) -> "Model":
+    def restore(cls, generation: checkpoint.Generation, path: Place) -> "Model":
         """The model that a finished generation of the store at `path` describes.
 
         Raises
@@ -308,7 +308,7 @@ class Model(Applied, Predicts, Course):
         CheckpointError
             Its W is missing or not complete.
         """
-        path = Path(os.path.abspath(path))  # stays where it is when the working directory changes
+        path = absolute(path)  # stays where it is when the working directory changes
         record, arrays = generation.record, generation.arrays
         W = StoredFactor(path / record["W"])
         if absent := W.count_absent():

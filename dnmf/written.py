@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dnmf.places import below
+
 MARK = "dnmf_written"
 _ATTRIBUTES = ("zarr.json", ".zattrs")  # of Zarr's format 3 and 2
 # Of file managers, of network file systems, and of a writer that was killed before Zarr gave the file its name.
@@ -95,17 +97,17 @@ def _digest(root: Path) -> str:
     document = json.loads(place.read_bytes())
     _attributes(document, place).pop(MARK, None)
     digest = hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16)
-    for part in _parts(root):
-        path = root / part
-        size = "" if path == place or path.is_dir() else str(path.lstat().st_size)
-        digest.update(f"\n{part}\n{size}".encode("utf-8", "surrogateescape"))
+    for part, size in _sizes(root):
+        told = "" if size is None or part == place.name else str(size)
+        digest.update(f"\n{part}\n{told}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def _parts(root: Path) -> Iterator[str]:
     """Yield every file and directory in a directory by its path in it, always in the same order."""
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        here = os.path.relpath(folder, root)
-        names = (name for name in sorted([*folders, *files]) if not comes_and_goes(name))
-        yield from (name if here == "." else f"{here}/{name}" for name in names)
+    return (part for part, _ in _sizes(root))
+
+
+def _sizes(root: Path) -> Iterator[tuple[str, int | None]]:
+    """Yield the same with its size, which a directory has not."""
+    return ((part, size) for part, size in below(root) if not comes_and_goes(part.rpartition("/")[2]))

@@ -11,10 +11,11 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "written"},
+    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals"},
     {"arguments"},
     {"locations", "arrays"},
-    {"missing"},
+    {"places"},
+    {"written", "missing"},
     {"frames"},
     {"plain"},
     {"kernels"},

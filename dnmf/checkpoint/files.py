@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dnmf.errors import CheckpointError
@@ -16,6 +16,28 @@ class Files:
     def make_directory(self, path: Path) -> None:
         """Make one directory that is not there yet."""
         path.mkdir()
+
+    def publish(self, path: Path, content: bytes) -> None:
+        """Write a file last in its directory: where it is, it is on disk, and so is all that was there before."""
+        draft = path.with_name(f"{path.name}.tmp")
+        self.write(draft, content)
+        self.sync_directory(path.parent)  # or a power failure could keep this file and lose another
+        self.replace(draft, path)
+        self.sync_directory(path.parent)
+
+    def point(self, pointer: Path, to: Path, content: bytes, look: Callable[[], None]) -> None:
+        """Replace a pointer by one to the directory `to`, which lies beside it, once `look` has looked at the old one.
+
+        `look` raises where the pointer is not what this writer left there: then it stays as it is.
+        """
+        # Written inside the directory: a writer that was taken for dead, and whose directory was pruned since, cannot
+        # bring it back.
+        draft = to / f"{pointer.name}.tmp"
+        self.write(draft, content)
+        self.sync_directory(pointer.parent)  # the name of the directory reaches the disk before anything points at it
+        look()
+        self.replace(draft, pointer)
+        self.sync_directory(pointer.parent)
 
     def sync(self, descriptor: int) -> None:
         """Return once what was written to an open file is on disk; every wait for the disk is here."""

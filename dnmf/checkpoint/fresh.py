@@ -1,7 +1,6 @@
 """A store that is filled at one go: all of it is there in the end, or nothing."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from dnmf.checkpoint.files import explained
 from dnmf.checkpoint.store import Store, exists, local_directory
 from dnmf.errors import CheckpointError
+from dnmf.places import remove_tree
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def fresh_store(path: str | os.PathLike[str], what: str) -> Iterator[Store]:
         The place is taken, or cannot be written (the disk is full).
     """
     path = local_directory(path)
-    before = set(os.listdir(path)) if os.path.isdir(path) else None
+    before = {one.name for one in path.iterdir()} if path.is_dir() else None
     with Store(path) as store:
         if exists(path):
             raise CheckpointError(f"{path}: holds a run already; choose another place for the {what}")
@@ -38,10 +38,10 @@ def fresh_store(path: str | os.PathLike[str], what: str) -> Iterator[Store]:
 def _remove(folder: Path, before: set[str] | None) -> None:
     """Remove what was not there before, the folder too where there was none."""
     if before is None:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         return
     for path in folder.iterdir():
         if path.name not in before and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         elif path.name not in before:
             path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ import numpy as np
 from dnmf.checkpoint.files import Files
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
+from dnmf.places import folder_names
 from dnmf.sources import texts
 
 FORMAT = 2
@@ -71,7 +72,7 @@ def write_generation(
 ) -> tuple[int, list[WrittenArray]]:
     """Return the CRC-32C of the manifest of a generation and its arrays, once all of it is on disk in a new directory.
 
-    The manifest is written last and gets its name by a rename: where it is, the rest is too.
+    The manifest is written last, in one step: where it is, the rest is too.
 
     Parameters
     ----------
@@ -105,10 +106,7 @@ def write_generation(
             "arrays": {one.path.stem: one.entry for one in written},
         }
     )
-    files.write(directory / f"{MANIFEST}.tmp", manifest)
-    files.sync_directory(directory)  # or a power failure could keep the manifest and lose an array
-    files.replace(directory / f"{MANIFEST}.tmp", directory / MANIFEST)
-    files.sync_directory(directory)
+    files.publish(directory / MANIFEST, manifest)
     return crc32c_of(manifest), written
 
 
@@ -221,9 +219,7 @@ def refuse_unwritable(generation: Generation) -> None:
 
 def generation_names(root: Path) -> list[str]:
     """Return the names of a store's generation directories, the newest first, finished or not."""
-    with os.scandir(root) as entries:
-        matches = [_DIRECTORY.fullmatch(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    numbered = [(int(match[1]), match[0]) for match in matches if match]
+    numbered = [(int(match[1]), match[0]) for name in folder_names(root) if (match := _DIRECTORY.fullmatch(name))]
     return [name for _, name in sorted(numbered, reverse=True)]
 
 

@@ -2,21 +2,18 @@
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from dnmf.places import put_whole
 
 NOTE = "progress.json"
 
 
 def leave_note(store: Path, facts: dict[str, Any]) -> None:
     """Put facts (plain JSON) into the note of a store, in one step; on a full or read-only disk nothing happens."""
-    draft = store / f"{NOTE}.tmp"
-    try:
-        draft.write_text(json.dumps(facts, allow_nan=False), encoding="utf-8")
-        os.replace(draft, store / NOTE)
-    except OSError:
-        _remove(draft)
+    with contextlib.suppress(OSError):
+        put_whole(store / NOTE, json.dumps(facts, allow_nan=False).encode())
 
 
 def read_note(store: Path) -> dict[str, Any]:

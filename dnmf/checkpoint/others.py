@@ -1,6 +1,5 @@
 """What somebody else put into the parts of a store that go when a run is replaced."""
 
-import os
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from dnmf.checkpoint.locks import LOCK
 from dnmf.checkpoint.newest import CURRENT
 from dnmf.checkpoint.notes import NOTE
 from dnmf.errors import CheckpointError
+from dnmf.places import below
 from dnmf.sources import texts
 from dnmf.sources.stored_factor import ROW_NAMES
 from dnmf.written import comes_and_goes, is_chunk
@@ -58,10 +58,9 @@ def first_of_others(root: Path, *, wholly: bool) -> Path | None:
 
 def in_array(array: Path) -> Path | None:
     """Return something in the array of a factor that is no part of it."""
-    for folder, folders, files in os.walk(array):
-        for name in sorted([*folders, *files]):
-            if not (is_chunk(name) or comes_and_goes(name)) and (Path(folder) != array or name not in _OF_AN_ARRAY):
-                return Path(folder) / name
+    for part, _ in below(array):
+        if not (is_chunk(part) or comes_and_goes(part.rpartition("/")[2]) or part in _OF_AN_ARRAY):
+            return array / part
     return None
 
 

@@ -14,7 +14,6 @@ pickled.
 import contextlib
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +42,7 @@ from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, n
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 from dnmf.locations import local_path, why_not_here
+from dnmf.places import remove_tree
 from dnmf.refusals import told
 
 _NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -106,7 +106,7 @@ class Store:
                 self._lock = take_lock(self.path / LOCK, self.path, self._files)
             except OSError:  # not that another writer has it
                 if is_new:
-                    shutil.rmtree(self.path, ignore_errors=True)
+                    remove_tree(self.path)
                 raise
             try:
                 self._continue_from(find_newest(self.path))
@@ -184,16 +184,11 @@ class Store:
             self._point_at(found.name, crc32c_of(read_content(self.path / found.name / MANIFEST)))
 
     def _point_at(self, name: str, manifest_crc32c: int) -> None:
-        # Written inside the generation: a writer that was taken for dead, and whose directory was pruned
-        # since, cannot bring it back.
-        pointer = self.path / name / f"{CURRENT}.tmp"
-        self._files.write(pointer, seal({"generation": name, "manifest_crc32c": manifest_crc32c}))
-        # The generation's own name reaches the disk before anything points at it.
-        self._files.sync_directory(self.path)
-        pointed = self._refuse_other_writer()
-        self._expected = {pointed, name}
-        self._files.replace(pointer, self.path / CURRENT)
-        self._files.sync_directory(self.path)
+        def look() -> None:
+            self._expected = {self._refuse_other_writer(), name}
+
+        content = seal({"generation": name, "manifest_crc32c": manifest_crc32c})
+        self._files.point(self.path / CURRENT, self.path / name, content, look)
         self._expected = {name}
 
     def _refuse_other_writer(self) -> str | None:

@@ -1,6 +1,5 @@
 """The last pass: the same as any other, but W is kept, brought to columns that sum to one, and stored."""
 
-import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from dnmf.fitting.state import State
 from dnmf.passes.executor import in_rows
 from dnmf.passes.rows_out import Columns, create_rows_array, missing_chunks, rescale_rows
 from dnmf.passes.statistics import ModelSums
+from dnmf.places import Place, remove_tree
 from dnmf.schemes.scheme import Factors
 from dnmf.sources.stored_factor import StoredFactor
 
@@ -150,22 +150,22 @@ def _collected(sums: ModelSums, n_rows: int, columns: Columns) -> np.ndarray:
     return W
 
 
-def _empty_arrays(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """Make arrays for W as it is solved and as it is kept, in each store, and return their paths."""
-    raws: list[str] = []
-    paths: list[str] = []
+def _empty_arrays(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Place], list[Place]]:
+    """Make arrays for W as it is solved and as it is kept, in each store, and return their places."""
+    raws: list[Place] = []
+    paths: list[Place] = []
     for fit, store in zip(fits, stores, strict=bool(stores)):
         remove_other_arrays(store, keep="")
         mark = uuid.uuid4().hex[:12]
-        raws.append(str(store / f"raw-{mark}.zarr"))
-        paths.append(str(store / f"W-{mark}.zarr"))
+        raws.append(store / f"raw-{mark}.zarr")
+        paths.append(store / f"W-{mark}.zarr")
         for place in (raws[-1], paths[-1]):
             shape = (engine.plan.n_rows, fit.options.rank)
             create_rows_array(place, shape, engine.plan.w_rows, fit.options.dtype)
     return raws, paths
 
 
-def _copied(engine: Engine, raw: str, path: str, columns: Columns) -> StoredFactor:
+def _copied(engine: Engine, raw: Place, path: Place, columns: Columns) -> StoredFactor:
     spans = [(raw, path, columns, group.start, group.stop) for group in engine.plan.groups]
     done = in_rows(engine.plan.groups, engine.watch("copy"))
     written, rows = sum(engine.executor.call_each(rescale_rows, spans, done)), engine.plan.n_rows
@@ -180,4 +180,4 @@ def remove_other_arrays(store: Path, keep: str) -> None:
     for path in store.glob("*.zarr"):
         own = OF_AN_ATTEMPT.fullmatch(path.name) and in_array(path) is None  # not what somebody else put there
         if path.name != keep and own:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)

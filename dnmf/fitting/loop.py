@@ -12,6 +12,7 @@ from dnmf.passes.ahead import Ahead
 from dnmf.passes.executor import Done, Executor, run_pass
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.work import Work
+from dnmf.places import Sink
 from dnmf.plan import Plan
 from dnmf.schemes.facts import Facts
 from dnmf.sources.guard import Guard
@@ -95,14 +96,14 @@ def _ahead(fits: Sequence[Fit]) -> Ahead | None:
     return fit.scheme.ahead(fit.state.factor)
 
 
-def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[str] = ()) -> tuple[list[Fit], Statistics]:
+def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[Sink] = ()) -> tuple[list[Fit], Statistics]:
     """Return the fits after one pass with the ``state.factor`` of each, and what the pass folded.
 
     Parameters
     ----------
     engine, fits
         What, from where, how.
-    targets : sequence of str
+    targets : sequence of str or Place
         Where the rows of W of each fit go; see :func:`dnmf.passes.executor.run_pass`.
 
     Raises

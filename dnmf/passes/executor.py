@@ -15,6 +15,7 @@ from dnmf.passes.check import nothing_observed
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
 from dnmf.passes.work import SQUARES, Work
+from dnmf.places import Sink
 from dnmf.plan import Group, Plan
 from dnmf.sources.kept import KEPT, Keep, KeptSource
 from dnmf.sources.rows import Rows
@@ -63,7 +64,7 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[Sink] = (), done: Done = ignore) -> Statistics:
         """Return the sum of the statistics of all jobs, associated as a binary tree over their order.
 
         `done` is called in this thread with the number of each job, once, soon after it is done.
@@ -112,7 +113,7 @@ class Executor(ABC):
 
 def run_pass(
     executor: Executor, source: Source, plan: Plan, work: Work, *, given: np.ndarray | None = None,
-    targets: Sequence[str] = (), keep: Keep | None = None, rows_back: Done = ignore,
+    targets: Sequence[Sink] = (), keep: Keep | None = None, rows_back: Done = ignore,
 ) -> Statistics:  # fmt: skip
     """Visit every panel of `source` once and return the sums over all rows.
 
@@ -128,7 +129,7 @@ def run_pass(
         What to do with the rows.
     given : ndarray (m, k), optional
         Rows of W to use as they are.
-    targets : sequence of str
+    targets : sequence of str or Place
         Where the rows of W of each model go: the path of a Zarr array, or ``""`` for memory. Empty: nowhere.
     keep : Keep, optional
         Lets the processes keep the rows they read, and take them from there in the next pass.

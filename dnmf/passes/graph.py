@@ -13,6 +13,7 @@ from dnmf.passes.returns import Address
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
+from dnmf.places import Sink
 from dnmf.plan import Group
 from dnmf.sources.kept import KEPT, KeptSource
 from dnmf.sources.rows import Rows
@@ -43,7 +44,7 @@ class Roots(NamedTuple):
 
 
 def pass_graph(
-    jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), homes: Sequence[Any] = (), to: Address | None = None,
+    jobs: Sequence[Job], work: Work, targets: Sequence[Sink] = (), homes: Sequence[Any] = (), to: Address | None = None,
     *, cuts: Sequence[slice] = (), keeps: bool = False,
 ) -> Roots:  # fmt: skip
     """Return the delayed sum over `jobs`; each visit goes to its home, where these are given.
@@ -114,7 +115,7 @@ def _home(_visited: Statistics, source: KeptSource, group: Group) -> Home:
 
 
 def _visits(
-    jobs: Sequence[Job], work: Work, targets: Sequence[str], homes: Sequence[Any], to: Address | None
+    jobs: Sequence[Job], work: Work, targets: Sequence[Sink], homes: Sequence[Any], to: Address | None
 ) -> list[Any]:
     """The delayed statistics of each job.
 

@@ -2,12 +2,12 @@
 
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dnmf.errors import CheckpointError
+from dnmf.places import Place, Sink, as_place, as_zarr, remove_tree
 from dnmf.refusals import in_words, told
 from dnmf.sources import texts
 from dnmf.sources.stored_factor import MARK, ROW_NAMES, StoredFactor
@@ -43,7 +43,7 @@ class ZarrRowsOut(RowsOut):
 
     Parameters
     ----------
-    path : str
+    path : str or Place
         The array; made by :func:`create_rows_array`.
     start, stop : int
         The rows of the task; `start` is a multiple of the array's chunk rows.
@@ -51,7 +51,7 @@ class ZarrRowsOut(RowsOut):
         As above.
     """
 
-    def __init__(self, path: str, start: int, stop: int, columns: "Columns | None" = None):
+    def __init__(self, path: str | Place, start: int, stop: int, columns: "Columns | None" = None):
         super().__init__(start, columns)
         self._path, self._stop = path, stop
         self._next, self._buffered = start, 0
@@ -94,13 +94,13 @@ class ZarrRowsOut(RowsOut):
         self._parts = [buffered[height:]] if self._buffered else []
 
 
-def open_rows_out(target: str, start: int, stop: int, columns: "Columns | None" = None) -> RowsOut:
-    """Return where the rows `start:stop` of W go: into memory (``""``) or to the array at a path."""
+def open_rows_out(target: Sink, start: int, stop: int, columns: "Columns | None" = None) -> RowsOut:
+    """Return where the rows `start:stop` of W go: into memory (``""``) or to the array at a place."""
     return ZarrRowsOut(target, start, stop, columns) if target else RowsOut(start, columns)
 
 
 def create_rows_array(
-    path: str, shape: tuple[int, int], chunk_rows: int, dtype: str, row_names: np.ndarray | None = None
+    path: str | Place, shape: tuple[int, int], chunk_rows: int, dtype: str, row_names: np.ndarray | None = None
 ) -> None:
     """Make an empty Zarr array for a factor: whole rows in a chunk, every chunk with a checksum.
 
@@ -119,27 +119,26 @@ def create_rows_array(
     beside = {} if row_names is None or names is None else {ROW_NAMES: texts.noted(names, len(row_names))}
     try:
         array = zarr.create_array(
-            Path(path), shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype, fill_value=0,
-            compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
+            as_zarr(as_place(path)), shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype,
+            fill_value=0, compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
             attributes={"encoding-type": "array", "encoding-version": "0.2.0", MARK: uuid.uuid4().hex, **beside},
         )  # fmt: skip
         del array
         if names is not None:
-            (Path(path) / f"{ROW_NAMES}{texts.SUFFIX}").write_bytes(names)
+            (as_place(path) / f"{ROW_NAMES}{texts.SUFFIX}").write_bytes(names)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: an array for W cannot be made here ({told(error)})") from error
 
 
-def open_for_writing(path: str) -> Any:
+def open_for_writing(path: str | Place) -> Any:
     """Return the array at `path`, set to write chunks of zeros too: the setting is not stored with the array."""
     import zarr
 
-    # As a Path: as text, two colons would make it a chain of addresses, and the array would lie elsewhere.
-    return zarr.open_array(Path(path), mode="r+").with_config({"write_empty_chunks": True})
+    return zarr.open_array(as_zarr(as_place(path)), mode="r+").with_config({"write_empty_chunks": True})
 
 
 def write_rows(
-    path: str, shape: tuple[int, int], chunk_rows: int, dtype: str, read: Callable[[int, int], np.ndarray]
+    path: str | Place, shape: tuple[int, int], chunk_rows: int, dtype: str, read: Callable[[int, int], np.ndarray]
 ) -> None:
     """Make an array for a factor at `path` and fill it with ``read(start, stop)``, a chunk of rows at a time.
 
@@ -159,7 +158,7 @@ def write_rows(
         raise
 
 
-def _put(path: str, array: Any, start: int, rows: np.ndarray) -> None:
+def _put(path: str | Place, array: Any, start: int, rows: np.ndarray) -> None:
     try:
         array[start : start + len(rows)] = rows
     except OSError as error:
@@ -177,7 +176,7 @@ class Columns(NamedTuple):
         return normalize_columns(np.take(rows, self.order, axis=1), self.scale)
 
 
-def rescale_rows(raw: str, path: str, columns: Columns, start: int, stop: int) -> int:
+def rescale_rows(raw: str | Place, path: str | Place, columns: Columns, start: int, stop: int) -> int:
     """Copy rows `start:stop` of the array at `raw` to the one at `path`, the columns as they are kept.
 
     Doing it twice does no harm.
@@ -201,14 +200,11 @@ def normalize_columns(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return (rows.astype(np.float64) / safe).astype(rows.dtype)
 
 
-def missing_chunks(path: str) -> int:
+def missing_chunks(path: str | Place) -> int:
     """Return how many chunks of the array at `path` are not there."""
     return StoredFactor(path).count_absent()
 
 
-def remove_array(path: str) -> None:
+def remove_array(path: str | Place) -> None:
     """Remove the array at `path`, if it is there."""
-    import shutil
-
-    if Path(path).exists():
-        shutil.rmtree(path, ignore_errors=True)
+    remove_tree(as_place(path))

@@ -17,6 +17,7 @@ from dnmf.passes.statistics import Statistics, sum_in_order
 from dnmf.passes.visit import visit_group
 from dnmf.passes.warm import Loadable, load_compiled_kernels
 from dnmf.passes.work import Work
+from dnmf.places import Sink
 from dnmf.sources.source import Source
 
 
@@ -47,7 +48,7 @@ class InProcess(Executor):
         limit = memory_bytes or base + freed + psutil.virtual_memory().available
         return Machine(self.threads, limit, base, starts=True, freed_bytes=freed, gives_back=can_give_back())
 
-    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[Sink] = (), done: Done = ignore) -> Statistics:
         """Return the sum over all jobs."""
         with one_blas_thread():  # once, not for each task anew
             return sum_in_order(

@@ -19,6 +19,7 @@ from dnmf.passes.sums import RunningSums
 from dnmf.passes.turns import TURNS
 from dnmf.passes.visitors.visitor import Block
 from dnmf.passes.work import Work
+from dnmf.places import Sink
 from dnmf.plan import Group
 from dnmf.sources.rows import Panel
 from dnmf.sources.source import Source
@@ -26,7 +27,7 @@ from dnmf.sources.source import Source
 
 @undisturbed
 def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | None = None,
-                targets: Sequence[str] = ()) -> Statistics:  # fmt: skip
+                targets: Sequence[Sink] = ()) -> Statistics:  # fmt: skip
     """Return the statistics of the rows of `group`, each read once.
 
     The result depends on the arguments alone, to the last bit: BLAS runs on one thread, panels are folded in
@@ -42,7 +43,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         What to do with their rows.
     given : ndarray (rows of the group, k or fewer), optional
         Of W, whole rows or their first columns, as the visitors of the work take them.
-    targets : sequence of str
+    targets : sequence of str or Place
         Where the rows of W that each visitor writes out go: a path of a Zarr array, or ``""`` for `kept` of its sums.
         Empty: nowhere.
 
@@ -55,7 +56,7 @@ def visit_group(source: Source, group: Group, work: Work, given: np.ndarray | No
         return _visit(source, group, work, given, targets)
 
 
-def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, targets: Sequence[str]) -> Statistics:
+def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, targets: Sequence[Sink]) -> Statistics:
     refuse_unaware(source, work.visitors)
     source = source.for_rows(group.start, group.stop)  # what it keeps from panel to panel goes with this task
     # The last pass is the one whose objective is reported: sparse products are then exact, dense ones bring a residual.

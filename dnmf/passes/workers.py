@@ -24,6 +24,7 @@ from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
 from dnmf.passes.work import Work
+from dnmf.places import Sink
 from dnmf.sources.kept import KeptSource
 from dnmf.sources.rows import Rows
 from dnmf.sources.source import Source
@@ -188,7 +189,7 @@ class OnCluster(Executor):
                     f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
                 ) from None
 
-    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[str] = (), done: Done = ignore) -> Statistics:
+    def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[Sink] = (), done: Done = ignore) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again.
 
         The first pass that may keep rows leaves a mark of each group with the worker that has them; the passes after

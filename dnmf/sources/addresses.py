@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from dnmf.locations import local_path
+from dnmf.places import Place, as_zarr
 
 BETWEEN = "::"
 _SCHEME = re.compile(r"(?:^|(?<=::))[A-Za-z][A-Za-z0-9+.-]+://")
@@ -33,6 +34,12 @@ class StoreAddress(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StoreAddress, (str(self), self.store)
+
+
+def address_of_place(place: Place) -> str:
+    """Return what names the array at a place to whoever opens stored arrays, on workers too."""
+    found = as_zarr(place, read_only=True)
+    return str(place) if found is place else StoreAddress(str(place), found)
 
 
 def is_url(path: str) -> bool:

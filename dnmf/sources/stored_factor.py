@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from dnmf.errors import CheckpointError, InputError
 from dnmf.locations import gone
+from dnmf.places import Place, as_place
 from dnmf.sources import texts
+from dnmf.sources.addresses import address_of_place
 from dnmf.sources.chunk_files import AbsentObject
 from dnmf.sources.stored import StoredArray
 
@@ -17,13 +18,13 @@ MARK = "dnmf"  # an attribute of every array of a factor: no two have the same
 ROW_NAMES = "row_names"  # an attribute of one that has names: what is noted of their file
 
 
-def mark_of(path: Path) -> str | None:
+def mark_of(path: Place) -> str | None:
     """Return what tells an array that dnmf wrote from any other; None where there is none, or it cannot be read."""
     found = _attribute(path, MARK)
     return None if found is None else str(found)
 
 
-def row_names_in(path: Path) -> Callable[[], np.ndarray] | None:
+def row_names_in(path: Place) -> Callable[[], np.ndarray] | None:
     """Return what reads the names of its rows that dnmf left in an array on disk; None where it has none."""
     entry = _attribute(path, ROW_NAMES)
     if mark_of(path) is None or not isinstance(entry, dict):
@@ -31,7 +32,7 @@ def row_names_in(path: Path) -> Callable[[], np.ndarray] | None:
     return cast(Callable[[], np.ndarray], texts.reader(path / f"{ROW_NAMES}{texts.SUFFIX}", entry))
 
 
-def _attribute(path: Path, name: str) -> Any:
+def _attribute(path: Place, name: str) -> Any:
     try:
         return json.loads((path / "zarr.json").read_bytes())["attributes"][name]
     except (OSError, ValueError, KeyError, TypeError):
@@ -41,12 +42,12 @@ def _attribute(path: Path, name: str) -> Any:
 class StoredFactor:
     """Rows of a factor (m, k) in a Zarr array of whole rows: what ``W[start:stop]`` is of a W that lies on disk.
 
-    It is pickled as its path, so that tasks on other machines read it where they are. Whether what is asked for is
+    It is pickled as its place, so that tasks on other machines read it where they are. Whether what is asked for is
     there is looked at whenever it is read; Zarr itself takes a chunk that is gone for zeros.
 
     Parameters
     ----------
-    path : path-like
+    path : str or Place
         The array.
 
     Attributes
@@ -62,11 +63,11 @@ class StoredFactor:
 
     ndim = 2
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
+    def __init__(self, path: str | Place):
+        self.path = as_place(path)
         self._array: StoredArray | None = None
         self._own = mark_of(self.path)
-        self._array = self._named(lambda: StoredArray(str(path), ""))
+        self._array = self._named(lambda: StoredArray(address_of_place(self.path), ""))
         self.shape, self.dtype = self._array.shape, self._array.dtype
         self.chunks = self._array.object_shape
         self._mark = self._named(self._array.fingerprint)

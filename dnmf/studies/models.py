@@ -1,6 +1,5 @@
 """The models of a study on disk."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic
@@ -11,6 +10,7 @@ from dnmf.checkpoint.newest import name_in_current
 from dnmf.checkpoint.others import first_of_others
 from dnmf.errors import CheckpointError
 from dnmf.model import Model
+from dnmf.places import remove_tree
 from dnmf.studies.study import C, Cell, folder_of, folders_like
 
 
@@ -61,4 +61,4 @@ def remove_other_models(folder: Path, cells: Sequence[Cell]) -> None:
     for place in folder.glob(folders_like(cells[0])):
         is_other = place.name not in kept and not place.is_symlink() and checkpoint.exists(place)
         if is_other and first_of_others(place, wholly=True) is None:
-            shutil.rmtree(place, ignore_errors=True)
+            remove_tree(place)

@@ -1,6 +1,5 @@
 """A study from beginning to end: wave after wave of models that share every read."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
+from dnmf.places import remove_tree
 from dnmf.plain import dense
 from dnmf.run import commit_model, saying_how_to_go_on
 from dnmf.schemes.normalized import normalize_rows
@@ -219,7 +219,7 @@ class StudyRun(Generic[C]):
         for folder in folders:
             if folder.is_dir():
                 checkpoint.refuse_others(folder, wholly=True)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
             checkpoint.Store(folder).close()
         return folders
 
