@@ -1,7 +1,6 @@
 """What a lost, dying or standing cluster leads to: a ClusterError soon, never a hang, never dask's own errors."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -102,32 +101,6 @@ def small_cluster():
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
-
-
-def test_data_that_kills_every_worker_is_a_ClusterError_that_names_the_rows(small_cluster, dense_store, tmp_path):
-    from distributed import WorkerPlugin
-
-    class Deadly(WorkerPlugin):
-        """Comes with every new worker process."""
-
-        def setup(self, worker):
-            from dnmf.sources.stored import StoredArray
-
-            read = StoredArray.read
-
-            def deadly(self, start, stop):
-                if start <= 2100 < stop:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return read(self, start, stop)
-
-            StoredArray.read = deadly
-
-    small_cluster.register_plugin(Deadly())
-    with pytest.raises(dnmf.ClusterError, match=r"rows \d+:\d+ of .*dense.zarr") as caught:
-        dnmf.fit(dense_store, **FIT, store=tmp_path / "run.dnmf", client=small_cluster)
-    first, last = map(int, re.search(r"rows (\d+):(\d+) of", caught.value.args[0]).groups())
-    assert first - 512 <= 2100 < last + 512  # dask cannot tell it from the task that waited beside it
-    _no_task_is_left(small_cluster)
 
 
 def _no_task_is_left(client):

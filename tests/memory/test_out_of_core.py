@@ -13,7 +13,9 @@ import zarr
 import dnmf
 from dnmf.cluster import connect
 from dnmf.fitting.events import PathPassDone, Planned
+from dnmf.memory import Machine, Shape
 from dnmf.passes.allocator import can_give_back
+from dnmf.plan import make_plan
 
 MIB = 2**20
 LIMIT = 512 * MIB
@@ -56,11 +58,11 @@ def write_dense(path, shape, chunk_rows, rank, seed=0, most_written=8):
     link_chunks(lambda number: path / "c" / str(number) / "0", written, count)
 
 
-def write_csr(path, shape, per_row, chunk, seed=0):
+def write_csr(path, shape, per_row, chunk, seed=0, denser=8):
     """A CSR matrix in AnnData's layout, written in runs of rows; `per_row` values in each, some rows much longer."""
     rng = np.random.default_rng(seed)
     lengths = np.full(shape[0], per_row)
-    lengths[: shape[0] // 50] *= 8  # a dense corner: panels are cut by values, not by rows
+    lengths[: shape[0] // 50] *= denser  # a dense corner: panels are cut by values, not by rows
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     group = zarr.open_group(path, mode="w")
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(shape)})
@@ -156,6 +158,22 @@ def test_a_csr_matrix_of_uneven_rows_stays_under_the_projected_peak(uneven_store
     assert plan.total_bytes > 200 * MIB
     assert plan.panels > 10
     assert peak <= plan.projected_bytes <= limit
+
+
+@pytest.mark.slow
+def test_rows_fifty_times_denser_than_the_others_are_cut_by_their_values_and_stay_under_the_projected_peak(place):
+    """A fiftieth of the rows holds half of the values: cut by rows, one panel would be fifty times the others."""
+    rows, dense, limit = 400_000, 8_000, 480 * MIB
+    write_csr(place / "data.zarr", (rows, 2_000), 8, chunk=2**18, denser=50)
+    layout = dnmf.open_source(place / "data.zarr").layout()
+    plan = make_plan(layout, Shape(2_000, 10, 4), Machine(1, limit, 190 * MIB))
+    panels = [panel for group in plan.groups for panel in group.panels]
+    in_dense = [stop - start for start, stop in panels if start < dense]
+    in_others = [stop - start for start, stop in panels if start >= dense]
+    assert len(panels) / 3 < len(in_dense) < len(panels) * 2 / 3
+    assert min(in_others[:-1]) > 10 * max(in_dense[:-1])
+    projected, peak, _, _ = factorize_in_a_process(place / "data.zarr", "480 MiB", keep="stream")
+    assert peak <= projected <= limit
 
 
 def write_counts(path, shape, per_row, rows=20_000):
