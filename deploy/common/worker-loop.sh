@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# A dask worker that comes back.
+#
+#   worker-loop.sh DASK_WORKER_OPTIONS…         such as: worker-loop.sh tls://host1:8786 --interface eth0 --nthreads 1
+#
+# A nanny restarts a worker that dies. But a host without network for 30 s (distributed.comm.timeouts.tcp), or a
+# scheduler that ends, makes worker and nanny leave for good: then this starts them again, until it gets SIGTERM.
+set -u
+child=
+trap '[[ $child ]] && kill "$child" 2>/dev/null && wait "$child"; exit 0' TERM INT HUP
+while :; do
+    dask worker --death-timeout 60 "$@" &
+    child=$!
+    wait "$child"
+    sleep "${PAUSE:-2}" &
+    child=$!
+    wait "$child"
+done

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Make certificates where there are none, start a scheduler and workers that speak TLS alone, fit there, stop them.
+#
+#   run.sh DATA STORE FIT_OPTIONS…              such as: run.sh counts.zarr run.dnmf --rank 20
+#
+# CERTIFICATES names the folder they are in, or are made in (default: ~/.config/dnmf-tls); settings.sh says the rest.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+. "$here/settings.sh"
+"$here/certs.sh" "$CERTIFICATES"
+export DASK_CONFIG="$CERTIFICATES" WORKERS HOST
+exec "$here/../local/run.sh" "$@"

@@ -1,0 +1,100 @@
+"""Every place has the same four files, and what they say of themselves holds."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+PLACES = sorted(folder.name for folder in DEPLOY.iterdir() if folder.is_dir() and folder.name != "common")
+SCRIPTS = sorted(DEPLOY.rglob("*.sh")) + sorted(DEPLOY.rglob("*.sbatch"))
+
+
+def called(*command, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(word) for word in command], env=os.environ | environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_has_a_page_a_configuration_and_two_scripts(place):
+    names = {path.name for path in (DEPLOY / place).iterdir() if not path.name.startswith("__")}
+    assert {"README.md", "run.sh", "smoke.sh"} < names
+    assert all(os.access(DEPLOY / place / name, os.X_OK) for name in ("run.sh", "smoke.sh"))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_smoke_test_ends_with_the_same_comparison(place):
+    *_, last = (DEPLOY / place / "smoke.sh").read_text(encoding="utf-8").splitlines()
+    assert last.startswith("same_bits")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_page_says_of_every_place_what_was_tried(place):
+    rows = (DEPLOY / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [row for row in rows if row.startswith(f"| [{place}]({place}/README.md) |")]
+    assert re.search(r"\| (run|schema-checked|not tried)\b", row)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_script_without_arguments_says_what_it_takes(place):
+    result = called(DEPLOY / place / "run.sh", CERTIFICATES="/nowhere", SETTINGS="/nowhere")
+    assert result.returncode == 2
+    assert "DATA STORE FIT_OPTIONS" in result.stderr
+
+
+def test_scripts_are_as_shellcheck_wants_them():
+    if shutil.which("shellcheck") is None:
+        pytest.skip("there is no shellcheck here")
+    result = called("shellcheck", "--shell=bash", *SCRIPTS)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here")
+    folder = tmp_path_factory.mktemp("place") / "certificates"
+    result = called(DEPLOY / "tls" / "certs.sh", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_certificates_are_named_by_absolute_paths_that_are_there(certificates):
+    told = yaml.safe_load((certificates / "dask-tls.yaml").read_text(encoding="utf-8"))["distributed"]["comm"]
+    paths = [told["tls"]["ca-file"], *(told["tls"][role][what] for role in ("scheduler", "worker", "client")
+                                       for what in ("cert", "key"))]  # fmt: skip
+    assert told["require-encryption"] is True
+    assert all(Path(path).is_absolute() and Path(path).is_file() for path in paths)
+
+
+def test_keys_are_for_their_owner_alone_and_that_of_the_authority_is_gone(certificates):
+    assert stat.S_IMODE((certificates / "key.pem").stat().st_mode) == 0o600
+    assert sorted(path.name for path in certificates.iterdir()) == [
+        "ca.pem", "cert.pem", "dask-tls.yaml", "dask.yaml", "key.pem"
+    ]  # fmt: skip
+
+
+def test_certificates_that_are_good_are_left_as_they_are(certificates):
+    before = (certificates / "cert.pem").read_bytes()
+    assert called(DEPLOY / "tls" / "certs.sh", certificates).returncode == 0
+    assert (certificates / "cert.pem").read_bytes() == before
+
+
+def test_certificates_may_be_named_where_they_will_be_mounted(certificates):
+    elsewhere = certificates.parent / "mounted"
+    assert called(DEPLOY / "tls" / "certs.sh", elsewhere, "--at", "/etc/dnmf").returncode == 0
+    told = yaml.safe_load((elsewhere / "dask-tls.yaml").read_text(encoding="utf-8"))
+    assert told["distributed"]["comm"]["tls"]["ca-file"] == "/etc/dnmf/ca.pem"
+
+
+@pytest.mark.slow
+def test_nothing_is_started_without_tls_where_others_reach_it(tmp_path):
+    result = called(DEPLOY / "local" / "run.sh", "data.zarr", tmp_path / "run.dnmf", HOST="192.0.2.1")
+    assert result.returncode == 2
+    assert "or say --insecure" in result.stderr
