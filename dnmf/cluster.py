@@ -10,7 +10,10 @@ from dnmf.arguments import whole
 from dnmf.errors import BudgetError, ClusterError
 from dnmf.locations import refuse_lost_directory
 from dnmf.options import format_bytes, parse_bytes
+from dnmf.passes.certificates import Certificates
 from dnmf.refusals import told
+
+__all__ = ["SAFE_DEFAULTS", "Certificates", "connect"]
 
 MOST_LOCAL = 4096  # workers, or threads of one
 FILES_OPEN, FILES_OF_A_WORKER = 26, 12  # most at once in the process that starts them: 38, 49, 72 for 1, 2, 4
@@ -42,7 +45,8 @@ SAFE_DEFAULTS = {
 
 @contextmanager
 def connect(scheduler: str | None, *, workers: int | None = None, threads: int = 1,
-            memory_limit: Any = None) -> Iterator[Any]:  # fmt: skip
+            memory_limit: Any = None, certificates: Certificates | None = None,
+            workers_timeout: float | None = None) -> Iterator[Any]:  # fmt: skip
     """Yield a client for what the command line calls a scheduler, and close what was started for it.
 
     Parameters
@@ -52,13 +56,20 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
         scheduler file. Anything else: an address such as ``tcp://host:8786``.
     workers, threads, memory_limit
         Of a local cluster: worker processes (default: one per processor), threads and memory of each.
+    certificates : Certificates, optional
+        For a scheduler that speaks TLS (``tls://``); else those of dask's configuration, if it has any.
+    workers_timeout : float, optional
+        For how many seconds the first worker of a running scheduler is waited for before anything begins; a fit
+        waits for a minute by itself.
 
     Raises
     ------
     InputError
-        The numbers of workers or threads are none for one machine, or there is no current directory to start in.
+        The numbers of workers or threads are none for one machine, there is no current directory to start in, or a
+        file of a certificate is of no use.
     ClusterError
-        No scheduler answers, or workers on this machine do not start.
+        No scheduler answers or it has no worker in time, it is not trusted or does not trust this process, or
+        workers on this machine do not start.
     BudgetError
         Workers of a local cluster could not even start in so little memory.
     """
@@ -82,9 +93,11 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
             with _workers_here(workers, threads, limit or "auto") as cluster, Client(cluster) as client:
                 yield client
             return
-        from dnmf.passes.clients import client_at
+        from dnmf.passes.clients import client_at, wait_for_a_worker
 
-        with client_at(scheduler) as client:
+        with client_at(scheduler, certificates) as client:
+            if workers_timeout is not None:
+                wait_for_a_worker(client, workers_timeout)
             yield client
 
 

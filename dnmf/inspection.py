@@ -8,6 +8,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.checkpoint.locks import LOCK, noted_holder, writer_of
+from dnmf.fitting.history import PassRecord, lost_in
 from dnmf.implicit import describe
 from dnmf.locations import local_path, names_url
 from dnmf.ongoing import read_in_hand
@@ -86,9 +87,16 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "decrease": stands.get("decrease"),
         "reads": last.get("reads"),
         "seconds": sum(entry["seconds"] for entry in history),
+        "lost": _lost(history),
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,
         "go_on_with": _go_on_with(record),
     }
+
+
+def _lost(history: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What the passes lost and made good, in numbers and in words; None where nothing was lost."""
+    lost = lost_in([PassRecord.from_json(entry) for entry in history])
+    return {**lost._asdict(), "told": lost.told} if lost.told else None
 
 
 def _limits(options: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf.checkpoint.notes import leave_note, read_note, remove_note
-from dnmf.fitting.events import Event, PassProgress
+from dnmf.fitting.events import Event, PassProgress, Standing
 
 EVERY_S = 5.0
 FACTS = {"what": str, "number": int, "rows_done": int, "rows": int, "seconds": float}
@@ -33,7 +33,7 @@ class Ongoing:
             if event.is_due(EVERY_S):
                 leave_note(self._store, self._note(event))
                 self._left = True
-        elif self._left:
+        elif self._left and not isinstance(event, Standing):
             remove_note(self._store)
             self._left = False
 

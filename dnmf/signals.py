@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,11 +13,12 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from dnmf.errors import CheckpointError, Interrupted
-from dnmf.fitting.events import Event, PassDone, Started, StudyPassDone
+from dnmf.fitting.events import Event, PassDone, Standing, Started, StudyPassDone
 
 EXIT_RESUMABLE = 75  # EX_TEMPFAIL: a batch system may start the job again
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_TERMINATED = 128 + int(signal.SIGTERM)
+SAME_S = 1.0  # batch systems send SIGTERM to the job and to each of its processes, scripts hand it on
 Handler = Any
 
 
@@ -36,9 +38,10 @@ class StopAfterPass:
     """A callback that ends a fit after the pass in which the first signal came, and a handler for its signals.
 
     The first SIGTERM or SIGINT is noted; the fit stops with :class:`~dnmf.errors.Interrupted` as soon as its pass
-    is committed, and not at all if that pass was the last one. A second signal stops at once: KeyboardInterrupt
-    for SIGINT, SystemExit for SIGTERM (75 when something is committed, else 143). Use it as a context manager;
-    outside the main thread, where Python allows no handlers, it only listens to the events.
+    is committed, and not at all if that pass was the last one. Where no worker is left to finish the pass, it stops
+    then and there. A second signal stops at once: KeyboardInterrupt for SIGINT, SystemExit for SIGTERM (75 when
+    something is committed, else 143); a second SIGTERM within a second is taken for the first one, sent twice. Use it
+    as a context manager; outside the main thread, where Python allows no handlers, it only listens to the events.
 
     Parameters
     ----------
@@ -52,6 +55,7 @@ class StopAfterPass:
     def __init__(self, store: str | Path, notify: Callable[[str], None] | None = None):
         self.store = store
         self.signum: int | None = None
+        self._came = -SAME_S
         self._notify = notify or _write_to_stderr
         self._previous: dict[int, Handler] = {}
 
@@ -75,6 +79,10 @@ class StopAfterPass:
         Interrupted
             With the signal, and how to go on.
         """
+        if isinstance(event, Standing):
+            if self.signum is not None and not event.workers:
+                self._stop_at_once(self.signum, ": no worker is left")
+            return
         committed = isinstance(event, Started) or (isinstance(event, (PassDone, StudyPassDone)) and event.committed)
         if self.signum is None or not committed or self._status() == "done":
             return
@@ -86,13 +94,18 @@ class StopAfterPass:
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         del frame
         name = signal.Signals(signum).name
+        now = time.monotonic()
         if self.signum is None:
-            self.signum = signum
+            self.signum, self._came = signum, now
             self._notify(f"{name}: stopping when the pass in hand is committed; a second signal stops at once")
-            return
-        resumable = self._status() != ""
+        elif signum != signal.SIGTERM or self.signum != signum or now - self._came >= SAME_S:
+            self._stop_at_once(signum)
+
+    def _stop_at_once(self, signum: int, why: str = "") -> None:
+        name, resumable = signal.Signals(signum).name, self._status() != ""
         self._notify(
-            f"{name}: stopped at once; {self._how_to_go_on() if resumable else 'nothing is committed, run it again'}"
+            f"{name}: stopped at once{why}; "
+            f"{self._how_to_go_on() if resumable else 'nothing is committed, run it again'}"
         )
         if signum == signal.SIGINT:
             raise KeyboardInterrupt

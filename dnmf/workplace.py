@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.arrays import taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
-from dnmf.fitting.events import Callback, Planned, emit
+from dnmf.fitting.events import Callback, Planned, Standing, emit
 from dnmf.fitting.finish import FinishedFit
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import Engine
@@ -95,6 +95,7 @@ class Workplace:
         self.source, self.models_per_pass = source, 1
         self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
         executor = choose_executor(resources.client, source)
+        executor.standing = lambda *found: emit(self.callbacks, Standing(*found))
         try:
             self.engine = self._planned(executor, options, resources, models, stored=stored, cuts=cuts)
         except BaseException:

@@ -15,7 +15,7 @@ import zarr
 import dnmf
 from dnmf.errors import DnmfError, InputError
 from dnmf.passes.visit import check_rows
-from dnmf.sources import open_source, stored
+from dnmf.sources import open_source, retries
 from dnmf.sources.stored import StoredArray
 
 ROWS, COLUMNS = 60, 12
@@ -500,7 +500,7 @@ def failing(monkeypatch, times, error):
         return reads(array, start, stop)
 
     monkeypatch.setattr(StoredArray, "_read_once", read_once)
-    monkeypatch.setattr(stored, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.0)
     return reads
 
 
@@ -522,7 +522,7 @@ def test_a_lasting_failure_is_one_clear_error(A, tmp_path, monkeypatch):
     reads = failing(monkeypatch, 10**9, OSError("the disk is gone"))
     with pytest.raises(InputError, match=r"a\.zarr: elements 0:10 .* cannot be read \(OSError: the disk is gone\)"):
         source.read(0, 10)
-    assert reads.calls == stored.READ_TRIES
+    assert reads.calls == retries.READ_TRIES
 
 
 def test_a_denied_read_is_not_tried_again(A, tmp_path, monkeypatch):
@@ -542,7 +542,7 @@ def test_a_failure_while_opening_is_absorbed_too(A, tmp_path, monkeypatch):
         return opened(*args, **kwargs)
 
     monkeypatch.setattr(zarr, "open", flaky)
-    monkeypatch.setattr(stored, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.0)
     np.testing.assert_array_equal(open_source(path).read(0, 9), A[:9])
 
 

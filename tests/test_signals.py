@@ -14,7 +14,7 @@ from example_events import a_pass
 
 import dnmf
 from dnmf.errors import Interrupted
-from dnmf.fitting.events import PassDone, Started
+from dnmf.fitting.events import PassDone, Standing, Started
 from dnmf.inspection import run_status
 from dnmf.signals import StopAfterPass
 
@@ -96,6 +96,19 @@ def test_a_killed_driver_resumes_with_the_same_bits(tmp_path, data, uninterrupte
     process.kill()
     end(process)
     assert run_status(store)["passes"] >= 3
+    assert_resumes_to(store, uninterrupted)
+
+
+@pytest.mark.slow
+def test_a_second_SIGTERM_soon_after_is_the_same_one(tmp_path, data, uninterrupted):
+    store = tmp_path / "b.dnmf"
+    process = start_fit(data, store)
+    wait_for_pass(process, 2)
+    for _ in range(3):  # a batch system to the process, and its script once more
+        process.send_signal(signal.SIGTERM)
+    returned, errors = end(process)
+    assert returned == 75, errors
+    assert "stopped at once" not in errors
     assert_resumes_to(store, uninterrupted)
 
 
@@ -204,7 +217,8 @@ def test_a_signal_in_the_last_pass_lets_the_fit_finish(tmp_path):
     assert len(model.history) == 4
 
 
-def test_a_second_signal_raises_at_once(tmp_path):
+def test_a_second_signal_raises_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("dnmf.signals.SAME_S", 0.0)
     with StopAfterPass(tmp_path / "a.dnmf", lambda line: None):
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(SystemExit) as caught:
@@ -235,3 +249,26 @@ def test_outside_the_main_thread_no_handlers_are_asked_for(tmp_path):
     thread.start()
     thread.join()
     assert not failed
+
+
+def test_a_second_SIGTERM_within_a_second_is_the_first_one_sent_twice(tmp_path):
+    said = []
+    with StopAfterPass(tmp_path / "a.dnmf", said.append):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert len(said) == 1
+        with pytest.raises(KeyboardInterrupt):  # somebody at a terminal means it
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_with_a_signal_and_no_worker_left_a_fit_stops_at_once(tmp_path):
+    small_fit(tmp_path / "a.dnmf", [])
+    said = []
+    stop = StopAfterPass(tmp_path / "a.dnmf", said.append)
+    stop(Standing(workers=0, seconds=0.0, limit_s=120.0))  # nobody asked it to stop: workers may come back
+    stop.signum = signal.SIGTERM
+    stop(Standing(workers=2, seconds=50.0, limit_s=120.0))  # paused ones may go on
+    with pytest.raises(SystemExit) as caught:
+        stop(Standing(workers=0, seconds=2.0, limit_s=120.0))
+    assert caught.value.code == 75
+    assert "no worker is left; resume with" in said[0]

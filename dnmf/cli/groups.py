@@ -12,7 +12,8 @@ GROUPS = (
     ("Constraints", ("upper", "free", "fixed_w", "fixed_h")),
     ("Data", ("source", "force", "column_names", "row_names", "columns_match", "missing_chunks")),
     ("Observed entries", ("missing", "mask", "weights", "row_weights", "column_weights", "implicit")),
-    ("Where it runs", ("scheduler", "workers", "threads", "memory_limit", "keep")),
+    ("Where it runs", ("scheduler", "workers", "threads", "memory_limit", "keep", "tls_ca", "tls_cert", "tls_key",
+                       "workers_timeout")),
     ("Output", ("top", "store", "out", "overwrite", "resume", "as_json", "quiet", "debug", "help")),
 )  # fmt: skip
 OTHERS = "Other options"

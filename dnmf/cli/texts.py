@@ -135,7 +135,7 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         lines.append(_error_line(found))
     if found["status"] == "done":
         lines.append(labelled("ended", ended_text(str(found["stop_reason"]))))
-    return lines + _in_hand_lines(found) + _next_lines(found)
+    return lines + _lost_lines(found) + _in_hand_lines(found) + _next_lines(found)
 
 
 def _solver_lines(found: dict[str, Any]) -> list[str]:
@@ -161,6 +161,11 @@ def _error_line(found: dict[str, Any]) -> str:
     error = f"{found['relative_error']:.4f} ({words.error})"
     explained = f"{100 * (1 - found['relative_error'] ** 2):.2f} % explained"
     return labelled("error", f"{error}, {explained}, objective {found['objective']:.6g}")
+
+
+def _lost_lines(found: dict[str, Any]) -> list[str]:
+    """What went wrong on the way and was made good."""
+    return [labelled("lost", f"{found['lost']['told']}; the result is the same")] if found.get("lost") else []
 
 
 def _in_hand_lines(found: dict[str, Any]) -> list[str]:
@@ -339,6 +344,7 @@ def model_lines(found: dict[str, Any]) -> list[str]:
             f"{found['relative_error']:.4f} after {counted(found['passes'], 'pass')}, "
             f"{found['reads']:.1f} reads of the data",
         ),
+        *_lost_lines(found),
         labelled("model", f"{store} (W in {found['W']})"),
         *_more_lines(found),
         labelled("look", f"dnmf inspect {shlex.quote(store)}"),

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,51 @@ WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # read by each worker process when it
 
 @dataclass(frozen=True)
 class Where:
-    """What ``--scheduler``, ``--workers``, ``--threads`` and ``--memory-limit`` say.
+    """What ``--scheduler``, ``--workers``, ``--threads``, ``--memory-limit`` and the options beside them say.
 
     Raises
     ------
     click.UsageError
-        Workers or threads are asked for at a scheduler that has its own.
+        Workers or threads are asked for at a scheduler that has its own, or certificates and patience where there is
+        none to connect to.
     """
 
     scheduler: str | None = None
     workers: int | None = None
     threads: int | None = None
     memory_limit: int | None = None
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    workers_timeout: float | None = None
 
     def __post_init__(self) -> None:
+        self._refuse_half_of_certificates()
         if self.workers is None and self.threads is None:
             return
         if self.scheduler is None:
             object.__setattr__(self, "scheduler", "local")
         elif self.scheduler != "local":
             raise click.UsageError("--workers and --threads are for --scheduler local; a scheduler has its own workers")
+
+    def _refuse_half_of_certificates(self) -> None:
+        given = [self.tls_ca, self.tls_cert, self.tls_key]
+        if self.scheduler in (None, "local") and (any(given) or self.workers_timeout is not None):
+            raise click.UsageError(
+                "--tls-ca, --tls-cert, --tls-key and --workers-timeout are for a running scheduler: give --scheduler "
+                "ADDRESS or FILE"
+            )
+        if any(given) and not all(given[:2]):
+            raise click.UsageError("--tls-ca and --tls-cert belong together: the CA of the cluster and your own")
+
+    @property
+    def certificates(self) -> Any:
+        """Those that were given; None where dask's configuration says."""
+        from dnmf.passes.certificates import Certificates
+
+        if not (self.tls_ca and self.tls_cert):
+            return None
+        return Certificates(self.tls_ca, self.tls_cert, self.tls_key or "")
 
     @contextmanager
     def client(self, output: Output) -> Iterator[Any]:
@@ -100,6 +125,8 @@ def _connected(where: Where) -> Iterator[Any]:
                     workers=where.workers,
                     threads=where.threads or 1,
                     memory_limit=where.memory_limit,
+                    certificates=where.certificates,
+                    workers_timeout=where.workers_timeout,
                 )
             )
         if not debugging:
@@ -125,10 +152,23 @@ def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of :class:`Where` and hand them to the command as `where`."""
 
     @functools.wraps(command)
-    def packed(*, scheduler: Any, workers: Any, threads: Any, memory_limit: Any, **rest: Any) -> Any:
-        return command(where=Where(scheduler, workers, threads, memory_limit), **rest)
+    def packed(**given: Any) -> Any:
+        asked = {each.name: given.pop(each.name) for each in fields(Where)}
+        return command(where=Where(**asked), **given)
 
     for option in (
+        click.option(
+            "--workers-timeout",
+            type=click.FloatRange(0, min_open=True),
+            help="Seconds to wait for the first worker of a scheduler.  [default: 60]",
+        ),
+        click.option("--tls-key", metavar="FILE", help="Key of that certificate.  [default: in its file]"),
+        click.option("--tls-cert", metavar="FILE", help="Certificate to show to a scheduler at tls://…"),
+        click.option(
+            "--tls-ca",
+            metavar="FILE",
+            help="The CA that signed the scheduler's certificate.  [default: dask's configuration]",
+        ),
         click.option("--memory-limit", type=MEMORY, help="Of one worker, such as 4GB.  [default: what it has]"),
         click.option(
             "--threads",

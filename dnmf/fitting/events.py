@@ -145,6 +145,25 @@ class PassProgress:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A read stands still: no worker could have moved it for a while. Told every few seconds while that lasts.
+
+    Attributes
+    ----------
+    workers : int
+        How many are left, all of them paused; 0 where none is.
+    seconds : float
+        Since when it has been so.
+    limit_s : float
+        After how many seconds the fit gives up.
+    """
+
+    workers: int
+    seconds: float
+    limit_s: float
+
+
+@dataclass(frozen=True)
 class Finished:
     """The model is complete.
 
@@ -231,7 +250,7 @@ class PathFinished(StudyFinished):
     """All models of a regularization path are complete, and measured."""
 
 
-Event = Planned | Started | PassProgress | PassDone | Finished | StudyPassDone | StudyFinished
+Event = Planned | Started | PassProgress | Standing | PassDone | Finished | StudyPassDone | StudyFinished
 Callback = Callable[[Event], None]
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any
 
 from dnmf.arguments import is_finite, shown
 from dnmf.errors import InputError
+from dnmf.passes.losses import NOTHING, Losses
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class PassRecord:
         By how much of all there is to explain (``½‖A‖²``) the pass is beyond what exact numbers allow: a loss below
         zero, or an objective above that of the pass before although nothing was tried and the update was the minimum
         itself, as that of least squares is. Above about 1e-6 the digits of the dtype were not enough.
+    workers_lost, tasks_again, retries : int
+        Workers that left unasked during the pass, tasks that were run again or elsewhere because of it, and reads that
+        failed for a moment and were tried again. Nothing of it is in the result.
+    hosts_lost : tuple of str
+        Hosts of those workers that had none any more when the pass was over.
     """
 
     number: int
@@ -90,6 +97,15 @@ class PassRecord:
     columns_unsolved: int = 0
     off: float = 0.0
     refined: bool = False
+    workers_lost: int = 0
+    tasks_again: int = 0
+    retries: int = 0
+    hosts_lost: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> Losses:
+        """What was lost on the way and made good."""
+        return Losses(self.workers_lost, tuple(self.hosts_lost), self.tasks_again, self.retries)
 
     @property
     def explained(self) -> float:
@@ -110,7 +126,7 @@ class PassRecord:
     def from_json(cls, record: dict[str, Any]) -> "PassRecord":
         """The record that :meth:`to_json` wrote."""
         values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in record.items()}
-        return cls(**values)
+        return cls(**{**values, "hosts_lost": tuple(values.get("hosts_lost", ()))})
 
 
 def last_accepted(history: Sequence[PassRecord]) -> PassRecord:
@@ -137,6 +153,11 @@ def reads_within(history: Sequence[PassRecord], share: float = 0.002) -> float:
             break
         near = record.reads
     return near
+
+
+def lost_in(history: Sequence[PassRecord]) -> Losses:
+    """Return what all passes of a history lost and made good."""
+    return reduce(Losses.beside, (record.lost for record in history), NOTHING)
 
 
 def last_gradient(history: Sequence[PassRecord]) -> float:

@@ -182,6 +182,10 @@ def _record(state: State, statistics: Statistics, measured: Measured, accepted: 
         rows_finished=statistics.models[0].finished,
         rows_unsolved=statistics.models[0].unsolved,
         off=measured.below,
+        workers_lost=statistics.lost.workers,
+        tasks_again=statistics.lost.again,
+        retries=statistics.lost.retries,
+        hosts_lost=statistics.lost.hosts,
     )
 
 

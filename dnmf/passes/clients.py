@@ -7,9 +7,12 @@ from typing import Any
 
 from distributed import Client, default_client
 from distributed.deploy.cluster import Cluster
+from distributed.security import Security
 
 from dnmf.errors import ClusterError, InputError
 from dnmf.locations import local_path
+from dnmf.passes.certificates import Certificates
+from dnmf.passes.knock import refuse_silent
 from dnmf.refusals import told
 from dnmf.sources.memory import type_name
 
@@ -73,13 +76,17 @@ def _client_of(cluster: Cluster) -> Client:
         raise ClusterError(f"the scheduler of cluster {cluster.name} does not answer ({told(error)})") from error
 
 
-def client_at(address: str) -> Client:
+def client_at(address: str, certificates: Certificates | None = None) -> Client:
     """Return a client of the scheduler at `address`, which may be the path of a scheduler file.
+
+    Certificates that are not given are those of dask's configuration, if it has any.
 
     Raises
     ------
     ClusterError
-        No scheduler answers there.
+        No scheduler answers there, or it and this process do not trust each other.
+    InputError
+        A file of a certificate is of no use.
     """
     if "://" not in address and os.path.isfile(address := str(local_path(address, "client") if address else address)):
         address = _address_in(Path(address))
@@ -88,8 +95,10 @@ def client_at(address: str) -> Client:
             f"{address!r} is neither a scheduler file that exists nor an address such as tcp://host:8786; start "
             "workers on this machine with dnmf.cluster.connect('local'), or on the command line --scheduler local"
         )
+    security = certificates.security() if certificates else Security()
+    refuse_silent(address, security, CONNECT_TIMEOUT_S)
     try:
-        return Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+        return Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False, security=security)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(
             f"no scheduler answers at {address} ({told(error)}); start one with: dask scheduler"
@@ -117,3 +126,21 @@ def current_client() -> Client | None:
         raise
     except ValueError:
         return None
+
+
+def wait_for_a_worker(client: Client, seconds: float) -> None:
+    """Return when the scheduler of a client has a worker.
+
+    Raises
+    ------
+    ClusterError
+        It has none after so many seconds.
+    """
+    try:
+        client.wait_for_workers(1, timeout=seconds)
+    except TimeoutError:
+        address = client.scheduler.address if client.scheduler else ""
+        raise ClusterError(
+            f"cluster {address} has no worker after {seconds:g} s; start one with: dask worker ADDRESS, or wait longer "
+            "(--workers-timeout; in Python client.wait_for_workers)"
+        ) from None

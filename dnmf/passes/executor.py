@@ -24,8 +24,15 @@ from dnmf.sources.source import Source
 Done = Callable[[int], None]
 
 
+Standing = Callable[[int, float, float], None]
+
+
 def ignore(what: int) -> None:
     """Take no note of a task that is done, or of rows that are back."""
+
+
+def unheard(workers: int, seconds: float, limit_s: float) -> None:
+    """Take no note of a pass that stands still."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,14 @@ class Executor(ABC):
         For messages.
     remote : bool
         Whether results have to travel to this process.
+    standing : callable
+        Called, in the thread that waits, while no worker can move a pass: with how many are left (paused, all of
+        them), for how many seconds it has been so, and after how many the pass is given up. It may raise.
     """
 
     name: str
     remote: bool = False
+    standing: Standing = staticmethod(unheard)
 
     @abstractmethod
     def machine(self, memory_bytes: int | None, kernels: Loadable) -> Machine:

@@ -59,6 +59,11 @@ class Returns:
         """Whether somebody wants to know."""
         return self._done is not ignore
 
+    @property
+    def count(self) -> int:
+        """How many tasks of the pass are known to be done; 0 where nobody wants to know."""
+        return len(self._told)
+
     def tell(self) -> None:
         """Tell of the tasks that were heard of; one that was run again is told of once."""
         while self._heard:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from dnmf.memory import FAN_IN
+from dnmf.passes.losses import NOTHING, Losses
 
 Summand = TypeVar("Summand", bound=Any)
 
@@ -96,6 +97,8 @@ class Statistics:
         Those of them that an earlier pass had left in the workers' memory.
     read_s, compute_s : float
         Seconds of the tasks, waiting for data and computing.
+    lost : Losses
+        What was lost on the way and made good.
     """
 
     models: list[Any]
@@ -106,6 +109,7 @@ class Statistics:
     bytes_from_memory: int = 0
     read_s: float = 0.0
     compute_s: float = 0.0
+    lost: Losses = NOTHING
 
     def of(self, number: int) -> "Statistics":
         """What the pass means to one of its models, as if it had served no other."""
@@ -128,6 +132,7 @@ class Statistics:
             self.bytes_from_memory + other.bytes_from_memory,
             self.read_s + other.read_s,
             self.compute_s + other.compute_s,
+            self.lost.beside(other.lost),
         )
 
 

@@ -13,6 +13,7 @@ from dnmf.passes.allocator import GIVING_BACK
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.blocks import count_rows, cut_weighted
 from dnmf.passes.check import check_rows, is_observed, refuse_unaware, refuse_zeros
+from dnmf.passes.losses import Losses
 from dnmf.passes.rows_out import RowsOut, open_rows_out
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.sums import RunningSums
@@ -21,6 +22,7 @@ from dnmf.passes.visitors.visitor import Block
 from dnmf.passes.work import Work
 from dnmf.places import Sink
 from dnmf.plan import Group
+from dnmf.sources.retries import TRIED_AGAIN
 from dnmf.sources.rows import Panel
 from dnmf.sources.source import Source
 
@@ -85,6 +87,7 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
     total.models = [some.finish() for some in sums]
     for model, out in zip(total.models, outs, strict=True):
         model.kept = {} if out is None else out.finish()
+    total.lost = Losses(retries=TRIED_AGAIN.taken())  # of this process: those of another task count once, here or there
     return total
 
 

@@ -15,11 +15,14 @@ from distributed.comm import CommClosedError
 import dnmf
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
-from dnmf.options import format_bytes
 from dnmf.passes.asked import drop_rows, forget_rows, opening_trouble, worker_facts
+from dnmf.passes.clients import wait_for_a_worker
 from dnmf.passes.column_graph import cut_for, is_long
+from dnmf.passes.departures import departures_of, host_of
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, read_on_worker
+from dnmf.passes.losses import NOTHING, Losses
+from dnmf.passes.patience import Patience
 from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
@@ -65,7 +68,8 @@ class OnCluster(Executor):
         self._owned = owned
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self._homes: dict[str, tuple[frozenset[str], list[Future]]] = {}
-        self._returns = Returns(client)
+        self._returns, self._departures = Returns(client), departures_of(client)
+        self._told: int | None = None  # how many departures were told; None while nobody listens
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
             self._wait_for_a_worker()
@@ -134,6 +138,8 @@ class OnCluster(Executor):
     def close(self) -> None:
         """Close the client, if it was opened for this executor."""
         self._returns.close()
+        if self._told is not None:
+            self._departures.end()
         if self._owned:
             self.client.close()
 
@@ -182,12 +188,7 @@ class OnCluster(Executor):
 
     def _wait_for_a_worker(self) -> None:
         with self._in_words("while it was waited for"):
-            try:
-                self.client.wait_for_workers(1, timeout=self.wait_s)
-            except TimeoutError:
-                raise ClusterError(
-                    f"{self.name} has no worker after {self.wait_s:g} s; start one with: dask worker ADDRESS"
-                ) from None
+            wait_for_a_worker(self.client, self.wait_s)
 
     def add_up(self, jobs: Sequence[Job], work: Work, targets: Sequence[Sink] = (), done: Done = ignore) -> Statistics:
         """Return the sum over all jobs; a pass that loses its workers is run again.
@@ -197,6 +198,7 @@ class OnCluster(Executor):
         made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
+        self._told = self._departures.begin() if self._told is None else self._told
         homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done)
         cuts = self._cuts_of(work)
         keeps = bool(mark and not (homes or targets))
@@ -206,9 +208,24 @@ class OnCluster(Executor):
         else:
             self._look_for_changes(mark)
         total: Statistics = found[0]
+        total.lost = total.lost.beside(self._lost())
         if work.ahead is not None and cuts:
             total.models[0].ahead = work.ahead.joined(found[1:])
         return total
+
+    def _lost(self) -> Losses:
+        """What was lost since that was asked last, told once."""
+        left = self._departures.since(self._told or 0)
+        self._told = (self._told or 0) + len(left)
+        if not left:
+            return NOTHING
+        here = {host_of(address) for address in self._addresses()}
+        gone = dict.fromkeys(one.host for one in left if one.host not in here)
+        lost = Losses(len(left), tuple(gone), sum(one.tasks for one in left))
+        log.warning(
+            "%s: %s (%s); nothing of it is in the result", self.name, lost.told, ", ".join(one.worker for one in left)
+        )
+        return lost
 
     def _cuts_of(self, work: Work) -> list[slice]:
         """The columns that are added up each by itself, and gone on with there; none where all sums come here."""
@@ -298,8 +315,8 @@ class OnCluster(Executor):
         return found
 
     def _wait(self, futures: list[Future]) -> None:
-        """Return when all `futures` are done; raise when no worker could have moved it for too long."""
-        standing_since, looked_at = None, time.monotonic()
+        """Return when all `futures` are done; raise when there is no hope that they will be."""
+        patience, looked_at = Patience(self.name, self.stall_timeout_s, self.standing), time.monotonic()
         while True:
             if self.client.status != "running":  # what is asked of it now would wait for its own, longer timeouts
                 raise ConnectionError(f"the connection to the scheduler is {self.client.status}")
@@ -309,21 +326,6 @@ class OnCluster(Executor):
             except TimeoutError:
                 self._returns.tell()
                 if time.monotonic() - looked_at >= POLL_S:
-                    standing_since, looked_at = self._standing_since(standing_since), time.monotonic()
-
-    def _standing_since(self, since: float | None) -> float | None:
-        workers = self._workers()
-        if any(worker.get("status") == "running" for worker in workers.values()):
-            return None
-        now = time.monotonic()
-        if since is not None and now - since > self.stall_timeout_s:
-            found = ", ".join(
-                f"{address}: {worker.get('status')}, {format_bytes(worker.get('metrics', {}).get('memory', 0))}"
-                for address, worker in workers.items()
-            )
-            raise ClusterError(
-                f"{self.name}: no worker has been running for {self.stall_timeout_s:g} s "
-                f"({found or 'none is left'}). Give the workers more memory or start new ones, then resume from the "
-                "last checkpoint"
-            )
-        return now if since is None else since
+                    lost = len(self._departures.since(self._told or 0))
+                    patience.look(self._workers(), lost, self._returns.count)
+                    looked_at = time.monotonic()

@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.amounts import percent
 from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
-from dnmf.fitting.history import last_accepted, reads_within
+from dnmf.fitting.history import last_accepted, lost_in, reads_within
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 from dnmf.options import format_bytes
@@ -165,6 +165,8 @@ def _course_section(model: Model | Unfinished) -> list[str]:
             f"{format_seconds(read_s)} waiting for data, {format_seconds(compute_s)} computing, summed over tasks",
         ),
     ]
+    if lost := lost_in(model.history).told:
+        facts.append(("Lost on the way", f"{lost}; the result is the same"))
     left, right = (tidy(axes) for axes in panels(2, 2, 4.9, 3.4))
     convergence(model, left, value="relative_error")
     second = "change" if any(math.isfinite(record.change) for record in model.history) else "gradient"

@@ -9,6 +9,7 @@ from dnmf.fitting.events import (
     PassDone,
     PassProgress,
     Planned,
+    Standing,
     Started,
     StudyFinished,
     StudyPassDone,
@@ -37,6 +38,8 @@ def event_lines(event: Event) -> list[str]:
         return [started_line(event)]
     if isinstance(event, PassProgress):
         return [progress_line(event)]
+    if isinstance(event, Standing):
+        return [labelled("waiting", standing_text(event))]
     if isinstance(event, PassDone):
         return [pass_line(event.record) + f"   the best of {event.starts} starts" * (event.starts > 1)]
     if isinstance(event, StudyPassDone):
@@ -106,6 +109,7 @@ def pass_line(record: PassRecord) -> str:
         f"pass {record.number:>3}   error {record.relative_error:.4f}   {_change(record):<12}   {_moved(record)}"
         f"reads {record.reads:>5.1f}   {format_seconds(record.seconds):>6}"
         + (f"   not solved: {record.unsolved}" if record.unsolved else "")
+        + (f"   {record.lost.told}" if record.lost.told else "")
     )
 
 
@@ -118,6 +122,19 @@ def progress_line(event: PassProgress) -> str:
     'pass   4   30 % of the rows after 90.0 s, about 4 min left'
     """
     return f"{progress_label(event)}   {share_text(event.share, event.seconds, 'of the rows')}"
+
+
+def standing_text(event: Standing) -> str:
+    """Return why a read stands still, and how long it is waited for.
+
+    Examples
+    --------
+    >>> standing_text(Standing(0, 4.0, 120.0))
+    'no worker is left; the fit gives up in 116 s if none comes'
+    """
+    found = f"{counted(event.workers, 'worker')}, paused for want of memory" if event.workers else "no worker is left"
+    what = "goes on" if event.workers else "comes"
+    return f"{found}; the fit gives up in {max(0.0, event.limit_s - event.seconds):.0f} s if none {what}"
 
 
 def progress_label(event: PassProgress) -> str:

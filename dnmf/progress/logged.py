@@ -2,7 +2,7 @@
 
 import logging
 
-from dnmf.fitting.events import Event, PassProgress
+from dnmf.fitting.events import Event, PassProgress, Standing
 from dnmf.progress.lines import event_lines
 from dnmf.progress.shown import LOG_EVERY_S
 
@@ -19,5 +19,7 @@ def log_events(event: Event) -> None:
     """
     if isinstance(event, PassProgress) and not event.is_due(LOG_EVERY_S):
         return
+    if isinstance(event, Standing) and event.seconds:
+        return  # it was said when it began
     for line in event_lines(event):
         log.info("%s", line)

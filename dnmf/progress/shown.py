@@ -13,10 +13,11 @@ from dnmf.fitting.events import (
     PassDone,
     PassProgress,
     Planned,
+    Standing,
     StudyFinished,
     StudyPassDone,
 )
-from dnmf.progress.lines import event_lines, progress_label, share_text
+from dnmf.progress.lines import event_lines, progress_label, share_text, standing_text
 from dnmf.progress.places import place_for
 
 EVERY_S = 2.0
@@ -73,6 +74,8 @@ class Progress(_Shown):
             self._show_end(event)
         elif isinstance(event, PassProgress):
             self._show_progress(event)
+        elif isinstance(event, Standing):
+            self._show_standing(event)
         elif isinstance(event, (PassDone, StudyPassDone)):
             self._show_pass(event)
         else:
@@ -97,6 +100,12 @@ class Progress(_Shown):
         elif event.is_due(LOG_EVERY_S):
             if self._waiting:
                 self._print()
+            self._lines.print(event_lines(event)[0])
+
+    def _show_standing(self, event: Standing) -> None:
+        if self._lines.live:
+            self._lines.doing(standing_text(event))
+        elif not event.seconds:  # once, when it begins
             self._lines.print(event_lines(event)[0])
 
     def _show_pass(self, event: PassDone | StudyPassDone) -> None:

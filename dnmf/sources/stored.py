@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -25,33 +24,12 @@ from dnmf.sources.marks import Marks, marks_of
 from dnmf.sources.nodes import is_array, listing
 from dnmf.sources.opened import OPENED
 from dnmf.sources.presence import absent_object, count_absent, fills_with_zeros, is_hdf5, object_shape
+from dnmf.sources.retries import with_retries
 from dnmf.sources.schemes import lacking
 from dnmf.sources.source import check_dtype
 from dnmf.sources.zarr_stores import as_stored, open_zarr, refuse_unknown_layouts, why_not
 
 log = logging.getLogger("dnmf")
-READ_TRIES = 3
-FIRST_WAIT_S = 0.1
-LASTING = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # waiting does not help
-
-
-def with_retries(action: Callable[[], Any], what: str) -> Any:
-    """Return ``action()``, tried up to three times when the storage fails for a moment.
-
-    Raises
-    ------
-    OSError
-        The last one; at once when waiting cannot help.
-    """
-    for attempt in range(1, READ_TRIES):
-        try:
-            return action()
-        except LASTING:
-            raise
-        except OSError as error:
-            log.warning("%s failed (%s), trying again", what, told(error))
-            time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
-    return action()
 
 
 def open_root(path: str) -> Any:

@@ -1,5 +1,7 @@
 """What a lost, dying or standing cluster leads to: a ClusterError soon, never a hang, never dask's own errors."""
 
+import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,7 +17,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 import dnmf
-from dnmf.fitting.events import PassDone
+from dnmf.fitting.events import PassDone, PassProgress
+from dnmf.inspection import run_status
 from dnmf.memory import Machine, Shape
 from dnmf.passes.executor import run_pass
 from dnmf.passes.problem import solve_for_rows
@@ -152,6 +155,45 @@ def test_workers_that_are_all_gone_are_a_ClusterError_that_says_so(dense_store, 
     _, worker, client = processes
     with slow(client, 0.1, for_ever=True):
         assert "none is left" in _stall(dense_store, client, worker.kill)
+
+
+def test_a_worker_that_is_lost_is_told_of_once_and_counted_in_its_pass(
+    dense_store, small_cluster, slow, bits, caplog, tmp_path
+):
+    def kill(event):
+        if isinstance(event, PassProgress) and event.number == 2 and not killed:
+            killed.append(True)
+            os.kill(next(iter(small_cluster.run(os.getpid).values())), signal.SIGKILL)
+
+    killed: list[bool] = []
+    with slow(small_cluster, 0.1), caplog.at_level(logging.WARNING, "dnmf"):
+        model = dnmf.fit(
+            dense_store, **FIT, keep="stream", client=small_cluster, callbacks=(kill,), store=tmp_path / "run.dnmf"
+        )
+    assert [record.workers_lost for record in model.history] == [0, 1, 0, 0, 0]
+    assert model.history[1].tasks_again > 0
+    told = [record.message for record in caplog.records if "lost" in record.message]
+    assert len(told) == 1
+    assert "1 worker lost" in told[0]
+    assert run_status(tmp_path / "run.dnmf")["lost"]["workers"] == 1
+    assert bits(model) == bits(dnmf.fit(dense_store, **FIT))
+
+
+def test_a_fit_that_is_to_stop_does_not_wait_for_workers_that_have_gone(processes, dense_store, slow, tmp_path):
+    _, worker, client = processes
+    command = [sys.executable, "-m", "dnmf.cli", "fit", str(dense_store), "--rank", "4", "--init", "random",
+               "--tol", "0", "--max-passes", "50", "--keep", "stream", "--json", "--store", str(tmp_path / "run.dnmf"),
+               "--scheduler", client.scheduler.address]  # fmt: skip
+    with slow(client, 0.1, for_ever=True):
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        next(line for line in driver.stdout if json.loads(line)["type"] == "pass")
+        worker.kill()  # as a batch system ends the steps of a job first
+        driver.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        _, errors = driver.communicate(timeout=90)
+    assert time.monotonic() - asked < 30  # two looks at the cluster, not the two minutes that workers are waited for
+    assert driver.returncode == 75, errors
+    assert "no worker is left; resume with" in errors
 
 
 def test_no_task_is_left_and_none_adds_up_over_thirty_passes(planted, client):

@@ -1,0 +1,83 @@
+"""The certificates a client shows to a scheduler that speaks TLS: as given, or from dask's configuration."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from dnmf.errors import ClusterError, InputError
+from dnmf.locations import local_path
+
+GIVE = (
+    "give the files of its certificates (--tls-ca, --tls-cert, --tls-key on the command line, "
+    "dnmf.cluster.Certificates in Python), or name them in dask's configuration (distributed.comm.tls)"
+)
+FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Where the certificates of a client are: the CA that signed those of the cluster, its own, and its key.
+
+    Attributes
+    ----------
+    ca, cert, key : str
+        Paths of PEM files; the key may be in the file of the certificate.
+    """
+
+    ca: str
+    cert: str
+    key: str = ""
+
+    def security(self) -> Any:
+        """Return them as dask takes them; nothing goes over the network in the clear then."""
+        from distributed.security import Security
+
+        ca, cert = (str(local_path(path, what)) for path, what in ((self.ca, "--tls-ca"), (self.cert, "--tls-cert")))
+        key = str(local_path(self.key, "--tls-key")) if self.key else cert
+        return Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
+
+
+def connection_arguments(address: str, security: Any) -> dict[str, Any]:
+    """Return what dask opens a connection to `address` with.
+
+    Raises
+    ------
+    ClusterError
+        The address is one of TLS and there are no certificates, or one without although encryption is asked for.
+    InputError
+        A file of a certificate cannot be read, or they do not belong together.
+    """
+    encrypted = address.startswith("tls://")
+    if not encrypted and security.require_encryption and "://" in address:
+        raise ClusterError(
+            f"{address} is not encrypted, and encryption is asked for: give the address as tls://…, or leave the "
+            "certificates (and distributed.comm.require-encryption) out"
+        )
+    if not encrypted:
+        return {}
+    for name in FILES:
+        _refuse_unreadable(getattr(security, name))
+    try:
+        found: dict[str, Any] = security.get_connection_args("client")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        files = ", ".join(str(getattr(security, name)) for name in FILES)
+        raise InputError(f"{files}: no CA, certificate and key that belong together ({_said(error)})") from error
+    if found.get("ssl_context") is None:
+        raise ClusterError(f"{address} speaks TLS, and there are no certificates here: {GIVE}")
+    return found
+
+
+def _refuse_unreadable(file: str | None) -> None:
+    if not file or "\n" in file:  # none, or the certificate itself
+        return
+    try:
+        open(file, "rb").close()
+    except OSError as error:
+        raise InputError(
+            f"{file}: the file of a certificate cannot be read ({error.strerror}); relative paths in dask's "
+            "configuration are those of the working directory: give them from the root"
+        ) from error
+
+
+def _said(error: BaseException) -> str:
+    return str(getattr(error, "reason", None) or error).replace("_", " ").lower()

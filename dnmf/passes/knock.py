@@ -1,0 +1,92 @@
+"""A look whether a scheduler answers at an address, before a client is made: what is wrong is known in one try."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+from distributed.core import connect, send_recv
+
+from dnmf.errors import ClusterError
+from dnmf.passes.certificates import GIVE, connection_arguments
+from dnmf.refusals import told
+
+HANDSHAKE_S = 5.0
+
+
+def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
+    """Return when a scheduler has answered at an address.
+
+    A client that cannot connect leaves threads and a connection behind, and says of most reasons nothing that helps.
+
+    Raises
+    ------
+    ClusterError
+        None answers in time, it wants TLS or has none, or one of the two certificates is not trusted.
+    InputError
+        A file of a certificate is of no use.
+    """
+    arguments = connection_arguments(address, security)
+    with ThreadPoolExecutor(1) as thread:  # the caller's may run an event loop
+        try:
+            answer = thread.submit(asyncio.run, _ask(address, arguments, timeout_s)).result()
+        except Exception as error:
+            raise ClusterError(_why(address, error, security)) from error
+    if not isinstance(answer, dict) or answer.get("type") != "Scheduler":
+        raise ClusterError(f"{address} is no scheduler but another part of a cluster; give the scheduler's address")
+
+
+async def _ask(address: str, arguments: dict[str, Any], timeout_s: float) -> Any:
+    """What is at an address says of itself; what listens there and says nothing of the kind is not waited for."""
+    async with asyncio.timeout(timeout_s):
+        comm = await connect(address, timeout=0.9 * timeout_s, **arguments)  # says why it could not, if it can
+        try:
+            return await send_recv(comm, op="identity")
+        finally:
+            comm.abort()
+
+
+def _why(address: str, error: Exception, security: Any) -> str:
+    """Why there was no answer, and what to try, in a sentence."""
+    met = list(_chain(error))
+    encrypted, speaks_tls = address.startswith("tls://"), _speaks_tls(address)
+    if not encrypted and speaks_tls:
+        return f"the scheduler at {address} speaks TLS: give its address as tls://…, and {GIVE}"
+    if encrypted and speaks_tls is False:
+        return f"what answers at {address} does not speak TLS: give the address as tcp://… if the network is yours"
+    for one in met:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            found = one.verify_message or "it cannot be verified"
+            return f"the certificate of {address} is not one of the CA in {security.tls_ca_file} ({found}); {GIVE}"
+        if isinstance(one, ssl.SSLError):
+            found = str(one.reason or one).replace("_", " ").lower()
+            return f"the scheduler at {address} refuses the certificate {security.tls_client_cert} ({found}); {GIVE}"
+    if speaks_tls is False and isinstance(error, TimeoutError):
+        return f"what listens at {address} does not answer as a scheduler; check the port (8786 is dask's)"
+    return f"no scheduler answers at {address} ({told(met[-1])}); start one with: dask scheduler"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _speaks_tls(address: str) -> bool | None:
+    """Whether what listens at an address answers as TLS does; None where nothing listens, or nobody knows."""
+    place = urlsplit(address)
+    if place.scheme not in ("tcp", "tls") or not place.hostname or not place.port:
+        return None
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((place.hostname, place.port), HANDSHAKE_S) as plain:
+            anyone.wrap_socket(plain).close()
+    except ssl.SSLError as error:
+        return error.reason not in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
+    except (OSError, ValueError):
+        return None
+    return True

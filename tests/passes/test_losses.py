@@ -1,0 +1,141 @@
+"""What a pass lost and made good: counted with its result, told once, in the record of the pass and of the run."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import zarr
+
+import dnmf
+from dnmf.fitting.history import PassRecord, lost_in
+from dnmf.inspection import run_status
+from dnmf.passes.departures import OURS, Departures, departures_of, host_of
+from dnmf.passes.losses import NOTHING, Losses
+from dnmf.passes.statistics import Statistics
+from dnmf.sources import retries
+from dnmf.sources.stored import StoredArray
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (NOTHING, ""),
+        (Losses(1, (), 1, 1), "1 worker lost, 1 task run again, 1 read tried again"),
+        (Losses(3, ("a", "b"), 1200), "3 workers lost, 1,200 tasks run again, no worker left on a, b"),
+        (Losses(retries=2), "2 reads tried again"),
+        (Losses(1, ("h",), 0, 2), "1 worker lost, no worker left on h, 2 reads tried again"),
+    ],
+)
+def test_losses_in_words(lost, told):
+    assert lost.told == told
+
+
+def test_losses_add_and_a_host_is_named_once():
+    both = Losses(1, ("a",), 2, 3).beside(Losses(10, ("b", "a"), 20, 30))
+    assert both == Losses(11, ("a", "b"), 22, 33)
+    total = Statistics([], lost=Losses(retries=1)) + Statistics([], lost=Losses(1, ("a",)))
+    assert total.lost == Losses(1, ("a",), 0, 1)
+
+
+def test_records_of_passes_keep_them_through_json():
+    values = dict.fromkeys(("objective", "loss", "relative_error", "decrease", "gradient", "reads", "seconds"), 0.5)
+    record = PassRecord(number=1, accepted=True, extrapolated=False, alive=1, bytes_read=0, read_s=0.0, compute_s=0.0,
+                        workers_lost=2, tasks_again=3, retries=4, hosts_lost=("a",), **values)  # fmt: skip
+    assert PassRecord.from_json(record.to_json()) == record
+    older = {name: value for name, value in record.to_json().items() if not name.endswith(("lost", "again", "retries"))}
+    assert PassRecord.from_json(older).lost == NOTHING
+    assert lost_in([record, record]) == Losses(4, ("a",), 6, 8)
+
+
+def event(worker, processing=(), computed=(), *, expected=False, action="remove-worker"):
+    said = {"action": action, "worker": worker, "processing-tasks": processing, "lost-computed-tasks": computed}
+    return 0.0, {**said, "expected": expected}
+
+
+class Telling:
+    """A client whose scheduler tells what the test says."""
+
+    status, handler = "running", None
+
+    def subscribe_topic(self, topic, handler):
+        if self.handler is not None:
+            raise ValueError(f"Handler for {topic} already set.")
+        self.handler = handler
+
+    def unsubscribe_topic(self, topic):
+        self.handler = None
+
+
+def test_workers_that_leave_unasked_are_heard_of_with_what_they_leave_to_others():
+    client = Telling()
+    departures = departures_of(client)
+    place = departures.begin()
+    client.handler(event("tcp://10.0.0.1:5", [f"{OURS}visit-1", "theirs"], {f"{OURS}sum-0-1"}))
+    client.handler(event("tcp://10.0.0.2:5", expected=True))  # retired
+    client.handler(event("tcp://10.0.0.3:5", action="add-worker"))
+    client.handler((0.0, "a text of somebody"))
+    assert departures.since(place) == [("tcp://10.0.0.1:5", 2)]
+    assert departures.since(place)[0].host == "10.0.0.1"
+    assert departures.since(departures.begin()) == []
+
+
+def test_executors_of_one_client_share_what_is_heard_and_the_last_one_lets_go():
+    client = Telling()
+    first, second = departures_of(client), departures_of(client)
+    assert first is second
+    first.begin()
+    second.begin()
+    first.end()
+    assert client.handler is not None
+    second.end()
+    assert client.handler is None
+
+
+def test_where_somebody_else_listens_nothing_is_heard_and_nothing_fails():
+    client = Telling()
+    client.handler = theirs = lambda told: None
+    departures = Departures(client)
+    place = departures.begin()
+    assert client.handler is theirs
+    assert departures.since(place) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("tcp://10.0.0.1:80", "10.0.0.1"), ("tls://[::1]:5", "::1"), ("inproc://1/2/3", "1"), ("", "")],
+)
+def test_the_host_of_an_address(address, host):
+    assert host_of(address) == host
+
+
+@pytest.fixture
+def flaky(monkeypatch):
+    """Reads of a stored array that fail once each ten times."""
+    read, calls = StoredArray._read_once, SimpleNamespace(count=0, fails=True)
+
+    def sometimes(self, start, stop):
+        calls.count += 1
+        if calls.fails and calls.count % 10 == 3:
+            raise OSError("the storage is away for a moment")
+        return read(self, start, stop)
+
+    monkeypatch.setattr(StoredArray, "_read_once", sometimes)
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.0)
+    retries.TRIED_AGAIN.taken()
+    return calls
+
+
+def test_reads_that_were_tried_again_are_in_the_record_and_in_what_a_run_says(tmp_path, flaky, caplog):
+    values = np.random.default_rng(0).random((300, 20), dtype=np.float32)
+    zarr.create_array(tmp_path / "a.zarr", data=values, chunks=(10, 20))
+    fit = {"rank": 3, "init": "random", "tol": 0, "max_passes": 4, "keep": "stream"}
+    with caplog.at_level(logging.WARNING, "dnmf"):
+        model = dnmf.fit(tmp_path / "a.zarr", **fit, store=tmp_path / "a.dnmf")
+    failed = sum("trying again" in record.message for record in caplog.records)
+    assert lost_in(model.history).retries == failed > 0
+    assert run_status(tmp_path / "a.dnmf")["lost"]["retries"] == failed
+    flaky.fails = False
+    undisturbed = dnmf.fit(tmp_path / "a.zarr", **fit)
+    assert lost_in(undisturbed.history) == NOTHING
+    assert np.array_equal(model.H, undisturbed.H)
