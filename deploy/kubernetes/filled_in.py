@@ -17,7 +17,7 @@ def filled_in(manifest: dict[str, Any], image: str, workers: int, data: str, sto
     address = f"tls://{manifest['metadata']['name']}-scheduler:8786"
     job["containers"][0]["args"] = [
         *("dnmf", "fit", data, "--store", store, *options),
-        *("--resume", "--scheduler", address),
+        *("--resume", "--scheduler", address, "--workers-timeout", "1800"),
     ]
 
 

@@ -3,7 +3,7 @@
 #
 #   run.sh [--insecure] DATA STORE FIT_OPTIONS…  such as: run.sh /shared/counts.zarr /shared/run.dnmf --rank 20
 #
-# LEAST_JOBS (1) and MOST_JOBS (8) bound their number. SETTINGS (~/.config/dnmf-jobqueue) is a folder that every node
+# LEAST_JOBS (1) and MOST_JOBS (8) bound their number; QUEUE_S (a day) is how long the first may take to start. SETTINGS (~/.config/dnmf-jobqueue) is a folder that every node
 # sees: jobqueue.yaml in it says what a job is. Run again with the same words it goes on; exit code 75 is stopped after
 # a committed pass. With --insecure there is no TLS: whoever reaches the hosts can run code there.
 set -euo pipefail -m
@@ -26,4 +26,4 @@ trap 'stop_started; rm -rf "$scratch"' EXIT
 start cluster python "$here/cluster.py" "$scratch/scheduler.json" "${LEAST_JOBS:-1}" "${MOST_JOBS:-8}"
 wait_for "$scratch/scheduler.json" cluster
 
-fit "$@" --scheduler "$scratch/scheduler.json"
+fit "$@" --scheduler "$scratch/scheduler.json" --workers-timeout "${QUEUE_S:-86400}"
