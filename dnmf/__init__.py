@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dnmf.model import Model
     from dnmf.paths import Path, PathRow, load_path, path, resume_path
     from dnmf.penalty import Penalty
+    from dnmf.places import place
     from dnmf.sources import open_source
 
 _PLACES = {
@@ -44,7 +45,7 @@ _PLACES = {
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
     "Interrupted": "dnmf.errors", "ChangedError": "dnmf.errors", "LossError": "dnmf.errors",
     "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
-    "Path": "dnmf.paths", "PathRow": "dnmf.paths",
+    "Path": "dnmf.paths", "PathRow": "dnmf.paths", "place": "dnmf.places",
 }  # fmt: skip
 
 _ROOMS = {"cluster", "losses", "measures", "plots", "progress", "signals", "unfinished"}  # that the documentation names
@@ -52,7 +53,7 @@ _ROOMS = {"cluster", "losses", "measures", "plots", "progress", "signals", "unfi
 __all__ = [
     "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError",
     "InputError", "Interrupted", "Loss", "LossError", "Model", "Path", "PathRow", "Penalty", "__version__", "convert",
-    "fit", "load", "load_path", "non_negative_factorization", "open_source", "path", "resume", "resume_path",
+    "fit", "load", "load_path", "non_negative_factorization", "open_source", "path", "place", "resume", "resume_path",
 ]  # fmt: skip
 
 

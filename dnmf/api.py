@@ -14,10 +14,11 @@ from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import Callback
 from dnmf.going_on import goes_on, new_limits
-from dnmf.locations import local_path, refuse_overwrite
+from dnmf.locations import refuse_overwrite
 from dnmf.model import Model
 from dnmf.options import FitOptions, more_than, parse_bytes, start_asked_for
 from dnmf.penalty import Penalty
+from dnmf.places import place_of
 from dnmf.record import RunRecord, naming, refuse_path
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.restarts import run_of
@@ -146,8 +147,9 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     store : path, optional
-        A directory, such as ``NAME.dnmf``, in one that is there: every pass is committed to it and the workers write W
-        into it. Without it W is kept in memory.
+        A directory, such as ``NAME.dnmf``, in one that is there, or a place on object storage (``s3://BUCKET/NAME``, or
+        :func:`dnmf.place`): every pass is committed to it and the workers write W into it. Without it W is kept in
+        memory.
     overwrite : bool
         Whether a run, or a saved model, in `store` is replaced. It stands until the start of this one is committed.
     resume : {"never", "auto"}
@@ -275,7 +277,7 @@ def _gone_on(store: Any, source: Any, resources: Resources, limits: dict[str, An
     with naming(store):
         if model := _finished(store, unchanged=not limits):
             return model  # nothing is to be written, and it may lie where nobody can write
-    store = local_path(store, "store")
+    store = place_of(store, "store")
     with naming(store), ExitStack() as stack:
         lock, generation = stack.enter_context(checkpoint.Store(store)), checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
@@ -293,7 +295,7 @@ def _gone_on(store: Any, source: Any, resources: Resources, limits: dict[str, An
 
 def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
     """The model in a store with which nothing can be done but to load it, None where there may be more to do."""
-    generation, store = checkpoint.read_latest(store), local_path(store, "store")
+    generation, store = checkpoint.read_latest(store), place_of(store, "store")
     record = generation.record
     refuse_path(record, store, f"go on with: dnmf.resume_path({str(store)!r})")
     is_final = record["status"] == "done" and (unchanged or "run" not in record)
@@ -322,7 +324,7 @@ def load(path: str | Path) -> Model:
     UnknownLossError
         Its loss is one of the caller's own, and is not registered here as it was.
     """
-    generation, path = checkpoint.read_latest(path), local_path(path)
+    generation, path = checkpoint.read_latest(path), place_of(path)
     refuse_path(generation.record, path, "use one of the models inside it, or load all with dnmf.load_path")
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)

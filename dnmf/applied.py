@@ -1,6 +1,5 @@
 """What a finished factorization says of other rows than those it was fitted on."""
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -9,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from dnmf.arithmetic import undisturbed
-from dnmf.conversion.staging import staged
+from dnmf.conversion.staging_objects import staged
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.apply import Fixed, by_rows, given_columns, solve_other_rows
 from dnmf.fitting.events import Callback
-from dnmf.locations import checked_overwrite, local_path, names_url, refuse_overwrite, why_not_here, written
+from dnmf.locations import checked_overwrite, refuse_overwrite, why_not_here
 from dnmf.options import FitOptions, parse_bytes
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.rows_out import Columns
 from dnmf.passes.terms import Terms
+from dnmf.places import Place, absolute, has_home, place_of
 from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source
@@ -116,10 +116,10 @@ class Applied:
             if place is not None:
                 refuse_to_replace(place, source)
                 # Under a hidden name until it is whole: what a killed worker leaves out of a Zarr array reads as zeros.
-                staging = stack.enter_context(staged(place, "transform", overwrite=overwrite))
+                staging = stack.enter_context(staged(place, "transform", overwrite=overwrite, by_workers=True))
             values = solve_other_rows(
                 source, executor, self.options, fixed=self.fixed(source, fixed_W),
-                out=None if staging is None else str(staging.target), memory_bytes=parse_bytes(memory_limit),
+                out=None if staging is None else staging.target, memory_bytes=parse_bytes(memory_limit),
                 callbacks=callbacks,
             )  # fmt: skip
         return values if place is None else StoredFactor(place)
@@ -186,20 +186,18 @@ class Applied:
         refuse_other_names(source.address, names, self.column_names, remedy=way_to_match)
 
 
-def free_place(out: str | Path, *, overwrite: Any = False) -> Path:
-    """Return the absolute path of a result that can be written there.
+def free_place(out: str | Place, *, overwrite: Any = False) -> Place:
+    """Return the absolute place of a result that can be written there.
 
     Raises
     ------
     CheckpointError
         Something is there that may not be overwritten, or there is no directory for it.
     InputError
-        It is a URL, or no path; or `overwrite` is neither True nor False.
+        It is a URL of another kind than object storage, or no path; or `overwrite` is neither True nor False.
     """
-    if names_url(written(out, "out")):
-        raise InputError(f"{out}: the result is written to a local or shared directory, not to a URL")
-    place = Path(os.path.abspath(local_path(out, "out")))
-    if not place.parent.is_dir():
+    place = absolute(place_of(out, "out"))
+    if not has_home(place):
         raise CheckpointError(f"{out}: its directory does not exist; create {place.parent} first")
     if reason := why_not_here(place):
         raise CheckpointError(f"{out}: {reason}")

@@ -10,8 +10,9 @@ import numpy as np
 from dnmf import checkpoint
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError, InputError
-from dnmf.locations import checked_overwrite, local_path
+from dnmf.locations import checked_overwrite
 from dnmf.options import LIMITS, FitOptions
+from dnmf.places import place_of
 from dnmf.record import RunRecord, has_begun, naming, other_than, refuse_path
 from dnmf.run import STATE_PREFIX
 from dnmf.sources import Source
@@ -55,7 +56,7 @@ def new_limits(store: Any, source: Source, options: FitOptions, constraints: Con
         What the store holds is a path, or a fit of other data, with other options, constraints or names; the message
         says which.
     """
-    path: Path = local_path(store, "store")
+    path: Path = place_of(store, "store")
     if not checkpoint.exists(path):
         return None
     generation = checkpoint.read_latest(path)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnmf import checkpoint
-from dnmf.checkpoint.locks import LOCK, noted_holder, writer_of
+from dnmf.checkpoint.locks import LOCK, noted_holder
+from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.history import PassRecord, lost_in
 from dnmf.implicit import describe
-from dnmf.locations import local_path, names_url
+from dnmf.locations import names_url
 from dnmf.ongoing import read_in_hand
 from dnmf.options import LIMITS, FitOptions, describe_solver, more_than
 from dnmf.penalty import Penalty
+from dnmf.places import names_objects, place_of
 from dnmf.record import PATH
 from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.names import names_to_show
@@ -28,10 +30,15 @@ TOP_COLUMNS = 8
 
 def is_run(path: str | Path) -> bool:
     """Whether there is a run (or a saved model) at `path` rather than data."""
-    text = str(path)
-    if names_url(text) or not (folder := local_path(path)).is_dir():
+    if names_url(str(path)) and not names_objects(path):
         return False
-    return checkpoint.exists(folder) or bool(noted_holder(folder / LOCK))
+    try:
+        place = place_of(path)
+        return checkpoint.exists(place) or bool(noted_holder(place / LOCK))
+    except (CheckpointError, InputError, OSError):
+        if names_objects(path):  # who opens it as data will say what it is
+            return False
+        raise
 
 
 def run_status(path: str | Path) -> dict[str, Any]:
@@ -46,8 +53,8 @@ def run_status(path: str | Path) -> dict[str, Any]:
     CheckpointError
         There is no run, nothing of it was committed, or it is damaged.
     """
-    store = checkpoint.local_directory(path)
-    writer = writer_of(store)
+    store = checkpoint.store_place(path)
+    writer = checkpoint.writer_of(store)
     if not checkpoint.exists(store) and writer:
         in_hand = read_in_hand(store, 0, writer)
         return {"store": str(path), "status": "starting", "writer": writer, "in_hand": in_hand}
@@ -146,7 +153,7 @@ def finished_run(path: str | Path) -> dict[str, Any]:
 
     model = load(path)
     name = checkpoint.read_latest(path).record["W"]
-    return {**run_status(path), "shape": list(model.shape), "W": os.path.join(path, name)}
+    return {**run_status(path), "shape": list(model.shape), "W": os.path.join(str(path), name)}
 
 
 def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from dnmf import checkpoint
 from dnmf.api import load
 from dnmf.errors import CheckpointError
 from dnmf.fitting.history import PassRecord, last_accepted
-from dnmf.locations import local_path
 from dnmf.losses import Words, words_of
 from dnmf.model import Model
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
+from dnmf.places import place_of
 from dnmf.record import RunRecord, naming, refuse_path
 
 
@@ -83,7 +83,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
     CheckpointError
         There is no fit, or no pass of it is committed.
     """
-    generation, path = checkpoint.read_latest(path), local_path(path)
+    generation, path = checkpoint.read_latest(path), place_of(path)
     refuse_path(generation.record, path, "use one of the models inside it, or dnmf.load_path")
     if generation.record.get("status") == "done":
         return load(path)

@@ -5,35 +5,39 @@ import json
 import os
 import re
 import shlex
+import uuid
 from collections.abc import Iterator
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from dnmf.places import below
+from dnmf.places import ObjectPlace, Place, below
 
 MARK = "dnmf_written"
 _ATTRIBUTES = ("zarr.json", ".zattrs")  # of Zarr's format 3 and 2
+_TRACE = r"\.dnmf-[0-9a-f]{32}"  # of a question to a server, whose asker was killed
 # Of file managers, of network file systems, and of a writer that was killed before Zarr gave the file its name.
-_PASSING = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|.+\.[0-9a-f]{32}\.partial")
+_PASSING = re.compile(rf"\.DS_Store|\.nfs[0-9a-f]+|.+\.[0-9a-f]{{32}}\.partial|{_TRACE}")
 _CHUNK = re.compile(r"c|\d+(\.\d+)*")  # the last part of the name of a chunk, or of a directory of some
 
 
-def sign(root: Path, command: str) -> None:
+def sign(root: Place, command: str) -> None:
     """Note in the attributes of a Zarr directory that `command` wrote it, and what is in it now."""
     place = _attributes_file(root)
     document = json.loads(place.read_bytes())
     parts = [part for part in _parts(root) if not is_chunk(part)]
     _attributes(document, place)[MARK] = {"command": command, "parts": parts, "digest": _digest(root)}
-    place.write_text(json.dumps(document, indent=2), encoding="utf-8")
+    place.write_bytes(json.dumps(document, indent=2).encode())
 
 
-def why_kept(root: Path, command: str) -> str:
+def why_kept(root: Place, command: str) -> str:
     """Return why a directory may not be removed as what `command` wrote, an empty text where it may.
 
     Sizes are compared, so that values changed in place are seen where they take another room; nothing but metadata is
     read.
     """
-    remedy = f"so it is not overwritten; remove it yourself: rm -r {shlex.quote(str(root))}"
+    command_line = f": rm -r {shlex.quote(str(root))}" if isinstance(root, Path) else ""
+    remedy = f"so it is not overwritten; remove it yourself{command_line}"
     mark = _mark_of(root)
     if root.is_symlink() or mark.get("command") != command:
         return f"exists and is not marked as written by dnmf {command}, {remedy}"
@@ -46,9 +50,15 @@ def why_kept(root: Path, command: str) -> str:
     return ""
 
 
-def is_free(target: Path) -> bool:
-    """Whether nothing is at a path, or an empty directory."""
+@singledispatch
+def is_free(target: Any) -> bool:
+    """Whether nothing is at a place, or an empty directory."""
     return not os.path.lexists(target) or (target.is_dir() and not target.is_symlink() and not os.listdir(target))
+
+
+@is_free.register
+def _(target: ObjectPlace) -> bool:
+    return not target.exists()
 
 
 def is_chunk(part: str) -> bool:
@@ -74,15 +84,25 @@ def comes_and_goes(name: str) -> bool:
     return _PASSING.fullmatch(name) is not None
 
 
-def _attributes_file(root: Path) -> Path:
+def is_trace(name: str) -> bool:
+    """Whether a file is what is left of a question to a server: it says nothing of what else is there."""
+    return re.fullmatch(_TRACE, name) is not None
+
+
+def trace_name() -> str:
+    """Return the name of such a file, which nobody else has."""
+    return f".dnmf-{uuid.uuid4().hex}"
+
+
+def _attributes_file(root: Place) -> Place:
     return next((root / name for name in _ATTRIBUTES if (root / name).is_file()), root / _ATTRIBUTES[0])
 
 
-def _attributes(document: Any, place: Path) -> Any:
+def _attributes(document: Any, place: Place) -> Any:
     return document if place.name == ".zattrs" else document.setdefault("attributes", {})
 
 
-def _mark_of(root: Path) -> dict[str, Any]:
+def _mark_of(root: Place) -> dict[str, Any]:
     place = _attributes_file(root)
     try:
         mark = _attributes(json.loads(place.read_bytes()), place)[MARK]
@@ -91,7 +111,7 @@ def _mark_of(root: Path) -> dict[str, Any]:
         return {}
 
 
-def _digest(root: Path) -> str:
+def _digest(root: Place) -> str:
     """Return what tells a directory from one with other names or sizes, or other attributes of its own."""
     place = _attributes_file(root)
     document = json.loads(place.read_bytes())
@@ -103,11 +123,11 @@ def _digest(root: Path) -> str:
     return digest.hexdigest()
 
 
-def _parts(root: Path) -> Iterator[str]:
+def _parts(root: Place) -> Iterator[str]:
     """Yield every file and directory in a directory by its path in it, always in the same order."""
     return (part for part, _ in _sizes(root))
 
 
-def _sizes(root: Path) -> Iterator[tuple[str, int | None]]:
+def _sizes(root: Place) -> Iterator[tuple[str, int | None]]:
     """Yield the same with its size, which a directory has not."""
     return ((part, size) for part, size in below(root) if not comes_and_goes(part.rpartition("/")[2]))

@@ -178,7 +178,7 @@ def test_a_run_is_told_from_data(run, dense, tmp_path):
     assert is_run(run)
     assert not is_run(dense)
     assert not is_run(tmp_path / "nothing")
-    assert not is_run("s3://bucket/a.zarr")
+    assert not is_run("https://host/a.zarr")
 
 
 def test_a_finished_run_has_its_error_and_its_components(run):

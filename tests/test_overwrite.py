@@ -466,7 +466,7 @@ def test_overwrite_is_true_or_false(store, overwrite):
 
 IMPOSSIBLE = {
     "in no directory": (lambda folder: folder / "nowhere" / "out", "its directory does not exist"),
-    "a URL": (lambda folder: "s3://bucket/out.dnmf", "URL"),
+    "a URL": (lambda folder: "https://host/out.dnmf", "URL"),
     "taken": (lambda folder: fit(folder / "taken.dnmf").path, "holds a|exists"),
     "a file": (lambda folder: a_file(folder / "x"), "is a file|exists"),
 }

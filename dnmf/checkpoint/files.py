@@ -4,14 +4,72 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
+from functools import singledispatch
 from pathlib import Path
+from typing import Any
 
+from dnmf.checkpoint.locks import LOCK, FileLock, Lock, held_by_another, holder_of_file, take_lock
 from dnmf.errors import CheckpointError
+from dnmf.places import Place
 from dnmf.refusals import in_words
 
 
 class Files:
-    """The file operations a commit is made of. Each raises OSError; a test can stop after any of them."""
+    """The file operations a commit is made of. Each raises OSError; a test can stop after any of them.
+
+    These are those of a directory; another kind of place has its own (:func:`files_of`).
+    """
+
+    def refuse_unfit(self, root: Place) -> None:
+        """Refuse a place where no store can be.
+
+        Raises
+        ------
+        CheckpointError
+            There is none, and the directory it would be in is not there.
+        """
+        if not root.exists() and not root.parent.exists():  # a mistyped name is no reason to make directories
+            raise CheckpointError(f"{root}: its directory does not exist; create {root.parent} first")
+
+    def begin(self, root: Place) -> bool:
+        """Make the directory of a store, unless it is there; return whether it was made."""
+        if root.exists():
+            return False
+        try:
+            self.make_directory(root)
+        except FileExistsError:  # another writer was faster; the lock decides
+            return False
+        try:
+            self.sync_directory(root.parent)
+        except OSError:
+            root.rmdir()
+            raise
+        return True
+
+    def lock(self, root: Place) -> Lock:
+        """Return the lock of a store, taken.
+
+        Raises
+        ------
+        CheckpointError
+            Another process has it; names the holder.
+        """
+        return FileLock(take_lock(root / LOCK, root, self.sync))
+
+    def writer(self, root: Place) -> dict[str, Any] | None:
+        """Return who holds the lock of a store now: pid, host, since; None when nobody does."""
+        return holder_of_file(root / LOCK)
+
+    def refuse_writer(self, root: Place) -> None:
+        """Refuse a store that another process writes.
+
+        Raises
+        ------
+        CheckpointError
+            One does; names it.
+        """
+        if writer := self.writer(root):
+            raise CheckpointError(held_by_another(root, writer))
 
     def make_directory(self, path: Path) -> None:
         """Make one directory that is not there yet."""
@@ -75,6 +133,13 @@ class Files:
             path.rmdir()
         else:
             path.unlink()
+
+
+@singledispatch
+def files_of(place: Any) -> Files:
+    """Return the operations of a kind of place."""
+    del place
+    return Files()
 
 
 @contextlib.contextmanager

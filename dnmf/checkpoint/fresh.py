@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dnmf.checkpoint.files import explained
-from dnmf.checkpoint.store import Store, exists, local_directory
+from dnmf.checkpoint.store import Store, exists, store_place
 from dnmf.errors import CheckpointError
 from dnmf.places import remove_tree
 
@@ -22,7 +22,7 @@ def fresh_store(path: str | os.PathLike[str], what: str) -> Iterator[Store]:
     CheckpointError
         The place is taken, or cannot be written (the disk is full).
     """
-    path = local_directory(path)
+    path = store_place(path)
     before = {one.name for one in path.iterdir()} if path.is_dir() else None
     with Store(path) as store:
         if exists(path):

@@ -1,11 +1,11 @@
 """A run's store on disk: whole generations, committed one after another and verified when read.
 
-A store is a directory, usually called ``NAME.dnmf``::
+A store is a directory, usually called ``NAME.dnmf``, or as much on object storage::
 
     CURRENT                       which generation is the newest, and the checksum of its manifest
     gen-000012-<uuid>/            one generation: a .npy file per array ...
         manifest.json             ... and what must be found in them; written last
-    LOCK                          held by the one writer; the kernel drops it when the writer dies
+    LOCK                          held by the one writer; freed when the writer dies
 
 Anything else in it (the final factor ``W-<uuid>.zarr``, the note ``progress.json``) is left alone. Nothing is ever
 pickled.
@@ -16,14 +16,13 @@ import os
 import re
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from dnmf.callers import warn_caller
-from dnmf.checkpoint.files import Files, explained
+from dnmf.checkpoint.files import Files, explained, files_of
 from dnmf.checkpoint.generations import (
     MANIFEST,
     Generation,
@@ -36,14 +35,15 @@ from dnmf.checkpoint.generations import (
     seal,
     write_generation,
 )
-from dnmf.checkpoint.locks import LOCK, held_by_another, noted_holder, take_lock, writer_of
+from dnmf.checkpoint.locks import LOCK, noted_holder
 from dnmf.checkpoint.mistaken import refuse_what_is_no_run
 from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
-from dnmf.locations import local_path, why_not_here
-from dnmf.places import remove_tree
+from dnmf.locations import why_not_here
+from dnmf.places import Place, UnansweredError, absolute, names_objects, place_of, remove_tree
 from dnmf.refusals import told
+from dnmf.written import is_trace
 
 _NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -62,14 +62,15 @@ class Store:
     Parameters
     ----------
     path : path-like
-        A directory on a local or shared file system, in one that is there; any name will do.
+        A directory on a local or shared file system, in one that is there; any name will do. Or a place on object
+        storage (:mod:`dnmf.places`), or its address.
     files : Files, optional
         How files are written; only tests pass their own.
 
     Attributes
     ----------
-    path : pathlib.Path
-        The directory, absolute; the final factor may be written beside the generations.
+    path : Place
+        A directory's is absolute; the final factor may be written beside the generations.
 
     Raises
     ------
@@ -96,14 +97,15 @@ class Store:
     _newest: str | None
     _number: int
 
-    def __init__(self, path: str | os.PathLike[str], files: Files | None = None):
-        self.path = local_directory(path)
-        self._files = files or Files()
+    def __init__(self, path: str | os.PathLike[str] | Place, files: Files | None = None):
+        self.path = store_place(path)
+        self._files = files or files_of(self.path)
         self._lasting: list[WrittenArray] = []
         with explained(f"{self.path} cannot be opened for writing"):
-            is_new = _make_store_directory(self.path, self._files)
+            _refuse_what_is_no_store(self.path, self._files)
+            is_new = self._files.begin(self.path)
             try:
-                self._lock = take_lock(self.path / LOCK, self.path, self._files)
+                self._lock = self._files.lock(self.path)
             except OSError:  # not that another writer has it
                 if is_new:
                     remove_tree(self.path)
@@ -154,8 +156,9 @@ class Store:
             with explained(f"generation {number} cannot be committed to {self.path}"):
                 checksum, written = write_generation(directory, generation, self._files, self._lasting)
                 self._point_at(directory.name, checksum)
-        except CheckpointError:
-            self._discard(directory)
+        except CheckpointError as error:
+            if not isinstance(error.__cause__, UnansweredError):  # else it may be pointed at yet
+                self._discard(directory)
             raise
         self._refuse_other_writer()
         previous, self._newest, self._number = self._newest, directory.name, number
@@ -193,6 +196,7 @@ class Store:
 
     def _refuse_other_writer(self) -> str | None:
         """Return what CURRENT names; CheckpointError when neither this writer nor the one before wrote it."""
+        self._lock.refuse_lost()
         pointed = name_in_current(self.path)
         if pointed is not None and pointed not in self._expected:
             raise CheckpointError(
@@ -201,7 +205,7 @@ class Store:
             )
         return pointed
 
-    def _discard(self, directory: Path) -> None:
+    def _discard(self, directory: Place) -> None:
         with contextlib.suppress(OSError):
             # The failure may have come after CURRENT was replaced: what it names is never removed.
             if name_in_current(self.path) != directory.name:
@@ -217,7 +221,7 @@ class Store:
             warn_caller(message, CheckpointWarning)
 
 
-def refuse_place(path: str | os.PathLike[str]) -> Path:
+def refuse_place(path: str | os.PathLike[str] | Place) -> Place:
     """Return the absolute path of a directory in which a writer may begin now; nothing is made or changed.
 
     Raises
@@ -225,15 +229,14 @@ def refuse_place(path: str | os.PathLike[str]) -> Path:
     CheckpointError
         As for :class:`Store`, but for what the file system refuses to write.
     """
-    root = local_directory(path)
+    root = store_place(path)
     with explained(f"{root} cannot be read"):
-        _refuse_what_is_no_store(root)
-    if writer := writer_of(root):
-        raise CheckpointError(held_by_another(root, writer))
+        _refuse_what_is_no_store(root, files_of(root))
+        files_of(root).refuse_writer(root)
     return root
 
 
-def exists(path: str | os.PathLike[str]) -> bool:
+def exists(path: str | os.PathLike[str] | Place) -> bool:
     """Whether the directory is a store that holds a generation, damaged or not.
 
     False for a store whose writer was killed before its first commit: a new writer may start in it.
@@ -243,14 +246,14 @@ def exists(path: str | os.PathLike[str]) -> bool:
     CheckpointError
         For a URL, or a directory that cannot be read.
     """
-    root = local_directory(path)
+    root = store_place(path)
     with explained(f"{root} cannot be read"):
-        if not (root.is_dir() and _is_store(root)):
+        if not _is_store(root):
             return False
         return (root / CURRENT).exists() or bool(finished_names(root))
 
 
-def read_latest(path: str | os.PathLike[str]) -> Generation:
+def read_latest(path: str | os.PathLike[str] | Place) -> Generation:
     """Return the newest whole generation of a store, every file of it verified.
 
     Needs no lock: while another process commits, it is the generation before or after that commit.
@@ -268,9 +271,9 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
         When there is no store, nothing was committed to it, it has another format version, or it cannot
         be read.
     """
-    root = local_directory(path)
+    root = store_place(path)
     with explained(f"{root} cannot be read"):
-        refuse_what_is_no_run(root, is_store=root.is_dir() and _is_store(root))
+        refuse_what_is_no_run(root, is_store=_is_store(root))
         found = find_newest(root)
     if found.generation is None:
         raise CheckpointError(
@@ -282,55 +285,38 @@ def read_latest(path: str | os.PathLike[str]) -> Generation:
     return found.generation
 
 
-def local_directory(path: str | os.PathLike[str]) -> Path:
-    """Return the absolute path of a store.
+def store_place(path: str | os.PathLike[str] | Place) -> Place:
+    """Return the place of a store, absolute.
 
     Raises
     ------
     CheckpointError
-        It is a URL.
+        It is a URL of a kind that stores cannot lie at.
     """
-    if _URL.search(str(path)):
+    if not names_objects(path) and _URL.search(str(path)):
         raise CheckpointError(
-            f"{path} is a URL: stores on object storage are not supported, use a local or shared directory"
+            f"{path} is a URL: stores lie in a directory or on object storage, s3://BUCKET/NAME (or gs://, az://), "
+            "given as text"
         )
-    return Path(os.path.abspath(local_path(path, "store")))
+    return absolute(place_of(path, "store"))
 
 
-def _is_store(root: Path) -> bool:
+def _is_store(root: Place) -> bool:
     # By content, not by name: databases too have a CURRENT and a LOCK in their directories.
-    return bool(generation_names(root)) or bool(noted_holder(root / LOCK))
+    return bool(noted_holder(root / LOCK)) or (root.is_dir() and bool(generation_names(root)))
 
 
-def _refuse_what_is_no_store(root: Path) -> None:
+def _refuse_what_is_no_store(root: Place, files: Files) -> None:
     if reason := why_not_here(root):
         raise CheckpointError(f"{root}: {reason}")
+    files.refuse_unfit(root)
     if not root.exists():
-        if not root.parent.exists():  # a name that was mistyped is no reason to make directories from the root on
-            raise CheckpointError(f"{root}: its directory does not exist; create {root.parent} first")
         return
     if not root.is_dir():
         raise CheckpointError(f"{root} is a file: a store is a directory, choose another name")
-    entries = os.listdir(root)
+    entries = [place.name for place in root.iterdir() if not is_trace(place.name)]
     cut_short = entries == [LOCK] and not (root / LOCK).stat().st_size
     if entries and not cut_short and not _is_store(root):
         raise CheckpointError(
             f"{root} is not a dnmf store and not empty (it holds {min(entries)!r}): choose another directory"
         )
-
-
-def _make_store_directory(root: Path, files: Files) -> bool:
-    """Return whether the directory was made here; refuse one that is no store."""
-    _refuse_what_is_no_store(root)
-    if root.exists():
-        return False
-    try:
-        files.make_directory(root)
-    except FileExistsError:  # another writer was faster; the lock decides
-        return False
-    try:
-        files.sync_directory(root.parent)
-    except OSError:
-        root.rmdir()
-        raise
-    return True

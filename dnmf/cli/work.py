@@ -1,6 +1,5 @@
 """The commands that read data with workers: fit, path, resume, transform."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,7 +25,6 @@ from dnmf.cli.regularization import read_matrix
 from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback, Event, PassProgress
-from dnmf.locations import local_path
 from dnmf.progress import EVERY_S, Progress, counted, event_record, labelled
 from dnmf.signals import StopAfterPass
 
@@ -60,7 +58,7 @@ LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
 @click.command(cls=Grouped, short_help="Factorize a matrix into a store.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
-@click.option("--store", required=True, metavar="RUN", help="Directory for checkpoints and W, such as run.dnmf.")
+@click.option("--store", required=True, metavar="RUN", help="For checkpoints and W: run.dnmf, s3://BUCKET/run.dnmf.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
 @RESTARTS
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
@@ -99,7 +97,7 @@ def say_model(command: str, store: str, output: Output) -> None:
 @click.command(cls=Grouped, short_help="Factorize a matrix along the strengths of a penalty.")
 @click.argument("source")
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k of every model.")
-@click.option("--store", required=True, metavar="PATH", help="Directory for checkpoints and models, such as path.dnmf.")
+@click.option("--store", required=True, metavar="PATH", help="For checkpoints and models, such as path.dnmf.")
 @click.option("--strengths", type=NUMBERS, required=True, help="What all strengths are multiplied by, such as 0,0.1.")
 @click.option("--seeds", type=COUNT_OR_LIST, default=1, show_default=True, help="How many, or which: 3,5,7.")
 @click.option("--warm", type=click.Choice(["unpenalized", "chain"]), default="unpenalized", show_default=True,
@@ -198,7 +196,7 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 @click.command(cls=Grouped, short_help="Write the rows of W for other rows of data.")
 @click.argument("run")
 @click.argument("source")
-@click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write.")
+@click.option("--out", required=True, metavar="W.zarr", help="The Zarr array to write, s3://BUCKET/W.zarr too.")
 @click.option(
     "--fixed-w", metavar="FILE", help="The first columns of W of these rows, where the fit was given its own."
 )
@@ -223,7 +221,7 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
     from dnmf.sources.opening import opened_beside
 
     output, model = current_output(), load(run)
-    free_place(out, overwrite=overwrite)
+    free = free_place(out, overwrite=overwrite)
     named = {name: given[name] for name in ("row_names", "column_names", "missing_chunks")}
     opened = open_source(absolute(source), **named)
     about: dict[str, Any] = {
@@ -235,7 +233,7 @@ def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool,
         callbacks = (progress, partial(tell_program, output))
         found = model.solve(opened, out=out, overwrite=overwrite, client=client, callbacks=callbacks, **about)
     has_names = names_to_show(found.row_names()) is not None
-    record = {"run": run, "source": opened.address, "out": os.path.abspath(local_path(out)),
+    record = {"run": run, "source": opened.address, "out": str(free),
               "shape": list(found.shape), "row_names": has_names}  # fmt: skip
     output.result(
         "transform",

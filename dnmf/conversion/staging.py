@@ -7,10 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import singledispatch
 from pathlib import Path
+from typing import Any
 
 from dnmf.errors import CheckpointError, DnmfError, InputError
 from dnmf.locations import why_not_here
+from dnmf.places import Place, has_home
 from dnmf.refusals import reason
 from dnmf.written import is_free, sign, why_kept
 
@@ -24,12 +27,13 @@ except ImportError:  # where there are no advisory locks, what a killed conversi
 class Staging:
     """Where a conversion works: the target as it grows, and room for temporary files beside it."""
 
-    target: Path
+    target: Place
     spool: Path
 
 
+@singledispatch
 @contextmanager
-def staged(target: Path, command: str, *, overwrite: bool | None) -> Iterator[Staging]:
+def staged(target: Any, command: str, *, overwrite: bool | None, by_workers: bool = False) -> Iterator[Staging]:
     """Give a place to build a Zarr store, moved to `target` when the block ends without an error.
 
     It is marked as written by `command`; one that is marked so, and is as it was written, may be overwritten.
@@ -47,6 +51,8 @@ def staged(target: Path, command: str, *, overwrite: bool | None) -> Iterator[St
         Which writes it.
     overwrite : bool or None
         Whether one there may be replaced; None where the caller offers no such choice.
+    by_workers : bool
+        Whether others than this process write there; it matters where a place is not a directory.
 
     Raises
     ------
@@ -54,21 +60,20 @@ def staged(target: Path, command: str, *, overwrite: bool | None) -> Iterator[St
         `target` is taken and `overwrite` is not true, or holds anything but what `command` wrote, or its directory
         does not exist.
     """
+    del by_workers
     target = Path(os.path.abspath(target))  # "..", trailing slashes and the like would spoil the sibling's name
-    _check_target(target, command, overwrite)
-    with _explained(target):
+    check_target(target, command, overwrite)
+    with explained(target):
         _remove_abandoned(target)
         work = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
     try:
         staging = Staging(work / "target", work / "spool")
         with _locked(work, target):
-            try:
+            with renamed(staging, target):
                 yield staging
-            except CheckpointError as error:  # whoever writes there knows no other name
-                raise CheckpointError(str(error).replace(str(staging.target), str(target))) from error
-            with _explained(target):
+            with explained(target):
                 sign(staging.target, command)
-                _check_target(target, command, overwrite)  # again: it may have appeared in the meantime
+                check_target(target, command, overwrite)  # again: it may have appeared in the meantime
                 _publish(staging.target, target, work / "replaced")
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -78,7 +83,7 @@ def staged(target: Path, command: str, *, overwrite: bool | None) -> Iterator[St
 def _locked(work: Path, target: Path) -> Iterator[None]:
     """Hold the lock of a work directory that was made just now, with room for temporary files in it."""
     with ExitStack() as stack:
-        with _explained(target):
+        with explained(target):
             lock = stack.enter_context((work / "lock.new").open("wb"))
             if fcntl is not None:
                 with suppress(OSError):  # a file system without locks
@@ -89,7 +94,16 @@ def _locked(work: Path, target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(target: Path) -> Iterator[None]:
+def renamed(staging: Staging, target: Place) -> Iterator[None]:
+    """Say the target in errors of whoever writes there, and knows no other name."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(staging.target), str(target))) from error
+
+
+@contextmanager
+def explained(target: Place) -> Iterator[None]:
     """Say of the target what the file system refuses beside it: the names there are known to nobody."""
     try:
         yield
@@ -97,7 +111,7 @@ def _explained(target: Path) -> Iterator[None]:
         raise DnmfError(f"{target}: cannot be written: {reason(error)}; nothing was left there") from error
 
 
-def check_apart(source: Path, target: Path) -> None:
+def check_apart(source: Path, target: Place) -> None:
     """Return when neither path lies in the other.
 
     Raises
@@ -114,8 +128,9 @@ def _prefix(target: Path) -> str:
     return f".{target.name}.converting-"
 
 
-def _check_target(target: Path, command: str, overwrite: bool | None) -> None:
-    if not target.parent.is_dir():
+def check_target(target: Place, command: str, overwrite: bool | None) -> None:
+    """Refuse a target that is taken, or lies where nothing may; see :func:`staged`."""
+    if not has_home(target):
         raise InputError(f"{target}: its directory does not exist; create {target.parent} first")
     if reason := why_not_here(target):
         raise InputError(f"{target}: {reason}")

@@ -16,7 +16,8 @@ from dnmf.conversion.feature_types import of_type
 from dnmf.conversion.matrix_market import open_matrix_market
 from dnmf.conversion.npz import open_npz
 from dnmf.conversion.reading import reading
-from dnmf.conversion.staging import check_apart, staged
+from dnmf.conversion.staging import check_apart
+from dnmf.conversion.staging_objects import staged
 from dnmf.conversion.stored_matrices import open_stored, read_places
 from dnmf.conversion.streams import MatrixStream
 from dnmf.conversion.tenx import GENE_IDS
@@ -25,6 +26,7 @@ from dnmf.conversion.values import requested_dtype
 from dnmf.conversion.writing import Settings, write_matrix
 from dnmf.errors import DnmfError, InputError
 from dnmf.locations import checked_overwrite, local_path, refuse_special, written
+from dnmf.places import Place, below, names_objects, place_of
 from dnmf.refusals import reason
 from dnmf.sources.addresses import BETWEEN, is_url, split_address
 from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
@@ -52,7 +54,7 @@ class ConversionReport:
         Of the values.
     bytes_written : int
         On disk.
-    target : Path
+    target : Path or Place
         The Zarr group.
     kind : {"csr", "dense"}
         How ``X`` is stored.
@@ -68,7 +70,7 @@ class ConversionReport:
     nonzeros: int | None
     dtype: str
     bytes_written: int
-    target: Path
+    target: Place
     kind: str
     notes: tuple[str, ...] = ()
     row_names: bool = False
@@ -80,7 +82,7 @@ class ConversionReport:
 @undisturbed
 def convert(  # noqa: PLR0913  one keyword for each choice a user has
     source: str | Path,
-    target: str | Path,
+    target: str | Place,
     *,
     dtype: str | None = None,
     transpose: bool = False,
@@ -109,8 +111,8 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
         ``.h5ad``, ``.h5`` (10x), a 10x directory, or a Zarr store; ``path::layers/counts`` names a matrix other than
         ``X`` inside an AnnData. ``features.tsv`` (``genes.tsv``) and ``barcodes.tsv`` beside a ``matrix.mtx`` are its
         names.
-    target : str or Path
-        A local directory that does not exist, or is empty.
+    target : str, Path or Place
+        A directory that does not exist, or is empty, or a place on object storage (``s3://``, ``gs://``, ``az://``).
     dtype : str, optional
         ``uint8``, ``uint16``, ``uint32``, ``int32``, ``int64``, ``float32`` or ``float64``. By default
         integers in text become the narrowest of the first three and int64 that holds them, real numbers in
@@ -157,7 +159,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
     settings = Settings(wanted, transpose, chunk_bytes, memory_bytes, zarr_format, progress)
     path, inner = _existing_path(source)
-    target = _local_path(target)
+    target = _target_place(target)
     found = _convertible(path)
     check_apart(tenx_matrix(path) if found is TENX_DIRECTORY else path, target)
     given = (row_names, column_names)
@@ -166,7 +168,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
             stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, values = write_matrix(stream, staging.target, staging.spool, settings)
-        size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+        size = sum(size or 0 for _, size in below(target))
     except OSError as error:  # reading errors were named where they happened
         raise DnmfError(f"{target}: cannot be written: {reason(error)}; nothing was left there") from error
     shape = stream.shape[::-1] if transpose else stream.shape
@@ -229,10 +231,12 @@ def _watched(found: Format, path: Path, inner: str) -> AbstractContextManager[No
     return guarded(guard_files(str(path), places))
 
 
-def _local_path(target: str | Path) -> Path:
+def _target_place(target: str | Place) -> Place:
+    if names_objects(target):
+        return place_of(target, "target")
     name = written(target, "target")
     if is_url(name):
-        raise InputError(f"{name}: convert writes to a local directory; copy it elsewhere afterwards")
+        raise InputError(f"{name}: convert writes to a directory or to object storage (s3://, gs://, az://)")
     path = local_path(name, "target")
     if BETWEEN in path.name or (BETWEEN in name and not path.parent.exists()):
         raise InputError(f"{name}: convert writes to a local directory; copy it elsewhere afterwards")

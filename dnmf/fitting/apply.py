@@ -20,6 +20,7 @@ from dnmf.passes.rows_out import Columns, create_rows_array, remove_array
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.terms import Terms
 from dnmf.passes.work import Work
+from dnmf.places import Place
 from dnmf.plain import dense
 from dnmf.plan import Plan, make_plan
 from dnmf.schemes.of_options import scheme_of
@@ -106,7 +107,7 @@ def given_columns(
 
 
 def solve_other_rows(
-    source: Source, executor: Executor, options: FitOptions, *, fixed: Fixed, out: str | None,
+    source: Source, executor: Executor, options: FitOptions, *, fixed: Fixed, out: Place | None,
     memory_bytes: int | None, callbacks: Sequence[Callback] = (),
 ) -> Any:  # fmt: skip
     """Return the rows of W (rows, k) for every row of `source`: an ndarray, or those of the array at `out`.
@@ -121,8 +122,8 @@ def solve_other_rows(
         Of the fit: its dtype applies.
     fixed : Fixed
         Of the model.
-    out : str or None
-        Path of a Zarr array to be made; it holds the names of the rows, where `source` has them.
+    out : Place or None
+        Of a Zarr array to be made; it holds the names of the rows, where `source` has them.
     memory_bytes : int or None
         A worker's limit, if not its own.
     callbacks : sequence of callables

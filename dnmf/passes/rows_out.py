@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.errors import CheckpointError
-from dnmf.places import Place, Sink, as_place, as_zarr, remove_tree
+from dnmf.places import Place, Sink, as_place, as_zarr, create_array, remove_tree
 from dnmf.refusals import in_words, told
 from dnmf.sources import texts
 from dnmf.sources.stored_factor import MARK, ROW_NAMES, StoredFactor
@@ -112,18 +112,16 @@ def create_rows_array(
     CheckpointError
         It cannot be made.
     """
-    import zarr
     from zarr.codecs import Crc32cCodec
 
     names = None if row_names is None else texts.packed(row_names)
     beside = {} if row_names is None or names is None else {ROW_NAMES: texts.noted(names, len(row_names))}
     try:
-        array = zarr.create_array(
-            as_zarr(as_place(path)), shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype,
+        create_array(
+            as_place(path), shape=shape, chunks=(min(chunk_rows, shape[0]), shape[1]), dtype=dtype,
             fill_value=0, compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
             attributes={"encoding-type": "array", "encoding-version": "0.2.0", MARK: uuid.uuid4().hex, **beside},
         )  # fmt: skip
-        del array
         if names is not None:
             (as_place(path) / f"{ROW_NAMES}{texts.SUFFIX}").write_bytes(names)
     except (OSError, ValueError) as error:

@@ -125,8 +125,9 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     store : path, optional
-        A directory, such as ``NAME.dnmf``, in one that is there: after every pass all models are committed to it, and
-        it holds an ordinary store for each that is finished. Without it every W is kept in memory.
+        A directory, such as ``NAME.dnmf``, or a place on object storage, as in :func:`dnmf.fit`: after every pass all
+        models are committed to it, and it holds an ordinary store for each that is finished. Without it every W is kept
+        in memory.
     overwrite : bool
         Whether a path in `store` is replaced. It stands until the start of this one is committed; then its models are
         removed, one by one as those of this one come, and all that are left at the end.

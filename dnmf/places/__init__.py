@@ -1,11 +1,31 @@
 """Places where stores and results lie: what may be done with one, whatever kind of place it is.
 
-A place is a :class:`pathlib.Path`, or what has the methods of one that dnmf uses. What paths have no method for is a
-function here, which a kind of place registers itself with.
+A place is a :class:`pathlib.Path`, or what has the methods of one that dnmf uses
+(:class:`~dnmf.places.objects.ObjectPlace`). What paths have no method for is a function here, which a kind of place
+registers itself with.
 """
 
-from dnmf.places.trees import Place, Sink, absolute, as_place, as_zarr, below, folder_names, put_whole, remove_tree
+from dnmf.places.buckets import UnansweredError
+from dnmf.places.doors import names_objects, place, place_of
+from dnmf.places.objects import ObjectPlace
+from dnmf.places.trees import (
+    Place,
+    Sink,
+    absolute,
+    as_place,
+    as_zarr,
+    below,
+    copy_object,
+    create_array,
+    folder_names,
+    has_home,
+    holds,
+    put_whole,
+    remove_tree,
+)
 
 __all__ = [
-    "Place", "Sink", "absolute", "as_place", "as_zarr", "below", "folder_names", "put_whole", "remove_tree",
+    "ObjectPlace", "Place", "Sink", "UnansweredError", "absolute", "as_place", "as_zarr", "below", "copy_object",
+    "create_array", "folder_names", "has_home", "holds", "names_objects", "place", "place_of", "put_whole",
+    "remove_tree",
 ]  # fmt: skip

@@ -75,3 +75,36 @@ def folder_names(place: Any) -> list[str]:
     """
     with os.scandir(place) as entries:
         return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+@singledispatch
+def create_array(place: Any, **how: Any) -> None:
+    """Make an empty Zarr array; `how` is that of :func:`zarr.create_array`.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    import zarr
+
+    zarr.create_array(place, **how)
+
+
+@singledispatch
+def has_home(place: Any) -> bool:
+    """Whether the directory is there that something at a place would be made in."""
+    return bool(place.parent.is_dir())
+
+
+@singledispatch
+def holds(place: Any, address: str) -> bool:
+    """Whether what an address names is a place, or lies in it."""
+    root, found = place.resolve(), Path(address).resolve()
+    return root in (found, *found.parents)
+
+
+@singledispatch
+def copy_object(source: Any, target: Any) -> None:
+    """Copy a file to a place on object storage."""
+    target.write_bytes(source.read_bytes())

@@ -20,7 +20,7 @@ class StoreAddress(str):
     ----------
     name : str
         For messages.
-    store : zarr.abc.store.Store
+    store : zarr.abc.store.Store or zarr.storage.StorePath
         To be opened for reading.
     """
 

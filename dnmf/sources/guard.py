@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dnmf.errors import ChangedError, InputError
+from dnmf.places import Place, holds
 from dnmf.sources.marks import Marks, marks_of_directory, marks_of_files
 from dnmf.sources.source import Source
 
@@ -138,7 +139,7 @@ def _marks_at(place: Path) -> Marks:
     return marks_of_directory(place) if place.is_dir() else marks_of_files([place])
 
 
-def refuse_to_replace(folder: Path, source: Source) -> None:
+def refuse_to_replace(folder: Place, source: Source) -> None:
     """Refuse to overwrite a directory that data is read from.
 
     Raises
@@ -146,10 +147,8 @@ def refuse_to_replace(folder: Path, source: Source) -> None:
     InputError
         It is.
     """
-    root = folder.resolve()
     for place in source.places():
-        found = Path(place).resolve()
-        if root in (found, *found.parents):
+        if holds(folder, str(place)):
             raise InputError(
                 f"{folder}: the data is read from there ({place}), so it is not overwritten; choose another"
             )

@@ -98,8 +98,13 @@ def _ask_once(store: Any) -> None:
     """Ask for one object, before Zarr asks for several at once: of those that fail, Python prints each."""
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
+    from zarr.storage import StorePath
 
-    sync(store.get("zarr.json", default_buffer_prototype()))
+    if isinstance(store, StorePath):
+        store, place = store.store, f"{store.path}/zarr.json"
+    else:
+        place = "zarr.json"
+    sync(store.get(place, default_buffer_prototype()))
 
 
 def why_not(error: Exception) -> str:

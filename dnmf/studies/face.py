@@ -11,8 +11,9 @@ from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import emit
 from dnmf.going_on import goes_on, other_arrays, refuse_another
-from dnmf.locations import local_path, refuse_overwrite
+from dnmf.locations import refuse_overwrite
 from dnmf.model import Model
+from dnmf.places import place_of
 from dnmf.record import RunRecord, contents, has_begun, naming, other_than
 from dnmf.resources import Resources
 from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
@@ -137,7 +138,7 @@ def resume_study(face: Face[S, R], store: Any, resources: Resources, *, source: 
 
 
 def _resumed(face: Face[S, R], store: Any, resources: Resources, *, source: Any, force: bool, function: str) -> R:
-    generation, store = face.read(store), local_path(store, "store")
+    generation, store = face.read(store), place_of(store, "store")
     if generation.record["status"] == "done":
         return face.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
     with ExitStack() as stack:
@@ -164,7 +165,7 @@ def load_study(face: Face[S, R], path: str | Path) -> R:
         There is none, or it is not finished.
     """
     with naming(path):
-        generation, folder = face.read(path), local_path(path)
+        generation, folder = face.read(path), place_of(path)
     if generation.record["status"] != "done":
         raise CheckpointError(
             f"{folder}: this {face.kind} is not finished ({generation.record['state']['passes']} passes are committed);"
@@ -191,7 +192,7 @@ def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resourc
 
 def _has_begun(face: Face[S, R], study: S, store: Any, source: Source, constraints: Constraints) -> bool:
     """Whether a store holds this study, of the same data, after a pass; another one is refused."""
-    path = local_path(store, "store")
+    path = place_of(store, "store")
     if not checkpoint.exists(path):
         return False
     generation = checkpoint.read_latest(path)

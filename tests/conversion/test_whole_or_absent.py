@@ -163,7 +163,7 @@ def test_a_target_that_cannot_be_written_is_one_error(tmp_path, sources, monkeyp
         ("csr.npz", "out.zarr", {"zarr_format": 4}, "zarr_format=4"),
         ("csr.npz", "out.zarr", {"chunk_bytes": 0}, "chunk_bytes=0"),
         ("csr.npz", "out.zarr", {"memory_bytes": 1000}, "memory_bytes=1000: a whole number from 1048576"),
-        ("csr.npz", "s3://bucket/out.zarr", {}, "local directory"),
+        ("csr.npz", "https://host/out.zarr", {}, "to a directory or to object storage"),
     ],
 )
 def test_a_call_that_makes_no_sense_is_refused(tmp_path, sources, nothing_left, source, target, options, message):

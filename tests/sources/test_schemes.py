@@ -49,7 +49,7 @@ def test_an_address_of_an_hdf5_file_is_read_like_its_path(tmp_path, form):
     np.testing.assert_array_equal(dnmf.open_source(form.format(tmp_path / "a.h5") + "::counts").read(0, 30), A)
 
 
-@pytest.mark.parametrize("form", ["file://{}", "file:{}", "FILE:{}", "s3:/{}", "S3:/{}"])
+@pytest.mark.parametrize("form", ["file://{}", "file:{}", "FILE:{}", "https:/{}", "HTTPS:/{}"])
 @pytest.mark.parametrize("door", [dnmf.load, lambda place: dnmf.fit(A, 2, store=place)])
 def test_a_store_is_not_taken_for_a_name_here(tmp_path, monkeypatch, form, door):
     monkeypatch.chdir(tmp_path)
