@@ -18,7 +18,6 @@ from dnmf.fitting.step import reconsider
 from dnmf.fitting.stop import SECONDS
 from dnmf.locations import checked_overwrite
 from dnmf.model import Model
-from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.record import (
@@ -70,7 +69,7 @@ class Run:
         """
         self._first_number = number_in(store.path, self.place.source, self.options, overwrite=overwrite)
         self.store, self._fingerprint = store, self.place.source.fingerprint()
-        self.place.listen(Ongoing(store.path))
+        self.place.write_into(store.path)
 
     def start(self, W: Any, H: Any, guides: Guides) -> Fit:
         """Return the fit before its first pass, committed; what is given is in the engine's orientation."""
@@ -88,7 +87,7 @@ class Run:
         prefix = STATE_PREFIX if generation.record["status"] == "done" else ""
         arrays = {name.removeprefix(prefix): values for name, values in generation.arrays.items() if prefix in name}
         self.store, self._fingerprint = store, record.fingerprint
-        self.place.listen(Ongoing(store.path))
+        self.place.write_into(store.path)
         state, guides = State.restore(record.state, arrays), Guides.restore(arrays)
         fit = self._restored(state, guides, record.options, changed)
         self._first_number = generation.number - fit.state.passes

@@ -20,11 +20,13 @@ from dnmf.fitting.state import State
 from dnmf.fitting.stop import Deadline
 from dnmf.memory import ANY_START, Machine
 from dnmf.model import Model
+from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions, format_bytes
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.choose import choose_executor
 from dnmf.passes.executor import Executor
 from dnmf.passes.warm import were_compiled
+from dnmf.places import Place
 from dnmf.plain import dense
 from dnmf.plan import Plan, keeping, keeping_borders
 from dnmf.record import RunRecord, versions
@@ -137,6 +139,17 @@ class Workplace:
         """Hand every event to one more, before the others."""
         self.callbacks = (callback, *self.callbacks)
         self._meter.listen(callback)
+
+    def write_into(self, store: Place) -> None:
+        """Look whether every worker can write into a store, and leave a note there of how far passes are.
+
+        Raises
+        ------
+        ClusterError
+            A worker cannot; the message names it.
+        """
+        self.engine.executor.check_store(store)
+        self.listen(Ongoing(store))
 
     def seen_inside(self, options: FitOptions) -> FitOptions:
         """Return options as the engine sees them."""

@@ -5,19 +5,17 @@ import json
 import os
 import re
 import shlex
-import uuid
 from collections.abc import Iterator
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from dnmf.places import ObjectPlace, Place, below
+from dnmf.places import ObjectPlace, Place, below, is_trace
 
 MARK = "dnmf_written"
 _ATTRIBUTES = ("zarr.json", ".zattrs")  # of Zarr's format 3 and 2
-_TRACE = r"\.dnmf-[0-9a-f]{32}"  # of a question to a server, whose asker was killed
 # Of file managers, of network file systems, and of a writer that was killed before Zarr gave the file its name.
-_PASSING = re.compile(rf"\.DS_Store|\.nfs[0-9a-f]+|.+\.[0-9a-f]{{32}}\.partial|{_TRACE}")
+_PASSING = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|.+\.[0-9a-f]{32}\.partial")
 _CHUNK = re.compile(r"c|\d+(\.\d+)*")  # the last part of the name of a chunk, or of a directory of some
 
 
@@ -81,17 +79,7 @@ def comes_and_goes(name: str) -> bool:
     >>> [comes_and_goes(name) for name in (".DS_Store", ".nfs00b3", half_written, ".mine", "mine.partial")]
     [True, True, True, False, False]
     """
-    return _PASSING.fullmatch(name) is not None
-
-
-def is_trace(name: str) -> bool:
-    """Whether a file is what is left of a question to a server: it says nothing of what else is there."""
-    return re.fullmatch(_TRACE, name) is not None
-
-
-def trace_name() -> str:
-    """Return the name of such a file, which nobody else has."""
-    return f".dnmf-{uuid.uuid4().hex}"
+    return is_trace(name) or _PASSING.fullmatch(name) is not None
 
 
 def _attributes_file(root: Place) -> Place:

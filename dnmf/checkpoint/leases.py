@@ -18,7 +18,7 @@ import psutil
 
 from dnmf.checkpoint.locks import held_by_another, noted_holder, this_holder
 from dnmf.errors import CheckpointError
-from dnmf.written import trace_name
+from dnmf.places import trace_name
 
 LEASE_S = 60.0  # after which a writer that gave no sign has lost it
 RENEW_S = 10.0

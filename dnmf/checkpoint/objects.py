@@ -12,8 +12,7 @@ from dnmf.checkpoint.leases import Lease, seconds_left, wait_for_end
 from dnmf.checkpoint.locks import LOCK, Lock, noted_holder
 from dnmf.checkpoint.newest import CURRENT
 from dnmf.errors import CheckpointError
-from dnmf.places import ObjectPlace
-from dnmf.written import trace_name
+from dnmf.places import ObjectPlace, trace_name
 
 TRIES = 5
 HOLDER = ("writer", "pid", "host", "since")

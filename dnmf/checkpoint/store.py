@@ -41,9 +41,8 @@ from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, n
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 from dnmf.locations import why_not_here
-from dnmf.places import Place, UnansweredError, absolute, names_objects, place_of, remove_tree
+from dnmf.places import Place, UnansweredError, absolute, is_trace, names_objects, place_of, remove_tree
 from dnmf.refusals import told
-from dnmf.written import is_trace
 
 _NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 _URL = re.compile(r"(?:^|::)[A-Za-z][A-Za-z0-9+.-]+:/")

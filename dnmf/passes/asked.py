@@ -5,6 +5,7 @@ from typing import Any
 from dnmf.errors import DnmfError, UnknownLossError
 from dnmf.passes.allocator import MAPPED_BYTES, can_give_back, give_back_freed, kept_when_freed
 from dnmf.passes.warm import Loadable, load_compiled_kernels
+from dnmf.places import Place, trouble_with
 from dnmf.sources.kept import KEPT
 from dnmf.sources.source import Source
 
@@ -50,3 +51,11 @@ def opening_trouble(source: Source) -> str:
     except (DnmfError, OSError) as error:
         return str(error)
     return ""
+
+
+def store_trouble(place: Place) -> str:
+    """Return why this worker cannot write into a store, an empty text if nothing is in the way."""
+    try:
+        return trouble_with(place)
+    except (DnmfError, OSError) as error:
+        return str(error)

@@ -15,7 +15,7 @@ from dnmf.passes.check import nothing_observed
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
 from dnmf.passes.work import SQUARES, Work
-from dnmf.places import Sink
+from dnmf.places import Place, Sink
 from dnmf.plan import Group, Plan
 from dnmf.sources.kept import KEPT, Keep, KeptSource
 from dnmf.sources.rows import Rows
@@ -114,6 +114,15 @@ class Executor(ABC):
     @abstractmethod
     def preflight(self, source: Source) -> None:
         """Make sure that every worker can open the source.
+
+        Raises
+        ------
+        ClusterError
+            A worker cannot; the message names it.
+        """
+
+    def check_store(self, store: Place) -> None:  # noqa: B027  in this process it was looked at already
+        """Make sure that every worker can write W into a store, before anything is computed.
 
         Raises
         ------

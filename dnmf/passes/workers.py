@@ -15,7 +15,7 @@ from distributed.comm import CommClosedError
 import dnmf
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
-from dnmf.passes.asked import drop_rows, forget_rows, opening_trouble, worker_facts
+from dnmf.passes.asked import drop_rows, forget_rows, opening_trouble, store_trouble, worker_facts
 from dnmf.passes.clients import wait_for_a_worker
 from dnmf.passes.column_graph import cut_for, is_long
 from dnmf.passes.departures import departures_of, host_of
@@ -27,7 +27,7 @@ from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
 from dnmf.passes.work import Work
-from dnmf.places import Sink
+from dnmf.places import Place, Sink
 from dnmf.sources.kept import KeptSource
 from dnmf.sources.rows import Rows
 from dnmf.sources.source import Source
@@ -160,6 +160,15 @@ class OnCluster(Executor):
             if trouble:
                 raise ClusterError(
                     f"worker {address} cannot read the data: {trouble}. Every worker needs the same path"
+                )
+
+    def check_store(self, store: Place) -> None:
+        """Let every worker look whether it could write into a store."""
+        for address, trouble in self._ask(store_trouble, store).items():
+            if trouble:
+                raise ClusterError(
+                    f"worker {address} cannot write W into {store}: {trouble}. Every worker needs the same path, or "
+                    "for a bucket the same keys in its environment"
                 )
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:

@@ -20,12 +20,15 @@ from dnmf.places.trees import (
     folder_names,
     has_home,
     holds,
+    is_trace,
     put_whole,
     remove_tree,
+    trace_name,
+    trouble_with,
 )
 
 __all__ = [
     "ObjectPlace", "Place", "Sink", "UnansweredError", "absolute", "as_place", "as_zarr", "below", "copy_object",
-    "create_array", "folder_names", "has_home", "holds", "names_objects", "place", "place_of", "put_whole",
-    "remove_tree",
+    "create_array", "folder_names", "has_home", "holds", "is_trace", "names_objects", "place", "place_of", "put_whole",
+    "remove_tree", "trace_name", "trouble_with",
 ]  # fmt: skip

@@ -23,7 +23,10 @@ from dnmf.places.trees import (
     holds,
     put_whole,
     remove_tree,
+    trace_name,
+    trouble_with,
 )
+from dnmf.refusals import told
 
 SCHEMES = ("s3", "gs", "az")
 _ADDRESS = re.compile(rf"(?P<bucket>({'|'.join(SCHEMES)})://[^/:?#]+)/(?P<key>[^?#]+)", re.IGNORECASE)
@@ -276,3 +279,14 @@ def _(place: ObjectPlace, address: str) -> bool:
 @copy_object.register
 def _(source: ObjectPlace, target: Any) -> None:
     source.copy_to(target)
+
+
+@trouble_with.register
+def _(place: ObjectPlace) -> str:
+    trace = place / trace_name()
+    try:
+        trace.write_bytes(b"")
+        trace.unlink()
+    except OSError as error:
+        return told(error)
+    return ""

@@ -1,7 +1,10 @@
 """What is done with a folder or a file as a whole, by the kind of its place."""
 
 import os
+import re
 import shutil
+import socket
+import uuid
 from collections.abc import Iterator
 from functools import singledispatch
 from pathlib import Path
@@ -9,6 +12,18 @@ from typing import Any
 
 Place = Path  # or what has its methods
 Sink = str | Place  # where rows of W go: an array at a place, or with an empty text the memory of the task
+
+_TRACE = re.compile(r"\.dnmf-[0-9a-f]{32}")  # of a question to a server, whose asker was killed
+
+
+def is_trace(name: str) -> bool:
+    """Whether a file is what is left of a question to a server: it says nothing of what else is there."""
+    return _TRACE.fullmatch(name) is not None
+
+
+def trace_name() -> str:
+    """Return the name of such a file, which nobody else has."""
+    return f".dnmf-{uuid.uuid4().hex}"
 
 
 def as_place(given: str | Place) -> Place:
@@ -108,3 +123,12 @@ def holds(place: Any, address: str) -> bool:
 def copy_object(source: Any, target: Any) -> None:
     """Copy a file to a place on object storage."""
     target.write_bytes(source.read_bytes())
+
+
+@singledispatch
+def trouble_with(place: Any) -> str:
+    """Return why nothing can be written at a place from this process; an empty text as far as can be seen that it can.
+
+    Of a directory: whether the one above it is there. It may be so new that a network file system still hides it.
+    """
+    return "" if place.parent.is_dir() else f"there is no directory {place.parent} on {socket.gethostname()}"

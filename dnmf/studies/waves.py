@@ -15,7 +15,6 @@ from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import Initial
 from dnmf.model import Model
-from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
 from dnmf.places import remove_tree
@@ -70,14 +69,14 @@ class StudyRun(Generic[C]):
         """Commit to `store` from now on, this generation first; what is there stands until the start is committed."""
         self._number = number
         self.store, self._fingerprint = store, self.place.source.fingerprint()
-        self.place.listen(Ongoing(store.path))
+        self.place.write_into(store.path)
 
     def restore(
         self, store: checkpoint.Store, generation: checkpoint.Generation, fingerprint: dict[str, Any], changed: bool
     ) -> None:
         """Take up the study where it was committed; `changed` data is checked and measured anew."""
         self.store, self._fingerprint, self._number = store, fingerprint, generation.number + 1
-        self.place.listen(Ongoing(store.path))
+        self.place.write_into(store.path)
         self.given = generation.arrays.get("given")
         self.guides = Guides.restore(generation.arrays)
         record, study = generation.record["state"], self.study

@@ -144,3 +144,12 @@ def test_every_command_takes_a_store_on_s3(server, dense_store, tmp_path, monkey
     assert_one_clear_line(call("status", "s3://nobody/run.dnmf"), "there is no bucket of that name")
     np.save(tmp_path / "a.npy", np.ones((9, 4), np.float32))
     assert call("convert", tmp_path / "a.npy", "s3://bucket/a.zarr").exit_code == 0
+
+
+def test_a_worker_without_keys_is_named_before_the_first_pass(server, client, dense_store, monkeypatch):
+    for name, value in server.environment.items():  # of this process, not of the workers, which are there already
+        monkeypatch.setenv(name, value)
+    started = []
+    with pytest.raises(dnmf.ClusterError, match=r"worker tcp://.* cannot write W into s3://bucket/keys.dnmf"):
+        dnmf.fit(dense_store, **FIT, store="s3://bucket/keys.dnmf", client=client, callbacks=(started.append,))
+    assert [type(event).__name__ for event in started] == ["Planned"]
