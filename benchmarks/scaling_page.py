@@ -80,8 +80,9 @@ def with_tables(page: str, results: Record, workers: Record) -> str:
     }  # fmt: skip
     made: dict[str, str] = {}
     for _, name, _ in MARKED.findall(page):
-        made[name] = workers_table(workers) if name == "workers" else tables[name](results)
-    return MARKED.sub(lambda found: found[1] + made[found[2]] + "\n" + found[3], page)
+        if name in (*tables, "workers"):  # others are written by benchmarks.reliability_page
+            made[name] = workers_table(workers) if name == "workers" else tables[name](results)
+    return MARKED.sub(lambda found: found[1] + made[found[2]] + "\n" + found[3] if found[2] in made else found[0], page)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
