@@ -42,6 +42,11 @@ SAFE_DEFAULTS = {
 }
 """Dask settings a fit is safe under; deploy/dask.yaml says the same for clusters started elsewhere."""
 
+WORKERS_COME_BACK = {"distributed.deploy.lost-worker-timeout": "1 day"}
+"""For worker processes of this machine alone. Dask looks 15 s after a death whether the worker is back, and stops its
+nanny for good if not: one that died again meanwhile, and is on its way, would be lost. (Where workers are jobs of a
+batch system that look is what replaces them.)"""
+
 
 @contextmanager
 def connect(scheduler: str | None, *, workers: int | None = None, threads: int = 1,
@@ -90,7 +95,11 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
                     "a worker process takes about 200 MiB before it reads anything; with a memory limit of "
                     f"{format_bytes(limit)} it would be stopped at once. Try 512MiB, or work in process"
                 )
-            with _workers_here(workers, threads, limit or "auto") as cluster, Client(cluster) as client:
+            with (
+                dask.config.set(WORKERS_COME_BACK),
+                _workers_here(workers, threads, limit or "auto") as cluster,
+                Client(cluster) as client,
+            ):
                 yield client
             return
         from dnmf.passes.clients import client_at, wait_for_a_worker

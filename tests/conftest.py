@@ -86,9 +86,11 @@ def cluster():
     import dask
     from distributed import LocalCluster
 
+    from dnmf.cluster import WORKERS_COME_BACK
+
     with dask.config.set(QUIET):
         cluster = LocalCluster(n_workers=3, threads_per_worker=1, memory_limit="2GiB", dashboard_address=None)
-    with cluster:
+    with cluster, dask.config.set(WORKERS_COME_BACK):  # it is asked for when a worker dies
         yield cluster
 
 

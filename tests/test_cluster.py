@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import dask
 import pytest
@@ -103,3 +104,13 @@ def test_the_rooms_the_documentation_names_need_no_import_of_their_own(room):
 def test_numbers_of_workers_and_threads_are_those_of_one_machine(name, count):
     with pytest.raises(dnmf.InputError, match=f"{name}=.*a whole number from 1 to"), connect("local", **{name: count}):
         pass
+
+
+def test_workers_of_this_machine_are_not_given_up_though_they_die_again_and_again(monkeypatch):
+    monkeypatch.setattr("dnmf.cluster._workers_here", lambda *given: nullcontext("cluster"))
+    monkeypatch.setattr("distributed.Client", nullcontext)
+    before = dask.config.get("distributed.deploy.lost-worker-timeout")
+    with connect("local") as client:
+        assert client == "cluster"
+        assert dask.config.get("distributed.deploy.lost-worker-timeout") == "1 day"
+    assert dask.config.get("distributed.deploy.lost-worker-timeout") == before

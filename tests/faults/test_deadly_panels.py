@@ -12,6 +12,7 @@ import pytest
 from distributed import Client, LocalCluster, WorkerPlugin
 
 import dnmf
+from dnmf.cluster import WORKERS_COME_BACK
 from dnmf.fitting.events import PassDone
 from dnmf.inspection import run_status
 from dnmf.passes.workers import PASS_TRIES
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.usefixtures("many_groups"), pytest.mark.slow]
 def workers(count, deaths):
     """So many workers that come back quickly; a task is given up after so many deaths of those who had it."""
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": deaths - 1}),
+        dask.config.set({"distributed.scheduler.allowed-failures": deaths - 1, **WORKERS_COME_BACK}),
         LocalCluster(n_workers=count, threads_per_worker=1, memory_limit="1GiB", dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
