@@ -8,7 +8,7 @@ from command_line import call
 
 import dnmf
 from dnmf.inspection import run_status
-from dnmf.sources import stored
+from dnmf.sources import retries
 from dnmf.sources.stored import StoredArray
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 4, "keep": "stream"}
@@ -38,7 +38,7 @@ def broken(request):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StoredArray, "_read_once", read_once)
-        patch.setattr(stored, "FIRST_WAIT_S", 0.0)
+        patch.setattr(retries, "FIRST_WAIT_S", 0.0)
         yield patch.undo, tries
 
 
@@ -50,7 +50,7 @@ def test_it_is_one_error_with_the_rows_and_the_run_goes_on_when_it_is_mended(
     mend, tries = broken
     with pytest.raises(dnmf.InputError, match=r"dense.zarr: elements 2048:\d+ .*cannot be read \("):
         dnmf.fit(dense_store, **FIT, store=tmp_path / "run.dnmf", client=client)
-    assert 1 <= len(tries) <= 3 * stored.READ_TRIES
+    assert 1 <= len(tries) <= 3 * retries.READ_TRIES
     assert run_status(tmp_path / "run.dnmf")["passes"] == 2
     mend()
     assert bits(dnmf.resume(tmp_path / "run.dnmf")) == bits(dnmf.fit(dense_store, **FIT))
