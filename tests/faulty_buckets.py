@@ -47,14 +47,16 @@ class WatchedBucket(MemoryBucket):
 
 
 class CountingBucket(MemoryBucket):
-    """Counts the requests."""
+    """Counts the requests; the one at a position is not answered, nor done."""
 
     REQUESTS = ("get", "head", "put", "delete", "copy", "listed", "children")
-    count = 0
+    count, unanswered = 0, -1
 
     def __getattribute__(self, name):
         if name in CountingBucket.REQUESTS:
             self.count += 1
+            if self.count - 1 == self.unanswered:
+                raise UnansweredError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), name)
         return super().__getattribute__(name)
 
 

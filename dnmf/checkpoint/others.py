@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from dnmf.checkpoint.files import explained
 from dnmf.checkpoint.generations import MANIFEST, DamageError, generation_names, read_content, unseal
 from dnmf.checkpoint.locks import LOCK
 from dnmf.checkpoint.newest import CURRENT
@@ -28,7 +29,8 @@ def refuse_others(root: Path, *, wholly: bool = False) -> None:
     CheckpointError
         Somebody did; the message names it.
     """
-    found = first_of_others(root, wholly=wholly)
+    with explained(f"{root} cannot be read"):
+        found = first_of_others(root, wholly=wholly)
     if found is not None:
         raise CheckpointError(
             f"{found}: is not dnmf's, and would go when the run in {root} is replaced; move it elsewhere first"

@@ -159,7 +159,8 @@ class Store:
             if not isinstance(error.__cause__, UnansweredError):  # else it may be pointed at yet
                 self._discard(directory)
             raise
-        self._refuse_other_writer()
+        with explained(f"{self.path} cannot be looked at after generation {number} was committed"):
+            self._refuse_other_writer()
         previous, self._newest, self._number = self._newest, directory.name, number
         self._lasting = [one for one in written if one.path.stem in lasting]
         self._prune({previous, directory.name})

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.callers import warn_caller
+from dnmf.checkpoint.files import explained
 from dnmf.checkpoint.others import OF_AN_ATTEMPT, in_array
 from dnmf.errors import CheckpointError, UnsolvedWarning
 from dnmf.fitting.fit import Fit
@@ -114,8 +116,9 @@ def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tu
     try:
         return _last_pass(engine, fits, stores)
     except Exception:  # what is half made is of no use, and the disk may be full
-        for store in stores:
-            remove_other_arrays(store, keep="")
+        with suppress(CheckpointError):
+            for store in stores:
+                remove_other_arrays(store, keep="")
         raise
 
 
@@ -176,8 +179,15 @@ def _copied(engine: Engine, raw: Place, path: Place, columns: Columns) -> Stored
 
 
 def remove_other_arrays(store: Path, keep: str) -> None:
-    """Remove arrays of earlier attempts from the store."""
-    for path in store.glob("*.zarr"):
-        own = OF_AN_ATTEMPT.fullmatch(path.name) and in_array(path) is None  # not what somebody else put there
-        if path.name != keep and own:
-            remove_tree(path)
+    """Remove arrays of earlier attempts from the store.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be looked at.
+    """
+    with explained(f"{store}: what is left of earlier attempts cannot be looked at"):
+        for path in store.glob("*.zarr"):
+            own = OF_AN_ATTEMPT.fullmatch(path.name) and in_array(path) is None  # not what somebody else put there
+            if path.name != keep and own:
+                remove_tree(path)

@@ -68,6 +68,7 @@ class StoredFactor:
         self._array: StoredArray | None = None
         self._own = mark_of(self.path)
         self._array = self._named(lambda: StoredArray(address_of_place(self.path), ""))
+        self._own = self._own or mark_of(self.path)  # of the first look the answer may be lost
         self.shape, self.dtype = self._array.shape, self._array.dtype
         self.chunks = self._array.object_shape
         self._mark = self._named(self._array.fingerprint)

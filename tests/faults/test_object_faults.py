@@ -260,6 +260,34 @@ def test_a_fit_killed_at_every_request_goes_on_to_the_same_bits():
         assert (whole / model.W_name).is_dir()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_leases")
+@pytest.mark.filterwarnings("ignore::dnmf.checkpoint.CheckpointWarning")  # an old generation cannot be removed yet
+def test_without_an_answer_to_any_one_request_a_fit_is_done_or_ends_in_one_sentence_and_goes_on():
+    bucket = CountingBucket()
+    expected, ends = dnmf.fit(A, **FIT, store=run_in(bucket)), []
+    for position in range(bucket.count):
+        silent = CountingBucket()
+        silent.unanswered = position
+        try:
+            ends.append(same(dnmf.fit(A, **FIT, store=run_in(silent)), expected))
+        except CheckpointError as error:
+            ends.append("try again" in str(error) or "for W cannot be made here" in str(error))
+        whole = run_in(MemoryBucket(silent.store))
+        assert same(dnmf.fit(A, **FIT, store=whole, resume="auto"), expected)
+    assert all(ends)
+    assert len(ends) > 100
+
+
+def test_names_of_rows_and_columns_come_back_from_a_bucket(place):
+    names = {"row_names": [f"cell {i}" for i in range(60)], "column_names": list("abcdefgh")}
+    dnmf.fit(A, **FIT, store=place, **names)
+    model = dnmf.load(place)
+    assert (list(model.row_names), list(model.column_names)) == tuple(names.values())
+    source = dnmf.open_source(A, row_names=names["row_names"])
+    assert list(model.solve(source, out=place.parent / "T.zarr").row_names()) == names["row_names"]
+
+
 def test_a_path_into_a_bucket_is_gone_on_with_where_it_was_killed(place):
     asked = {"rank": 2, "penalty": dnmf.Penalty(l1=1.0), "strengths": [0, 0.1], "measures": "cheap", "max_passes": 2}
     seen = []

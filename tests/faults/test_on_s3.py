@@ -15,6 +15,7 @@ from command_line import assert_one_clear_line, call, records
 from s3_server import CHANGES, s3_server
 
 import dnmf
+from dnmf.places import below
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 3}
 KILLED_AT = (5, 12, 18, 15, 22, 27)  # of the requests of each driver that change something
@@ -122,6 +123,7 @@ def test_throttling_and_lost_answers_change_nothing(server, client, dense_store,
     assert seen["busy"] > 5
     assert seen["lost"] > 5
     assert bits(model) == expected
+    assert not any(b"hidden" in (place / part).read_bytes() for part, size in below(place) if size is not None)
 
 
 def test_every_command_takes_a_store_on_s3(server, dense_store, tmp_path, monkeypatch):
