@@ -59,7 +59,7 @@ LAYERS = [
 DASK_IS_MET_IN = {
     "sources/dask_array.py", "passes/clients.py", "passes/certificates.py", "passes/knock.py",
     "passes/workers.py", "passes/graph.py", "passes/column_graph.py",
-    "passes/returns.py", "passes/departures.py",
+    "passes/returns.py", "passes/departures.py", "passes/tasks.py",
     "passes/choose.py",
     "cluster.py", "estimator_blocks.py", "cli/where.py",
 }  # fmt: skip

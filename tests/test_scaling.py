@@ -85,21 +85,20 @@ def test_columns_stay_together_where_h_is_short_or_there_is_one_node(model):
 
 
 def test_the_tasks_of_columns_are_those_of_the_graph(model):
-    from dask import delayed
-
     from dnmf.passes.column_graph import sums_by_columns, whole_levels
+    from dnmf.passes.tasks import Tasks
 
     class Cut:
         def part(self, columns):
             return columns
 
     for visits, cuts in ((5, 3), (300, 16)):
-        nodes = [delayed(int)(number) for number in range(visits)]
-        roots = sums_by_columns(nodes, Cut(), [slice(0, 1)] * cuts)
-        tasks = {key for root in roots for key in root.__dask_graph__()}
+        tasks = Tasks()
+        nodes = [tasks.call(f"visit-{number}", int, number) for number in range(visits)]
+        sums_by_columns(tasks, nodes, Cut(), [slice(0, 1)] * cuts)
         parts_of_h = cuts  # nodes, but nothing is done for them
         expected = model.tasks_by_columns(visits, whole_levels(visits, cuts), cuts)
-        assert len(tasks) - visits - parts_of_h == expected
+        assert len(dict(tasks.graph())) - visits - parts_of_h == expected
 
 
 def test_one_node_reads_stored_bytes_at_its_own_rate(model, matrix, constants):

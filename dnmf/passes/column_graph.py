@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import dask
 import numpy as np
 
 from dnmf.arithmetic import undisturbed
@@ -19,6 +18,7 @@ from dnmf.passes.ahead import Ahead
 from dnmf.passes.blas import one_blas_thread
 from dnmf.passes.over_columns import blocks_of
 from dnmf.passes.statistics import Statistics, add, sum_in_order, tree_levels
+from dnmf.passes.tasks import Ref, Tasks
 
 LONG = 2**24  # numbers of an H that is worth it: sums of 128 MiB
 FEWEST_HOSTS = 2  # of the workers: where there is one, what this process does is done on the same processors
@@ -65,49 +65,47 @@ def whole_levels(visits: int, cuts: int) -> int:
     return levels
 
 
-def sums_by_columns(visits: Sequence[Any], ahead: Ahead, cuts: Sequence[slice]) -> list[Any]:
-    """Return the delayed sum of delayed statistics without P, and what comes of it and of P, delayed, for each cut.
+def sums_by_columns(tasks: Tasks, visits: Sequence[Ref], ahead: Ahead, cuts: Sequence[slice]) -> list[Ref]:
+    """Add the sum of statistics without P, and what comes of it and of P for each cut; return these in this order.
 
     Where there are many visits, whole sums are added up on the first levels of the tree.
     """
     nodes, mark = list(visits), uuid.uuid4().hex
     for level in range(whole_levels(len(nodes), len(cuts))):
-        nodes = _level(nodes, add, f"dnmf-add-{level}", mark)
-    take, go_on = dask.delayed(_columns, pure=False), dask.delayed(_of_columns, pure=False)
-    rest = _tree([dask.delayed(_but_for_columns, pure=False)(node) for node in nodes], add, "dnmf-rest", mark)
+        nodes = _level(tasks, nodes, add, f"dnmf-add-{level}", mark)
+    bare = [tasks.call(f"dnmf-bare-{place}-{mark}", _but_for_columns, node) for place, node in enumerate(nodes)]
+    rest = _tree(tasks, bare, add, "dnmf-rest", mark)
     found = [rest]
     for number, cut in enumerate(cuts):
         parts = [
-            take(node, cut.start, cut.stop, dask_key_name=f"dnmf-columns-{number}-{place}-{mark}")
+            tasks.call(f"dnmf-columns-{number}-{place}-{mark}", _columns, node, cut.start, cut.stop)
             for place, node in enumerate(nodes)
         ]
-        P = _tree(parts, _add_columns, f"dnmf-add-columns-{number}", mark)
-        part = dask.delayed(ahead.part(cut), name=f"dnmf-ahead-{number}-{mark}", traverse=False)
-        found.append(go_on(P, rest, part, dask_key_name=f"dnmf-solve-{number}-{mark}"))
+        P = _tree(tasks, parts, _add_columns, f"dnmf-add-columns-{number}", mark)
+        part = tasks.value(f"dnmf-ahead-{number}-{mark}", ahead.part(cut))
+        found.append(tasks.call(f"dnmf-solve-{number}-{mark}", _of_columns, P, rest, part))
     return found
 
 
-def tree_of_sums(nodes: Sequence[Any]) -> Any:
-    """Return the delayed sum of delayed statistics, associated as a binary tree over their order."""
-    return _tree(nodes, add, "dnmf-add", uuid.uuid4().hex)
+def tree_of_sums(tasks: Tasks, nodes: Sequence[Ref]) -> Ref:
+    """Add the sum of statistics, associated as a binary tree over their order, and return it."""
+    return _tree(tasks, nodes, add, "dnmf-add", uuid.uuid4().hex)
 
 
-def _tree(nodes: Sequence[Any], plus: Any, name: str, mark: str) -> Any:
+def _tree(tasks: Tasks, nodes: Sequence[Ref], plus: Any, name: str, mark: str) -> Ref:
     nodes, depth = list(nodes), 0
     while len(nodes) > 1:
-        nodes = _level(nodes, plus, f"{name}-{depth}", mark)
+        nodes = _level(tasks, nodes, plus, f"{name}-{depth}", mark)
         depth += 1
     return nodes[0]
 
 
-def _level(nodes: Sequence[Any], plus: Any, name: str, mark: str) -> list[Any]:
+def _level(tasks: Tasks, nodes: Sequence[Ref], plus: Any, name: str, mark: str) -> list[Ref]:
     """The nodes of the next level of the tree."""
-    delayed = dask.delayed(plus, pure=False)
     return [
-        nodes[some[0]] if len(some) == 1
-        else delayed(*(nodes[i] for i in some), dask_key_name=f"{name}-{place}-{mark}")
+        nodes[some[0]] if len(some) == 1 else tasks.call(f"{name}-{place}-{mark}", plus, *(nodes[i] for i in some))
         for place, some in enumerate(next(tree_levels(len(nodes))))
-    ]  # fmt: skip
+    ]
 
 
 def _columns(statistics: Statistics, start: int, stop: int) -> np.ndarray:

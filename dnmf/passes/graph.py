@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import dask
-
 from dnmf.passes.column_graph import sums_by_columns, tree_of_sums
 from dnmf.passes.executor import Job
 from dnmf.passes.returns import Address
 from dnmf.passes.statistics import Statistics
+from dnmf.passes.tasks import Ref, Tasks, listed
 from dnmf.passes.visit import visit_group
 from dnmf.passes.work import Work
 from dnmf.places import Sink
@@ -37,41 +36,58 @@ class Home:
 
 
 class Roots(NamedTuple):
-    """What a graph is made for: delayed results that come to this process, and others that stay with the workers."""
+    """A graph, and the keys it is made for: of results that come to this process, and of others that stay."""
 
+    graph: Any
     results: list[Any]
-    staying: Sequence[Any] = ()
+    staying: list[Any]
 
 
 def pass_graph(
     jobs: Sequence[Job], work: Work, targets: Sequence[Sink] = (), homes: Sequence[Any] = (), to: Address | None = None,
     *, cuts: Sequence[slice] = (), keeps: bool = False,
 ) -> Roots:  # fmt: skip
-    """Return the delayed sum over `jobs`; each visit goes to its home, where these are given.
+    """Return the graph of the sum over `jobs`; each visit goes to its home, where the keys of these are given.
 
     The fixed factors are one node: they travel to each worker once. With `cuts` of the columns P stays where it is,
     and what comes of each cut is a result of its own. The homes of rows that are kept (`keeps`) stay.
     """
-    visits = _visits(jobs, work, targets, homes, to)
+    tasks = Tasks()
+    visits = _visits(tasks, jobs, work, targets, homes=homes, to=to)
     ahead = work.ahead if cuts else None
-    results = [tree_of_sums(visits)] if ahead is None else sums_by_columns(visits, ahead, cuts)
-    return Roots(results, _homes(visits, jobs) if keeps else ())
+    results = [tree_of_sums(tasks, visits)] if ahead is None else sums_by_columns(tasks, visits, ahead, cuts)
+    staying = _homes(tasks, visits, jobs) if keeps else []
+    return Roots(tasks.graph(), [each.key for each in results], [each.key for each in staying])
 
 
-def _homes(visits: Sequence[Any], jobs: Sequence[Job]) -> list[Any]:
-    home, mark = dask.delayed(_home, pure=False), uuid.uuid4().hex
+def _homes(tasks: Tasks, visits: Sequence[Ref], jobs: Sequence[Job]) -> list[Ref]:
+    mark = uuid.uuid4().hex
     return [
-        home(visit, job.source, job.group, dask_key_name=f"dnmf-home-{number}-{mark}")
+        tasks.call(f"dnmf-home-{number}-{mark}", _home, visit, job.source, job.group)
         for number, (visit, job) in enumerate(zip(visits, jobs, strict=True))
     ]
 
 
 def calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], to: Address | None = None) -> Roots:
-    """Return the delayed list of the results of all calls."""
-    mark = uuid.uuid4().hex
-    call = dask.delayed(call_on_worker, pure=False)
-    called = [call(function, to, i, *a, dask_key_name=f"dnmf-call-{i}-{mark}") for i, a in enumerate(calls)]
-    return Roots([dask.delayed(list)(called)])
+    """Return the graph of the list of the results of all calls."""
+    tasks, mark = Tasks(), uuid.uuid4().hex
+    called = [
+        tasks.call(f"dnmf-call-{number}-{mark}", call_on_worker, function, to, number, *arguments)
+        for number, arguments in enumerate(calls)
+    ]
+    return Roots(tasks.graph(), [tasks.call(f"dnmf-calls-0-{mark}", listed, *called).key], [])
+
+
+def reads_graph(parts: Sequence[tuple[Any, int, int]]) -> Roots:
+    """Return the graph of the list of rows `start:stop` of each (source of dask blocks, start, stop)."""
+    tasks, mark = Tasks(), uuid.uuid4().hex
+    read = [
+        tasks.call(
+            f"dnmf-read-{number}-{mark}", read_on_worker, source.with_blocks([]), tasks.blocks(source.blocks()), *span
+        )
+        for number, (source, *span) in enumerate(parts)
+    ]
+    return Roots(tasks.graph(), [tasks.call(f"dnmf-reads-0-{mark}", listed, *read).key], [])
 
 
 def call_on_worker(function: Callable[..., Any], to: Address | None, number: int, *arguments: Any) -> Any:
@@ -115,36 +131,23 @@ def _home(_visited: Statistics, source: KeptSource, group: Group) -> Home:
 
 
 def _visits(
-    jobs: Sequence[Job], work: Work, targets: Sequence[Sink], homes: Sequence[Any], to: Address | None
-) -> list[Any]:
-    """The delayed statistics of each job.
+    tasks: Tasks, jobs: Sequence[Job], work: Work, targets: Sequence[Sink], *, homes: Sequence[Any], to: Address | None
+) -> list[Ref]:
+    """The statistics of each job.
 
     The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
     a large group than it can run, which spreads them evenly and exposes few of them to its death.
     """
-    mark = uuid.uuid4().hex
-    shared = dask.delayed(replace(work, ahead=None), name=f"dnmf-work-0-{mark}", traverse=False)
-    visit, visits = dask.delayed(visit_on_worker, pure=False), []
+    mark, visits = uuid.uuid4().hex, []
+    shared = tasks.value(f"dnmf-work-0-{mark}", replace(work, ahead=None))
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
         where: dict[str, Any] = {"given": job.given, "targets": tuple(targets)}
         if homes:
-            where["home"] = homes[number]
+            where["home"] = Ref(homes[number])
         if to is not None:
             where |= {"to": to, "number": number}
-        visits.append(visit(source, blocks, job.group, shared, dask_key_name=f"{VISIT}-{number}-{mark}", **where))
-        if not homes:
-            _spread(visits[-1])
+        key, computed = f"{VISIT}-{number}-{mark}", tasks.blocks(blocks) if blocks else []
+        visits.append(tasks.call(key, visit_on_worker, source, computed, job.group, shared, reads=not homes, **where))
     return visits
-
-
-def _spread(visit: Any) -> None:
-    """Let dask spread a task like one that reads data, which it is, also where there are few of them.
-
-    Else it would send all of them to the worker that happens to have the fixed factors. There is no public way to
-    say so; where dask does not know this one, it goes by the number of tasks.
-    """
-    task = visit.dask[visit.key]
-    if hasattr(task, "_data_producer"):
-        task._data_producer = True

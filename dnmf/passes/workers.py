@@ -20,7 +20,7 @@ from dnmf.passes.clients import wait_for_a_worker
 from dnmf.passes.column_graph import cut_for, is_long
 from dnmf.passes.departures import departures_of, host_of
 from dnmf.passes.executor import Done, Executor, Job, ignore
-from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, read_on_worker
+from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, reads_graph
 from dnmf.passes.losses import NOTHING, Losses
 from dnmf.passes.patience import Patience
 from dnmf.passes.returns import Address, Returns
@@ -147,10 +147,8 @@ class OnCluster(Executor):
         """Return rows in this process; blocks of a dask array are computed, or already are, on the workers."""
         if not any(source.blocks_are_tasks for source, _, _ in parts):
             return super().read(parts)
-        return self.call_each(
-            read_on_worker,
-            [(source.with_blocks([]), source.blocks(), *span) for source, *span in parts],  # type: ignore[attr-defined]
-        )
+        rows: list[Rows] = self._compute(lambda: reads_graph(parts), ())[0][0]
+        return rows
 
     def preflight(self, source: Source) -> None:
         """Let every worker open the source by its path."""
@@ -211,7 +209,8 @@ class OnCluster(Executor):
         homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done)
         cuts = self._cuts_of(work)
         keeps = bool(mark and not (homes or targets))
-        found, left = self._compute(lambda: pass_graph(jobs, work, targets, homes, to, cuts=cuts, keeps=keeps), jobs)
+        kept = [home.key for home in homes]
+        found, left = self._compute(lambda: pass_graph(jobs, work, targets, kept, to, cuts=cuts, keeps=keeps), jobs)
         if keeps:
             self._homes[mark] = self._addresses(), left
         else:
@@ -306,7 +305,8 @@ class OnCluster(Executor):
         futures: list[Future] = []
         with self._in_words("during a pass"):
             try:
-                futures = self.client.compute([*roots.results, *roots.staying], retries=TASK_RETRIES)
+                keys = [*roots.results, *roots.staying]
+                futures = self.client.get(roots.graph, keys, sync=False, retries=TASK_RETRIES)
                 coming = futures[: len(roots.results)]
                 with self.client.as_current():
                     self._wait(coming)

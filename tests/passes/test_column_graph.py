@@ -5,11 +5,11 @@ import os
 import signal
 from dataclasses import replace
 
+import dask
 import numpy as np
 import pytest
 import scipy.sparse
 import zarr
-from dask._task_spec import convert_legacy_graph
 from dask.utils import key_split
 
 import dnmf
@@ -20,6 +20,7 @@ from dnmf.passes.ahead import Ahead
 from dnmf.passes.column_graph import cut_for, sums_by_columns
 from dnmf.passes.over_columns import blocks_of, cut_columns
 from dnmf.passes.statistics import ModelSums, Statistics
+from dnmf.passes.tasks import Tasks
 from dnmf.schemes.of_options import least_squares
 from dnmf.schemes.solved_ahead import SolvedAhead
 
@@ -80,14 +81,13 @@ def some_sums(seed):
 @pytest.mark.parametrize("visits", [1, 2, 7, 70])
 @pytest.mark.parametrize("cuts", [1, 3])
 def test_what_is_added_up_by_columns_is_what_is_added_up_whole(visits, cuts, monkeypatch):
-    from dask import compute, delayed
-
     monkeypatch.setattr(column_graph, "MOST_PARTS", 20)  # 70 visits are whole on some levels
     borders = np.linspace(0, 40, cuts + 1).astype(int)
-    nodes = [delayed(some_sums, pure=True)(seed) for seed in range(visits)]
-    whole = compute(graph.tree_of_sums(nodes), scheduler="sync")[0]
-    roots = sums_by_columns(nodes, OfShape(3, 40), [slice(*each) for each in itertools.pairwise(borders)])
-    rest, *columns = compute(*roots, scheduler="sync")
+    tasks = Tasks()
+    nodes = [tasks.call(f"visit-{seed}", some_sums, seed) for seed in range(visits)]
+    whole = graph.tree_of_sums(tasks, nodes)
+    roots = sums_by_columns(tasks, nodes, OfShape(3, 40), [slice(*each) for each in itertools.pairwise(borders)])
+    whole, rest, *columns = dask.get(dict(tasks.graph()), [whole.key, *(root.key for root in roots)])
     assert np.concatenate(columns).tobytes() == whole.models[0].P.tobytes()
     assert rest.models[0].G.tobytes() == whole.models[0].G.tobytes()
     assert rest.models[0].P.shape == (0, 3)
@@ -95,12 +95,10 @@ def test_what_is_added_up_by_columns_is_what_is_added_up_whole(visits, cuts, mon
 
 
 def test_a_task_for_each_cut_takes_its_columns_out_of_each_visit():
-    from dask import delayed
-
-    nodes = [delayed(some_sums, pure=True)(seed) for seed in range(4)]
-    roots = sums_by_columns(nodes, OfShape(3, 40), [slice(0, 20), slice(20, 40)])
-    tasks = convert_legacy_graph({key: task for root in roots for key, task in root.__dask_graph__().items()})
-    kinds = [key_split(key) for key in tasks]
+    tasks = Tasks()
+    nodes = [tasks.call(f"visit-{seed}", some_sums, seed) for seed in range(4)]
+    sums_by_columns(tasks, nodes, OfShape(3, 40), [slice(0, 20), slice(20, 40)])
+    kinds = [key_split(key) for key in dict(tasks.graph())]
     assert kinds.count("dnmf-columns") == 8
     assert kinds.count("dnmf-add-columns") == 2
     assert kinds.count("dnmf-solve") == 2
@@ -173,9 +171,9 @@ def ahead_on_one_host(monkeypatch):
     """Columns are cut also among workers of this machine; returns what says how often they were."""
     cut = []
 
-    def noting(nodes, ahead, cuts):
+    def noting(tasks, nodes, ahead, cuts):
         cut.append(len(cuts))
-        return sums_by_columns(nodes, ahead, cuts)
+        return sums_by_columns(tasks, nodes, ahead, cuts)
 
     monkeypatch.setattr(graph, "sums_by_columns", noting)
     monkeypatch.setattr(column_graph, "LONG", 2**19)

@@ -41,11 +41,8 @@ def _jobs(source, count):
     return [Job(source.for_rows(group.start, group.stop), group) for group in groups]
 
 
-def _dependencies(*roots):
-    dsk = {key: task for root in roots for key, task in root.__dask_graph__().items()}
-    from dask._task_spec import convert_legacy_graph
-
-    return {key: set(task.dependencies) for key, task in convert_legacy_graph(dsk).items()}
+def _dependencies(roots):
+    return {key: set(task.dependencies) for key, task in dict(roots.graph).items()}
 
 
 class Slow(MemorySource):
@@ -77,7 +74,7 @@ class Meeting(MemorySource):
 
 @pytest.mark.parametrize(("count", "sums"), [(1, 0), (2, 1), (4, 1), (5, 2), (8, 3), (18, 7)])
 def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, work, count, sums):
-    needs = _dependencies(*graph.pass_graph(_jobs(MemorySource(planted), count), work).results)
+    needs = _dependencies(graph.pass_graph(_jobs(MemorySource(planted), count), work))
     kinds = {kind: [key for key in needs if key_split(key) == kind] for kind in ("dnmf-work", "dnmf-visit", "dnmf-add")}
     assert [len(keys) for keys in kinds.values()] == [1, count, sums]
     assert len(needs) == 1 + count + sums
@@ -89,22 +86,31 @@ def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, wor
 
 
 def test_no_two_passes_share_a_task(planted, work):
-    first, second = (graph.pass_graph(_jobs(MemorySource(planted), 3), work).results for _ in range(2))
-    assert not set(_dependencies(*first)) & set(_dependencies(*second))
+    first, second = (graph.pass_graph(_jobs(MemorySource(planted), 3), work) for _ in range(2))
+    assert not set(_dependencies(first)) & set(_dependencies(second))
 
 
 def test_each_visit_of_a_later_pass_depends_on_the_home_of_its_rows(planted, work):
     source = KeptSource(MemorySource(planted), Keep("here", 10**6))
     jobs = _jobs(source, 4)
-    (total,), homes = graph.pass_graph(jobs, work, keeps=True)
-    assert [key_split(key) for key in _dependencies(total)].count("dnmf-home") == 0
+    first = graph.pass_graph(jobs, work, keeps=True)
+    needs, homes = _dependencies(first), first.staying
+    assert len(homes) == 4
+    assert not set(homes) & set().union(*needs.values())  # nothing waits for them
     for number, home in enumerate(homes):
-        visits = [key for key in _dependencies(home)[home.key] if key_split(key) == "dnmf-visit"]
-        assert [key.split("-")[2] for key in visits] == [str(number)]
-    needs = _dependencies(*graph.pass_graph(jobs, work, (), homes).results)
+        (visit,) = needs[home]
+        assert visit.startswith(f"dnmf-visit-{number}-")
+    needs = _dependencies(graph.pass_graph(jobs, work, (), homes))
     later = sorted(key for key in needs if any(key_split(need) == "dnmf-home" for need in needs[key]))
     assert [key_split(key) for key in later] == ["dnmf-visit"] * 4
-    assert [needs[key] & {home.key for home in homes} for key in later] == [{home.key} for home in homes]
+    assert [needs[key] & set(homes) for key in later] == [{home} for home in homes]
+
+
+def test_a_graph_is_sent_without_a_look_at_each_of_its_tasks(planted, work, monkeypatch):
+    """Naming a graph by all that is in it takes longer than making it."""
+    roots = graph.pass_graph(_jobs(MemorySource(planted), 40), work)
+    monkeypatch.setattr("dask._task_spec.Task._get_token", lambda task: pytest.fail(f"{task} was looked at"))
+    dask.base.tokenize(roots.graph)
 
 
 @pytest.mark.parametrize("count", [3, 6])
