@@ -18,7 +18,7 @@ import dnmf
 from dnmf.places import below
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 3}
-KILLED_AT = (5, 12, 18, 15, 22, 27)  # of the requests of each driver that change something
+KILLED_AT = (5, 12, 18, 15, 22)  # of the requests of each driver that change something
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("many_groups")]
 
