@@ -20,6 +20,8 @@ from benchmarks.solvers import section as solvers_section
 from benchmarks.solvers import solvers
 from benchmarks.starts import section as starts_section
 from benchmarks.starts import starts
+from benchmarks.watched import section as watched_section
+from benchmarks.watched import watched
 from benchmarks.wide import section as wide_section
 from benchmarks.wide import wide
 
@@ -49,5 +51,6 @@ BESIDES = {
     "settling": Beside(lambda _: settling(), settling_section),
     "starts": Beside(starts, starts_section),
     "wide": Beside(lambda _: wide(), wide_section),
+    "watched": Beside(lambda _: watched(), watched_section),
 }
 """By the names that ``--only`` takes, in the order of the page."""

@@ -8,7 +8,8 @@ import numpy as np
 from benchmarks.problems import Problem
 from benchmarks.regularization.pictures import few_colours
 from benchmarks.solvers import BEST_PASSES, PASSES, SEEDS, Way, course, least, of_solvers
-from dnmf.plots.figures import DASHES, MARKERS, PALETTE, TEXT_POINTS, new_figure, tidy, write_legend, write_whole
+from dnmf.colours import PALETTE
+from dnmf.plots.figures import DASHES, MARKERS, TEXT_POINTS, new_figure, tidy, write_legend, write_whole
 from dnmf.schemes.updates import UPDATES
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "solvers.png"

@@ -42,6 +42,7 @@ from dnmf.sources.kept import Keep
 from dnmf.sources.labels import Labels, labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.names import MOST_NAMES
 from dnmf.starts.choose import plan_for_many, start_of_fit
+from dnmf.watched.feed import Feed, facts_of
 
 MOST_GATHERED_BYTES = 256 * 2**20
 AXES = ("row", "column")
@@ -93,14 +94,18 @@ class Workplace:
         refuse_entries(options, source)
         options.penalty.warn_if_one_sided()
         self._deadline = Deadline(options.max_seconds)
-        self._meter, self._guard = Meter(resources.callbacks), guard_source(source)
+        self._guard = guard_source(source)
         self.source, self.models_per_pass = source, 1
-        self.callbacks: tuple[Callback, ...] = (self._meter, *resources.callbacks)
         executor = choose_executor(resources.client, source)
         executor.standing = lambda *found: emit(self.callbacks, Standing(*found))
+        self._feed = Feed(executor.client, facts_of(source, options, models))
+        heard = (*resources.callbacks, *self._feed.callbacks)
+        self._meter = Meter(heard)
+        self.callbacks: tuple[Callback, ...] = (self._meter, *heard)
         try:
             self.engine = self._planned(executor, options, resources, models, stored=stored, cuts=cuts)
-        except BaseException:
+        except BaseException as error:
+            self._feed.close(error)
             executor.close()
             raise
 
@@ -114,7 +119,8 @@ class Workplace:
         self._held.enter_context(self.engine.executor.giving_back(self.engine.plan))
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
+        self._feed.close(error)
         self._held.close()
 
     def _planned(
@@ -149,6 +155,7 @@ class Workplace:
             A worker cannot; the message names it.
         """
         self.engine.executor.check_store(store)
+        self._feed.say(store=str(store))
         self.listen(Ongoing(store))
 
     def seen_inside(self, options: FitOptions) -> FitOptions:

@@ -11,7 +11,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals"},
+    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "colours"},
     {"arguments"},
     {"locations", "arrays"},
     {"places"},
@@ -30,10 +30,11 @@ LAYERS = [
     {"passes"},
     {"schemes", "checkpoint"},
     {"fitting"},
+    {"streams", "progress"},
     {"starts"},
     {"refinement"},
     {"course", "predictions", "resources"},
-    {"applied", "model", "record", "ongoing"},
+    {"applied", "model", "record", "ongoing", "watched"},
     {"workplace"},
     {"run", "going_on"},
     {"restarts"},
@@ -53,7 +54,7 @@ LAYERS = [
         "matrix_inspection",
         "unfinished",
     }
-    | {"progress", "signals", "streams", "demo", "plots"},
+    | {"signals", "demo", "plots"},
     {"cli"},
 ]
 DASK_IS_MET_IN = {
@@ -61,7 +62,7 @@ DASK_IS_MET_IN = {
     "passes/workers.py", "passes/graph.py", "passes/column_graph.py",
     "passes/returns.py", "passes/departures.py", "passes/tasks.py",
     "passes/choose.py",
-    "cluster.py", "estimator_blocks.py", "cli/where.py",
+    "cluster.py", "estimator_blocks.py", "cli/where.py", "watched/feed.py", "watched/plugin.py", "watched/page.py",
 }  # fmt: skip
 
 

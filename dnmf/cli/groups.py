@@ -14,7 +14,7 @@ GROUPS = (
     ("Observed entries", ("missing", "mask", "weights", "row_weights", "column_weights", "implicit")),
     ("Where it runs", ("scheduler", "workers", "threads", "memory_limit", "keep", "tls_ca", "tls_cert", "tls_key",
                        "workers_timeout")),
-    ("Output", ("top", "store", "out", "overwrite", "resume", "as_json", "quiet", "debug", "help")),
+    ("Output", ("top", "watched", "store", "out", "overwrite", "resume", "as_json", "quiet", "debug", "help")),
 )  # fmt: skip
 OTHERS = "Other options"
 

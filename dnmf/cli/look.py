@@ -101,11 +101,17 @@ def for_each(command: str, places: tuple[str, ...], look: Callable[[str], None])
 
 @click.command(short_help="Say how far a fit is.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--watch", "watched", is_flag=True, help="Look again every second, until the run is done or stopped.")
 @output_options
-def status(runs: tuple[str, ...]) -> None:
-    """Say how far the fit in the store RUN is, and how to go on; of several, a table."""
+def status(runs: tuple[str, ...], watched: bool) -> None:
+    """Say how far the fit in the store RUN is, who writes it, and how to go on; of several, a table."""
     from dnmf.inspection import run_status
 
+    if watched:
+        from dnmf.cli.watching import watch
+
+        watch(runs, current_output())
+        return
     output, several = current_output(), len(runs) > 1
     table: dict[str, Any] = dict.fromkeys(runs)
 

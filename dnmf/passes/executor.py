@@ -56,11 +56,14 @@ class Executor(ABC):
     standing : callable
         Called, in the thread that waits, while no worker can move a pass: with how many are left (paused, all of
         them), for how many seconds it has been so, and after how many the pass is given up. It may raise.
+    client : distributed.Client or None
+        Through which the passes go, where there is one.
     """
 
     name: str
     remote: bool = False
     standing: Standing = staticmethod(unheard)
+    client: Any = None
 
     @abstractmethod
     def machine(self, memory_bytes: int | None, kernels: Loadable) -> Machine:

@@ -1,6 +1,7 @@
 """Which tasks of a pass are done, as the workers say it: a few bytes for each, while its result stays where it is.
 
-Futures of the tasks would say it too, but hold every result on a worker until this process lets go of it.
+Futures of the tasks would say it too, but hold every result on a worker until this process lets go of it. A word costs
+scheduler and client a seventh of what a task does; of very many tasks one of some neighbours speaks for all of them.
 """
 
 import contextlib
@@ -13,16 +14,24 @@ from distributed import Client, get_worker
 
 from dnmf.passes.executor import Done, ignore
 
+MOST_WORDS = 100  # of a pass: as exact as a share is shown
+
 
 @dataclass(frozen=True)
 class Address:
-    """Where the tasks of a pass say that they are done: a topic of the scheduler, and the mark of the pass."""
+    """Where the tasks of a pass say that they are done: a topic of the scheduler, the mark of the pass, and who speaks.
+
+    Of so many neighbours as `every` says the last one speaks.
+    """
 
     topic: str
     mark: str
+    every: int = 1
 
     def say(self, number: int) -> None:
-        """Say on a worker that a task is done."""
+        """Say on a worker that a task is done, where it is one that speaks."""
+        if (number + 1) % self.every:
+            return
         with contextlib.suppress(ValueError):  # called where there is no worker
             get_worker().log_event(self.topic, [self.mark, number])
 
@@ -41,10 +50,12 @@ class Returns:
         self._done: Done = ignore
         self._heard: deque[int] = deque()  # filled by the thread of the client
         self._told: set[int] = set()
+        self._every = 1
 
-    def expect(self, done: Done) -> Address | None:
-        """Return where the tasks of the next pass say that they are done; None where nobody wants to know."""
+    def expect(self, done: Done, tasks: int) -> Address | None:
+        """Return where the `tasks` of the next pass say that they are done; None where nobody wants to know."""
         self._mark, self._done, self._told = uuid.uuid4().hex, done, set()
+        self._every = max(1, -(-tasks // MOST_WORDS))
         self._heard.clear()
         if done is ignore:
             return None
@@ -52,7 +63,7 @@ class Returns:
             topic = f"dnmf-{uuid.uuid4().hex}"
             self._client.subscribe_topic(topic, self._hear)
             self._topic = topic
-        return Address(self._topic, self._mark)
+        return Address(self._topic, self._mark, self._every)
 
     @property
     def expected(self) -> bool:
@@ -65,12 +76,13 @@ class Returns:
         return len(self._told)
 
     def tell(self) -> None:
-        """Tell of the tasks that were heard of; one that was run again is told of once."""
+        """Tell of the tasks that were heard of, or spoken for; one that was run again is told of once."""
         while self._heard:
-            number = self._heard.popleft()
-            if number not in self._told:
-                self._told.add(number)
-                self._done(number)
+            last = self._heard.popleft()
+            for number in range(last + 1 - self._every, last + 1):
+                if number not in self._told:
+                    self._told.add(number)
+                    self._done(number)
 
     def close(self) -> None:
         """Hear no more."""

@@ -206,7 +206,7 @@ class OnCluster(Executor):
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
         self._told = self._departures.begin() if self._told is None else self._told
-        homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done)
+        homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done, len(jobs))
         cuts = self._cuts_of(work)
         keeps = bool(mark and not (homes or targets))
         kept = [home.key for home in homes]
@@ -272,13 +272,14 @@ class OnCluster(Executor):
         self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], done: Done = ignore
     ) -> list[Any]:
         """Return ``function(*a)`` for each ``a``, as tasks."""
-        calls, to = list(arguments), self._expect(done)
+        calls = list(arguments)
+        to = self._expect(done, len(calls))
         results: list[Any] = self._compute(lambda: calls_graph(function, calls, to), ())[0][0]
         return results
 
-    def _expect(self, done: Done) -> Address | None:
+    def _expect(self, done: Done, tasks: int) -> Address | None:
         with self._in_words("before a pass"):
-            return self._returns.expect(done)
+            return self._returns.expect(done, tasks)
 
     def _compute(self, make_graph: Callable[[], Roots], jobs: Sequence[Job]) -> tuple[list[Any], list[Future]]:
         """Return the results of a graph and the futures of what stays; run again when workers died over it.

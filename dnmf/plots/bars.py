@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnmf.plots.figures import FAINT, PALETTE, TEXT_POINTS, VERBATIM, given_axes, panels, tidy
+from dnmf.colours import FAINT, PALETTE
+from dnmf.plots.figures import TEXT_POINTS, VERBATIM, given_axes, panels, tidy
 from dnmf.plots.labels import text_size
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side

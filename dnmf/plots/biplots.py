@@ -7,10 +7,11 @@ import numpy as np
 
 from dnmf.arguments import is_whole, shown, whole
 from dnmf.arithmetic import undisturbed
+from dnmf.colours import FAINT, PALETTE
 from dnmf.errors import InputError
 from dnmf.measures.components import compared
 from dnmf.model import Model
-from dnmf.plots.figures import FAINT, PALETTE, axes_or_new
+from dnmf.plots.figures import axes_or_new
 from dnmf.plots.labels import place_labels
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side, by_weight, matches, take_side

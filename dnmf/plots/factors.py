@@ -6,10 +6,11 @@ import numpy as np
 
 from dnmf.arguments import choice, shown, whole
 from dnmf.arithmetic import undisturbed
+from dnmf.colours import PALETTE
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.plots.bars import draw_bars
-from dnmf.plots.figures import PALETTE, TEXT_POINTS, VERBATIM, axes_or_new, given_axes, panels, tidy
+from dnmf.plots.figures import TEXT_POINTS, VERBATIM, axes_or_new, given_axes, panels, tidy
 from dnmf.plots.labels import place_labels, text_size
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart

@@ -16,6 +16,7 @@ import numpy as np
 
 from dnmf.arguments import yes_or_no
 from dnmf.arrays import taken_as_array
+from dnmf.colours import PALETTE
 from dnmf.errors import DnmfError, InputError
 from dnmf.locations import local_path, why_not_here, written
 from dnmf.plots.short_names import told_apart
@@ -25,12 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) without the yellow, which is too faint for lines on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)), (0, (2, 2)))
 TEXT_POINTS = 9
-FAINT = "#767676"
 PICTURE_KINDS = ("png", "svg", "pdf")
 PNG_DPI = 150
 UNLABELLED = re.compile(r"_child\d+|_nolegend_")  # what matplotlib calls a line that nobody named

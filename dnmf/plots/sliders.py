@@ -8,8 +8,9 @@ import numpy as np
 
 from dnmf.arguments import is_finite, shown, text
 from dnmf.arithmetic import undisturbed
+from dnmf.colours import PALETTE
 from dnmf.errors import InputError
-from dnmf.plots.figures import PALETTE, check_free, checked_page, require, write_whole
+from dnmf.plots.figures import check_free, checked_page, require, write_whole
 from dnmf.plots.frames import MOST_NAMED_COLUMNS, Frames, take_frames
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.slider_images import MOVE_IMAGES, draw_images, image_ranges, image_sources
