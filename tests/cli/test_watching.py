@@ -1,0 +1,138 @@
+"""``dnmf status --watch``: a run is looked at until it is done or stopped."""
+
+import io
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from command_line import assert_one_clear_line, call, records
+
+import dnmf
+from dnmf import checkpoint
+from dnmf.cli import watching
+from dnmf.cli.output import Output
+from dnmf.errors import Interrupted
+from dnmf.fitting.events import PassDone, PassProgress
+from dnmf.ongoing import Ongoing
+
+MATRIX = np.random.default_rng(0).random((60, 8))
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """A run that was stopped after its second pass."""
+
+    def stop(event):
+        if isinstance(event, PassDone) and event.record.number == 2:
+            raise Interrupted(15, "stopped")
+
+    with pytest.raises(Interrupted):
+        dnmf.fit(MATRIX, 3, max_passes=5, tol=0, store=tmp_path / "a.dnmf", callbacks=[stop])
+    return tmp_path / "a.dnmf"
+
+
+class Life:
+    """What happens to a run while it is watched: a thing for every time that the one who watches sleeps."""
+
+    def __init__(self, *steps):
+        self._steps = list(steps)
+
+    def __call__(self, seconds):
+        assert seconds >= watching.EVERY_S
+        self._steps.pop(0)()
+
+    @property
+    def is_over(self):
+        return not self._steps
+
+
+def seen(run, life, *, as_json=False, stream=None):
+    """What is printed of a run while it lives."""
+    stream = io.StringIO() if stream is None else stream
+    before, sys.stdout = sys.stdout, stream
+    try:
+        watching.watch((str(run),), Output(as_json), sleep=life)
+    finally:
+        sys.stdout = before
+    assert life.is_over
+    return stream.getvalue()
+
+
+def a_life(run):
+    """Somebody goes on with a run: a pass in hand, the last pass, and the end."""
+    store = checkpoint.Store(run)
+    in_hand = [PassProgress("pass", 3, rows, 60, 600.0, 590.0) for rows in (15, 30)]
+    yield lambda: Ongoing(run)(in_hand[0])
+    yield lambda: None  # nothing new
+    yield lambda: Ongoing(run)(in_hand[1])
+
+    def end():
+        store.close()
+        dnmf.resume(run, max_passes=3, source=MATRIX)
+
+    yield end
+
+
+def test_in_a_pipe_there_is_a_line_for_what_is_new(stopped):
+    lines = seen(stopped, Life(*a_life(stopped))).splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
+    assert len(lines) == 2  # what is in hand has a line a minute
+    assert re.search(r"a\.dnmf: running by process \d+ on \S+, pass 2, error 0\.\d+, \d+\.\d reads$", lines[0])
+    assert re.search(r"a\.dnmf: done, pass 3, error", lines[1])
+
+
+def test_what_is_in_hand_is_said_once_a_minute(stopped, monkeypatch):
+    monkeypatch.setattr(watching, "LOG_EVERY_S", 0.0)
+    lines = seen(stopped, Life(*a_life(stopped))).splitlines()
+    assert [line.rpartition(", pass 3: ")[2] for line in lines[1:4]] == [
+        "25 % of the rows after 10.0 min, about 30 min left"] * 2 + [
+        "50 % of the rows after 10.0 min, about 10 min left"]  # fmt: skip
+
+
+def test_as_json_there_is_an_object_for_every_change_and_the_result(stopped):
+    found = [json.loads(line) for line in seen(stopped, Life(*a_life(stopped)), as_json=True).splitlines()]
+    assert [each["type"] for each in found] == ["status"] * 4 + ["result"]
+    assert [each["in_hand"] and each["in_hand"]["rows_done"] for each in found] == [None, 15, 30, None, None]
+    assert [each["status"] for each in found] == ["running"] * 3 + ["done"] * 2
+    assert found[0]["writer"]["pid"] > 0 != found[-1]["writer"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_one_view_is_replaced(stopped, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    shown = seen(stopped, Life(*a_life(stopped)), stream=Terminal())
+    assert shown.count("25 % of the rows") == 2
+    assert "\x1b[1A" in shown  # up to where it began
+    assert "Ctrl-C ends this view" in shown
+    assert "Ctrl-C" not in shown[shown.index("done") :]
+
+
+def test_ctrl_c_ends_the_view_and_not_the_run(stopped):
+    def press():
+        raise KeyboardInterrupt
+
+    with checkpoint.Store(stopped):
+        lines = seen(stopped, Life(press)).splitlines()
+    assert len(lines) == 1
+
+
+def test_what_is_over_is_looked_at_once(stopped):
+    result = call("status", stopped, "--watch")
+    assert result.exit_code == 0
+    assert "a.dnmf: stopped, pass 2" in result.stdout
+    done = call("status", stopped, "--watch", "--json")
+    assert [each["type"] for each in records(done)] == ["status", "result"]
+
+
+def test_several_are_watched_to_the_end_of_the_last_and_none_is_refused(stopped, tmp_path):
+    other = tmp_path / "b.dnmf"
+    dnmf.fit(MATRIX, 2, max_passes=2, store=other)
+    assert [each["store"] for each in records(call("status", stopped, other, "--watch", "--json"))] == [
+        str(stopped), str(other)] * 2  # fmt: skip
+    assert_one_clear_line(call("status", tmp_path / "none.dnmf", "--watch"), "none.dnmf", "nothing at this path")
