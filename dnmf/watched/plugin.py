@@ -79,15 +79,20 @@ def _add_page(scheduler: Any, prefix: str) -> None:
     from distributed.dashboard.scheduler import template_variables
     from tornado.ioloop import IOLoop
 
-    from dnmf.watched.page import page
-
     variables = template_variables(scheduler)
     if PAGE not in variables["pages"]:
         variables["pages"].append(PAGE)
-    application = BokehApplication({f"/{PAGE}": page}, scheduler, prefix=prefix, template_variables=variables)
+    application = BokehApplication({f"/{PAGE}": _page}, scheduler, prefix=prefix, template_variables=variables)
     scheduler.http_application.add_application(application)
     application.initialize(IOLoop.current())
     application.start()
+
+
+def _page(scheduler: Any, extra: dict[str, Any], doc: Any) -> None:
+    """Fill a document, importing what draws it when somebody looks and not while a fit begins."""
+    from dnmf.watched.page import page
+
+    page(scheduler, extra, doc)
 
 
 class AsJson(RequestHandler):
