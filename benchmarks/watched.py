@@ -6,7 +6,7 @@ Other programs on the machine change wall seconds more than these, and the least
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -63,7 +63,10 @@ def _passes() -> Iterator[Event]:
     for number in count(1):
         known = {"number": number, "relative_error": 0.3 + 0.5 / number, "gradient": 1 / number, "alive": 20,
                  "reads": number + 0.5, "seconds": 10.0, "bytes_read": number * 10**10, "accepted": True}  # fmt: skip
-        yield PassDone(PassRecord(**{**{field.name: 0 for field in fields(PassRecord)}, **known}), committed=True)
+        yield PassDone(
+            PassRecord(**{**{field.name: 0 for field in fields(PassRecord) if field.default is MISSING}, **known}),
+            committed=True,
+        )
 
 
 def _progress() -> Iterator[Event]:

@@ -1,7 +1,7 @@
 """Events of a fit that never was."""
 
 import math
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 from dnmf.fitting.events import Finished, PassDone, Planned
 from dnmf.fitting.history import PassRecord
@@ -16,7 +16,11 @@ def a_pass(number=2, decrease=2.1e-4, accepted=True, committed=True, last=False)
         "change": 3.1e-2 if math.isfinite(decrease) else math.inf,
         "reads": number + 0.2,
     }  # fmt: skip
-    return PassDone(PassRecord(**{field.name: 0 for field in fields(PassRecord)} | said), committed, last)
+    return PassDone(
+        PassRecord(**{field.name: 0 for field in fields(PassRecord) if field.default is MISSING} | said),
+        committed,
+        last,
+    )
 
 
 def the_end(passes):
