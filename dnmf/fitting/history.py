@@ -120,7 +120,8 @@ class PassRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values (what is infinite becomes None)."""
-        return {name: None if value == float("inf") else value for name, value in asdict(self).items()}
+        values = {name: None if value == float("inf") else value for name, value in asdict(self).items()}
+        return {**values, "hosts_lost": list(self.hosts_lost)}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "PassRecord":
