@@ -152,6 +152,8 @@ def pull(bench: Bench, case: Case, host: int, seconds: float, expected: str) -> 
     return {
         "host": "scheduler" if host == SCHEDULER else "worker", "seconds_out": seconds, "next_pass_s": next_pass,
         "longest_pass_s": round(max(one["seconds"] for one in fit.passes()), 1), "workers_at_the_end": left,
+        "workers_lost": sum(one["workers_lost"] for one in fit.passes()),
+        "hosts_lost": sum(len(one["hosts_lost"]) for one in fit.passes()),
         "exit_code": code, "said": fit.errors, "same_bits": code == 0 and bits_of(store) == expected,
     }  # fmt: skip
 

@@ -77,10 +77,12 @@ def faults_table(record: Record) -> str:
     """What a cable that is pulled costs."""
     rows = [
         [f"the {one['host']}'s", str(one["seconds_out"]), _seconds(one["next_pass_s"]), _seconds(one["longest_pass_s"]),
-         str(one["workers_at_the_end"]), "same bits" if one["same_bits"] else "**other bits, or none**"]
+         *(str(one[name]) for name in ("workers_lost", "hosts_lost", "workers_at_the_end")),
+         "same bits" if one["same_bits"] else "**other bits, or none**"]
         for one in record["faults"]
     ]  # fmt: skip
-    head = ("cable of", "out for, s", "next pass after, s", "longest pass, s", "workers in the end, of 3", "result")
+    head = ("cable of", "out for, s", "next pass after, s", "longest pass, s", "workers told as lost", "hosts",
+            "workers in the end, of 3", "result")  # fmt: skip
     return f"{_when(record)}\n\n{table(head, rows)}"
 
 
