@@ -127,10 +127,9 @@ class Feed:
 
 def facts_of(source: Source, options: FitOptions, models: int | None) -> dict[str, Any]:
     """Return what those who watch are told of the work."""
-    return {
-        "source": source.address, "rank": options.rank, "loss": options.loss, "solver": options.solver,
-        "max_passes": options.max_passes, "tol": options.tol, "models": models,
-    }  # fmt: skip
+    asked = options.to_json()
+    names = ("rank", "loss", "solver", "max_passes", "tol")
+    return {"source": source.address, **{name: asked[name] for name in names}, "models": models}
 
 
 def _is_wanted() -> bool:
