@@ -1,7 +1,7 @@
 """Which tasks of a pass are done, as the workers say it: a few bytes for each, while its result stays where it is.
 
 Futures of the tasks would say it too, but hold every result on a worker until this process lets go of it. A word costs
-scheduler and client up to half of what a task does; of very many tasks one of some neighbours speaks for all of them.
+scheduler and client a third of what a task does; of very many tasks one of some neighbours speaks for all of them.
 """
 
 import contextlib
