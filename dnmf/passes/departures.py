@@ -47,7 +47,7 @@ class Departures:
     def begin(self) -> int:
         """Listen; return where those who leave from now on will stand."""
         if not self._listeners:
-            with contextlib.suppress(ValueError, OSError):  # somebody else listens; the client is lost, as a pass says
+            with contextlib.suppress(ValueError):  # somebody else listens
                 self._client.subscribe_topic(TOPIC, self._hear)
         self._listeners += 1
         return len(self._seen)

@@ -205,7 +205,7 @@ class OnCluster(Executor):
         made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
-        self._told = self._departures.begin() if self._told is None else self._told
+        self._listen()
         homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done, len(jobs))
         cuts = self._cuts_of(work)
         keeps = bool(mark and not (homes or targets))
@@ -220,6 +220,12 @@ class OnCluster(Executor):
         if work.ahead is not None and cuts:
             total.models[0].ahead = work.ahead.joined(found[1:])
         return total
+
+    def _listen(self) -> None:
+        """Hear of workers that leave from now on, if that is not done already."""
+        if self._told is None:
+            with self._in_words("before a pass"):
+                self._told = self._departures.begin()
 
     def _lost(self) -> Losses:
         """What was lost since that was asked last, told once."""

@@ -191,7 +191,7 @@ def test_a_fit_that_is_to_stop_does_not_wait_for_workers_that_have_gone(processe
         driver.send_signal(signal.SIGTERM)
         asked = time.monotonic()
         _, errors = driver.communicate(timeout=90)
-    assert time.monotonic() - asked < 30  # two looks at the cluster, not the two minutes that workers are waited for
+    assert time.monotonic() - asked < 60  # two looks at the cluster, not the two minutes that workers are waited for
     assert driver.returncode == 75, errors
     assert "no worker is left; resume with" in errors
 

@@ -156,7 +156,7 @@ RAISED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("call", ["compute", "subscribe_topic"])
+@pytest.mark.parametrize("call", ["get", "subscribe_topic"])
 @pytest.mark.parametrize("error", RAISED.values(), ids=RAISED)
 def test_whatever_dask_raises_for_what_is_lost_is_one_error(data, tmp_path, small_cluster, monkeypatch, call, error):
     def fail(*_, **__):
