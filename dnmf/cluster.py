@@ -13,7 +13,7 @@ from dnmf.options import format_bytes, parse_bytes
 from dnmf.passes.certificates import Certificates
 from dnmf.refusals import told
 
-__all__ = ["SAFE_DEFAULTS", "Certificates", "connect"]
+__all__ = ["SAFE_DEFAULTS", "WORKERS_COME_BACK", "Certificates", "connect"]
 
 MOST_LOCAL = 4096  # workers, or threads of one
 FILES_OPEN, FILES_OF_A_WORKER = 26, 12  # most at once in the process that starts them: 38, 49, 72 for 1, 2, 4
