@@ -150,7 +150,7 @@ class Memory:
 
     def show(self, workers: Sequence[dict[str, Any]], runs: Sequence[Run]) -> None:
         """Draw what workers use now beside the plans of the runs that go on."""
-        plans = {run.mark: (run.plan["projected_bytes"], color_of(run)) for run in runs if run.plan and not run.is_over}
+        plans = {run.mark: (need, color_of(run)) for run in runs if (need := _need_of(run))}
         need, used = max((each for each, _ in plans.values()), default=0), [each["memory_bytes"] for each in workers]
         bars = {
             "x": list(range(len(workers))), "used": used, "name": [str(each["address"]) for each in workers],
@@ -180,6 +180,11 @@ class Memory:
                 self.figure.add_layout(line)
                 self._needs[mark] = line
             self._needs[mark].location = need
+
+
+def _need_of(run: Run) -> int:
+    """What a run that goes on needs of a worker by its plan, in bytes; 0 where that was not told."""
+    return 0 if run.is_over or not run.plan else run.plan.get("projected_bytes") or 0
 
 
 def _room_above(amounts: Sequence[int]) -> float:

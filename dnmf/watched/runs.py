@@ -3,7 +3,12 @@
 import math
 import os
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
+
+from dnmf.watched.heard import heard
 
 PLUGIN = "dnmf-watch"  # its name at a scheduler
 TOPIC = "dnmf"  # of the scheduler, under which clients tell
@@ -64,9 +69,9 @@ class Run:
         """What people call it: the last part of its store, or of its data."""
         return os.path.basename(str(self.facts.get("store") or self.facts.get("source") or "").rstrip("/")) or "a fit"
 
-    def hear(self, told: dict[str, Any]) -> None:
-        """Take note of one thing that was told; what is not known is passed over."""
-        kind, rest = told.get("type"), {name: value for name, value in told.items() if name != "type"}
+    def hear(self, told: Any) -> None:
+        """Take note of one thing that was told; what is not known, or not as it should be, is passed over."""
+        kind, rest = heard(as_json(told)) or ("", {})
         if kind == "facts":
             self.facts.update(rest)
         elif kind == "planned":
@@ -84,7 +89,8 @@ class Run:
 
     def _add(self, record: dict[str, Any]) -> None:
         before = self.passes[-1]["bytes_read"] if self.passes else self._of_all((self.start or {}).get("reads"))
-        record.setdefault("bytes_read", self._of_all(record.get("reads")))
+        if record.get("bytes_read") is None:
+            record["bytes_read"] = self._of_all(record.get("reads"))
         record["bytes_per_second"] = _speed(record["bytes_read"], before, record.get("seconds"))
         self.passes.append(record)
         self.status, self.now = "running", None
@@ -119,7 +125,7 @@ class Run:
         """All that is known, as JSON values; what is infinite, or no number, is None."""
         last = self.last
         shown = {
-            "run": self.mark, "name": self.name, "status": self.status, **self.facts, "client": self.client,
+            **self.facts, "run": self.mark, "name": self.name, "status": self.status, "client": self.client,
             "began": self.began, "told": self.told, "plan": self.plan, "start": self.start, "now": self.now,
             **{name: last.get(name) for name in ("relative_error", "gradient", "alive")},
             "reads": self.reads, "bytes_per_second": self.bytes_per_second,
@@ -185,15 +191,23 @@ def _speed(upto: float, since: float, seconds: float | None) -> float | None:
 
 
 def as_json(value: Any) -> Any:
-    """Return a value as JSON knows it: numbers that are infinite, or none, become None, other objects their text."""
+    """Return a value as JSON knows it: numbers that are infinite, or none, become None, other objects their text.
+
+    Examples
+    --------
+    >>> as_json({"alive": np.int64(3), "error": np.float32(0.5), "gradient": np.inf, "accepted": np.bool_(True)})
+    {'alive': 3, 'error': 0.5, 'gradient': None, 'accepted': True}
+    """
     if isinstance(value, dict):
         return {str(name): as_json(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return as_json(value.tolist())
     if isinstance(value, (list, tuple)):
         return [as_json(each) for each in value]
-    if isinstance(value, (bool, str)) or value is None:
-        return value
-    if isinstance(value, int):
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return value if value is None else bool(value)
+    if isinstance(value, Integral):
         return int(value)
-    if isinstance(value, float):
+    if isinstance(value, Real):
         return float(value) if math.isfinite(value) else None
     return str(value)

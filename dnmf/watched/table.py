@@ -1,5 +1,6 @@
 """Runs as a table of HTML: a row for each, the newest first."""
 
+import logging
 import math
 from collections.abc import Sequence
 from html import escape
@@ -12,6 +13,8 @@ from dnmf.progress import format_seconds, progress_label
 from dnmf.progress.lines import left_text
 from dnmf.watched.runs import Run
 
+log = logging.getLogger("dnmf")
+UNSHOWN = '<span class="bad">what was told of it cannot be shown</span>'
 NONE_YET = (
     "No fit has been told of here. One shows up when it begins on this scheduler: "
     "<code>dnmf.fit(…, client=…)</code> or <code>dnmf fit … --scheduler ADDRESS</code>."
@@ -42,12 +45,23 @@ def color_of(run: Run) -> str:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """Return the table; a sentence where there is no run. All that others chose is escaped."""
+    """Return the table; a sentence where there is no run.
+
+    All that others chose is escaped, and a run that cannot be shown is a line that says so.
+    """
     if not runs:
         return f"<p>{NONE_YET}</p>"
     heads = "".join(f"<th>{head}</th>" for head in HEADS)
-    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(run))}</tr>" for run in reversed(runs))
+    rows = "".join(f"<tr>{_row(run)}</tr>" for run in reversed(runs))
     return f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
+
+
+def _row(run: Run) -> str:
+    try:
+        return "".join(f"<td>{cell}</td>" for cell in _cells(run))
+    except Exception:  # it was told over the network, and does not hide the runs beside it
+        log.debug("what was told of the run %s cannot be shown", run.mark, exc_info=True)
+        return f"<td>{escape(run.name)}</td><td>{UNSHOWN}</td>" + "<td>–</td>" * (len(HEADS) - 2)
 
 
 def _cells(run: Run) -> list[str]:
@@ -56,12 +70,12 @@ def _cells(run: Run) -> list[str]:
     return [
         f"{dot}{escape(run.name)}<small>{escape(_what(run))}</small>",
         f"{_status(run)}<small>{escape(_by(run))}</small>",
-        str(run.passes[-1].get("number", "–")) if run.passes else "–",
+        _told(run.passes[-1].get("number")) if run.passes else "–",
         _number(last.get("relative_error"), ".4f"),
         _number(last.get("gradient"), ".1e"),
-        "–" if last.get("alive") is None else f"{last['alive']} of {of}",
+        "–" if last.get("alive") is None else f"{_told(last['alive'])} of {_told(of)}",
         _number(run.reads, ".1f"),
-        "–" if run.bytes_per_second is None else format_bytes(run.bytes_per_second),
+        "–" if run.bytes_per_second is None else escape(format_bytes(run.bytes_per_second)),
         _gone(run),
     ]
 
@@ -79,6 +93,11 @@ def _by(run: Run) -> str:
     return f"process {run.facts.get('pid')} on {run.facts.get('host')}"
 
 
+def _told(value: Any) -> str:
+    """A value as it was told."""
+    return "–" if value is None else escape(str(value))
+
+
 def _number(value: Any, form: str) -> str:
     return "–" if not isinstance(value, (int, float)) or not math.isfinite(value) else format(value, form)
 
@@ -93,7 +112,7 @@ def _status(run: Run) -> str:
     if "limit_s" in run.now:
         return '<span class="bad">stands still: no worker can go on</span>'
     event = PassProgress(*(run.now[name] for name in ("what", "number", "rows_done", "rows", "seconds")))
-    left = "" if event.left_s is None else f", {left_text(event.left_s)}"
+    left = "" if event.left_s is None else f", {escape(left_text(event.left_s))}"
     bar = f'<div class="bar"><i style="width:{100 * min(1.0, event.share):.1f}%;background:{color_of(run)}"></i></div>'
     label = escape(" ".join(progress_label(event).split()))
     return f"{label}: {100 * event.share:.0f} %{left}{bar}"

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from example_events import PLANNED, a_pass, the_end
 
@@ -100,6 +101,36 @@ def test_memory_is_bounded_and_what_is_over_goes_first():
     assert MOST_PASSES / 2 < len(numbers) <= MOST_PASSES
     assert (numbers[0], numbers[-1]) == (0, 10 * MOST_PASSES - 1)
     assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "text", {}, {"type": 3}, {"type": "progress", "what": "pass", "number": 1},
+        {"type": "progress", "what": "pass", "number": "1", "rows_done": "9", "rows": [], "seconds": None},
+        {"type": "progress", "what": "pass", "number": 1, "rows_done": 10**400, "rows": 1, "seconds": 1},
+        {"type": "standing"}, {"type": "planned", "shape": ["3", "4"], "total_bytes": "much"},
+        {"type": "facts", "rank": "<b>"}, {"type": "started", "reads": "two"},
+    ],
+)  # fmt: skip
+def test_of_what_is_not_as_it_should_be_nothing_is_kept(odd):
+    runs = Runs()
+    hear(runs, FACTS, {"type": "planned", "total_bytes": 8})
+    runs.hear({"run": "a", "client": "c", "told": [odd]}, 11.0)
+    found = hear(runs, {"type": "pass", "number": 1, "reads": 1.0, "seconds": 2.0})
+    assert (found["rank"], found["now"], found["passes"][0]["number"]) == (20, None, 1)
+    assert (found["plan"] or {}).get("shape") is None
+
+
+def test_what_a_client_says_of_a_fit_does_not_stand_for_what_the_scheduler_knows_of_it():
+    assert hear(Runs(), {**FACTS, "status": "done", "run": "b", "began": "never"})["status"] == "starting"
+
+
+def test_numbers_of_numpy_are_numbers():
+    found = hear(Runs(), {"type": "pass", "number": np.int64(1), "alive": np.int32(3), "accepted": np.bool_(False),
+                          "relative_error": np.float32(0.5), "shares": np.array([1, 2])})  # fmt: skip
+    assert (found["passes"][0]["number"], found["passes"][0]["shares"]) == (1, [1, 2])
+    assert (found["alive"], found["relative_error"], found["passes"][0]["accepted"]) == (3, 0.5, False)
 
 
 @pytest.mark.parametrize("message", [None, "text", 7, {}, {"told": 3}, {"run": "a"}])
