@@ -165,6 +165,19 @@ def test_a_file_that_is_not_there_is_named(encrypted, ours, name):
         client_at(encrypted, wrong)
 
 
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:99999", "tcp://[::1", "foo://127.0.0.1:1", "tcp://127.0.0.1"])
+def test_what_is_no_address_is_told_in_a_sentence(address):
+    with pytest.raises(dnmf.ClusterError, match="no scheduler answers at"):
+        client_at(address)
+
+
+def test_an_address_without_a_scheme_speaks_tls_to_who_has_certificates(encrypted, in_the_clear, ours):
+    with client_at(encrypted.partition("://")[2], files(ours)) as client:
+        assert client.status == "running"
+    with client_at(in_the_clear.partition("://")[2]) as client:
+        assert client.status == "running"
+
+
 def test_files_that_do_not_belong_together_are_named(encrypted, ours, foreign):
     wrong = Certificates(f"{ours}/ca.pem", f"{ours}/cert.pem", f"{foreign}/key.pem")
     with pytest.raises(dnmf.InputError, match=r"key\.pem: no CA, certificate and key that belong together"):
@@ -189,12 +202,20 @@ def test_the_command_line_says_it_in_a_line(tmp_path, data, encrypted, foreign):
         (["--scheduler", "local", "--tls-ca", "ca.pem"], "for a running scheduler"),
         (["--scheduler", "tls://h:1", "--tls-cert", "a.pem"], "belong together"),
         (["--scheduler", "tls://h:1", "--tls-key", "a.pem"], "belong together"),
+        (["--scheduler", "tls://h:1", "--tls-ca", ""], "belong together"),
     ],
 )
 def test_options_that_lead_nowhere_are_refused(tmp_path, data, more, told):
     ended = call("fit", data, "--rank", 1, "--store", tmp_path / "s.dnmf", *more)
     assert ended.exit_code == 2
     assert told in ended.stderr
+
+
+def test_certificates_of_variables_that_are_not_set_are_refused(tmp_path, data, encrypted):
+    ended = call("fit", data, "--rank", 1, "--store", tmp_path / "s.dnmf", "--scheduler", encrypted,
+                 "--tls-ca", "", "--tls-cert", "")  # fmt: skip
+    assert ended.exit_code == 1
+    assert "the path of the CA is empty" in ended.stderr
 
 
 def test_who_waits_for_a_worker_says_how_long(tmp_path, data):

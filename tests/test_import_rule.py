@@ -60,7 +60,7 @@ LAYERS = [
 DASK_IS_MET_IN = {
     "sources/dask_array.py", "passes/clients.py", "passes/certificates.py", "passes/knock.py",
     "passes/workers.py", "passes/graph.py", "passes/column_graph.py",
-    "passes/returns.py", "passes/departures.py", "passes/tasks.py",
+    "passes/returns.py", "passes/departures.py", "passes/topics.py", "passes/tasks.py",
     "passes/choose.py",
     "cluster.py", "estimator_blocks.py", "cli/where.py", "watched/feed.py", "watched/plugin.py", "watched/page.py",
 }  # fmt: skip

@@ -51,7 +51,7 @@ class Where:
             raise click.UsageError("--workers and --threads are for --scheduler local; a scheduler has its own workers")
 
     def _refuse_half_of_certificates(self) -> None:
-        given = [self.tls_ca, self.tls_cert, self.tls_key]
+        given = [each is not None for each in (self.tls_ca, self.tls_cert, self.tls_key)]
         if self.scheduler in (None, "local") and (any(given) or self.workers_timeout is not None):
             raise click.UsageError(
                 "--tls-ca, --tls-cert, --tls-key and --workers-timeout are for a running scheduler: give --scheduler "
@@ -65,7 +65,7 @@ class Where:
         """Those that were given; None where dask's configuration says."""
         from dnmf.passes.certificates import Certificates
 
-        if not (self.tls_ca and self.tls_cert):
+        if self.tls_ca is None or self.tls_cert is None:
             return None
         return Certificates(self.tls_ca, self.tls_cert, self.tls_key or "")
 

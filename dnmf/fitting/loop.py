@@ -10,6 +10,7 @@ from dnmf.fitting.step import advance
 from dnmf.fitting.stop import SECONDS, Deadline
 from dnmf.passes.ahead import Ahead
 from dnmf.passes.executor import Done, Executor, run_pass
+from dnmf.passes.losses import NOTHING
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.work import Work
 from dnmf.places import Sink
@@ -125,6 +126,7 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[Sink] = ()) 
             keep=engine.keep, rows_back=engine.watch("last" if targets else "pass"),
         )  # fmt: skip
     del visitors, work  # they hold H as the rows were solved with it
+    statistics.lost, engine.executor.lost = engine.executor.lost, NOTHING  # those of reads before it too
     engine.guard.after_pass(time.perf_counter() - began)
     moved = [advance(fit, statistics.of(number), engine.source_bytes) for number, fit in enumerate(fits)]
     seconds = time.perf_counter() - began  # the updates of H included

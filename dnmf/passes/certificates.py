@@ -32,6 +32,9 @@ class Certificates:
         """Return them as dask takes them; nothing goes over the network in the clear then."""
         from distributed.security import Security
 
+        for path, what in ((self.ca, "CA"), (self.cert, "certificate")):
+            if not path:
+                raise InputError(f"the path of the {what} is empty: name a file (--tls-ca, --tls-cert)")
         ca, cert = (str(local_path(path, what)) for path, what in ((self.ca, "--tls-ca"), (self.cert, "--tls-cert")))
         key = str(local_path(self.key, "--tls-key")) if self.key else cert
         return Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True)

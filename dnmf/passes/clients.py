@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import dask
 from distributed import Client, default_client
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
@@ -96,6 +97,9 @@ def client_at(address: str, certificates: Certificates | None = None) -> Client:
             "workers on this machine with dnmf.cluster.connect('local'), or on the command line --scheduler local"
         )
     security = certificates.security() if certificates else Security()
+    if "://" not in address:
+        scheme = "tls" if security.require_encryption else dask.config.get("distributed.comm.default-scheme", "tcp")
+        address = f"{scheme}://{address}"
     refuse_silent(address, security, CONNECT_TIMEOUT_S)
     try:
         return Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False, security=security)

@@ -1,14 +1,14 @@
 """Workers that leave a scheduler unasked, as it says so: who they were, and what they had in hand."""
 
-import contextlib
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from distributed import Client
 
+from dnmf.passes.topics import Topic, topic_of
+
 TOPIC = "all"  # where a scheduler logs what happens to its workers
-OURS = "dnmf-"
+OURS, GIVEN = "dnmf-", "dnmf-work"  # tasks, and what they are given, which nobody works for
 
 
 class Departure(NamedTuple):
@@ -31,9 +31,6 @@ def host_of(address: str) -> str:
 class Departures:
     """Hears of workers that leave while somebody listens.
 
-    A client has room for one listener to what its scheduler says of workers: executors of one client share it. Where
-    the room is taken by somebody else, nothing is heard.
-
     Parameters
     ----------
     client : distributed.Client
@@ -41,38 +38,37 @@ class Departures:
     """
 
     def __init__(self, client: Client):
-        self._client, self._listeners = client, 0
-        self._seen: list[Departure] = []  # filled by the thread of the client
+        self._client = client
+        self._topic: Topic | None = None
+        self._left: list[Departure] = []  # filled by the thread of the client
+        self._told = 0
 
-    def begin(self) -> int:
-        """Listen; return where those who leave from now on will stand."""
-        if not self._listeners:
-            with contextlib.suppress(ValueError):  # somebody else listens
-                self._client.subscribe_topic(TOPIC, self._hear)
-        self._listeners += 1
-        return len(self._seen)
+    def begin(self) -> None:
+        """Listen from now on, if that is not done already."""
+        if self._topic is None:
+            topic = topic_of(self._client, TOPIC)
+            topic.listen(self._hear)
+            self._topic = topic
 
-    def since(self, place: int) -> list[Departure]:
-        """Return who has left since a place was told."""
-        return self._seen[place:]
+    @property
+    def untold(self) -> list[Departure]:
+        """Who has left and was not told of."""
+        return self._left[self._told :]
+
+    def taken(self) -> list[Departure]:
+        """Return who has left and was not told of; they are told of now."""
+        found = self.untold
+        self._told += len(found)
+        return found
 
     def end(self) -> None:
-        """Listen no more, if nobody else does."""
-        self._listeners -= 1
-        if not self._listeners and self._client.status == "running":
-            with contextlib.suppress(Exception):  # it may be closed by now
-                self._client.unsubscribe_topic(TOPIC)
+        """Listen no more."""
+        if self._topic is not None:
+            self._topic.leave(self._hear)
+            self._topic = None
 
-    def _hear(self, event: Any) -> None:
-        said = event[1]
+    def _hear(self, said: Any) -> None:
         if isinstance(said, dict) and said.get("action") == "remove-worker" and not said.get("expected"):
-            left = [*said.get("processing-tasks", ()), *said.get("lost-computed-tasks", ())]
-            self._seen.append(Departure(str(said.get("worker")), sum(str(key).startswith(OURS) for key in left)))
-
-
-_OF_CLIENTS: WeakKeyDictionary[Client, Departures] = WeakKeyDictionary()
-
-
-def departures_of(client: Client) -> Departures:
-    """Return what hears of the workers that leave the scheduler of a client."""
-    return _OF_CLIENTS.setdefault(client, Departures(client))
+            keys = map(str, [*said.get("processing-tasks", ()), *said.get("lost-computed-tasks", ())])
+            tasks = sum(key.startswith(OURS) and not key.startswith(GIVEN) for key in keys)
+            self._left.append(Departure(str(said.get("worker")), tasks))

@@ -12,6 +12,7 @@ from dnmf.errors import ClusterError, InputError
 from dnmf.memory import Machine
 from dnmf.passes.allocator import GIVING_BACK, keep_freed
 from dnmf.passes.check import nothing_observed
+from dnmf.passes.losses import NOTHING, Losses
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.warm import Loadable
 from dnmf.passes.work import SQUARES, Work
@@ -58,12 +59,15 @@ class Executor(ABC):
         them), for how many seconds it has been so, and after how many the pass is given up. It may raise.
     client : distributed.Client or None
         Through which the passes go, where there is one.
+    lost : Losses
+        What was lost and made good in all passes since somebody took note of it.
     """
 
     name: str
     remote: bool = False
     standing: Standing = staticmethod(unheard)
     client: Any = None
+    lost: Losses = NOTHING
 
     @abstractmethod
     def machine(self, memory_bytes: int | None, kernels: Loadable) -> Machine:
@@ -170,6 +174,7 @@ def run_pass(
     """
     jobs = [Job(_part(source, g, keep), g, None if given is None else given[g.start : g.stop]) for g in plan.groups]
     statistics = executor.add_up(jobs, work, targets, in_rows(plan.groups, rows_back))
+    executor.lost = executor.lost.beside(statistics.lost)
     if statistics.rows != plan.n_rows:
         raise ClusterError(
             f"a pass over {plan.n_rows} rows of {source.address} added up {statistics.rows}: a panel was lost or "

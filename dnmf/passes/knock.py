@@ -77,13 +77,17 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _speaks_tls(address: str) -> bool | None:
     """Whether what listens at an address answers as TLS does; None where nothing listens, or nobody knows."""
-    place = urlsplit(address)
-    if place.scheme not in ("tcp", "tls") or not place.hostname or not place.port:
+    try:
+        place = urlsplit(address)
+        host, port = place.hostname, place.port
+    except ValueError:  # no address at all, which dask has said
+        return None
+    if place.scheme not in ("tcp", "tls") or not host or not port:
         return None
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
     try:
-        with socket.create_connection((place.hostname, place.port), HANDSHAKE_S) as plain:
+        with socket.create_connection((host, port), HANDSHAKE_S) as plain:
             anyone.wrap_socket(plain).close()
     except ssl.SSLError as error:
         return error.reason not in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")

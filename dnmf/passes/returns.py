@@ -13,6 +13,7 @@ from typing import Any
 from distributed import Client, get_worker
 
 from dnmf.passes.executor import Done, ignore
+from dnmf.passes.topics import Topic, topic_of
 
 MOST_WORDS = 100  # of a pass: as exact as a share is shown
 
@@ -46,7 +47,8 @@ class Returns:
     """
 
     def __init__(self, client: Client):
-        self._client, self._topic, self._mark = client, "", ""
+        self._client, self._mark = client, ""
+        self._topic: Topic | None = None
         self._done: Done = ignore
         self._heard: deque[int] = deque()  # filled by the thread of the client
         self._told: set[int] = set()
@@ -59,11 +61,12 @@ class Returns:
         self._heard.clear()
         if done is ignore:
             return None
-        if not self._topic:
-            topic = f"dnmf-{uuid.uuid4().hex}"
-            self._client.subscribe_topic(topic, self._hear)
+        name = f"dnmf-{self._client.id}"  # one for all fits of a client: a scheduler forgets no topic
+        if self._topic is None:
+            topic = topic_of(self._client, name)
+            topic.listen(self._hear)
             self._topic = topic
-        return Address(self._topic, self._mark, self._every)
+        return Address(name, self._mark, self._every)
 
     @property
     def expected(self) -> bool:
@@ -86,13 +89,11 @@ class Returns:
 
     def close(self) -> None:
         """Hear no more."""
-        self._done, topic = ignore, self._topic
-        self._topic = ""
-        if topic and self._client.status == "running":
-            with contextlib.suppress(Exception):  # it may be closed by now, which is told where something is lost by it
-                self._client.unsubscribe_topic(topic)
+        self._done, topic, self._topic = ignore, self._topic, None
+        if topic is not None:
+            topic.leave(self._hear)
 
-    def _hear(self, event: Any) -> None:
-        mark, number = event[1]
+    def _hear(self, said: Any) -> None:
+        mark, number = said
         if mark == self._mark:
             self._heard.append(number)

@@ -18,7 +18,7 @@ from dnmf.memory import Machine
 from dnmf.passes.asked import drop_rows, forget_rows, opening_trouble, store_trouble, worker_facts
 from dnmf.passes.clients import wait_for_a_worker
 from dnmf.passes.column_graph import cut_for, is_long
-from dnmf.passes.departures import departures_of, host_of
+from dnmf.passes.departures import Departures, host_of
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, reads_graph
 from dnmf.passes.losses import NOTHING, Losses
@@ -68,8 +68,7 @@ class OnCluster(Executor):
         self._owned = owned
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self._homes: dict[str, tuple[frozenset[str], list[Future]]] = {}
-        self._returns, self._departures = Returns(client), departures_of(client)
-        self._told: int | None = None  # how many departures were told; None while nobody listens
+        self._returns, self._departures = Returns(client), Departures(client)
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
             self._wait_for_a_worker()
@@ -138,8 +137,7 @@ class OnCluster(Executor):
     def close(self) -> None:
         """Close the client, if it was opened for this executor."""
         self._returns.close()
-        if self._told is not None:
-            self._departures.end()
+        self._departures.end()
         if self._owned:
             self.client.close()
 
@@ -205,7 +203,8 @@ class OnCluster(Executor):
         made again, as dask makes any result again: by the visit it came from, which reads and keeps the rows anew.
         """
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
-        self._listen()
+        with self._in_words("before a pass"):
+            self._departures.begin()
         homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done, len(jobs))
         cuts = self._cuts_of(work)
         keeps = bool(mark and not (homes or targets))
@@ -221,16 +220,9 @@ class OnCluster(Executor):
             total.models[0].ahead = work.ahead.joined(found[1:])
         return total
 
-    def _listen(self) -> None:
-        """Hear of workers that leave from now on, if that is not done already."""
-        if self._told is None:
-            with self._in_words("before a pass"):
-                self._told = self._departures.begin()
-
     def _lost(self) -> Losses:
         """What was lost since that was asked last, told once."""
-        left = self._departures.since(self._told or 0)
-        self._told = (self._told or 0) + len(left)
+        left = self._departures.taken()
         if not left:
             return NOTHING
         here = {host_of(address) for address in self._addresses()}
@@ -342,6 +334,5 @@ class OnCluster(Executor):
             except TimeoutError:
                 self._returns.tell()
                 if time.monotonic() - looked_at >= POLL_S:
-                    lost = len(self._departures.since(self._told or 0))
-                    patience.look(self._workers(), lost, self._returns.count)
+                    patience.look(self._workers(), len(self._departures.untold), self._returns.count)
                     looked_at = time.monotonic()

@@ -1,18 +1,24 @@
 """What a pass lost and made good: counted with its result, told once, in the record of the pass and of the run."""
 
+import gc
 import logging
+import threading
+import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zarr
+from distributed import Client, LocalCluster
 
 import dnmf
 from dnmf.fitting.history import PassRecord, lost_in
 from dnmf.inspection import run_status
-from dnmf.passes.departures import OURS, Departures, departures_of, host_of
+from dnmf.passes.departures import OURS, TOPIC, Departures, host_of
 from dnmf.passes.losses import NOTHING, Losses
 from dnmf.passes.statistics import Statistics
+from dnmf.passes.topics import topic_of
 from dnmf.sources import retries
 from dnmf.sources.stored import StoredArray
 
@@ -50,55 +56,99 @@ def test_records_of_passes_keep_them_through_json():
 
 def event(worker, processing=(), computed=(), *, expected=False, action="remove-worker"):
     said = {"action": action, "worker": worker, "processing-tasks": processing, "lost-computed-tasks": computed}
-    return 0.0, {**said, "expected": expected}
+    return {**said, "expected": expected}
 
 
-class Telling:
-    """A client whose scheduler tells what the test says."""
-
-    status, handler = "running", None
-
-    def subscribe_topic(self, topic, handler):
-        if self.handler is not None:
-            raise ValueError(f"Handler for {topic} already set.")
-        self.handler = handler
-
-    def unsubscribe_topic(self, topic):
-        self.handler = None
+@pytest.fixture(scope="module")
+def scheduler():
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        yield cluster
 
 
-def test_workers_that_leave_unasked_are_heard_of_with_what_they_leave_to_others():
-    client = Telling()
-    departures = departures_of(client)
-    place = departures.begin()
-    client.handler(event("tcp://10.0.0.1:5", [f"{OURS}visit-1", "theirs"], {f"{OURS}sum-0-1"}))
-    client.handler(event("tcp://10.0.0.2:5", expected=True))  # retired
-    client.handler(event("tcp://10.0.0.3:5", action="add-worker"))
-    client.handler((0.0, "a text of somebody"))
-    assert departures.since(place) == [("tcp://10.0.0.1:5", 2)]
-    assert departures.since(place)[0].host == "10.0.0.1"
-    assert departures.since(departures.begin()) == []
+@pytest.fixture
+def client(scheduler):
+    with Client(scheduler, set_as_default=False) as connected:
+        yield connected
 
 
-def test_executors_of_one_client_share_what_is_heard_and_the_last_one_lets_go():
-    client = Telling()
-    first, second = departures_of(client), departures_of(client)
-    assert first is second
+def until_heard(client, heard, what):
+    """Say something until it was heard: what is said before the scheduler knows who listens goes by."""
+    deadline = time.monotonic() + 60
+    while not heard.wait(0.05):
+        assert time.monotonic() < deadline
+        client.log_event(TOPIC, what)
+
+
+def tell(client, *events):
+    """Have them told by the scheduler, and return when all were heard through the client."""
+    first, last = threading.Event(), threading.Event()
+    heard = {"the first one": first, "the last one": last}
+    topic = topic_of(client, TOPIC)
+    topic.listen(listener := lambda said: heard[said].set() if said in ("the first one", "the last one") else None)
+    until_heard(client, first, "the first one")
+    for one in events:
+        client.log_event(TOPIC, one)
+    until_heard(client, last, "the last one")
+    topic.leave(listener)
+
+
+def test_workers_that_leave_unasked_are_heard_of_with_what_they_leave_to_others(client):
+    departures = Departures(client)
+    departures.begin()
+    tell(
+        client,
+        event("tcp://10.0.0.1:5", [f"{OURS}visit-1", "theirs", f"{OURS}work-0-1"], [f"{OURS}sum-0-1"]),
+        event("tcp://10.0.0.2:5", expected=True),  # retired
+        event("tcp://10.0.0.3:5", action="add-worker"),
+        "a text of somebody",
+    )
+    assert departures.untold == [("tcp://10.0.0.1:5", 2)]
+    (left,) = departures.taken()
+    assert left.host == "10.0.0.1"
+    assert departures.untold == departures.taken() == []
+    departures.end()
+
+
+def test_executors_of_one_client_share_what_is_heard_until_each_lets_go(client):
+    first, second = Departures(client), Departures(client)
     first.begin()
     second.begin()
+    tell(client, event("tcp://a:1"))
     first.end()
-    assert client.handler is not None
+    tell(client, event("tcp://b:1"))
+    assert [one.worker for one in first.untold] == ["tcp://a:1"]
+    assert [one.worker for one in second.untold] == ["tcp://a:1", "tcp://b:1"]
     second.end()
-    assert client.handler is None
+    again = Departures(client)
+    again.begin()
+    tell(client, event("tcp://c:1"))
+    assert [one.worker for one in again.untold] == ["tcp://c:1"]
+    again.end()
 
 
-def test_where_somebody_else_listens_nothing_is_heard_and_nothing_fails():
-    client = Telling()
-    client.handler = theirs = lambda told: None
+def test_a_program_that_listens_itself_goes_on_and_nothing_is_heard_here(client):
+    heard = threading.Event()
+    client.subscribe_topic(TOPIC, lambda event: heard.set())
     departures = Departures(client)
-    place = departures.begin()
-    assert client.handler is theirs
-    assert departures.since(place) == []
+    departures.begin()
+    until_heard(client, heard, event("tcp://a:1"))
+    assert departures.untold == []
+    departures.end()
+
+
+def test_a_client_is_forgotten_when_it_is_closed(scheduler):
+    connected = Client(scheduler, set_as_default=False)
+    departures = Departures(connected)
+    departures.begin()
+    departures.end()
+    connected.close()
+    topic = weakref.ref(topic_of(connected, TOPIC))
+    del departures, connected
+    deadline = time.monotonic() + 30
+    while topic() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.05)
+    assert topic() is None
 
 
 @pytest.mark.parametrize(
@@ -126,10 +176,11 @@ def flaky(monkeypatch):
     return calls
 
 
-def test_reads_that_were_tried_again_are_in_the_record_and_in_what_a_run_says(tmp_path, flaky, caplog):
+@pytest.mark.parametrize("init", ["random", "nndsvd", "sample"])  # reads of a start count with the first pass
+def test_reads_that_were_tried_again_are_in_the_record_and_in_what_a_run_says(tmp_path, flaky, caplog, init):
     values = np.random.default_rng(0).random((300, 20), dtype=np.float32)
     zarr.create_array(tmp_path / "a.zarr", data=values, chunks=(10, 20))
-    fit = {"rank": 3, "init": "random", "tol": 0, "max_passes": 4, "keep": "stream"}
+    fit = {"rank": 3, "init": init, "tol": 0, "max_passes": 4, "keep": "stream"}
     with caplog.at_level(logging.WARNING, "dnmf"):
         model = dnmf.fit(tmp_path / "a.zarr", **fit, store=tmp_path / "a.dnmf")
     failed = sum("trying again" in record.message for record in caplog.records)

@@ -10,7 +10,7 @@ from dnmf.passes.returns import MOST_WORDS, Returns
 class Scheduler:
     """A client, and the worker of it, of which one hears what the other says."""
 
-    status = "running"
+    status, id = "running", "Client-1"
 
     def __init__(self):
         self.words = 0
