@@ -10,6 +10,7 @@ from typing import Any
 
 from dnmf.arguments import shown, yes_or_no
 from dnmf.errors import InputError
+from dnmf.refusals import without_password
 
 _REASONS = {
     errno.ENAMETOOLONG: "a name in it is too long for this file system; choose a shorter one",
@@ -99,14 +100,31 @@ def written(given: Any, what: str = "path") -> str:
     Raises
     ------
     InputError
-        It is neither, or empty.
+        It is neither, or empty, or an address with a password in it.
     """
     text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(text, str):
         raise InputError(f"{what}={shown(given)}: give a path as text or a pathlib.Path")
     if not text:
         raise InputError(f"{what}='': the path is empty; name a file or a directory")
+    refuse_password(text)
     return text
+
+
+def refuse_password(text: str) -> None:
+    """Return where there is no password in an address: it would be stored in runs, and shown to who watches them.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    told = without_password(text)
+    if told != text:
+        raise InputError(
+            f"{told}: was given with a user or a password in the address, which is stored and shown; give them in the "
+            "environment or as storage_options instead, see docs/object-storage.md"
+        )
 
 
 def gone(path: Path, what: str) -> str:

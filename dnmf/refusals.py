@@ -10,6 +10,8 @@ _NO_ANSWER = "check the address and the network, then try again"
 _TOO_MANY_OPEN = "too many files are open; raise the limit (ulimit -n), or use fewer threads or workers"
 _LOST = "the disk, or the network it is on, failed; check the system's log, then try again"
 ANYTHING_ELSE = "check the file system, then try again"
+# Of an address: what stands before its host. A bucket may stand there too (abfs://container@account), no password then.
+_USER = re.compile(r"(https?://)[^/?#\s]*@|([a-z][a-z0-9+.-]*://)[^/?#\s:@]*:[^/?#\s]*@", re.IGNORECASE)
 _NUMBERED = re.compile(r"\[Errno -?\d+\] ?")
 ADVICE = {
     errno.ENOSPC: _NO_ROOM,
@@ -62,7 +64,7 @@ def reason(error: OSError) -> str:
     >>> reason(OSError(30, "Read-only file system", ".a.png.5f2e"))
     'Read-only file system; check who owns the directory and how it is mounted'
     """
-    said = error.strerror or _NUMBERED.sub("", str(error)) or type(error).__name__
+    said = without_password(error.strerror or _NUMBERED.sub("", str(error))) or type(error).__name__
     return f"{said}; {ADVICE.get(error.errno or 0, ANYTHING_ELSE)}"
 
 
@@ -75,9 +77,30 @@ def told(error: BaseException) -> str:
     ('a.npy: Permission denied', 'ValueError: no number')
     """
     if isinstance(error, OSError) and error.strerror:
-        return f"{_places(error)}{error.strerror}"
-    said = " ".join(_NUMBERED.sub("", str(error)).split())
+        return f"{_places(error)}{without_password(error.strerror)}"
+    said = " ".join(without_password(_NUMBERED.sub("", str(error))).split())
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def without_password(text: str) -> str:
+    """Return a text with every address in it as it may be shown and stored: without user and password.
+
+    Examples
+    --------
+    >>> without_password("GET https://me:secret@host/a.zarr failed"), without_password("abfs://box@account/a.zarr")
+    ('GET https://host/a.zarr failed', 'abfs://box@account/a.zarr')
+    """
+    return _USER.sub(lambda found: found[1] or found[2], text)
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """Return what is to be shown as the cause of another error: the error, or None where a password is in its text."""
+    at: BaseException | None = error
+    while at is not None:
+        if without_password(str(at)) != str(at):
+            return None
+        at = at.__cause__ or at.__context__
+    return error
 
 
 def _places(error: OSError) -> str:
@@ -86,4 +109,4 @@ def _places(error: OSError) -> str:
 
 
 def _text(name: object) -> str:
-    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    return without_password(name.decode(errors="replace") if isinstance(name, bytes) else str(name))

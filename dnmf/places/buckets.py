@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from dnmf.errors import InputError
+from dnmf.refusals import cause_of, without_password
 
 MANUAL = "docs/object-storage.md"
 # What fsspec calls the options that obstore has under another name: the same ones open data and stores.
@@ -159,7 +160,7 @@ def _open(url: str, options: tuple[tuple[str, Any], ...], retries: Mapping[str, 
         return obstore.store.from_url(url, **how)
     except (obstore.exceptions.BaseError, TypeError, ValueError) as error:
         told = _first_line(error)
-        raise InputError(f"{url}: storage_options cannot be used ({told}); see {MANUAL}") from error
+        raise InputError(f"{url}: storage_options cannot be used ({told}); see {MANUAL}") from cause_of(error)
 
 
 def _environment() -> tuple[tuple[str, str], ...]:
@@ -184,9 +185,9 @@ def answered(where: str) -> Iterator[None]:
         if error.errno is not None:  # it was turned already
             raise
         told = NO_BUCKET if "NoSuchBucket" in str(error) else "there is no such object"
-        raise FileNotFoundError(errno.ENOENT, told, where) from error
+        raise FileNotFoundError(errno.ENOENT, told, where) from cause_of(error)
     except obstore.exceptions.BaseError as error:
-        raise _as_os_error(error, where) from error
+        raise _as_os_error(error, where) from cause_of(error)
 
 
 def _as_os_error(error: Exception, where: str) -> OSError:
@@ -205,5 +206,5 @@ def _as_os_error(error: Exception, where: str) -> OSError:
 
 
 def _first_line(error: Exception) -> str:
-    line = _TIMES.sub("", _QUERY.sub("", str(error).strip().partition("\n")[0]))
+    line = _TIMES.sub("", _QUERY.sub("", without_password(str(error).strip().partition("\n")[0])))
     return line.removesuffix(".") or type(error).__name__

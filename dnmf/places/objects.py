@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from dnmf.errors import InputError
+from dnmf.locations import refuse_password
 from dnmf.places.buckets import Bucket, Version
 from dnmf.places.trees import (
     absolute,
@@ -197,8 +198,9 @@ def object_place(url: str, storage_options: Mapping[str, Any] | None = None) -> 
     Raises
     ------
     InputError
-        It is no such address.
+        It is no such address, or one with a password in it.
     """
+    refuse_password(url)
     found = _ADDRESS.fullmatch(url)
     parts = found["key"].strip("/").split("/") if found else [""]
     if found is None or not all(parts) or {".", ".."} & set(parts) or "::" in url:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from dnmf.locations import local_path
+from dnmf.locations import local_path, refuse_password
 from dnmf.places import Place, as_zarr
 
 BETWEEN = "::"
@@ -58,6 +58,11 @@ def split_address(address: str, *, as_url: bool = False) -> tuple[str, str]:
     A file or a directory may have two colons in its name: the longest path that is there counts. ``file:`` before a
     path is left out, unless it is to be opened `as_url`.
 
+    Raises
+    ------
+    InputError
+        A password is in the address.
+
     Examples
     --------
     >>> split_address("S3://bucket/counts.zarr::layers/raw")
@@ -65,6 +70,7 @@ def split_address(address: str, *, as_url: bool = False) -> tuple[str, str]:
     >>> split_address("file:///counts.zarr::X")
     ('/counts.zarr', 'X')
     """
+    refuse_password(address)
     address = _SCHEME.sub(lambda found: found[0].lower(), address)
     of_file = _OF_FILE.match(address)
     if of_file:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.refusals import cause_of, without_password
 from dnmf.sources.datasets import files_behind
 from dnmf.sources.presence import is_hdf5, object_shape, object_sizes
 from dnmf.sources.zarr_stores import directory_of, innermost
@@ -233,7 +234,8 @@ def _listed_by_obstore(store: Any, prefix: str) -> dict[str, Any]:
         listed = [about for batch in obstore.list(store.store, prefix=prefix or None) for about in batch]
     except obstore.exceptions.BaseError as error:
         refused = ("PermissionDenied", "Unauthenticated", "NotSupported", "NotImplemented")
-        raise (PermissionError if type(error).__name__.startswith(refused) else OSError)(str(error)) from error
+        kind = PermissionError if type(error).__name__.startswith(refused) else OSError
+        raise kind(without_password(str(error))) from cause_of(error)
     return {about["path"].removeprefix(prefix).strip("/"): about for about in listed}
 
 

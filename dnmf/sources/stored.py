@@ -12,7 +12,7 @@ import numpy as np
 from dnmf.arrays import narrowed
 from dnmf.errors import InputError
 from dnmf.locations import refuse_special
-from dnmf.refusals import told
+from dnmf.refusals import cause_of, told
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.chunk_files import AbsentObject, ChunkFiles, chunk_files_of
 from dnmf.sources.conventions import Convention, convention_of
@@ -61,7 +61,7 @@ def _opened(path: str, what: str, opener: Callable[[str], Any]) -> Any:
         raise
     except Exception as error:
         if is_url(path):
-            raise InputError(f"{path}: {why_not(error)}") from error
+            raise InputError(f"{path}: {why_not(error)}") from cause_of(error)
         raise InputError(f"{path}: not a readable {what} ({told(error)})") from error
 
 

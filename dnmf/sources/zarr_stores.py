@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf.errors import InputError
-from dnmf.refusals import told
+from dnmf.refusals import cause_of, told, without_password
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.schemes import lacking, refuse_schemes
 
@@ -52,9 +52,10 @@ def named_store(url: str, storage_options: dict[str, Any]) -> StoreAddress:
     except ImportError as error:
         raise InputError(f"{url}: {lacking(error)}") from error
     except OSError as error:
-        raise InputError(f"{url}: {why_not(error)}") from error
+        raise InputError(f"{url}: {why_not(error)}") from cause_of(error)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{url}: storage_options cannot be used ({error}); see {MANUAL}") from error
+        said = without_password(str(error))
+        raise InputError(f"{url}: storage_options cannot be used ({said}); see {MANUAL}") from cause_of(error)
 
 
 def open_zarr(address: str) -> Any:
@@ -145,13 +146,13 @@ def address_of_object(node: Any) -> str:
 
 
 def name_of_store(store: Any) -> str:
-    """Return the path of a zip archive, what any other Zarr store is called."""
+    """Return the path of a zip archive, what any other Zarr store is called; a password in it is left out."""
     if type(store).__name__ == "ZipStore":
         return os.path.abspath(store.path)
     protocol = getattr(getattr(store, "fs", None), "protocol", None)
     if protocol is None:
-        return str(store)
-    return f"{protocol if isinstance(protocol, str) else protocol[0]}://{store.path}"
+        return without_password(str(store))
+    return without_password(f"{protocol if isinstance(protocol, str) else protocol[0]}://{store.path}")
 
 
 def innermost(store: Any) -> Any:
