@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dnmf.checkpoint import CheckpointWarning, Generation, Store, exists, read_latest
+from dnmf.checkpoint import store as store_module
 from dnmf.errors import CheckpointError, CorruptError
 
 LASTING = {"given": np.arange(5.0)}
@@ -194,26 +195,56 @@ class StoreContract:
     def test_a_writer_that_stood_still_while_its_lock_was_broken_harms_nothing(self, base, passes_meanwhile):
         for position in range(self.operations(base, 3)):
             place = self.copied(base, f"zombie-{position}")
-            successor: list[Store] = []
 
-            def run_again(place=place, successor=successor):
-                self.lose_lock(place)
-                successor.append(Store(place))
-                newest = read_latest(place).number
-                write(successor[0], *range(newest + 1, newest + 1 + passes_meanwhile))
+            def watched(run_again, place=place, position=position):
+                return self.watched(place, at(position, run_again))
 
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CheckpointWarning)  # it may find that others pruned before it
-                with contextlib.suppress(CheckpointError), self.watched(place, at(position, run_again)) as zombie:
-                    write(zombie, 3)
+            self.stand_still(place, watched, passes_meanwhile)
+
+    @pytest.mark.parametrize("passes_meanwhile", [1, 3])
+    @pytest.mark.parametrize("look", ["old_names", "name_in_current", "generation_names"])
+    def test_a_writer_that_stood_still_while_it_looked_or_listed_harms_nothing(
+        self, base, monkeypatch, look, passes_meanwhile
+    ):
+        real, came = getattr(store_module, look), []
+        for position in range(4):  # as many as there are of a kind, or more
+            place = self.copied(base, f"looking-{position}")
+
+            def opened(run_again, place=place, position=position):
+                before = at(position, run_again)
+                monkeypatch.setattr(store_module, look, lambda *asked: (before(None), real(*asked))[1])
+                return Store(place)
+
+            came.append(self.stand_still(place, opened, passes_meanwhile))
+        assert came[0]
+
+    def stand_still(self, place, open_zombie, passes_meanwhile) -> bool:
+        """A writer stands still and another one takes over, whose commits stay; False if it never came to that."""
+        successor: list[Store] = []
+        came = []
+
+        def run_again():
+            came.append(True)
+            self.lose_lock(place)
+            successor.append(Store(place))
             newest = read_latest(place).number
-            assert newest >= 2 + passes_meanwhile
-            assert_is(read_latest(place), newest)
-            if not successor:  # it was opened or closed at this position
-                continue
-            write(successor[0], newest + 1)  # the one that holds the lock goes on
-            assert_is(read_latest(place), newest + 1)
-            successor[0].close()
+            write(successor[0], *range(newest + 1, newest + 1 + passes_meanwhile))
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CheckpointWarning)  # it may find that others pruned before it
+            with contextlib.suppress(CheckpointError), open_zombie(run_again) as zombie:
+                write(zombie, 3)
+        if not came:
+            return False
+        newest = read_latest(place).number
+        assert newest >= 2 + passes_meanwhile
+        assert_is(read_latest(place), newest)
+        if not successor:  # it was opened or closed at this position
+            return True
+        write(successor[0], newest + 1)  # the one that holds the lock goes on
+        assert_is(read_latest(place), newest + 1)
+        successor[0].close()
+        return True
 
     @pytest.mark.parametrize("name", ["H.npy", "manifest.json"])
     @pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])

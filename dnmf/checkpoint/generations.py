@@ -9,7 +9,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -221,6 +221,15 @@ def generation_names(root: Path) -> list[str]:
     """Return the names of a store's generation directories, the newest first, finished or not."""
     numbered = [(int(match[1]), match[0]) for name in folder_names(root) if (match := _DIRECTORY.fullmatch(name))]
     return [name for _, name in sorted(numbered, reverse=True)]
+
+
+def old_names(root: Path, number: int, known: Collection[str]) -> list[str]:
+    """Return the names of the generation directories that a writer that committed this number may have to remove.
+
+    They are none of a writer that took over since, whose numbers are higher, however long the listing takes: what is
+    not below the number is `known`, as it was there when the lock was taken, or is of this writer.
+    """
+    return [name for name in generation_names(root) if name in known or int(name.split("-")[1]) < number]
 
 
 def finished_names(root: Path) -> list[str]:

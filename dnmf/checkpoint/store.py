@@ -15,7 +15,7 @@ import contextlib
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -29,6 +29,7 @@ from dnmf.checkpoint.generations import (
     WrittenArray,
     finished_names,
     generation_names,
+    old_names,
     read_content,
     refuse_unwritable,
     remove_generation,
@@ -37,7 +38,7 @@ from dnmf.checkpoint.generations import (
 )
 from dnmf.checkpoint.locks import LOCK, noted_holder
 from dnmf.checkpoint.mistaken import refuse_what_is_no_run
-from dnmf.checkpoint.newest import CURRENT, Found, damage_report, find_newest, name_in_current
+from dnmf.checkpoint.newest import CURRENT, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
 from dnmf.locations import refuse_password, why_not_here
@@ -110,7 +111,7 @@ class Store:
                     remove_tree(self.path)
                 raise
             try:
-                self._continue_from(find_newest(self.path))
+                self._continue()
             except BaseException:
                 self._lock.close()
                 raise
@@ -151,6 +152,7 @@ class Store:
         generation = Generation(int(number), record, {**arrays, **lasting})
         refuse_unwritable(generation)
         directory = self.path / f"gen-{number:06d}-{uuid.uuid4().hex}"
+        self._known.add(directory.name)
         try:
             with explained(f"generation {number} cannot be committed to {self.path}"):
                 checksum, written = write_generation(directory, generation, self._files, self._lasting)
@@ -159,11 +161,18 @@ class Store:
             if not isinstance(error.__cause__, UnansweredError):  # else it may be pointed at yet
                 self._discard(directory)
             raise
+        old = self._listed_old({self._newest, directory.name}, number)  # before it is asked whose store it is
         with explained(f"{self.path} cannot be looked at after generation {number} was committed"):
-            self._refuse_other_writer()
-        previous, self._newest, self._number = self._newest, directory.name, number
+            pointed = self._refuse_other_writer()
+        self._newest, self._number = directory.name, number
         self._lasting = [one for one in written if one.path.stem in lasting]
-        self._prune({previous, directory.name})
+        if pointed == directory.name:
+            self._prune(old)
+
+    def refuse_superseded(self) -> None:
+        """Return while this writer's lock and commits are the last ones; CheckpointError otherwise."""
+        with explained(f"{self.path} cannot be looked at"):
+            self._refuse_other_writer()
 
     def close(self) -> None:
         """Let other writers in; closing twice is harmless."""
@@ -177,10 +186,12 @@ class Store:
     ) -> None:
         self.close()
 
-    def _continue_from(self, found: "Found") -> None:
+    def _continue(self) -> None:
+        self._expected = {name_in_current(self.path)}  # what CURRENT may name, or someone else wrote it
+        found = find_newest(self.path)
         self._newest = found.name
         self._number = found.generation.number if found.generation else -1
-        self._expected = {name_in_current(self.path)}  # what CURRENT may name, or someone else wrote it
+        self._known = set(generation_names(self.path))  # what those before left, and what this one makes
         if found.name and self._expected == {None}:  # CURRENT is lost, or the first commit was cut short
             if found.damage:  # once CURRENT is mended, no reader would be told
                 warn_caller(damage_report(self.path, found), CheckpointWarning)
@@ -211,18 +222,30 @@ class Store:
             if name_in_current(self.path) != directory.name:
                 remove_generation(directory, self._files)
 
-    def _prune(self, kept: set[str | None]) -> None:
-        try:
-            for name in generation_names(self.path):
-                if name not in kept:
-                    remove_generation(self.path / name, self._files)
-        except OSError as error:  # the commit itself is done; the next one tries this again
-            message = f"an old generation of {self.path} cannot be removed yet: {told(error)}"
-            warn_caller(message, CheckpointWarning)
+    def _listed_old(self, kept: set[str | None], number: int) -> list[str]:
+        with _telling_of_old(self.path):
+            return [name for name in old_names(self.path, number, self._known) if name not in kept]
+        return []
+
+    def _prune(self, names: Iterable[str]) -> None:
+        with _telling_of_old(self.path):
+            for name in names:
+                remove_generation(self.path / name, self._files)
+
+
+@contextlib.contextmanager
+def _telling_of_old(root: Place) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # the commit itself is done; the next one tries this again
+        warn_caller(f"an old generation of {root} cannot be removed yet: {told(error)}", CheckpointWarning)
 
 
 def refuse_place(path: str | os.PathLike[str] | Place) -> Place:
-    """Return the absolute path of a directory in which a writer may begin now; nothing is made or changed.
+    """Return the absolute path of a directory in which a writer may begin now; nothing is made or changed in one.
+
+    On object storage the server is asked by objects of a name of their own beside the run's, which are removed again:
+    whether it keeps the conditions of a write, and what time it is.
 
     Raises
     ------
