@@ -126,7 +126,8 @@ class Run:
 
     def _go_on(self, fit: Fit) -> Model:
         fits = run_until_last(self.place.engine, [fit], self._after_pass)
-        (end,), _ = finish(self.place.engine, fits, [self.store.path] if self.store else [])
+        stored = ([self.store.path], self.store.refuse_superseded) if self.store else ([],)
+        (end,), _ = finish(self.place.engine, fits, *stored)
         model = self.place.model(self.options, end, self.store.path if self.store else None)
         if self.store is not None:
             number, before = self._first_number + end.state.passes, fits[0]
@@ -215,7 +216,7 @@ def commit_model(store: checkpoint.Store, number: int, model: Model, before: Fit
         for part in (before.state.arrays(), before.scheme.lasting())
     )
     store.commit(number, {**model.record(), "run": record.to_json()}, {**model.arrays(), **arrays}, lasting)
-    remove_other_arrays(store.path, model.W_name)
+    remove_other_arrays(store.path, model.W_name, store.refuse_superseded)
     return Model.restore(checkpoint.read_latest(store.path), store.path)
 
 

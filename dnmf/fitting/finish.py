@@ -1,8 +1,7 @@
 """The last pass: the same as any other, but W is kept, brought to columns that sum to one, and stored."""
 
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,19 +46,27 @@ class FinishedFit(NamedTuple):
     order: np.ndarray
 
 
-def finish(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[FinishedFit], int]:
+def _nobody_else() -> None:
+    """What a look at stores finds where nobody else can write them."""
+
+
+def finish(
+    engine: Engine, fits: Sequence[Fit], stores: Sequence[Path], look: Callable[[], None] = _nobody_else
+) -> tuple[list[FinishedFit], int]:
     """Return the ends of fits whose next pass is the last one, which they share, and the bytes that were read.
+
+    `look` raises where another writer has taken over the stores: nothing that may be its own is removed.
 
     Raises
     ------
     CheckpointError
         W cannot be written, or is not complete.
     """
-    ends, bytes_read = last_pass(engine, fits, stores)
+    ends, bytes_read = last_pass(engine, fits, stores, look)
     rose = [number for number, end in enumerate(ends) if not end.state.history[-1].accepted]
     if rose:  # the plain update rose after all: its solver was not exact enough
         again = [replace(fits[i], state=replace(ends[i].state, plain=fits[i].state.best)) for i in rose]
-        found, more = last_pass(engine, again, [stores[i] for i in rose] if stores else ())
+        found, more = last_pass(engine, again, [stores[i] for i in rose] if stores else (), look)
         bytes_read += more
         for number, end in zip(rose, found, strict=True):
             ends[number] = end
@@ -99,31 +106,49 @@ def _what_helps(ends: Sequence[FinishedFit]) -> str:
     return f"use {wider}a lower rank or an l2 penalty"
 
 
-def last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[FinishedFit], int]:
+def last_pass(
+    engine: Engine, fits: Sequence[Fit], stores: Sequence[Path], look: Callable[[], None] = _nobody_else
+) -> tuple[list[FinishedFit], int]:
     """Return the final state and the factors of each fit, and the bytes that were read.
 
     With stores, the workers write the W of each fit into its own; without, it stays in this process. W is written as it
     is solved, and copied once its column sums are known: both arrays have names of their own, so that a pass that is
-    killed, or a worker that is late, never touches a committed W.
+    killed or fails, or a worker that is late, never touches a committed W.
 
     Raises
     ------
     CheckpointError
-        W cannot be written, or is not complete; nothing of it is left.
+        W cannot be written, or is not complete, or another writer has taken over; nothing of it is left.
     ChangedError
         The data is not what it was; looked at before the pass and after it, so that W is of one state of the data.
     """
+    raws, paths = _own_names(stores)
     try:
-        return _last_pass(engine, fits, stores)
+        for store in stores:
+            remove_other_arrays(store, "", look)
+        return _last_pass(engine, fits, raws, paths)
     except Exception:  # what is half made is of no use, and the disk may be full
-        with suppress(CheckpointError):
-            for store in stores:
-                remove_other_arrays(store, keep="")
+        for place in (*raws, *paths):
+            remove_tree(place)
         raise
 
 
-def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[FinishedFit], int]:
-    raws, paths = _empty_arrays(engine, fits, stores)
+def _own_names(stores: Sequence[Path]) -> tuple[list[Place], list[Place]]:
+    """The places of W as it is solved and as it is kept, in each store, under names that nobody else has."""
+    marks = [uuid.uuid4().hex[:12] for _ in stores]
+    raws, paths = (
+        [store / f"{kind}-{mark}.zarr" for store, mark in zip(stores, marks, strict=True)] for kind in ("raw", "W")
+    )
+    return raws, paths
+
+
+def _last_pass(
+    engine: Engine, fits: Sequence[Fit], raws: Sequence[Place], paths: Sequence[Place]
+) -> tuple[list[FinishedFit], int]:
+    for fit, *places in zip(fits, raws, paths, strict=bool(raws)):
+        for place in places:
+            shape = (engine.plan.n_rows, fit.options.rank)
+            create_rows_array(place, shape, engine.plan.w_rows, fit.options.dtype)
     engine.guard.check()
     after, statistics = one_pass(engine, fits, raws or [""] * len(fits))
     engine.guard.check()
@@ -134,7 +159,7 @@ def _last_pass(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> t
         order = before.scheme.order(factors.d, transposed=transposed)
         columns = Columns(order, sums.s[order])
         W: Any
-        if stores:
+        if paths:
             W = _copied(engine, raws[number], paths[number], columns)
         else:
             W = _collected(sums, statistics.rows, columns)
@@ -153,21 +178,6 @@ def _collected(sums: ModelSums, n_rows: int, columns: Columns) -> np.ndarray:
     return W
 
 
-def _empty_arrays(engine: Engine, fits: Sequence[Fit], stores: Sequence[Path]) -> tuple[list[Place], list[Place]]:
-    """Make arrays for W as it is solved and as it is kept, in each store, and return their places."""
-    raws: list[Place] = []
-    paths: list[Place] = []
-    for fit, store in zip(fits, stores, strict=bool(stores)):
-        remove_other_arrays(store, keep="")
-        mark = uuid.uuid4().hex[:12]
-        raws.append(store / f"raw-{mark}.zarr")
-        paths.append(store / f"W-{mark}.zarr")
-        for place in (raws[-1], paths[-1]):
-            shape = (engine.plan.n_rows, fit.options.rank)
-            create_rows_array(place, shape, engine.plan.w_rows, fit.options.dtype)
-    return raws, paths
-
-
 def _copied(engine: Engine, raw: Place, path: Place, columns: Columns) -> StoredFactor:
     spans = [(raw, path, columns, group.start, group.stop) for group in engine.plan.groups]
     done = in_rows(engine.plan.groups, engine.watch("copy"))
@@ -178,16 +188,20 @@ def _copied(engine: Engine, raw: Place, path: Place, columns: Columns) -> Stored
     return StoredFactor(path)
 
 
-def remove_other_arrays(store: Path, keep: str) -> None:
+def remove_other_arrays(store: Path, keep: str, look: Callable[[], None]) -> None:
     """Remove arrays of earlier attempts from the store.
+
+    They are listed before `look` looks whether it is still this writer's: those of one that took over since have new
+    names, which are not among them.
 
     Raises
     ------
     CheckpointError
-        It cannot be looked at.
+        It cannot be looked at, or is another writer's now.
     """
     with explained(f"{store}: what is left of earlier attempts cannot be looked at"):
-        for path in store.glob("*.zarr"):
-            own = OF_AN_ATTEMPT.fullmatch(path.name) and in_array(path) is None  # not what somebody else put there
-            if path.name != keep and own:
-                remove_tree(path)
+        arrays = [path for path in store.glob("*.zarr") if path.name != keep and OF_AN_ATTEMPT.fullmatch(path.name)]
+        others = [path for path in arrays if in_array(path) is None]  # not what somebody else put there
+    look()
+    for path in others:
+        remove_tree(path)

@@ -192,7 +192,8 @@ class StudyRun(Generic[C]):
     def _end_wave(self, fits: list[Fit]) -> None:
         """Write the W of all models of a wave in one pass; stopped half-way, all of it is done again."""
         cells, folders = self.state.cells, self._emptied_folders()
-        ends, bytes_read = finish(self.place.engine, fits, folders)
+        stored = (folders, self.store.refuse_superseded) if self.store else (folders,)
+        ends, bytes_read = finish(self.place.engine, fits, *stored)
         for number, (cell, fit, end) in enumerate(zip(cells, fits, ends, strict=True)):
             self._take(cell, fit, end, folders[number] if folders else None)
         ended = [replace(fit, state=end.state) for fit, end in zip(fits, ends, strict=True)]
@@ -214,7 +215,10 @@ class StudyRun(Generic[C]):
 
     def _emptied_folders(self) -> list[Path]:
         """New stores for the models of the wave, none of them open: there may be more than files may be."""
-        folders = [] if self.store is None else [self.store.path / folder_of(cell) for cell in self.state.cells]
+        if self.store is None:
+            return []
+        self.store.refuse_superseded()
+        folders = [self.store.path / folder_of(cell) for cell in self.state.cells]
         for folder in folders:
             if folder.is_dir():
                 checkpoint.refuse_others(folder, wholly=True)
