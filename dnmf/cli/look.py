@@ -110,8 +110,7 @@ def status(runs: tuple[str, ...], watched: bool) -> None:
     if watched:
         from dnmf.cli.watching import watch
 
-        watch(runs, current_output())
-        return
+        click.get_current_context().exit(watch(runs, current_output()))
     output, several = current_output(), len(runs) > 1
     table: dict[str, Any] = dict.fromkeys(runs)
 

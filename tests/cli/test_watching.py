@@ -48,12 +48,12 @@ class Life:
         return not self._steps
 
 
-def seen(run, life, *, as_json=False, stream=None):
-    """What is printed of a run while it lives."""
+def seen(run, life, *others, as_json=False, stream=None):
+    """What is printed of a run, and others, while it lives."""
     stream = io.StringIO() if stream is None else stream
     before, sys.stdout = sys.stdout, stream
     try:
-        watching.watch((str(run),), Output(as_json), sleep=life)
+        watching.watch((str(run), *map(str, others)), Output(as_json), sleep=life)
     finally:
         sys.stdout = before
     assert life.is_over
@@ -136,3 +136,36 @@ def test_several_are_watched_to_the_end_of_the_last_and_none_is_refused(stopped,
     assert [each["store"] for each in records(call("status", stopped, other, "--watch", "--json"))] == [
         str(stopped), str(other)] * 2  # fmt: skip
     assert_one_clear_line(call("status", tmp_path / "none.dnmf", "--watch"), "none.dnmf", "nothing at this path")
+
+
+def test_one_that_cannot_be_read_does_not_hide_the_others(stopped, tmp_path):
+    none = tmp_path / "none.dnmf"
+    done = call("status", stopped, none, "--watch")
+    assert_one_clear_line(done, "none.dnmf", "nothing at this path")
+    assert "a.dnmf: stopped, pass 2" in done.stdout
+    assert "unreadable: " in done.stdout
+    told = records(call("status", none, stopped, "--watch", "--json"))
+    assert [(each["type"], each.get("status")) for each in told] == [
+        ("status", "unreadable"), ("status", "stopped"), ("error", None), ("result", "stopped")]  # fmt: skip
+    assert (told[2]["place"], told[2]["exit_code"]) == (str(none), 1)
+
+
+def test_one_that_is_not_there_yet_is_seen_when_it_comes(stopped, tmp_path):
+    other = tmp_path / "b.dnmf"
+    with checkpoint.Store(stopped) as store:
+
+        def come():
+            dnmf.fit(MATRIX, 2, max_passes=2, store=other)
+            store.close()
+
+        lines = seen(stopped, Life(come), other).splitlines()
+    assert ["unreadable" in line for line in lines if "b.dnmf" in line] == [True, False]
+
+
+def test_on_a_terminal_the_table_says_so_and_below_it_why(stopped, tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "1000")
+    done = call("status", stopped, tmp_path / "none.dnmf", "--watch")
+    assert done.exit_code == 1
+    assert re.search(r"none.dnmf +unreadable", done.stdout)
+    assert "there is nothing at this path" in done.stdout
