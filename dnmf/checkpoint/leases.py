@@ -5,8 +5,7 @@ difference of times that the server gave.
 """
 
 import json
-import os
-import socket
+import logging
 import threading
 import time
 import uuid
@@ -14,12 +13,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import psutil
-
 from dnmf.checkpoint.locks import held_by_another, noted_holder, this_holder
+from dnmf.checkpoint.processes import is_dead, runs_here, this_process
 from dnmf.errors import CheckpointError
 from dnmf.places import trace_name
 
+log = logging.getLogger("dnmf")
 LEASE_S = 60.0  # after which a writer that gave no sign has lost it
 RENEW_S = 10.0
 LOOK_S = 2.0
@@ -45,9 +44,7 @@ class Lease:
 
     def __init__(self, place: Any, guarded: Any):
         self._place, self._guarded = place, guarded
-        started = psutil.Process().create_time()
-        own = {"claim": uuid.uuid4().hex, "machine": _machine(), "started": started, "turn": 0}
-        self._note = {**this_holder(), **own}
+        self._note = {**this_holder(), "claim": uuid.uuid4().hex, **this_process(), "turn": 0}
         before = wait_for_end(place, guarded)
         try:
             self._version = place.put_after(self._content(), before)
@@ -72,7 +69,7 @@ class Lease:
             return
         self._note["released"] = True
         with suppress(OSError):
-            self._place.put_after(self._content(), self._version)
+            self._put()
 
     def refuse_lost(self) -> None:
         """Return while the lease is this writer's.
@@ -93,11 +90,22 @@ class Lease:
     def _content(self) -> bytes:
         return json.dumps(self._note).encode()
 
+    def _put(self) -> None:
+        """Write the note over the last one of this writer; FileExistsError where it is another's."""
+        try:
+            self._version = self._place.put_after(self._content(), self._version)
+        except FileExistsError:
+            version = self._place.version()  # before it is looked at: what is written after that is noticed
+            if noted_holder(self._place).get("claim") != self._note["claim"]:
+                raise
+            # The answer to an earlier write was lost, and it was done.
+            self._version = self._place.put_after(self._content(), version)
+
     def _renew(self) -> None:
         while not self._closing.wait(RENEW_S):
             self._note["turn"] += 1  # or the object would have the version it had
             try:
-                self._version = self._place.put_after(self._content(), self._version)
+                self._put()
             except FileExistsError:
                 return  # who commits next will be told
             except OSError:
@@ -107,7 +115,8 @@ class Lease:
 def wait_for_end(place: Any, guarded: Any) -> Any:
     """Return the version of a lock that nobody holds any more, None where there is none.
 
-    A lock whose holder cannot be looked at, as it is another host's, is waited for until it is renewed or runs out.
+    A lock whose holder cannot be looked at, as it is another host's, is waited for until it is renewed or runs out. The
+    log says so.
 
     Raises
     ------
@@ -117,9 +126,13 @@ def wait_for_end(place: Any, guarded: Any) -> Any:
     version = place.version()
     left_s = 0.0 if version is None else seconds_left(place)
     ends = time.monotonic() + left_s
+    if left_s and not runs_here(noted := noted_holder(place)):
+        log.warning(
+            "%s: waiting at most %.0f s for the lock of process %s on host %s, which may have died with it",
+            guarded, left_s, noted.get("pid", "unknown"), noted.get("host", "unknown"),
+        )  # fmt: skip
     while (left_s := ends - time.monotonic()) > 0:
-        noted = noted_holder(place)
-        if noted.get("machine") != _machine():
+        if not runs_here(noted_holder(place)):
             time.sleep(min(LOOK_S, left_s))
             if place.version() == version:
                 continue
@@ -134,7 +147,7 @@ def seconds_left(place: Any, *, by_server: bool = True) -> float:
     not be allowed to write, that of this machine has to do.
     """
     noted = noted_holder(place)
-    if not noted or noted.get("released") or _is_dead(noted):
+    if not noted or noted.get("released") or is_dead(noted):
         return 0.0
     now = _time_of_server(place) if by_server else datetime.now(UTC)
     return max(0.0, LEASE_S - (now - place.written_at()).total_seconds())
@@ -147,22 +160,3 @@ def _time_of_server(place: Any) -> datetime:
         return cast(datetime, beside.written_at())
     finally:
         beside.unlink()
-
-
-def _machine() -> str:
-    """What tells this host, or container, from others: processes have their numbers in it."""
-    try:
-        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:  # not Linux
-        return socket.gethostname()
-
-
-def _is_dead(noted: dict[str, Any]) -> bool:
-    """Whether the process that is noted ran on this host and does not any more."""
-    if noted.get("machine") != _machine():
-        return False
-    try:
-        process = psutil.Process(noted["pid"])
-        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() != noted.get("started")
-    except psutil.Error:
-        return True

@@ -1,12 +1,16 @@
 """Object storage that loses answers, lags behind or keeps no conditions; two writers; a run killed at every request."""
 
 import json
+import os
 import pickle
 import socket
 import threading
+import time
 import warnings
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 pytest.importorskip("obstore")
@@ -23,7 +27,8 @@ from faulty_buckets import (
 from store_contract import Stopped, assert_is, at, commit, generations, stop, write
 
 import dnmf
-from dnmf.checkpoint import CheckpointWarning, Store, exists, leases, read_latest
+from dnmf.checkpoint import CheckpointWarning, Store, exists, leases, read_latest, writer_of
+from dnmf.checkpoint.processes import this_machine
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.events import PassDone
 from dnmf.inspection import run_status
@@ -166,10 +171,35 @@ def test_the_lock_of_a_process_of_this_host_that_is_gone_is_taken_at_once(place)
     assert_is(read_latest(commit(place, 1)), 1)
 
 
-def test_the_lock_of_another_host_is_taken_when_it_has_run_out(place, monkeypatch):
+@pytest.mark.parametrize("changes", [{}, {"started": None}, {"machine": ""}, {"machine": "", "pid": 2**22 + 1}])
+def test_the_lock_of_a_process_that_may_live_is_not_taken(place, changes):
+    noted(place, **changes)
+    assert writer_of(place)["host"] == socket.gethostname()
+
+
+def test_the_lock_of_a_host_of_the_same_name_is_not_taken_as_its_process_is_none_here(place):
+    if not this_machine():
+        pytest.skip("nothing tells this machine from others")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    another = this_machine().replace(boot, "8d4f1d6c-0a5f-4c0e-9f0b-2a7c1e1b1f11")
+    noted(place, machine=another, pid=2**22 + 1, claim="another")
+    assert writer_of(place)["pid"] == 2**22 + 1
+
+
+def test_a_clock_that_is_corrected_makes_no_writer_dead(place, monkeypatch):
+    with Store(place):
+        monkeypatch.setattr(psutil.Process, "create_time", lambda _: 1.0)
+        assert writer_of(place)["pid"] == os.getpid()
+
+
+def test_the_lock_of_another_host_is_taken_when_it_has_run_out_and_the_log_says_what_is_waited_for(
+    place, monkeypatch, caplog
+):
     monkeypatch.setattr(leases, "LEASE_S", 1.0)
-    noted(place, host="elsewhere", machine="elsewhere", claim="another")
+    noted(place, host="elsewhere", machine="elsewhere", claim="another", pid=77)
     assert_is(read_latest(commit(place, 1)), 1)
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "dnmf"]
+    assert "waiting at most 1 s for the lock of process 77 on host elsewhere" in said
 
 
 def test_the_lock_of_another_host_that_gives_a_sign_is_not_taken(place, monkeypatch):
@@ -191,6 +221,18 @@ def test_a_writer_renews_its_lock_and_keeps_it(place, monkeypatch):
         while json.loads((place / "LOCK").read_bytes())["turn"] < 3:
             pass
         write(store, 1)
+    assert json.loads((place / "LOCK").read_bytes())["released"]
+
+
+def test_after_a_renewal_whose_answer_was_lost_the_lock_is_renewed_and_given_back(place, monkeypatch):
+    losing = LosingBucket(place.bucket.store, 2, tried_again=False)  # after the lock was taken and renewed once
+    monkeypatch.setattr(leases, "RENEW_S", 0.01)
+    ends = time.monotonic() + 120
+    with Store(on(losing, place)):
+        while json.loads((place / "LOCK").read_bytes())["turn"] < 5:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+    assert losing.left < -1
     assert json.loads((place / "LOCK").read_bytes())["released"]
 
 
