@@ -1,7 +1,7 @@
 """What is known of each pass, and what a history of passes says."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import reduce
 from typing import Any
 
@@ -125,8 +125,9 @@ class PassRecord:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "PassRecord":
-        """The record that :meth:`to_json` wrote."""
-        values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in record.items()}
+        """The record that :meth:`to_json` wrote; what a newer dnmf wrote beside is left out."""
+        known = {field.name: record[field.name] for field in fields(cls) if field.name in record}
+        values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in known.items()}
         return cls(**{**values, "hosts_lost": tuple(values.get("hosts_lost", ()))})
 
 

@@ -51,6 +51,7 @@ def test_records_of_passes_keep_them_through_json():
     assert PassRecord.from_json(record.to_json()) == record
     older = {name: value for name, value in record.to_json().items() if not name.endswith(("lost", "again", "retries"))}
     assert PassRecord.from_json(older).lost == NOTHING
+    assert PassRecord.from_json({**record.to_json(), "of_a_newer_dnmf": 1}) == record
     assert lost_in([record, record]) == Losses(4, ("a",), 6, 8)
 
 
