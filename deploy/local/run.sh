@@ -12,7 +12,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
 (($# >= 2)) || usage
 . "$here/settings.sh"
-export DASK_CONFIG="${DASK_CONFIG:-$here/..}"
+export DASK_CONFIG="${DASK_CONFIG:-$here/../dask.yaml}"
 refuse_open_network "$HOST"
 
 scratch="$(mktemp -d)"

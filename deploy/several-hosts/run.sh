@@ -14,7 +14,7 @@ if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
 . "$here/settings.sh"
 mapfile -t hosts < <(grep -v '^[[:space:]]*\(#\|$\)' "$HOSTS")
 if [[ ${INSECURE-} ]]; then
-    export DASK_CONFIG="${DASK_CONFIG:-$here/..}" && scheme=tcp
+    export DASK_CONFIG="${DASK_CONFIG:-$here/../dask.yaml}" && scheme=tcp
 else
     "$here/../tls/certs.sh" "$CERTIFICATES"
     export DASK_CONFIG="$CERTIFICATES" && scheme=tls

@@ -21,7 +21,7 @@ fi
 data=$1 store="$(realpath -m "$2")"
 if [[ -e $data ]]; then data="$(realpath "$data")"; fi # else an address
 if [[ $insecure ]]; then
-    export DASK_CONFIG="${DASK_CONFIG:-$here/..}"
+    export DASK_CONFIG="${DASK_CONFIG:-$here/../dask.yaml}"
 else
     export DASK_CONFIG="${CERTIFICATES:-$HOME/.config/dnmf-tls}"
     "$here/../tls/certs.sh" "$DASK_CONFIG"

@@ -48,6 +48,17 @@ def test_a_script_without_arguments_says_what_it_takes(place):
     assert "DATA STORE FIT_OPTIONS" in result.stderr
 
 
+def test_scripts_name_the_file_of_settings_and_not_its_folder_which_packages_of_dask_write_into():
+    named = [
+        Path(default.replace("$here", str(script.parent)))
+        for script in SCRIPTS
+        for default in re.findall(r"DASK_CONFIG:-([^}]+)}", script.read_text(encoding="utf-8"))
+    ]
+    assert len(named) >= 3
+    assert {path.resolve() for path in named} == {DEPLOY / "dask.yaml"}
+    assert [path.name for path in DEPLOY.glob("*.yaml")] == ["dask.yaml"]
+
+
 def test_scripts_are_as_shellcheck_wants_them():
     if shutil.which("shellcheck") is None:
         pytest.skip("there is no shellcheck here")
