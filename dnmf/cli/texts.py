@@ -1,12 +1,10 @@
 """Results of commands as lines for people; the JSON has the same facts as values."""
 
-import math
 import shlex
-import shutil
-import sys
 from typing import Any
 
-from dnmf.amounts import format_bytes, percent
+from dnmf.amounts import format_bytes
+from dnmf.cli.component_lines import component_lines
 from dnmf.fitting.events import PassProgress
 from dnmf.progress import (
     KEPT_AMONG_IT,
@@ -20,18 +18,7 @@ from dnmf.progress import (
 )
 from dnmf.signals import resume_command
 
-MOST_COLUMNS = 100
 KINDS = {"dense": "dense", "csr": "sparse by rows (CSR)", "csc": "sparse by columns (CSC)"}
-
-
-def terminal_columns() -> int:
-    """Return how wide pictures of characters, and lines on a terminal, may be."""
-    return min(MOST_COLUMNS, shutil.get_terminal_size((MOST_COLUMNS, 24)).columns)
-
-
-def on_terminal() -> bool:
-    """Whether results are read on a terminal; a file or another program wants each on one line."""
-    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def source_lines(found: dict[str, Any]) -> list[str]:
@@ -311,26 +298,6 @@ def _exact_lines(found: dict[str, Any]) -> list[str]:
     if not exact:
         return []
     return [labelled("exact", f"nothing but rounding is left; the {exact['rank']} is at most {exact['at_most']}")]
-
-
-def component_lines(components: list[dict[str, Any]]) -> list[str]:
-    """Return a table: the weight of each component, its share, and its strongest columns."""
-    lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  strongest columns (share of the component's row of H)"]
-    for entry in components:
-        head = f"{entry['number']:>9}  {entry['weight']:>10.3e}  {100 * entry['share']:>4.1f} %  "
-        lines.append(head + _listed(entry["top"], len(head)))
-    return lines
-
-
-def _listed(top: list[dict[str, Any]], indent: int) -> str:
-    """All names with their shares, on a terminal those that do not fit a line below the others."""
-    lines, most = [""], terminal_columns() if on_terminal() else math.inf
-    for number, place in enumerate(top, 1):
-        piece = f"{place['name']} {percent(place['share'], ' ')}" + ", " * (number < len(top))
-        if lines[-1] and indent + len((lines[-1] + piece).rstrip()) > most:
-            lines.append("")
-        lines[-1] += piece
-    return ("\n" + " " * indent).join(line.rstrip() for line in lines) or "none: this component is zero"
 
 
 def model_lines(found: dict[str, Any]) -> list[str]:

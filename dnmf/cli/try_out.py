@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from dnmf.cli.component_lines import terminal_columns
 from dnmf.cli.output import current_output, output_options
-from dnmf.cli.texts import terminal_columns
 from dnmf.cli.where import Where
 from dnmf.locations import local_path
 from dnmf.progress import labelled

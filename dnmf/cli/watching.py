@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from dnmf.cli.component_lines import on_terminal
 from dnmf.cli.exits import explain, report
 from dnmf.cli.output import Output
-from dnmf.cli.texts import in_hand_text, on_terminal, status_lines, table_lines
+from dnmf.cli.texts import in_hand_text, status_lines, table_lines
 from dnmf.errors import DnmfError
 from dnmf.inspection import run_status
 from dnmf.progress.plain import PlainLines

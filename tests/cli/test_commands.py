@@ -320,7 +320,7 @@ def test_inspect_names_as_many_columns_as_are_asked_for(finished):
 
 @pytest.mark.parametrize("on_terminal", [False, True])
 def test_lines_are_broken_on_a_terminal_alone(finished, monkeypatch, on_terminal):
-    monkeypatch.setattr("dnmf.cli.texts.on_terminal", lambda: on_terminal)
+    monkeypatch.setattr("dnmf.cli.component_lines.on_terminal", lambda: on_terminal)
     table = call("inspect", finished, "--top", 12).stdout.partition("strongest columns")[2].splitlines()[1:]
     assert (max(map(len, table)) <= 100) == on_terminal
     assert (len(table) == 3) != on_terminal

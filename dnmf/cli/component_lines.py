@@ -1,0 +1,40 @@
+"""The table of the components of a model, as wide as a terminal where it is read on one."""
+
+import math
+import shutil
+import sys
+from typing import Any
+
+from dnmf.amounts import percent
+
+MOST_COLUMNS = 100
+
+
+def terminal_columns() -> int:
+    """Return how wide pictures of characters, and lines on a terminal, may be."""
+    return min(MOST_COLUMNS, shutil.get_terminal_size((MOST_COLUMNS, 24)).columns)
+
+
+def on_terminal() -> bool:
+    """Whether results are read on a terminal; a file or another program wants each on one line."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def component_lines(components: list[dict[str, Any]]) -> list[str]:
+    """Return a table: the weight of each component, its share, and its strongest columns."""
+    lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  strongest columns (share of the component's row of H)"]
+    for entry in components:
+        head = f"{entry['number']:>9}  {entry['weight']:>10.3e}  {100 * entry['share']:>4.1f} %  "
+        lines.append(head + _listed(entry["top"], len(head)))
+    return lines
+
+
+def _listed(top: list[dict[str, Any]], indent: int) -> str:
+    """All names with their shares, on a terminal those that do not fit a line below the others."""
+    lines, most = [""], terminal_columns() if on_terminal() else math.inf
+    for number, place in enumerate(top, 1):
+        piece = f"{place['name']} {percent(place['share'], ' ')}" + ", " * (number < len(top))
+        if lines[-1] and indent + len((lines[-1] + piece).rstrip()) > most:
+            lines.append("")
+        lines[-1] += piece
+    return ("\n" + " " * indent).join(line.rstrip() for line in lines) or "none: this component is zero"
