@@ -50,6 +50,8 @@ def goes_on(resume: Any, store: Any, *, overwrite: Any) -> bool:
 def new_limits(store: Any, source: Source, options: FitOptions, constraints: Constraints) -> dict[str, Any] | None:
     """Return the limits that are asked for and were not before, of a fit that has begun in a store; else None.
 
+    A committed start is gone on with too, if it is that of this fit; another one is begun anew.
+
     Raises
     ------
     CheckpointError
@@ -62,13 +64,14 @@ def new_limits(store: Any, source: Source, options: FitOptions, constraints: Con
     generation = checkpoint.read_latest(path)
     record = generation.record
     refuse_path(record, path, "choose another store")
-    if not has_begun(record):
-        return None
     with naming(path):
         before = RunRecord.from_json(record.get("run", record)).options
     same = {name: getattr(before, name) for name in LIMITS}
     changed = before.differences(replace(options, **same)) + other_arrays(generation, source, options, constraints)
-    refuse_another(path, other_than(record, source, changed), "run", "fit")
+    another = other_than(record, source, changed)
+    if not has_begun(record) and (another or options.init == "given"):
+        return None  # there is no more than a start, and perhaps not this one
+    refuse_another(path, another, "run", "fit")
     return _asked(before, options)
 
 

@@ -116,7 +116,11 @@ def test_the_key_may_be_in_the_file_of_the_certificate(tmp_path, encrypted, ours
 
 
 STRANGERS = {
-    "no certificates": (lambda ours, foreign: None, "tls", "speaks TLS, and there are no certificates here: give"),
+    "no certificates": (
+        lambda ours, foreign: None,
+        "tls",
+        "is an address for TLS, and there are no certificates here: give",
+    ),
     "no TLS": (lambda ours, foreign: None, "tcp", "speaks TLS: give its address as tls://…, and give the files"),
     "a foreign CA": (lambda ours, foreign: files(foreign), "tls", "is not one of the CA in .*ca.pem"),
     "a foreign certificate": (files, "tls", "refuses the certificate .*cert.pem"),

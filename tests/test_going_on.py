@@ -10,7 +10,7 @@ from command_line import call
 
 import dnmf
 from dnmf.errors import CheckpointError, InputError
-from dnmf.fitting.events import PassDone
+from dnmf.fitting.events import PassDone, Started
 
 A = np.random.default_rng(0).random((60, 12)).astype(np.float32)
 FIT = {"rank": 3, "tol": 0.0, "seed": 1}
@@ -52,6 +52,33 @@ def test_a_fit_that_was_stopped_twice_ends_as_one_that_was_not(data, store, sour
             dnmf.fit(**asked, store=store, resume="auto", callbacks=[stop_after(passes)])
     model = dnmf.fit(**asked, store=store, resume="auto")
     assert bits(model) == bits(dnmf.fit(**asked))
+
+
+def stop_after_start(event):
+    if isinstance(event, Started):
+        raise Stopped
+
+
+@pytest.mark.parametrize("door", [dnmf.fit, dnmf.path])
+def test_a_start_that_is_committed_is_not_made_again(data, store, door):
+    asked = {**(FIT | {"max_passes": 5} if door is dnmf.fit else PATH), "init": "sample", "store": store}
+    with pytest.raises(Stopped):
+        door(data, **asked, resume="auto", callbacks=[stop_after_start])
+    heard = []
+    found = door(data, **asked, resume="auto", callbacks=[heard.append])
+    assert next(event.resumed for event in heard if isinstance(event, Started))
+    alone = door(data, **{**asked, "store": None})
+    models = (found, alone) if door is dnmf.fit else [path.model(0.1) for path in (found, alone)]
+    assert models[0].H.tobytes() == models[1].H.tobytes()
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"H": np.ones((3, 12))}], ids=["another seed", "another start"])
+def test_a_start_of_another_fit_is_begun_anew(data, store, other):
+    given = {"H": A[:3]} if "H" in other else {}
+    with pytest.raises(Stopped):
+        dnmf.fit(data, **FIT, **given, max_passes=5, store=store, resume="auto", callbacks=[stop_after_start])
+    asked = {**FIT, "max_passes": 5, **other}
+    assert bits(dnmf.fit(data, **asked, store=store, resume="auto")) == bits(dnmf.fit(data, **asked))
 
 
 def test_one_that_is_done_is_loaded_and_nothing_is_read(data, store):

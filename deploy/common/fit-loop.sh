@@ -6,7 +6,10 @@
 # Ended are a fit that is done (0), options that cannot be (2), and one that was stopped: by Ctrl-C (130) or by a
 # signal to this script, which goes to the fit (75).
 set -u
-((${#} >= 2)) || exit 2
+if (($# < 2)); then
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
+    exit 2
+fi
 data=$1 store=$2
 shift 2
 for _ in $(seq "${TRIES:-20}"); do

@@ -10,7 +10,11 @@
 # as it is.
 set -euo pipefail
 deploy="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-folder=${1:?certs.sh FOLDER [--at PATH] [--days DAYS]}
+if (($# == 0)) || [[ $1 == --* ]]; then
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
+    exit 2
+fi
+folder=$1
 shift
 at='' days=30
 while (($#)); do

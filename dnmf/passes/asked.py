@@ -1,5 +1,8 @@
 """What every worker of a cluster is asked to say or do, in its own process."""
 
+import asyncio
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from dnmf.errors import DnmfError, UnknownLossError
@@ -8,6 +11,16 @@ from dnmf.passes.warm import Loadable, load_compiled_kernels
 from dnmf.places import Place, trouble_with
 from dnmf.sources.kept import KEPT
 from dnmf.sources.source import Source
+
+
+async def aside(function: Callable[..., Any], *arguments: Any, dask_worker: Any = None) -> Any:
+    """Return what a function returns, called on a thread of its own: meanwhile the worker goes on saying that it lives.
+
+    Kernels are compiled on the first call, and what storage answers may take its time; a worker that says nothing for a
+    minute is given up.
+    """
+    named = {"dask_worker": dask_worker} if "dask_worker" in inspect.signature(function).parameters else {}
+    return await asyncio.to_thread(function, *arguments, **named)
 
 
 def forget_rows(mark: str) -> None:

@@ -66,7 +66,7 @@ def connection_arguments(address: str, security: Any) -> dict[str, Any]:
         files = ", ".join(str(getattr(security, name)) for name in FILES)
         raise InputError(f"{files}: no CA, certificate and key that belong together ({_said(error)})") from error
     if found.get("ssl_context") is None:
-        raise ClusterError(f"{address} speaks TLS, and there are no certificates here: {GIVE}")
+        raise ClusterError(f"{address} is an address for TLS, and there are no certificates here: {GIVE}")
     return found
 
 

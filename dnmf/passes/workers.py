@@ -15,7 +15,7 @@ from distributed.comm import CommClosedError
 import dnmf
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
-from dnmf.passes.asked import drop_rows, forget_rows, opening_trouble, store_trouble, worker_facts
+from dnmf.passes.asked import aside, drop_rows, forget_rows, opening_trouble, store_trouble, worker_facts
 from dnmf.passes.clients import wait_for_a_worker
 from dnmf.passes.column_graph import cut_for, is_long
 from dnmf.passes.departures import Departures, host_of
@@ -174,7 +174,7 @@ class OnCluster(Executor):
             if attempt:
                 time.sleep(ASK_PAUSE_S)
             try:
-                answers: dict[str, Any] = self.client.run(function, *arguments)
+                answers: dict[str, Any] = self.client.run(aside, function, *arguments)
                 if answers:
                     return answers
                 self._wait_for_a_worker()

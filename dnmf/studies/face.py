@@ -191,18 +191,21 @@ def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resourc
 
 
 def _has_begun(face: Face[S, R], study: S, store: Any, source: Source, constraints: Constraints) -> bool:
-    """Whether a store holds this study, of the same data, after a pass; another one is refused."""
+    """Whether a store holds this study, of the same data; another one is refused, if it has made a pass."""
     path = place_of(store, "store")
     if not checkpoint.exists(path):
         return False
     generation = checkpoint.read_latest(path)
     record, kind = generation.record, study.kind
-    if record.get("kind") != kind or not has_begun(record):
+    if record.get("kind") != kind:
         return False  # who begins looks at what is there
     with naming(path):
         before = face.study(record[kind])
     changed = before.differences(study) + other_arrays(generation, source, study.fit, constraints)
-    refuse_another(path, other_than(record, source, changed), kind, kind)
+    another = other_than(record, source, changed)
+    if not has_begun(record) and (another or study.fit.init == "given"):
+        return False
+    refuse_another(path, another, kind, kind)
     return True
 
 
