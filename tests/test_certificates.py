@@ -1,6 +1,7 @@
 """Schedulers that speak TLS: who belongs to them works there, and who does not is told so in one sentence."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -169,10 +170,18 @@ def test_a_file_that_is_not_there_is_named(encrypted, ours, name):
         client_at(encrypted, wrong)
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:99999", "tcp://[::1", "foo://127.0.0.1:1", "tcp://127.0.0.1"])
-def test_what_is_no_address_is_told_in_a_sentence(address):
-    with pytest.raises(dnmf.ClusterError, match="no scheduler answers at"):
+@pytest.mark.parametrize(
+    "address", ["tcp://h:99999", "tcp://h:87a6", "tcp://[::1", "tls://h", "tcp://:8786", "http://127.0.0.1:1"]
+)
+def test_what_is_no_address_is_refused_at_once(address, monkeypatch):
+    monkeypatch.setattr("dnmf.passes.knock.connect", lambda *_, **__: pytest.fail("it was looked for"))
+    with pytest.raises(dnmf.ClusterError, match=f"{re.escape(address)} is no address of a scheduler; give one such"):
         client_at(address)
+
+
+def test_a_network_that_dask_does_not_know_is_told_in_a_sentence():
+    with pytest.raises(dnmf.ClusterError, match="no scheduler answers at foo://127.0.0.1:1 .*unknown address scheme"):
+        client_at("foo://127.0.0.1:1")
 
 
 def test_an_address_without_a_scheme_speaks_tls_to_who_has_certificates(encrypted, in_the_clear, ours):

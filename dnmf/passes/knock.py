@@ -25,10 +25,11 @@ def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
     Raises
     ------
     ClusterError
-        None answers in time, it wants TLS or has none, or one of the two certificates is not trusted.
+        It is no address, none answers in time, it wants TLS or has none, or one of the two certificates is not trusted.
     InputError
         A file of a certificate is of no use.
     """
+    _refuse_no_address(address)
     arguments = connection_arguments(address, security)
     with ThreadPoolExecutor(1) as thread:  # the caller's may run an event loop
         try:
@@ -37,6 +38,19 @@ def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
             raise ClusterError(_why(address, error, security)) from error
     if not isinstance(answer, dict) or answer.get("type") != "Scheduler":
         raise ClusterError(f"{address} is no scheduler but another part of a cluster; give the scheduler's address")
+
+
+def _refuse_no_address(address: str) -> None:
+    """Refuse at once what dask would look for until its time is up; of other networks than TCP it knows by itself."""
+    try:
+        place = urlsplit(address)
+        found = place.scheme not in ("tcp", "tls") or (place.hostname and place.port)
+    except ValueError:  # a port beyond all, or brackets that do not close
+        found = False
+    if not found or place.scheme in ("http", "https"):
+        raise ClusterError(
+            f"{address} is no address of a scheduler; give one such as tcp://host:8786 or tls://host:8786"
+        )
 
 
 async def _ask(address: str, arguments: dict[str, Any], timeout_s: float) -> Any:
