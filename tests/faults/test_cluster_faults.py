@@ -184,9 +184,10 @@ def test_a_fit_that_is_to_stop_does_not_wait_for_workers_that_have_gone(processe
     command = [sys.executable, "-m", "dnmf.cli", "fit", str(dense_store), "--rank", "4", "--init", "random",
                "--tol", "0", "--max-passes", "50", "--keep", "stream", "--json", "--store", str(tmp_path / "run.dnmf"),
                "--scheduler", client.scheduler.address]  # fmt: skip
-    with slow(client, 0.1, for_ever=True):
+    with slow(client, 8.0, for_ever=True):
         driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         next(line for line in driver.stdout if json.loads(line)["type"] == "pass")
+        time.sleep(1)  # the pass is told of before it is asked whether to stop: the next one reads for some seconds
         worker.kill()  # as a batch system ends the steps of a job first
         driver.send_signal(signal.SIGTERM)
         asked = time.monotonic()
