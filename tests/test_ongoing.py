@@ -7,16 +7,14 @@ import socket
 import numpy as np
 import pytest
 from example_events import a_pass
+from example_runs import MATRIX, stopped_run
 
 import dnmf
 from dnmf import checkpoint
 from dnmf.checkpoint.notes import NOTE
-from dnmf.errors import Interrupted
-from dnmf.fitting.events import PassDone, PassProgress, Started
+from dnmf.fitting.events import PassProgress, Standing, Started
 from dnmf.inspection import run_status
 from dnmf.ongoing import Ongoing
-
-MATRIX = np.random.default_rng(0).random((60, 8))
 
 
 def half_of(number, what="pass"):
@@ -27,14 +25,7 @@ def half_of(number, what="pass"):
 @pytest.fixture
 def stopped(tmp_path):
     """A run that was stopped after its second pass."""
-
-    def stop(event):
-        if isinstance(event, PassDone) and event.record.number == 2:
-            raise Interrupted(15, "stopped")
-
-    with pytest.raises(Interrupted):
-        dnmf.fit(MATRIX, 3, max_passes=5, tol=0, store=tmp_path / "a.dnmf", callbacks=[stop])
-    return tmp_path / "a.dnmf"
+    return stopped_run(tmp_path / "a.dnmf")
 
 
 def test_a_run_that_was_killed_says_how_far_its_pass_had_come(stopped):
@@ -62,6 +53,13 @@ def test_what_is_over_is_not_in_hand(stopped, over):
     ongoing(over)
     assert run_status(stopped)["in_hand"] is None
     assert not (stopped / NOTE).exists()
+
+
+def test_a_read_that_waits_for_workers_is_still_in_hand(stopped):
+    ongoing = Ongoing(stopped)
+    ongoing(half_of(3))
+    ongoing(Standing(workers=0, seconds=2.0, limit_s=120.0))
+    assert run_status(stopped)["in_hand"]["rows_done"] == 30
 
 
 def note(**changes):

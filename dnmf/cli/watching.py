@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,10 +24,13 @@ OVER = ("done", "stopped", UNREADABLE)  # what cannot be read may come back as l
 HOW_TO_LEAVE = "watched; Ctrl-C ends this view, not the run"
 Found = dict[str, dict[str, Any]]
 Failed = dict[str, Exception]
+Show = Generator[None, Found, None]  # takes what is found
 
 
 def watch(runs: tuple[str, ...], output: Output, sleep: Callable[[float], None] = time.sleep) -> int:
     """Show runs until all are done or stopped, or Ctrl-C is pressed: it leaves the runs alone.
+
+    One alone has to be there: a mistyped name would be waited for for ever.
 
     On a terminal the view is replaced; elsewhere a line with the time is added when a pass is committed or a run ends,
     and of the pass in hand once a minute. With JSON there is an object of type ``status`` for every change, also of the
@@ -44,14 +47,14 @@ def watch(runs: tuple[str, ...], output: Output, sleep: Callable[[float], None] 
     CheckpointError
         There is no run, or it is damaged, and it was the only one to be watched.
     """
-    show = _as_json(output) if output.as_json else _replaced(runs) if on_terminal() else _added()
+    show: Show = _as_json(output) if output.as_json else _replaced(runs) if on_terminal() else _added()
     with ExitStack() as stack:
-        stack.callback(show.close)  # type: ignore[attr-defined]
+        stack.callback(show.close)
         next(show)
         try:
             last = Found(), Failed()
             for last in _looks(runs, sleep):
-                show.send(last[0])  # type: ignore[attr-defined]
+                show.send(last[0])
         except KeyboardInterrupt:
             return 0
     (found, failed), code = last, 0
@@ -81,7 +84,7 @@ def _looks(runs: tuple[str, ...], sleep: Callable[[float], None]) -> Iterator[tu
         sleep(max(EVERY_S, (time.monotonic() - began) / SHARE))
 
 
-def _as_json(output: Output) -> Any:
+def _as_json(output: Output) -> Show:
     """Takes what is found, and prints an object for each run that is not as it was."""
     before: Found = {}
     while True:
@@ -92,20 +95,20 @@ def _as_json(output: Output) -> Any:
         before = found
 
 
-def _added() -> Any:
+def _added() -> Show:
     """Takes what is found, and prints a line for each run that came further."""
     lines, before, said = PlainLines(sys.stdout), dict[str, Any](), dict[str, float]()
     while True:
         found = yield
         for run, facts in found.items():
             so_far, now = (facts["status"], facts.get("passes"), facts.get("writer")), time.monotonic()
-            is_due = facts.get("in_hand") and now - said[run] >= LOG_EVERY_S
-            if so_far != before.get(run) or is_due:
+            goes_on = facts.get("in_hand") and facts["status"] not in OVER
+            if so_far != before.get(run) or (goes_on and now - said[run] >= LOG_EVERY_S):
                 lines.print(run_line(facts))
                 before[run], said[run] = so_far, now
 
 
-def _replaced(runs: tuple[str, ...]) -> Any:
+def _replaced(runs: tuple[str, ...]) -> Show:
     """Takes what is found, and shows it in place of what it showed before."""
     from rich.console import Console
     from rich.live import Live

@@ -5,32 +5,22 @@ import json
 import re
 import sys
 
-import numpy as np
 import pytest
 from command_line import assert_one_clear_line, call, records
+from example_runs import MATRIX, stopped_run
 
 import dnmf
 from dnmf import checkpoint
 from dnmf.cli import watching
 from dnmf.cli.output import Output
-from dnmf.errors import Interrupted
-from dnmf.fitting.events import PassDone, PassProgress
+from dnmf.fitting.events import PassProgress
 from dnmf.ongoing import Ongoing
-
-MATRIX = np.random.default_rng(0).random((60, 8))
 
 
 @pytest.fixture
 def stopped(tmp_path):
     """A run that was stopped after its second pass."""
-
-    def stop(event):
-        if isinstance(event, PassDone) and event.record.number == 2:
-            raise Interrupted(15, "stopped")
-
-    with pytest.raises(Interrupted):
-        dnmf.fit(MATRIX, 3, max_passes=5, tol=0, store=tmp_path / "a.dnmf", callbacks=[stop])
-    return tmp_path / "a.dnmf"
+    return stopped_run(tmp_path / "a.dnmf")
 
 
 class Life:
@@ -89,6 +79,26 @@ def test_what_is_in_hand_is_said_once_a_minute(stopped, monkeypatch):
     assert [line.rpartition(", pass 3: ")[2] for line in lines[1:4]] == [
         "25 % of the rows after 10.0 min, about 30 min left"] * 2 + [
         "50 % of the rows after 10.0 min, about 10 min left"]  # fmt: skip
+
+
+def test_a_run_may_be_in_the_middle_of_a_pass_when_it_is_first_looked_at(stopped):
+    *before, nothing_new, _, end = a_life(stopped)
+    for step in before:
+        step()
+    lines = seen(stopped, Life(nothing_new, end)).splitlines()
+    assert len(lines) == 2
+    assert "running by process" in lines[0]
+    assert lines[0].endswith("pass 3: 25 % of the rows after 10.0 min, about 30 min left")
+
+
+def test_a_killed_run_says_how_far_its_pass_had_come_and_says_it_once(stopped, tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "LOG_EVERY_S", 0.0)
+    Ongoing(stopped)(PassProgress("pass", 3, 15, 60, 600.0, 590.0))
+    other = stopped_run(tmp_path / "b.dnmf")
+    lines = seen(stopped, Life(*a_life(other)), other).splitlines()
+    of_it = [line for line in lines if "a.dnmf" in line]
+    assert len(of_it) == 1
+    assert of_it[0].endswith("pass 3: 25 % of the rows after 10.0 min")
 
 
 def test_as_json_there_is_an_object_for_every_change_and_the_result(stopped):
