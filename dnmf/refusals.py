@@ -43,6 +43,14 @@ ADVICE = {
     errno.ENETUNREACH: _NO_ANSWER,
     errno.EADDRINUSE: "another program listens there; choose another port",
 }
+_KEYS = "check the keys, what they allow and the endpoint, see docs/object-storage.md"
+# Of what has an address in place of a path, as far as it differs.
+OF_ADDRESSES = {
+    errno.EACCES: _KEYS,
+    errno.EPERM: _KEYS,
+    errno.ENOENT: "check the address",
+    errno.ENOSYS: "use another server, or a directory",
+}
 
 
 def in_words(error: OSError) -> str:
@@ -52,6 +60,8 @@ def in_words(error: OSError) -> str:
     --------
     >>> in_words(FileNotFoundError(2, "No such file or directory", "a.npy"))
     'a.npy: No such file or directory; check the path'
+    >>> in_words(PermissionError(13, "not permitted", "s3://bucket/a"))
+    's3://bucket/a: not permitted; check the keys, what they allow and the endpoint, see docs/object-storage.md'
     """
     return f"{_places(error)}{reason(error)}"
 
@@ -65,7 +75,13 @@ def reason(error: OSError) -> str:
     'Read-only file system; check who owns the directory and how it is mounted'
     """
     said = without_password(error.strerror or _NUMBERED.sub("", str(error))) or type(error).__name__
-    return f"{said}; {ADVICE.get(error.errno or 0, ANYTHING_ELSE)}"
+    return f"{said}; {_advice(error)}"
+
+
+def _advice(error: OSError) -> str:
+    number = error.errno or 0
+    of_address = any("://" in _text(name) for name in _names(error))
+    return (OF_ADDRESSES.get(number) if of_address else None) or ADVICE.get(number, ANYTHING_ELSE)
 
 
 def told(error: BaseException) -> str:
@@ -104,8 +120,12 @@ def cause_of(error: BaseException) -> BaseException | None:
 
 
 def _places(error: OSError) -> str:
-    places = [_text(name) for name in (error.filename, error.filename2) if name not in (None, "", b"")]
+    places = [_text(name) for name in _names(error)]
     return f"{' → '.join(places)}: " if places else ""
+
+
+def _names(error: OSError) -> list[object]:
+    return [name for name in (error.filename, error.filename2) if name not in (None, "", b"")]
 
 
 def _text(name: object) -> str:

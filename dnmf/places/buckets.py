@@ -105,7 +105,7 @@ class Bucket:
         """Remove objects; one that is not there is no error."""
         import obstore
 
-        with answered(self.url):
+        with answered(self._name(keys[0]) if keys else self.url):
             if keys:  # one by its own request, which every server knows
                 obstore.delete(self.store, list(keys) if len(keys) > 1 else keys[0])
 
@@ -186,21 +186,23 @@ def answered(where: str) -> Iterator[None]:
             raise
         told = NO_BUCKET if "NoSuchBucket" in str(error) else "there is no such object"
         raise FileNotFoundError(errno.ENOENT, told, where) from cause_of(error)
-    except obstore.exceptions.BaseError as error:
+    except (obstore.exceptions.BaseError, NotImplementedError) as error:
         raise _as_os_error(error, where) from cause_of(error)
 
 
 def _as_os_error(error: Exception, where: str) -> OSError:
-    kind, told = type(error).__name__, _first_line(error)
+    from obstore import exceptions
+
+    told = _first_line(error)
     if "NoSuchBucket" in str(error):
         return FileNotFoundError(errno.ENOENT, NO_BUCKET, where)
     if any(sign in told for sign in NO_KEYS):
-        return PermissionError(errno.EACCES, f"no keys were found; set them in the environment, see {MANUAL}", where)
-    if kind in ("AlreadyExistsError", "PreconditionError"):
+        return PermissionError(errno.EACCES, "no keys were found", where)
+    if isinstance(error, (exceptions.AlreadyExistsError, exceptions.PreconditionError)):
         return FileExistsError(errno.EEXIST, "somebody else wrote this object", where)
-    if kind in ("PermissionDeniedError", "UnauthenticatedError"):
-        return PermissionError(errno.EACCES, f"not permitted; for keys and endpoints see {MANUAL}", where)
-    if kind in ("NotSupportedError", "NotImplementedError"):
+    if isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)):
+        return PermissionError(errno.EACCES, "not permitted", where)
+    if isinstance(error, (exceptions.NotSupportedError, NotImplementedError)):
         return OSError(errno.ENOSYS, told, where)
     return UnansweredError(errno.ETIMEDOUT, told, where)
 

@@ -10,22 +10,55 @@ from dnmf.places.buckets import Bucket, answered
 
 
 class Chunks(ObjectStore):  # type: ignore[misc, type-arg]
-    """Zarr's store over obstore, which writes whole objects; one that cannot be written is an OSError."""
+    """Zarr's store over obstore: an object that cannot be read or written is an OSError, as in a directory.
+
+    Parameters
+    ----------
+    store : obstore store
+        Of the whole bucket.
+    name : str
+        What it is called in errors, before the key.
+    read_only : bool
+        Whether nothing is to be written.
+    """
+
+    def __init__(self, store: Any, *, name: str = "", read_only: bool = False):
+        super().__init__(store, read_only=read_only)
+        self.name = name
+
+    def with_read_only(self, read_only: bool = False) -> "Chunks":
+        """Return the same, to be read or written."""
+        return Chunks(self.store, name=self.name, read_only=read_only)
+
+    async def get(self, key: str, *how: Any, **more: Any) -> Buffer | None:
+        """Return an object, or a part of it; None where there is none."""
+        with answered(f"{self.name}/{key}"):
+            return await super().get(key, *how, **more)
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is an object."""
+        with answered(f"{self.name}/{key}"):
+            return bool(await super().exists(key))
+
+    async def getsize(self, key: str) -> int:
+        """Return the bytes of an object."""
+        with answered(f"{self.name}/{key}"):
+            return int(await super().getsize(key))
 
     async def set(self, key: str, value: Buffer) -> None:
         """Write an object."""
-        with answered(key):
+        with answered(f"{self.name}/{key}"):
             await super().set(key, value)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write an object that is not there."""
-        with answered(key):
+        with answered(f"{self.name}/{key}"):
             await super().set_if_not_exists(key, value)
 
 
 def zarr_path(bucket: Bucket, key: str, *, read_only: bool) -> Any:
     """Return the place of an array or a group in a bucket as Zarr takes it."""
-    return StorePath(Chunks(bucket.store, read_only=read_only), key)
+    return StorePath(Chunks(bucket.store, name=bucket.url, read_only=read_only), key)
 
 
 def description_of(**how: Any) -> bytes:

@@ -27,7 +27,7 @@ from dnmf.places.trees import (
     trace_name,
     trouble_with,
 )
-from dnmf.refusals import told
+from dnmf.refusals import in_words
 
 SCHEMES = ("s3", "gs", "az")
 _ADDRESS = re.compile(rf"(?P<bucket>({'|'.join(SCHEMES)})://[^/:?#]+)/(?P<key>[^?#]+)", re.IGNORECASE)
@@ -290,5 +290,5 @@ def _(place: ObjectPlace) -> str:
         trace.write_bytes(b"")
         trace.unlink()
     except OSError as error:
-        return told(error)
+        return in_words(error)
     return ""

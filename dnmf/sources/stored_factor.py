@@ -9,12 +9,14 @@ import numpy as np
 from dnmf.errors import CheckpointError, InputError
 from dnmf.locations import gone
 from dnmf.places import Place, as_place
+from dnmf.refusals import in_words
 from dnmf.sources import texts
 from dnmf.sources.addresses import address_of_place
 from dnmf.sources.chunk_files import AbsentObject
 from dnmf.sources.stored import StoredArray
 
 MARK = "dnmf"  # an attribute of every array of a factor: no two have the same
+NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 ROW_NAMES = "row_names"  # an attribute of one that has names: what is noted of their file
 
 
@@ -141,6 +143,9 @@ class StoredFactor:
         return CheckpointError(f"{self.path}: another array was written here since this one was opened; open it anew")
 
     def _unreadable(self, error: Exception) -> CheckpointError:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if isinstance(cause, OSError) and not isinstance(cause, NOTHING_THERE):  # it may be as whole as ever
+            return CheckpointError(f"{self.path}: an array that dnmf wrote cannot be read: {in_words(cause)}")
         if self._was_replaced():
             return self._replaced()
         if not self.path.exists():

@@ -13,7 +13,7 @@ from dnmf.sources.schemes import lacking, refuse_schemes
 HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5", ".h5mu", ".loom", ".nc")
 MANUAL = "docs/object-storage.md"
 NOT_PERMITTED = ("PermissionError", "NoCredentialsError", "PermissionDeniedError", "UnauthenticatedError")
-NOT_REACHED = ("Connect", "Timeout", "TimedOut", "Unreachable", "GenericError")
+NOT_REACHED = ("Connect", "Timeout", "TimedOut", "Unreachable", "Unanswered", "GenericError")
 
 
 def store_at(url: str, storage_options: dict[str, Any] | None = None) -> StoreAddress:
@@ -142,7 +142,18 @@ def address_of_object(node: Any) -> str:
             f"{name}: this Zarr object cannot be sent to workers ({told(error)}); give its path or "
             "URL, or a dask array: dask.array.from_zarr(array)"
         ) from error
-    return StoreAddress(name, store)
+    return StoreAddress(name, _with_errors_of_files(store, name))
+
+
+def _with_errors_of_files(store: Any, name: str) -> Any:
+    """The same store, one of obstore with errors that are those of files: what fails for a moment is tried again."""
+    import zarr
+
+    if type(store) is not zarr.storage.ObjectStore:
+        return store
+    from dnmf.places.chunks import Chunks
+
+    return Chunks(store.store, name=name, read_only=store.read_only)
 
 
 def name_of_store(store: Any) -> str:

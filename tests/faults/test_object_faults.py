@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("obstore")
 
+import obstore
 from faulty_buckets import (
     CarelessBucket,
     CountingBucket,
@@ -32,7 +33,7 @@ from dnmf.checkpoint.processes import this_machine
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.events import PassDone
 from dnmf.inspection import run_status
-from dnmf.places import ObjectPlace, below
+from dnmf.places import ObjectPlace, below, trouble_with
 
 A = np.random.default_rng(0).random((60, 8), dtype=np.float32)
 PUTS = 7  # of a store that is opened and committed to: the lock, the pointer; three arrays, the manifest, the pointer
@@ -401,3 +402,41 @@ def test_a_server_that_does_not_answer_is_said_in_one_sentence():
             dnmf.fit(A, **FIT, store=dnmf.place("s3://bucket/run.dnmf", options))
     assert "\n" not in str(refused.value)
     assert "hidden" not in str(refused.value)
+
+
+def refusing(kind):
+    def refuse(*given, **how):
+        raise kind("The operation lacked something: Error performing PUT http://host/a in 7.2ms\n\nDebug source:")
+
+    return refuse
+
+
+@pytest.mark.parametrize("kind", ["PermissionDeniedError", "UnauthenticatedError"])
+def test_who_has_no_keys_is_told_about_keys_and_not_about_directories(place, monkeypatch, kind):
+    monkeypatch.setattr(obstore, "put", refusing(getattr(obstore.exceptions, kind)))
+    place.bucket.conditions_kept = True
+    with pytest.raises(CheckpointError, match=r"not permitted; check the keys, what they allow") as refused:
+        Store(place)
+    assert "director" not in str(refused.value)
+    assert trouble_with(place).startswith(f"{place}/.dnmf-")
+    assert "check the keys" in trouble_with(place)
+
+
+def test_one_who_was_told_to_send_no_conditions_is_refused_as_a_server_without_them(place, monkeypatch):
+    monkeypatch.setattr(obstore, "put", refusing(NotImplementedError))  # as for AWS_CONDITIONAL_PUT=disabled
+    with pytest.raises(CheckpointError, match="does not keep the conditions of a write"):
+        dnmf.fit(A, **FIT, store=place)
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [("PermissionDeniedError", "not permitted; check the keys"), ("GenericError", "check the address and the network")],
+)
+def test_a_W_that_cannot_be_asked_for_is_not_said_to_be_damaged(place, monkeypatch, kind, advice):
+    model = dnmf.fit(A, **FIT, store=place)
+    monkeypatch.setattr(obstore, "head_async", refusing(getattr(obstore.exceptions, kind)))
+    for read in (model.read_W, lambda: dnmf.load(place)):
+        with pytest.raises(CheckpointError, match=rf"cannot be read: {place}/W-.*/c/0/0: .*{advice}") as refused:
+            read()
+        assert "\n" not in str(refused.value)
+        assert "damaged" not in str(refused.value)

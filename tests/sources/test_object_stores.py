@@ -93,6 +93,22 @@ def test_a_missing_chunk_is_named_whatever_the_store(make_store):
         open_source(zarr.open_array(make_store(with_a_hole), mode="r")).read(0, 8)
 
 
+def test_what_an_opened_store_of_obstore_does_not_answer_is_asked_for_again(tmp_path, monkeypatch):
+    obstore = pytest.importorskip("obstore", reason="obstore is not installed")
+    source = open_source(zarr.open_array(by_obstore(tmp_path, dense), mode="r"))
+    real, failed = obstore.get_async, []
+
+    async def fails_twice(*given, **how):
+        if len(failed) < 2:
+            failed.append(True)
+            raise obstore.exceptions.GenericError("Generic S3 error: 503 after 10 retries")
+        return await real(*given, **how)
+
+    monkeypatch.setattr(obstore, "get_async", fails_twice)
+    np.testing.assert_array_equal(source.read(0, 4), small_matrix()[:4] + 1)
+    assert len(failed) == 2
+
+
 def test_a_store_that_stays_here_is_refused_with_the_way_that_works():
     obstore = pytest.importorskip("obstore", reason="obstore is not installed")
     store = zarr.storage.ObjectStore(obstore.store.MemoryStore())
