@@ -11,6 +11,7 @@ import scipy.sparse
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
+from dnmf.newer import refuse_newer
 from dnmf.plain import dense, plain
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.labels import Labels, labels_given, refuse_labels_that_differ
@@ -65,7 +66,8 @@ class Limits:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "Limits":
-        """The limits that :meth:`to_json` wrote."""
+        """The limits that :meth:`to_json` wrote; NewerError where they say more than this dnmf knows."""
+        refuse_newer(cls, record)
         of_W, of_H = (math.inf if value is None else float(value) for value in record["upper"])
         return cls((of_W, of_H), record["free"], (record["held"][0], record["held"][1]))
 

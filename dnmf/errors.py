@@ -44,6 +44,10 @@ class CheckpointError(DnmfError):
     """A checkpoint cannot be written, found or continued as asked."""
 
 
+class NewerError(CheckpointError):
+    """A checkpoint says what this dnmf does not know, as a newer one wrote it; the message names both and the field."""
+
+
 class CorruptError(CheckpointError):
     """No generation of a checkpoint is whole; the message names the damaged files."""
 

@@ -12,6 +12,7 @@ from dnmf.arguments import as_dtype, is_finite, is_whole, shown
 from dnmf.constraints import NO_LIMITS, Limits
 from dnmf.errors import InputError, UnknownLossError
 from dnmf.losses import is_known, loss_named, refuse_other_parameters
+from dnmf.newer import refuse_newer
 from dnmf.penalty import Penalty
 
 PRUNES = ("rule", "refit", "off")
@@ -257,6 +258,8 @@ class FitOptions:
         ------
         UnknownLossError
             Their loss is one of the caller's own, and not known here, or not as it was.
+        NewerError
+            There are more of them than this dnmf knows.
         """
         if not is_known(record.get("loss", cls.loss)):
             raise UnknownLossError(
@@ -264,7 +267,8 @@ class FitOptions:
                 "the command line: dnmf --import MODULE …)"
             )
         known = {name: value for name, value in record.items() if name not in NOW_FACTS}
-        parts = {"penalty": Penalty(**record["penalty"]), "limits": Limits.from_json(record["limits"])}
+        refuse_newer(cls, known)
+        parts = {"penalty": Penalty.from_json(record["penalty"]), "limits": Limits.from_json(record["limits"])}
         return cls(**{**known, **parts})
 
     @property

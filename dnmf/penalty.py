@@ -7,6 +7,7 @@ from typing import Any
 from dnmf.arithmetic import undisturbed
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
+from dnmf.newer import refuse_newer
 
 SCALES = ("relative", "objective", "fraction", "absolute", "counts")
 PAIRS = ("l1", "l2", "angular")  # strengths with a value for each factor
@@ -307,6 +308,12 @@ class Penalty:
     def to_json(self) -> dict[str, Any]:
         """The penalty as plain JSON values."""
         return {**asdict(self), **{name: list(getattr(self, name)) for name in PAIRS}}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Penalty":
+        """The penalty that :meth:`to_json` wrote; NewerError where it says more than this dnmf knows."""
+        refuse_newer(cls, record)
+        return cls(**record)
 
 
 def _as_pair(name: str, value: Any) -> tuple[float, float]:

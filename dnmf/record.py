@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnmf.errors import CheckpointError, UnknownLossError
+from dnmf import checkpoint
+from dnmf.errors import CheckpointError, NewerError, UnknownLossError
 from dnmf.options import FitOptions
 
 if TYPE_CHECKING:
@@ -88,9 +89,11 @@ _DEFAULTS: dict[str, Any] = {
 
 @contextmanager
 def naming(store: str | Path) -> Iterator[None]:
-    """Name the store in an error that says that the loss of its run is not known here."""
+    """Name the store in an error that says what of its run is not known here: its loss, or what a newer dnmf wrote."""
     try:
         yield
+    except NewerError as error:
+        raise NewerError(f"{store}: was written by dnmf {checkpoint.read_latest(store).dnmf}; {error}") from error
     except UnknownLossError as error:
         raise UnknownLossError(f"{store}: {error}") from error
 

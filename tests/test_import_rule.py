@@ -12,7 +12,7 @@ import dnmf
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
     {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "colours"},
-    {"arguments"},
+    {"arguments", "newer"},
     {"locations", "arrays"},
     {"places"},
     {"written", "missing"},

@@ -51,12 +51,15 @@ class Generation:
         Bit for bit what was committed, each in the layout (C or Fortran) it had.
     texts : dict of str to callable
         Of a generation that was read: returns an array of text, which is read and verified when it is called.
+    dnmf : str
+        Of a generation that was read: the version that wrote it.
     """
 
     number: int
     record: dict[str, Any]
     arrays: dict[str, np.ndarray]
     texts: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
+    dnmf: str = ""
 
 
 class WrittenArray(NamedTuple):
@@ -168,7 +171,7 @@ def read_generation(directory: Path, manifest_crc32c: int | None) -> Generation:
             late[name] = _reader_of_texts(directory / f"{name}{texts.SUFFIX}", entry)
         else:
             arrays[name] = _read_array(directory / f"{name}.npy", entry)
-    return Generation(manifest["number"], manifest["record"], arrays, late)
+    return Generation(manifest["number"], manifest["record"], arrays, late, manifest["dnmf"])
 
 
 def _reader_of_texts(path: Path, expected: Mapping[str, Any]) -> Callable[[], np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnmf.fitting.history import PassRecord
+from dnmf.newer import refuse_newer
 
 FIRST_DAMPING, LEAST_DAMPING = 0.1, 0.01  # of the diagonal of the Gram matrix
 
@@ -161,7 +162,14 @@ class State:
 
     @classmethod
     def restore(cls, scalars: dict[str, Any], arrays: dict[str, np.ndarray]) -> "State":
-        """The state that :meth:`scalars` and :meth:`arrays` described, bit for bit."""
+        """The state that :meth:`scalars` and :meth:`arrays` described, bit for bit.
+
+        Raises
+        ------
+        NewerError
+            There is more in it than this dnmf knows.
+        """
+        refuse_newer(cls, scalars)
         values: dict[str, Any] = {name: float("inf") if value is None else value for name, value in scalars.items()}
         values["units"] = tuple(values["units"])
         values["seed"] = scalars.get("seed")

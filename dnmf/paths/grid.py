@@ -10,6 +10,7 @@ from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.fitting.events import PathFinished, PathPassDone
 from dnmf.measures.columns import checked_side
+from dnmf.newer import refuse_newer
 from dnmf.options import FitOptions
 from dnmf.record import PATH
 from dnmf.studies.study import Study
@@ -106,7 +107,8 @@ class PathOptions(Study[Cell]):
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "PathOptions":
-        """The options that :meth:`to_json` wrote."""
+        """The options that :meth:`to_json` wrote; NewerError where there are more of them than this dnmf knows."""
+        refuse_newer(cls, record)
         known = {"fit": FitOptions.from_json(record["fit"])}
         return cls(**{**record, **known, "strengths": tuple(record["strengths"]), "seeds": tuple(record["seeds"])})
 

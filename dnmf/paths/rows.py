@@ -69,8 +69,9 @@ class PathRow:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "PathRow":
-        """The row that :meth:`to_json` wrote."""
-        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in record.items()}
+        """The row that :meth:`to_json` wrote; what a newer dnmf measured beside is left out."""
+        known = {each.name: record[each.name] for each in fields(cls) if each.name in record}
+        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in known.items()}
         return cls(**values)
 
 
