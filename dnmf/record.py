@@ -104,7 +104,7 @@ def contents(record: dict[str, Any]) -> str:
 
 
 def has_begun(record: dict[str, Any]) -> bool:
-    """Whether a record is that of a run, or a study, that has finished a pass; others are begun anew."""
+    """Whether a record is that of a run, or a study, that has finished a pass: nothing else takes its place unasked."""
     return bool(record.get("status") == "done" or record["state"]["passes"])
 
 

@@ -67,7 +67,7 @@ class Where:
 
         if self.tls_ca is None or self.tls_cert is None:
             return None
-        return Certificates(self.tls_ca, self.tls_cert, self.tls_key or "")
+        return Certificates(self.tls_ca, self.tls_cert, self.tls_key)
 
     @contextmanager
     def client(self, output: Output) -> Iterator[Any]:

@@ -12,6 +12,7 @@ GIVE = (
     "dnmf.cluster.Certificates in Python), or name them in dask's configuration (distributed.comm.tls)"
 )
 FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+ENCRYPTED, IN_THE_CLEAR = ("tls://", "wss://"), ("tcp://", "ws://")  # networks of dask; others stay in a process
 
 
 @dataclass(frozen=True)
@@ -20,24 +21,30 @@ class Certificates:
 
     Attributes
     ----------
-    ca, cert, key : str
-        Paths of PEM files; the key may be in the file of the certificate.
+    ca, cert : str
+        Paths of PEM files.
+    key : str, optional
+        By default it is in the file of the certificate.
     """
 
     ca: str
     cert: str
-    key: str = ""
+    key: str | None = None
 
     def security(self) -> Any:
         """Return them as dask takes them; nothing goes over the network in the clear then."""
         from distributed.security import Security
 
-        for path, what in ((self.ca, "CA"), (self.cert, "certificate")):
-            if not path:
-                raise InputError(f"the path of the {what} is empty: name a file (--tls-ca, --tls-cert)")
-        ca, cert = (str(local_path(path, what)) for path, what in ((self.ca, "--tls-ca"), (self.cert, "--tls-cert")))
-        key = str(local_path(self.key, "--tls-key")) if self.key else cert
-        return Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
+        key = self.cert if self.key is None else self.key
+        files = [_path(*each) for each in ((self.ca, "CA"), (self.cert, "certificate"), (key, "key"))]
+        return Security(**dict(zip(FILES, files, strict=True)), require_encryption=True)
+
+
+def _path(given: str, what: str) -> str:
+    """The path of a file that is given; that of a variable that is not set is empty."""
+    if not given:
+        raise InputError(f"the path of the {what} is empty: name a file (--tls-ca, --tls-cert, --tls-key)")
+    return str(local_path(given, what))
 
 
 def connection_arguments(address: str, security: Any) -> dict[str, Any]:
@@ -50,13 +57,12 @@ def connection_arguments(address: str, security: Any) -> dict[str, Any]:
     InputError
         A file of a certificate cannot be read, or they do not belong together.
     """
-    encrypted = address.startswith("tls://")
-    if not encrypted and security.require_encryption and "://" in address:
+    if security.require_encryption and address.startswith(IN_THE_CLEAR):
         raise ClusterError(
             f"{address} is not encrypted, and encryption is asked for: give the address as tls://…, or leave the "
             "certificates (and distributed.comm.require-encryption) out"
         )
-    if not encrypted:
+    if not address.startswith(ENCRYPTED):
         return {}
     for name in FILES:
         _refuse_unreadable(getattr(security, name))

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from distributed.core import connect, send_recv
 
@@ -15,6 +15,7 @@ from dnmf.passes.certificates import GIVE, connection_arguments
 from dnmf.refusals import told
 
 HANDSHAKE_S = 5.0
+OVER_TCP = ("tcp", "tls")
 
 
 def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
@@ -44,13 +45,18 @@ def _refuse_no_address(address: str) -> None:
     """Refuse at once what dask would look for until its time is up; of other networks than TCP it knows by itself."""
     try:
         place = urlsplit(address)
-        found = place.scheme not in ("tcp", "tls") or (place.hostname and place.port)
+        is_one = place.scheme not in (*OVER_TCP, "http", "https") or (place.scheme in OVER_TCP and _port(place))
     except ValueError:  # a port beyond all, or brackets that do not close
-        found = False
-    if not found or place.scheme in ("http", "https"):
+        is_one = False
+    if not is_one:
         raise ClusterError(
             f"{address} is no address of a scheduler; give one such as tcp://host:8786 or tls://host:8786"
         )
+
+
+def _port(place: SplitResult) -> int:
+    """The port of an address that has a host too, else 0."""
+    return (place.port or 0) if place.hostname else 0
 
 
 async def _ask(address: str, arguments: dict[str, Any], timeout_s: float) -> Any:
@@ -91,20 +97,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _speaks_tls(address: str) -> bool | None:
     """Whether what listens at an address answers as TLS does; None where nothing listens, or nobody knows."""
-    try:
-        place = urlsplit(address)
-        host, port = place.hostname, place.port
-    except ValueError:  # no address at all, which dask has said
-        return None
-    if place.scheme not in ("tcp", "tls") or not host or not port:
+    place = urlsplit(address)
+    if place.scheme not in OVER_TCP:
         return None
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
     try:
-        with socket.create_connection((host, port), HANDSHAKE_S) as plain:
+        with socket.create_connection((place.hostname, _port(place)), HANDSHAKE_S) as plain:
             anyone.wrap_socket(plain).close()
     except ssl.SSLError as error:
         return error.reason not in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
-    except (OSError, ValueError):
+    except OSError:
         return None
     return True

@@ -41,16 +41,17 @@ class Losses(NamedTuple):
         >>> Losses().told
         ''
         """
-        counts = (
-            (self.workers, "worker lost", "workers lost"),
-            (self.again, "task run again", "tasks run again"),
-            (0, "", ""),
-            (self.retries, "read tried again", "reads tried again"),
+        found = (
+            _counted(self.workers, "worker lost", "workers lost"),
+            _counted(self.again, "task run again", "tasks run again"),
+            f"no worker left on {', '.join(self.hosts)}" if self.hosts else "",
+            _counted(self.retries, "read tried again", "reads tried again"),
         )
-        found = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
-        if self.hosts:
-            found.insert(sum(bool(count) for count, _, _ in counts[:2]), f"no worker left on {', '.join(self.hosts)}")
-        return ", ".join(found)
+        return ", ".join(filter(None, found))
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}" if count else ""
 
 
 NOTHING = Losses()
