@@ -14,6 +14,7 @@ from dnmf.implicit import describe
 from dnmf.locations import names_url
 from dnmf.ongoing import read_in_hand
 from dnmf.options import LIMITS, FitOptions, describe_solver, more_than
+from dnmf.passes.losses import Losses
 from dnmf.penalty import Penalty
 from dnmf.places import names_objects, place_of
 from dnmf.record import PATH
@@ -94,15 +95,14 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "decrease": stands.get("decrease"),
         "reads": last.get("reads"),
         "seconds": sum(entry["seconds"] for entry in history),
-        "lost": _lost(history),
+        "lost": _told(lost_in([PassRecord.from_json(entry) for entry in history])),
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,
         "go_on_with": _go_on_with(record),
     }
 
 
-def _lost(history: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """What the passes lost and made good, in numbers and in words; None where nothing was lost."""
-    lost = lost_in([PassRecord.from_json(entry) for entry in history])
+def _told(lost: Losses) -> dict[str, Any] | None:
+    """What was lost and made good, in numbers and in words; None where nothing was."""
     return {**lost._asdict(), "told": lost.told} if lost.told else None
 
 
@@ -138,6 +138,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "models_done": len(state["done"]) if state else models,
         "passes": state["passes"] if state else record["passes"],
         "reads": record["reads"],
+        "lost": _told(Losses.of_json(state.get("lost", {}))),
     }
 
 

@@ -356,7 +356,7 @@ def test_a_model_of_a_path_goes_on_under_new_limits_like_any_other(found, stored
 def test_a_path_is_loaded_as_it_was_returned(found):
     path, _ = found
     loaded = dnmf.load_path(path.path)
-    assert loaded.rows == path.rows
+    assert list(map(repr, loaded.rows)) == list(map(repr, path.rows))  # NaN is not itself
     assert (loaded.reads, loaded.passes, loaded.options) == (path.reads, path.passes, path.options)
     assert_same_bits(loaded, path)
     assert bits(dnmf.resume_path(path.path).model(0.1, 1)) == bits(path.model(0.1, 1))

@@ -182,6 +182,7 @@ def _path_status_lines(found: dict[str, Any]) -> list[str]:
         labelled("rank", str(found["rank"])),
         *_solver_lines(found),
         labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
+        *_lost_lines(found),
         *_in_hand_lines(found),
         *([labelled("go on", resume_command(found["store"]))] if found["status"] == "stopped" else []),
     ]

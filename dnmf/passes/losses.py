@@ -1,6 +1,6 @@
 """What went wrong on the way of a pass and was made good: a record that adds."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Losses(NamedTuple):
@@ -29,6 +29,11 @@ class Losses(NamedTuple):
         return Losses(
             self.workers + other.workers, tuple(hosts), self.again + other.again, self.retries + other.retries
         )
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> "Losses":
+        """Those that ``_asdict`` described, through JSON."""
+        return cls(**{**values, "hosts": tuple(values.get("hosts", ()))})
 
     @property
     def told(self) -> str:

@@ -87,7 +87,8 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
     total.models = [some.finish() for some in sums]
     for model, out in zip(total.models, outs, strict=True):
         model.kept = {} if out is None else out.finish()
-    total.lost = Losses(retries=TRIED_AGAIN.taken())  # of this process: those of another task count once, here or there
+    if not source.in_memory:  # what this process tried again, also for others: each counts once, here or there
+        total.lost = Losses(retries=TRIED_AGAIN.taken())
     return total
 
 

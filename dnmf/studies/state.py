@@ -11,6 +11,7 @@ from dnmf.constraints import Guides
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.state import State
 from dnmf.options import FitOptions
+from dnmf.passes.losses import NOTHING, Losses
 from dnmf.studies.study import C, Study
 
 SHARED = "strongest"  # the one array of a state that is the same in all models
@@ -38,6 +39,8 @@ class StudyState(Generic[C]):
         The component that lives longest; see :attr:`dnmf.fitting.state.State.strongest`.
     passes, bytes_read : int
         Of the whole study so far: a pass that serves many models counts once.
+    lost : Losses
+        What its passes lost and made good, each counted once.
     """
 
     cells: tuple[C, ...] = ()
@@ -49,16 +52,17 @@ class StudyState(Generic[C]):
     strongest: np.ndarray | None = None
     passes: int = 0
     bytes_read: int = 0
+    lost: Losses = NOTHING
 
     def of_at_most(self, count: int) -> "StudyState[C]":
         """The state with a wave that a smaller memory can serve: the models beyond begin anew later, as they did."""
         return replace(self, cells=self.cells[:count], fits=self.fits[:count])
 
-    def after_pass(self, fits: Sequence[Fit], bytes_read: int) -> "StudyState[C]":
+    def after_pass(self, fits: Sequence[Fit], bytes_read: int, lost: Losses) -> "StudyState[C]":
         """The state after a pass over the data that served some of the running models."""
         return replace(
             self, fits=tuple(fits), squares=max(fit.state.squares for fit in fits), passes=self.passes + 1,
-            bytes_read=self.bytes_read + bytes_read,
+            bytes_read=self.bytes_read + bytes_read, lost=self.lost.beside(lost),
         )  # fmt: skip
 
     def after_wave(self, study: Study[C], ended: Mapping[C, np.ndarray]) -> "StudyState[C]":
@@ -92,6 +96,7 @@ class StudyState(Generic[C]):
             "units": None if self.units is None else list(self.units),
             "passes": self.passes,
             "bytes_read": self.bytes_read,
+            "lost": self.lost._asdict(),
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -118,7 +123,7 @@ class StudyState(Generic[C]):
         return cls(
             tuple(cells), tuple(fits), tuple(done), dict(zip(starts, origins, strict=True)), scalars["squares"],
             None if scalars["units"] is None else tuple(scalars["units"]), arrays.get(SHARED),
-            scalars["passes"], scalars["bytes_read"],
+            scalars["passes"], scalars["bytes_read"], Losses.of_json(scalars.get("lost", {})),
         )  # fmt: skip
 
 

@@ -177,7 +177,8 @@ class StudyRun(Generic[C]):
     def _after_pass(self, fits: list[Fit], statistics: Statistics) -> None:
         were = [fit.state.passes for fit in self.state.fits]
         moved = [fit for fit, passes in zip(fits, were, strict=True) if fit.state.passes > passes]
-        self.state = self.state.after_pass(fits, statistics.bytes_read)
+        lost = moved[0].state.history[-1].lost
+        self.state = self.state.after_pass(fits, statistics.bytes_read, lost)
         self.commit()
         self._tell(moved)
 
@@ -198,7 +199,8 @@ class StudyRun(Generic[C]):
             self._take(cell, fit, end, folders[number] if folders else None)
         ended = [replace(fit, state=end.state) for fit, end in zip(fits, ends, strict=True)]
         found = {cell: carried(end) for cell, end in zip(cells, ends, strict=True)}
-        self.state = self.state.after_pass(ended, bytes_read).after_wave(self.study, found)
+        lost = ends[0].state.history[-1].lost
+        self.state = self.state.after_pass(ended, bytes_read, lost).after_wave(self.study, found)
         self.commit()
         self._tell(ended)
 

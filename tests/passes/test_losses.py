@@ -13,6 +13,8 @@ import zarr
 from distributed import Client, LocalCluster
 
 import dnmf
+from dnmf.cli.texts import status_lines
+from dnmf.fitting.events import PathPassDone
 from dnmf.fitting.history import PassRecord, lost_in
 from dnmf.inspection import run_status
 from dnmf.passes.departures import OURS, TOPIC, Departures, host_of
@@ -191,3 +193,23 @@ def test_reads_that_were_tried_again_are_in_the_record_and_in_what_a_run_says(tm
     undisturbed = dnmf.fit(tmp_path / "a.zarr", **fit)
     assert lost_in(undisturbed.history) == NOTHING
     assert np.array_equal(model.H, undisturbed.H)
+
+
+def test_a_path_adds_up_what_its_shared_passes_lost(tmp_path, flaky, caplog):
+    values = np.random.default_rng(0).random((300, 20), dtype=np.float32)
+    zarr.create_array(tmp_path / "a.zarr", data=values, chunks=(10, 20))
+    path = {"penalty": dnmf.Penalty(l1=1.0), "strengths": [0, 0.1], "seeds": 2, "measures": "cheap", "keep": "stream"}
+
+    def stop(event):
+        if isinstance(event, PathPassDone) and event.number == 3:
+            raise KeyboardInterrupt
+
+    with caplog.at_level(logging.WARNING, "dnmf"):
+        with pytest.raises(KeyboardInterrupt):
+            dnmf.path(tmp_path / "a.zarr", 3, **path, max_passes=3, store=tmp_path / "p.dnmf", callbacks=[stop])
+        before = run_status(tmp_path / "p.dnmf")["lost"]["retries"]
+        dnmf.path(tmp_path / "a.zarr", 3, **path, max_passes=3, store=tmp_path / "p.dnmf", resume="auto")
+    failed = sum("trying again" in record.message for record in caplog.records)
+    found = run_status(tmp_path / "p.dnmf")
+    assert 0 < before < found["lost"]["retries"] <= failed  # those after the last pass, of measures, are only said
+    assert f"{found['lost']['retries']} reads tried again" in "\n".join(status_lines(found))
