@@ -1,18 +1,23 @@
 # shellcheck shell=bash
-# Sourced by run.sh of several places: processes that end with the script, a fit that alone gets its signals, and no
-# open network without TLS. The script sets -m, which gives each process it starts a group of its own: Ctrl-C then
-# reaches the script, not the workers.
+# Sourced by scripts whose words are [--insecure] DATA STORE FIT_OPTIONS…: processes that end with the script, a fit that
+# alone gets its signals, and no open network without TLS. The script sets -m, which gives each process it starts a group
+# of its own: Ctrl-C then reaches the script, not the workers.
+. "$(dirname "${BASH_SOURCE[0]}")/usage.sh"
+
+if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
+(($# >= 2)) || usage
 
 started=()
-trap 'exit 143' TERM HUP # through the trap of EXIT, which stops what was started
-trap 'exit 130' INT
+# shellcheck disable=SC2034 # fit-loop.sh looks whether it was a signal
+stopped=
 
-usage() { # print the comment at the head of the script, and end
-    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0" >&2
-    exit 2
+leave_at_signals() { # through the trap of EXIT, which stops what was started
+    trap 'exit 143' TERM HUP
+    trap 'exit 130' INT
 }
+leave_at_signals
 
-say() { echo "$(basename "$(cd "$(dirname "$0")" && pwd)")/run.sh: $*" >&2; }
+say() { echo "$(basename "$(cd "$(dirname "$0")" && pwd)")/$(basename "$0"): $*" >&2; }
 
 start() { # NAME COMMAND…: in the background, its words in $LOGS/NAME.log
     local name=$1
@@ -37,17 +42,18 @@ wait_for() { # FILE NAME: until the file is written, or the process of that name
 }
 
 fit() { # DATA STORE OPTION…: begin, go on, or say it is done; return the exit code. Signals go to it alone.
-    local data=$1 store=$2 code=0
+    local data=$1 store=$2 code=0 # and are noted in $stopped
     shift 2
     dnmf fit "$data" --store "$store" "$@" --resume &
     local pid=$!
-    trap 'kill -TERM '$pid' 2>/dev/null || true' TERM
-    trap 'kill -INT '$pid' 2>/dev/null || true' INT
+    trap 'stopped=1; kill -TERM '$pid' 2>/dev/null || true' TERM HUP
+    trap 'stopped=1; kill -INT '$pid' 2>/dev/null || true' INT
     wait "$pid" || code=$?
     while kill -0 "$pid" 2>/dev/null; do # that wait ended with a signal
         code=0
         wait "$pid" || code=$?
     done
+    leave_at_signals
     return "$code"
 }
 

@@ -1,28 +1,21 @@
 #!/usr/bin/env bash
 # A fit that goes on by itself when its cluster was lost: begun or gone on with until it is done, at most TRIES times.
 #
-#   fit-loop.sh DATA STORE OPTIONS…             such as: fit-loop.sh counts.zarr run.dnmf --rank 20 --scheduler FILE
+#   fit-loop.sh DATA STORE FIT_OPTIONS…         such as: fit-loop.sh counts.zarr run.dnmf --rank 20 --scheduler FILE
 #
-# Ended are a fit that is done (0), options that cannot be (2), and one that was stopped: by Ctrl-C (130) or by a
-# signal to this script, which goes to the fit (75).
-set -u
-if (($# < 2)); then
-    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
-    exit 2
-fi
-data=$1 store=$2
-shift 2
+# TRIES (20) and the seconds between them, PAUSE (5), are set in the environment. Not tried again are a fit that is done
+# (0), options that cannot be (2), and one that was stopped: a signal to this script goes to the fit, which commits the
+# pass in hand and ends (75; 130 after Ctrl-C).
+set -euo pipefail -m
+. "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
+trap 'jobs -p | xargs -r kill 2>/dev/null' EXIT # the pause
 for _ in $(seq "${TRIES:-20}"); do
-    dnmf fit "$data" --store "$store" "$@" --resume &
-    fit=$!
-    stopped=
-    trap 'stopped=1; kill -TERM "$fit" 2>/dev/null' TERM INT
-    wait "$fit"
-    code=$?
-    while kill -0 "$fit" 2>/dev/null; do wait "$fit"; code=$?; done
-    case $code in 0 | 2 | 130) exit "$code" ;; esac
-    [[ $stopped ]] && exit "$code"
-    echo "fit-loop.sh: ended with $code; once more in ${PAUSE:-5} s" >&2
-    sleep "${PAUSE:-5}"
+    code=0
+    fit "$@" || code=$?
+    case $code in 0 | 2) exit "$code" ;; esac
+    [[ ! $stopped ]] || exit "$code"
+    say "ended with $code; once more in ${PAUSE:-5} s"
+    sleep "${PAUSE:-5}" &
+    wait $! # a trap runs at once, as it would not during a plain sleep
 done
 exit "$code"

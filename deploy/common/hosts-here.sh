@@ -7,6 +7,8 @@
 #   hosts-here.sh pull FOLDER I | plug FOLDER I    the cable
 #   hosts-here.sh down FOLDER
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/usage.sh"
+(($# >= 2)) || usage
 what=$1 folder=$(realpath "$2")
 number=$(($(cksum <<<"$folder" | cut -d' ' -f1) % 60000))
 name="dn$number" net="10.$((64 + number / 256 % 64)).$((number % 256))"
@@ -48,4 +50,5 @@ case $what in
     pull) ip link set "$name-$3" down ;;
     plug) ip link set "$name-$3" up ;;
     down) down ;;
+    *) usage ;;
 esac

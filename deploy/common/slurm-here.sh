@@ -6,6 +6,8 @@
 #   slurm-here.sh up FOLDER
 #   slurm-here.sh down FOLDER
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/usage.sh"
+(($# == 2)) || usage
 what=$1 folder=$2
 export SLURM_CONF="$folder/slurm.conf"
 
@@ -78,4 +80,8 @@ down() {
     done
 }
 
-"$what"
+case $what in
+    up) up ;;
+    down) down ;;
+    *) usage ;;
+esac

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
-# Sourced by smoke.sh of every place: a folder with small data, options for a fit of it, and the comparison at the end.
-# SMOKE_FOLDER names another folder than a temporary one, such as one that several hosts see.
+# Sourced by smoke.sh of every place, which may be called with --all: a folder with small data, options for a fit of it,
+# and the comparison at the end. SMOKE_FOLDER names another folder than a temporary one, such as one that several hosts see.
 
 set -euo pipefail
 common="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+. "$common/usage.sh"
+[[ ${1-} =~ ^(--all)?$ ]] || usage
 
 skip() { # REASON: this place cannot be tried here
     echo "skipped: $*"

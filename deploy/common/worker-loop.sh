@@ -6,10 +6,8 @@
 # A nanny restarts a worker that dies. But a host without network for 30 s (distributed.comm.timeouts.tcp), or a
 # scheduler that ends, makes worker and nanny leave for good: then this starts them again, until it gets SIGTERM.
 set -u
-if (($# == 0)) || [[ $1 == --help ]]; then
-    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
-    exit 2
-fi
+. "$(dirname "${BASH_SOURCE[0]}")/usage.sh"
+(($#)) || usage
 child=
 trap '[[ $child ]] && kill "$child" 2>/dev/null && wait "$child"; exit 0' TERM INT HUP
 while :; do

@@ -7,13 +7,12 @@
 # those of dnmf fit: 75 is stopped after a committed pass. WORKERS (2) is their number.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-if (($# < 2)); then
-    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
-    exit 2
-fi
+. "$here/../common/usage.sh"
+(($# >= 2)) || usage
 DATA="$(realpath "$1")"
 store="$(realpath -m "$2")"
 FOLDER="$(dirname "$store")"
+mkdir -p "$FOLDER" # else the daemon makes it, root's
 OWNER="$(id -u):$(id -g)"
 CERTIFICATES="${CERTIFICATES:-$HOME/.config/dnmf-docker}"
 export DATA FOLDER OWNER CERTIFICATES

@@ -9,10 +9,8 @@
 # pass. The operator (values.yaml) has to be there, and the volume (kubectl apply -n dnmf -f volume.yaml).
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-if (($# < 2)); then
-    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
-    exit 2
-fi
+. "$here/../common/usage.sh"
+(($# >= 2)) || usage
 kube() { kubectl --namespace "${NAMESPACE:-dnmf}" "$@"; }
 name=dnmf-fit
 umask 077

@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
 # Start a scheduler and workers on this machine, fit there, stop them.
 #
-#   run.sh DATA STORE FIT_OPTIONS…              such as: run.sh counts.zarr run.dnmf --rank 20
+#   run.sh [--insecure] DATA STORE FIT_OPTIONS…  such as: run.sh counts.zarr run.dnmf --rank 20
 #
 # Run again with the same words it goes on where it was stopped, or says that the fit is done. Exit codes are those of
-# dnmf fit: 75 means stopped after a committed pass, run it again. settings.sh says what is started.
+# dnmf fit: 75 means stopped after a committed pass, run it again. settings.sh says what is started. With --insecure
+# HOST may be an address that others reach, who can run code here then; with ../tls/run.sh they cannot.
 set -euo pipefail -m
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-# shellcheck source-path=SCRIPTDIR
 . "$here/../common/cluster.sh"
-if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
-(($# >= 2)) || usage
 . "$here/settings.sh"
 export DASK_CONFIG="${DASK_CONFIG:-$here/../dask.yaml}"
 refuse_open_network "$HOST"

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # A fit by run.sh has the bits of one in process.
-# shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../common/smoke.sh"
 
 make_data

@@ -9,8 +9,6 @@
 set -euo pipefail -m
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/cluster.sh"
-if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
-(($# >= 2)) || usage
 . "$here/settings.sh"
 mapfile -t hosts < <(grep -v '^[[:space:]]*\(#\|$\)' "$HOSTS")
 if [[ ${INSECURE-} ]]; then
@@ -19,7 +17,6 @@ else
     "$here/../tls/certs.sh" "$CERTIFICATES"
     export DASK_CONFIG="$CERTIFICATES" && scheme=tls
 fi
-refuse_open_network "${hosts[@]}"
 
 scratch="$(mktemp -d)"
 mkfifo "$scratch/line" # what runs on a host ends when this closes, even if this script is killed

@@ -40,7 +40,7 @@ lose_and_come_back() { # the cable of host 3, and the scheduler, while a fit goe
     PAUSE=2 "$common/fit-loop.sh" "$DATA" "$folder/lost.dnmf" "${FIT[@]}" --scheduler "$address" 2>&1 |
         tee "$LOGS/lost.log" &
     going_on=$!
-    until grep -q "  pass  *[0-9]" "$LOGS/lost.log"; do sleep 0.1; done
+    until grep -q "  pass  *[0-9]" "$LOGS/lost.log"; do sleep 0.1 && kill -0 "$going_on"; done
     before=$(times_there 3)
     "$hosts" pull "$folder" 3
     kill -9 "${by_hand[0]}"

@@ -3,14 +3,13 @@
 #
 #   run.sh [--insecure] DATA STORE FIT_OPTIONS…  such as: run.sh /shared/counts.zarr /shared/run.dnmf --rank 20
 #
-# LEAST_JOBS (1) and MOST_JOBS (8) bound their number; QUEUE_S (a day) is how long the first may take to start. SETTINGS (~/.config/dnmf-jobqueue) is a folder that every node
-# sees: jobqueue.yaml in it says what a job is. Run again with the same words it goes on; exit code 75 is stopped after
-# a committed pass. With --insecure there is no TLS: whoever reaches the hosts can run code there.
+# LEAST_JOBS (1) and MOST_JOBS (8) bound their number; QUEUE_S (a day) is how long the first may take to start. SETTINGS
+# (~/.config/dnmf-jobqueue) is a folder that every node sees: jobqueue.yaml in it says what a job is. Run again with the
+# same words it goes on; exit code 75 is stopped after a committed pass. With --insecure there is no TLS: whoever reaches
+# the hosts can run code there.
 set -euo pipefail -m
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/cluster.sh"
-if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
-(($# >= 2)) || usage
 settings="${SETTINGS:-$HOME/.config/dnmf-jobqueue}"
 mkdir -p "$settings"
 if [[ ${INSECURE-} ]]; then cp "$here/../dask.yaml" "$settings"; else "$here/../tls/certs.sh" "$settings"; fi

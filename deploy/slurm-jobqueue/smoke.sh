@@ -8,7 +8,10 @@ place="$common/../slurm-jobqueue"
 python -c 'import importlib.util as i; raise SystemExit(not i.find_spec("dask_jobqueue"))' || skip "there is no dask-jobqueue"
 export SETTINGS="$folder/settings" SLURM_CONF="$folder/slurm/slurm.conf" MOST_JOBS=2
 
-stop_place() { "$common/slurm-here.sh" down "$folder/slurm"; }
+stop_place() {
+    if [[ ${killer-} ]]; then stop "$killer"; fi
+    "$common/slurm-here.sh" down "$folder/slurm"
+}
 
 kill_a_job() { # after the first pass
     until grep -q "  pass  *[0-9]" "$LOGS/fit.log"; do sleep 0.2; done
@@ -26,7 +29,8 @@ FIT=("${FIT[@]/12/40}")
 make_data 160000
 touch "$LOGS/fit.log"
 kill_a_job &
+killer=$!
 "$place/run.sh" "$DATA" "$STORE" "${FIT[@]}" 2>&1 | tee "$LOGS/fit.log"
-wait $!
+wait "$killer"
 ls "$SETTINGS"
 same_bits

@@ -8,16 +8,14 @@
 # the Python of this shell under the same paths. With --insecure there is no TLS: whoever reaches the nodes can run code.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+. "$here/../common/usage.sh"
 asked=()
 insecure=
 while [[ ${1-} == --* ]]; do
     if [[ $1 == --insecure ]]; then insecure=1; else asked+=("$1"); fi
     shift
 done
-if (($# < 2)); then
-    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
-    exit 2
-fi
+(($# >= 2)) || usage
 data=$1 store="$(realpath -m "$2")"
 if [[ -e $data ]]; then data="$(realpath "$data")"; fi # else an address
 if [[ $insecure ]]; then

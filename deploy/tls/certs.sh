@@ -10,10 +10,8 @@
 # as it is.
 set -euo pipefail
 deploy="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-if (($# == 0)) || [[ $1 == --* ]]; then
-    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
-    exit 2
-fi
+. "$deploy/common/usage.sh"
+[[ ${1-} && $1 != --* ]] || usage
 folder=$1
 shift
 at='' days=30

@@ -6,7 +6,9 @@
 # CERTIFICATES names the folder they are in, or are made in (default: ~/.config/dnmf-tls); settings.sh says the rest.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+. "$here/../common/usage.sh"
+(($# >= 2)) || usage
 . "$here/settings.sh"
 "$here/certs.sh" "$CERTIFICATES"
-export DASK_CONFIG="$CERTIFICATES" WORKERS HOST
+export DASK_CONFIG="$CERTIFICATES"
 exec "$here/../local/run.sh" "$@"

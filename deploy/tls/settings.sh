@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# What run.sh starts. Set in the environment, each goes before what is here; those of ../local/settings.sh do too.
+# Set in the environment, it goes before what is here. What else is started says ../local/settings.sh; with TLS an address
+# that others reach may be its HOST.
 : "${CERTIFICATES:=$HOME/.config/dnmf-tls}"   # a folder that certs.sh makes; for this user's eyes alone
-: "${HOST:=127.0.0.1}"                        # with TLS another address of this machine may stand here
-: "${WORKERS:=2}"

@@ -28,9 +28,9 @@ DASK_CONFIG=$CERTIFICATES dask scheduler --host 127.0.0.1 --port 0 --no-dashboar
     --scheduler-file "$folder/scheduler.json" 2>"$LOGS/scheduler.log" &
 scheduler=$!
 "$place/certs.sh" "$folder/others"
-until [[ -s $folder/scheduler.json ]]; do sleep 0.1; done
+until [[ -s $folder/scheduler.json ]]; do sleep 0.1 && kill -0 "$scheduler"; done
 address="$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["address"])' "$folder/scheduler.json")"
 stranger "$address" "$folder/others"
-stranger "$address" "$common/.."
-stranger "tcp://${address#tls://}" "$common/.."
+stranger "$address" "$common/../dask.yaml"
+stranger "tcp://${address#tls://}" "$common/../dask.yaml"
 same_bits

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_manifest_is_as_the_operator_publishes(chart, name, kind):
 
 
 def test_a_manifest_that_is_filled_in_runs_that_fit(chart):
-    command = ["python", KUBERNETES / "filled_in.py", KUBERNETES / "job.yaml", "here/dnmf:2", "7"]
+    command = [sys.executable, KUBERNETES / "filled_in.py", KUBERNETES / "job.yaml", "here/dnmf:2", "7"]
     result = subprocess.run(
         [*command, "s3://b/x.zarr", "/runs/a.dnmf", "--rank", "5"], capture_output=True, text=True, check=True
     )

@@ -13,11 +13,16 @@ import yaml
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PLACES = sorted(folder.name for folder in DEPLOY.iterdir() if folder.is_dir() and folder.name != "common")
 SCRIPTS = sorted(DEPLOY.rglob("*.sh")) + sorted(DEPLOY.rglob("*.sbatch"))
+CALLED = [script for script in SCRIPTS if os.access(script, os.X_OK)]  # the others are sourced
 
 
 def called(*command, **environment) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [str(word) for word in command], env=os.environ | environment, capture_output=True, text=True, timeout=120
+        [*map(str, command)],
+        env=os.environ | {name: str(value) for name, value in environment.items()},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -42,10 +47,20 @@ def test_the_page_says_of_every_place_what_was_tried(place):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_script_without_arguments_says_what_it_takes(place):
-    result = called(DEPLOY / place / "run.sh", CERTIFICATES="/nowhere", SETTINGS="/nowhere")
+def test_a_fit_without_arguments_says_what_it_takes_and_makes_nothing(place, tmp_path):
+    result = called(DEPLOY / place / "run.sh", CERTIFICATES=tmp_path / "made", SETTINGS=tmp_path / "made")
     assert result.returncode == 2
     assert "DATA STORE FIT_OPTIONS" in result.stderr
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("script", [pytest.param(path, id=path.relative_to(DEPLOY).as_posix()) for path in CALLED])
+def test_a_script_that_is_asked_for_help_says_what_its_head_says(script):
+    result = called(script, "--help")
+    assert (result.returncode, result.stdout) == (2, "")
+    head = script.read_text(encoding="utf-8").splitlines()[1:]
+    head = head[: next(number for number, line in enumerate(head) if not line.startswith("#"))]
+    assert result.stderr.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in head]
 
 
 def test_scripts_name_the_file_of_settings_and_not_its_folder_which_packages_of_dask_write_into():
@@ -56,7 +71,6 @@ def test_scripts_name_the_file_of_settings_and_not_its_folder_which_packages_of_
     ]
     assert len(named) >= 3
     assert {path.resolve() for path in named} == {DEPLOY / "dask.yaml"}
-    assert [path.name for path in DEPLOY.glob("*.yaml")] == ["dask.yaml"]
 
 
 def test_scripts_are_as_shellcheck_wants_them():

@@ -19,9 +19,8 @@ CANNOT_BE_TRIED = 77
 @pytest.mark.parametrize("place", PLACES)
 def test_a_fit_in_a_place_has_the_bits_of_one_in_process(place, tmp_path):
     environment = os.environ | {"SMOKE_FOLDER": str(tmp_path), "IDLE_S": "60"}
-    result = subprocess.run(
-        [DEPLOY / place / "smoke.sh"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+    command = ["timeout", "840", DEPLOY / place / "smoke.sh"]  # which is told, and stops what it started
+    result = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     *_, last = [line for line in result.stdout.splitlines() if line.strip()] or [""]
     if result.returncode == CANNOT_BE_TRIED:
         pytest.skip(last)
