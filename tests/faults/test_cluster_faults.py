@@ -114,6 +114,13 @@ def _no_task_is_left(client):
         time.sleep(0.05)
 
 
+def _a_worker_is_busy(client):
+    deadline = time.monotonic() + 60
+    while not client.run_on_scheduler(lambda dask_scheduler: any(w.processing for w in dask_scheduler.workers.values())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def _one_pass(source, client, **limits):
     opened = dnmf.open_source(source)
     plan = make_plan(opened.layout(), Shape(opened.shape[1], 2, 4), Machine(1, 2**31, 2**28))
@@ -187,7 +194,7 @@ def test_a_fit_that_is_to_stop_does_not_wait_for_workers_that_have_gone(processe
     with slow(client, 8.0, for_ever=True):
         driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         next(line for line in driver.stdout if json.loads(line)["type"] == "pass")
-        time.sleep(1)  # the pass is told of before it is asked whether to stop: the next one reads for some seconds
+        _a_worker_is_busy(client)  # with the next pass: it is told of one before it is asked whether to stop
         worker.kill()  # as a batch system ends the steps of a job first
         driver.send_signal(signal.SIGTERM)
         asked = time.monotonic()

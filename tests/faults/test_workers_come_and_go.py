@@ -23,6 +23,12 @@ def addresses(client):
     return sorted(client.scheduler_info(n_workers=-1)["workers"])
 
 
+def wait_while(there):
+    deadline = time.monotonic() + PATIENCE_S
+    while there() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 class Turns:
     """After each of the first passes something is begun; it may end in the pass after, and has ended by the one behind.
 
@@ -60,11 +66,11 @@ def test_scaled_out_and_in_in_the_middle_of_a_fit_that_keeps_its_rows_on_the_wor
             client.wait_for_workers(3, timeout=PATIENCE_S)
 
         def fewer():  # the one that was there from the beginning is among those that go
-            client.retire_workers(addresses(client)[:1])
+            first = addresses(client)[0]
+            client.retire_workers([first])
+            wait_while(lambda: first in cluster.scheduler_info["workers"])  # of those it knows it chooses who stays
             cluster.scale(1)
-            deadline = time.monotonic() + PATIENCE_S
-            while len(addresses(client)) > 1 and time.monotonic() < deadline:
-                time.sleep(0.05)
+            wait_while(lambda: len(addresses(client)) > 1)
 
         turns = Turns(client, [more, fewer, more])
         with slow(client):
@@ -80,11 +86,14 @@ def test_a_worker_that_stands_still_is_given_up_and_its_tasks_are_done_by_others
 
     def freeze():
         busy = []
-        deadline = time.monotonic() + PATIENCE_S
-        while not busy and time.monotonic() < deadline:
-            busy = client.run_on_scheduler(
+
+        def idle():
+            busy[:] = client.run_on_scheduler(
                 lambda dask_scheduler: [name for name, one in dask_scheduler.workers.items() if one.processing]
             )
+            return not busy
+
+        wait_while(idle)
         os.kill(pids[busy[0]], signal.SIGSTOP)
         frozen.append(busy[0])
 
