@@ -49,18 +49,6 @@ class WatchedFiles(UnsyncedFiles):
         super().remove(path)
 
 
-class InterruptedFiles(WatchedFiles):
-    """Before the operation at one position, something else happens: this writer had stood still."""
-
-    def __init__(self, at: int, event: Callable[[], None]):
-        self.left, self.event = at, event
-
-    def before(self, path, content=b""):
-        self.left -= 1
-        if self.left == -1:
-            self.event()
-
-
 class RefusedFiles(WatchedFiles):
     """The file system refuses the operation at one position, a write after half of its bytes."""
 

@@ -4,19 +4,19 @@ import contextlib
 import errno
 import os
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from faulty_files import Stopped
 
 from dnmf.checkpoint import CheckpointWarning, Generation, Store, exists, read_latest
 from dnmf.checkpoint import store as store_module
+from dnmf.checkpoint.newest import name_in_current
 from dnmf.errors import CheckpointError, CorruptError
+from dnmf.places import remove_tree
 
 LASTING = {"given": np.arange(5.0)}
-
-
-class Stopped(BaseException):
-    """The process is gone: no handler of an Exception gets to run."""
 
 
 def record_of(number: int) -> dict:
@@ -28,9 +28,9 @@ def state_of(number: int) -> dict[str, np.ndarray]:
     return {"H": np.arange(12, dtype=np.float32).reshape(3, 4) + number, "d": np.full(3, number, np.float64)}
 
 
-def assert_is(generation: Generation, number: int) -> None:
+def assert_is(generation: Generation, number: int, beside: Mapping[str, np.ndarray] = LASTING) -> None:
     """Every part of the generation was committed under this number: nothing is mixed."""
-    expected = {**state_of(number), **LASTING}
+    expected = {**state_of(number), **beside}
     assert (generation.number, generation.record) == (number, record_of(number))
     assert generation.arrays.keys() == expected.keys()
     for name, array in expected.items():
@@ -46,6 +46,17 @@ def commit(place, *numbers: int):
     with Store(place) as store:
         write(store, *numbers)
     return place
+
+
+def assert_empty_or_first(place) -> None:
+    """What was stopped in its first commit holds nothing, or all of it; the next one goes on."""
+    if exists(place):
+        assert_is(read_latest(place), 1)
+    else:
+        with pytest.raises(CheckpointError) as nothing:
+            read_latest(place)
+        assert not isinstance(nothing.value, CorruptError)
+    assert_is(read_latest(commit(place, 2)), 2)
 
 
 def generations(place) -> list[str]:
@@ -158,13 +169,7 @@ class StoreContract:
         for position in range(self.operations(empty, 1)):
             place = self.copied(empty, f"first-{position}")
             self.die(place, position, 1)
-            if exists(place):
-                assert_is(read_latest(place), 1)
-            else:
-                with pytest.raises(CheckpointError) as nothing:
-                    read_latest(place)
-                assert not isinstance(nothing.value, CorruptError)
-            assert_is(read_latest(commit(place, 2)), 2)
+            assert_empty_or_first(place)
 
     @pytest.mark.filterwarnings("ignore::dnmf.checkpoint.CheckpointWarning")
     def test_refused_at_any_operation_a_commit_fails_cleanly_or_is_done_and_can_be_tried_again(self, base):
@@ -244,6 +249,9 @@ class StoreContract:
         write(successor[0], newest + 1)  # the one that holds the lock goes on
         assert_is(read_latest(place), newest + 1)
         successor[0].close()
+        remove_tree(place / name_in_current(place))
+        with pytest.warns(CheckpointWarning):
+            assert_is(read_latest(place), newest)  # nor did it take the one to fall back to
         return True
 
     @pytest.mark.parametrize("name", ["H.npy", "manifest.json"])

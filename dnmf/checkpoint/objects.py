@@ -13,6 +13,7 @@ from dnmf.checkpoint.locks import LOCK, Lock, noted_holder
 from dnmf.checkpoint.newest import CURRENT
 from dnmf.errors import CheckpointError
 from dnmf.places import ObjectPlace, trace_name
+from dnmf.places.buckets import Version
 
 TRIES = 5
 HOLDER = ("writer", "pid", "host", "since")
@@ -65,15 +66,13 @@ class Objects(Files):
     def point(self, pointer: Any, to: Any, content: bytes, look: Callable[[], None]) -> None:
         """Replace a pointer that `look` has found to be this writer's; see :class:`~dnmf.checkpoint.files.Files`."""
         del to
-        for _ in range(TRIES):
-            version = pointer.version()  # before it is looked at: what is written after that is noticed
-            look()
-            try:
-                pointer.put_after(content, version)
-                return
-            except FileExistsError:  # by whom, a look says
-                continue
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(pointer))
+
+        def looked_at(version: Version | None) -> bytes:
+            del version
+            look()  # says who wrote it, where another did
+            return content
+
+        _replace(pointer, looked_at)
 
     def link(self, source: Any, target: Any) -> None:
         """Copy an object on the server."""
@@ -97,7 +96,8 @@ class Objects(Files):
         """Return who holds the lock of a store, as far as can be seen: pid, host, since; None when nobody does."""
         try:
             noted = noted_holder(root / LOCK)
-            return {name: noted[name] for name in HOLDER} if noted and _is_held(root / LOCK) else None
+            is_held = bool(noted) and seconds_left(root / LOCK, by_server=False) > 0
+            return {name: noted[name] for name in HOLDER} if is_held else None
         except OSError:
             return None
 
@@ -112,22 +112,31 @@ def _(place: ObjectPlace) -> Files:
     return Objects()
 
 
-def _is_held(lock: Any) -> bool:
-    return seconds_left(lock, by_server=False) > 0
-
-
 def _shut_out(pointer: ObjectPlace) -> None:
     """Write a pointer anew, to the same generation: who looked at it before cannot replace it any more."""
-    for _ in range(TRIES):
-        version = pointer.version()
+
+    def anew(version: Version | None) -> bytes | None:
         if version is None:
-            return
+            return None
         try:
             body = unseal(pointer, pointer.read_bytes())  # type: ignore[arg-type]  # a place
-            pointer.put_after(seal({**body, "since": uuid.uuid4().hex}), version)
-            return
         except DamageError:
-            return  # the next commit mends it
+            return None  # the next commit mends it
+        return seal({**body, "since": uuid.uuid4().hex})
+
+    _replace(pointer, anew)
+
+
+def _replace(pointer: Any, content_after: Callable[[Version | None], bytes | None]) -> None:
+    """Replace a pointer by what is made of it as it is, again where it changed meanwhile; not at all by None."""
+    for _ in range(TRIES):
+        version = pointer.version()  # before it is looked at: what is written after that is noticed
+        content = content_after(version)
+        if content is None:
+            return
+        try:
+            pointer.put_after(content, version)
+            return
         except FileExistsError:
             continue
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(pointer))

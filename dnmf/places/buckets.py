@@ -106,8 +106,7 @@ class Bucket:
         import obstore
 
         with answered(self._name(keys[0]) if keys else self.url):
-            if keys:  # one by its own request, which every server knows
-                obstore.delete(self.store, list(keys) if len(keys) > 1 else keys[0])
+            obstore.delete(self.store, list(keys))
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object on the server."""

@@ -12,21 +12,8 @@ from typing import Any, cast
 
 from dnmf.errors import InputError
 from dnmf.locations import refuse_password
+from dnmf.places import trees
 from dnmf.places.buckets import Bucket, Version
-from dnmf.places.trees import (
-    absolute,
-    as_zarr,
-    below,
-    copy_object,
-    create_array,
-    folder_names,
-    has_home,
-    holds,
-    put_whole,
-    remove_tree,
-    trace_name,
-    trouble_with,
-)
 from dnmf.refusals import in_words
 
 SCHEMES = ("s3", "gs", "az")
@@ -211,23 +198,23 @@ def object_place(url: str, storage_options: Mapping[str, Any] | None = None) -> 
     return ObjectPlace(Bucket(f"{scheme.lower()}://{bucket}", storage_options), found["key"])
 
 
-@absolute.register
+@trees.absolute.register
 def _(place: ObjectPlace) -> Any:
     return place
 
 
-@remove_tree.register
+@trees.remove_tree.register
 def _(place: ObjectPlace) -> None:
     with suppress(OSError):
         place.bucket.delete([about["path"] for about in place.bucket.listed(place.key)])
 
 
-@put_whole.register
+@trees.put_whole.register
 def _(place: ObjectPlace, content: bytes) -> None:
     place.write_bytes(content)
 
 
-@below.register
+@trees.below.register
 def _(place: ObjectPlace) -> Iterator[tuple[str, int | None]]:
     inside: dict[str, dict[str, int | None]] = {}  # of each folder, as one on a disk would have them
     for about in place.bucket.listed(place.key):
@@ -248,44 +235,44 @@ def _walked(inside: Mapping[str, Mapping[str, int | None]], folder: str) -> Iter
             yield from _walked(inside, part)
 
 
-@folder_names.register
+@trees.folder_names.register
 def _(place: ObjectPlace) -> list[str]:
     return [key.rpartition("/")[2] for key in place.bucket.children(place.key)[0]]
 
 
-@as_zarr.register
+@trees.as_zarr.register
 def _(place: ObjectPlace, *, read_only: bool = False) -> Any:
     from dnmf.places.chunks import zarr_path
 
     return zarr_path(place.bucket, place.key, read_only=read_only)
 
 
-@create_array.register
+@trees.create_array.register
 def _(place: ObjectPlace, **how: Any) -> None:
     from dnmf.places.chunks import description_of
 
-    put_whole(place / "zarr.json", description_of(**how))
+    (place / "zarr.json").write_bytes(description_of(**how))
 
 
-@has_home.register
+@trees.has_home.register
 def _(place: ObjectPlace) -> bool:
     del place  # there are no directories
     return True
 
 
-@holds.register
+@trees.holds.register
 def _(place: ObjectPlace, address: str) -> bool:
     return f"{address}/".startswith((f"{place}/", f"{place}::"))
 
 
-@copy_object.register
+@trees.copy_object.register
 def _(source: ObjectPlace, target: Any) -> None:
     source.copy_to(target)
 
 
-@trouble_with.register
+@trees.trouble_with.register
 def _(place: ObjectPlace) -> str:
-    trace = place / trace_name()
+    trace = place / trees.trace_name()
     try:
         trace.write_bytes(b"")
         trace.unlink()

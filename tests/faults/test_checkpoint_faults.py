@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import store_contract as contract
 from faulty_files import (
-    InterruptedFiles,
     RefusedFiles,
     Stopped,
     StoppingFiles,
@@ -29,6 +29,7 @@ from faulty_files import (
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from store_contract import assert_empty_or_first, record_of, state_of
 
 from dnmf.checkpoint import CheckpointWarning, Files, Generation, Store, exists, read_latest
 from dnmf.checkpoint.generations import FORMAT, seal
@@ -39,22 +40,8 @@ from dnmf.errors import CheckpointError, CorruptError
 OPERATIONS_UNTIL_PRUNED = 11
 
 
-def record_of(number: int) -> dict:
-    return {"pass": number, "loss": 1 / (1 + number)}
-
-
-def state_of(number: int) -> dict[str, np.ndarray]:
-    """Arrays that differ from one generation to the next in every element."""
-    return {"H": np.arange(12, dtype=np.float32).reshape(3, 4) + number, "d": np.full(3, number, np.float64)}
-
-
 def assert_is(generation: Generation, number: int) -> None:
-    """Every part of the generation was committed under this number: nothing is mixed."""
-    assert generation.number == number
-    assert generation.record == record_of(number)
-    assert generation.arrays.keys() == state_of(number).keys()
-    for name, array in state_of(number).items():
-        np.testing.assert_array_equal(generation.arrays[name], array)
+    contract.assert_is(generation, number, {})
 
 
 def commit(root: Path, *numbers: int, files: Files | None = None) -> Path:
@@ -119,13 +106,7 @@ def test_killed_at_any_operation_of_its_first_commit_the_store_is_empty_or_holds
         root = tmp_path / f"killed-{operations}.dnmf"
         with pytest.raises(Stopped):
             commit(root, 1, files=StoppingFiles(operations, torn))
-        if exists(root):
-            assert_is(read_latest(root), 1)
-        else:
-            with pytest.raises(CheckpointError) as nothing:
-                read_latest(root)
-            assert not isinstance(nothing.value, CorruptError)
-        assert_is(read_latest(commit(root, 2)), 2)
+        assert_empty_or_first(root)
 
 
 @pytest.mark.slow
@@ -529,35 +510,6 @@ def test_a_second_run_is_refused_the_first_goes_on_and_its_death_frees_the_store
 
 
 # ---- F15: writers that were taken for dead ----
-
-
-@pytest.mark.parametrize("passes_meanwhile", [1, 2])
-def test_a_writer_that_stood_still_while_its_lock_was_broken_harms_nothing(base, passes_meanwhile):
-    old = read_latest(base).number
-    for at in range(operations_of_a_commit(base, old + 1)):
-        root = shutil.copytree(base, base.with_name(f"zombie-{at}"))
-        successor: list[Store] = []
-
-        def run_again(root=root, successor=successor):
-            (root / "LOCK").unlink()
-            successor.append(Store(root, UnsyncedFiles()))
-            newest = read_latest(root).number
-            for number in range(newest + 1, newest + 1 + passes_meanwhile):
-                successor[0].commit(number, record_of(number), state_of(number))
-
-        with Store(root, InterruptedFiles(at, run_again)) as zombie, warnings.catch_warnings():
-            warnings.simplefilter("ignore", CheckpointWarning)  # it may find that others pruned before it
-            with contextlib.suppress(CheckpointError):
-                zombie.commit(old + 1, record_of(old + 1), state_of(old + 1))
-        newest = read_latest(root).number
-        assert newest >= old + passes_meanwhile
-        assert_is(read_latest(root), newest)
-        successor[0].commit(newest + 1, record_of(newest + 1), state_of(newest + 1))
-        assert_is(read_latest(root), newest + 1)
-        shutil.rmtree(root / current_generation(root))
-        with pytest.warns(CheckpointWarning):
-            assert_is(read_latest(root), newest)  # nor did it take the one to fall back to
-        successor[0].close()
 
 
 def test_a_directory_written_late_by_an_older_attempt_is_ignored_and_then_removed(tmp_path, no_warning):

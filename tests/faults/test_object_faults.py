@@ -3,11 +3,13 @@
 import json
 import os
 import pickle
+import re
 import socket
 import threading
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -196,11 +198,14 @@ def test_a_clock_that_is_corrected_makes_no_writer_dead(place, monkeypatch):
 def test_the_lock_of_another_host_is_taken_when_it_has_run_out_and_the_log_says_what_is_waited_for(
     place, monkeypatch, caplog
 ):
-    monkeypatch.setattr(leases, "LEASE_S", 1.0)
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(leases, "time", clock)
     noted(place, host="elsewhere", machine="elsewhere", claim="another", pid=77)
     assert_is(read_latest(commit(place, 1)), 1)
     (said,) = [record.getMessage() for record in caplog.records if record.name == "dnmf"]
-    assert "waiting at most 1 s for the lock of process 77 on host elsewhere" in said
+    assert re.search(r"waiting at most \d+ s for the lock of process 77 on host elsewhere", said)
+    assert 30 < now[0] <= leases.LEASE_S
 
 
 def test_the_lock_of_another_host_that_gives_a_sign_is_not_taken(place, monkeypatch):
@@ -216,11 +221,18 @@ def test_the_lock_of_another_host_that_gives_a_sign_is_not_taken(place, monkeypa
             enter(place)
 
 
+def renewed(lock, times):
+    """Wait until a lock was renewed so often."""
+    ends = time.monotonic() + 120
+    while json.loads(lock.read_bytes())["turn"] < times:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
 def test_a_writer_renews_its_lock_and_keeps_it(place, monkeypatch):
     monkeypatch.setattr(leases, "RENEW_S", 0.01)
     with Store(place) as store:
-        while json.loads((place / "LOCK").read_bytes())["turn"] < 3:
-            pass
+        renewed(place / "LOCK", 3)
         write(store, 1)
     assert json.loads((place / "LOCK").read_bytes())["released"]
 
@@ -228,11 +240,8 @@ def test_a_writer_renews_its_lock_and_keeps_it(place, monkeypatch):
 def test_after_a_renewal_whose_answer_was_lost_the_lock_is_renewed_and_given_back(place, monkeypatch):
     losing = LosingBucket(place.bucket.store, 2, tried_again=False)  # after the lock was taken and renewed once
     monkeypatch.setattr(leases, "RENEW_S", 0.01)
-    ends = time.monotonic() + 120
     with Store(on(losing, place)):
-        while json.loads((place / "LOCK").read_bytes())["turn"] < 5:
-            assert time.monotonic() < ends
-            time.sleep(0.01)
+        renewed(place / "LOCK", 5)
     assert losing.left < -1
     assert json.loads((place / "LOCK").read_bytes())["released"]
 
