@@ -106,7 +106,7 @@ def test_killed_at_any_operation_of_its_first_commit_the_store_is_empty_or_holds
         root = tmp_path / f"killed-{operations}.dnmf"
         with pytest.raises(Stopped):
             commit(root, 1, files=StoppingFiles(operations, torn))
-        assert_empty_or_first(root)
+        assert_empty_or_first(root, {})
 
 
 @pytest.mark.slow

@@ -115,8 +115,11 @@ def _no_task_is_left(client):
 
 
 def _a_worker_is_busy(client):
+    def busy(dask_scheduler):
+        return any(worker.processing for worker in dask_scheduler.workers.values())
+
     deadline = time.monotonic() + 60
-    while not client.run_on_scheduler(lambda dask_scheduler: any(w.processing for w in dask_scheduler.workers.values())):
+    while not client.run_on_scheduler(busy):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
