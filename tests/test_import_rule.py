@@ -11,7 +11,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
-    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "colours"},
+    {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "colours", "page_figures"},
     {"arguments", "newer"},
     {"locations", "arrays"},
     {"places"},

@@ -10,6 +10,7 @@ from dnmf.arguments import is_finite, shown, text
 from dnmf.arithmetic import undisturbed
 from dnmf.colours import PALETTE
 from dnmf.errors import InputError
+from dnmf.page_figures import page_figure
 from dnmf.plots.figures import check_free, checked_page, require, write_whole
 from dnmf.plots.frames import MOST_NAMED_COLUMNS, Frames, take_frames
 from dnmf.plots.short_names import told_apart
@@ -147,7 +148,7 @@ def _images(frames: Frames, first: int) -> tuple[Any, dict[str, Any], str]:
     from bokeh.models import ColumnDataSource
 
     shown, kept = (ColumnDataSource(data) for data in image_sources(frames, first))
-    made = _figure(**image_ranges(frames), title="Components")
+    made = page_figure(**image_ranges(frames), title="Components")
     draw_images(made, shown)
     return made, {"pictures": shown, "image_frames": kept}, MOVE_IMAGES
 
@@ -203,24 +204,11 @@ def _color(row: int) -> str:
     return PALETTE[row % len(PALETTE)]
 
 
-def _figure(**options: Any) -> Any:
-    from bokeh.plotting import figure
-
-    made: Any = figure(toolbar_location=None, tools="", **options)
-    made.axis.axis_label_text_font_size = made.axis.major_label_text_font_size = "13px"
-    made.axis.axis_label_text_font_style = "normal"
-    made.axis.minor_tick_line_color = None
-    made.title.text_font_size = "14px"
-    made.outline_line_color = None
-    made.grid.grid_line_color = "#e5e5e5"
-    return made
-
-
 def _profile_figure(frames: Frames, profiles: Any, strongest: Any) -> Any:
     from bokeh.models import PlainText
 
     k, bins = frames.d.shape[1], len(frames.labels)
-    made = _figure(
+    made = page_figure(
         width=680, frame_height=ROW_PX * k, y_range=(0, k),
         x_range=(float(frames.edges[0]), float(frames.edges[-1])),
         title="Components",
@@ -262,7 +250,7 @@ def _add_hover(made: Any, renderer: Any, tooltips: list[tuple[str, str]]) -> Non
 def _weight_figure(frames: Frames, weights: Any) -> Any:
     most, k = float(frames.d.max()) or 1.0, frames.d.shape[1]
     px = ROW_PX if frames.shape is None else WEIGHT_PX
-    made = _figure(width=215, frame_height=px * k, y_range=(0, k), x_range=(0, 1.05 * most), title="Weight d")
+    made = page_figure(width=215, frame_height=px * k, y_range=(0, k), x_range=(0, 1.05 * most), title="Weight d")
     bars = made.hbar(y="y", right="d", height=0.5, color="color", source=weights)
     _add_hover(made, bars, [("d", "@d{0.000e+0}")])
     made.ygrid.visible = False
@@ -280,7 +268,7 @@ def _weight_figure(frames: Frames, weights: Any) -> Any:
 def _course_figure(frames: Frames, course: Any, marker: Any, name: str) -> Any:
     titles = {"error": "Relative error (lower is better)", "alive": "Components alive"}
     highest = frames.error.max() * 1.08 if name == "error" else frames.d.shape[1] * 1.08
-    made = _figure(width=447, height=230, y_range=(0, float(highest)), title=titles[name])
+    made = page_figure(width=447, height=230, y_range=(0, float(highest)), title=titles[name])
     made.line("x", name, source=course, color=PALETTE[0], line_width=2)
     made.scatter("x", name, source=course, color=PALETTE[0], size=6)
     made.scatter("x", name, source=marker, color=PALETTE[1], size=14, fill_alpha=0.3, line_width=2)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from bokeh.models import AdaptiveTicker, ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 from bokeh.models.annotations import Span
-from bokeh.plotting import figure
 
 from dnmf.amounts import format_bytes
 from dnmf.colours import FAINT, PALETTE
+from dnmf.page_figures import page_figure
 from dnmf.watched.runs import Run
 from dnmf.watched.table import color_of
 
@@ -38,16 +38,7 @@ OF_RECORD = {"error": "relative_error", "gradient": "gradient", "speed": "bytes_
 
 def new_figure(title: str, **options: Any) -> Any:
     """Return an empty figure in the style of dnmf's pages, as wide as its place."""
-    made: Any = figure(
-        title=title, height=HEIGHT_PX, sizing_mode="stretch_width", toolbar_location=None, tools="", **options
-    )
-    made.axis.axis_label_text_font_size = made.axis.major_label_text_font_size = "13px"
-    made.axis.axis_label_text_font_style = "normal"
-    made.axis.minor_tick_line_color = None
-    made.title.text_font_size = "14px"
-    made.outline_line_color = None
-    made.grid.grid_line_color = "#e5e5e5"
-    return made
+    return page_figure(title=title, height=HEIGHT_PX, sizing_mode="stretch_width", **options)
 
 
 class Curves:
