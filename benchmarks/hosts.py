@@ -174,13 +174,15 @@ def main(arguments: list[str] | None = None) -> None:
     record: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     with tempfile.TemporaryDirectory() as folder, Hosts(WORKERS + 1, how.rate) as hosts:
         bench = Bench(hosts, Path(folder), PASSES)
+        environments = record.setdefault("environments", {})
         if how.only != "faults":
             record["bytes"] = [_said(measure_bytes(bench, case, bench.expected(case))) for case in CASES]
             record["messages"] = messages_of(record["bytes"][0])
+            environments["bytes"] = environment() | {"rate": how.rate}
         if how.only != "bytes":
             expected = bench.expected(PULLED)
             record["faults"] = [_said(pull(bench, PULLED, *fault, expected)) for fault in FAULTS]
-    record |= {"environment": environment(), "rate": how.rate}
+            environments["faults"] = environment() | {"rate": how.rate}
     RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     reliability_page.write()
     if not all(one["same_bits"] for one in [*record.get("bytes", []), *record.get("faults", [])]):

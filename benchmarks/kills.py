@@ -6,7 +6,7 @@ is gone on with by the same command. When the kills are done the fit ends, and i
 
 - *wrong*: H, d, W or an objective on the way differs by a bit, or a pass that was told of as committed was lost;
 - *hung*: nothing ended it in ten minutes, or the same command ended in an error again and again;
-- *left*: tasks that are still on the scheduler when it is over.
+- *left*: tasks that are still on the scheduler when it is over, where there is one.
 
 What is done is kept in ``kills.json``: run again, it goes on with what is missing, and writes the table of
 ``docs/reliability.md``. ``--again`` begins anew.
@@ -66,8 +66,9 @@ class Tally:
     fits: int = 0
     wrong: int = 0
     hung: int = 0
-    left: int = 0
+    left: int | None = None
     seconds: float = 0.0
+    date: str = ""
     said: list[str] = field(default_factory=list)
 
 
@@ -104,8 +105,8 @@ class Arena:
 
     def start(self, case: Case, store: Path, cluster: RealCluster | None) -> FitProcess:
         """Begin a fit, or go on with it."""
-        environment = cluster.environment if cluster else {**os.environ, "PYTHONPATH": str(ROOT)}
-        return FitProcess(self.arguments(case, store, cluster), environment, "benchmarks.small_tasks")
+        given = cluster.environment if cluster else {**os.environ, "PYTHONPATH": str(ROOT)}
+        return FitProcess(self.arguments(case, store, cluster), given, "benchmarks.small_tasks")
 
     def expected(self, case: Case) -> str:
         """Return the bits of a fit in process that nobody disturbs."""
@@ -183,6 +184,10 @@ class Course:
             self.tally.wrong += 1
             self.tally.said.append(f"{found} in place of {self.expected}")
 
+    def count_left(self, cluster: RealCluster) -> None:
+        """Count the tasks that are still on a scheduler."""
+        self.tally.left = (self.tally.left or 0) + cluster.count_tasks()
+
     def end(self, fit: FitProcess) -> int | None:
         """Return the exit code of a fit; one that hung is counted."""
         code = fit.end()
@@ -228,15 +233,14 @@ def kill_schedulers(course: Course) -> None:
         while not is_done:
             with course.arena.new_cluster() as cluster:
                 fit = course.arena.start(course.case, store, cluster)
-                if is_done := course.is_enough():
+                if not course.is_enough():
+                    course.pause_into(fit)
+                if is_done := course.is_enough() or fit.is_over():
                     course.finish(fit, store, cluster)
-                    continue
-                course.pause_into(fit)
-                if is_done := fit.is_over():
-                    course.finish(fit, store, cluster)
-                    continue
-                course.strike(cluster.scheduler.pid)
-                course.end(fit)
+                    course.count_left(cluster)
+                else:
+                    course.strike(cluster.scheduler.pid)
+                    course.end(fit)
 
 
 def run(arena: Arena, case: Case, seed: int) -> Tally:
@@ -251,8 +255,8 @@ def run(arena: Arena, case: Case, seed: int) -> Tally:
         work: Callable[[Course, RealCluster], None] = kill_workers if case.victim == "worker" else kill_drivers
         with arena.new_cluster() as cluster:
             work(course, cluster)
-            course.tally.left = cluster.count_tasks()
-    course.tally.seconds = round(time.monotonic() - began, 1)
+            course.count_left(cluster)
+    course.tally.seconds, course.tally.date = round(time.monotonic() - began, 1), environment()["date"]
     return course.tally
 
 
@@ -284,7 +288,7 @@ def main(arguments: list[str] | None = None) -> None:
             tally = run(arena, case, how.seed)
             done[case.name] = asdict(tally)
             print(f"{case.name}: {tally.kills} kills, {tally.fits} fits, {tally.wrong} wrong, {tally.hung} hung, "
-                  f"{tally.left} tasks left, {tally.seconds:.0f} s {tally.said}", flush=True)  # fmt: skip
+                  f"{tally.left or 0} tasks left, {tally.seconds:.0f} s {tally.said}", flush=True)  # fmt: skip
             if keep:
                 RESULTS.write_text(json.dumps({"environment": environment(), "cases": done}, indent=1) + "\n")
     print(f"{total(done, 'kills')} kills, {total(done, 'wrong')} wrong results, {total(done, 'hung')} hung")

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaling_page import MARKED, table
+from benchmarks.scaling_page import filled, table
 from benchmarks.traffic_model import Messages, traffic
 
 HERE = Path(__file__).parent
@@ -16,6 +17,7 @@ VICTIMS = {
     "scheduler": "the scheduler",
 }  # fmt: skip
 LOSSES = {"frobenius": "least squares", "kullback-leibler": "Kullback–Leibler"}
+COUNTED = ("kills", "fits", "wrong", "hung", "left")
 
 
 def read(name: str) -> Record:
@@ -34,16 +36,12 @@ def write() -> None:
 
 def with_tables(page: str) -> str:
     """Return a page with the text between those of its markers that are ours written anew."""
+    return filled(page, {name: partial(_told, *table) for name, table in TABLES.items()})
 
-    def anew(found: Any) -> str:
-        if found[2] not in TABLES:
-            return str(found[0])
-        file, make = TABLES[found[2]]
-        record = read(file)
-        told = make(record) if record else f"Not measured yet: `python -m benchmarks.{file}`."
-        return f"{found[1]}{told}\n{found[3]}"
 
-    return MARKED.sub(anew, page)
+def _told(file: str, make: Callable[[Record], str]) -> str:
+    record = read(file)
+    return make(record) if record else f"Not measured yet: `python -m benchmarks.{file}`."
 
 
 def kills_table(record: Record) -> str:
@@ -51,12 +49,13 @@ def kills_table(record: Record) -> str:
     cases = record["cases"].values()
     rows = [
         [VICTIMS[one["victim"]], one["data"], LOSSES[one["loss"]],
-         *(str(one[name]) for name in ("kills", "fits", "wrong", "hung", "left"))]
+         *("–" if one[name] is None else str(one[name]) for name in COUNTED)]
         for one in cases
     ]  # fmt: skip
-    sums = [str(sum(one[name] for one in cases)) for name in ("kills", "fits", "wrong", "hung", "left")]
+    rows.append(["**in all**", "", "", *(f"**{sum(one[name] or 0 for one in cases)}**" for name in COUNTED)])
     head = ("what is killed", "data", "loss", "kills", "fits", "wrong results", "without an end", "tasks left")
-    return f"{_when(record)}\n\n{table(head, [*rows, ['**in all**', '', '', *(f'**{one}**' for one in sums)]])}"
+    days = " to ".join(sorted({edge(one["date"] for one in cases) for edge in (min, max)}))
+    return f"Counted on {days}; –: not counted.\n\n{table(head, rows)}"
 
 
 def many_table(record: Record) -> str:
@@ -69,8 +68,8 @@ def many_table(record: Record) -> str:
         rows.append([str(one["pass"]), *cells])
     head = ("pass", *(f"{what}: {name}" for what in ("MiB", "open files", "threads")
                       for name in ("scheduler", "worker", "driver")))  # fmt: skip
-    said = f"{record['passes']} passes of {record['visits']} visits, {record['tasks_left']} tasks left. {_when(record)}"
-    return f"{said}\n\n{table(head, rows)}"
+    said = f"{record['passes']} passes of {record['visits']} visits, {record['tasks_left']} tasks left."
+    return f"{said} {_when(record['environment'])}\n\n{table(head, rows)}"
 
 
 def faults_table(record: Record) -> str:
@@ -83,7 +82,7 @@ def faults_table(record: Record) -> str:
     ]  # fmt: skip
     head = ("cable of", "out for, s", "next pass after, s", "longest pass, s", "workers told as lost", "hosts",
             "workers in the end, of 3", "result")  # fmt: skip
-    return f"{_when(record)}\n\n{table(head, rows)}"
+    return f"{_when(record['environments']['faults'])}\n\n{table(head, rows)}"
 
 
 def hosts_table(record: Record) -> str:
@@ -97,7 +96,8 @@ def hosts_table(record: Record) -> str:
                      "yes" if one["same_bits"] else "**no**"])  # fmt: skip
     said = ", ".join([
         f"A task's messages, from the first line: {messages.to_scheduler:,.0f} bytes into the scheduler's host",
-        f"{messages.from_scheduler:,.0f} out of it", f"{messages.to_workers:,.0f} into the workers. {_when(record)}",
+        f"{messages.from_scheduler:,.0f} out of it",
+        f"{messages.to_workers:,.0f} into the workers. {_when(record['environments']['bytes'])}",
     ])  # fmt: skip
     head = ("k × n", "visits", "into three workers, MB: measured / model", "into the scheduler's host", "out of it",
             "same bits")  # fmt: skip
@@ -108,8 +108,7 @@ def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
-def _when(record: Record) -> str:
-    told = record["environment"]
+def _when(told: Record) -> str:
     return f"Measured on {told['date']} with Python {told['python']} on {told['processors']} processors."
 
 

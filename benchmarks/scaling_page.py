@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,17 @@ def with_tables(page: str, results: Record, workers: Record) -> str:
         "changes": changes_table, "checks": checks_table, "few": few_table, "environment": environment_line,
         "plan": plan_line, "feeding": feeding_line, "wide": wide_table,
     }  # fmt: skip
-    made: dict[str, str] = {}
-    for _, name, _ in MARKED.findall(page):
-        if name in (*tables, "workers"):  # others are written by benchmarks.reliability_page
-            made[name] = workers_table(workers) if name == "workers" else tables[name](results)
-    return MARKED.sub(lambda found: found[1] + made[found[2]] + "\n" + found[3] if found[2] in made else found[0], page)
+    makers = {name: partial(make, results) for name, make in tables.items()}
+    return filled(page, {**makers, "workers": partial(workers_table, workers)})
+
+
+def filled(page: str, makers: Mapping[str, Callable[[], str]]) -> str:
+    """Return a page with the text between markers written anew, where there is something to make it by their name."""
+
+    def anew(found: re.Match[str]) -> str:
+        return f"{found[1]}{makers[found[2]]()}\n{found[3]}" if found[2] in makers else found[0]
+
+    return MARKED.sub(anew, page)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

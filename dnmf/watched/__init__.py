@@ -1,6 +1,6 @@
 """Fits on a cluster, watched in a browser: what a fit tells its scheduler, and the page and the JSON that show it.
 
-Little is imported here: a scheduler that shows the page needs neither numpy nor numba for it.
+Little is imported here: a scheduler hears and answers without numba, scipy or zarr, and draws only when somebody looks.
 """
 
 from typing import Any
