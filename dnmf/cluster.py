@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from dnmf.arguments import whole
+from dnmf.connections.certificates import Certificates
 from dnmf.errors import BudgetError, ClusterError
 from dnmf.locations import refuse_lost_directory
 from dnmf.options import format_bytes, parse_bytes
-from dnmf.passes.certificates import Certificates
 from dnmf.refusals import told
 
 __all__ = ["SAFE_DEFAULTS", "WORKERS_COME_BACK", "Certificates", "connect"]
@@ -102,7 +102,7 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
             ):
                 yield client
             return
-        from dnmf.passes.clients import client_at, wait_for_a_worker
+        from dnmf.connections.clients import client_at, wait_for_a_worker
 
         with client_at(scheduler, certificates) as client:
             if workers_timeout is not None:

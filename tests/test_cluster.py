@@ -84,7 +84,7 @@ def test_the_limit_of_open_files_is_that_of_this_process():
 
 
 def test_a_scheduler_that_is_not_there_is_a_ClusterError(monkeypatch):
-    monkeypatch.setattr("dnmf.passes.clients.CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr("dnmf.connections.clients.CONNECT_TIMEOUT_S", 1)
     with (
         pytest.raises(dnmf.ClusterError, match="no scheduler answers at tcp://127.0.0.1:9"),
         connect("tcp://127.0.0.1:9"),

@@ -404,7 +404,7 @@ def test_data_in_memory_never_meets_a_cluster(monkeypatch):
         raise AssertionError("a client was started or asked for")
 
     monkeypatch.setattr(distributed.Client, "__init__", fail)
-    monkeypatch.setattr("dnmf.passes.clients.current_client", fail)
+    monkeypatch.setattr("dnmf.connections.clients.current_client", fail)
     X = planted(13)
     NMF(3).fit(X).transform(X)
 

@@ -27,6 +27,7 @@ LAYERS = [
     {"giving_way", "refinement_memory"},
     {"start_memory", "too_large"},
     {"plan"},
+    {"connections"},
     {"passes"},
     {"schemes", "checkpoint"},
     {"fitting"},
@@ -58,10 +59,9 @@ LAYERS = [
     {"cli"},
 ]
 DASK_IS_MET_IN = {
-    "sources/dask_array.py", "passes/clients.py", "passes/certificates.py", "passes/knock.py",
-    "passes/workers.py", "passes/graph.py", "passes/column_graph.py",
-    "passes/returns.py", "passes/departures.py", "passes/topics.py", "passes/tasks.py",
-    "passes/choose.py",
+    "sources/dask_array.py", "connections/certificates.py", "connections/clients.py", "connections/departures.py",
+    "connections/knock.py", "connections/topics.py", "passes/workers.py", "passes/graph.py", "passes/column_graph.py",
+    "passes/returns.py", "passes/tasks.py", "passes/choose.py",
     "cluster.py", "estimator_blocks.py", "cli/where.py", "watched/feed.py", "watched/plugin.py", "watched/page.py",
 }  # fmt: skip
 

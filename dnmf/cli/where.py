@@ -63,7 +63,7 @@ class Where:
     @property
     def certificates(self) -> Any:
         """Those that were given; None where dask's configuration says."""
-        from dnmf.passes.certificates import Certificates
+        from dnmf.connections.certificates import Certificates
 
         if self.tls_ca is None or self.tls_cert is None:
             return None

@@ -31,7 +31,7 @@ def choose_executor(client: Any, source: Source) -> Executor:
     """
     if client is None and ("distributed" not in sys.modules or source.in_memory):
         return InProcess()
-    from dnmf.passes.clients import client_for, current_client
+    from dnmf.connections.clients import client_for, current_client
     from dnmf.passes.workers import OnCluster
 
     if client is None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from distributed import Client, get_worker
 
+from dnmf.connections.topics import Topic, topic_of
 from dnmf.passes.executor import Done, ignore
-from dnmf.passes.topics import Topic, topic_of
 
 MOST_WORDS = 100  # of a pass: as exact as a share is shown
 

@@ -13,12 +13,12 @@ from distributed.client import Future
 from distributed.comm import CommClosedError
 
 import dnmf
+from dnmf.connections.clients import wait_for_a_worker
+from dnmf.connections.departures import Departures, host_of
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
 from dnmf.passes.asked import aside, drop_rows, forget_rows, opening_trouble, store_trouble, worker_facts
-from dnmf.passes.clients import wait_for_a_worker
 from dnmf.passes.column_graph import cut_for, is_long
-from dnmf.passes.departures import Departures, host_of
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, reads_graph
 from dnmf.passes.losses import NOTHING, Losses

@@ -1,26 +1,19 @@
 """What a pass lost and made good: counted with its result, told once, in the record of the pass and of the run."""
 
-import gc
 import logging
-import threading
-import time
-import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zarr
-from distributed import Client, LocalCluster
 
 import dnmf
 from dnmf.cli.texts import status_lines
 from dnmf.fitting.events import PathPassDone
 from dnmf.fitting.history import PassRecord, lost_in
 from dnmf.inspection import run_status
-from dnmf.passes.departures import OURS, TOPIC, Departures, host_of
 from dnmf.passes.losses import NOTHING, Losses
 from dnmf.passes.statistics import Statistics
-from dnmf.passes.topics import topic_of
 from dnmf.sources import retries
 from dnmf.sources.stored import StoredArray
 
@@ -55,111 +48,6 @@ def test_records_of_passes_keep_them_through_json():
     assert PassRecord.from_json(older).lost == NOTHING
     assert PassRecord.from_json({**record.to_json(), "of_a_newer_dnmf": 1}) == record
     assert lost_in([record, record]) == Losses(4, ("a",), 6, 8)
-
-
-def event(worker, processing=(), computed=(), *, expected=False, action="remove-worker"):
-    said = {"action": action, "worker": worker, "processing-tasks": processing, "lost-computed-tasks": computed}
-    return {**said, "expected": expected}
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def client(scheduler):
-    with Client(scheduler, set_as_default=False) as connected:
-        yield connected
-
-
-def until_heard(client, heard, what):
-    """Say something until it was heard: what is said before the scheduler knows who listens goes by."""
-    deadline = time.monotonic() + 60
-    while not heard.wait(0.05):
-        assert time.monotonic() < deadline
-        client.log_event(TOPIC, what)
-
-
-def tell(client, *events):
-    """Have them told by the scheduler, and return when all were heard through the client."""
-    first, last = threading.Event(), threading.Event()
-    heard = {"the first one": first, "the last one": last}
-    topic = topic_of(client, TOPIC)
-    topic.listen(listener := lambda said: heard[said].set() if said in ("the first one", "the last one") else None)
-    until_heard(client, first, "the first one")
-    for one in events:
-        client.log_event(TOPIC, one)
-    until_heard(client, last, "the last one")
-    topic.leave(listener)
-
-
-def test_workers_that_leave_unasked_are_heard_of_with_what_they_leave_to_others(client):
-    departures = Departures(client)
-    departures.begin()
-    tell(
-        client,
-        event("tcp://10.0.0.1:5", [f"{OURS}visit-1", "theirs", f"{OURS}work-0-1"], [f"{OURS}sum-0-1"]),
-        event("tcp://10.0.0.2:5", expected=True),  # retired
-        event("tcp://10.0.0.3:5", action="add-worker"),
-        "a text of somebody",
-    )
-    assert departures.untold == [("tcp://10.0.0.1:5", 2)]
-    (left,) = departures.taken()
-    assert left.host == "10.0.0.1"
-    assert departures.untold == departures.taken() == []
-    departures.end()
-
-
-def test_executors_of_one_client_share_what_is_heard_until_each_lets_go(client):
-    first, second = Departures(client), Departures(client)
-    first.begin()
-    second.begin()
-    tell(client, event("tcp://a:1"))
-    first.end()
-    tell(client, event("tcp://b:1"))
-    assert [one.worker for one in first.untold] == ["tcp://a:1"]
-    assert [one.worker for one in second.untold] == ["tcp://a:1", "tcp://b:1"]
-    second.end()
-    again = Departures(client)
-    again.begin()
-    tell(client, event("tcp://c:1"))
-    assert [one.worker for one in again.untold] == ["tcp://c:1"]
-    again.end()
-
-
-def test_a_program_that_listens_itself_goes_on_and_nothing_is_heard_here(client):
-    heard = threading.Event()
-    client.subscribe_topic(TOPIC, lambda event: heard.set())
-    departures = Departures(client)
-    departures.begin()
-    until_heard(client, heard, event("tcp://a:1"))
-    assert departures.untold == []
-    departures.end()
-
-
-def test_a_client_is_forgotten_when_it_is_closed(scheduler):
-    connected = Client(scheduler, set_as_default=False)
-    departures = Departures(connected)
-    departures.begin()
-    departures.end()
-    connected.close()
-    topic = weakref.ref(topic_of(connected, TOPIC))
-    del departures, connected
-    deadline = time.monotonic() + 30
-    while topic() is not None and time.monotonic() < deadline:
-        gc.collect()
-        time.sleep(0.05)
-    assert topic() is None
-
-
-@pytest.mark.parametrize(
-    ("address", "host"),
-    [("tcp://10.0.0.1:80", "10.0.0.1"), ("tls://[::1]:5", "::1"), ("inproc://1/2/3", "1"), ("", "")],
-)
-def test_the_host_of_an_address(address, host):
-    assert host_of(address) == host
 
 
 @pytest.fixture

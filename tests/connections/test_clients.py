@@ -11,7 +11,7 @@ import zarr
 from distributed import Client, LocalCluster
 
 import dnmf
-from dnmf.passes import clients
+from dnmf.connections import clients
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from distributed.security import Security
 
 import dnmf
 from dnmf.cluster import Certificates, connect
-from dnmf.passes.clients import client_at
+from dnmf.connections.clients import client_at
 
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by openssl")
@@ -132,7 +132,7 @@ STRANGERS = {
 def test_a_stranger_is_refused_in_a_sentence_and_no_client_is_made(
     encrypted, ours, foreign, given, scheme, told, monkeypatch
 ):
-    monkeypatch.setattr("dnmf.passes.clients.Client", lambda *_, **__: pytest.fail("it would wait, and complain"))
+    monkeypatch.setattr("dnmf.connections.clients.Client", lambda *_, **__: pytest.fail("it would wait, and complain"))
     address = encrypted.replace("tls://", f"{scheme}://")
     with pytest.raises(dnmf.ClusterError, match=told) as refused:
         client_at(address, given(ours, foreign))
@@ -145,7 +145,7 @@ def test_a_scheduler_without_TLS_says_so(in_the_clear, ours):
 
 
 def test_what_listens_and_is_no_scheduler_is_told_from_nobody(monkeypatch):
-    monkeypatch.setattr("dnmf.passes.clients.CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr("dnmf.connections.clients.CONNECT_TIMEOUT_S", 1)
     server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -174,7 +174,7 @@ def test_a_file_that_is_not_there_is_named(encrypted, ours, name):
     "address", ["tcp://h:99999", "tcp://h:87a6", "tcp://[::1", "tls://h", "tcp://:8786", "http://127.0.0.1:1"]
 )
 def test_what_is_no_address_is_refused_at_once(address, monkeypatch):
-    monkeypatch.setattr("dnmf.passes.knock.connect", lambda *_, **__: pytest.fail("it was looked for"))
+    monkeypatch.setattr("dnmf.connections.knock.connect", lambda *_, **__: pytest.fail("it was looked for"))
     with pytest.raises(dnmf.ClusterError, match=f"{re.escape(address)} is no address of a scheduler; give one such"):
         client_at(address)
 
@@ -250,7 +250,7 @@ def test_who_waits_for_a_worker_says_how_long(tmp_path, data):
 
 
 def test_an_address_nobody_listens_at(monkeypatch):
-    monkeypatch.setattr("dnmf.passes.clients.CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr("dnmf.connections.clients.CONNECT_TIMEOUT_S", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         with pytest.raises(dnmf.ClusterError, match="no scheduler answers at .*start one with: dask scheduler"):

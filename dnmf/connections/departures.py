@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from distributed import Client
 
-from dnmf.passes.topics import Topic, topic_of
+from dnmf.connections.topics import Topic, topic_of
 
 TOPIC = "all"  # where a scheduler logs what happens to its workers
 OURS, GIVEN = "dnmf-", "dnmf-work"  # tasks, and what they are given, which nobody works for

@@ -10,10 +10,10 @@ from distributed import Client, default_client
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
+from dnmf.connections.certificates import Certificates
+from dnmf.connections.knock import refuse_silent
 from dnmf.errors import ClusterError, InputError
 from dnmf.locations import local_path
-from dnmf.passes.certificates import Certificates
-from dnmf.passes.knock import refuse_silent
 from dnmf.refusals import told
 from dnmf.sources.memory import type_name
 

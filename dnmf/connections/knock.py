@@ -10,8 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from distributed.core import connect, send_recv
 
+from dnmf.connections.certificates import GIVE, connection_arguments
 from dnmf.errors import ClusterError
-from dnmf.passes.certificates import GIVE, connection_arguments
 from dnmf.refusals import told
 
 HANDSHAKE_S = 5.0
