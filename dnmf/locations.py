@@ -10,7 +10,7 @@ from typing import Any
 
 from dnmf.arguments import shown, yes_or_no
 from dnmf.errors import InputError
-from dnmf.refusals import without_password
+from dnmf.refusals import without_secrets
 
 _REASONS = {
     errno.ENAMETOOLONG: "a name in it is too long for this file system; choose a shorter one",
@@ -18,6 +18,8 @@ _REASONS = {
     errno.EACCES: "a directory in it may not be entered; check who owns it",
     errno.ELOOP: "its links lead in a circle; name the place itself",
 }
+# Of an address, all before a query or a fragment; a file of this machine may have these signs in its name.
+_BEFORE_QUERY = re.compile(r"(?:^|::)(?!file:)[A-Z][A-Z0-9+.-]+:/{1,2}([^/\s]*@)?[^?#]*", re.IGNORECASE)
 _URL = re.compile(r"(^|::)[A-Za-z][A-Za-z0-9+.-]+://|^(?i:file:)/")
 
 
@@ -100,31 +102,38 @@ def written(given: Any, what: str = "path") -> str:
     Raises
     ------
     InputError
-        It is neither, or empty, or an address with a password in it.
+        It is neither, or empty, or an address with a password or a query in it.
     """
     text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(text, str):
         raise InputError(f"{what}={shown(given)}: give a path as text or a pathlib.Path")
     if not text:
         raise InputError(f"{what}='': the path is empty; name a file or a directory")
-    refuse_password(text)
+    refuse_secrets(text)
     return text
 
 
-def refuse_password(text: str) -> None:
-    """Return where there is no password in an address: it would be stored in runs, and shown to who watches them.
+def refuse_secrets(text: str) -> None:
+    """Return where an address has neither a password nor a query: it is stored in runs, and shown to who watches them.
 
     Raises
     ------
     InputError
-        There is one.
+        It has one.
     """
-    told = without_password(text)
-    if told != text:
-        raise InputError(
-            f"{told}: was given with a user or a password in the address, which is stored and shown; give them in the "
-            "environment or as storage_options instead, see docs/object-storage.md"
-        )
+    found = _BEFORE_QUERY.search(text)
+    before = text[: found.end()] if found else text
+    told = without_secrets(before)
+    if told != before:
+        what, it = "a user or a password in the address, which is stored and shown", "them"
+    elif before != text:
+        what, it = "a query (what follows ? or #), which may hold keys, and addresses are stored and shown", "it"
+    else:
+        return
+    raise InputError(
+        f"{told}: was given with {what}; give {it} in the environment or as storage_options instead, see "
+        "docs/object-storage.md"
+    )
 
 
 def gone(path: Path, what: str) -> str:

@@ -11,7 +11,9 @@ _TOO_MANY_OPEN = "too many files are open; raise the limit (ulimit -n), or use f
 _LOST = "the disk, or the network it is on, failed; check the system's log, then try again"
 ANYTHING_ELSE = "check the file system, then try again"
 # Of an address: what stands before its host. A bucket may stand there too (abfs://container@account), no password then.
-_USER = re.compile(r"(https?://)[^/?#\s]*@|([a-z][a-z0-9+.-]*://)[^/?#\s:@]*:[^/?#\s]*@", re.IGNORECASE)
+# pathlib makes one slash of two.
+_USER = re.compile(r"(https?:/{1,2})[^/\s]*@|([a-z][a-z0-9+.-]+:/{1,2})[^/?#\s:@]*:[^/\s]*@", re.IGNORECASE)
+_QUERY = re.compile(r"(?<![a-z0-9+.-])(?!file:)([a-z][a-z0-9+.-]+:/[^?#\s]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _NUMBERED = re.compile(r"\[Errno -?\d+\] ?")
 ADVICE = {
     errno.ENOSPC: _NO_ROOM,
@@ -74,7 +76,7 @@ def reason(error: OSError) -> str:
     >>> reason(OSError(30, "Read-only file system", ".a.png.5f2e"))
     'Read-only file system; check who owns the directory and how it is mounted'
     """
-    said = without_password(error.strerror or _NUMBERED.sub("", str(error))) or type(error).__name__
+    said = without_secrets(error.strerror or _NUMBERED.sub("", str(error))) or type(error).__name__
     return f"{said}; {_advice(error)}"
 
 
@@ -93,27 +95,29 @@ def told(error: BaseException) -> str:
     ('a.npy: Permission denied', 'ValueError: no number')
     """
     if isinstance(error, OSError) and error.strerror:
-        return f"{_places(error)}{without_password(error.strerror)}"
-    said = " ".join(without_password(_NUMBERED.sub("", str(error))).split())
+        return f"{_places(error)}{without_secrets(error.strerror)}"
+    said = " ".join(without_secrets(_NUMBERED.sub("", str(error))).split())
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def without_password(text: str) -> str:
-    """Return a text with every address in it as it may be shown and stored: without user and password.
+def without_secrets(text: str) -> str:
+    """Return a text with every address in it as it may be shown and stored: without user, password and query.
 
     Examples
     --------
-    >>> without_password("GET https://me:secret@host/a.zarr failed"), without_password("abfs://box@account/a.zarr")
-    ('GET https://host/a.zarr failed', 'abfs://box@account/a.zarr')
+    >>> without_secrets("GET https://me:secret@host/a.zarr?sig=secret failed")
+    'GET https://host/a.zarr failed'
+    >>> without_secrets("abfs://box@account/a.zarr")
+    'abfs://box@account/a.zarr'
     """
-    return _USER.sub(lambda found: found[1] or found[2], text)
+    return _QUERY.sub(lambda found: found[1], _USER.sub(lambda found: found[1] or found[2], text))
 
 
 def cause_of(error: BaseException) -> BaseException | None:
-    """Return what is to be shown as the cause of another error: the error, or None where a password is in its text."""
+    """Return what is to be shown as the cause of another error: the error, or None where a secret is in its text."""
     at: BaseException | None = error
     while at is not None:
-        if without_password(str(at)) != str(at):
+        if without_secrets(str(at)) != str(at):
             return None
         at = at.__cause__ or at.__context__
     return error
@@ -129,4 +133,4 @@ def _names(error: OSError) -> list[object]:
 
 
 def _text(name: object) -> str:
-    return without_password(name.decode(errors="replace") if isinstance(name, bytes) else str(name))
+    return without_secrets(name.decode(errors="replace") if isinstance(name, bytes) else str(name))

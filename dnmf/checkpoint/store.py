@@ -41,7 +41,7 @@ from dnmf.checkpoint.mistaken import refuse_what_is_no_run
 from dnmf.checkpoint.newest import CURRENT, damage_report, find_newest, name_in_current
 from dnmf.checksums import crc32c_of
 from dnmf.errors import CheckpointError
-from dnmf.locations import refuse_password, why_not_here
+from dnmf.locations import refuse_secrets, why_not_here
 from dnmf.places import Place, UnansweredError, absolute, is_trace, names_objects, place_of, remove_tree
 from dnmf.refusals import told
 
@@ -316,10 +316,10 @@ def store_place(path: str | os.PathLike[str] | Place) -> Place:
     CheckpointError
         It is a URL of a kind that stores cannot lie at.
     InputError
-        There is a password in it.
+        There is a password or a query in it.
     """
     if not names_objects(path) and _URL.search(str(path)):
-        refuse_password(str(path))
+        refuse_secrets(str(path))
         raise CheckpointError(
             f"{path} is a URL: stores lie in a directory or on object storage, s3://BUCKET/NAME (or gs://, az://), "
             "given as text"

@@ -12,7 +12,7 @@ from distributed.core import connect, send_recv
 
 from dnmf.connections.certificates import GIVE, connection_arguments
 from dnmf.errors import ClusterError
-from dnmf.refusals import told
+from dnmf.refusals import told, without_secrets
 
 HANDSHAKE_S = 5.0
 OVER_TCP = ("tcp", "tls")
@@ -45,12 +45,13 @@ def _refuse_no_address(address: str) -> None:
     """Refuse at once what dask would look for until its time is up; of other networks than TCP it knows by itself."""
     try:
         place = urlsplit(address)
-        is_one = place.scheme not in (*OVER_TCP, "http", "https") or (place.scheme in OVER_TCP and _port(place))
+        of_tcp = place.scheme in OVER_TCP and _port(place) and not place.query and not place.fragment
+        is_one = of_tcp or place.scheme not in (*OVER_TCP, "http", "https")
     except ValueError:  # a port beyond all, or brackets that do not close
         is_one = False
     if not is_one:
         raise ClusterError(
-            f"{address} is no address of a scheduler; give one such as tcp://host:8786 or tls://host:8786"
+            f"{without_secrets(address)} is no address of a scheduler; give one such as tcp://host:8786 or tls://host:8786"
         )
 
 

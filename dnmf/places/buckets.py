@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from dnmf.errors import InputError
-from dnmf.refusals import cause_of, without_password
+from dnmf.refusals import cause_of, without_secrets
 
 MANUAL = "docs/object-storage.md"
 # What fsspec calls the options that obstore has under another name: the same ones open data and stores.
@@ -21,7 +21,6 @@ OF_FSSPEC = {
 READ_FROM = ("AWS_", "AZURE_", "GOOGLE_", "MSI_", "IDENTITY_")  # how the names of such variables begin
 MOST_OPENED = 16
 FIRST_LOOK = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}  # a wrong address is said soon
-_QUERY = re.compile(r"(?<=\w)\?\S+")  # of an address that was asked: it may hold a signature
 _TIMES = re.compile(r" in [\d.]+m?s,?| ?,? after \d+ retries.*?(?= - |$)")
 NO_BUCKET = "there is no bucket of that name"
 NO_KEYS = ("169.254.169.254", "169.254.170.2", "metadata.google", "metadata/instance")  # where machines find theirs
@@ -207,5 +206,5 @@ def _as_os_error(error: Exception, where: str) -> OSError:
 
 
 def _first_line(error: Exception) -> str:
-    line = _TIMES.sub("", _QUERY.sub("", without_password(str(error).strip().partition("\n")[0])))
+    line = _TIMES.sub("", without_secrets(str(error).strip().partition("\n")[0]))
     return line.removesuffix(".") or type(error).__name__

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from dnmf.errors import InputError
-from dnmf.locations import refuse_password
+from dnmf.locations import refuse_secrets
 from dnmf.places import trees
 from dnmf.places.buckets import Bucket, Version
 from dnmf.refusals import in_words
 
 SCHEMES = ("s3", "gs", "az")
-_ADDRESS = re.compile(rf"(?P<bucket>({'|'.join(SCHEMES)})://[^/:?#]+)/(?P<key>[^?#]+)", re.IGNORECASE)
+_ADDRESS = re.compile(rf"(?P<bucket>({'|'.join(SCHEMES)})://[^/:]+)/(?P<key>.+)", re.IGNORECASE)
 
 
 @total_ordering
@@ -185,9 +185,9 @@ def object_place(url: str, storage_options: Mapping[str, Any] | None = None) -> 
     Raises
     ------
     InputError
-        It is no such address, or one with a password in it.
+        It is no such address, or one with a password or a query in it.
     """
-    refuse_password(url)
+    refuse_secrets(url)
     found = _ADDRESS.fullmatch(url)
     parts = found["key"].strip("/").split("/") if found else [""]
     if found is None or not all(parts) or {".", ".."} & set(parts) or "::" in url:

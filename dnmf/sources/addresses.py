@@ -5,7 +5,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from dnmf.locations import local_path, refuse_password
+from dnmf.locations import local_path, refuse_secrets
 from dnmf.places import Place, as_zarr
 
 BETWEEN = "::"
@@ -61,7 +61,7 @@ def split_address(address: str, *, as_url: bool = False) -> tuple[str, str]:
     Raises
     ------
     InputError
-        A password is in the address.
+        A password or a query is in the address.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def split_address(address: str, *, as_url: bool = False) -> tuple[str, str]:
     >>> split_address("file:///counts.zarr::X")
     ('/counts.zarr', 'X')
     """
-    refuse_password(address)
+    refuse_secrets(address)
     address = _SCHEME.sub(lambda found: found[0].lower(), address)
     of_file = _OF_FILE.match(address)
     if of_file:

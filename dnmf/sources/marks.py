@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.refusals import cause_of, without_password
+from dnmf.refusals import cause_of, without_secrets
 from dnmf.sources.datasets import files_behind
 from dnmf.sources.presence import is_hdf5, object_shape, object_sizes
 from dnmf.sources.zarr_stores import directory_of, innermost
@@ -235,7 +235,7 @@ def _listed_by_obstore(store: Any, prefix: str) -> dict[str, Any]:
     except obstore.exceptions.BaseError as error:
         refused = ("PermissionDenied", "Unauthenticated", "NotSupported", "NotImplemented")
         kind = PermissionError if type(error).__name__.startswith(refused) else OSError
-        raise kind(without_password(str(error))) from cause_of(error)
+        raise kind(without_secrets(str(error))) from cause_of(error)
     return {about["path"].removeprefix(prefix).strip("/"): about for about in listed}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf.errors import InputError
-from dnmf.refusals import cause_of, told, without_password
+from dnmf.refusals import cause_of, told, without_secrets
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.schemes import lacking, refuse_schemes
 
@@ -54,7 +54,7 @@ def named_store(url: str, storage_options: dict[str, Any]) -> StoreAddress:
     except OSError as error:
         raise InputError(f"{url}: {why_not(error)}") from cause_of(error)
     except (TypeError, ValueError) as error:
-        said = without_password(str(error))
+        said = without_secrets(str(error))
         raise InputError(f"{url}: storage_options cannot be used ({said}); see {MANUAL}") from cause_of(error)
 
 
@@ -157,13 +157,13 @@ def _with_errors_of_files(store: Any, name: str) -> Any:
 
 
 def name_of_store(store: Any) -> str:
-    """Return the path of a zip archive, what any other Zarr store is called; a password in it is left out."""
+    """Return the path of a zip archive, what any other Zarr store is called; secrets in it are left out."""
     if type(store).__name__ == "ZipStore":
         return os.path.abspath(store.path)
     protocol = getattr(getattr(store, "fs", None), "protocol", None)
     if protocol is None:
-        return without_password(str(store))
-    return without_password(f"{protocol if isinstance(protocol, str) else protocol[0]}://{store.path}")
+        return without_secrets(str(store))
+    return without_secrets(f"{protocol if isinstance(protocol, str) else protocol[0]}://{store.path}")
 
 
 def innermost(store: Any) -> Any:

@@ -179,6 +179,14 @@ def test_what_is_no_address_is_refused_at_once(address, monkeypatch):
         client_at(address)
 
 
+@pytest.mark.parametrize(
+    "address", ["tls://host:8786?token=SECRET", "https://host?token=SECRET", "tcp://a:SECRET@host"]
+)
+def test_secrets_in_what_is_no_address_are_not_shown(address):
+    with pytest.raises(dnmf.ClusterError, match="://host(:8786)? is no address of a scheduler"):
+        client_at(address)
+
+
 def test_a_network_that_dask_does_not_know_is_told_in_a_sentence():
     with pytest.raises(dnmf.ClusterError, match="no scheduler answers at foo://127.0.0.1:1 .*unknown address scheme"):
         client_at("foo://127.0.0.1:1")
