@@ -23,6 +23,8 @@ MOST_OPENED = 16
 FIRST_LOOK = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}  # a wrong address is said soon
 _TIMES = re.compile(r" in [\d.]+m?s,?| ?,? after \d+ retries.*?(?= - |$)")
 NO_BUCKET = "there is no bucket of that name"
+_SAYS_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|list request.* status code: 404", re.DOTALL)
+_SAYS_NOT_PERMITTED = re.compile(r" status code: 40[13] ")
 NO_KEYS = ("169.254.169.254", "169.254.170.2", "metadata.google", "metadata/instance")  # where machines find theirs
 Version = Mapping[str, Any]  # which content an object has: a tag, and a number on Google's servers
 
@@ -158,7 +160,9 @@ def _open(url: str, options: tuple[tuple[str, Any], ...], retries: Mapping[str, 
         return obstore.store.from_url(url, **how)
     except (obstore.exceptions.BaseError, TypeError, ValueError) as error:
         told = _first_line(error)
-        raise InputError(f"{url}: storage_options cannot be used ({told}); see {MANUAL}") from cause_of(error)
+        raise InputError(
+            f"{url}: it cannot be opened ({told}); check the environment and the storage_options, see {MANUAL}"
+        ) from cause_of(error)
 
 
 def _environment() -> tuple[tuple[str, str], ...]:
@@ -182,7 +186,7 @@ def answered(where: str) -> Iterator[None]:
     except FileNotFoundError as error:
         if error.errno is not None:  # it was turned already
             raise
-        told = NO_BUCKET if "NoSuchBucket" in str(error) else "there is no such object"
+        told = NO_BUCKET if _SAYS_NO_BUCKET.search(str(error)) else "there is no such object"
         raise FileNotFoundError(errno.ENOENT, told, where) from cause_of(error)
     except (obstore.exceptions.BaseError, NotImplementedError) as error:
         raise _as_os_error(error, where) from cause_of(error)
@@ -192,13 +196,14 @@ def _as_os_error(error: Exception, where: str) -> OSError:
     from obstore import exceptions
 
     told = _first_line(error)
-    if "NoSuchBucket" in str(error):
+    if _SAYS_NO_BUCKET.search(str(error)):
         return FileNotFoundError(errno.ENOENT, NO_BUCKET, where)
     if any(sign in told for sign in NO_KEYS):
         return PermissionError(errno.EACCES, "no keys were found", where)
     if isinstance(error, (exceptions.AlreadyExistsError, exceptions.PreconditionError)):
         return FileExistsError(errno.EEXIST, "somebody else wrote this object", where)
-    if isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)):
+    refused = isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError))
+    if refused or _SAYS_NOT_PERMITTED.search(told):
         return PermissionError(errno.EACCES, "not permitted", where)
     if isinstance(error, (exceptions.NotSupportedError, NotImplementedError)):
         return OSError(errno.ENOSYS, told, where)
@@ -206,5 +211,5 @@ def _as_os_error(error: Exception, where: str) -> OSError:
 
 
 def _first_line(error: Exception) -> str:
-    line = _TIMES.sub("", without_secrets(str(error).strip().partition("\n")[0]))
+    line = _TIMES.sub("", without_secrets(str(error).strip().partition("\n")[0])).partition(": <?xml")[0]
     return line.removesuffix(".") or type(error).__name__

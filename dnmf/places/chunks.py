@@ -30,6 +30,12 @@ class Chunks(ObjectStore):  # type: ignore[misc, type-arg]
         """Return the same, to be read or written."""
         return Chunks(self.store, name=self.name, read_only=read_only)
 
+    def __str__(self) -> str:
+        return self.name  # that of obstore may end the process where an account is named in the environment only
+
+    def __repr__(self) -> str:
+        return f"Chunks({self.name!r})"
+
     async def get(self, key: str, *how: Any, **more: Any) -> Buffer | None:
         """Return an object, or a part of it; None where there is none."""
         with answered(f"{self.name}/{key}"):

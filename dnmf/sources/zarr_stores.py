@@ -2,10 +2,13 @@
 
 import os
 import pickle
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dnmf.errors import InputError
+from dnmf.places import as_zarr, names_objects
+from dnmf.places.objects import object_place
 from dnmf.refusals import cause_of, told, without_secrets
 from dnmf.sources.addresses import StoreAddress, is_url
 from dnmf.sources.schemes import lacking, refuse_schemes
@@ -18,6 +21,8 @@ NOT_REACHED = ("Connect", "Timeout", "TimedOut", "Unreachable", "Unanswered", "G
 
 def store_at(url: str, storage_options: dict[str, Any] | None = None) -> StoreAddress:
     """Return the store at a URL, opened by fsspec with `storage_options`, which go to the workers.
+
+    Object storage that fsspec has no package for is opened by obstore, if that is installed.
 
     Raises
     ------
@@ -34,7 +39,13 @@ def store_at(url: str, storage_options: dict[str, Any] | None = None) -> StoreAd
     import zarr
 
     refuse_schemes(url, storage_options or ())
-    return StoreAddress(url, zarr.storage.FsspecStore.from_url(url, storage_options=storage_options, read_only=True))
+    try:
+        store = zarr.storage.FsspecStore.from_url(url, storage_options=storage_options, read_only=True)
+    except ImportError:
+        if not (names_objects(url) and find_spec("obstore")):
+            raise
+        store = as_zarr(object_place(url, storage_options), read_only=True)
+    return StoreAddress(url, store)
 
 
 def named_store(url: str, storage_options: dict[str, Any]) -> StoreAddress:

@@ -35,7 +35,8 @@ from dnmf.checkpoint.processes import this_machine
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.events import PassDone
 from dnmf.inspection import run_status
-from dnmf.places import ObjectPlace, below, trouble_with
+from dnmf.places import ObjectPlace, UnansweredError, below, trouble_with
+from dnmf.places.buckets import answered
 
 A = np.random.default_rng(0).random((60, 8), dtype=np.float32)
 PUTS = 7  # of a store that is opened and committed to: the lock, the pointer; three arrays, the manifest, the pointer
@@ -390,9 +391,32 @@ def test_options_are_shown_nowhere_and_go_with_the_place():
     place = dnmf.place("s3://bucket/run.dnmf", {"key": "who", "secret": "hidden", "endpoint_url": "http://127.0.0.1:9"})
     assert "hidden" not in f"{place} {place!r} {place.bucket!r} {place.parent!r} {place / 'a'!r}"
     assert pickle.loads(pickle.dumps(place)).bucket._options["secret"] == "hidden"
-    with pytest.raises(InputError, match="storage_options cannot be used") as refused:
+    with pytest.raises(
+        InputError, match="it cannot be opened .* check the environment and the storage_options"
+    ) as refused:
         dnmf.load(dnmf.place("s3://bucket/run.dnmf", {"no_such_option": "hidden"}))
     assert "hidden" not in str(refused.value)
+
+
+AZURE = "Generic MicrosoftAzure error: Error performing list request: Error performing GET {} - Server returned {}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "told"),
+    [
+        ("non-2xx status code: 403 Forbidden: <?xml", PermissionError, "not permitted"),
+        ("non-2xx status code: 401 Unauthorized: <?xml", PermissionError, "not permitted"),
+        ("non-2xx status code: 404 Not Found: <?xml", FileNotFoundError, "there is no bucket of that name"),
+        ("non-2xx status code: 400 Bad Request: <?xml", UnansweredError, "non-2xx status code: 400 Bad Request"),
+    ],
+)
+def test_what_a_list_of_azure_is_refused_for_is_told(answer, kind, told):
+    from obstore.exceptions import GenericError
+
+    with pytest.raises(kind) as refused, answered("az://bucket"):
+        raise GenericError(AZURE.format("http://host/account/bucket", answer))
+    assert told in str(refused.value)
+    assert "xml" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

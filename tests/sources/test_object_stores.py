@@ -130,6 +130,28 @@ def test_options_of_a_url_go_with_the_source(tmp_path):
     assert source.address == f"file://{tmp_path / 'a.zarr'}"
 
 
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
+def test_object_storage_that_fsspec_has_no_package_for_is_read_by_obstore(scheme, tmp_path, monkeypatch):
+    obstore = pytest.importorskip("obstore", reason="obstore is not installed")
+    local(tmp_path / "bucket", dense)
+
+    def lacks(*_, **__):
+        raise ImportError(f"Install what opens {scheme}://")
+
+    reached = []
+
+    def opened(url, **options):
+        reached.append((url, options["account_name"]))
+        return obstore.store.LocalStore(str(tmp_path / "bucket"))
+
+    monkeypatch.setattr(FsspecStore, "from_url", lacks)
+    monkeypatch.setattr(obstore.store, "from_url", opened)
+    source = open_source(f"{scheme}://bucket/a.zarr", storage_options={"account_name": f"{scheme}-{tmp_path}"})
+    np.testing.assert_array_equal(read(source, 0, 5), small_matrix()[:5] + 1)
+    assert set(reached) == {(f"{scheme}://bucket", f"{scheme}-{tmp_path}")}
+    assert source.address == f"{scheme}://bucket/a.zarr"
+
+
 @pytest.mark.parametrize("data", ["counts.zarr", np.eye(3)], ids=["path", "array"])
 def test_options_without_a_url_are_refused(data):
     with pytest.raises(InputError, match="storage_options are for a URL"):
