@@ -9,6 +9,7 @@ from typing import Any
 import numba  # noqa: F401  first: from deep within other imports, where Python's stack ends, it takes 0.1 s more
 
 from dnmf import checkpoint
+from dnmf.advice import resume_command
 from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.errors import CheckpointError
@@ -330,7 +331,7 @@ def load(path: str | Path) -> Model:
         passes = generation.record.get("state", {}).get("passes", 0)
         raise CheckpointError(
             f"{path}: this fit is not finished ({passes} passes are committed) and has no W yet; "
-            f"go on with: dnmf resume {path}"
+            f"go on with: {resume_command(path)}"
         )
     with naming(path):
         return Model.restore(generation, path)

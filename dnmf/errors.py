@@ -1,8 +1,18 @@
 """What can go wrong, by name. A message says what was found, where, the limit, and what to try."""
 
+from dnmf.advice import WayOn
+
 
 class DnmfError(Exception):
-    """Base of every error dnmf raises on purpose; the command line prints it as one line."""
+    """Base of every error dnmf raises on purpose; the command line prints it as one line.
+
+    Attributes
+    ----------
+    way_on : WayOn or None
+        How a run goes on that ended with it, which is in the message as a call; None where that is not known.
+    """
+
+    way_on: WayOn | None = None
 
 
 class InputError(DnmfError, ValueError):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnmf import checkpoint
+from dnmf.advice import resume_command
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError, InputError
 from dnmf.locations import checked_overwrite
@@ -109,7 +110,7 @@ def refuse_another(store: Path, another: str, held: str, asked: str) -> None:
     if another:
         raise CheckpointError(
             f"{store}: holds a {held}{another}, with which this {asked} does not go on. Choose another store, begin "
-            f"anew in its place with overwrite=True (--overwrite), or go on with what is there: dnmf resume {store}"
+            f"anew in its place with overwrite=True (--overwrite), or go on with what is there: {resume_command(store)}"
         )
 
 

@@ -116,7 +116,7 @@ class RestartedRun(Run):
 
     def _best_of(self, rivals: list[Rival]) -> Fit:
         """Return the best one once all have ended; as many share a pass as memory has room for."""
-        with saying_how_to_go_on(self.store):
+        with saying_how_to_go_on(self.store, self.place):
             while wave := [rival for rival in rivals if not rival.ended][: self.place.models_per_pass]:
                 rivals = self._ended(rivals, wave)
         (best,) = kept(rivals)

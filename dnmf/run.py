@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
+from dnmf.advice import WayOn, resume_command
 from dnmf.constraints import Guides
 from dnmf.errors import ChangedError, CheckpointError, ClusterError, InputError
 from dnmf.fitting.events import Finished, PassDone, Started, emit
@@ -121,7 +122,7 @@ class Run:
         ChangedError
             The data changed meanwhile; the message names what did.
         """
-        with saying_how_to_go_on(self.store):
+        with saying_how_to_go_on(self.store, self.place):
             return self._go_on(fit)
 
     def _go_on(self, fit: Fit) -> Model:
@@ -162,8 +163,8 @@ def number_in(store: Path, source: Source, options: FitOptions, *, overwrite: bo
         another = other_than(latest.record, source, before.differences(options))
         raise CheckpointError(
             f"{store}: holds a run already{another}. Choose another store, begin anew in its place with overwrite=True "
-            f"(--overwrite), or go on with the run that is there: dnmf resume {store} (new limits: --max-passes, "
-            "--tol, --max-seconds)"
+            f"(--overwrite), or go on with the run that is there: {resume_command(store)} (new limits: "
+            "--max-passes, --tol, --max-seconds)"
         )
     return latest.number + 1
 
@@ -189,21 +190,38 @@ def free_store(store: Any, source: Source, *, overwrite: Any) -> Path:
 
 
 @contextmanager
-def saying_how_to_go_on(store: checkpoint.Store | None) -> Iterator[None]:
-    """Add the command that goes on to errors that leave the last committed pass as it is, where there is a store."""
+def saying_how_to_go_on(
+    store: checkpoint.Store | None, place: Workplace, function: str = "dnmf.resume"
+) -> Iterator[None]:
+    """Add how to go on to errors that leave the last committed pass as it is, where there is a store.
+
+    Parameters
+    ----------
+    store : Store or None
+        What is committed to.
+    place : Workplace
+        Where the work is done.
+    function : str
+        That goes on.
+    """
     try:
         yield
-    except ClusterError as error:
+    except (ClusterError, ChangedError) as error:
         if store is None:
             raise
-        raise ClusterError(f"{error}; go on with: dnmf resume {store.path}") from error
-    except ChangedError as error:
-        if store is None:
-            raise
-        raise ChangedError(
-            f"{error}. The last committed pass stands: with the data as it was before, its times of change too, go on "
-            f"with dnmf resume {store.path}; with force (--force) if it means the same as it is"
-        ) from error
+        way = WayOn(str(store.path), function, place.engine.executor.remote)
+        told = type(error)(f"{error}{_how_to_go_on(error, way)}")
+        told.way_on = way
+        raise told from error
+
+
+def _how_to_go_on(error: ClusterError | ChangedError, way: WayOn) -> str:
+    if isinstance(error, ClusterError):
+        return f"; go on with: {way.call}"
+    return (
+        ". The last committed pass stands: with the data as it was before, its times of change too, go on with "
+        f"{way.call}; with force (--force) if it means the same as it is"
+    )
 
 
 def commit_model(store: checkpoint.Store, number: int, model: Model, before: Fit, record: RunRecord) -> Model:

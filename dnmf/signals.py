@@ -1,17 +1,17 @@
 """SIGTERM and SIGINT as a request: finish the pass in hand, commit it, and stop where a resume goes on."""
 
 import os
-import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from dnmf.advice import resume_command
 from dnmf.errors import CheckpointError, Interrupted
 from dnmf.fitting.events import Event, PassDone, Standing, Started, StudyPassDone
 
@@ -20,18 +20,6 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_TERMINATED = 128 + int(signal.SIGTERM)
 SAME_S = 1.0  # batch systems send SIGTERM to the job and to each of its processes, scripts hand it on
 Handler = Any
-
-
-def resume_command(store: str | Path, limits: Mapping[str, Any] | None = None) -> str:
-    """Return what to type to go on with the run in a store, under other limits where it needs them.
-
-    Examples
-    --------
-    >>> resume_command("run.dnmf", {"max_passes": 200})
-    'dnmf resume run.dnmf --max-passes 200'
-    """
-    given = "".join(f" --{name.replace('_', '-')} {value:g}" for name, value in (limits or {}).items())
-    return f"dnmf resume {shlex.quote(str(store))}{given}"
 
 
 class StopAfterPass:
@@ -50,10 +38,13 @@ class StopAfterPass:
     notify : callable, optional
         Takes a line that says what the signal does. It is called inside the handler: it must not print through
         Python's buffered streams, which may be in the middle of a write.
+    go_on : str, optional
+        What to type or to call to go on, as it is said; by default the command with nothing but the store.
     """
 
-    def __init__(self, store: str | Path, notify: Callable[[str], None] | None = None):
+    def __init__(self, store: str | Path, notify: Callable[[str], None] | None = None, go_on: str | None = None):
         self.store = store
+        self._go_on = resume_command(store) if go_on is None else go_on
         self.signum: int | None = None
         self._came = -SAME_S
         self._notify = notify or _write_to_stderr
@@ -112,7 +103,7 @@ class StopAfterPass:
         raise SystemExit(EXIT_RESUMABLE if resumable else EXIT_TERMINATED)
 
     def _how_to_go_on(self) -> str:
-        return f"resume with: {resume_command(self.store)}"
+        return f"resume with: {self._go_on}"
 
     def _status(self) -> str:
         """What the store says of the run; empty when nothing is committed."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
+from dnmf.advice import resume_command
 from dnmf.api import load
 from dnmf.errors import CheckpointError
 from dnmf.fitting.history import PassRecord, last_accepted
@@ -72,7 +73,7 @@ class Unfinished:
     @property
     def stop_reason(self) -> str:
         """How to go on, in place of why it ended."""
-        return f"not yet; go on with: dnmf resume {self.path}"
+        return f"not yet; go on with: {resume_command(self.path)}"
 
 
 def so_far(path: str | Path) -> Model | Unfinished:
@@ -92,7 +93,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
     state, penalty = record.state, record.options.penalty
     history = tuple(PassRecord.from_json(entry) for entry in state["history"])
     if not history:
-        raise CheckpointError(f"{path}: no pass of this fit is committed yet; go on with: dnmf resume {path}")
+        raise CheckpointError(f"{path}: no pass of this fit is committed yet; go on with: {resume_command(path)}")
     rows, columns = reversed(record.shape) if record.transposed else record.shape
     return Unfinished(
         path, record.address, (rows, columns), record.options,

@@ -11,6 +11,7 @@ import dnmf
 
 ROOT = Path(dnmf.__file__).parent
 LAYERS = [
+    {"advice"},
     {"errors", "checksums", "callers", "amounts", "arithmetic", "refusals", "colours", "page_figures"},
     {"arguments", "newer"},
     {"locations", "arrays"},

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from dnmf.cli.again import command_again
 from dnmf.cli.output import DEBUG, QUIET, output_of, warn
 from dnmf.cli.streams import output_lost
 from dnmf.cli.words import in_options
@@ -84,7 +85,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     >>> explain(FileNotFoundError(2, "No such file or directory", "a.npy"))
     (1, 'error: a.npy: No such file or directory; check the path')
     """
-    text = in_options(" ".join(str(error).split()))
+    text = _in_commands(error)
     if isinstance(error, Interrupted):
         return (EXIT_RESUMABLE if error.signum == signal.SIGTERM else EXIT_INTERRUPTED), text
     if isinstance(error, KeyboardInterrupt):
@@ -99,6 +100,19 @@ def explain(error: BaseException) -> tuple[int, str]:
     elif not isinstance(error, DnmfError):
         text = f"this is a bug in dnmf: {type(error).__name__}: {text}; --debug shows where"
     return EXIT_ERROR, f"error: {text or type(error).__name__}"
+
+
+def _in_commands(error: BaseException) -> str:
+    """What an error says, with options in place of arguments, and a command in place of the call that goes on."""
+    text, way = _on_one_line(str(error)), getattr(error, "way_on", None)
+    if way is None:
+        return in_options(text)
+    before, _, after = text.partition(_on_one_line(way.call))
+    return f"{in_options(before)}{command_again(way.store)}{in_options(after)}"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _is_of_another_package(error: BaseException) -> bool:

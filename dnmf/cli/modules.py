@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from dnmf.cli.again import MODULES
+
 
 def import_first(ctx: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
     """Import modules, also those in the present directory; one that cannot be is a usage error."""
@@ -16,6 +18,7 @@ def import_first(ctx: click.Context, parameter: click.Parameter, names: tuple[st
             importlib.import_module(name)
         except Exception as error:
             raise click.BadParameter(f"{name}: {type(error).__name__}: {error}", ctx, parameter) from error
+    ctx.meta[MODULES] = names
     return names
 
 

@@ -4,6 +4,7 @@ import shlex
 from typing import Any
 
 from dnmf.amounts import format_bytes
+from dnmf.cli.again import command_again
 from dnmf.cli.component_lines import component_lines
 from dnmf.fitting.events import PassProgress
 from dnmf.progress import (
@@ -16,7 +17,6 @@ from dnmf.progress import (
     progress_label,
     share_text,
 )
-from dnmf.signals import resume_command
 
 KINDS = {"dense": "dense", "csr": "sparse by rows (CSR)", "csc": "sparse by columns (CSC)"}
 
@@ -184,7 +184,7 @@ def _path_status_lines(found: dict[str, Any]) -> list[str]:
         labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
         *_lost_lines(found),
         *_in_hand_lines(found),
-        *([labelled("go on", resume_command(found["store"]))] if found["status"] == "stopped" else []),
+        *([labelled("go on", command_again(found["store"]))] if found["status"] == "stopped" else []),
     ]
 
 
@@ -261,14 +261,14 @@ def _passes(found: dict[str, Any]) -> str:
 def _next_lines(found: dict[str, Any]) -> list[str]:
     store = shlex.quote(found["store"])
     if found["status"] == "stopped":
-        return [labelled("go on", resume_command(found["store"]))]
+        return [labelled("go on", command_again(found["store"]))]
     return [*_more_lines(found), labelled("look", f"dnmf inspect {store}")] if found["status"] == "done" else []
 
 
 def _more_lines(found: dict[str, Any]) -> list[str]:
     """How a run goes on that a limit has ended."""
     limits = found["go_on_with"]
-    return [] if limits is None else [labelled("go on", resume_command(found["store"], limits))]
+    return [] if limits is None else [labelled("go on", command_again(found["store"], limits))]
 
 
 def run_lines(found: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from dnmf.cli.again import WHERE
 from dnmf.cli.amounts import MEMORY
 from dnmf.cli.exits import silence_other_loggers
 from dnmf.cli.output import DEBUG, Output
@@ -68,6 +69,13 @@ class Where:
         if self.tls_ca is None or self.tls_cert is None:
             return None
         return Certificates(self.tls_ca, self.tls_cert, self.tls_key)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options and their values as they are typed."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        named = [(f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None]
+        return tuple(word for name, value in named for word in (name, f"{value}"))
 
     @contextmanager
     def client(self, output: Output) -> Iterator[Any]:
@@ -154,7 +162,9 @@ def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def packed(**given: Any) -> Any:
         asked = {each.name: given.pop(each.name) for each in fields(Where)}
-        return command(where=Where(**asked), **given)
+        where = Where(**asked)
+        click.get_current_context().meta[WHERE] = where.words
+        return command(where=where, **given)
 
     for option in (
         click.option(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from dnmf.cli.again import command_again
 from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
 from dnmf.cli.data import (
     IMPLICIT,
@@ -35,7 +36,7 @@ def watched(
 ) -> Iterator[tuple[Any, tuple[Callback, ...]]]:
     """Yield a client and the callbacks of a fit into a store: progress, JSON events, and stopping on a signal."""
     with (
-        StopAfterPass(store, _say_nothing if output.quiet else None) as stop,
+        StopAfterPass(store, _say_nothing if output.quiet else None, command_again(store)) as stop,
         where.client(output) as client,
         Progress(output.progress, every_s) as progress,
     ):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from dnmf import checkpoint
+from dnmf.advice import resume_command
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError
 from dnmf.fitting.events import emit
@@ -169,7 +170,7 @@ def load_study(face: Face[S, R], path: str | Path) -> R:
     if generation.record["status"] != "done":
         raise CheckpointError(
             f"{folder}: this {face.kind} is not finished ({generation.record['state']['passes']} passes are committed);"
-            f" go on with: dnmf resume {folder}"
+            f" go on with: {resume_command(folder)}"
         )
     with naming(path):
         return face.restore(generation, folder)
@@ -178,7 +179,7 @@ def load_study(face: Face[S, R], path: str | Path) -> R:
 def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resources) -> R:
     """Return what is made of the models, all of which are finished, and commit it."""
     cells, folder = study.cells, run.store.path if run.store else None
-    with saying_how_to_go_on(run.store):
+    with saying_how_to_go_on(run.store, run.place, f"dnmf.resume_{face.kind}"):
         models = {cell: run.models[cell] for cell in cells} if folder is None else StoredModels(folder, cells)
         whole = face.result(study, models, run, resources)
     if folder is not None:
@@ -229,6 +230,6 @@ def _number_in(store: Path, source: Source, face: Face[S, R], study: S, *, overw
         another = other_than(record, source, before.differences(study))
         raise CheckpointError(
             f"{store}: holds a {kind} already{another}. Choose another store, begin anew in its place with "
-            f"overwrite=True (--overwrite), or go on with the {kind} that is there: dnmf resume {store}"
+            f"overwrite=True (--overwrite), or go on with the {kind} that is there: {resume_command(store)}"
         )
     return latest.number + 1

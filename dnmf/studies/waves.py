@@ -101,7 +101,7 @@ class StudyRun(Generic[C]):
         ChangedError
             The data changed meanwhile; the message names what did.
         """
-        with saying_how_to_go_on(self.store):
+        with saying_how_to_go_on(self.store, self.place, f"dnmf.resume_{self.study.kind}"):
             while self.state.cells or (cells := self.study.next_wave(self.state.done, self.place.models_per_pass)):
                 if not self.state.cells:
                     self._begin_wave(cells)

@@ -142,9 +142,10 @@ def test_what_is_closed_in_the_middle_is_said_with_the_way_on(data, tmp_path, cl
         Client(cluster, set_as_default=False) as client,
     ):
         close = {"client": client, "cluster": cluster}[closed].close
-        with pytest.raises(dnmf.ClusterError, match=rf"closed.*make a new.*; go on with: dnmf resume {store}"):
+        with pytest.raises(dnmf.ClusterError, match=r"closed.*make a new.*; go on with: dnmf\.") as found:
             door(data, **options, store=store, client=client, callbacks=at(kind, number, close))
-    go_on = dnmf.resume if door is dnmf.fit else dnmf.resume_path
+    name, go_on = ("resume", dnmf.resume) if door is dnmf.fit else ("resume_path", dnmf.resume_path)
+    assert str(found.value).endswith(f"go on with: dnmf.{name}({str(store)!r}, client=…)")
     assert go_on(store).path == store
 
 
@@ -163,7 +164,7 @@ def test_whatever_dask_raises_for_what_is_lost_is_one_error(data, tmp_path, smal
         raise error("gone")
 
     store = tmp_path / "run.dnmf"
-    with pytest.raises(dnmf.ClusterError, match=rf"was lost .*; go on with: dnmf resume {store}"):
+    with pytest.raises(dnmf.ClusterError, match=r"was lost .*; go on with: dnmf\.resume\('.*', client=…\)"):
         dnmf.fit(data, **FIT, store=store, client=small_cluster,
                  callbacks=at("Started", 1, lambda: monkeypatch.setattr(Client, call, fail)))  # fmt: skip
 
