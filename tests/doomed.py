@@ -1,4 +1,10 @@
-"""The beginning of programs that kill themselves in the middle of a fit, for tests of what is left then."""
+"""Programs that kill themselves in the middle of a fit, for tests of what is left then."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
 
 PROLOGUE = """
 import os, signal, sys, threading, time
@@ -45,3 +51,31 @@ if scheduler:  # workers visit the rows
 
     OnCluster._wait = waiting
 """
+
+FIT_IN_ITS_THIRD_PASS = """
+import json
+
+def listen(event):
+    if type(event).__name__ == "PassDone" and event.record.number == 2:
+        die_in_the_next_pass()
+
+dnmf.fit(source, **json.loads(moment), store=store, client=scheduler or None, callbacks=(listen,))
+"""
+
+
+def command(program, source, store, scheduler="", moment=""):
+    """The words that start a program after the prologue, and its environment, in which BLAS has one thread."""
+    words = [sys.executable, "-c", PROLOGUE + program, str(source), str(store), scheduler, str(moment)]
+    return words, {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+
+
+def run_to_its_death(program, *given):
+    """Run a program in a process of its own, which kills itself."""
+    words, environment = command(program, *given)
+    ended = subprocess.run(words, timeout=120, check=False, env=environment)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def die_in_the_third_pass(source, options, store, scheduler=""):
+    """Run a fit with options that JSON can say in a process of its own, which kills itself in its third pass."""
+    run_to_its_death(FIT_IN_ITS_THIRD_PASS, source, store, scheduler, json.dumps(options))

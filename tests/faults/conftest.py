@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse
 import zarr
 
+import dnmf
 import dnmf.plan
 
 GROUP_BYTES, PANEL_BYTES = 2**18, 2**16
@@ -53,11 +54,34 @@ def csr_store(tmp_path_factory):
     return write_csr(tmp_path_factory.mktemp("csr") / "csr.zarr", matrix)
 
 
+def cut_into_many_groups(patch):
+    """Let plans cut small matrices as they cut large ones. A plan is made here and travels: workers need no patch."""
+    patch.setattr(dnmf.plan, "LEAST_GROUP_BYTES", GROUP_BYTES)
+    patch.setattr(dnmf.plan, "MOST_PANEL_BYTES", PANEL_BYTES)
+
+
 @pytest.fixture
 def many_groups(monkeypatch):
-    """Plans cut small matrices as they cut large ones. The plan is made here and travels, so workers need no patch."""
-    monkeypatch.setattr(dnmf.plan, "LEAST_GROUP_BYTES", GROUP_BYTES)
-    monkeypatch.setattr(dnmf.plan, "MOST_PANEL_BYTES", PANEL_BYTES)
+    """Plans have many groups, as those of large matrices."""
+    cut_into_many_groups(monkeypatch)
+
+
+def fit_undisturbed(source, options, *, fit=dnmf.fit, tasks=4):
+    """Return what a fit in process, on one thread, comes to; it has so many groups at least, of three panels each."""
+    planned = []
+    with pytest.MonkeyPatch.context() as patch:
+        cut_into_many_groups(patch)
+        patch.setattr("dnmf.passes.threads._processors", lambda: 1)
+        found = fit(source, **options, callbacks=(planned.append,))
+    assert planned[0].tasks >= tasks
+    assert planned[0].panels >= 3 * planned[0].tasks
+    return found
+
+
+@pytest.fixture(scope="session")
+def alone():
+    """The function that fits undisturbed, for what other fits must be equal to."""
+    return fit_undisturbed
 
 
 def bits_of(model):

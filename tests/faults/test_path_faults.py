@@ -1,12 +1,9 @@
 """A path whose process is killed goes on with the same bits, wherever it was and wherever it goes on."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
-from doomed import PROLOGUE
+from doomed import run_to_its_death
 
 import dnmf
 from dnmf.studies.study import folder_of
@@ -15,9 +12,7 @@ STRENGTHS = (0.0, 0.1, 0.4)
 PATH = {"rank": 4, "penalty": dnmf.Penalty(l1=1.0), "strengths": STRENGTHS, "seeds": 2, "init": "random", "tol": 0.0,
         "max_passes": 5, "measures": "cheap"}  # fmt: skip
 
-DRIVER = (
-    PROLOGUE
-    + """
+DRIVER = """
 def die_while_W_is_written():
     while sum(1 for _ in Path(store).glob("strength-0.4-seed-1.dnmf/raw-*.zarr/c/*/0")) < 5:
         time.sleep(0.002)
@@ -42,31 +37,18 @@ def listen(event):
 dnmf.path(source, 4, dnmf.Penalty(l1=1.0), (0.0, 0.1, 0.4), seeds=2, init="random", tol=0.0, max_passes=5,
           measures="cheap", keep="stream", store=store, client=scheduler or None, callbacks=(listen,))
 """
-)
 
 pytestmark = [pytest.mark.usefixtures("many_groups"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(dense_store, bits):
+def undisturbed(dense_store, alone, bits):
     """The bits of an undisturbed path in process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**18)
-        patch.setattr("dnmf.plan.MOST_PANEL_BYTES", 2**16)
-        planned = []
-        path = dnmf.path(dense_store, **PATH, callbacks=(planned.append,))
-    assert planned[0].tasks >= 10
-    return bits_of_all(path, bits)
+    return bits_of_all(alone(dense_store, PATH, fit=dnmf.path, tasks=10), bits)
 
 
 def bits_of_all(path, bits):
     return {cell: bits(model) for cell, model in path.models.items()}
-
-
-def drive(source, store, scheduler, moment):
-    command = [sys.executable, "-c", DRIVER, str(source), str(store), scheduler, moment]
-    ended = subprocess.run(command, timeout=120, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    assert ended.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -80,7 +62,7 @@ def drive(source, store, scheduler, moment):
 )
 def test_the_driver_killed_and_resumed_in_process(dense_store, undisturbed, bits, moment, tmp_path):
     store = tmp_path / "p.dnmf"
-    drive(dense_store, store, "", moment)
+    run_to_its_death(DRIVER, dense_store, store, "", moment)
     if moment == "while W is written":
         assert list(store.glob("strength-*/raw-*.zarr"))
     path = dnmf.resume_path(store)
@@ -94,7 +76,7 @@ def test_the_driver_killed_and_resumed_on_a_cluster(dense_store, undisturbed, bi
     store = tmp_path / "p.dnmf"
     client.wait_for_workers(3)
     with slow(client, 0.01):
-        drive(dense_store, store, client.scheduler.address, "in mid-pass")
+        run_to_its_death(DRIVER, dense_store, store, client.scheduler.address, "in mid-pass")
     assert bits_of_all(dnmf.resume_path(store, client=client), bits) == undisturbed
 
 

@@ -1,22 +1,17 @@
 """Same data, options and plan give the same bits, wherever a fit runs and whatever happens to it."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from distributed import Client, LocalCluster
-from doomed import PROLOGUE
+from doomed import run_to_its_death
 
 import dnmf
 from dnmf.fitting.events import PassDone
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 
-DRIVER = (
-    PROLOGUE
-    + """
+DRIVER = """
 def die_while_W_is_written():
     while sum(1 for _ in Path(store).glob("raw-*.zarr/c/*/0")) < 5:
         time.sleep(0.002)
@@ -32,7 +27,6 @@ def listen(event):
 dnmf.fit(source, rank=4, init="random", seed=3, tol=0.0, max_passes=5, store=store, client=scheduler or None,
          callbacks=(listen,))
 """
-)
 
 pytestmark = pytest.mark.usefixtures("many_groups")
 csr_too_when_there_is_time = pytest.mark.parametrize(
@@ -46,24 +40,9 @@ def source(request):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(source, bits):
+def undisturbed(source, alone, bits):
     """The bits of an undisturbed fit in process, on one thread."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dnmf.passes.threads._processors", lambda: 1)
-        patch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**18)
-        patch.setattr("dnmf.plan.MOST_PANEL_BYTES", 2**16)
-        planned = []
-        model = dnmf.fit(source, **FIT, callbacks=(planned.append,))
-    assert planned[0].tasks >= 10
-    assert planned[0].panels >= 3 * planned[0].tasks
-    return bits(model)
-
-
-def _drive(source, store, scheduler, moment):
-    """Run a fit in a process of its own, with one BLAS thread, that kills itself."""
-    command = [sys.executable, "-c", DRIVER, str(source), str(store), scheduler, moment]
-    ended = subprocess.run(command, timeout=120, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    assert ended.returncode == -signal.SIGKILL
+    return bits(alone(source, FIT, tasks=10))
 
 
 @pytest.mark.parametrize("threads", [2, 4])
@@ -113,7 +92,7 @@ def test_all_workers_killed_at_once(source, undisturbed, bits, client, kill_work
 @pytest.mark.parametrize("moment", ["in mid-pass", "while W is written"])
 def test_the_driver_killed_and_resumed_in_process(source, undisturbed, bits, moment, tmp_path):
     store = tmp_path / "run.dnmf"
-    _drive(source, store, "", moment)
+    run_to_its_death(DRIVER, source, store, "", moment)
     if moment == "while W is written":
         assert list(store.glob("raw-*.zarr"))
     model = dnmf.resume(store)
@@ -128,7 +107,7 @@ def test_the_driver_killed_and_resumed_on_a_cluster(source, undisturbed, bits, c
     store = tmp_path / "run.dnmf"
     client.wait_for_workers(3)
     with slow(client, 0.01):
-        _drive(source, store, client.scheduler.address, "in mid-pass")
+        run_to_its_death(DRIVER, source, store, client.scheduler.address, "in mid-pass")
     passes = []
     model = dnmf.resume(store, client=client, callbacks=(passes.append,))
     assert bits(model) == undisturbed

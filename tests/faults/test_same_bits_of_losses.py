@@ -1,36 +1,16 @@
 """Counts, missing entries and weights: the same bits wherever a fit runs, and whatever happens to it."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
 import zarr
-from doomed import PROLOGUE
+from doomed import die_in_the_third_pass
 
 import dnmf
 from dnmf.fitting.events import PassDone
 
 FIT = {"rank": 4, "seed": 3, "tol": 0.0, "max_passes": 4}
 SHAPE = (6001, 128)
-
-DRIVER = (
-    PROLOGUE
-    + """
-import json
-options = json.loads(moment)
-
-def listen(event):
-    if type(event).__name__ == "PassDone" and event.record.number == 2:
-        die_in_the_next_pass()
-
-dnmf.fit(source, **options, store=store, client=scheduler or None, callbacks=(listen,))
-"""
-)
 
 pytestmark = pytest.mark.usefixtures("many_groups")
 
@@ -83,26 +63,9 @@ def kind(request, stores):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(kind, bits):
+def undisturbed(kind, alone, bits):
     """The bits of an undisturbed fit in process, on one thread."""
-    source, options = kind
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dnmf.passes.threads._processors", lambda: 1)
-        patch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**18)
-        patch.setattr("dnmf.plan.MOST_PANEL_BYTES", 2**16)
-        planned = []
-        model = dnmf.fit(source, **options, callbacks=(planned.append,))
-    assert planned[0].tasks >= 4
-    assert planned[0].panels >= 3 * planned[0].tasks
-    return bits(model)
-
-
-def drive(kind, store, scheduler):
-    """Run a fit in a process of its own that kills itself in its third pass."""
-    source, options = kind
-    command = [sys.executable, "-c", DRIVER, source, str(store), scheduler, json.dumps(options)]
-    ended = subprocess.run(command, timeout=120, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    assert ended.returncode == -signal.SIGKILL
+    return bits(alone(*kind))
 
 
 def test_threads_of_this_process(kind, undisturbed, bits, monkeypatch):
@@ -139,12 +102,12 @@ def test_the_driver_killed_and_resumed_in_process_or_on_workers(
 ):
     store, passes = tmp_path / "run.dnmf", []
     if request.node.callspec.params["kind"] not in RESUMED_ON_WORKERS:
-        drive(kind, store, "")
+        die_in_the_third_pass(*kind, store)
         assert bits(dnmf.resume(store)) == undisturbed
         return
     client.wait_for_workers(3)
     with slow(client, 0.01):
-        drive(kind, store, client.scheduler.address)
+        die_in_the_third_pass(*kind, store, client.scheduler.address)
     assert bits(dnmf.resume(store, client=client, callbacks=(passes.append,))) == undisturbed
     assert [event.record.number for event in passes if isinstance(event, PassDone)] == [3, 4]
 

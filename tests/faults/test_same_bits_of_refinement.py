@@ -1,21 +1,14 @@
 """Fits that refine H between reads have the same bits on any workers, after a kill and after a resume."""
 
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
-from doomed import PROLOGUE
+from doomed import run_to_its_death
 
 import dnmf
 from dnmf import refinement_memory
 
 ROOM = 2**20  # bytes of the sample: a third of the matrix
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 8}
-DRIVER = (
-    PROLOGUE
-    + f"""
+DRIVER = f"""
 from dnmf import refinement_memory
 refinement_memory.MOST_BYTES = {ROOM}
 
@@ -25,7 +18,6 @@ def listen(event):
 
 dnmf.fit(source, **{FIT}, store=store, callbacks=(listen,))
 """
-)
 
 pytestmark = [pytest.mark.usefixtures("many_groups", "small_room"), pytest.mark.slow]
 
@@ -62,7 +54,5 @@ def test_workers_one_of_which_is_killed(dense_store, undisturbed, bits, client, 
 def test_the_driver_killed_and_resumed_in_process_or_on_workers(
     dense_store, undisturbed, bits, client, tmp_path, after_pass
 ):
-    command = [sys.executable, "-c", DRIVER, str(dense_store), str(tmp_path / "run.dnmf"), "", str(after_pass)]
-    ended = subprocess.run(command, timeout=120, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    assert ended.returncode == -signal.SIGKILL
+    run_to_its_death(DRIVER, dense_store, tmp_path / "run.dnmf", "", after_pass)
     assert bits(dnmf.resume(tmp_path / "run.dnmf", client=client)) == undisturbed

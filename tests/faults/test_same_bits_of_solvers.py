@@ -1,31 +1,11 @@
 """Solvers by name, rows exact or not: the same bits wherever a fit runs, and whatever happens to it."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
-from doomed import PROLOGUE
+from doomed import die_in_the_third_pass
 
 import dnmf
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
-
-DRIVER = (
-    PROLOGUE
-    + """
-import json
-options = json.loads(moment)
-
-def listen(event):
-    if type(event).__name__ == "PassDone" and event.record.number == 2:
-        die_in_the_next_pass()
-
-dnmf.fit(source, **options, store=store, client=scheduler or None, callbacks=(listen,))
-"""
-)
 
 pytestmark = pytest.mark.usefixtures("many_groups")
 
@@ -46,23 +26,9 @@ def options(request):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(dense_store, options, bits):
+def undisturbed(dense_store, options, alone, bits):
     """The bits of an undisturbed fit in process, on one thread."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dnmf.passes.threads._processors", lambda: 1)
-        patch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**18)
-        patch.setattr("dnmf.plan.MOST_PANEL_BYTES", 2**16)
-        planned = []
-        model = dnmf.fit(dense_store, **options, callbacks=(planned.append,))
-    assert planned[0].tasks >= 4
-    return bits(model)
-
-
-def drive(source, options, store, scheduler=""):
-    """Run a fit in a process of its own that kills itself in its third pass."""
-    command = [sys.executable, "-c", DRIVER, str(source), str(store), scheduler, json.dumps(options)]
-    ended = subprocess.run(command, timeout=120, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    assert ended.returncode == -signal.SIGKILL
+    return bits(alone(dense_store, options))
 
 
 def test_threads_of_this_process(dense_store, options, undisturbed, bits, monkeypatch):
@@ -86,10 +52,10 @@ def test_killed_and_resumed_in_process_or_on_three_workers(
 ):
     store = tmp_path / "run.dnmf"
     if options.get("exact_rows", True):
-        drive(dense_store, options, store)
+        die_in_the_third_pass(dense_store, options, store)
         assert bits(dnmf.resume(store)) == undisturbed
         return
     client.wait_for_workers(3)
     with slow(client, 0.01):
-        drive(dense_store, options, store, client.scheduler.address)
+        die_in_the_third_pass(dense_store, options, store, client.scheduler.address)
     assert bits(dnmf.resume(store, client=client)) == undisturbed

@@ -3,18 +3,15 @@
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
-from doomed import PROLOGUE
+from doomed import command
 
 import dnmf
 
 FIT = {"rank": 4, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
 
-DRIVER = (
-    PROLOGUE
-    + f"""
+DRIVER = f"""
 from dnmf.checkpoint.files import Files
 operation, told = getattr(Files, moment), []
 
@@ -31,7 +28,6 @@ def listen(event):
 setattr(Files, moment, stand_still)
 dnmf.fit(source, **{FIT}, store=store, callbacks=(listen,))
 """
-)
 
 pytestmark = [pytest.mark.usefixtures("many_groups"), pytest.mark.slow]
 
@@ -44,8 +40,8 @@ def contents(store):
 @pytest.mark.parametrize("moment", ["write", "replace"], ids=["before a file is written", "before the pointer turns"])
 def test_what_another_has_committed_since_stays_as_it_is(dense_store, bits, moment, tmp_path):
     store = tmp_path / "run.dnmf"
-    command = [sys.executable, "-c", DRIVER, str(dense_store), str(store), "", moment]
-    zombie = subprocess.Popen(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+    words, environment = command(DRIVER, dense_store, store, "", moment)
+    zombie = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE)
     try:
         _, status = os.waitpid(zombie.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
