@@ -7,17 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaling_model import (
-    AS_IT_IS,
-    WORKER,
-    Changed,
-    Cluster,
-    Constants,
-    Matrix,
-    PassCost,
-    bend,
-    pass_cost,
-)
+from benchmarks.scaling_given import WORKER, Cluster, Constants, Matrix
+from benchmarks.scaling_model import AS_IT_IS, Changed, PassCost, bend, pass_cost
 from benchmarks.scheduler_model import fit_scheduler, predict
 from benchmarks.simulated_cluster import Simulated
 

@@ -5,7 +5,8 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.scaling_model import Constants, levels, rounds
+from benchmarks.scaling_given import Constants
+from benchmarks.scaling_model import levels, rounds
 from benchmarks.simulated_cluster import Simulated
 
 
