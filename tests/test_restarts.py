@@ -13,13 +13,10 @@ import dnmf
 from dnmf.fitting.events import PassDone, Planned, Started
 from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import State
-from dnmf.memory import Machine
 from dnmf.options import FitOptions
-from dnmf.passes.threads import InProcess
 from dnmf.penalty import Penalty
 from dnmf.plots.asked import data_section
 from dnmf.progress.lines import event_lines
-from dnmf.sources import open_source
 from dnmf.starts.choose import plan_for_many
 from dnmf.unfinished import so_far
 
@@ -172,23 +169,6 @@ def test_those_whose_turn_never_comes_are_out_of_it(A, two_at_once, monkeypatch)
     model = dnmf.fit(A, **FIT, restarts=RESTARTS)
     assert waves[:2] == [2, 2]
     assert bits(model) == bits(min(one_by_one(A)[0][:2], key=lambda each: each.history[-1].objective))
-
-
-def test_the_plan_has_room_for_all_of_them_and_for_one_W(monkeypatch):
-    machine = Machine(2, 2**29, 0, starts=True)
-    monkeypatch.setattr(InProcess, "machine", lambda *_: machine)
-    source = open_source(np.ones((300, 20_000), np.float32))
-
-    def planned(count, **options):
-        return plan_for_many(
-            InProcess(2), source, FitOptions(10, init="random", **options), count, kept_rows=0, memory_bytes=None
-        )
-
-    (alone, _, _), (many, _, together), (_, _, fewer) = planned(1), planned(4, restarts=4), planned(500, restarts=500)
-    assert together == 4
-    assert many.need.statistics == 4 * alone.need.statistics
-    assert many.need.workspace < planned(4)[0].need.workspace  # of a study every model writes a W
-    assert 4 < fewer < 500
 
 
 # Stores

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import zarr
+from large_stores import write_counts, write_csr, write_dense, write_dense_in_large_chunks
 
 import dnmf
 from dnmf.cluster import connect
@@ -37,49 +38,6 @@ def questions():
     return peak_bytes, spilled
 
 
-def link_chunks(chunk, written, count):
-    """Let all chunks but those written be links to them, over and over: large data in little time and room."""
-    for number in range(written, count):
-        chunk(number).parent.mkdir(exist_ok=True)
-        os.link(chunk(number % written), chunk(number))
-
-
-def write_dense(path, shape, chunk_rows, rank, seed=0, most_written=8):
-    """Low rank and noise, block by block, the same blocks over and over; none is compressed."""
-    rng = np.random.default_rng(seed)
-    H = rng.random((rank, shape[1]), dtype=np.float32)
-    array = zarr.create_array(path, shape=shape, chunks=(chunk_rows, shape[1]), dtype="f4", compressors=None)
-    count = -(-shape[0] // chunk_rows)
-    written = min(count, most_written)
-    for low in range(0, written * chunk_rows, chunk_rows):
-        rows = min(chunk_rows, shape[0] - low)
-        block = rng.random((rows, rank), dtype=np.float32) @ H
-        array[low : low + rows] = block + rng.random(block.shape, dtype=np.float32)
-    link_chunks(lambda number: path / "c" / str(number) / "0", written, count)
-
-
-def write_csr(path, shape, per_row, chunk, seed=0, denser=8):
-    """A CSR matrix in AnnData's layout, written in runs of rows; `per_row` values in each, some rows much longer."""
-    rng = np.random.default_rng(seed)
-    lengths = np.full(shape[0], per_row)
-    lengths[: shape[0] // 50] *= denser  # a dense corner: panels are cut by values, not by rows
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    group = zarr.open_group(path, mode="w")
-    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(shape)})
-    group.create_array("indptr", data=indptr, chunks=(chunk,))
-    parts = {
-        name: group.create_array(name, shape=(int(indptr[-1]),), chunks=(chunk,), dtype=dtype)
-        for name, dtype in (("data", "f4"), ("indices", "i4"))
-    }
-    for low in range(0, shape[0], 2000):
-        high = min(low + 2000, shape[0])
-        first, last = indptr[low], indptr[high]
-        steps = shape[1] // lengths[low:high]
-        within = np.arange(first, last) - np.repeat(indptr[low:high], lengths[low:high])
-        parts["indices"][first:last] = (within * np.repeat(steps, lengths[low:high])).astype(np.int32)
-        parts["data"][first:last] = rng.random(last - first, dtype=np.float32)
-
-
 @pytest.fixture
 def place(tmp_path):
     """A folder that is emptied at once: its gigabytes should not wait for pytest to clean up."""
@@ -94,15 +52,6 @@ def uneven_store(tmp_path_factory):
     write_csr(folder / "data.zarr", (300_000, 2_000), 100, chunk=2**20)
     yield folder / "data.zarr"
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def write_dense_in_large_chunks(path):
-    """Chunks of 61 MiB whose files are of a sixth of that."""
-    rng = np.random.default_rng(0)
-    H = rng.random((10, 2_000), dtype=np.float32)
-    array = zarr.create_array(path, shape=(48_000, 2_000), chunks=(8_000, 2_000), dtype="f4")
-    for low in range(0, 48_000, 8_000):
-        array[low : low + 8_000] = np.round(8 * rng.random((8_000, 10), dtype=np.float32) ** 4 @ H) / 8
 
 
 def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT, passes=2, **options):
@@ -176,22 +125,6 @@ def test_rows_fifty_times_denser_than_the_others_are_cut_by_their_values_and_sta
     assert peak <= projected <= limit
 
 
-def write_counts(path, shape, per_row, rows=20_000):
-    """A CSR matrix of counts of eight bytes, many times as large as its files: the same rows over and over."""
-    rng = np.random.default_rng(0)
-    indptr = np.arange(0, shape[0] * per_row + 1, per_row)
-    group = zarr.open_group(path, mode="w")
-    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": list(shape)})
-    group.create_array("indptr", data=indptr, chunks=(2**20,))
-    step, chunks = shape[1] // per_row, 8  # of each run of rows
-    columns = step * np.arange(per_row, dtype="i4") + rng.integers(0, step, (rows, per_row), dtype="i4")
-    counts = 1 + rng.poisson(1.0, (rows, per_row)).astype("f8")
-    for name, values in (("indices", columns.astype("i8")), ("data", counts)):
-        whole = {"shape": (int(indptr[-1]),), "chunks": (values.size // chunks,), "dtype": values.dtype}
-        group.create_array(name, **whole)[: values.size] = values.ravel()
-        link_chunks(lambda number, name=name: path / name / "c" / str(number), chunks, chunks * shape[0] // rows)
-
-
 @pytest.fixture(scope="module")
 def counts_store(tmp_path_factory):
     """4.2 GiB of counts, for all tests that read them."""
@@ -233,6 +166,7 @@ IN_PROCESS = """
 import hashlib, json, os, sys
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 import dnmf
+
 planned, (path, limit, init, keep, into, rank, passes, more) = [], sys.argv[1:]
 model = dnmf.fit(path, int(rank), max_passes=int(passes), tol=0.0, **json.loads(more), memory_limit=limit,
                  store=f"{path}{limit}.dnmf" if into else None,
@@ -406,32 +340,3 @@ def test_a_path_whose_models_do_not_all_fit_in_one_pass_stays_under_the_projecte
     assert peak <= plan.projected_bytes <= LIMIT
     assert 1 < crowd < 39
     assert len(path.rows) == 40
-
-
-LONG_NAME = """
-import sys
-import numpy as np, scipy.sparse
-import dnmf
-from dnmf.fitting.events import Planned
-
-rng, rows, each = np.random.default_rng(0), 60_000, 8
-columns = np.sort(rng.integers(0, 250, (rows, each), dtype="i4") + 250 * np.arange(each, dtype="i4"), axis=1)
-parts = rng.random(rows * each, dtype="f4"), columns.ravel(), np.arange(0, rows * each + 1, each)
-A = scipy.sparse.csr_array(parts, shape=(rows, 2000))
-names = ["x" * 2000, *(f"row {at}" for at in range(1, 60_000))]
-planned = []
-note = lambda event: planned.append(event) if isinstance(event, Planned) else None
-dnmf.fit(A, 8, row_names=names, store=sys.argv[1], max_passes=3, memory_limit="4GB", callbacks=[note])
-with open("/proc/self/status") as status:
-    peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-print(peak, planned[0].projected_bytes)
-"""
-
-
-@pytest.mark.slow
-def test_one_long_name_stays_within_the_plan(tmp_path):
-    ran = subprocess.run([sys.executable, "-c", LONG_NAME, tmp_path / "run.dnmf"], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    peak, projected = map(int, ran.stdout.split())
-    assert peak <= projected
-    assert dnmf.load(tmp_path / "run.dnmf").row_names[0] == "x" * 2000

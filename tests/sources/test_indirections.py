@@ -1,14 +1,11 @@
 """What stands between a name and its bytes is followed: something that is missing is refused, never read as zeros."""
 
-import json
 import os
-import shutil
 from contextlib import contextmanager
 
-import dask.array
 import numpy as np
 import pytest
-import zarr
+from hdf5_of_parts import HALF, HDF5, external, of_chunked_parts, of_parts, parts, tiled, virtual
 from source_contract import COLUMNS, ROWS, read, small_matrix
 
 import dnmf
@@ -17,8 +14,6 @@ from dnmf.errors import InputError
 from dnmf.matrix_inspection import inspect_source
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
-
-HALF = 12
 
 
 def read_all(data, **options):
@@ -34,118 +29,6 @@ def working_in(folder):
         yield
     finally:
         os.chdir(before)
-
-
-# ---- HDF5: whole
-
-
-def parts(folder, **how):
-    A = small_matrix()
-    for number, rows in enumerate((slice(0, HALF), slice(HALF, ROWS))):
-        with h5py.File(folder / f"part{number}.h5", "w") as file:
-            file.create_dataset("d", data=A[rows], **how)
-
-
-def virtual(folder, name="all.h5", mapped=((0, HALF), (HALF, ROWS)), fillvalue=0, prefix=""):
-    layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
-    for number, (low, high) in enumerate(mapped):
-        layout[low:high] = h5py.VirtualSource(f"{prefix}part{number}.h5", "d", shape=(high - low, COLUMNS))
-    with h5py.File(folder / name, "w") as file:
-        file.create_virtual_dataset("X", layout, fillvalue=fillvalue)
-    return folder / name
-
-
-def of_parts(folder, **how):
-    parts(folder, **how)
-    return virtual(folder)
-
-
-def of_chunked_parts(folder):
-    return of_parts(folder, chunks=(5, 4))
-
-
-def of_parts_elsewhere(folder):
-    parts(folder)
-    return virtual(folder, prefix=f"{folder}/")
-
-
-def of_a_virtual_one(folder):
-    of_parts(folder)
-    layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
-    layout[:] = h5py.VirtualSource("all.h5", "X", shape=(ROWS, COLUMNS))
-    with h5py.File(folder / "outer.h5", "w") as file:
-        file.create_virtual_dataset("X", layout)
-    return folder / "outer.h5"
-
-
-def interleaved(folder):
-    A = small_matrix()
-    layout = h5py.VirtualLayout(shape=A.shape, dtype="f8")
-    for number in range(2):
-        with h5py.File(folder / f"part{number}.h5", "w") as file:
-            file["d"] = A[number::2]
-        layout[number::2] = h5py.VirtualSource(f"part{number}.h5", "d", shape=A[number::2].shape)
-    with h5py.File(folder / "all.h5", "w") as file:
-        file.create_virtual_dataset("X", layout)
-    return folder / "all.h5"
-
-
-def tiled(folder):
-    A = small_matrix()
-    layout = h5py.VirtualLayout(shape=A.shape, dtype="f8")
-    tiles = [np.s_[:HALF, :4], np.s_[:HALF, 4:], np.s_[HALF:, :7], np.s_[HALF:, 7:]]
-    for number, tile in enumerate(tiles):
-        with h5py.File(folder / f"part{number}.h5", "w") as file:
-            file["d"] = A[tile]
-        layout[tile] = h5py.VirtualSource(f"part{number}.h5", "d", shape=A[tile].shape)
-    with h5py.File(folder / "all.h5", "w") as file:
-        file.create_virtual_dataset("X", layout)
-    return folder / "all.h5"
-
-
-def of_a_part_of_a_source(folder):
-    with h5py.File(folder / "part1.h5", "w") as file:
-        wide = file.create_dataset("d", data=np.pad(small_matrix(), ((7, 2), (1, 3)), constant_values=9))
-        layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
-        layout[:] = h5py.VirtualSource(wide)[7 : 7 + ROWS, 1 : 1 + COLUMNS]
-    with h5py.File(folder / "all.h5", "w") as file:
-        file.create_virtual_dataset("X", layout)
-    return folder / "all.h5"
-
-
-def in_the_same_file(folder):
-    parts(folder)
-    with h5py.File(folder / "part1.h5", "w") as file:
-        file["d"] = small_matrix()
-        layout = h5py.VirtualLayout(shape=(ROWS, COLUMNS), dtype="f8")
-        layout[:] = h5py.VirtualSource(file["d"])
-        file.create_virtual_dataset("X", layout)
-    return folder / "part1.h5"
-
-
-def through_links(folder):
-    of_parts(folder)
-    with h5py.File(folder / "links.h5", "w") as file:
-        file["far"] = h5py.ExternalLink("all.h5", "/X")
-        file["X"] = h5py.SoftLink("/far")
-    return folder / "links.h5"
-
-
-def external(folder):
-    A = small_matrix()
-    half = HALF * COLUMNS * 8
-    pieces = [(str(folder / "part0.h5"), 16, half), (str(folder / "part1.h5"), 0, h5py.h5f.UNLIMITED)]
-    with h5py.File(folder / "all.h5", "w") as file:
-        file.create_dataset("X", A.shape, "f8", external=pieces)[:] = A
-    return folder / "all.h5"
-
-
-HDF5 = {
-    "virtual": of_parts, "virtual, chunked sources": of_chunked_parts, "virtual, absolute names": of_parts_elsewhere,
-    "virtual of virtual": of_a_virtual_one, "virtual, interleaved": interleaved, "virtual, tiles": tiled,
-    "virtual, part of a source": of_a_part_of_a_source, "virtual in the same file": in_the_same_file,
-    "links": through_links, "external": external,
-}  # fmt: skip
 
 
 @pytest.fixture(params=HDF5)
@@ -197,7 +80,7 @@ def test_a_fit_goes_through(stored):
     assert dnmf.fit(stored, 2, max_passes=2).shape == (ROWS, COLUMNS)
 
 
-# ---- HDF5: not whole
+# ---- not whole
 
 
 def a_source_without_its_dataset(folder):
@@ -386,101 +269,3 @@ def test_zeros_that_may_be_left_out_are_not_another_fill_value(tmp_path, layout)
         file.create_dataset("X", (4, 3), "f8", fillvalue=5, chunks=(2, 3) if layout == "chunked" else None)
     with pytest.raises(InputError, match="fill value of the array, which is not zero"):
         read_all(tmp_path / "all.h5", missing_chunks="zeros")
-
-
-# ---- Zarr
-
-
-def group_with_a_copy_of_its_metadata(folder, zarr_format):
-    root = zarr.open_group(folder / "g.zarr", mode="w", zarr_format=zarr_format)
-    how = {"chunks": (4, 3), "dtype": "f4", "config": {"write_empty_chunks": True}}
-    root.create_array("X", shape=(8, 3), **how)[:] = 1
-    root.create_array("old", shape=(8, 3), **how)[:] = 1
-    zarr.consolidate_metadata(folder / "g.zarr")
-    root["X"].resize((12, 3))
-    root["X"][8:] = 2
-    root.create_array("new", shape=(4, 3), **how)[:] = 3
-    shutil.rmtree(folder / "g.zarr" / "old")
-    return str(folder / "g.zarr")
-
-
-@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
-@pytest.mark.parametrize("zarr_format", [2, 3])
-@pytest.mark.parametrize("above", ["", "mod/rna"])
-def test_a_stale_copy_of_the_metadata_is_not_asked(tmp_path, zarr_format, above):
-    path = group_with_a_copy_of_its_metadata(tmp_path / above, zarr_format)
-    for folder in ("", "mod", "mod/rna") if above else ():
-        zarr.create_group(tmp_path / folder, zarr_format=zarr_format)
-    prefix = f"{tmp_path}::{above}/g.zarr" if above else path
-    within = f"{prefix}/" if above else f"{path}::"
-    assert read_all(prefix)[:, 0].tolist() == [1] * 8 + [2] * 4
-    assert read_all(f"{within}new").sum() == 36
-    with pytest.raises(InputError, match="there is no .*old' in it"):
-        read_all(f"{within}old")
-
-
-def with_metadata(folder, **changes):
-    array = zarr.create_array(folder / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4")
-    array[:] = 1
-    file = folder / "a.zarr" / "zarr.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
-    return folder / "a.zarr"
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"storage_transformers": [{"name": "shifted", "configuration": {}}]}, "shifted"),
-        ({"chunk_grid": {"name": "ragged", "configuration": {"chunk_shapes": [[3, 5], [3]]}}}, "ragged"),
-        ({"chunk_key_encoding": {"name": "fanned", "configuration": {}}}, "fanned"),
-        ({"codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "magic"}]}, "magic"),
-        ({"reversed": {"must_understand": True}}, "reversed"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_an_extension_that_is_not_known_is_named(tmp_path, changes, named):
-    with pytest.raises(InputError, match=f"a.zarr: .*{named}"):
-        read_all(with_metadata(tmp_path, **changes))
-
-
-@pytest.mark.parametrize("chunk", ["c/1/0", "1.0", "1/0"])
-def test_a_chunk_that_is_a_link_to_nothing_is_missing(tmp_path, chunk):
-    how = {"1.0": {"zarr_format": 2}, "1/0": {"chunk_key_encoding": {"name": "v2", "separator": "/"}}}.get(chunk, {})
-    zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4", **how)[:] = 1
-    os.rename(tmp_path / "a.zarr" / chunk, tmp_path / "moved")
-    os.symlink(tmp_path / "moved", tmp_path / "a.zarr" / chunk)
-    assert read_all(tmp_path / "a.zarr").sum() == 24
-    os.unlink(tmp_path / "moved")
-    with pytest.raises(InputError, match=f"chunk {chunk} .* is missing"):
-        read_all(tmp_path / "a.zarr")
-
-
-@pytest.mark.parametrize("open_it", [str, lambda path: dask.array.from_zarr(str(path))], ids=["by path", "by dask"])
-@pytest.mark.parametrize("codec", [{}, {"compressors": zarr.codecs.GzipCodec()}], ids=["in place", "by Zarr"])
-def test_a_directory_in_the_place_of_a_chunk_is_a_missing_chunk(tmp_path, codec, open_it):
-    zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4", **codec)[:] = 1
-    (tmp_path / "a.zarr/c/1/0").unlink()
-    (tmp_path / "a.zarr/c/1/0").mkdir()
-    with pytest.raises(InputError, match="chunk c/1/0 .*is missing|cannot be read .*c/1/0.*Is a directory"):
-        dnmf.fit(open_it(tmp_path / "a.zarr"), 2, max_passes=1)
-
-
-def test_a_link_that_leads_round_in_a_circle_is_followed_once(tmp_path):
-    zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4")[:] = 1
-    os.symlink("..", tmp_path / "a.zarr/c/round")
-    assert dnmf.fit(tmp_path / "a.zarr", 1, max_passes=1).relative_error < 1e-6
-
-
-@pytest.mark.parametrize("codec", [{}, {"compressors": zarr.codecs.GzipCodec()}], ids=["in place", "by Zarr"])
-def test_zeros_left_out_are_not_another_fill_value_of_zarr(tmp_path, codec):
-    array = zarr.create_array(tmp_path / "a.zarr", shape=(8, 3), chunks=(4, 3), dtype="f4", fill_value=7, **codec)
-    array[:4] = 1
-    with pytest.raises(InputError, match="chunk c/1/0 .* fill value of the array, which is not zero"):
-        read_all(tmp_path / "a.zarr", missing_chunks="zeros")
-
-
-def test_a_chunk_left_out_of_a_whole_shard_is_what_its_writer_meant(tmp_path):
-    A = np.zeros((8, 4), "f4")
-    A[0] = 1
-    zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(2, 4), shards=(8, 4))
-    np.testing.assert_array_equal(read_all(tmp_path / "a.zarr"), A)
