@@ -1,103 +1,48 @@
 """Data that is changed while it is read is an error that names what changed, and the last good pass stands."""
 
-import json
 import os
 import shutil
 import time
 from pathlib import Path
 
-import dask.array as da
-import fsspec
 import h5py
 import numpy as np
 import pytest
 import scipy.sparse
 import zarr
+from changing_data import (
+    FIT,
+    A,
+    after_pass,
+    csr,
+    dense_zarr,
+    dense_zarr_2,
+    external_hdf5,
+    hdf5,
+    put_another_in_its_place,
+    virtual_hdf5,
+    write_anew,
+    write_anew_at_the_old_time,
+)
 
 import dnmf
-from dnmf.fitting.events import PassDone, Started
-from dnmf.record import changes_of_data
+from dnmf.fitting.events import Started
 from dnmf.sources import guard
 from dnmf.sources.columns import ColumnsSource
 from dnmf.sources.guard import guard_source
 
-A = np.random.default_rng(0).random((60, 12)).astype(np.float32)
-FIT = {"rank": 3, "seed": 1, "tol": 0.0, "max_passes": 5}
-
-
-def _dense_zarr(folder):
-    zarr.create_array(folder / "a.zarr", data=A, chunks=(10, 12), compressors=None)
-    return folder / "a.zarr"
-
-
-def _dense_zarr_2(folder):
-    zarr.create_array(folder / "a.zarr", data=A, chunks=(10, 12), zarr_format=2, compressors=None)
-    return folder / "a.zarr"
-
-
-def _csr(folder):
-    matrix, root = scipy.sparse.csr_array(A), zarr.open_group(folder / "a.zarr", mode="w")
-    X = root.create_group("X", attributes={"encoding-type": "csr_matrix", "shape": list(A.shape)})
-    for name in ("data", "indices", "indptr"):
-        X.create_array(name, data=getattr(matrix, name), chunks=(100,), compressors=None)
-    return folder / "a.zarr"
-
-
-def _hdf5(folder):
-    with h5py.File(folder / "a.h5", "w") as file:
-        file.create_dataset("X", data=A, chunks=(10, 12))
-    return folder / "a.h5"
-
-
-def _virtual_hdf5(folder):
-    with h5py.File(folder / "part.h5", "w") as file:
-        file.create_dataset("X", data=A, chunks=(10, 12))
-    layout = h5py.VirtualLayout(A.shape, A.dtype)
-    layout[:] = h5py.VirtualSource(folder / "part.h5", "X", A.shape)
-    with h5py.File(folder / "a.h5", "w") as file:
-        file.create_virtual_dataset("X", layout)
-    return folder / "a.h5"
-
-
 SOURCES = {
-    "Zarr": (_dense_zarr, "a.zarr/c/0/0"), "Zarr 2": (_dense_zarr_2, "a.zarr/0.0"), "CSR": (_csr, "a.zarr::X/data/c/0"),
-    "HDF5": (_hdf5, "a.h5"), "virtual HDF5": (_virtual_hdf5, "part.h5"),
+    "Zarr": (dense_zarr, "a.zarr/c/0/0"), "Zarr 2": (dense_zarr_2, "a.zarr/0.0"), "CSR": (csr, "a.zarr::X/data/c/0"),
+    "HDF5": (hdf5, "a.h5"), "virtual HDF5": (virtual_hdf5, "part.h5"),
 }  # fmt: skip
 
 
-def _write_anew(path):
-    content, status = bytearray(path.read_bytes()), path.stat()
-    content[-30] ^= 1
-    path.write_bytes(bytes(content))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
-
-
-def _write_anew_at_the_old_time(path):
-    times = path.stat()
-    _write_anew(path)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def _put_another_in_its_place(path):
-    shutil.copy2(path, path.with_name("other"))
-    _write_anew_at_the_old_time(path.with_name("other"))
-    path.with_name("other").replace(path)
-
-
 CHANGES = {
-    "written anew": _write_anew,
-    "replaced, or its owner or permissions changed": _write_anew_at_the_old_time,
-    "replaced": _put_another_in_its_place,
+    "written anew": write_anew,
+    "replaced, or its owner or permissions changed": write_anew_at_the_old_time,
+    "replaced": put_another_in_its_place,
     "bytes →": lambda path: path.write_bytes(path.read_bytes() + b"\0" * 8),
 }
-
-
-def _after_pass(number, change):
-    def listen(event):
-        if isinstance(event, PassDone) and event.record.number == number:
-            change()
-
-    return listen
 
 
 @pytest.fixture
@@ -112,7 +57,7 @@ def every_pass(monkeypatch):
 def test_a_change_in_the_middle_of_a_fit_is_an_error_that_names_it(tmp_path, source, what):
     write, name = SOURCES[source]
     data, store = write(tmp_path), tmp_path / "run.dnmf"
-    change = _after_pass(2, lambda: CHANGES[what](tmp_path / name.replace("::", "/")))
+    change = after_pass(2, lambda: CHANGES[what](tmp_path / name.replace("::", "/")))
     with pytest.raises(dnmf.ChangedError, match=rf"the data changed while it was read.*{name} \(.*{what}") as raised:
         dnmf.fit(data, **FIT, store=store, keep="stream", callbacks=(change,))
     assert f"dnmf.resume({str(store)!r})" in str(raised.value)
@@ -123,30 +68,30 @@ def test_a_change_in_the_middle_of_a_fit_is_an_error_that_names_it(tmp_path, sou
 
 @pytest.mark.parametrize("moment", ["the start", "the last pass"])
 def test_no_moment_of_a_fit_is_too_early_or_too_late(tmp_path, monkeypatch, moment):
-    data, store, done = _dense_zarr(tmp_path), tmp_path / "run.dnmf", []
+    data, store, done = dense_zarr(tmp_path), tmp_path / "run.dnmf", []
 
     def change(event):
         if isinstance(event, Started) and moment == "the start":
-            _write_anew(data / "c/0/0")
+            write_anew(data / "c/0/0")
 
     if moment == "the last pass":
         from dnmf.passes.rows_out import ZarrRowsOut
 
         finish = ZarrRowsOut.finish
-        monkeypatch.setattr(ZarrRowsOut, "finish", lambda out: done.append(_write_anew(data / "c/0/0")) or finish(out))
+        monkeypatch.setattr(ZarrRowsOut, "finish", lambda out: done.append(write_anew(data / "c/0/0")) or finish(out))
     with pytest.raises(dnmf.ChangedError, match="written anew"):
         dnmf.fit(data, **FIT, store=store, callbacks=(change,))
     assert not list(store.glob("*.zarr"))
 
 
 def test_a_fit_without_a_store_says_so_too(tmp_path):
-    data = _dense_zarr(tmp_path)
+    data = dense_zarr(tmp_path)
     with pytest.raises(dnmf.ChangedError, match="begin again when nothing writes to it any more$"):
-        dnmf.fit(data, **FIT, callbacks=(_after_pass(1, lambda: shutil.rmtree(data / "c")),))
+        dnmf.fit(data, **FIT, callbacks=(after_pass(1, lambda: shutil.rmtree(data / "c")),))
 
 
 def test_chunks_that_come_and_go_are_named_the_first_few(tmp_path):
-    data = _dense_zarr(tmp_path)
+    data = dense_zarr(tmp_path)
     watch = guard_source(dnmf.open_source(data))
     for row in range(5):
         (data / "c" / str(row) / "0").rename(data / "c" / f"{row}9")
@@ -156,12 +101,12 @@ def test_chunks_that_come_and_go_are_named_the_first_few(tmp_path):
 
 @pytest.mark.usefixtures("every_pass")
 def test_with_the_data_as_it_was_the_run_goes_on_with_the_same_bits(tmp_path):
-    data = _dense_zarr(tmp_path)
+    data = dense_zarr(tmp_path)
     whole = dnmf.fit(data, **FIT)
     shutil.copytree(data, tmp_path / "kept.zarr")
     with pytest.raises(dnmf.ChangedError):
         dnmf.fit(
-            data, **FIT, store=tmp_path / "run.dnmf", callbacks=(_after_pass(2, lambda: _write_anew(data / "c/0/0")),)
+            data, **FIT, store=tmp_path / "run.dnmf", callbacks=(after_pass(2, lambda: write_anew(data / "c/0/0")),)
         )
     with pytest.raises(dnmf.CheckpointError, match="not what the fit began with"):
         dnmf.resume(tmp_path / "run.dnmf")
@@ -171,32 +116,32 @@ def test_with_the_data_as_it_was_the_run_goes_on_with_the_same_bits(tmp_path):
 
 
 def test_an_identical_copy_written_in_mid_fit_goes_on_by_force(tmp_path):
-    data, store = _dense_zarr(tmp_path), tmp_path / "run.dnmf"
-    touch = _after_pass(2, lambda: os.utime(data / "c/0/0"))
+    data, store = dense_zarr(tmp_path), tmp_path / "run.dnmf"
+    touch = after_pass(2, lambda: os.utime(data / "c/0/0"))
     with pytest.raises(dnmf.ChangedError, match="--force"):
         dnmf.fit(data, **FIT, store=store, callbacks=(touch,))
     assert dnmf.resume(store, force=True).read_W().tobytes() == dnmf.fit(data, **FIT).read_W().tobytes()
 
 
 def test_what_is_no_part_of_the_matrix_may_change(tmp_path):
-    data = _csr(tmp_path)
+    data = csr(tmp_path)
 
     def write_beside():
         zarr.open_group(data, mode="r+").create_array("obsm", data=A)
         (data / "X" / "data" / ".DS_Store").write_bytes(b"x")
         (data / "X" / "data" / "c" / ".nfs0001").write_bytes(b"x")
 
-    assert dnmf.fit(data, **FIT, callbacks=(_after_pass(2, write_beside),)).stop_reason == "max_passes"
+    assert dnmf.fit(data, **FIT, callbacks=(after_pass(2, write_beside),)).stop_reason == "max_passes"
 
 
 def test_a_path_stops_too(tmp_path):
-    data, store, seen = _dense_zarr(tmp_path), tmp_path / "path.dnmf", []
+    data, store, seen = dense_zarr(tmp_path), tmp_path / "path.dnmf", []
 
     def change(event):
         if type(event).__name__ == "PathPassDone":
             seen.append(event)
             if len(seen) == 2:
-                _write_anew(data / "c/0/0")
+                write_anew(data / "c/0/0")
 
     with pytest.raises(dnmf.ChangedError, match=rf"c/0/0 \(written anew\).*dnmf\.resume_path\('{store}'\)"):
         dnmf.path(data, 3, dnmf.Penalty(l1=1.0), [0, 0.1], store=store, max_passes=5, callbacks=(change,))
@@ -220,7 +165,7 @@ def changing_reads(monkeypatch):
 
 
 def test_a_transform_of_changing_rows_leaves_nothing(tmp_path, changing_reads):
-    data, model = _dense_zarr(tmp_path), dnmf.fit(A, **FIT)
+    data, model = dense_zarr(tmp_path), dnmf.fit(A, **FIT)
     changing_reads(data)
     for out in (None, tmp_path / "W.zarr"):
         with pytest.raises(dnmf.ChangedError, match="c/0/0"):
@@ -229,7 +174,7 @@ def test_a_transform_of_changing_rows_leaves_nothing(tmp_path, changing_reads):
 
 
 def test_columns_taken_from_changing_rows_are_refused(tmp_path, changing_reads):
-    data = _dense_zarr(tmp_path)
+    data = dense_zarr(tmp_path)
     source = ColumnsSource(dnmf.open_source(data), np.arange(12)[::-1])
     assert source.stored_arrays() == source.inner.stored_arrays() != ()
     changing_reads(data)
@@ -254,7 +199,7 @@ def test_an_object_that_is_replaced_by_one_of_the_same_size_is_noticed(tmp_path)
         store[:10] = A[10:20]
 
     with pytest.raises(dnmf.ChangedError, match=r"a\.zarr/c/0/0 \(written anew\)"):
-        dnmf.fit(address, **FIT, store=tmp_path / "run.dnmf", keep="stream", callbacks=(_after_pass(2, change),))
+        dnmf.fit(address, **FIT, store=tmp_path / "run.dnmf", keep="stream", callbacks=(after_pass(2, change),))
     after = dnmf.open_source(address).fingerprint()
     assert (after["bytes"], after["objects"]) == (before["bytes"], before["objects"])
     assert after != before
@@ -263,7 +208,7 @@ def test_an_object_that_is_replaced_by_one_of_the_same_size_is_noticed(tmp_path)
 
 
 def test_measures_of_changing_rows_are_refused(tmp_path, changing_reads):
-    data, model = _dense_zarr(tmp_path), dnmf.fit(A, **FIT)
+    data, model = dense_zarr(tmp_path), dnmf.fit(A, **FIT)
     changing_reads(data)
     with pytest.raises(dnmf.ChangedError, match="c/0/0"):
         dnmf.measures.relative_error(model, data)
@@ -272,29 +217,22 @@ def test_measures_of_changing_rows_are_refused(tmp_path, changing_reads):
 
 
 def test_a_conversion_of_a_changing_store_leaves_nothing(tmp_path, changing_reads):
-    data = _dense_zarr(tmp_path)
+    data = dense_zarr(tmp_path)
     changing_reads(data)
     with pytest.raises(dnmf.ChangedError, match="c/0/0"):
         dnmf.convert(data, tmp_path / "out.zarr")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr"]
 
 
-def _external_hdf5(folder):
-    A.tofile(folder / "part.h5")
-    with h5py.File(folder / "a.h5", "w") as file:
-        file.create_dataset("X", A.shape, "f4", external=[(folder / "part.h5", 0, A.nbytes)])
-    return folder / "a.h5"
-
-
 def _linked_hdf5(folder):
-    _hdf5(folder).rename(folder / "part.h5")
+    hdf5(folder).rename(folder / "part.h5")
     with h5py.File(folder / "a.h5", "w") as file:
         file["X"] = h5py.ExternalLink(folder / "part.h5", "X")
     return folder / "a.h5"
 
 
 def _virtual_in_a_group(folder):
-    _virtual_hdf5(folder)
+    virtual_hdf5(folder)
     with h5py.File(folder / "a.h5", "a") as file:
         group = file.create_group("obs")
         group.attrs["_index"] = "name"
@@ -302,7 +240,7 @@ def _virtual_in_a_group(folder):
     return folder / "a.h5"
 
 
-@pytest.mark.parametrize("write", [_virtual_hdf5, _external_hdf5, _linked_hdf5, _virtual_in_a_group])
+@pytest.mark.parametrize("write", [virtual_hdf5, external_hdf5, _linked_hdf5, _virtual_in_a_group])
 def test_a_conversion_looks_after_the_files_that_hdf5_leads_to(tmp_path, write):
     source, part = write(tmp_path), tmp_path / "part.h5"
     with pytest.raises(dnmf.ChangedError, match=r"part\.h5"):
@@ -316,7 +254,7 @@ def test_a_conversion_looks_after_the_files_that_hdf5_leads_to(tmp_path, write):
 
 @pytest.mark.parametrize("place", ["obs/name/c/0", "obs/zarr.json"])
 def test_a_conversion_looks_after_names_and_not_after_other_matrices(tmp_path, place):
-    data = _csr(tmp_path)
+    data = csr(tmp_path)
     root = zarr.open_group(data)
     obs = root.create_group("obs", attributes={"_index": "name", "column-order": []})
     obs.create_array("name", data=np.arange(len(A)))
@@ -333,7 +271,7 @@ def test_a_conversion_looks_after_names_and_not_after_other_matrices(tmp_path, p
 def test_a_matrix_of_columns_that_changes_while_it_is_turned_is_refused(tmp_path, monkeypatch):
     from dnmf.sources.compressed import CompressedSource
 
-    data, model = _csr(tmp_path), dnmf.fit(A, **FIT)
+    data, model = csr(tmp_path), dnmf.fit(A, **FIT)
     read = CompressedSource.read
 
     def reading(source, start, stop):
@@ -392,9 +330,9 @@ def test_a_short_look_is_always_taken(monkeypatch):
 def test_a_change_that_is_found_late_says_since_when_it_may_have_been_read(tmp_path, monkeypatch):
     monkeypatch.setattr(guard, "FREE_S", 0.0)
     monkeypatch.setattr(guard, "MOST_SHARE", 0.0)
-    data = _dense_zarr(tmp_path)
+    data = dense_zarr(tmp_path)
     with pytest.raises(dnmf.ChangedError, match="during one of the last 4 passes"):
-        dnmf.fit(data, **FIT, callbacks=(_after_pass(1, lambda: _write_anew(data / "c/0/0")),))
+        dnmf.fit(data, **FIT, callbacks=(after_pass(1, lambda: write_anew(data / "c/0/0")),))
 
 
 def test_data_in_memory_and_dask_blocks_have_no_files_to_look_at():
@@ -402,127 +340,3 @@ def test_data_in_memory_and_dask_blocks_have_no_files_to_look_at():
 
     for values in (A, scipy.sparse.csr_array(A), dask.array.from_array(A, chunks=(20, 12))):
         assert dnmf.open_source(values).stored_arrays() == ()
-
-
-def _zipped(folder):
-    with zarr.storage.ZipStore(folder / "a.zip", mode="w") as store:
-        zarr.create_array(store, data=A, chunks=(10, 12))
-    return zarr.open_array(zarr.storage.ZipStore(folder / "a.zip", mode="r"), mode="r")
-
-
-def _in_store(folder, store_of):
-    return zarr.open_array(store_of(_dense_zarr(folder)), mode="r")
-
-
-def _by_obstore(folder):
-    obstore = pytest.importorskip("obstore")
-    return _in_store(folder, lambda path: zarr.storage.ObjectStore(obstore.store.LocalStore(path), read_only=True))
-
-
-def _wrapped(folder):
-    return _in_store(folder, lambda path: zarr.storage.WrapperStore(zarr.storage.LocalStore(path, read_only=True)))
-
-
-def _lazy_h5ad(folder, matrix):
-    anndata = pytest.importorskip("anndata", minversion="0.12")
-    pytest.importorskip("xarray")
-    anndata.AnnData(matrix).write_h5ad(folder / "a.h5ad")
-    return anndata.experimental.read_lazy(folder / "a.h5ad").X
-
-
-def _stack(folder):
-    da.to_npy_stack(str(folder / "stack"), da.from_array(A, chunks=(10, 12)))
-    return da.from_npy_stack(str(folder / "stack"))
-
-
-def _mapped(folder):
-    np.save(folder / "a.npy", A)
-    return np.load(folder / "a.npy", mmap_mode="r")
-
-
-def _references(folder):
-    A.tofile(folder / "a.bin")
-    about = {"zarr_format": 2, "shape": A.shape, "chunks": [10, 12], "dtype": "<f4", "compressor": None,
-             "filters": None, "fill_value": 0, "order": "C"}  # fmt: skip
-    chunks = {f"{row}.0": [str(folder / "a.bin"), row * 480, 480] for row in range(6)}
-    refs = {".zarray": json.dumps(about), ".zattrs": "{}", **chunks}
-    filesystem = fsspec.filesystem(
-        "reference", fo={"version": 1, "refs": refs}, asynchronous=True, remote_protocol="file"
-    )
-    return zarr.open_array(zarr.storage.FsspecStore(filesystem, read_only=True, path=""), mode="r", zarr_format=2)
-
-
-BEHIND_DASK = {
-    "Zarr": (lambda folder: da.from_zarr(_dense_zarr(folder)), "a.zarr/c/0/0"),
-    "a wrapped store": (lambda folder: da.from_array(_wrapped(folder)), "a.zarr/c/0/0"),
-    "obstore": (lambda folder: da.from_array(_by_obstore(folder)), "a.zarr/c/0/0"),
-    "a zip archive": (lambda folder: da.from_array(_zipped(folder)), "a.zip"),
-    "HDF5": (lambda folder: da.from_array(h5py.File(_hdf5(folder))["X"]), "a.h5"),
-    "HDF5 with external values": (lambda folder: da.from_array(h5py.File(_external_hdf5(folder))["X"]), "part.h5"),
-    "virtual HDF5": (lambda folder: da.from_array(h5py.File(_virtual_hdf5(folder))["X"]), "part.h5"),
-    "references": (lambda folder: da.from_array(_references(folder)), "a.bin"),
-    "numpy files": (_stack, "stack/0.npy"),
-    "a lazy dense .h5ad": (lambda folder: _lazy_h5ad(folder, A), "a.h5ad"),
-    "a lazy sparse .h5ad": (lambda folder: _lazy_h5ad(folder, scipy.sparse.csr_matrix(A)), "a.h5ad"),
-}
-
-
-@pytest.mark.usefixtures("every_pass")
-@pytest.mark.parametrize("kind", BEHIND_DASK)
-def test_a_change_behind_dask_in_the_middle_of_a_fit_is_an_error_that_names_the_file(tmp_path, kind):
-    write, name = BEHIND_DASK[kind]
-    data = write(tmp_path)
-    change = _after_pass(2, lambda: _put_another_in_its_place(tmp_path / name))
-    with pytest.raises(
-        dnmf.ChangedError, match=rf"the data changed while it was read.*{Path(name).name} \((written anew|replaced)"
-    ):
-        dnmf.fit(data, **FIT, keep="stream", callbacks=(change,))
-
-
-@pytest.mark.parametrize("kind", BEHIND_DASK)
-def test_a_fit_of_a_dask_array_is_resumed_with_what_lies_behind_it_as_it_was(tmp_path, kind):
-    write, name = BEHIND_DASK[kind]
-    data, store = write(tmp_path), tmp_path / "run.dnmf"
-    dnmf.fit(data, **FIT | {"max_passes": 2}, store=store)
-    assert len(dnmf.resume(store, source=data, max_passes=3).history) == 3
-    _write_anew(tmp_path / name)
-    with pytest.raises(
-        dnmf.CheckpointError, match=r"the data is not what the fit began with \(behind: other names, sizes"
-    ):
-        dnmf.resume(store, source=data, max_passes=4)
-
-
-IN_PLACE = {
-    "mapped": (_mapped, "a.npy"), "mapped rows": (lambda folder: _mapped(folder)[2:, ::-1], "a.npy"),
-    "mapped, as an array": (lambda folder: np.asarray(_mapped(folder)), "a.npy"),
-    "references": (_references, "a.bin"),
-}  # fmt: skip
-
-
-@pytest.mark.usefixtures("every_pass")
-@pytest.mark.parametrize("kind", IN_PLACE)
-def test_a_file_that_is_written_to_while_it_is_mapped_or_referred_to_is_named(tmp_path, kind):
-    write, name = IN_PLACE[kind]
-    data = write(tmp_path)
-    with pytest.raises(dnmf.ChangedError, match=rf"the data changed while it was read.*{name} \(written anew"):
-        dnmf.fit(data, **FIT, keep="stream", callbacks=(_after_pass(2, lambda: _write_anew(tmp_path / name)),))
-
-
-@pytest.mark.parametrize("change", [Path.unlink, _put_another_in_its_place])
-def test_what_is_mapped_stays_what_it_was_when_its_name_leads_to_another_file(tmp_path, change):
-    data = _mapped(tmp_path)
-    model = dnmf.fit(data, **FIT, callbacks=(_after_pass(2, lambda: change(tmp_path / "a.npy")),))
-    assert model.read_W().tobytes() == dnmf.fit(A, **FIT).read_W().tobytes()
-
-
-def test_what_was_written_to_a_mapped_file_before_a_fit_is_no_change(tmp_path):
-    data = np.memmap(tmp_path / "a", np.float32, "w+", shape=A.shape)
-    data[:] = A
-    assert dnmf.fit(data, **FIT, callbacks=(_after_pass(2, data.flush),)).stop_reason == "max_passes"
-
-
-def test_a_run_that_noted_nothing_of_what_lies_behind_dask_is_resumed():
-    noted = {"kind": "dask", "shape": [4, 2], "name": "a", "behind": {"bytes": 1}}
-    before = {name: value for name, value in noted.items() if name != "behind"}
-    assert changes_of_data(before, noted) == changes_of_data(noted, before) == []
-    assert changes_of_data(noted, noted | {"behind": {"bytes": 2}}) == ["behind.bytes: 1 → 2"]
