@@ -3,43 +3,21 @@
 import copy
 import pickle
 
-import cloudpickle
-import dask
 import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
-import sparse
-import zarr
 from breadth import quickly
-from random_matrices import random_csr
+from estimator_data import planted
 from sklearn import decomposition
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dnmf
-from dnmf import NMF, BudgetError, InputError
-
-CHUNK_KINDS = {
-    "numpy": lambda block: block.toarray(),
-    "scipy CSR array": scipy.sparse.csr_array,
-    "scipy CSR matrix": scipy.sparse.csr_matrix,
-    "scipy CSC array": scipy.sparse.csc_array,
-    "GCXS": sparse.GCXS.from_scipy_sparse,
-    "COO": sparse.COO.from_scipy_sparse,
-}
-IN_MEMORY_KINDS = {
-    **CHUNK_KINDS,
-    "scipy COO array": scipy.sparse.coo_array,
-    "Fortran order": lambda matrix: np.asfortranarray(matrix.toarray()),
-    "DataFrame": lambda matrix: pd.DataFrame(matrix.toarray()),
-    "list": lambda matrix: matrix.toarray().tolist(),
-}
+from dnmf import NMF, InputError
 
 
 @parametrize_with_checks([NMF(n_components=2, tol=1e-6, max_iter=2000, random_state=0)])
@@ -53,47 +31,12 @@ def test_scikit_learns_common_checks_of_an_estimator_of_counts(estimator, check)
     check(estimator)
 
 
-def planted(seed, m=120, n=30, k=4, noise=0.05):
-    """Sparse planted factors under clipped noise."""
-    rng = np.random.default_rng(seed)
-    W = rng.random((m, k)) * (rng.random((m, k)) < 0.5)
-    H = rng.random((k, n)) * (rng.random((k, n)) < 0.5)
-    return np.maximum(W @ H + noise * rng.standard_normal((m, n)), 0)
-
-
 def sklearn_objective(X, W, H, alpha_W, alpha_H, l1_ratio):
     def norm(factor):
         return l1_ratio * factor.sum() + 0.5 * (1 - l1_ratio) * (factor**2).sum()
 
     m, n = X.shape
     return 0.5 * np.linalg.norm(X - W @ H) ** 2 + alpha_W * n * norm(W) + alpha_H * m * norm(H)
-
-
-def sparse_matrix(m=60, n=20):
-    return random_csr((m, n), 0.4)
-
-
-def as_dask(matrix, convert, rows=(25, 35), columns=None):
-    """A dask array whose chunks are of any kind; dask itself cannot make it from a sparse matrix."""
-    columns = columns or (matrix.shape[1],)
-    meta = convert(matrix[:0, :0])  # cutting it from a block would compile for seconds in GCXS
-    bands, low = [], 0
-    for height in rows:
-        band, left = [], 0
-        for width in columns:
-            block = convert(matrix[low : low + height, left : left + width])
-            band.append(da.from_delayed(dask.delayed(block), block.shape, meta=meta))
-            left += width
-        bands.append(band)
-        low += height
-    return da.block(bands)
-
-
-@pytest.fixture
-def reference():
-    """The fit of the sparse matrix as a numpy array, and its W."""
-    nmf = NMF(3, random_state=0, tol=1e-8)
-    return nmf, nmf.fit_transform(sparse_matrix().toarray())
 
 
 # ---- the factorization is scikit-learn's, or better ----------------------------------------------------------
@@ -161,112 +104,6 @@ def test_a_dead_component_is_zero_on_both_sides_and_stays_so():
     assert dead.any()
     assert not nmf.components_[dead].any()
     assert not nmf.transform(X)[:, dead].any()
-
-
-# ---- same container out as in --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", IN_MEMORY_KINDS)
-def test_in_memory_data_gives_numpy(kind, reference):
-    X = IN_MEMORY_KINDS[kind](sparse_matrix())
-    nmf = clone(reference[0])
-    for W in (nmf.fit_transform(X), nmf.transform(X)):
-        assert type(W) is np.ndarray
-        np.testing.assert_allclose(W, reference[1], atol=1e-12)
-
-
-@pytest.mark.parametrize("columns", quickly([(7, 13)], of=[(20,), (7, 13)]))
-@pytest.mark.parametrize("kind", quickly(CHUNK_KINDS.keys() - {"GCXS"}, of=CHUNK_KINDS))  # it compiles for seconds
-def test_dask_gives_dask_with_the_same_row_chunks(kind, columns, reference):
-    X = as_dask(sparse_matrix(), CHUNK_KINDS[kind], columns=columns)
-    nmf = clone(reference[0])
-    for W in (nmf.fit_transform(X), nmf.transform(X)):
-        assert isinstance(W, da.Array)
-        assert W.chunks == ((25, 35), (3,))
-        assert isinstance(W._meta, np.ndarray)
-        assert W.dtype == np.float64
-        np.testing.assert_allclose(W.compute(), reference[1], atol=1e-12)
-
-
-def test_paths_and_zarr_arrays_give_dask(tmp_path, reference):
-    X = sparse_matrix().toarray()
-    path = tmp_path / "x.zarr"
-    stored = zarr.create_array(path, shape=X.shape, chunks=(25, 20), dtype=X.dtype)
-    stored[:] = X
-    for data in (path, str(path), stored):
-        nmf = clone(reference[0])
-        for W in (nmf.fit_transform(data), nmf.transform(data)):
-            assert isinstance(W, da.Array)
-            np.testing.assert_allclose(W.compute(), reference[1], atol=1e-12)
-        assert nmf.n_features_in_ == 20
-
-
-def test_a_store_in_csc_layout_is_factorized_as_it_is_and_not_as_its_transpose(tmp_path, reference):
-    anndata = pytest.importorskip("anndata")
-    path = tmp_path / "cells.zarr"
-    anndata.AnnData(scipy.sparse.csc_matrix(sparse_matrix())).write_zarr(path)
-    nmf = clone(reference[0])
-    W = nmf.fit_transform(path)
-    assert W.shape == (60, 3)
-    assert nmf.components_.shape == (3, 20)
-    assert nmf.reconstruction_err_ == pytest.approx(reference[0].reconstruction_err_, rel=0.01)
-    # A CSC store is factorized as its transpose: its W is the factor the last pass was given, not one solved for
-    # the final H, so the rows agree as far as the fit has converged.
-    np.testing.assert_allclose(nmf.transform(path), W, atol=1e-3)
-
-
-def test_column_names_come_from_whatever_has_them():
-    anndata, xarray = pytest.importorskip("anndata"), pytest.importorskip("xarray")
-    X, names = sparse_matrix(), [f"gene{i}" for i in range(20)]
-    cells = anndata.AnnData(X, var=pd.DataFrame(index=names))
-    chunked = da.from_array(X.toarray(), chunks=(25, 20))
-    labelled = xarray.DataArray(chunked, dims=("cell", "gene"), coords={"gene": names})
-    frame = pd.DataFrame(X.toarray(), columns=names)
-    for data, container in ((cells, np.ndarray), (frame, np.ndarray), (labelled, da.Array)):
-        nmf = NMF(3, random_state=0)
-        assert isinstance(nmf.fit_transform(data), container)
-        assert list(nmf.feature_names_in_) == names
-        assert list(nmf.model_.column_names) == names
-    assert not hasattr(nmf.fit(chunked), "feature_names_in_")
-
-
-def test_transform_of_a_dask_array_computes_nothing_yet(reference):
-    def fail(block):
-        raise AssertionError("computed")
-
-    X = da.from_array(sparse_matrix().toarray(), chunks=(25, 20)).map_blocks(fail, meta=np.empty((0, 0)))
-    W = reference[0].transform(X)
-    with pytest.raises(AssertionError, match="computed"):
-        W.compute()
-
-
-def test_components_travel_once_and_W_never():
-    X = da.random.default_rng(0).random((400, 4000), chunks=(10, 4000))
-    nmf = NMF(3, dtype="float32", max_iter=2, tol=0).fit(X)
-    tasks = dict(nmf.transform(X).__dask_graph__())
-    assert sum(len(cloudpickle.dumps(task)) for task in tasks.values()) < 2 * nmf.components_.nbytes + 40 * 5000
-
-
-def test_inverse_transform_of_dask_and_of_sparse_W(reference):
-    nmf, W = reference
-    expected = W @ nmf.components_
-    lazy = nmf.inverse_transform(da.from_array(W, chunks=(25, 3)))
-    assert lazy.chunks == ((25, 25, 10), (20,))
-    np.testing.assert_allclose(lazy.compute(), expected)
-    np.testing.assert_allclose(nmf.inverse_transform(scipy.sparse.csr_array(W)), expected)
-    with pytest.raises(InputError, match="20 columns, expected one for each of 3 components"):
-        nmf.inverse_transform(expected)
-
-
-@pytest.mark.parametrize(
-    ("given", "computed"), [("float32", "float32"), ("float64", "float64"), ("uint8", "float64"),
-                            ("int64", "float64"), ("float16", "float64"), ("bool", "float64")]
-)  # fmt: skip
-def test_results_have_the_dtype_of_the_data(given, computed):
-    X = (10 * planted(8)).astype(given)
-    nmf = NMF(2, random_state=0)
-    assert nmf.fit_transform(X).dtype == nmf.transform(X).dtype == nmf.components_.dtype == computed
-    assert NMF(2, dtype="float32").fit(X).components_.dtype == "float32"
 
 
 # ---- set_output, pipelines, clones ---------------------------------------------------------------------------
@@ -397,195 +234,6 @@ def test_the_seed_decides():
     )
 
 
-def test_data_in_memory_never_meets_a_cluster(monkeypatch):
-    import distributed
-
-    def fail(*_, **__):
-        raise AssertionError("a client was started or asked for")
-
-    monkeypatch.setattr(distributed.Client, "__init__", fail)
-    monkeypatch.setattr("dnmf.connections.clients.current_client", fail)
-    X = planted(13)
-    NMF(3).fit(X).transform(X)
-
-
-def test_dask_data_runs_on_the_current_client(reference):
-    distributed = pytest.importorskip("distributed")
-    X = as_dask(sparse_matrix(), scipy.sparse.csr_array, columns=(7, 13))
-    with distributed.LocalCluster(
-        1, processes=False, threads_per_worker=2, dashboard_address=None
-    ) as cluster, distributed.Client(cluster):  # fmt: skip
-        nmf = clone(reference[0])
-        W, transformed = nmf.fit_transform(X), nmf.transform(X)
-        np.testing.assert_array_equal(W.compute(), transformed.compute())
-    np.testing.assert_allclose(W.compute(), reference[1], atol=1e-12)
-
-
-# ---- starts --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("given", ["W", "H", "WH"])
-def test_auto_takes_the_number_of_components_from_a_custom_start(given):
-    X, rng = planted(14), np.random.default_rng(0)
-    start = {"W": rng.random((120, 4)), "H": rng.random((4, 30))}
-    nmf = NMF(init="custom").fit(X, **{name: start[name] for name in given})
-    assert nmf.n_components_ == 4
-
-
-@pytest.mark.parametrize("n_components", ["auto", None])
-def test_auto_is_otherwise_the_number_of_features(n_components):
-    assert NMF(n_components, max_iter=1, tol=0).fit(planted(14, n=5)).n_components_ == 5
-
-
-def test_a_solution_as_custom_start_is_kept():
-    X = planted(15)
-    found = NMF(4, random_state=0, tol=1e-9, max_iter=1000).fit(X)
-    again = NMF(4, init="custom").fit(X, H=found.components_)
-    assert again.n_iter_ <= 3
-    np.testing.assert_allclose(again.components_, found.components_, atol=1e-3)
-
-
-@pytest.mark.parametrize("given", ["W", "H", "WH"])
-@pytest.mark.parametrize("stored", quickly([False], of=[False, True]))
-def test_components_stay_in_the_order_of_a_custom_start(given, stored, tmp_path):
-    rng = np.random.default_rng(3)
-    start = {"W": rng.random((90, 4)), "H": rng.random((4, 20)) ** 4}
-    X = (start["W"] * [1, 20, 5, 40]) @ start["H"]
-    nmf = NMF(init="custom", tol=1e-7, max_iter=500, store=tmp_path / "x.dnmf" if stored else None)
-    W = nmf.fit_transform(X, **{name: start[name] for name in given})
-    alike = np.corrcoef(nmf.components_, start["H"])[:4, 4:]
-    assert alike.argmax(axis=1).tolist() == [0, 1, 2, 3]
-    assert not (np.diff(nmf.model_.d) <= 0).all()
-    np.testing.assert_allclose(nmf.transform(X), W, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(W @ nmf.components_, X, atol=0.02 * X.max())
-
-
-def test_a_start_without_custom_is_ignored_with_a_warning():
-    X = planted(16)
-    with pytest.warns(RuntimeWarning, match="init='custom'"):
-        warned = NMF(3, random_state=0).fit(X, H=np.ones((3, 30)))
-    np.testing.assert_array_equal(warned.components_, NMF(3, random_state=0).fit(X).components_)
-
-
-@pytest.mark.parametrize(
-    ("start", "message"),
-    [
-        ({}, "needs a W or an H"),
-        ({"H": np.zeros((3, 30))}, r"NMF \(input H\) is full of zeros"),
-        ({"W": np.zeros((120, 3))}, r"NMF \(input W\) is full of zeros"),
-        ({"H": -np.ones((3, 30))}, r"Negative values in data passed to NMF \(input H\)"),
-        ({"H": np.full((3, 30), np.nan)}, "NaN"),
-        ({"H": np.ones((3, 29))}, r"wrong second dimension passed to NMF \(input H\). Expected 30, but got 29"),
-        ({"W": np.ones((119, 3))}, r"wrong first dimension passed to NMF \(input W\). Expected 120, but got 119"),
-        ({"W": np.ones((120, 2)), "H": np.ones((3, 30))}, r"wrong second dimension .*W\). Expected 3, but got 2"),
-    ],
-)
-def test_an_unusable_start_is_refused(start, message):
-    with pytest.raises(ValueError, match=message):
-        NMF(init="custom").fit(planted(17), **start)
-
-
-# ---- refusals ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("solver", "lbfgs"), ("beta_loss", "kl"), ("beta_loss", 1.5), ("beta_loss", True), ("init", "svd"),
-        ("init", "auto"), ("init", "normal"), ("n_components", 0), ("n_components", 2.5),
-        ("n_components", True), ("tol", -1e-3), ("tol", float("nan")), ("max_iter", 0), ("random_state", -1),
-        ("random_state", "x"), ("alpha_W", -1), ("alpha_W", float("inf")), ("alpha_H", "other"),
-        ("l1_ratio", 1.1), ("verbose", -1), ("dtype", "float16"), ("client", object()),
-    ],
-)  # fmt: skip
-def test_an_unusable_parameter_is_named_at_fit_and_not_before(name, value):
-    nmf = NMF(**{"n_components": 3, name: value})
-    with pytest.raises(InputError, match=f"NMF: {name}=.* cannot be used; give "):
-        nmf.fit(planted(18))
-
-
-@pytest.mark.parametrize("init", [None, "sample", "random"])
-@pytest.mark.parametrize(("m", "n", "k"), [(40, 6, 9), (6, 40, 9), (1, 4, 3)])
-def test_more_components_than_rows_or_columns_are_taken_with_a_warning(m, n, k, init):
-    X = planted(18)[:m, :n] + 0.1
-    nmf = NMF(k, init=init, random_state=0)
-    with pytest.warns(UserWarning, match=rf"n_components={k} is more than .* = {min(m, n)}"):
-        W = nmf.fit_transform(X)
-    assert W.shape == (m, k)
-    np.testing.assert_allclose(W @ nmf.components_, X, atol=0.02 * X.max())
-    np.testing.assert_allclose(nmf.transform(X), W, rtol=1e-10, atol=1e-14)
-    for directions in ("surrogate", "nndsvd", "nndsvda", "nndsvdar"):
-        with pytest.raises(InputError, match=f"init = '{directions}' can only be used when"):
-            NMF(k, init=directions).fit(X)
-
-
-@pytest.mark.parametrize(("value", "message"), [(np.nan, "NaN"), (np.inf, "infinity"), (-1.0, "[Nn]egative")])
-def test_bad_values_are_refused_in_memory_and_lazily_with_their_place(value, message):
-    X = planted(19)
-    good = NMF(3, random_state=0).fit(X)
-    X[70, 4] = value
-    lazy = da.from_array(X, chunks=(50, 30))
-    for refused in (good.transform, clone(good).fit):
-        with pytest.raises(ValueError, match=message):
-            refused(X)
-    with pytest.raises(InputError, match=f"{message}.* row 70, column 4"):
-        clone(good).fit(lazy)
-    with pytest.raises(InputError, match=f"counted from row 50: .*{message}.* row 20, column 4"):
-        good.transform(lazy).compute()
-
-
-def test_other_columns_are_refused():
-    xarray = pytest.importorskip("xarray")
-    X = planted(20)
-    names = [f"c{i}" for i in range(30)]
-    nmf = NMF(3, random_state=0).fit(pd.DataFrame(X, columns=names))
-    with pytest.raises(InputError, match="X has 29 features, but NMF is expecting 30 features"):
-        nmf.transform(da.from_array(X[:, 1:]))
-    turned = xarray.DataArray(da.from_array(X), dims=("r", "c"), coords={"c": names[::-1]})
-    with pytest.raises(InputError, match=r"column 0 is named 'c29', in the fit 'c0'"):
-        nmf.transform(turned)
-
-
-def test_a_failed_or_missing_fit_cannot_transform(tmp_path):
-    X = planted(21)
-    for unfitted in (NMF(3), NMF(3, memory_limit="1 kB")):
-        if unfitted.memory_limit:
-            with pytest.raises(BudgetError):
-                unfitted.fit(X)
-        with pytest.raises(NotFittedError):
-            unfitted.transform(X)
-        with pytest.raises(NotFittedError):
-            unfitted.inverse_transform(X)
-
-
-def test_inputs_are_not_modified():
-    X = planted(22)
-    given = X.copy()
-    nmf = NMF(3, random_state=0, init="custom")
-    start = np.random.default_rng(0).random((3, 30))
-    kept = start.copy()
-    nmf.fit(X, H=start)
-    nmf.transform(X)
-    np.testing.assert_array_equal(X, given)
-    np.testing.assert_array_equal(start, kept)
-
-
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
-@pytest.mark.parametrize("wrapped", [lambda nmf: nmf, make_pipeline])
-def test_a_warning_names_the_line_of_the_caller(method, wrapped):
-    with pytest.warns(ConvergenceWarning) as warned:
-        getattr(wrapped(NMF(3, init="random", tol=1e-9, max_iter=2)), method)(planted(23))
-    assert [each.filename for each in warned] == [__file__]
-
-
-def test_stopping_early_warns_and_verbose_prints_a_line_a_pass(capsys):
-    with pytest.warns(ConvergenceWarning, match="iterations 2 reached"):
-        nmf = NMF(3, init="random", tol=1e-9, max_iter=2, verbose=1, random_state=0).fit(planted(23))
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == nmf.n_iter_ == 2
-    assert lines[0].startswith("pass 1: objective ")
-
-
 @pytest.mark.parametrize("copied", [lambda nmf: pickle.loads(pickle.dumps(nmf)), copy.deepcopy])
 def test_what_is_pickled_has_no_row_of_the_training_data(copied):
     X = np.random.default_rng(0).random((20_000, 12))
@@ -606,13 +254,3 @@ def test_a_W_in_a_store_is_found_again_by_a_pickled_estimator(tmp_path):
     nmf = NMF(3, random_state=0, store=tmp_path / "run.dnmf").fit(X)
     again = pickle.loads(pickle.dumps(nmf))
     np.testing.assert_array_equal(again.model_.read_W(), nmf.model_.read_W())
-
-
-def test_columns_that_are_numbered_in_another_order_are_refused():
-    pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame(np.random.default_rng(0).random((40, 6)))
-    nmf = NMF(2, random_state=0, max_iter=3, tol=0).fit(frame)
-    for other in (frame.iloc[:, ::-1], frame[[1, 0, 2, 3, 4, 5]], frame.set_axis(range(1, 7), axis=1)):
-        with pytest.raises(dnmf.InputError, match="is named"):
-            nmf.transform(other)
-    np.testing.assert_array_equal(nmf.transform(frame), nmf.transform(frame.to_numpy()))
