@@ -1,10 +1,13 @@
 """A look whether a scheduler answers at an address, before a client is made: what is wrong is known in one try."""
 
 import asyncio
+import logging
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,8 +17,10 @@ from dnmf.connections.certificates import GIVE, connection_arguments
 from dnmf.errors import ClusterError
 from dnmf.refusals import told, without_secrets
 
+log = logging.getLogger("dnmf")
 HANDSHAKE_S = 5.0
 OVER_TCP = ("tcp", "tls")
+_NUMBERS = re.compile(r"[\d.]+")
 
 
 def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
@@ -26,12 +31,14 @@ def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
     Raises
     ------
     ClusterError
-        It is no address, none answers in time, it wants TLS or has none, or one of the two certificates is not trusted.
+        It is no address, its name does not resolve, none answers in time, it wants TLS or has none, or one of the two
+        certificates is not trusted.
     InputError
         A file of a certificate is of no use.
     """
     _refuse_no_address(address)
     arguments = connection_arguments(address, security)
+    _say_if_unknown(address, timeout_s)
     with ThreadPoolExecutor(1) as thread:  # the caller's may run an event loop
         try:
             answer = thread.submit(asyncio.run, _ask(address, arguments, timeout_s)).result()
@@ -44,15 +51,44 @@ def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
 def _refuse_no_address(address: str) -> None:
     """Refuse at once what dask would look for until its time is up; of other networks than TCP it knows by itself."""
     try:
-        place = urlsplit(address)
-        of_tcp = place.scheme in OVER_TCP and _port(place) and not place.query and not place.fragment
-        is_one = of_tcp or place.scheme not in (*OVER_TCP, "http", "https")
-    except ValueError:  # a port beyond all, or brackets that do not close
+        is_one = _is_address(urlsplit(address))
+    except (ValueError, OSError):  # a port beyond all, brackets that do not close, a name or a number that none can be
         is_one = False
-    if not is_one:
-        raise ClusterError(
-            f"{without_secrets(address)} is no address of a scheduler; give one such as tcp://host:8786 or tls://host:8786"
-        )
+    told = without_secrets(address)
+    if not is_one or told != address:
+        raise ClusterError(f"{told} is no address of a scheduler; give one such as tcp://host:8786 or tls://host:8786")
+
+
+def _is_address(place: SplitResult) -> bool:
+    if place.scheme not in OVER_TCP:
+        return place.scheme not in ("http", "https")
+    host = place.hostname or ""
+    if ":" in host:
+        IPv6Address(host)
+    else:
+        host.encode("idna")
+    if _NUMBERS.fullmatch(host):
+        socket.inet_aton(host)
+    return bool(_port(place)) and not any(map(str.isspace, host))
+
+
+def _say_if_unknown(address: str, timeout_s: float) -> None:
+    """Say that a name does not resolve: it may come later, where containers start together, and is waited for."""
+    why = _why_unknown(address)
+    if why:
+        log.warning("%s; it is waited for, up to %g s", why, timeout_s)
+
+
+def _why_unknown(address: str) -> str:
+    """Why the name in an address leads to no host; empty where it does, or where it is of another network."""
+    place = urlsplit(address)
+    if place.scheme not in OVER_TCP:
+        return ""
+    try:
+        socket.getaddrinfo(place.hostname, None)
+    except socket.gaierror as error:
+        return f"{address}: the name {place.hostname} does not resolve ({told(error)})"
+    return ""
 
 
 def _port(place: SplitResult) -> int:
@@ -72,6 +108,9 @@ async def _ask(address: str, arguments: dict[str, Any], timeout_s: float) -> Any
 
 def _why(address: str, error: Exception, security: Any) -> str:
     """Why there was no answer, and what to try, in a sentence."""
+    unknown = _why_unknown(address)
+    if unknown:
+        return f"{unknown}; check how it is written, and whether the name server that knows it is asked here"
     met = list(_chain(error))
     encrypted, speaks_tls = address.startswith("tls://"), _speaks_tls(address)
     if not encrypted and speaks_tls:

@@ -171,8 +171,12 @@ def test_a_file_that_is_not_there_is_named(encrypted, ours, name):
 
 
 @pytest.mark.parametrize(
-    "address", ["tcp://h:99999", "tcp://h:87a6", "tcp://[::1", "tls://h", "tcp://:8786", "http://127.0.0.1:1"]
-)
+    "address",
+    [
+        "tcp://h:99999", "tcp://h:87a6", "tcp://[::1", "tls://h", "tcp://:8786", "http://127.0.0.1:1",
+        "tcp://300.1.2.3:8786", "tcp://a..b:8786", "tls://[fe80::zz]:8786", f"tcp://{'a' * 70}:8786", "tcp://my host:1",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_is_refused_at_once(address, monkeypatch):
     monkeypatch.setattr("dnmf.connections.knock.connect", lambda *_, **__: pytest.fail("it was looked for"))
     with pytest.raises(dnmf.ClusterError, match=f"{re.escape(address)} is no address of a scheduler; give one such"):
@@ -180,7 +184,7 @@ def test_what_is_no_address_is_refused_at_once(address, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "address", ["tls://host:8786?token=SECRET", "https://host?token=SECRET", "tcp://a:SECRET@host"]
+    "address", ["tls://host:8786?token=SECRET", "https://host?token=SECRET", "tcp://a:SECRET@host:8786"]
 )
 def test_secrets_in_what_is_no_address_are_not_shown(address):
     with pytest.raises(dnmf.ClusterError, match="://host(:8786)? is no address of a scheduler"):
