@@ -6,7 +6,6 @@ from source_contract import COLUMNS, ROWS, small_matrix
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
-
 HALF = 12
 
 

@@ -1,16 +1,10 @@
-"""Crashes, power failures, damage, full disks and second writers: what a store still promises then."""
+"""Crashes, power failures, full disks and late writers: what a store still promises then."""
 
 import contextlib
 import errno
-import io
 import itertools
-import os
-import pickle
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import uuid
 import warnings
@@ -19,36 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import store_contract as contract
-from faulty_files import (
-    RefusedFiles,
-    Stopped,
-    StoppingFiles,
-    UnsyncedFiles,
-)
+from commits_on_disk import assert_is, commit
+from faulty_files import RefusedFiles, Stopped, StoppingFiles, UnsyncedFiles
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from store_contract import assert_empty_or_first, record_of, state_of
 
 from dnmf.checkpoint import CheckpointWarning, Files, Generation, Store, exists, read_latest
-from dnmf.checkpoint.generations import FORMAT, seal
 from dnmf.checksums import crc32c_of
-from dnmf.errors import CheckpointError, CorruptError
+from dnmf.errors import CheckpointError
 
 # Make the directory, write two arrays and the manifest, sync, name it, sync; write the pointer, sync, flip, sync.
 OPERATIONS_UNTIL_PRUNED = 11
-
-
-def assert_is(generation: Generation, number: int) -> None:
-    contract.assert_is(generation, number, {})
-
-
-def commit(root: Path, *numbers: int, files: Files | None = None) -> Path:
-    with Store(root, files or UnsyncedFiles()) as store:
-        for number in numbers:
-            store.commit(number, record_of(number), state_of(number))
-    return root
 
 
 def operations_of_a_commit(base: Path, number: int) -> int:
@@ -56,10 +33,6 @@ def operations_of_a_commit(base: Path, number: int) -> int:
     root = shutil.copytree(base, base.with_name("counted"))
     commit(root, number, files=files)
     return files.done
-
-
-def newest_directory(root: Path) -> Path:
-    return max(root.glob("gen-*"))
 
 
 @pytest.fixture(params=[1, 2, 3], ids="{0} committed".format)
@@ -290,124 +263,6 @@ TestStoreHistory = StoreHistory.TestCase
 TestStoreHistory.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)
 
 
-# ---- F11: damage of what was committed ----
-
-DAMAGE = {
-    "flipped": lambda path: path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:]),
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    "lengthened": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
-    "emptied": lambda path: path.write_bytes(b""),
-    "deleted": lambda path: path.unlink(),
-    "swapped": lambda path: path.write_bytes(
-        next(other for other in path.parent.parent.glob(f"gen-000001-*/{path.name}")).read_bytes()
-    ),
-}
-FILES = ["H.npy", "d.npy", "manifest.json"]
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_generation_is_named_and_the_one_before_is_read(tmp_path, name, damage):
-    root = commit(tmp_path / "run.dnmf", 1, 2)
-    damaged = newest_directory(root) / name
-    DAMAGE[damage](damaged)
-    with pytest.warns(CheckpointWarning, match=re.escape(f"{damaged.parent.name}/{name}")) as warned:
-        assert_is(read_latest(root), 1)
-    assert "generation 1 was read" in str(warned[0].message)
-    assert warned[0].filename == __file__
-
-
-@pytest.mark.parametrize("name", [*FILES, "CURRENT"])
-def test_no_flipped_bit_goes_unseen(tmp_path, name):
-    root = commit(tmp_path / "run.dnmf", 1, 2)
-    path = root / name if name == "CURRENT" else newest_directory(root) / name
-    whole = path.read_bytes()
-    for position in range(len(whole)):
-        content = bytearray(whole)
-        content[position] ^= 1 << position % 8
-        path.write_bytes(content)
-        with pytest.warns(CheckpointWarning, match=name):
-            assert_is(read_latest(root), 2 if name == "CURRENT" else 1)
-
-
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "lengthened", "emptied", "deleted"])
-def test_a_damaged_pointer_is_named_and_the_newest_generation_is_read(tmp_path, damage):
-    root = commit(tmp_path / "run.dnmf", 1, 2)
-    DAMAGE[damage](root / "CURRENT")
-    with pytest.warns(CheckpointWarning, match="CURRENT"):
-        assert_is(read_latest(root), 2)
-    assert exists(root)
-
-
-@pytest.mark.parametrize("damage", ["flipped", "deleted"])
-def test_a_new_writer_says_that_the_pointer_was_damaged_and_mends_it(tmp_path, damage):
-    root = commit(tmp_path / "run.dnmf", 1, 2)
-    DAMAGE[damage](root / "CURRENT")
-    with pytest.warns(CheckpointWarning, match="CURRENT") as warned:
-        Store(root, UnsyncedFiles()).close()
-    assert warned[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", CheckpointWarning)
-        assert_is(read_latest(root), 2)
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "emptied", "deleted"])
-def test_with_every_generation_damaged_the_files_are_named_and_left_for_repair(tmp_path, name, damage):
-    root = commit(tmp_path / "run.dnmf", 1, 2)
-    paths = [directory / name for directory in root.glob("gen-*")]
-    for path in paths:
-        DAMAGE[damage](path)
-    left = sorted(path for path in root.rglob("*") if path.name != "LOCK")
-    for enter in (read_latest, Store):
-        with pytest.raises(CorruptError) as refused:
-            enter(root)
-        named = paths if damage != "deleted" or name != "manifest.json" else [max(paths)]
-        assert all(f"{path.parent.name}/{name}" in str(refused.value) for path in named)
-    assert exists(root)
-    assert sorted(path for path in root.rglob("*") if path.name != "LOCK") == left
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_run_goes_on_from_the_generation_before_and_keeps_it(tmp_path, name):
-    root = commit(tmp_path / "run.dnmf", 1, 2)
-    DAMAGE["flipped"](newest_directory(root) / name)
-    commit(root, 2)
-    assert_is(read_latest(root), 2)
-    assert len(list(root.glob("gen-*"))) == 2
-    DAMAGE["flipped"](root / current_generation(root) / name)
-    with pytest.warns(CheckpointWarning):
-        assert_is(read_latest(root), 1)
-
-
-def current_generation(root: Path) -> str:
-    found = re.search(r"gen-\d+-[0-9a-f]+", (root / "CURRENT").read_text())
-    assert found
-    return found[0]
-
-
-def test_the_next_commit_mends_a_pointer_damaged_during_a_run(tmp_path, no_warning):
-    root = tmp_path / "run.dnmf"
-    for damage in (DAMAGE["flipped"], DAMAGE["deleted"]):
-        with Store(root, UnsyncedFiles()) as store:
-            number = 1 + (read_latest(root).number if exists(root) else 0)
-            store.commit(number, record_of(number), state_of(number))
-            damage(root / "CURRENT")
-            store.commit(number + 1, record_of(number + 1), state_of(number + 1))
-        assert_is(read_latest(root), number + 1)
-
-
-def test_a_file_that_may_not_be_read_is_an_error_not_a_reason_to_go_back(tmp_path):
-    root = commit(tmp_path / "run.dnmf", 1, 2)
-    refused = newest_directory(root) / "H.npy"
-    refused.unlink()
-    refused.symlink_to(refused)  # ELOOP, which root gets too; EACCES goes the same way
-    for enter in (read_latest, Store):
-        with pytest.raises(CheckpointError, match=re.escape(str(refused))) as error:
-            enter(root)
-        assert not isinstance(error.value, CorruptError)
-
-
 # ---- F13: the disk is full ----
 
 
@@ -448,67 +303,6 @@ def test_a_commit_is_done_though_an_old_generation_cannot_be_removed_yet(tmp_pat
         assert len(list(root.glob("gen-*"))) == 2
 
 
-FULL_DISK = """
-import resource, sys
-import numpy as np
-from dnmf.checkpoint import Store, read_latest
-from dnmf.errors import CheckpointError
-with Store(sys.argv[1]) as store:
-    store.commit(1, {}, {"H": np.ones(10)})
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-    try:
-        store.commit(2, {}, {"d": np.ones(2), "H": np.ones(10_000)})
-    except CheckpointError as error:
-        print(error)
-    assert read_latest(sys.argv[1]).number == 1
-    store.commit(2, {}, {"H": np.full(10, 2.0)})
-"""
-
-
-def test_without_room_for_a_file_the_old_generation_stays_and_a_smaller_one_fits(tmp_path):
-    root = tmp_path / "run.dnmf"
-    done = python(FULL_DISK, str(root))
-    said, complaint = done.communicate(timeout=60)
-    assert done.returncode == 0, complaint
-    assert str(root) in said
-    assert "file size limit" in said
-    np.testing.assert_array_equal(read_latest(root).arrays["H"], np.full(10, 2.0))
-    assert sorted(path.name[:10] for path in root.glob("gen-*")) == ["gen-000001", "gen-000002"]
-
-
-# ---- F14: two writers ----
-
-HOLDER = """
-import sys
-import numpy as np
-from dnmf.checkpoint import Store
-store = Store(sys.argv[1])
-for number in range(1, 9):
-    store.commit(number, {}, {"d": np.full(3, number)})
-    print(number, flush=True)
-    sys.stdin.readline()
-"""
-
-
-def test_a_second_run_is_refused_the_first_goes_on_and_its_death_frees_the_store(tmp_path):
-    root = tmp_path / "run.dnmf"
-    first = python(HOLDER, str(root))
-    assert first.stdout.readline() == "1\n"
-    with pytest.raises(CheckpointError) as refused:
-        Store(root)
-    assert f"process {first.pid} on host {socket.gethostname()}" in str(refused.value)
-    assert read_latest(root).number == 1
-    first.stdin.write("\n")
-    first.stdin.flush()
-    assert first.stdout.readline() == "2\n"
-    first.kill()
-    first.communicate(timeout=60)
-    with Store(root) as second:
-        assert read_latest(root).number == 2
-        second.commit(3, record_of(3), state_of(3))
-    assert_is(read_latest(root), 3)
-
-
 # ---- F15: writers that were taken for dead ----
 
 
@@ -524,114 +318,3 @@ def test_a_directory_written_late_by_an_older_attempt_is_ignored_and_then_remove
     commit(root, 3)
     assert not late.exists()
     assert_is(read_latest(root), 3)
-
-
-# ---- F27: files made to harm ----
-
-
-class Bomb:
-    def __reduce__(self):
-        return os.mkdir, ("exploded",)
-
-
-def object_array() -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.array([Bomb()], dtype=object), allow_pickle=True)
-    return buffer.getvalue()
-
-
-def archive_of_an_object_array() -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, H=np.array([Bomb()], dtype=object), allow_pickle=True)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("forge", [object_array, archive_of_an_object_array, lambda: pickle.dumps(Bomb())])
-def test_a_pickle_in_a_well_sealed_generation_is_refused_and_not_run(tmp_path, monkeypatch, forge):
-    monkeypatch.chdir(tmp_path)
-    content = forge()
-    is_ = {"size": len(content), "crc32c": crc32c_of(content), "dtype": "|O", "shape": [1]}
-    root = commit_forged(tmp_path / "run.dnmf", {"H": is_}, content)
-    with pytest.raises(CorruptError, match=r"H\.npy"):
-        read_latest(root)
-    assert not Path("exploded").exists()
-
-
-def test_a_name_that_leads_out_of_the_store_is_not_followed(tmp_path):
-    np.save(tmp_path / "secret.npy", np.ones(3))
-    content = (tmp_path / "secret.npy").read_bytes()
-    is_ = {"size": len(content), "crc32c": crc32c_of(content), "dtype": "<f8", "shape": [3]}
-    root = commit_forged(tmp_path / "run.dnmf", {"../../secret": is_}, content)
-    with pytest.raises(CorruptError, match=r"names an array '\.\./\.\./secret'"):
-        read_latest(root)
-
-
-def commit_forged(root: Path, arrays: dict, content: bytes) -> Path:
-    """A store whose checksums are all right, made by someone who means harm."""
-    directory = newest_directory(commit(root, 1))
-    manifest = seal({"format": FORMAT, "dnmf": "0", "number": 1, "record": {}, "arrays": arrays})
-    (directory / "H.npy").write_bytes(content)
-    (directory / "manifest.json").write_bytes(manifest)
-    pointer = {"generation": directory.name, "manifest_crc32c": crc32c_of(manifest)}
-    (root / "CURRENT").write_bytes(seal(pointer))
-    return root
-
-
-# ---- kill -9 at random times ----
-
-KILLED_AGAIN_AND_AGAIN = """
-import os, random, signal, sys, time, warnings
-import numpy as np
-from dnmf.checkpoint import CheckpointWarning, Store, exists, read_latest
-
-warnings.simplefilter("error", CheckpointWarning)
-root, trials = sys.argv[1], int(sys.argv[2])
-
-def commit_until_killed(acknowledge):
-    with Store(root) as store:
-        number = read_latest(root).number if exists(root) else 0
-        while True:
-            number += 1
-            store.commit(number, {"pass": number}, {"H": np.full((20, 500), number), "d": np.full(9, number)})
-            os.write(acknowledge, b"%d " % number)
-
-acknowledged = 0
-for trial in range(trials):
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        commit_until_killed(writing)
-    os.close(writing)
-    time.sleep(random.uniform(0.005, 0.08))
-    os.kill(child, signal.SIGKILL)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "it ended by itself"
-    with open(reading) as said:
-        acknowledged = int((said.read().split() or [acknowledged])[-1])
-    if not exists(root):
-        assert not acknowledged
-        continue
-    generation = read_latest(root)
-    assert generation.number in (acknowledged, acknowledged + 1), (generation.number, acknowledged)
-    assert generation.record == {"pass": generation.number}
-    assert all((array == generation.number).all() for array in generation.arrays.values())
-    acknowledged = generation.number
-print(acknowledged)
-"""
-
-
-@pytest.mark.slow
-def test_killed_at_random_times_very_often_a_run_is_never_older_than_what_was_acknowledged(tmp_path):
-    done = python(KILLED_AGAIN_AND_AGAIN, str(tmp_path / "run.dnmf"), "300")
-    said, complaint = done.communicate(timeout=280)
-    assert done.returncode == 0, complaint
-    assert int(said) > 1
-
-
-def python(script: str, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
