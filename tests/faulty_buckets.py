@@ -111,3 +111,10 @@ class CarelessBucket(MemoryBucket):
 
 def run_in(bucket: Bucket) -> ObjectPlace:
     return ObjectPlace(bucket, "runs/run.dnmf")
+
+
+def on(bucket, store):
+    """A bucket of this kind over what another one holds."""
+    bucket.conditions_kept = True
+    bucket.store  # noqa: B018  opened
+    return ObjectPlace(bucket, store.key)
