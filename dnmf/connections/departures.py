@@ -8,11 +8,11 @@ from distributed import Client
 from dnmf.connections.topics import Topic, topic_of
 
 TOPIC = "all"  # where a scheduler logs what happens to its workers
-OURS, GIVEN = "dnmf-", "dnmf-work"  # tasks, and what they are given, which nobody works for
+GIVEN = ("dnmf-work", "dnmf-ahead")  # what tasks are given, which nobody works for
 
 
 class Departure(NamedTuple):
-    """A worker that left, and how many tasks of dnmf it leaves to others: in hand, or done and lost with it."""
+    """A worker that left, and how many tasks of a fit it leaves to others: in hand, or done and lost with it."""
 
     worker: str
     tasks: int
@@ -35,10 +35,12 @@ class Departures:
     ----------
     client : distributed.Client
         Of the scheduler.
+    mark : str
+        In the names of the tasks of the fit that asks: those of other fits on the scheduler are not counted.
     """
 
-    def __init__(self, client: Client):
-        self._client = client
+    def __init__(self, client: Client, mark: str):
+        self._client, self._mark = client, f"-{mark}"
         self._topic: Topic | None = None
         self._left: list[Departure] = []  # filled by the thread of the client
         self._told = 0
@@ -70,5 +72,5 @@ class Departures:
     def _hear(self, said: Any) -> None:
         if isinstance(said, dict) and said.get("action") == "remove-worker" and not said.get("expected"):
             keys = map(str, [*said.get("processing-tasks", ()), *said.get("lost-computed-tasks", ())])
-            tasks = sum(key.startswith(OURS) and not key.startswith(GIVEN) for key in keys)
+            tasks = sum(self._mark in key and not key.startswith(GIVEN) for key in keys)
             self._left.append(Departure(str(said.get("worker")), tasks))

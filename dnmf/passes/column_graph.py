@@ -4,7 +4,6 @@ A reduce-scatter: no worker, and not the process of the fit, has all of P. Its b
 number is added up alone.
 """
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -70,40 +69,42 @@ def sums_by_columns(tasks: Tasks, visits: Sequence[Ref], ahead: Ahead, cuts: Seq
 
     Where there are many visits, whole sums are added up on the first levels of the tree.
     """
-    nodes, mark = list(visits), uuid.uuid4().hex
+    nodes = list(visits)
     for level in range(whole_levels(len(nodes), len(cuts))):
-        nodes = _level(tasks, nodes, add, f"dnmf-add-{level}", mark)
-    bare = [tasks.call(f"dnmf-bare-{place}-{mark}", _but_for_columns, node) for place, node in enumerate(nodes)]
-    rest = _tree(tasks, bare, add, "dnmf-rest", mark)
+        nodes = _level(tasks, nodes, add, f"dnmf-add-{level}")
+    bare = [tasks.call(f"dnmf-bare-{place}-{tasks.mark}", _but_for_columns, node) for place, node in enumerate(nodes)]
+    rest = _tree(tasks, bare, add, "dnmf-rest")
     found = [rest]
     for number, cut in enumerate(cuts):
         parts = [
-            tasks.call(f"dnmf-columns-{number}-{place}-{mark}", _columns, node, cut.start, cut.stop)
+            tasks.call(f"dnmf-columns-{number}-{place}-{tasks.mark}", _columns, node, cut.start, cut.stop)
             for place, node in enumerate(nodes)
         ]
-        P = _tree(tasks, parts, _add_columns, f"dnmf-add-columns-{number}", mark)
-        part = tasks.value(f"dnmf-ahead-{number}-{mark}", ahead.part(cut))
-        found.append(tasks.call(f"dnmf-solve-{number}-{mark}", _of_columns, P, rest, part))
+        P = _tree(tasks, parts, _add_columns, f"dnmf-add-columns-{number}")
+        part = tasks.value(f"dnmf-ahead-{number}-{tasks.mark}", ahead.part(cut))
+        found.append(tasks.call(f"dnmf-solve-{number}-{tasks.mark}", _of_columns, P, rest, part))
     return found
 
 
 def tree_of_sums(tasks: Tasks, nodes: Sequence[Ref]) -> Ref:
     """Add the sum of statistics, associated as a binary tree over their order, and return it."""
-    return _tree(tasks, nodes, add, "dnmf-add", uuid.uuid4().hex)
+    return _tree(tasks, nodes, add, "dnmf-add")
 
 
-def _tree(tasks: Tasks, nodes: Sequence[Ref], plus: Any, name: str, mark: str) -> Ref:
+def _tree(tasks: Tasks, nodes: Sequence[Ref], plus: Any, name: str) -> Ref:
     nodes, depth = list(nodes), 0
     while len(nodes) > 1:
-        nodes = _level(tasks, nodes, plus, f"{name}-{depth}", mark)
+        nodes = _level(tasks, nodes, plus, f"{name}-{depth}")
         depth += 1
     return nodes[0]
 
 
-def _level(tasks: Tasks, nodes: Sequence[Ref], plus: Any, name: str, mark: str) -> list[Ref]:
+def _level(tasks: Tasks, nodes: Sequence[Ref], plus: Any, name: str) -> list[Ref]:
     """The nodes of the next level of the tree."""
     return [
-        nodes[some[0]] if len(some) == 1 else tasks.call(f"{name}-{place}-{mark}", plus, *(nodes[i] for i in some))
+        nodes[some[0]]
+        if len(some) == 1
+        else tasks.call(f"{name}-{place}-{tasks.mark}", plus, *(nodes[i] for i in some))
         for place, some in enumerate(next(tree_levels(len(nodes))))
     ]
 

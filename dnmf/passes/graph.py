@@ -1,6 +1,5 @@
 """The tasks of a pass and what they wait for: a visit for each group of panels, a fixed tree of sums above them."""
 
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -45,14 +44,15 @@ class Roots(NamedTuple):
 
 def pass_graph(
     jobs: Sequence[Job], work: Work, targets: Sequence[Sink] = (), homes: Sequence[Any] = (), to: Address | None = None,
-    *, cuts: Sequence[slice] = (), keeps: bool = False,
+    *, cuts: Sequence[slice] = (), keeps: bool = False, of: str = "",
 ) -> Roots:  # fmt: skip
     """Return the graph of the sum over `jobs`; each visit goes to its home, where the keys of these are given.
 
     The fixed factors are one node: they travel to each worker once. With `cuts` of the columns P stays where it is,
-    and what comes of each cut is a result of its own. The homes of rows that are kept (`keeps`) stay.
+    and what comes of each cut is a result of its own. The homes of rows that are kept (`keeps`) stay. Marks begin with
+    `of`, as in the other graphs.
     """
-    tasks = Tasks()
+    tasks = Tasks(of)
     visits = _visits(tasks, jobs, work, targets, homes=homes, to=to)
     ahead = work.ahead if cuts else None
     results = [tree_of_sums(tasks, visits)] if ahead is None else sums_by_columns(tasks, visits, ahead, cuts)
@@ -61,33 +61,38 @@ def pass_graph(
 
 
 def _homes(tasks: Tasks, visits: Sequence[Ref], jobs: Sequence[Job]) -> list[Ref]:
-    mark = uuid.uuid4().hex
     return [
-        tasks.call(f"dnmf-home-{number}-{mark}", _home, visit, job.source, job.group)
+        tasks.call(f"dnmf-home-{number}-{tasks.mark}", _home, visit, job.source, job.group)
         for number, (visit, job) in enumerate(zip(visits, jobs, strict=True))
     ]
 
 
-def calls_graph(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], to: Address | None = None) -> Roots:
+def calls_graph(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], to: Address | None = None, *, of: str = ""
+) -> Roots:
     """Return the graph of the list of the results of all calls."""
-    tasks, mark = Tasks(), uuid.uuid4().hex
+    tasks = Tasks(of)
     called = [
-        tasks.call(f"dnmf-call-{number}-{mark}", call_on_worker, function, to, number, *arguments)
+        tasks.call(f"dnmf-call-{number}-{tasks.mark}", call_on_worker, function, to, number, *arguments)
         for number, arguments in enumerate(calls)
     ]
-    return Roots(tasks.graph(), [tasks.call(f"dnmf-calls-0-{mark}", listed, *called).key], [])
+    return Roots(tasks.graph(), [tasks.call(f"dnmf-calls-0-{tasks.mark}", listed, *called).key], [])
 
 
-def reads_graph(parts: Sequence[tuple[Any, int, int]]) -> Roots:
+def reads_graph(parts: Sequence[tuple[Any, int, int]], *, of: str = "") -> Roots:
     """Return the graph of the list of rows `start:stop` of each (source of dask blocks, start, stop)."""
-    tasks, mark = Tasks(), uuid.uuid4().hex
+    tasks = Tasks(of)
     read = [
         tasks.call(
-            f"dnmf-read-{number}-{mark}", read_on_worker, source.with_blocks([]), tasks.blocks(source.blocks()), *span
+            f"dnmf-read-{number}-{tasks.mark}",
+            read_on_worker,
+            source.with_blocks([]),
+            tasks.blocks(source.blocks()),
+            *span,
         )
         for number, (source, *span) in enumerate(parts)
     ]
-    return Roots(tasks.graph(), [tasks.call(f"dnmf-reads-0-{mark}", listed, *read).key], [])
+    return Roots(tasks.graph(), [tasks.call(f"dnmf-reads-0-{tasks.mark}", listed, *read).key], [])
 
 
 def call_on_worker(function: Callable[..., Any], to: Address | None, number: int, *arguments: Any) -> Any:
@@ -138,8 +143,8 @@ def _visits(
     The names matter: dask groups tasks by what comes before the first number, and gives a worker no more tasks of
     a large group than it can run, which spreads them evenly and exposes few of them to its death.
     """
-    mark, visits = uuid.uuid4().hex, []
-    shared = tasks.value(f"dnmf-work-0-{mark}", replace(work, ahead=None))
+    visits = []
+    shared = tasks.value(f"dnmf-work-0-{tasks.mark}", replace(work, ahead=None))
     for number, job in enumerate(jobs):
         blocks = job.source.blocks()
         source = job.source.with_blocks([]) if blocks else job.source  # type: ignore[attr-defined]
@@ -148,6 +153,6 @@ def _visits(
             where["home"] = Ref(homes[number])
         if to is not None:
             where |= {"to": to, "number": number}
-        key, computed = f"{VISIT}-{number}-{mark}", tasks.blocks(blocks) if blocks else []
+        key, computed = f"{VISIT}-{number}-{tasks.mark}", tasks.blocks(blocks) if blocks else []
         visits.append(tasks.call(key, visit_on_worker, source, computed, job.group, shared, reads=not homes, **where))
     return visits

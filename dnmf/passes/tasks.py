@@ -15,15 +15,27 @@ Ref = TaskRef
 
 
 class Tasks:
-    """A graph that grows."""
+    """A graph that grows.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    of : str
+        What the mark begins with: whoever makes several graphs knows the tasks of all of them.
+
+    Attributes
+    ----------
+    mark : str
+        What the names of its tasks end with.
+    """
+
+    def __init__(self, of: str = "") -> None:
+        self.mark = f"{of}{uuid.uuid4().hex[len(of) :]}"
         self._tasks: dict[Any, Any] = {}
         self._of_arrays: dict[int, dict[Any, Any]] = {}
 
     def graph(self) -> highlevelgraph.HighLevelGraph:
         """Return what there is so far, under a name of its own: a graph without one is named by all that is in it."""
-        name = f"dnmf-{uuid.uuid4().hex}"
+        name = f"dnmf-{self.mark}"
         return highlevelgraph.HighLevelGraph({name: self._tasks}, {name: set()})
 
     def call(self, key: str, function: Callable[..., Any], *arguments: Any, reads: bool = False, **named: Any) -> Ref:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
@@ -68,7 +69,8 @@ class OnCluster(Executor):
         self._owned = owned
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self._homes: dict[str, tuple[frozenset[str], list[Future]]] = {}
-        self._returns, self._departures = Returns(client), Departures(client)
+        self._mark = uuid.uuid4().hex[:8]  # of the tasks of this fit
+        self._returns, self._departures = Returns(client), Departures(client, self._mark)
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
             self._wait_for_a_worker()
@@ -145,7 +147,7 @@ class OnCluster(Executor):
         """Return rows in this process; blocks of a dask array are computed, or already are, on the workers."""
         if not any(source.blocks_are_tasks for source, _, _ in parts):
             return super().read(parts)
-        rows: list[Rows] = self._compute(lambda: reads_graph(parts), ())[0][0]
+        rows: list[Rows] = self._compute(lambda: reads_graph(parts, of=self._mark), ())[0][0]
         return rows
 
     def preflight(self, source: Source) -> None:
@@ -209,7 +211,9 @@ class OnCluster(Executor):
         cuts = self._cuts_of(work)
         keeps = bool(mark and not (homes or targets))
         kept = [home.key for home in homes]
-        found, left = self._compute(lambda: pass_graph(jobs, work, targets, kept, to, cuts=cuts, keeps=keeps), jobs)
+        found, left = self._compute(
+            lambda: pass_graph(jobs, work, targets, kept, to, cuts=cuts, keeps=keeps, of=self._mark), jobs
+        )
         if keeps:
             self._homes[mark] = self._addresses(), left
         else:
@@ -272,7 +276,7 @@ class OnCluster(Executor):
         """Return ``function(*a)`` for each ``a``, as tasks."""
         calls = list(arguments)
         to = self._expect(done, len(calls))
-        results: list[Any] = self._compute(lambda: calls_graph(function, calls, to), ())[0][0]
+        results: list[Any] = self._compute(lambda: calls_graph(function, calls, to, of=self._mark), ())[0][0]
         return results
 
     def _expect(self, done: Done, tasks: int) -> Address | None:

@@ -8,7 +8,7 @@ import weakref
 import pytest
 from distributed import Client, LocalCluster
 
-from dnmf.connections.departures import OURS, TOPIC, Departures, host_of
+from dnmf.connections.departures import TOPIC, Departures, host_of
 from dnmf.connections.topics import topic_of
 
 
@@ -51,11 +51,15 @@ def tell(client, *events):
 
 
 def test_workers_that_leave_unasked_are_heard_of_with_what_they_leave_to_others(client):
-    departures = Departures(client)
+    departures = Departures(client, "01")
     departures.begin()
     tell(
         client,
-        event("tcp://10.0.0.1:5", [f"{OURS}visit-1", "theirs", f"{OURS}work-0-1"], [f"{OURS}sum-0-1"]),
+        event(
+            "tcp://10.0.0.1:5",
+            ["dnmf-visit-1-0123", "dnmf-visit-1-4567", "theirs", "dnmf-work-0-0123", "dnmf-ahead-0-0123"],
+            ["dnmf-add-0-1-0123", "dnmf-add-0-1-4567"],
+        ),
         event("tcp://10.0.0.2:5", expected=True),  # retired
         event("tcp://10.0.0.3:5", action="add-worker"),
         "a text of somebody",
@@ -68,7 +72,7 @@ def test_workers_that_leave_unasked_are_heard_of_with_what_they_leave_to_others(
 
 
 def test_executors_of_one_client_share_what_is_heard_until_each_lets_go(client):
-    first, second = Departures(client), Departures(client)
+    first, second = Departures(client, "01"), Departures(client, "01")
     first.begin()
     second.begin()
     tell(client, event("tcp://a:1"))
@@ -77,7 +81,7 @@ def test_executors_of_one_client_share_what_is_heard_until_each_lets_go(client):
     assert [one.worker for one in first.untold] == ["tcp://a:1"]
     assert [one.worker for one in second.untold] == ["tcp://a:1", "tcp://b:1"]
     second.end()
-    again = Departures(client)
+    again = Departures(client, "01")
     again.begin()
     tell(client, event("tcp://c:1"))
     assert [one.worker for one in again.untold] == ["tcp://c:1"]
@@ -87,7 +91,7 @@ def test_executors_of_one_client_share_what_is_heard_until_each_lets_go(client):
 def test_a_program_that_listens_itself_goes_on_and_nothing_is_heard_here(client):
     heard = threading.Event()
     client.subscribe_topic(TOPIC, lambda event: heard.set())
-    departures = Departures(client)
+    departures = Departures(client, "01")
     departures.begin()
     until_heard(client, heard, event("tcp://a:1"))
     assert departures.untold == []
@@ -96,7 +100,7 @@ def test_a_program_that_listens_itself_goes_on_and_nothing_is_heard_here(client)
 
 def test_a_client_is_forgotten_when_it_is_closed(scheduler):
     connected = Client(scheduler, set_as_default=False)
-    departures = Departures(connected)
+    departures = Departures(connected, "01")
     departures.begin()
     departures.end()
     connected.close()

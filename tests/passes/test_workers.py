@@ -23,6 +23,7 @@ from dnmf.passes.work import Work
 from dnmf.passes.workers import OnCluster
 from dnmf.plan import Group, make_plan
 from dnmf.schemes.rehearsal import Kernels
+from dnmf.sources.dask_array import DaskSource
 from dnmf.sources.kept import Keep, KeptSource
 from dnmf.sources.memory import MemorySource
 
@@ -86,8 +87,21 @@ def test_the_fixed_factors_are_one_node_that_every_visit_depends_on(planted, wor
 
 
 def test_no_two_passes_share_a_task(planted, work):
-    first, second = (graph.pass_graph(_jobs(MemorySource(planted), 3), work) for _ in range(2))
+    first, second = (graph.pass_graph(_jobs(MemorySource(planted), 3), work, of="0123") for _ in range(2))
     assert not set(_dependencies(first)) & set(_dependencies(second))
+
+
+def test_every_task_of_a_fit_has_its_mark(planted, work):
+    kept = _jobs(KeptSource(MemorySource(planted), Keep("here", 10**6)), 5)
+    source = DaskSource(dask.array.from_array(planted, chunks=(50, -1))).for_rows(0, 50)
+    for roots in (
+        graph.pass_graph(kept, work, keeps=True, of="0123"),
+        graph.calls_graph(abs, [(1,), (2,)], of="0123"),
+        graph.reads_graph([(source, 0, 20)], of="0123"),
+    ):
+        ours = [key for key in _dependencies(roots) if str(key).startswith("dnmf-")]
+        assert ours
+        assert all("-0123" in key for key in ours)
 
 
 def test_each_visit_of_a_later_pass_depends_on_the_home_of_its_rows(planted, work):
