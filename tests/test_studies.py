@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import zarr
+from study_bits import assert_same_bits, bits, cap_models, stop_after
 from toy_study import KIND, Cell, Ranks, Toy
 
 import dnmf
@@ -54,33 +55,6 @@ def resumed(store, source=None):
 @pytest.fixture(scope="module")
 def whole(planted):
     return found_in(planted, grid())
-
-
-def bits(model):
-    history = np.array([(record.objective, record.gradient) for record in model.history])
-    return [values.tobytes() for values in (model.read_W(), model.d, model.H, history)]
-
-
-def assert_same_bits(one, other):
-    assert set(one.models) == set(other.models)
-    for cell in one.models:
-        assert bits(one.models[cell]) == bits(other.models[cell]), cell
-
-
-def stop_after(number):
-    def stop(event):
-        if isinstance(event, StudyPassDone) and event.number == number:
-            raise Interrupted(15, "enough")
-
-    return stop
-
-
-def serve_at_most(monkeypatch, most):
-    def capped(*given, **options):
-        plan, machine, models = plan_for_many(*given, **options)
-        return plan, machine, min(models, most)
-
-    monkeypatch.setattr("dnmf.workplace.plan_for_many", capped)
 
 
 def test_each_model_is_the_fit_it_would_be_alone_bit_for_bit(whole, planted):
@@ -146,7 +120,7 @@ def test_stopped_between_any_passes_and_resumed_the_bits_are_the_same(stored, sc
 def test_in_waves_the_bits_are_the_same(planted, monkeypatch, most, scale):
     study, events = grid(scale=scale, max_passes=5), []
     whole = found_in(planted, study)
-    serve_at_most(monkeypatch, most)
+    cap_models(monkeypatch, most)
     in_waves = found_in(planted, study, callbacks=[events.append])
     assert_same_bits(in_waves, whole)
     assert [in_waves.models[cell].units for cell in whole.models] == [model.units for model in whole.models.values()]
@@ -156,7 +130,7 @@ def test_in_waves_the_bits_are_the_same(planted, monkeypatch, most, scale):
 def test_where_a_pass_serves_fewer_after_a_stop_the_bits_are_the_same(whole, planted, tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         found_in(planted, grid(), tmp_path / "s.dnmf", [stop_after(3)])
-    serve_at_most(monkeypatch, 2)
+    cap_models(monkeypatch, 2)
     assert_same_bits(resumed(tmp_path / "s.dnmf", planted), whole)
 
 

@@ -1,9 +1,8 @@
 """A path whose process is killed goes on with the same bits, wherever it was and wherever it goes on."""
 
-import signal
-
 import pytest
 from doomed import run_to_its_death
+from study_bits import cap_models, stop_after
 
 import dnmf
 from dnmf.studies.study import folder_of
@@ -91,17 +90,7 @@ def test_a_worker_killed_in_mid_pass(dense_store, undisturbed, bits, client, kil
 
 
 def test_in_waves_on_a_cluster_after_a_stop_in_process(dense_store, undisturbed, bits, client, tmp_path, monkeypatch):
-    from dnmf.starts.choose import plan_for_many
-
-    def capped(*given, **options):
-        plan, machine, models = plan_for_many(*given, **options)
-        return plan, machine, min(models, 3)
-
-    def stop(event):
-        if type(event).__name__ == "PathPassDone" and event.number == 8:
-            raise dnmf.Interrupted(signal.SIGTERM, "enough")
-
     with pytest.raises(dnmf.Interrupted):
-        dnmf.path(dense_store, **PATH, store=tmp_path / "p.dnmf", callbacks=(stop,))
-    monkeypatch.setattr("dnmf.workplace.plan_for_many", capped)
+        dnmf.path(dense_store, **PATH, store=tmp_path / "p.dnmf", callbacks=(stop_after(8),))
+    cap_models(monkeypatch, 3)
     assert bits_of_all(dnmf.resume_path(tmp_path / "p.dnmf", client=client), bits) == undisturbed

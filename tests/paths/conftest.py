@@ -3,7 +3,7 @@
 import pytest
 import scipy.sparse
 import zarr
-from path_bits import L1, RANK, STRENGTHS
+from study_bits import L1, RANK, STRENGTHS
 
 import dnmf
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from path_bits import CHEAP, L1, RANK, STRENGTHS, assert_same_bits, cap_models
+from study_bits import CHEAP, L1, RANK, STRENGTHS, assert_same_bits, cap_models
 
 import dnmf
 from dnmf.errors import BudgetError

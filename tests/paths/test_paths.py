@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 import toys
 from breadth import quickly
-from path_bits import CHEAP, L1, RANK, STRENGTHS, assert_same_bits, bits, factor_of, stop_after
+from study_bits import CHEAP, L1, RANK, STRENGTHS, assert_same_bits, bits, factor_of, stop_after
 
 import dnmf
 from dnmf import measures

@@ -1,7 +1,6 @@
 """What a path has on disk, and how it goes on from there: with the same bits, or not at all."""
 
 import math
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import toys
 import zarr
 from breadth import quickly
 from naive import nnls
-from path_bits import CHEAP, L1, RANK, assert_same_bits, bits, cap_models, factor_of, stop_after
+from study_bits import CHEAP, L1, RANK, assert_same_bits, bits, cap_models, factor_of, stop_after
 
 import dnmf
 from dnmf.errors import CheckpointError, Interrupted
@@ -18,7 +17,6 @@ from dnmf.fitting.events import PathPassDone
 from dnmf.passes.rows_out import missing_chunks
 from dnmf.paths.grid import Cell
 from dnmf.penalty import Penalty
-from dnmf.starts.choose import plan_for_many
 from dnmf.studies.state import StudyState
 from dnmf.studies.study import folder_of
 
@@ -27,18 +25,11 @@ from dnmf.studies.study import folder_of
     "init", ["surrogate", *(pytest.param(init, marks=pytest.mark.slow) for init in ("nndsvda", "sample"))]
 )
 def test_models_that_begin_after_a_stop_begin_as_they_would_have(planted, tmp_path, monkeypatch, init):
-    def one_at_a_time(*args, **options):
-        return *plan_for_many(*args, **options)[:2], 1
-
-    def stop(event):
-        if isinstance(event, PathPassDone) and event.number == 2:
-            raise dnmf.Interrupted(signal.SIGTERM, "enough")
-
-    monkeypatch.setattr("dnmf.workplace.plan_for_many", one_at_a_time)
+    cap_models(monkeypatch, 1)
     options = {"strengths": [0, 0.1], "seeds": 2, "init": init, "max_passes": 3, "measures": "cheap"}
     whole = dnmf.path(planted, 3, Penalty(l1=1.0), **options)
     with pytest.raises(dnmf.Interrupted):
-        dnmf.path(planted, 3, Penalty(l1=1.0), **options, store=tmp_path / "p.dnmf", callbacks=[stop])
+        dnmf.path(planted, 3, Penalty(l1=1.0), **options, store=tmp_path / "p.dnmf", callbacks=[stop_after(2)])
     assert_same_bits(dnmf.resume_path(tmp_path / "p.dnmf", source=planted), whole)
 
 

@@ -1,9 +1,9 @@
-"""What tests of paths have in common: their options, bits to compare, and how one is stopped or given less memory."""
+"""What tests of paths and other studies share: bits to compare, and how one is stopped or given less memory."""
 
 import numpy as np
 
 from dnmf.errors import Interrupted
-from dnmf.fitting.events import PathPassDone
+from dnmf.fitting.events import StudyPassDone
 from dnmf.penalty import Penalty
 from dnmf.starts.choose import plan_for_many
 
@@ -29,7 +29,7 @@ def assert_same_bits(one, other):
 
 def stop_after(number):
     def stop(event):
-        if isinstance(event, PathPassDone) and event.number == number:
+        if isinstance(event, StudyPassDone) and event.number == number:
             raise Interrupted(15, "enough")
 
     return stop
