@@ -39,17 +39,19 @@ class RealCluster:
         Where the scheduler, then each worker listens; one place for all by default.
     wrap : callable
         Makes, of a place's number (0: the scheduler's) and a command, the command that runs there.
+    tree : Path
+        The checkout whose code they run.
     """
 
     def __init__(
         self, folder: Path, workers: int = 3, memory_limit: str = "1GiB", *,
-        addresses: Sequence[str] = (), wrap: Wrap = here,
+        addresses: Sequence[str] = (), wrap: Wrap = here, tree: Path = ROOT,
     ):  # fmt: skip
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "settings").mkdir(parents=True)
         shutil.copy(ROOT / "deploy" / "dask.yaml", folder / "settings")
         self.folder, self.file = folder, folder / "scheduler.json"
-        self.environment = {**os.environ, "DASK_CONFIG": str(folder / "settings"), "PYTHONPATH": str(ROOT)}
+        self.environment = {**os.environ, "DASK_CONFIG": str(folder / "settings"), "PYTHONPATH": str(tree)}
         self._limit, self._addresses, self._wrap = memory_limit, list(addresses), wrap
         self.nannies: list[subprocess.Popen[bytes]] = []
         command = ["dask_scheduler", "--host", self._address(0), "--port", "0", "--no-dashboard"]

@@ -1,4 +1,4 @@
-"""The tables of ``docs/reliability.md`` that were measured, and that of ``docs/scaling.md`` on what hosts send."""
+"""The tables of ``docs/reliability.md`` and of decision 51, and that of ``docs/scaling.md`` on what hosts send."""
 
 import json
 from collections.abc import Callable
@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.passes_page import costs_table, graphs_table, kept_table, when
 from benchmarks.scaling_page import filled, table
 from benchmarks.traffic_model import Messages, traffic
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
+PAGES = ("reliability.md", "scaling.md", "decisions/0051-graphs-task-by-task.md")
 Record = dict[str, Any]
 VICTIMS = {
     "driver": "the process of the fit", "driver on a cluster": "the driver of a cluster", "worker": "workers",
@@ -28,7 +30,7 @@ def read(name: str) -> Record:
 
 def write() -> None:
     """Write the tables into the pages."""
-    for name in ("reliability.md", "scaling.md"):
+    for name in PAGES:
         page = DOCS / name
         if page.is_file():
             page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -69,7 +71,7 @@ def many_table(record: Record) -> str:
     head = ("pass", *(f"{what}: {name}" for what in ("MiB", "open files", "threads")
                       for name in ("scheduler", "worker", "driver")))  # fmt: skip
     said = f"{record['passes']} passes of {record['visits']} visits, {record['tasks_left']} tasks left."
-    return f"{said} {_when(record['environment'])}\n\n{table(head, rows)}"
+    return f"{said} {when(record['environment'])}\n\n{table(head, rows)}"
 
 
 def faults_table(record: Record) -> str:
@@ -82,7 +84,7 @@ def faults_table(record: Record) -> str:
     ]  # fmt: skip
     head = ("cable of", "out for, s", "next pass after, s", "longest pass, s", "workers told as lost", "hosts",
             "workers in the end, of 3", "result")  # fmt: skip
-    return f"{_when(record['environments']['faults'])}\n\n{table(head, rows)}"
+    return f"{when(record['environments']['faults'])}\n\n{table(head, rows)}"
 
 
 def hosts_table(record: Record) -> str:
@@ -97,7 +99,7 @@ def hosts_table(record: Record) -> str:
     said = ", ".join([
         f"A task's messages, from the first line: {messages.to_scheduler:,.0f} bytes into the scheduler's host",
         f"{messages.from_scheduler:,.0f} out of it",
-        f"{messages.to_workers:,.0f} into the workers. {_when(record['environments']['bytes'])}",
+        f"{messages.to_workers:,.0f} into the workers. {when(record['environments']['bytes'])}",
     ])  # fmt: skip
     head = ("k × n", "visits", "into three workers, MB: measured / model", "into the scheduler's host", "out of it",
             "same bits")  # fmt: skip
@@ -108,11 +110,8 @@ def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
-def _when(told: Record) -> str:
-    return f"Measured on {told['date']} with Python {told['python']} on {told['processors']} processors."
-
-
 TABLES: dict[str, tuple[str, Callable[[Record], str]]] = {
     "kills": ("kills", kills_table), "many": ("many_passes", many_table), "outages": ("hosts", faults_table),
-    "hosts": ("hosts", hosts_table),
+    "hosts": ("hosts", hosts_table), "graphs": ("scheduler_cpu", graphs_table), "kept": ("kept_parts", kept_table),
+    "costs": ("scaling", costs_table),
 }  # fmt: skip

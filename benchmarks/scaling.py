@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import scaling_constants, scaling_page
+from benchmarks import reliability_page, scaling_constants, scaling_page
 from benchmarks.scaling_model import plan_of
 from benchmarks.scaling_page import HUNDRED_TB
 from benchmarks.simulated_cluster import describe, measure, simulated_workers
@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.only != "tables":
         results["environment"] = environment()
     scaling_page.write(results)
+    reliability_page.write()  # a decision has a table that follows from them
 
 
 def say(line: str) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,18 +111,25 @@ class Simulated:
 
 
 class CpuClock:
-    """Remembers how many CPU seconds this process had used at any moment of a stretch of time."""
+    """Remembers how many CPU seconds a process had used at any moment of a stretch of time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    used : callable
+        What it has used by now: this process, unless another is asked for.
+    """
+
+    def __init__(self, used: Callable[[], float] = time.process_time):
+        self._used = used
         self._at: list[tuple[float, float]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def _look(self) -> None:
         while not self._over.is_set():
-            self._at.append((time.time(), time.process_time()))
+            self._at.append((time.time(), self._used()))
             self._over.wait(CLOCK_STEP_S)
-        self._at.append((time.time(), time.process_time()))
+        self._at.append((time.time(), self._used()))
 
     def __enter__(self) -> "CpuClock":
         self._thread.start()

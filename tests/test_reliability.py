@@ -33,7 +33,7 @@ def test_the_commands_that_the_page_names_are_there():
     assert [name for name in said if not (ROOT / "benchmarks" / f"{name}.py").exists()] == []
 
 
-@pytest.mark.parametrize("name", ["reliability.md", "scaling.md"])
+@pytest.mark.parametrize("name", ["reliability.md", "scaling.md", "decisions/0051-graphs-task-by-task.md"])
 def test_the_tables_of_a_page_are_those_of_the_committed_records(name):
     from benchmarks import reliability_page
 
@@ -114,6 +114,44 @@ def test_a_pass_that_comes_again_after_it_was_told_of_is_a_wrong_result():
     assert course.tally.wrong == 0
     course.look(Said(4, 5))
     assert course.tally.wrong == 1
+
+
+def test_visits_that_were_done_twice_are_what_keeping_them_would_have_saved():
+    from benchmarks.passes_page import kept_table
+
+    course = {"every_s": 2.0, "passes": 1, "seconds": 8.0, "kills": 4, "again": 12, "in_hand": 6, "visits": 190}
+    none = {**course, "passes": 0, "seconds": 0.0}
+    record = {
+        "environment": {"date": "today", "python": "3", "processors": 2}, "workers": 4, "visits": 80, "sleep_s": 0.2,
+        "begin_s": 20.0, "kill_s": 40.0,
+        "courses": [
+            {**course, "way": "as it is", "needed": 160}, {**none, "way": "visits", "needed": 190},
+            {**course, "way": "fours", "needed": 152},
+        ],
+    }  # fmt: skip
+    assert kept_table(record).splitlines()[-1] == (
+        "| 2 | 8.0 | – | 8.0 | 2.0 | 6.0 | 3.0 | 15.0 (19%) | 0.0 (0%) | 20.0 (25%) |"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["as it is", "visits", "fours"])
+def test_passes_with_kept_parts_do_every_visit_once(tmp_path, way):
+    from benchmarks.kept_parts import MEMORY, WORKERS, Spell, run
+    from benchmarks.real_cluster import RealCluster
+
+    with RealCluster(tmp_path, WORKERS, MEMORY) as cluster:
+        course = run(cluster, way, None, Spell(0.1, 600.0, 8))
+    assert (course.passes, course.visits, course.needed, course.kills) == (1, 8, 8, 0)
+
+
+@pytest.mark.slow
+def test_the_cpu_of_a_pass_is_that_of_its_processes(tmp_path):
+    from benchmarks.scheduler_cpu import ROOT, measure
+
+    (taken,) = measure(ROOT, tmp_path, 40, 1)
+    for name in ("client", "scheduler"):
+        assert 0 <= taken[f"{name}_start_s"] <= taken[f"{name}_s"]
 
 
 @pytest.mark.slow
