@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.arrays import taken_as_array
 from dnmf.constraints import Constraints, Guides
 from dnmf.errors import BudgetError, InputError
-from dnmf.fitting.events import Callback, Planned, Standing, emit
+from dnmf.fitting.events import Callback, Compiling, Planned, Standing, emit
 from dnmf.fitting.finish import FinishedFit
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.loop import Engine
@@ -98,6 +98,7 @@ class Workplace:
         self.source, self.models_per_pass = source, 1
         executor = choose_executor(resources.client, source)
         executor.standing = lambda *found: emit(self.callbacks, Standing(*found))
+        executor.compiling = lambda workers: emit(self.callbacks, Compiling(workers))
         self._feed = Feed(executor.client, facts_of(source, options, models))
         heard = (*resources.callbacks, *self._feed.callbacks)
         self._meter = Meter(heard)

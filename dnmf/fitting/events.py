@@ -9,6 +9,19 @@ from dnmf.fitting.history import PassRecord
 
 
 @dataclass(frozen=True)
+class Compiling:
+    """Workers have kernels to compile before anything is planned: about a minute, once on a machine.
+
+    Attributes
+    ----------
+    workers : int
+        How many wait for it.
+    """
+
+    workers: int
+
+
+@dataclass(frozen=True)
 class Planned:
     """The work is cut and fits; nothing has been read yet.
 
@@ -250,7 +263,7 @@ class PathFinished(StudyFinished):
     """All models of a regularization path are complete, and measured."""
 
 
-Event = Planned | Started | PassProgress | Standing | PassDone | Finished | StudyPassDone | StudyFinished
+Event = Compiling | Planned | Started | PassProgress | Standing | PassDone | Finished | StudyPassDone | StudyFinished
 Callback = Callable[[Event], None]
 
 

@@ -29,7 +29,7 @@ Standing = Callable[[int, float, float], None]
 
 
 def ignore(what: int) -> None:
-    """Take no note of a task that is done, or of rows that are back."""
+    """Take no note of a task that is done, of rows that are back, or of workers that compile."""
 
 
 def unheard(workers: int, seconds: float, limit_s: float) -> None:
@@ -57,6 +57,8 @@ class Executor(ABC):
     standing : callable
         Called, in the thread that waits, while no worker can move a pass: with how many are left (paused, all of
         them), for how many seconds it has been so, and after how many the pass is given up. It may raise.
+    compiling : callable
+        Called with how many workers have kernels to compile, before they do; not where they are those of this process.
     client : distributed.Client or None
         Through which the passes go, where there is one.
     lost : Losses
@@ -66,6 +68,7 @@ class Executor(ABC):
     name: str
     remote: bool = False
     standing: Standing = staticmethod(unheard)
+    compiling: Done = staticmethod(ignore)
     client: Any = None
     lost: Losses = NOTHING
 

@@ -44,6 +44,14 @@ def load_compiled_kernels(kernels: Loadable) -> None:
     kernels.load()
 
 
+def will_compile(kernels: Loadable) -> bool:
+    """Whether to load the kernels takes as long as to compile them."""
+    marker = _marker(kernels)
+    if marker is None:
+        return not nnls._solve_rows.signatures  # type: ignore[attr-defined]
+    return not marker.exists() and (_has_children() or not were_compiled())
+
+
 def _has_children() -> bool:
     """Whether another Python can be started from here: a frozen program, for one, would start itself."""
     return bool(sys.executable) and not getattr(sys, "frozen", False) and IS_CHILD not in os.environ

@@ -13,12 +13,20 @@ from distributed import Client, KilledWorker, wait
 from distributed.client import Future
 from distributed.comm import CommClosedError
 
-import dnmf
 from dnmf.connections.clients import wait_for_a_worker
 from dnmf.connections.departures import Departures, host_of
 from dnmf.errors import ClusterError, DnmfError
 from dnmf.memory import Machine
-from dnmf.passes.asked import aside, drop_rows, forget_rows, opening_trouble, store_trouble, worker_facts
+from dnmf.passes.asked import (
+    aside,
+    compiles_first,
+    drop_rows,
+    forget_rows,
+    least_of,
+    opening_trouble,
+    store_trouble,
+    worker_facts,
+)
 from dnmf.passes.column_graph import cut_for, is_long
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, reads_graph
@@ -70,6 +78,7 @@ class OnCluster(Executor):
         self.client, self.wait_s, self.stall_timeout_s = client, wait_s, stall_timeout_s
         self._homes: dict[str, tuple[frozenset[str], list[Future]]] = {}
         self._mark = uuid.uuid4().hex[:8]  # of the tasks of this fit
+        self._said_who_compiles = False
         self._returns, self._departures = Returns(client), Departures(client, self._mark)
         self.name = f"cluster {client.scheduler.address if client.scheduler else ''}"
         try:
@@ -86,26 +95,16 @@ class OnCluster(Executor):
         ClusterError
             The workers cannot import dnmf, have another version of it, or do not know the loss.
         """
-        facts = self._ask(worker_facts, kernels)
-        for address, fact in facts.items():
-            if fact["version"] != dnmf.__version__:
-                raise ClusterError(
-                    f"worker {address} has dnmf {fact['version']}, this process {dnmf.__version__}; install the same"
-                )
-            if "unknown" in fact:
-                raise ClusterError(
-                    f"worker {address} does not know {fact['unknown']}; register it on the workers too: "
-                    "client.run(dnmf.losses.register, …), or client.upload_file(…) of the module that does"
-                )
-        values = list(facts.values())
-        memory = min(fact["memory"] for fact in values)
-        return Machine(
-            threads=max(fact["threads"] for fact in values),
-            memory_bytes=min(memory, memory_bytes) if memory_bytes else memory,
-            base_bytes=max(fact["base"] for fact in values),
-            freed_bytes=max(fact["freed"] for fact in values),
-            gives_back=all(fact["gives_back"] for fact in values),
-        )
+        self._say_who_compiles(kernels)
+        return least_of(self._ask(worker_facts, kernels), memory_bytes)
+
+    def _say_who_compiles(self, kernels: Loadable) -> None:
+        if self._said_who_compiles:
+            return
+        self._said_who_compiles = True
+        with contextlib.suppress(AttributeError):  # of another version, which is refused when it is known
+            if waiting := sum(self._ask(compiles_first, kernels).values()):
+                self.compiling(waiting)
 
     @contextlib.contextmanager
     def _in_words(self, when: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ import math
 
 from dnmf.amounts import format_bytes
 from dnmf.fitting.events import (
+    Compiling,
     Event,
     Finished,
     PassDone,
@@ -18,6 +19,7 @@ from dnmf.fitting.history import PassRecord
 
 LABEL_WIDTH = 9
 KEPT_AMONG_IT = "the data kept after the first pass among it"
+COMPILING = "compiling kernels (once on a machine)"
 ORIGINS = {
     "sample": "from a sample of rows",
     "surrogate": "from a surrogate of all rows",
@@ -32,6 +34,8 @@ ORIGINS = {
 
 def event_lines(event: Event) -> list[str]:
     """Return any event in lines."""
+    if isinstance(event, Compiling):
+        return [labelled("first", f"{counted(event.workers, 'worker')}: {COMPILING}, about a minute")]
     if isinstance(event, Planned):
         return planned_lines(event)
     if isinstance(event, Started):
@@ -83,7 +87,7 @@ def planned_lines(event: Planned) -> list[str]:
             + (f", {KEPT_AMONG_IT}" if event.keeps else ""),
         ),
         *([labelled("", in_words(event.gave_up))] if event.gave_up else []),
-        *([labelled("first", "compiling kernels (once on this machine), some seconds")] if event.compiles else []),
+        *([labelled("first", f"{COMPILING}, some seconds")] if event.compiles else []),
     ]
 
 

@@ -11,7 +11,8 @@ _NAMES = {PassProgress: "pass_progress", PathPassDone: "path_pass", PathFinished
 def event_record(event: Event) -> dict[str, Any]:
     """Return an event as JSON values with its ``type``.
 
-    That is planned, started, pass_progress, standing, pass or finished (of a path: path_pass, path_finished).
+    That is compiling, planned, started, pass_progress, standing, pass or finished (of a path: path_pass,
+    path_finished).
     """
     if isinstance(event, PassDone):
         return {"type": "pass", "committed": event.committed, "starts": event.starts, **event.record.to_json()}

@@ -12,8 +12,8 @@ from dnmf.fitting.events import (
     Finished,
     PassDone,
     PassProgress,
-    Planned,
     Standing,
+    Started,
     StudyFinished,
     StudyPassDone,
 )
@@ -81,7 +81,7 @@ class Progress(_Shown):
         else:
             for line in event_lines(event):
                 self._lines.print(line)
-            self._lines.doing("starting" if isinstance(event, Planned) else "first pass")
+            self._lines.doing("first pass" if isinstance(event, Started) else "starting")
 
     def close(self) -> None:
         """Print the last pass if it was not, and remove the bar; doing so twice is harmless."""

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import dnmf
+from dnmf.fitting.events import Compiling, Planned
 from dnmf.kernels import nnls
-from dnmf.passes.warm import were_compiled
+from dnmf.passes import warm
+from dnmf.passes.warm import were_compiled, will_compile
+from dnmf.progress.lines import event_lines
 
 
 @pytest.fixture
@@ -33,3 +36,44 @@ def test_a_fit_tells_beforehand_that_kernels_are_compiled(monkeypatch, warm):
     told = []
     dnmf.fit(np.eye(4), 2, max_passes=1, callbacks=told.append)
     assert told[0].compiles != warm
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_fit_on_workers_tells_that_they_compile_before_they_do(cluster, monkeypatch, waiting):
+    monkeypatch.setattr("dnmf.passes.workers.compiles_first", lambda kernels: waiting)
+    told = []
+    dnmf.fit(np.eye(4), 2, max_passes=1, client=cluster, callbacks=told.append)
+    workers = len(cluster.workers)
+    assert [event for event in told if isinstance(event, Compiling)] == [Compiling(workers)] * waiting
+    assert isinstance(told[int(waiting)], Planned)
+
+
+def test_it_is_said_in_a_line():
+    (line,) = event_lines(Compiling(3))
+    assert "3 workers: compiling kernels (once on a machine), about a minute" in line
+
+
+@pytest.mark.parametrize(
+    ("marked", "children", "kept", "compiles"),
+    [
+        (True, True, True, False), (False, True, True, True), (False, True, False, True), (False, False, False, True),
+        (False, False, True, False),
+    ],
+)  # fmt: skip
+def test_kernels_are_compiled_where_no_mark_says_that_they_were(
+    tmp_path, monkeypatch, marked, children, kept, compiles
+):
+    marker = tmp_path / "marker"
+    if marked:
+        marker.touch()
+    monkeypatch.setattr(warm, "_marker", lambda kernels: marker)
+    monkeypatch.setattr(warm, "_has_children", lambda: children)
+    monkeypatch.setattr(warm, "were_compiled", lambda: kept)
+    assert will_compile(None) == compiles
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_without_a_place_for_them_they_are_compiled_once_in_each_process(monkeypatch, loaded):
+    monkeypatch.setattr(warm, "_marker", lambda kernels: None)
+    monkeypatch.setattr(nnls, "_solve_rows", SimpleNamespace(signatures=[()] * loaded))
+    assert will_compile(None) != loaded

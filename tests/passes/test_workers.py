@@ -244,7 +244,9 @@ class Restless:
     def wait_for_workers(self, n_workers, timeout):
         pass
 
-    def run(self, function, *arguments):
+    def run(self, function, asked, *arguments):
+        if asked is workers.compiles_first:
+            return {"tcp://a": False}
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
