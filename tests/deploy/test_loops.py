@@ -37,6 +37,12 @@ sys.exit(75 if code == "stay" else int(code))
 """
 
 
+def heeds_all():
+    """What began these tests may ignore signals (nohup, a job in the background), which is handed on."""
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
+
+
 class Loop:
     """A script whose `dnmf` or `dask` ends with each of these codes in turn, or stays."""
 
@@ -47,8 +53,9 @@ class Loop:
         self._notes = folder / "notes"
         told = {"PATH": f"{folder}:{os.environ['PATH']}", "NOTES": str(self._notes), "CODES": codes, **environment}
         self._process = subprocess.Popen(
-            [COMMON / script, *words], env=os.environ | told, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+            [COMMON / script, *words], env=os.environ | told, stderr=subprocess.PIPE, text=True,
+            start_new_session=True, preexec_fn=heeds_all,
+        )  # fmt: skip
 
     def notes(self) -> list[str]:
         return self._notes.read_text(encoding="utf-8").splitlines() if self._notes.exists() else []
