@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from breadth import mark_all_but_some
 from hypothesis import settings
 
 settings.register_profile("unhurried", deadline=None)  # a machine under load fails no test
@@ -20,6 +21,11 @@ QUIET = {  # else what idle processes look after, fifty times a second, costs mo
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.worker.memory.monitor-interval": "2s",
 }
+
+
+@pytest.hookimpl(tryfirst=True)  # before those are left out that are slow
+def pytest_collection_modifyitems(items):
+    mark_all_but_some(items)
 
 
 def pytest_collection_finish():

@@ -222,6 +222,7 @@ class StoredContract(SourceContract):
         source.read(0, 3)
         assert len(pickle.dumps(source)) < 4000
 
+    @pytest.mark.broad(3)
     def test_the_fingerprint_tells_changed_data(self, own_data):
         before = open_source(own_data).fingerprint()  # not kept open: HDF5 lets nobody write then
         self.change(str(own_data))

@@ -96,6 +96,7 @@ WAYS = [by_transform, by_source, by_command]
 
 @pytest.mark.parametrize("again", [False, True], ids=["nothing said", "said again"])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.broad(30)
 def test_rows_of_the_fit_come_out_again_or_are_refused(fitted, way, again, tmp_path):
     name, data, said, model = fitted
     if not again and name in ASKED_AGAIN:

@@ -40,6 +40,7 @@ KINDS = {
 @pytest.mark.parametrize(
     ("value", "name"), [(np.nan, "a NaN"), (np.inf, "an infinity"), (-0.5, "the negative value -0.5")]
 )
+@pytest.mark.broad(8)
 def test_a_bad_value_is_named_with_its_row_and_column(A, tmp_path, kind, value, name):
     A[37, 5] = value
     data = KINDS[kind](A, tmp_path)

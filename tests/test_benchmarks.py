@@ -270,6 +270,7 @@ def test_counts_are_measured_beside_scikit_learn():
     assert "| small sparse, 5 |" in "\n".join(table(found))
 
 
+@pytest.mark.slow
 def test_missing_ratings_are_predicted_with_strengths_that_others_chose():
     rng = np.random.default_rng(0)
     stars = np.clip(np.rint(1 + 4 * rng.random((60, 1)) * rng.random(30)), 1, 5)

@@ -54,6 +54,7 @@ def every_pass(monkeypatch):
 @pytest.mark.usefixtures("every_pass")
 @pytest.mark.parametrize("what", CHANGES)
 @pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.broad(6)
 def test_a_change_in_the_middle_of_a_fit_is_an_error_that_names_it(tmp_path, source, what):
     write, name = SOURCES[source]
     data, store = write(tmp_path), tmp_path / "run.dnmf"

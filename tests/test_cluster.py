@@ -38,6 +38,7 @@ def test_workers_that_may_not_open_their_files_are_refused_at_once(monkeypatch, 
         pytest.fail("workers were started")
 
 
+@pytest.mark.slow
 def test_a_script_that_comes_through_a_pipe_is_told_to_become_a_file():
     script = "from dnmf.cluster import connect\nwith connect('local', workers=1): pass"
     ran = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, check=False)
@@ -93,6 +94,7 @@ def test_a_scheduler_that_is_not_there_is_a_ClusterError(monkeypatch):
 
 
 @pytest.mark.parametrize("room", ["cluster", "progress", "signals"])
+@pytest.mark.broad(1)
 def test_the_rooms_the_documentation_names_need_no_import_of_their_own(room):
     code = f"import dnmf; print(dnmf.{room}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

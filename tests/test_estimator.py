@@ -21,6 +21,7 @@ from dnmf import NMF, InputError
 
 
 @parametrize_with_checks([NMF(n_components=2, tol=1e-6, max_iter=2000, random_state=0)])
+@pytest.mark.broad(24)
 def test_scikit_learns_common_checks(estimator, check):
     check(estimator)
 

@@ -59,6 +59,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("fitted", KINDS)
+@pytest.mark.broad(4)
 def test_the_estimator_takes_the_columns_that_the_model_takes(fitted, data):
     estimator, model = nmf(max_iter=1).fit(data[fitted]), dnmf.fit(data[fitted], 2, max_passes=1)
     for kind, other in data.items():

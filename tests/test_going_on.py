@@ -151,6 +151,7 @@ GIVEN = {
 @pytest.mark.parametrize("ends", [True, False], ids=["done", "on its way"])
 @pytest.mark.parametrize("door", ["fit", "path"])
 @pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.broad(4)
 def test_what_is_given_beside_the_options_is_compared_too(data, store, name, door, ends):
     asked, other = GIVEN[name]
     asked = {"rank": 3, "tol": 0.0, "max_passes": 5, **asked, "store": store, "resume": "auto"}

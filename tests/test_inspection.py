@@ -122,6 +122,7 @@ ASKED = {
 
 @pytest.mark.parametrize("limit", ["1GB", "305MB"])
 @pytest.mark.parametrize("options", ASKED.values(), ids=ASKED)
+@pytest.mark.broad(4)
 def test_the_plan_is_that_of_a_fit_with_the_same_options(dense, tmp_path, monkeypatch, options, limit):
     monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
     events = []

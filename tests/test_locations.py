@@ -65,6 +65,7 @@ def test_a_tilde_is_the_home_on_the_command_line(home):
 @pytest.mark.parametrize(
     "name", ["with space", "50%", "a#b?c", "a::b", "file::", "::", "line\nbreak", "-x", "~x", os.fsdecode(b"\xff")]
 )
+@pytest.mark.broad(3)
 def test_odd_names_are_names(home, name):
     folder = home / name
     folder.mkdir()

@@ -51,6 +51,7 @@ DOORS = {
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("kind", NOTHING)
+@pytest.mark.broad(25)
 def test_nothing_observed_is_refused_with_what_to_try(kind, door):
     data, said, message = NOTHING[kind]
     with pytest.raises(NothingObservedError, match=f"nothing was observed of it, {message}"):

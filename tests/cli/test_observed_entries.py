@@ -141,6 +141,7 @@ TOLD = {  # what each face says of entries, and of the error
 
 
 @pytest.mark.parametrize("how", quickly(("missing", "implicit"), of=TOLD))
+@pytest.mark.broad(1)
 def test_status_inspect_and_reports_say_what_was_observed_and_what_the_error_is(places, how, tmp_path):
     pytest.importorskip("matplotlib")
     name, options, _ = ways(places)[how]

@@ -165,6 +165,7 @@ def test_a_store_of_a_path_is_not_taken_for_a_run(finished_path, data, tmp_path)
 
 
 @pytest.mark.parametrize("options", [[], ["--measure", "robustness"]])
+@pytest.mark.broad(1)
 def test_plot_draws_a_path(tmp_path, finished_path, options):
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     out = tmp_path / "path.svg"

@@ -47,6 +47,7 @@ def test_plot_writes_a_picture_of_the_kind_its_name_says(tmp_path, finished, kin
         (2, ["--component", 1], "biplot"),
     ],
 )
+@pytest.mark.broad(2)
 def test_without_a_kind_plot_draws_components_or_what_the_options_belong_to(tmp_path, finished, runs, options, kind):
     result = call("plot", *[finished] * runs, "--out", tmp_path / "a.png", *options, "--json")
     assert result.exit_code == 0, result.output

@@ -27,6 +27,7 @@ def test_exit_codes_leave_the_process(program, tmp_path, finished):
     assert code("status") == 2
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_bug(finished):
     command = f"{sys.executable} -m dnmf.cli inspect {finished} | true"
     done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True, timeout=120)

@@ -69,6 +69,7 @@ def test_json_is_lost_in_a_program_without_an_output(monkeypatch):
         say_what_is_lost(as_json=True)
 
 
+@pytest.mark.slow
 def test_json_is_whole_without_a_standard_error(data, tmp_path):
     done = fitted(data, tmp_path / "run.dnmf", "2>&-", "--json")
     assert [json.loads(line)["type"] for line in done.stdout.splitlines()][-1] == "result"

@@ -134,6 +134,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("closed", ["client", "cluster"])
+@pytest.mark.broad(4)
 def test_what_is_closed_in_the_middle_is_said_with_the_way_on(data, tmp_path, closed, moment):
     door, options, kind, number = MOMENTS[moment]
     store = tmp_path / "run.dnmf"

@@ -75,6 +75,7 @@ def store(request, tmp_path):
 
 @pytest.mark.parametrize("zarr_format", quickly([3], of=[2, 3]))
 @pytest.mark.parametrize("inner", ["", "::layers/counts"])
+@pytest.mark.broad(2)
 def test_all_columns_are_carried_over(tmp_path, store, inner, zarr_format):
     convert(f"{store}{inner}", tmp_path / "out.zarr", zarr_format=zarr_format)
     original = anndata.read_h5ad(store) if store.suffix == ".h5ad" else anndata.read_zarr(store)

@@ -64,6 +64,7 @@ OF_SPARSE = {
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("shape", [(17, 40), (40, 17)])
 @pytest.mark.parametrize("kind", OF_SPARSE)
+@pytest.mark.broad(5)
 def test_a_file_of_the_sparse_package_equals_its_matrix(tmp_path, read_back, kind, shape, compressed):
     matrix = OF_SPARSE[kind](whole_numbers(*shape, 0.3).toarray())
     sparse_package.save_npz(tmp_path / "a.npz", matrix, compressed=compressed)

@@ -43,6 +43,7 @@ def write(data, path, zarr_format=3):
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("name", quickly(["a.h5ad"], of=["a.h5ad", "a.zarr"]))
+@pytest.mark.broad(2)
 def test_matrices_and_names_are_carried_over(tmp_path, read_back, name, kind, transpose):
     X, data = example(kind)
     write(data, tmp_path / name)
@@ -65,6 +66,7 @@ def test_matrices_and_names_are_carried_over(tmp_path, read_back, name, kind, tr
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.broad(4)
 def test_a_path_that_leads_into_a_store_keeps_its_names(tmp_path):
     frames = {"obs": pd.DataFrame(index=["a", "b", "c"]), "var": pd.DataFrame(index=["g", "h"])}
     anndata.AnnData(sparse.csr_matrix(np.ones((3, 2), "f4")), **frames).write_zarr(tmp_path / "a.zarr")

@@ -37,10 +37,13 @@ sys.exit(75 if code == "stay" else int(code))
 """
 
 
-def heeds_all():
-    """What began these tests may ignore signals (nohup, a job in the background), which is handed on."""
-    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_DFL)
+# What began these tests may ignore signals (nohup, a job in the background), which is handed on.
+HEEDING = """
+import os, signal, sys
+for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    signal.signal(signum, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Loop:
@@ -52,10 +55,10 @@ class Loop:
             (folder / name).chmod(0o755)
         self._notes = folder / "notes"
         told = {"PATH": f"{folder}:{os.environ['PATH']}", "NOTES": str(self._notes), "CODES": codes, **environment}
+        command = [sys.executable, "-c", HEEDING, COMMON / script, *words]
         self._process = subprocess.Popen(
-            [COMMON / script, *words], env=os.environ | told, stderr=subprocess.PIPE, text=True,
-            start_new_session=True, preexec_fn=heeds_all,
-        )  # fmt: skip
+            command, env=os.environ | told, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
 
     def notes(self) -> list[str]:
         return self._notes.read_text(encoding="utf-8").splitlines() if self._notes.exists() else []

@@ -53,6 +53,7 @@ def faults(manifest: dict, schema: dict) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("job.yaml", "DaskJob"), ("cluster.yaml", "DaskCluster")])
+@pytest.mark.broad(1)
 def test_a_manifest_is_as_the_operator_publishes(chart, name, kind):
     manifest = loaded(KUBERNETES / name)
     assert faults(manifest, schema_of(chart, kind)) == []
@@ -83,6 +84,7 @@ def test_values_are_some_that_the_chart_has(chart):
     assert set(loaded(KUBERNETES / "values.yaml")) <= set(loaded(chart / "values.yaml"))
 
 
+@pytest.mark.slow
 def test_the_volume_is_a_claim_as_pods_make_them(chart):
     pod = schema_of(chart, "DaskJob")["properties"]["spec"]["properties"]["job"]["properties"]["spec"]["properties"]
     claim = pod["volumes"]["items"]["properties"]["ephemeral"]["properties"]["volumeClaimTemplate"]["properties"]
@@ -107,6 +109,7 @@ def compose() -> list[str]:
     return pytest.skip("there is no docker compose here")
 
 
+@pytest.mark.slow
 def test_the_services_are_as_compose_wants():
     told = {"FOLDER": "/here", "CERTIFICATES": "/certificates", "DATA": "/data", "OWNER": "1000:1000"}
     command = [*compose(), "--file", DEPLOY / "docker" / "compose.yaml", "config"]

@@ -46,6 +46,7 @@ def undisturbed(source, alone, bits):
 
 
 @pytest.mark.parametrize("threads", [2, 4])
+@pytest.mark.broad(1)
 def test_threads_of_this_process(source, undisturbed, bits, threads, monkeypatch):
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: threads)
     assert bits(dnmf.fit(source, **FIT)) == undisturbed

@@ -35,6 +35,7 @@ def undisturbed(dense_store, bits, small_room):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.broad(1)
 def test_threads_of_this_process(dense_store, undisturbed, bits, threads, monkeypatch):
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: threads)
     assert bits(dnmf.fit(dense_store, **FIT)) == undisturbed

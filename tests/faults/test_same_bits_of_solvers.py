@@ -31,6 +31,7 @@ def undisturbed(dense_store, options, alone, bits):
     return bits(alone(dense_store, options))
 
 
+@pytest.mark.broad(1)
 def test_threads_of_this_process(dense_store, options, undisturbed, bits, monkeypatch):
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 3)
     assert bits(dnmf.fit(dense_store, **options)) == undisturbed

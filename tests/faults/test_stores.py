@@ -173,6 +173,7 @@ def test_data_that_lay_in_memory_must_be_given_again(dense_copy, bits, tmp_path)
     assert bits(resumed) == bits(dnmf.fit(values, **FIT))
 
 
+@pytest.mark.slow
 def test_two_processes_cannot_write_one_store(dense_store, tmp_path):
     store = tmp_path / "run.dnmf"
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(dense_store), str(store)], stdout=subprocess.PIPE)

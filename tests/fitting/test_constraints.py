@@ -46,6 +46,7 @@ def signed(planted):
 
 @few_objectives
 @pytest.mark.parametrize("extrapolate", [True, False])
+@pytest.mark.broad(4)
 def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, planted, signed):
     A = data_of(name, planted, signed)
     model = fitted(A, name, extrapolate=extrapolate, tol=0, max_passes=40)
@@ -59,6 +60,7 @@ def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, plant
 
 
 @few_objectives
+@pytest.mark.broad(2)
 def test_no_step_nearby_is_better(name, planted, signed):
     """At the end of a long fit the objective is stationary in every direction that is allowed."""
     A = data_of(name, planted, signed)
@@ -184,6 +186,7 @@ def test_a_graph_makes_neighbours_alike(planted):
         ("fixed-W", "fixed-W-penalized", "fixed-H", "fixed-H-penalized", "free-W", "relative-fixed-W", "bounded"),
     ),
 )
+@pytest.mark.broad(1)
 def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tmp_path):
     import anndata
 

@@ -147,6 +147,7 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(tmp_path):
 
 
 @pytest.mark.parametrize("loss", ["kullback-leibler", "itakura-saito"])
+@pytest.mark.broad(1)
 def test_a_single_component_descends_where_entries_are_missing(loss):
     holes = np.where(np.random.default_rng(2).random(POSITIVE.shape) < 0.2, np.nan, POSITIVE)
     more = {"dtype": "float64", "init": "random", "tol": 1e-10, "extrapolate": False}
@@ -214,6 +215,7 @@ HELD_BACK = {
 
 @pytest.mark.parametrize("seed", [8, 24, 29])
 @pytest.mark.parametrize("held_back", HELD_BACK)
+@pytest.mark.broad(2)
 def test_a_step_that_went_too_far_is_made_shorter(held_back, seed):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(3 * rng.random((60, 3)) @ rng.random((3, 12)))

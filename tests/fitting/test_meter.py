@@ -72,6 +72,7 @@ def impatient(monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["in process", "cluster"])
+@pytest.mark.broad(1)
 def test_every_read_of_a_fit_is_told_of_and_the_bits_stay(impatient, planted, tmp_path, request, where):
     del impatient
     client = None if where == "in process" else request.getfixturevalue("client")

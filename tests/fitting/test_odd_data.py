@@ -154,6 +154,7 @@ def fitted(data, rank, options):
         for name, way in itertools.product(DATA, WAYS)
     ],
 )
+@pytest.mark.broad(12)
 def test_a_fit_of_odd_data_says_what_its_model_leaves(name, way):
     (A, rank, options), (stored, said, weights) = DATA[name], WAYS[way]
     options = {**options, **{key: value(A) if callable(value) else value for key, value in said.items()}}
@@ -180,6 +181,7 @@ NOTHING_SEEN = np.full(COUNTS.shape, np.nan)
 
 
 @pytest.mark.parametrize("options", [KL, {}, {"penalty": Penalty(l2=0.02, scale="objective")}], ids=str)
+@pytest.mark.broad(1)
 def test_what_nobody_saw_may_be_anything_finite(options):
     for stored, said in stored_in_two_ways(FEW_SEEN):
         assert_says_what_is_left(fitted(stored, 3, {**options, **said}), FEW_SEEN, ~np.isnan(FEW_SEEN) * 1.0, options)

@@ -56,6 +56,7 @@ def test_a_dead_component_is_never_the_weakest():
     [(Penalty(l1=1.0, scale="objective"), 2 / 3), (Penalty(l1=(1.0, 0), l2=(0, 1.0), scale="objective"), 1 / 2)],
     ids=["l1", "l1-l2"],
 )
+@pytest.mark.broad(1)
 def test_at_a_stationary_point_the_sign_is_that_of_the_closed_rule(penalty, share):
     """Delete iff s/a is below 2(1 − δ)/(2 − δ)."""
     A, H = toys.three_gaussians()

@@ -8,6 +8,7 @@ import pytest
 
 
 @pytest.mark.parametrize("command", [["demo"], ["convert", "a.mtx", "a.zarr"]])
+@pytest.mark.broad(1)
 def test_without_compilation_there_is_one_sentence(tmp_path, command):
     (tmp_path / "a.mtx").write_text("%%MatrixMarket matrix coordinate integer general\n2 2 1\n1 1 5\n")
     done = subprocess.run(

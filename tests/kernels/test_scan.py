@@ -29,6 +29,7 @@ index_dtypes = pytest.mark.parametrize("index_dtype", ["int32", "int64"])
 @pytest.mark.parametrize("dtype", NUMBERS)
 @unhurried
 @given(seed=st.integers(0, 2**32 - 1), size=sizes)
+@pytest.mark.broad(3)
 def test_sum_of_squares_of_valid_values(dtype, seed, size):
     values = (100 * np.random.default_rng(seed).random(size)).astype(dtype)
     squares, first_bad, count = scan_values(values)

@@ -37,6 +37,7 @@ def test_multiplying_loses_no_entry_and_moves_no_zero(dtype):
 
 
 @dtypes
+@pytest.mark.broad(1)
 def test_moving_within_loses_no_entry(dtype):
     Q, B, X = drawn(dtype)
     sweeps.move_within_rows(Q, B, X, 300)

@@ -77,6 +77,7 @@ def test_it_names_the_strongest_rows_beside_the_columns(tmp_path):
 
 
 @pytest.mark.parametrize(("names", "what"), [(True, "as bars"), (False, "as profiles")])
+@pytest.mark.broad(1)
 def test_components_are_drawn_as_their_names_suggest(tmp_path, names, what):
     page = parse(report(example_model(names=names), tmp_path / "run.html").read_text())
     assert any(picture["alt"].endswith(what) for picture in page.pictures)

@@ -49,6 +49,7 @@ def test_the_same_name_twice_is_the_same_text():
 
 
 @pytest.mark.parametrize("kind", ["bars", "heatmap", "biplot", "slider", "report"])
+@pytest.mark.broad(2)
 def test_every_picture_tells_names_apart(kind, tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     long = "from a place that many others share"

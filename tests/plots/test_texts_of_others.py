@@ -50,6 +50,7 @@ NAMELESS = ("images",)
 
 
 @pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.broad(3)
 def test_texts_of_others_are_drawn_as_they_are(picture):
     made = PICTURES[picture](hostile_model())
     figure = made[0] if isinstance(made, list) else getattr(made, "figure", made)

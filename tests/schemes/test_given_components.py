@@ -64,6 +64,7 @@ QUICK = tuple(
 
 
 @pytest.mark.parametrize("case", quickly(QUICK, of=ALL), ids=" ".join)
+@pytest.mark.broad(3)
 def test_a_given_column_and_a_given_row_both_stay(case):
     loss, data, start, penalty = case
     values, said = DATA[data]

@@ -144,6 +144,7 @@ def rises(losses):
 
 @pytest.mark.parametrize("sweeps", [1, 3])
 @pytest.mark.parametrize("name", DESCENDING)
+@pytest.mark.broad(5)
 def test_alternated_updates_never_raise_the_loss(name, sweeps):
     for seed in range(6):
         A, W, H = small(seed, 20, 15)
@@ -169,6 +170,7 @@ def test_a_fit_with_exact_rows_takes_no_plain_step_back(planted, name):
 
 @pytest.mark.parametrize("exact_rows", [True, False])
 @pytest.mark.parametrize("name", SWEPT)
+@pytest.mark.broad(5)
 def test_a_fit_comes_near_to_the_exact_one(planted, name, exact_rows):
     A = planted[:150]
     best = dnmf.fit(A, 4, init="random", tol=0, max_passes=40).relative_error

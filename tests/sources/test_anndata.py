@@ -177,6 +177,7 @@ def test_an_object_without_X_is_refused():
 
 @pytest.mark.parametrize("place", ["X", "layers/counts", "layers", "X/", "layers::counts"])
 @pytest.mark.parametrize("suffix", ["v3.zarr", "v2.zarr"])
+@pytest.mark.broad(4)
 def test_a_path_that_leads_into_a_store_keeps_its_names(suffix, place, tmp_path):
     path = written(annotated(csr(small_matrix()), counts=csr(small_matrix())), tmp_path, suffix)
     source = open_source(f"{path}/{place}")

@@ -139,6 +139,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("how", GIVEN)
 @pytest.mark.parametrize("convert", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
+@pytest.mark.broad(5)
 def test_names_can_be_given_with_any_matrix(convert, how, tmp_path):
     rows = [f"row {at}" for at in range(ROWS)]
     about = {"row_names": rows, "max_passes": 2}

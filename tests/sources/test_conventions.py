@@ -123,6 +123,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.broad(19)
 def test_what_is_missing_or_not_valid_is_refused_with_its_place(stored, case):
     dtype, attributes, message = REFUSED[case]
     packed = PACKED.astype(dtype)

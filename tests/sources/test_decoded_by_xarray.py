@@ -65,6 +65,7 @@ DECODED = {
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("way", DECODED)
+@pytest.mark.broad(11)
 def test_decoded_values_are_taken(way, packing, stored):
     path = stored(PACKINGS[packing])
     source = open_source(DECODED[way](path))

@@ -36,6 +36,7 @@ def stored(request, tmp_path):
     return HDF5[request.param](tmp_path)
 
 
+@pytest.mark.broad(9)
 def test_what_is_whole_is_read(stored):
     np.testing.assert_array_equal(read_all(stored), small_matrix())
     source = open_source(stored)

@@ -98,6 +98,7 @@ TAKE_ROWS = [
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("take", "make"), TAKE_COLUMNS)
+@pytest.mark.broad(8)
 def test_columns_of_what_is_given_are_those_of_the_data(take, make):
     take(make(COLUMNS))
     take(make(range(N)))  # a count says no more than the place

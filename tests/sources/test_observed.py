@@ -218,6 +218,7 @@ LARGE = {
 @pytest.mark.parametrize("mask", ["array", "zarr in other chunks", "stored csr"])
 @pytest.mark.parametrize("kind", LARGE)
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.broad(8)
 def test_a_read_holds_no_more_than_the_layout_says(tmp_path, kind, mask, weighted, monkeypatch):
     monkeypatch.setattr(observed_rows, "ENTRIES_AT_ONCE", 1000)
     A, seen = np.tile(small_matrix(), (200, 8)), np.tile(MASK, (200, 8))
