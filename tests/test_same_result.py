@@ -113,6 +113,7 @@ def test_a_stored_csc_matrix_is_factorized_as_its_transpose(A, tmp_path, write):
     np.testing.assert_allclose(found.d, turned.d, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_integers_and_floats_give_the_same(A, tmp_path):
     counts = np.round(A * 20)
     expected = fit(counts)

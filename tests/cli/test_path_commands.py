@@ -184,6 +184,7 @@ def test_plot_writes_a_page_with_a_slider(tmp_path, finished_path):
     assert_one_clear_line(call("plot", finished_path, "--kind", "slider", "--out", out), "--overwrite")
 
 
+@pytest.mark.slow
 def test_report_of_a_path_has_the_measures_and_the_slider(tmp_path, finished_path):
     pytest.importorskip("bokeh", reason="the slider needs the extra 'plot'")
     out = tmp_path / "path.html"

@@ -109,6 +109,7 @@ def test_report_writes_a_page(tmp_path, finished):
     assert "<title>Mine</title>" in out.read_text()
 
 
+@pytest.mark.slow
 def test_nothing_is_written_over_unless_asked_for(tmp_path, finished):
     for command, name in (("plot", "a.png"), ("report", "a.html")):
         out = tmp_path / name

@@ -75,6 +75,7 @@ def test_json_is_whole_without_a_standard_error(data, tmp_path):
     assert [json.loads(line)["type"] for line in done.stdout.splitlines()][-1] == "result"
 
 
+@pytest.mark.slow
 def test_an_error_without_a_standard_error_still_has_its_exit_code(data, tmp_path):
     assert fitted(tmp_path / "gone.zarr", tmp_path / "run.dnmf", "2>&-").returncode == 1
 

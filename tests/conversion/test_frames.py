@@ -84,6 +84,7 @@ def test_all_columns_are_carried_over(tmp_path, store, inner, zarr_format):
     assert_frame_equal(result.var, original.var)
 
 
+@pytest.mark.slow
 def test_the_transpose_exchanges_them(tmp_path, store):
     convert(store, tmp_path / "out.zarr", transpose=True)
     result = anndata.read_zarr(tmp_path / "out.zarr")

@@ -33,6 +33,7 @@ def test_shared_data_equals_scipy(shared_matrix, read_back, tmp_path, name, tran
     assert (report.shape, report.nonzeros, report.dtype) == (X.shape, X.nnz, X.dtype.name)
 
 
+@pytest.mark.slow
 def test_pbmc3k_becomes_cells_by_genes(shared_matrix, read_back, tmp_path):
     source = shared_matrix("pbmc3k_counts.mtx.gz")
     report = convert(source, tmp_path / "out.zarr", transpose=True)
@@ -65,6 +66,7 @@ def write_coordinates(path, matrix, field):
 
 @settings(max_examples=15, deadline=None, suppress_health_check=FIXTURES_ARE_STATELESS)
 @given(matrices(), st.booleans(), st.integers(8, 400), st.sampled_from([2, 3]))
+@pytest.mark.broad(1)
 def test_any_coordinate_file_equals_scipy(tmp_path_factory, read_back, case, transpose, chunk_bytes, zarr_format):
     matrix, field = case
     folder = tmp_path_factory.mktemp("mtx")

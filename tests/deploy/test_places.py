@@ -73,6 +73,7 @@ def test_scripts_name_the_file_of_settings_and_not_its_folder_which_packages_of_
     assert {path.resolve() for path in named} == {DEPLOY / "dask.yaml"}
 
 
+@pytest.mark.slow
 def test_scripts_are_as_shellcheck_wants_them():
     if shutil.which("shellcheck") is None:
         pytest.skip("there is no shellcheck here")

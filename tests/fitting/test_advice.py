@@ -76,6 +76,7 @@ def test_a_confidence_is_a_finite_number(implicit):
         dnmf.fit(COUNTS, 2, implicit=implicit)
 
 
+@pytest.mark.slow
 def test_factors_of_preferences_may_be_free():
     how = {"implicit": 1.0, "dtype": "float64", "max_passes": 20}
     free, usual = dnmf.fit(COUNTS, 4, **FREE, **how), dnmf.fit(COUNTS, 4, **how)

@@ -167,6 +167,7 @@ def test_angular_keeps_components_apart(planted):
     assert ((alone.H > 0).sum(axis=0) <= 1).all()  # every column belongs to one component
 
 
+@pytest.mark.slow
 def test_a_graph_makes_neighbours_alike(planted):
     def roughness(model):
         return (np.diff(model.H, axis=1) ** 2).sum() / (model.H**2).sum()

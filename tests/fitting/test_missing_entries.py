@@ -62,6 +62,7 @@ def test_what_was_hidden_of_a_planted_matrix_is_recovered(how):
 
 
 @pytest.mark.parametrize("penalty", quickly((COUNTS,), of=(Penalty(), RIDGE, COUNTS)))
+@pytest.mark.broad(1)
 def test_the_same_entries_give_the_same_fit_however_they_are_said(penalty):
     models = [
         dnmf.fit(data, 5, **said, penalty=penalty, H=H, dtype="float64", tol=1e-12, max_passes=12)

@@ -166,6 +166,7 @@ SCALES = (1e-30, 1e12, 1e15)
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("options", [KL, IS, {}], ids=["kullback-leibler", "itakura-saito", "frobenius"])
+@pytest.mark.broad(1)
 def test_weights_on_another_scale_are_the_same_fit(options, dtype):
     said = {"dtype": dtype, "tol": 0.0, "max_passes": 4, "init": "random"}
     draw, A = weights_of(POSITIVE), POSITIVE if options == IS else COUNTS

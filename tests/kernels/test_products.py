@@ -137,6 +137,7 @@ def test_block_of_rows_gives_the_same_bits_as_all_rows_at_once(dtype):
 
 
 @dtypes
+@pytest.mark.broad(1)
 def test_dense_rows_do_not_depend_on_their_neighbours_and_sums_only_on_the_eights(dtype):
     A = np.random.default_rng(1).random((50, 30)).astype(dtype)
     HT, W = random_factor(2, 30, 20, dtype), random_factor(3, 50, 20, dtype)

@@ -55,6 +55,7 @@ def test_what_lies_beyond_the_components_is_left_alone():
     np.testing.assert_array_equal(wide_X[:, K:], 7)
 
 
+@pytest.mark.slow
 def test_matrices_that_are_all_the_same_are_as_good_as_one():
     Q, B, X = drawn(np.float64)
     lower, upper, nothing = np.zeros_like(B), np.full_like(B, np.inf), np.zeros((K, K))
@@ -85,6 +86,7 @@ def test_shapes_and_dtypes_that_do_not_agree_are_refused(wrong):
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 20])
+@pytest.mark.broad(1)
 def test_pivoting_comes_to_scipys_solution_from_anywhere(k):
     Q, B, X = drawn(np.float64, rows=150, k=k, seed=k)
     expected = naive.nnls(Q, B)

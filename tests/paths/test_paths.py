@@ -231,6 +231,7 @@ def test_a_chain_is_one_fit_after_the_other_bit_for_bit(planted):
 
 
 @pytest.mark.parametrize(("prune", "deaths"), [("off", (0.735, 1.675, 4.21)), ("refit", (0.5057, 1.2676, 3.1558))])
+@pytest.mark.broad(1)
 def test_a_chain_follows_the_toy_through_its_deaths(prune, deaths):
     """As in test_regularization.py, from whose reference path the strengths are."""
     A, H = toys.three_gaussians()

@@ -24,6 +24,7 @@ from dnmf.studies.study import folder_of
 @pytest.mark.parametrize(
     "init", ["surrogate", *(pytest.param(init, marks=pytest.mark.slow) for init in ("nndsvda", "sample"))]
 )
+@pytest.mark.slow
 def test_models_that_begin_after_a_stop_begin_as_they_would_have(planted, tmp_path, monkeypatch, init):
     cap_models(monkeypatch, 1)
     options = {"strengths": [0, 0.1], "seeds": 2, "init": init, "max_passes": 3, "measures": "cheap"}
@@ -126,6 +127,7 @@ def write_as_before(patch):
 
 @pytest.mark.parametrize("warm", ["unpenalized", "chain"])
 @pytest.mark.parametrize("scale", quickly(["fraction"], of=["fraction", "objective"]))
+@pytest.mark.broad(1)
 def test_a_path_that_an_earlier_version_began_goes_on_with_the_same_bits(planted, tmp_path, monkeypatch, warm, scale):
     asked = (planted, RANK, Penalty(l1=1.0, scale=scale), (0.1, 0.3, 0.5))
     options = {"seeds": [4, 1], "warm": warm, "max_passes": 3, "init": "random", **CHEAP}

@@ -11,6 +11,7 @@ from dnmf import plots
 from dnmf.errors import InputError
 
 
+@pytest.mark.slow
 def test_importing_plots_imports_no_drawing_package():
     code = "import dnmf, sys; dnmf.plots; print([m for m in ('matplotlib', 'bokeh') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -77,6 +77,7 @@ def test_the_width_of_a_name_is_that_of_its_signs():
     assert text_size(r"\$")[0] > text_size("$")[0]
 
 
+@pytest.mark.slow
 def test_runs_called_so_are_drawn_and_reported(tmp_path):
     A = np.random.default_rng(0).poisson(0.6, (30, 24)).astype("float32")
     run, out = str(tmp_path / "US_$_per_$\\bad{$.dnmf"), str(tmp_path / "$a_$.png")

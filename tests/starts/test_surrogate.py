@@ -212,6 +212,7 @@ def test_every_source_has_the_same_surrogate(planted, wrap):
     np.testing.assert_allclose(found.H, expected.H, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_csc_store_begins_with_the_surrogate_of_its_transpose(planted, tmp_path):
     wide = np.ascontiguousarray(planted.T)
     path = csc_store(tmp_path / "csc.zarr", scipy.sparse.csc_array(wide))
