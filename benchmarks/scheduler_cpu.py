@@ -3,7 +3,8 @@
 Before is the commit before graphs were made task by task. A scheduler, workers and the process that runs passes are
 processes of their own, so what each takes is known. They run with the code of that commit and with that of this
 checkout, in turn; the least of all passes counts, which was disturbed least. Writes ``scheduler_cpu.json`` and the
-table of decision 51; the exit code is 1 where the scheduler takes more for a pass than it did before.
+table of decision 51; the exit code is 1 where the scheduler takes more for a pass than it did before, by more than what
+passes differ by.
 """
 
 import argparse
@@ -26,6 +27,8 @@ RESULTS = Path(__file__).with_name("scheduler_cpu.json")
 PROGRAM = Path(__file__).with_name("sleeping_passes.py")
 BEFORE = "5e43663193a4a445eaa41b908c19eaea7f75a2e7"  # the last one whose graphs were delayed calls
 WORKERS, VISITS, PASSES, TURNS = 4, 3000, 2, 2
+ROOM = 0.03
+"""By how much the least of a few passes differs from that of a few others."""
 MEMORY = "1GiB"
 LEAST = ("client_start_s", "scheduler_start_s", "client_s", "scheduler_s")
 
@@ -118,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
                   "least": found, "passes": passes}  # fmt: skip
         RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         reliability_page.write()
-    if found["now"]["scheduler_s"] > found["before"]["scheduler_s"]:
+    if found["now"]["scheduler_s"] > (1 + ROOM) * found["before"]["scheduler_s"]:
         raise SystemExit(1)
 
 
