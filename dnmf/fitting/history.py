@@ -68,8 +68,9 @@ class PassRecord:
         zero, or an objective above that of the pass before although nothing was tried and the update was the minimum
         itself, as that of least squares is. Above about 1e-6 the digits of the dtype were not enough.
     workers_lost, tasks_again, retries : int
-        Workers that left unasked during the pass, tasks that were run again or elsewhere because of it, and reads that
-        failed for a moment and were tried again. Nothing of it is in the result.
+        Workers that left unasked during the pass, tasks that they had in hand or whose results were lost with them,
+        which others ran (and what a lost sum was made of beside), and reads that failed for a moment and were tried
+        again. Nothing of it is in the result.
     hosts_lost : tuple of str
         Hosts of those workers that had none any more when the pass was over.
     """

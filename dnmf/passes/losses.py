@@ -13,7 +13,8 @@ class Losses(NamedTuple):
     hosts : tuple of str
         Hosts of theirs that have no worker any more.
     again : int
-        Tasks that were given to other workers, or run again, because of that.
+        Tasks that they had in hand, or whose results were lost with them: others ran these. What a lost sum was made of
+        is made once more as well, and not counted.
     retries : int
         Reads that failed for a moment and were tried again.
     """
