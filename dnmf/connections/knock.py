@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +19,7 @@ from dnmf.refusals import told, without_secrets
 
 log = logging.getLogger("dnmf")
 HANDSHAKE_S = 5.0
+SAYS_AFTER_S = 1.0
 OVER_TCP = ("tcp", "tls")
 _NUMBERS = re.compile(r"[\d.]+")
 
@@ -38,10 +39,13 @@ def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
     """
     _refuse_no_address(address)
     arguments = connection_arguments(address, security)
-    _say_if_unknown(address, timeout_s)
+    said = _say_if_unknown(address, timeout_s)
     with ThreadPoolExecutor(1) as thread:  # the caller's may run an event loop
+        asked = thread.submit(asyncio.run, _ask(address, arguments, timeout_s))
+        if not (said or wait([asked], SAYS_AFTER_S).done):
+            log.warning("no scheduler answers at %s yet; one is waited for, up to %g s", address, timeout_s)
         try:
-            answer = thread.submit(asyncio.run, _ask(address, arguments, timeout_s)).result()
+            answer = asked.result()
         except Exception as error:
             raise ClusterError(_why(address, error, security)) from error
     if not isinstance(answer, dict) or answer.get("type") != "Scheduler":
@@ -72,11 +76,12 @@ def _is_address(place: SplitResult) -> bool:
     return bool(_port(place)) and not any(map(str.isspace, host))
 
 
-def _say_if_unknown(address: str, timeout_s: float) -> None:
+def _say_if_unknown(address: str, timeout_s: float) -> bool:
     """Say that a name does not resolve: it may come later, where containers start together, and is waited for."""
     why = _why_unknown(address)
     if why:
         log.warning("%s; it is waited for, up to %g s", why, timeout_s)
+    return bool(why)
 
 
 def _why_unknown(address: str) -> str:

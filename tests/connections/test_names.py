@@ -6,7 +6,7 @@ import pytest
 from distributed import LocalCluster
 
 import dnmf
-from dnmf.connections import clients
+from dnmf.connections import clients, knock
 from dnmf.connections.clients import client_at
 
 
@@ -42,6 +42,15 @@ def test_one_that_never_comes_is_what_the_error_says(names, monkeypatch):
     monkeypatch.setattr(clients, "CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(dnmf.ClusterError, match=r"^tcp://scheduler:8786: the name scheduler does not resolve"):
         client_at("scheduler:8786")
+
+
+def test_where_nobody_listens_yet_is_said_too(monkeypatch, caplog):
+    monkeypatch.setattr(clients, "CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(knock, "SAYS_AFTER_S", 0.01)
+    with pytest.raises(dnmf.ClusterError, match=r"no scheduler answers at tcp://127.0.0.1:1"):
+        client_at("127.0.0.1:1")
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "dnmf"]
+    assert said == "no scheduler answers at tcp://127.0.0.1:1 yet; one is waited for, up to 0.5 s"
 
 
 def test_a_name_that_resolves_is_not_spoken_of(names, monkeypatch, caplog):
