@@ -9,6 +9,10 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/usage.sh"
 (($# >= 2)) || usage
+if [[ $1 == *://* || $2 == *://* ]]; then
+    echo "docker/run.sh: DATA and STORE are paths here, not addresses: for buckets of yours see its README.md" >&2
+    exit 2
+fi
 DATA="$(realpath "$1")"
 store="$(realpath -m "$2")"
 FOLDER="$(dirname "$store")"

@@ -5,7 +5,8 @@
 #   such as: run.sh --nodes=4 --cpus-per-task=8 --mem=32G --time=04:00:00 /shared/counts.zarr /shared/run.dnmf --rank 20
 #
 # SBATCH_OPTIONS, written --name=value, go before what job.sbatch asks for. Nodes see DATA and STORE, this folder and
-# the Python of this shell under the same paths. With --insecure there is no TLS: whoever reaches the nodes can run code.
+# the Python of this shell under the same paths, and the folder this is called in where STORE is in a bucket. With
+# --insecure there is no TLS: whoever reaches the nodes can run code.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/usage.sh"
@@ -16,8 +17,9 @@ while [[ ${1-} == --* ]]; do
     shift
 done
 (($# >= 2)) || usage
-data=$1 store="$(realpath -m "$2")"
+data=$1 store=$2
 if [[ -e $data ]]; then data="$(realpath "$data")"; fi # else an address
+if [[ $store != *://* ]]; then store="$(realpath -m "$store")"; fi
 if [[ $insecure ]]; then
     export DASK_CONFIG="${DASK_CONFIG:-$here/../dask.yaml}"
 else
