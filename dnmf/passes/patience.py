@@ -8,7 +8,7 @@ from dnmf.errors import ClusterError
 from dnmf.options import format_bytes
 from dnmf.passes.executor import Standing
 
-MOST_LOST = 10  # workers, and so many for each that there is, without one task more that is done
+MOST_LOST = 10  # workers, and so many for each that there was, without one task more that is done
 MOST_LOST_OF_EACH = 5
 
 
@@ -32,7 +32,8 @@ class Patience:
     ):
         self._name, self._timeout_s, self._standing, self._clock = name, stall_timeout_s, standing, clock
         self._since: float | None = None
-        self._done = self._lost_before = 0
+        self._done = self._here = self._most_here = 0
+        self._lost_before: int | None = None
 
     def look(self, workers: Mapping[str, Mapping[str, Any]], lost: int, done: int) -> None:
         """Take note of how a pass stands.
@@ -51,9 +52,11 @@ class Patience:
         ClusterError
             There is no hope.
         """
-        if done > self._done:
-            self._done, self._lost_before = done, lost
-        self._refuse_dying(lost - self._lost_before, max(1, len(workers)))
+        if self._lost_before is None or done > self._done:  # nobody knows how many there were before the first look
+            self._done, self._lost_before, self._most_here = done, lost, self._here
+        self._here = len(workers)
+        self._most_here = max(self._most_here, self._here)
+        self._refuse_dying(lost - self._lost_before)
         if any(worker.get("status") == "running" for worker in workers.values()):
             self._since = None
             return
@@ -63,8 +66,9 @@ class Patience:
             raise self._stalled(workers)
         self._standing(len(workers), now - self._since, self._timeout_s)
 
-    def _refuse_dying(self, lost: int, workers: int) -> None:
-        if lost > MOST_LOST + MOST_LOST_OF_EACH * workers:
+    def _refuse_dying(self, lost: int) -> None:
+        """All may be lost at once, and come back: what counts is how many there were, not how many are left."""
+        if lost > MOST_LOST + MOST_LOST_OF_EACH * max(1, self._most_here):
             raise ClusterError(
                 f"{self._name}: {lost} workers died and not one task more was done; they die faster than the pass "
                 "gets on. Look at their logs and their memory, or choose workers that live longer, then resume from "
