@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from distributed.comm.registry import get_backend
 from distributed.core import connect, send_recv
 
 from dnmf.connections.certificates import GIVE, connection_arguments
@@ -20,6 +21,7 @@ from dnmf.refusals import told, without_secrets
 log = logging.getLogger("dnmf")
 HANDSHAKE_S = 5.0
 SAYS_AFTER_S = 1.0
+SUCH_AS = "give an address such as tcp://host:8786 or tls://host:8786"
 OVER_TCP = ("tcp", "tls")
 _NUMBERS = re.compile(r"[\d.]+")
 
@@ -54,18 +56,20 @@ def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
 
 def _refuse_no_address(address: str) -> None:
     """Refuse at once what dask would look for until its time is up; of other networks than TCP it knows by itself."""
+    shown = without_secrets(address)
+    if shown != address:
+        raise ClusterError(f"{shown} was given with a user, a password or a query, which no scheduler has; {SUCH_AS}")
     try:
         is_one = _is_address(urlsplit(address))
     except (ValueError, OSError):  # a port beyond all, brackets that do not close, a name or a number that none can be
         is_one = False
-    told = without_secrets(address)
-    if not is_one or told != address:
-        raise ClusterError(f"{told} is no address of a scheduler; give one such as tcp://host:8786 or tls://host:8786")
+    if not is_one:
+        raise ClusterError(f"{address} is no address of a scheduler; {SUCH_AS}")
 
 
 def _is_address(place: SplitResult) -> bool:
     if place.scheme not in OVER_TCP:
-        return place.scheme not in ("http", "https")
+        return get_backend(place.scheme) is not None  # else an error
     host = place.hostname or ""
     if ":" in host:
         IPv6Address(host)
@@ -131,7 +135,18 @@ def _why(address: str, error: Exception, security: Any) -> str:
             return f"the scheduler at {address} refuses the certificate {security.tls_client_cert} ({found}); {GIVE}"
     if speaks_tls is False and isinstance(error, TimeoutError):
         return f"what listens at {address} does not answer as a scheduler; check the port (8786 is dask's)"
-    return f"no scheduler answers at {address} ({told(met[-1])}); start one with: dask scheduler"
+    return f"no scheduler answers at {address} ({told(_refusal(address) or met[-1])}); start one with: dask scheduler"
+
+
+def _refusal(address: str) -> OSError | None:
+    """Why nothing listens at an address: the last of many tries may have ended because time was up."""
+    place = urlsplit(address)
+    if place.scheme in OVER_TCP:
+        try:
+            socket.create_connection((place.hostname, _port(place)), HANDSHAKE_S).close()
+        except OSError as error:
+            return error
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -175,11 +175,12 @@ def test_a_file_that_is_not_there_is_named(encrypted, ours, name):
     [
         "tcp://h:99999", "tcp://h:87a6", "tcp://[::1", "tls://h", "tcp://:8786", "http://127.0.0.1:1",
         "tcp://300.1.2.3:8786", "tcp://a..b:8786", "tls://[fe80::zz]:8786", f"tcp://{'a' * 70}:8786", "tcp://my host:1",
+        "foo://127.0.0.1:1",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_at_once(address, monkeypatch):
     monkeypatch.setattr("dnmf.connections.knock.connect", lambda *_, **__: pytest.fail("it was looked for"))
-    with pytest.raises(dnmf.ClusterError, match=f"{re.escape(address)} is no address of a scheduler; give one such"):
+    with pytest.raises(dnmf.ClusterError, match=f"{re.escape(address)} is no address of a scheduler"):
         client_at(address)
 
 
@@ -187,13 +188,8 @@ def test_what_is_no_address_is_refused_at_once(address, monkeypatch):
     "address", ["tls://host:8786?token=SECRET", "https://host?token=SECRET", "tcp://a:SECRET@host:8786"]
 )
 def test_secrets_in_what_is_no_address_are_not_shown(address):
-    with pytest.raises(dnmf.ClusterError, match="://host(:8786)? is no address of a scheduler"):
+    with pytest.raises(dnmf.ClusterError, match="://host(:8786)? was given with a user, a password or a query"):
         client_at(address)
-
-
-def test_a_network_that_dask_does_not_know_is_told_in_a_sentence():
-    with pytest.raises(dnmf.ClusterError, match="no scheduler answers at foo://127.0.0.1:1 .*unknown address scheme"):
-        client_at("foo://127.0.0.1:1")
 
 
 def test_an_address_without_a_scheme_speaks_tls_to_who_has_certificates(encrypted, in_the_clear, ours):

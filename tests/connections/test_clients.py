@@ -74,7 +74,7 @@ def test_a_cluster_is_as_good_as_its_client(data, small_cluster, tmp_path):
         (lambda _: "", dnmf.ClusterError, "'' is neither a scheduler file.*tcp://host:8786"),
         (lambda _: "local", dnmf.ClusterError, "'local' is neither.*dnmf.cluster.connect"),
         (lambda _: "no/such/file.json", dnmf.ClusterError, "is neither a scheduler file"),
-        (lambda _: "ipc://nowhere:1", dnmf.ClusterError, "no scheduler answers at ipc://nowhere:1"),
+        (lambda _: "ipc://nowhere:1", dnmf.ClusterError, "ipc://nowhere:1 is no address of a scheduler"),
         (lambda _: "host:port", dnmf.ClusterError, "tcp://host:port is no address of a scheduler"),
         (lambda _: "tcp://127.0.0.1:9", dnmf.ClusterError, "no scheduler answers at tcp://127.0.0.1:9"),
     ],
