@@ -115,8 +115,8 @@ class Lease:
 def wait_for_end(place: Any, guarded: Any) -> Any:
     """Return the version of a lock that nobody holds any more, None where there is none.
 
-    A lock whose holder cannot be looked at, as it is another host's, is waited for until it is renewed or runs out. The
-    log says so.
+    A lock whose holder cannot be looked at, as it is another host's, is waited for until it is given back, renewed or
+    runs out. The log says so.
 
     Raises
     ------
@@ -136,7 +136,10 @@ def wait_for_end(place: Any, guarded: Any) -> Any:
             time.sleep(min(LOOK_S, left_s))
             if place.version() == version:
                 continue
-        raise CheckpointError(held_by_another(guarded, noted_holder(place)))
+        version = place.version()  # before it is looked at: what is written after that is noticed
+        if not _is_free(noted := noted_holder(place)):
+            raise CheckpointError(held_by_another(guarded, noted))
+        return version  # it was given back meanwhile
     return version
 
 
@@ -147,10 +150,14 @@ def seconds_left(place: Any, *, by_server: bool = True) -> float:
     not be allowed to write, that of this machine has to do.
     """
     noted = noted_holder(place)
-    if not noted or noted.get("released") or is_dead(noted):
+    if _is_free(noted):
         return 0.0
     now = _time_of_server(place) if by_server else datetime.now(UTC)
     return max(0.0, LEASE_S - (now - place.written_at()).total_seconds())
+
+
+def _is_free(noted: dict[str, Any]) -> bool:
+    return not noted or bool(noted.get("released")) or is_dead(noted)
 
 
 def _time_of_server(place: Any) -> datetime:

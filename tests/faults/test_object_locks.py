@@ -135,6 +135,21 @@ def test_the_lock_of_another_host_that_gives_a_sign_is_not_taken(place, monkeypa
             enter(place)
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_lock_that_is_given_back_while_it_is_waited_for_is_taken(place, monkeypatch, removed):
+    noted(place, host="elsewhere", machine="elsewhere", pid=77, claim="another")
+    lock = place / "LOCK"
+
+    def given_back(seconds):
+        note = {**json.loads(lock.read_bytes()), "released": True}
+        lock.unlink()
+        if not removed:
+            lock.write_bytes(json.dumps(note).encode())
+
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=given_back))
+    assert_is(read_latest(commit(place, 1)), 1)
+
+
 def renewed(lock, times):
     """Wait until a lock was renewed so often."""
     ends = time.monotonic() + 120
