@@ -18,6 +18,8 @@ from dnmf.refusals import in_words
 
 SCHEMES = ("s3", "gs", "az")
 _ADDRESS = re.compile(rf"(?P<bucket>({'|'.join(SCHEMES)})://[^/:]+)/(?P<key>.+)", re.IGNORECASE)
+# Zarr takes a backslash for a slash, obstore takes no control characters, and UTF-8 no half of a pair.
+_UNUSABLE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @total_ordering
@@ -185,9 +187,11 @@ def object_place(url: str, storage_options: Mapping[str, Any] | None = None) -> 
     Raises
     ------
     InputError
-        It is no such address, or one with a password or a query in it.
+        It is no such address, or one with a password or a query in it, or a name that cannot be written.
     """
     refuse_secrets(url)
+    if odd := _UNUSABLE.search(url):
+        raise InputError(f"{url!r}: a name on object storage may not have {odd[0]!r} in it; choose another one")
     found = _ADDRESS.fullmatch(url)
     parts = found["key"].strip("/").split("/") if found else [""]
     if found is None or not all(parts) or {".", ".."} & set(parts) or "::" in url:

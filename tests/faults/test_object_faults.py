@@ -287,6 +287,13 @@ def test_an_address_that_names_no_place_is_refused(url):
         dnmf.place(url)
 
 
+@pytest.mark.parametrize("odd", ["\\", "\t", "\n", "\x00", "\x7f", "\udc80"])
+def test_a_name_that_cannot_be_written_is_refused_before_a_fit(odd):
+    with pytest.raises(InputError, match=r"may not have '.+' in it; choose another") as refused:
+        dnmf.fit(A, **FIT, store=f"s3://bucket/my{odd}run.dnmf")
+    assert str(refused.value).isprintable()
+
+
 def test_a_server_that_does_not_answer_is_said_in_one_sentence():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
