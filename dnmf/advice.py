@@ -55,6 +55,16 @@ def resume_command(
     "dnmf resume 'my run.dnmf' --max-passes 200 --scheduler local"
     """
     words = ["dnmf", *(word for name in modules for word in ("--import", name)), "resume", str(store)]
-    for name, value in (limits or {}).items():
-        words += [f"--{name.replace('_', '-')}", f"{value:g}"]
-    return shlex.join([*words, *options])
+    return shlex.join([*words, *limit_words(limits), *options])
+
+
+def limit_words(limits: Mapping[str, Any] | None) -> list[str]:
+    """Return limits as they are typed.
+
+    Examples
+    --------
+    >>> limit_words({"max_passes": 200})
+    ['--max-passes', '200']
+    """
+    named = {f"--{name.replace('_', '-')}": f"{value:g}" for name, value in (limits or {}).items()}
+    return [word for pair in named.items() for word in pair]

@@ -3,6 +3,8 @@
 # alone gets its signals, and no open network without TLS. The script sets -m, which gives each process it starts a group
 # of its own: Ctrl-C then reaches the script, not the workers.
 . "$(dirname "${BASH_SOURCE[0]}")/usage.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/goes-on.sh"
+goes_on_by "$0" "$@"
 
 if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
 (($# >= 2)) || usage

@@ -13,6 +13,8 @@ if [[ $1 == *://* || $2 == *://* ]]; then
     echo "docker/run.sh: DATA and STORE are paths here, not addresses: for buckets of yours see its README.md" >&2
     exit 2
 fi
+. "$here/../common/goes-on.sh"
+goes_on_by "$0" "$@"
 DATA="$(realpath "$1")"
 store="$(realpath -m "$2")"
 FOLDER="$(dirname "$store")"

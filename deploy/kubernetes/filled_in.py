@@ -1,6 +1,7 @@
 """A DaskJob's manifest with what is to be run: python filled_in.py MANIFEST IMAGE WORKERS DATA STORE FIT_OPTION…."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ def filled_in(manifest: dict[str, Any], image: str, workers: int, data: str, sto
         *("dnmf", "fit", data, "--store", store, *options),
         *("--resume", "--scheduler", address, "--workers-timeout", "1800"),
     ]
+    if line := os.environ.get("DNMF_GO_ON"):  # which dnmf says: that of run.sh
+        job["containers"][0]["env"] = [*job["containers"][0]["env"], {"name": "DNMF_GO_ON", "value": line}]
 
 
 def main(path: str, image: str, workers: str, *arguments: str) -> None:

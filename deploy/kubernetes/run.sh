@@ -11,6 +11,8 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/usage.sh"
 (($# >= 2)) || usage
+. "$here/../common/goes-on.sh"
+goes_on_by "$0" "$@"
 kube() { kubectl --namespace "${NAMESPACE:-dnmf}" "$@"; }
 name=dnmf-fit
 umask 077

@@ -10,6 +10,8 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/usage.sh"
+. "$here/../common/goes-on.sh"
+goes_on_by "$0" "$@"
 asked=()
 insecure=
 while [[ ${1-} == --* ]]; do

@@ -8,6 +8,8 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/usage.sh"
 (($# >= 2)) || usage
+. "$here/../common/goes-on.sh"
+goes_on_by "$0" "$@"
 . "$here/settings.sh"
 "$here/certs.sh" "$CERTIFICATES"
 export DASK_CONFIG="$CERTIFICATES"

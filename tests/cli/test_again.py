@@ -101,6 +101,32 @@ def test_so_is_the_one_under_other_limits(asked):
     assert f"dnmf resume {shlex.quote(STORE)} --max-passes 2 --scheduler local --workers 2" in done.output
 
 
+LINE = "WORKERS=3 'my jobs/run.sh' a.zarr run.dnmf --rank 2"
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_script_that_makes_a_cluster_for_the_fit_is_what_goes_on(asked, monkeypatch, end):
+    monkeypatch.setenv("DNMF_GO_ON", LINE)
+    ENDS[end](monkeypatch)
+    done = call(*FITS["fit"], "--store", STORE, "--scheduler", "of mine.json")
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("dnmf: ")]
+    assert LINE in line
+    assert "dnmf resume" not in line
+
+
+def test_it_goes_on_under_other_limits_too(asked, monkeypatch):
+    monkeypatch.setenv("DNMF_GO_ON", LINE)
+    done = call(*FITS["fit"], "--store", STORE, "--max-passes", 1, "--tol", 0, "--scheduler", "of mine.json")
+    assert f"{LINE} --max-passes 2\n" in done.output
+    assert "dnmf resume" not in done.output
+
+
+def test_what_only_looks_at_a_run_knows_of_no_script(asked, monkeypatch):
+    call(*FITS["fit"], "--store", STORE, "--max-passes", 1, "--tol", 0)
+    monkeypatch.setenv("DNMF_GO_ON", LINE)
+    assert f"dnmf resume {shlex.quote(str(Path(STORE)))} --max-passes 2" in call("status", STORE).output
+
+
 def test_modules_are_imported_again(asked, monkeypatch):
     lose(monkeypatch, ClusterError("lost"))
     done = call("--import", "json", *FITS["fit"], "--store", "a.dnmf", "--json")

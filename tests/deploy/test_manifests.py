@@ -64,13 +64,15 @@ def test_a_manifest_is_as_the_operator_publishes(chart, name, kind):
 def test_a_manifest_that_is_filled_in_runs_that_fit(chart):
     command = [sys.executable, KUBERNETES / "filled_in.py", KUBERNETES / "job.yaml", "here/dnmf:2", "7"]
     result = subprocess.run(
-        [*command, "s3://b/x.zarr", "/runs/a.dnmf", "--rank", "5"], capture_output=True, text=True, check=True
-    )
+        [*command, "s3://b/x.zarr", "/runs/a.dnmf", "--rank", "5"], capture_output=True, text=True, check=True,
+        env=os.environ | {"DNMF_GO_ON": "run.sh again"},
+    )  # fmt: skip
     manifest = yaml.safe_load(result.stdout)
     assert faults(manifest, schema_of(chart, "DaskJob")) == []
     (fit,) = manifest["spec"]["job"]["spec"]["containers"]
     line = "dnmf fit s3://b/x.zarr --store /runs/a.dnmf --rank 5 --resume --scheduler tls://dnmf-fit-scheduler:8786"
     assert (fit["image"], " ".join(fit["args"][:-2])) == ("here/dnmf:2", line)
+    assert {"name": "DNMF_GO_ON", "value": "run.sh again"} in fit["env"]
     assert manifest["spec"]["cluster"]["spec"]["worker"]["replicas"] == 7
 
 
