@@ -10,7 +10,6 @@ if [[ ${1-} == --insecure ]]; then INSECURE=1 && shift; fi
 (($# >= 2)) || usage
 
 started=()
-# shellcheck disable=SC2034 # fit-loop.sh looks whether it was a signal
 stopped=
 
 leave_at_signals() { # through the trap of EXIT, which stops what was started
@@ -43,13 +42,20 @@ wait_for() { # FILE NAME: until the file is written, or the process of that name
     exit 1
 }
 
+hand_on() { # SIGNAL: to the fit, or to be handed on when it is there
+    # shellcheck disable=SC2034 # fit-loop.sh looks whether it was a signal
+    stopped=1
+    if [[ $pid ]]; then kill -"$1" "$pid" 2>/dev/null || true; else early=$1; fi
+}
+
 fit() { # DATA STORE OPTION…: begin, go on, or say it is done; return the exit code. Signals go to it alone.
-    local data=$1 store=$2 code=0 # and are noted in $stopped
+    local data=$1 store=$2 code=0 pid='' early='' # and are noted in $stopped
     shift 2
+    trap 'hand_on TERM' TERM HUP # before it is started, or a signal then would end the script and not the fit
+    trap 'hand_on INT' INT
     dnmf fit "$data" --store "$store" "$@" --resume &
-    local pid=$!
-    trap 'stopped=1; kill -TERM '$pid' 2>/dev/null || true' TERM HUP
-    trap 'stopped=1; kill -INT '$pid' 2>/dev/null || true' INT
+    pid=$!
+    if [[ $early ]]; then kill -"$early" "$pid" 2>/dev/null || true; fi
     wait "$pid" || code=$?
     while kill -0 "$pid" 2>/dev/null; do # that wait ended with a signal
         code=0

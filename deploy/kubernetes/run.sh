@@ -5,8 +5,9 @@
 #
 # DATA is an address, or a path on the volume, which pods see under /runs; STORE is a path there. IMAGE (dnmf:latest,
 # see ../docker/Dockerfile), WORKERS (4) and NAMESPACE (dnmf) say what is run where. Credentials of a bucket are taken
-# from the AWS_… variables of this shell to a Secret. Run again with the same words it goes on from the last committed
-# pass. The operator (values.yaml) has to be there, and the volume (kubectl apply -n dnmf -f volume.yaml).
+# from the AWS_… and AZURE_… variables of this shell to a Secret; for gs:// the service account of the pods has to do.
+# Run again with the same words it goes on from the last committed pass. The operator (values.yaml) has to be there, and
+# the volume (kubectl apply -n dnmf -f volume.yaml).
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../common/usage.sh"
@@ -22,7 +23,7 @@ trap 'rm -rf "$scratch"' EXIT
 "$here/../tls/certs.sh" "$scratch/dask" --at /etc/dnmf --days 90 # anew for each run: nothing of it stays here
 kube delete daskjob "$name" --ignore-not-found --wait
 kube create secret generic dnmf-dask --from-file="$scratch/dask" --dry-run=client -o yaml | kube apply -f -
-if env | grep '^AWS_' >"$scratch/object-store"; then
+if env | grep -E '^(AWS|AZURE)_' >"$scratch/object-store"; then
     kube create secret generic dnmf-object-store --from-env-file="$scratch/object-store" --dry-run=client -o yaml |
         kube apply -f -
 fi

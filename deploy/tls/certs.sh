@@ -16,8 +16,9 @@ folder=$1
 shift
 at='' days=30
 while (($#)); do
+    (($# >= 2)) || usage
     case $1 in
-        --at) at=$2 ;;
+        --at) at=${2%/} ;;
         --days) days=$2 ;;
         *) echo "certs.sh: there is no option $1" >&2 && exit 2 ;;
     esac
@@ -25,6 +26,10 @@ while (($#)); do
 done
 
 if [[ -s $folder/dask-tls.yaml ]] && openssl x509 -checkend 86400 -noout -in "$folder/cert.pem" >/dev/null; then
+    if [[ $at ]] && ! grep -qF "\"$at/ca.pem\"" "$folder/dask-tls.yaml"; then
+        echo "certs.sh: $folder was made for another path than $at (see its dask-tls.yaml): give another folder" >&2
+        exit 1
+    fi
     exit
 fi
 umask 077

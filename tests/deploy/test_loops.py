@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 COMMON = Path(__file__).resolve().parents[2] / "deploy" / "common"
@@ -83,6 +84,17 @@ class Loop:
         (os.killpg if all_in_front else os.kill)(self._process.pid, signum)
         return self
 
+    def left_behind(self) -> list[str]:
+        """The commands of its processes that have not ended."""
+        ours = [process for process in psutil.process_iter(["cmdline"]) if self._is_ours(process.pid)]
+        return [f"{process.info['cmdline']}" for process in ours]
+
+    def _is_ours(self, pid: int) -> bool:
+        try:
+            return os.getsid(pid) == self._process.pid
+        except ProcessLookupError:
+            return False
+
     def ends_with(self) -> int:
         self._process.communicate(timeout=PATIENCE_S)
         return self._process.returncode
@@ -127,6 +139,22 @@ def test_a_fit_is_tried_so_many_times(loop):
 def test_a_signal_reaches_the_fit_once_which_is_not_begun_again(loop, sent, heard, all_in_front):
     fits = loop(*FIT, codes="stay", PAUSE="0").after(1).signal(signal.Signals[sent], all_in_front=all_in_front)
     assert (fits.ends_with(), fits.notes()) == (75, [CALL, heard])
+
+
+AT_ONCE = """
+set -euo pipefail -mT
+. "$COMMON/cluster.sh"
+trap '[[ $BASH_COMMAND != *"pid=\\$!" ]] || kill -TERM $$' DEBUG  # the next line after the one that starts the fit
+fit "$@"
+"""
+
+
+def test_a_signal_that_comes_as_the_fit_is_started_leaves_no_fit_behind(loop, tmp_path):
+    (tmp_path / "at-once.sh").write_text(f"#!/usr/bin/env bash{AT_ONCE}", encoding="utf-8")
+    (tmp_path / "at-once.sh").chmod(0o755)
+    fits = loop(str(tmp_path / "at-once.sh"), *FIT[1:], codes="stay", COMMON=str(COMMON))
+    assert fits.ends_with() in (75, 143)  # which, depends on how far the fit was
+    assert fits.left_behind() == []
 
 
 @pytest.mark.parametrize(("sent", "code"), [("SIGTERM", 143), ("SIGINT", 130)])

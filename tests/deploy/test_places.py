@@ -119,6 +119,21 @@ def test_certificates_may_be_named_where_they_will_be_mounted(certificates):
     assert told["distributed"]["comm"]["tls"]["ca-file"] == "/etc/dnmf/ca.pem"
 
 
+def test_certificates_for_another_place_than_a_folder_was_made_for_are_refused(certificates):
+    before = (certificates / "dask-tls.yaml").read_bytes()
+    result = called(DEPLOY / "tls" / "certs.sh", certificates, "--at", "/etc/dnmf")
+    assert result.returncode == 1
+    assert f"{certificates} was made for another path than /etc/dnmf" in result.stderr
+    assert called(DEPLOY / "tls" / "certs.sh", certificates, "--at", f"{certificates}/").returncode == 0
+    assert (certificates / "dask-tls.yaml").read_bytes() == before
+
+
+def test_an_option_of_certificates_without_a_value_is_told_how_it_is_written(tmp_path):
+    result = called(DEPLOY / "tls" / "certs.sh", tmp_path / "made", "--at")
+    assert (result.returncode, "[--at PATH]" in result.stderr) == (2, True)
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.slow
 def test_nothing_is_started_without_tls_where_others_reach_it(tmp_path):
     result = called(DEPLOY / "local" / "run.sh", "data.zarr", tmp_path / "run.dnmf", HOST="192.0.2.1")

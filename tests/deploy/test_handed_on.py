@@ -1,4 +1,4 @@
-"""A store in a bucket is handed on as it was given, with programs that note how they are called."""
+"""What scripts hand on, of addresses and of signals, with programs that note how they are called."""
 
 import os
 import subprocess
@@ -10,8 +10,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 NOTE = 'printf "%s\\n" "$*" >>"$NOTES"; '
 PROGRAMS = {
     "sbatch": NOTE,
-    "dnmf": NOTE + "exit 1",
-    "dask": 'while [ "$1" != --scheduler-file ]; do shift; done; echo "{}" >"$2"; exec sleep 100',
+    "dnmf": NOTE + "${FITS:-exit 1}",
+    "dask": '${FIRST:-:} $PPID; while [ "$1" != --scheduler-file ]; do shift; done; echo "{}" >"$2"; exec sleep 100',
     "srun": "exec sleep 100",
 }
 STORE = "s3://bucket/runs/run.dnmf"
@@ -58,6 +58,15 @@ def test_what_a_slurm_job_writes_beside_a_store_is_where_it_was_submitted_for_on
     work = tmp_path / "here" / ".dask-7"
     assert noted == f"fit a.zarr --store {STORE} --rank 3 --resume --scheduler {work}/scheduler-0.json\n"
     assert list((tmp_path / "here").iterdir()) == [work]
+
+
+def test_a_slurm_job_that_is_told_to_stop_before_its_driver_is_there_ends_as_one_that_can_be_queued_again(call):
+    result, _ = call(
+        "slurm/job.sbatch", "a.zarr", "run.dnmf", DEPLOY=str(DEPLOY), SLURM_JOB_ID="7", SLURM_NNODES="1",
+        MOST_RESTARTS="0", FIRST="kill -TERM", FITS="exec sleep 100",
+    )  # fmt: skip
+    assert result.returncode == 143, result.stderr
+    assert "SIGTERM, the time is up: telling the driver to stop" in result.stdout
 
 
 @pytest.mark.parametrize("words", [("a.zarr", STORE), ("s3://bucket/a.zarr", "run.dnmf")])
