@@ -1,12 +1,10 @@
 """Where the work of a command is done: threads of this process, workers on this machine, or a scheduler."""
 
 import functools
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +13,7 @@ from dnmf.cli.again import WHERE
 from dnmf.cli.amounts import MEMORY
 from dnmf.cli.exits import silence_other_loggers
 from dnmf.cli.output import DEBUG, Output
-from dnmf.errors import ClusterError
-from dnmf.locations import local_path
+from dnmf.connections.addresses import scheduler_address
 from dnmf.progress import counted, labelled
 
 WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # read by each worker process when it starts
@@ -89,34 +86,13 @@ class Where:
         if self.scheduler is None:
             yield None
             return
-        self._refuse_no_address()
+        if self.scheduler != "local":
+            scheduler_address(self.scheduler, "--scheduler")  # refused before dask is imported, which takes its time
         if self.scheduler == "local":
             wanted = "a worker for each processor" if self.workers is None else counted(self.workers, "worker")
             output.say(labelled("cluster", f"starting {wanted} on this machine"))
         with _connected(self) as client:
             yield client
-
-    def _refuse_no_address(self) -> None:
-        name = str(self.scheduler)
-        if name == "local":
-            return
-        if "://" not in name and (file := local_path(name, "--scheduler")).is_file():
-            if not _names_a_scheduler(file):
-                raise ClusterError(
-                    f"--scheduler {name}: not a scheduler file; dask scheduler --scheduler-file writes one"
-                )
-        elif ":" not in name:
-            raise ClusterError(
-                f"--scheduler {name}: neither 'local', nor a scheduler file that exists, nor an address such as "
-                "tcp://host:8786"
-            )
-
-
-def _names_a_scheduler(file: Path) -> bool:
-    try:
-        return "address" in json.loads(file.read_bytes())
-    except (ValueError, TypeError):
-        return False
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """The client to work with: the one that was given, one of a given cluster or address, or the current one."""
 
-import json
 import os
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -10,10 +8,10 @@ from distributed import Client, default_client
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
+from dnmf.connections.addresses import scheduler_address
 from dnmf.connections.certificates import Certificates
 from dnmf.connections.knock import refuse_silent
 from dnmf.errors import ClusterError, InputError
-from dnmf.locations import local_path
 from dnmf.refusals import told
 from dnmf.sources.memory import type_name
 
@@ -89,13 +87,7 @@ def client_at(address: str, certificates: Certificates | None = None) -> Client:
     InputError
         A file of a certificate is of no use.
     """
-    if "://" not in address and os.path.isfile(address := str(local_path(address, "client") if address else address)):
-        address = _address_in(Path(address))
-    elif ":" not in address:
-        raise ClusterError(
-            f"{address!r} is neither a scheduler file that exists nor an address such as tcp://host:8786; start "
-            "workers on this machine with dnmf.cluster.connect('local'), or on the command line --scheduler local"
-        )
+    address = scheduler_address(address)
     security = certificates.security() if certificates else Security()
     if "://" not in address:
         scheme = "tls" if security.require_encryption else dask.config.get("distributed.comm.default-scheme", "tcp")
@@ -107,13 +99,6 @@ def client_at(address: str, certificates: Certificates | None = None) -> Client:
         raise ClusterError(
             f"no scheduler answers at {address} ({told(error)}); start one with: dask scheduler"
         ) from error
-
-
-def _address_in(file: Path) -> str:
-    try:
-        return str(json.loads(file.read_bytes())["address"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClusterError(f"{file}: not a scheduler file; dask scheduler --scheduler-file writes one") from error
 
 
 def current_client() -> Client | None:

@@ -71,9 +71,9 @@ def test_a_cluster_is_as_good_as_its_client(data, small_cluster, tmp_path):
         (lambda _: True, dnmf.InputError, "client=a bool"),
         (lambda _: {"address": "tcp://host:1"}, dnmf.InputError, "client=a dict"),
         (lambda _: b"tcp://127.0.0.1:9", dnmf.InputError, "client=a bytes"),
-        (lambda _: "", dnmf.ClusterError, "'' is neither a scheduler file.*tcp://host:8786"),
-        (lambda _: "local", dnmf.ClusterError, "'local' is neither.*dnmf.cluster.connect"),
-        (lambda _: "no/such/file.json", dnmf.ClusterError, "is neither a scheduler file"),
+        (lambda _: "", dnmf.ClusterError, "client '': neither a scheduler file.*tcp://host:8786"),
+        (lambda _: "local", dnmf.ClusterError, "'local': neither.*dnmf.cluster.connect"),
+        (lambda _: "no/such/file.json", dnmf.ClusterError, "neither a scheduler file"),
         (lambda _: "ipc://nowhere:1", dnmf.ClusterError, "ipc://nowhere:1 is no address of a scheduler"),
         (lambda _: "host:port", dnmf.ClusterError, "tcp://host:port is no address of a scheduler"),
         (lambda _: "tcp://127.0.0.1:9", dnmf.ClusterError, "no scheduler answers at tcp://127.0.0.1:9"),
@@ -86,11 +86,11 @@ def test_what_is_no_running_client_is_refused(data, small_cluster, monkeypatch, 
         dnmf.fit(data, 2, client=given)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "3", "no json"])
+@pytest.mark.parametrize("content", ["", "{}", "[]", "3", "no json", '{"address": 5}'])
 def test_a_file_that_is_no_scheduler_file_is_refused(data, tmp_path, monkeypatch, content):
     monkeypatch.setattr(clients, "CONNECT_TIMEOUT_S", 0.5)
     (tmp_path / "file.json").write_text(content)
-    with pytest.raises(dnmf.ClusterError, match=r"file\.json: not a scheduler file"):
+    with pytest.raises(dnmf.ClusterError, match=r"file\.json': not a scheduler file"):
         dnmf.fit(data, 2, client=tmp_path / "file.json")
 
 
