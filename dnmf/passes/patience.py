@@ -35,7 +35,7 @@ class Patience:
         self._done = self._here = self._most_here = 0
         self._lost_before: int | None = None
 
-    def look(self, workers: Mapping[str, Mapping[str, Any]], lost: int, done: int) -> None:
+    def look(self, workers: Mapping[str, Mapping[str, Any]], lost: int, done: int | None) -> None:
         """Take note of how a pass stands.
 
         Parameters
@@ -44,19 +44,17 @@ class Patience:
             What the scheduler says of each worker there is now.
         lost : int
             How many have left unasked since the pass began.
-        done : int
-            How many of its tasks are known to be done, each counted once.
+        done : int or None
+            How many of its tasks are known to be done, each counted once. None: nobody can know, and workers may die
+            as often as dask lets them.
 
         Raises
         ------
         ClusterError
             There is no hope.
         """
-        if self._lost_before is None or done > self._done:  # nobody knows how many there were before the first look
-            self._done, self._lost_before, self._most_here = done, lost, self._here
-        self._here = len(workers)
-        self._most_here = max(self._most_here, self._here)
-        self._refuse_dying(lost - self._lost_before)
+        if done is not None:
+            self._refuse_dying(len(workers), lost, done)
         if any(worker.get("status") == "running" for worker in workers.values()):
             self._since = None
             return
@@ -66,11 +64,15 @@ class Patience:
             raise self._stalled(workers)
         self._standing(len(workers), now - self._since, self._timeout_s)
 
-    def _refuse_dying(self, lost: int) -> None:
+    def _refuse_dying(self, here: int, lost: int, done: int) -> None:
         """All may be lost at once, and come back: what counts is how many there were, not how many are left."""
-        if lost > MOST_LOST + MOST_LOST_OF_EACH * max(1, self._most_here):
+        if self._lost_before is None or done > self._done:  # nobody knows how many there were before the first look
+            self._done, self._lost_before, self._most_here = done, lost, self._here
+        self._here, self._most_here = here, max(self._most_here, here)
+        died = lost - self._lost_before
+        if died > MOST_LOST + MOST_LOST_OF_EACH * max(1, self._most_here):
             raise ClusterError(
-                f"{self._name}: {lost} workers died and not one task more was done; they die faster than the pass "
+                f"{self._name}: {died} workers died and not one task more was done; they die faster than the pass "
                 "gets on. Look at their logs and their memory, or choose workers that live longer, then resume from "
                 "the last checkpoint"
             )

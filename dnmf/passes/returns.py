@@ -52,14 +52,19 @@ class Returns:
         self._done: Done = ignore
         self._heard: deque[int] = deque()  # filled by the thread of the client
         self._told: set[int] = set()
-        self._every = 1
+        self._known: set[int] = set()
+        self._counts, self._every = True, 1
 
-    def expect(self, done: Done, tasks: int) -> Address | None:
-        """Return where the `tasks` of the next pass say that they are done; None where nobody wants to know."""
-        self._mark, self._done, self._told = uuid.uuid4().hex, done, set()
+    def expect(self, done: Done, tasks: int, *, counts: bool = True) -> Address | None:
+        """Return where the `tasks` of the next pass say that they are done; None where nobody wants to know.
+
+        With `counts` it is known how far the pass is, though nobody be told of it. Without, what is waited for takes
+        tasks of others besides, which say nothing.
+        """
+        self._mark, self._done, self._told, self._counts = uuid.uuid4().hex, done, set(), counts
         self._every = max(1, -(-tasks // MOST_WORDS))
-        self._heard.clear()
-        if done is ignore:
+        self.begin_again()
+        if done is ignore and not counts:
             return None
         name = f"dnmf-{self._client.id}"  # one for all fits of a client: a scheduler forgets no topic
         if self._topic is None:
@@ -74,15 +79,21 @@ class Returns:
         return self._done is not ignore
 
     @property
-    def count(self) -> int:
-        """How many tasks of the pass are known to be done; 0 where nobody wants to know."""
-        return len(self._told)
+    def count(self) -> int | None:
+        """How many tasks are known to be done since the pass began, or began again; None where nobody can know."""
+        return len(self._known) if self._counts else None
+
+    def begin_again(self) -> None:
+        """Take note that the pass is run once more: what is done once more counts, and is not told of again."""
+        self._heard.clear()
+        self._known.clear()
 
     def tell(self) -> None:
         """Tell of the tasks that were heard of, or spoken for; one that was run again is told of once."""
         while self._heard:
             last = self._heard.popleft()
             for number in range(last + 1 - self._every, last + 1):
+                self._known.add(number)
                 if number not in self._told:
                     self._told.add(number)
                     self._done(number)

@@ -146,6 +146,7 @@ class OnCluster(Executor):
         """Return rows in this process; blocks of a dask array are computed, or already are, on the workers."""
         if not any(source.blocks_are_tasks for source, _, _ in parts):
             return super().read(parts)
+        self._expect(ignore, len(parts), counts=False)
         rows: list[Rows] = self._compute(lambda: reads_graph(parts, of=self._mark), ())[0][0]
         return rows
 
@@ -206,7 +207,8 @@ class OnCluster(Executor):
         mark = jobs[0].source.keep.mark if isinstance(jobs[0].source, KeptSource) else ""
         with self._in_words("before a pass"):
             self._departures.begin()
-        homes, to = self._homes.get(mark, (frozenset(), []))[1], self._expect(done, len(jobs))
+        homes = self._homes.get(mark, (frozenset(), []))[1]
+        to = self._expect(done, len(jobs), counts=not any(job.source.blocks_are_tasks for job in jobs))
         cuts = self._cuts_of(work)
         keeps = bool(mark and not (homes or targets))
         kept = [home.key for home in homes]
@@ -278,9 +280,9 @@ class OnCluster(Executor):
         results: list[Any] = self._compute(lambda: calls_graph(function, calls, to, of=self._mark), ())[0][0]
         return results
 
-    def _expect(self, done: Done, tasks: int) -> Address | None:
+    def _expect(self, done: Done, tasks: int, *, counts: bool = True) -> Address | None:
         with self._in_words("before a pass"):
-            return self._returns.expect(done, tasks)
+            return self._returns.expect(done, tasks, counts=counts)
 
     def _compute(self, make_graph: Callable[[], Roots], jobs: Sequence[Job]) -> tuple[list[Any], list[Future]]:
         """Return the results of a graph and the futures of what stays; run again when workers died over it.
@@ -301,6 +303,7 @@ class OnCluster(Executor):
                         "last checkpoint"
                     ) from error
                 blamed.add(place)
+                self._returns.begin_again()
                 log.warning("%s: workers died while they worked on %s; running the pass again", self.name, place)
 
     def _result(self, roots: Roots) -> tuple[list[Any], list[Future]]:

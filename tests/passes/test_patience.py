@@ -72,6 +72,11 @@ def test_workers_may_die_as_often_as_they_like_while_the_pass_gets_on(patience):
         patience.look(RUNNING, lost=number * MOST_LOST, done=number)
 
 
+def test_where_nobody_can_know_how_far_a_pass_is_deaths_are_no_sign(patience):
+    for lost in range(500):
+        patience.look(RUNNING, lost=lost, done=None)
+
+
 def test_there_is_more_patience_with_many_workers(patience):
     patience.look(running(100), lost=0, done=0)
     patience.look(running(100), lost=MOST_LOST + 100 * MOST_LOST_OF_EACH, done=0)

@@ -55,5 +55,34 @@ def test_what_an_earlier_pass_says_late_is_not_heard(scheduler):
     assert done == [2]
 
 
-def test_nobody_speaks_where_nobody_wants_to_know(scheduler):
-    assert Returns(scheduler).expect(ignore, 10) is None
+def test_what_is_done_once_more_counts_when_a_pass_is_run_again_and_is_not_told_of(scheduler):
+    heard, done = Returns(scheduler), []
+    to = heard.expect(done.append, 3)
+    for number in (0, 1):
+        to.say(number)
+    heard.tell()
+    assert heard.count == 2
+    heard.begin_again()
+    assert heard.count == 0
+    for number in (1, 2):
+        to.say(number)
+    heard.tell()
+    assert (heard.count, done) == (2, [0, 1, 2])
+
+
+def test_it_is_known_how_far_a_pass_is_though_nobody_wants_to_know(scheduler):
+    heard = Returns(scheduler)
+    heard.expect(ignore, 10).say(3)
+    heard.tell()
+    assert (heard.count, heard.expected) == (1, False)
+
+
+def test_nobody_can_know_how_far_a_pass_is_that_waits_for_tasks_of_others(scheduler):
+    heard, done = Returns(scheduler), []
+    heard.expect(done.append, 10, counts=False).say(3)
+    heard.tell()
+    assert (heard.count, done) == (None, [3])
+
+
+def test_nobody_speaks_where_nobody_wants_to_know_or_can(scheduler):
+    assert Returns(scheduler).expect(ignore, 10, counts=False) is None

@@ -16,6 +16,7 @@ import dnmf
 from dnmf.memory import Machine, Shape
 from dnmf.passes import graph, workers
 from dnmf.passes.executor import Executor, Job, run_pass
+from dnmf.passes.patience import Patience
 from dnmf.passes.problem import solve_for_rows
 from dnmf.passes.statistics import ModelSums, Statistics
 from dnmf.passes.threads import InProcess
@@ -195,6 +196,74 @@ def test_tasks_are_told_of_as_they_come_back_each_once_and_those_of_other_passes
     executor.call_each(pow, [(i, 2) for i in range(50)])  # nobody listens
     assert set(told) <= set(range(12))
     executor.close()
+
+
+class Awaited(MemorySource):
+    """A matrix whose last rows are not read before a file is there, or for a minute."""
+
+    in_memory = False
+
+    def __init__(self, values, file):
+        super().__init__(values)
+        self.file = file
+
+    def for_rows(self, start, stop):
+        return self
+
+    def read(self, start, stop):
+        if stop == self.shape[0]:
+            wait_for(self.file)
+        return super().read(start, stop)
+
+
+def wait_for(file):
+    deadline = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def seen(monkeypatch, tmp_path):
+    """How many tasks were known to be done whenever that was looked at; a file is made when some are, or
+    when it was looked at twice and nobody can know."""
+    found = []
+
+    class Sees(Patience):
+        def look(self, workers, lost, done):
+            found.append(done)
+            super().look(workers, lost, done)
+            if done or (done is None and len(found) > 1):
+                (tmp_path / "seen").touch()
+
+    monkeypatch.setattr(workers, "POLL_S", 0.05)
+    monkeypatch.setattr(workers, "Patience", Sees)
+    return found
+
+
+def test_workers_that_die_are_weighed_against_what_is_done_though_nobody_is_told_of_it(
+    planted, work, client, seen, tmp_path
+):
+    executor = OnCluster(client)
+    executor.add_up(_jobs(Awaited(planted, tmp_path / "seen"), 4), work)
+    executor.close()
+    assert max(seen) > 0
+
+
+def test_they_are_not_where_blocks_of_somebody_else_are_computed_which_say_nothing(
+    planted, work, client, seen, tmp_path
+):
+    file, told, executor = tmp_path / "seen", [], OnCluster(client)
+
+    def awaited(block):
+        wait_for(file)
+        return block
+
+    source = dnmf.open_source(dask.array.from_array(planted, chunks=(100, 80)).map_blocks(awaited, dtype=planted.dtype))
+    executor.add_up(_jobs(source, 2), work, (), told.append)
+    [rows] = executor.read([(source.for_rows(0, 10), 0, 10)])
+    executor.close()
+    assert set(seen) == {None}
+    assert len(rows) == 10
 
 
 class VerySlow(MemorySource):
