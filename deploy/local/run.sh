@@ -19,7 +19,7 @@ trap 'stop_started; rm -rf "$scratch"' EXIT
 
 start scheduler dask scheduler --host "$HOST" --port 0 --dashboard-address "$DASHBOARD" \
     --scheduler-file "$scratch/scheduler.json"
-start workers dask worker --scheduler-file "$scratch/scheduler.json" --host "$HOST" --no-dashboard \
+start workers dask worker --scheduler-file "$scratch/scheduler.json" --host "$HOST" --no-dashboard --dashboard-address 127.0.0.1:0 \
     --nworkers "$WORKERS" --nthreads "$THREADS" --memory-limit "$MEMORY_LIMIT" --local-directory "$scratch"
 wait_for "$scratch/scheduler.json" scheduler
 

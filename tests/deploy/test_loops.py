@@ -166,4 +166,5 @@ def test_a_signal_in_the_pause_ends_the_loop(loop, sent, code):
 def test_a_worker_comes_back_until_the_loop_is_told_to_end(loop):
     workers = loop("worker-loop.sh", "tcp://host:8786", codes="0 1 stay", PAUSE="0").after(3).signal(signal.SIGTERM)
     assert workers.ends_with() == 0
-    assert workers.notes() == ["worker --death-timeout 60 tcp://host:8786"] * 3 + ["SIGTERM"]
+    call = "worker --death-timeout 60 --dashboard-address 127.0.0.1:0 tcp://host:8786"
+    assert workers.notes() == [call, call, call, "SIGTERM"]

@@ -73,6 +73,20 @@ def test_scripts_name_the_file_of_settings_and_not_its_folder_which_packages_of_
     assert {path.resolve() for path in named} == {DEPLOY / "dask.yaml"}
 
 
+TOLD = [*DEPLOY.rglob("*.md"), *DEPLOY.rglob("*.service"), *DEPLOY.rglob("run.sh"), DEPLOY / "slurm" / "job.sbatch"]
+STARTS = [
+    pytest.param(line, id=f"{path.parent.name}-{path.name}-{number}")
+    for path in [*TOLD, DEPLOY.parent / "docs" / "watching.md", DEPLOY / "common" / "worker-loop.sh"]
+    for number, line in enumerate(path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines())
+    if re.search(r"dask (scheduler|worker) .*(--|\$)", line)
+]
+
+
+@pytest.mark.parametrize("line", STARTS)
+def test_pages_which_know_no_certificates_are_for_their_own_host(line):
+    assert re.search(r'--dashboard-address ("\$DASHBOARD"|127\.0\.0\.1:)', line)
+
+
 @pytest.mark.slow
 def test_scripts_are_as_shellcheck_wants_them():
     if shutil.which("shellcheck") is None:
