@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dnmf.arguments import whole
+from dnmf.arguments import is_finite, shown, whole
 from dnmf.connections.certificates import Certificates
-from dnmf.errors import BudgetError, ClusterError
+from dnmf.errors import BudgetError, ClusterError, InputError
 from dnmf.locations import refuse_lost_directory
 from dnmf.options import format_bytes, parse_bytes
 from dnmf.refusals import told
@@ -70,8 +70,8 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
     Raises
     ------
     InputError
-        The numbers of workers or threads are none for one machine, there is no current directory to start in, or a
-        file of a certificate is of no use.
+        The numbers of workers or threads are none for one machine, the seconds are none to wait for, there is no
+        current directory to start in, or a file of a certificate is of no use.
     ClusterError
         No scheduler answers or it has no worker in time, it is not trusted or does not trust this process, or
         workers on this machine do not start.
@@ -81,9 +81,7 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
     if scheduler is None:
         yield None
         return
-    for name, count in (("workers", workers), ("threads", threads)):
-        if count is not None:
-            whole(name, count, least=1, most=MOST_LOCAL)
+    _refuse_odd_numbers(workers, threads, workers_timeout)
     import dask
     from distributed import Client
 
@@ -108,6 +106,14 @@ def connect(scheduler: str | None, *, workers: int | None = None, threads: int =
             if workers_timeout is not None:
                 wait_for_a_worker(client, workers_timeout)
             yield client
+
+
+def _refuse_odd_numbers(workers: int | None, threads: int, workers_timeout: float | None) -> None:
+    for name, count in (("workers", workers), ("threads", threads)):
+        if count is not None:
+            whole(name, count, least=1, most=MOST_LOCAL)
+    if workers_timeout is not None and not (is_finite(workers_timeout) and workers_timeout > 0):
+        raise InputError(f"workers_timeout={shown(workers_timeout)}: a finite number of seconds above 0")
 
 
 def _workers_here(workers: int | None, threads: int, memory_limit: Any) -> Any:

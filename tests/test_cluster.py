@@ -108,6 +108,13 @@ def test_numbers_of_workers_and_threads_are_those_of_one_machine(name, count):
         pass
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 0, -1, True, "5"])
+def test_a_first_worker_is_waited_for_as_long_as_a_number_says(seconds):
+    told = "workers_timeout=.*a finite number of seconds above 0"
+    with pytest.raises(dnmf.InputError, match=told), connect("tcp://127.0.0.1:1", workers_timeout=seconds):
+        pass
+
+
 def test_workers_of_this_machine_are_not_given_up_though_they_die_again_and_again(monkeypatch):
     monkeypatch.setattr("dnmf.cluster._workers_here", lambda *given: nullcontext("cluster"))
     monkeypatch.setattr("distributed.Client", nullcontext)

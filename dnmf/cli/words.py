@@ -19,7 +19,7 @@ _SPOKEN = tuple(
         r"(?P<name>fixed_[WH]|target_H)(?P<value>)",
         r"(?P<name>exact_rows)(?:=False)?(?P<value>)",
         r"(?<=leave )(?P<name>prune|restarts|sweeps)(?P<value>)(?= out)",
-        r"(?P<name>max_passes|measure|restarts|seeds|shape|strengths|sweeps)=(?P<value>[^\s;:]+)",
+        r"(?P<name>max_passes|max_seconds|measure|restarts|seeds|shape|strengths|sweeps|workers_timeout)=(?P<value>[^\s;:]+)",
     )
 )
 

@@ -232,6 +232,12 @@ def test_options_that_lead_nowhere_are_refused(tmp_path, data, more, told):
     assert told in ended.stderr
 
 
+def test_seconds_that_are_no_number_are_refused_before_a_scheduler_is_asked(tmp_path, data):
+    where = ("--scheduler", "tcp://127.0.0.1:1", "--workers-timeout", "nan")
+    ended = call("fit", data, "--rank", 1, "--store", tmp_path / "s.dnmf", *where)
+    assert ended.stderr == "dnmf: error: --workers-timeout nan: a finite number of seconds above 0\n"
+
+
 @pytest.mark.parametrize(("name", "what"), [("ca", "CA"), ("cert", "certificate"), ("key", "key")])
 def test_certificates_of_variables_that_are_not_set_are_refused(tmp_path, data, encrypted, ours, name, what):
     named = options(Certificates(**{**vars(files(ours)), name: ""}))
