@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.advice import resume_command
+from dnmf.arguments import choice
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError, InputError
 from dnmf.locations import checked_overwrite
@@ -35,9 +36,7 @@ def goes_on(resume: Any, store: Any, *, overwrite: Any) -> bool:
     InputError
         `resume` is no choice, has no store to look into, or is to begin anew at the same time.
     """
-    if resume not in RESUMES:
-        raise InputError(f"resume={resume!r}: use one of {', '.join(RESUMES)}")
-    if resume == "never":
+    if choice("resume", resume, RESUMES) == "never":
         return False
     if store is None:
         raise InputError("resume='auto' (--resume) goes on with what is in a store: give store=")

@@ -196,7 +196,8 @@ def test_other_data_is_refused(data, store):
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [({"resume": "yes"}, "never, auto"), ({"resume": True}, "never, auto"), ({"resume": "auto"}, "give store="),
+    [({"resume": "yes"}, "'never', 'auto'"), ({"resume": True}, "'never', 'auto'"), ({"resume": "auto"}, "give store="),
+     ({"resume": np.array([1, 2])}, "'never', 'auto'"),
      ({"resume": "auto", "overwrite": True}, "give one of them")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(data, store, asked, told):

@@ -23,7 +23,7 @@ from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
 from dnmf.sources.name_files import given_names
 from dnmf.sources.nodes import encoding_of, is_array, listing
-from dnmf.sources.observed import observed, with_holes
+from dnmf.sources.observed import MISSING, observed, with_holes
 from dnmf.sources.presence import lies_in_a_store, lies_in_memory
 from dnmf.sources.side_weights import with_side_weights
 from dnmf.sources.source import Source
@@ -92,7 +92,7 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     (3, 3)
     """
     choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
-    asked = missing != "refuse" or mask is not None or weights is not None
+    asked = choice("missing", missing, MISSING) != "refuse" or mask is not None or weights is not None
     source = open_values(data, missing_chunks, storage_options, tells=asked, as_nan=missing == "nan")
     if asked:
         source = observed(source, missing, **opened_beside({"mask": mask, "weights": weights}, missing_chunks))

@@ -25,6 +25,7 @@ REFUSED = {
         dict(mask=scipy.sparse.csr_array(np.where(MASK, 1.0, np.nan))), r"mask of .* NaN at row 0, column"
     ),
     "no such word": (dict(missing="zero"), "missing='zero'"),
+    "no word": (dict(missing=np.array([1, 2])), r"missing=array\(\[1, 2\]\)"),
     "unstored of dense data": (dict(missing="unstored"), "missing='unstored' is for sparse data.*missing='nan'"),
     "a mask that misses some itself": (dict(mask=np.ma.array(MASK, mask=MASK)), "masked array"),
     "a mask of text": (dict(mask=np.full((ROWS, COLUMNS), "x")), "mask: .*dtype"),
