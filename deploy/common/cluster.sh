@@ -32,13 +32,17 @@ stop_started() {
     for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
 }
 
+last_words() { # WHAT NAME: say what happened, and what a log has of it
+    say "$1; last words, from $LOGS/$2.log:"
+    tail -n 20 "$LOGS/$2.log" >&2
+}
+
 wait_for() { # FILE NAME: until the file is written, or the process of that name shows why it is not
     for _ in $(seq "${PATIENCE:-300}"); do
         [[ -s $1 ]] && return
         sleep 0.1
     done
-    say "no $2 after ${PATIENCE:-300} tenths of a second; its last words, from $LOGS/$2.log:"
-    tail -n 20 "$LOGS/$2.log" >&2
+    last_words "no $2 after ${PATIENCE:-300} tenths of a second" "$2"
     exit 1
 }
 

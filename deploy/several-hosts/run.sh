@@ -54,6 +54,27 @@ for host in "${hosts[@]:1}"; do
         --nthreads "$THREADS" --memory-limit "$MEMORY_LIMIT" --no-dashboard --local-directory "${TMPDIR:-/tmp}"
 done
 
+answers() { timeout 2 bash -c ": </dev/tcp/${hosts[0]}/$PORT" 2>/dev/null; }
+
+there_still() { kill -0 "${started[$1]}" 2>/dev/null; }
+
+for _ in $(seq "${PATIENCE:-300}"); do
+    if ! there_still 0 || answers; then break; fi
+    sleep 0.1
+done
+if ! there_still 0 || ! answers; then
+    last_words "no scheduler on ${hosts[0]}, port $PORT" scheduler
+    exit 1
+fi
+left=$((${#hosts[@]} - 1))
+for number in "${!hosts[@]}"; do # a login that fails has by now
+    there_still "$number" && continue
+    last_words "no worker on ${hosts[number]}" "${hosts[number]}"
+    left=$((left - 1))
+done
+if ((!left)); then exit 1; fi
+
 code=0
 fit "$@" --scheduler "$scheme://${hosts[0]}:$PORT" {line}>&- || code=$?
+if [[ $code = 1 ]]; then say "what hosts said is in scheduler.log and HOST.log in $LOGS"; fi
 exit "$code"
