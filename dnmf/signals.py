@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from dnmf.advice import resume_command
-from dnmf.errors import CheckpointError, Interrupted
+from dnmf.errors import CheckpointError, DnmfError, Interrupted
 from dnmf.fitting.events import Event, PassDone, Standing, Started, StudyPassDone
 
 EXIT_RESUMABLE = 75  # EX_TEMPFAIL: a batch system may start the job again
@@ -27,7 +27,8 @@ class StopAfterPass:
 
     The first SIGTERM or SIGINT is noted; the fit stops with :class:`~dnmf.errors.Interrupted` as soon as its pass
     is committed, and not at all if that pass was the last one. Where no worker is left to finish the pass, it stops
-    then and there. A second signal stops at once: KeyboardInterrupt for SIGINT, SystemExit for SIGTERM (75 when
+    then and there, and so where there is nothing to finish yet: before the first event, as while the first worker of a
+    cluster is waited for. A second signal stops at once: KeyboardInterrupt for SIGINT, SystemExit for SIGTERM (75 when
     something is committed, else 143); a second SIGTERM within a second is taken for the first one, sent twice. Use it
     as a context manager; outside the main thread, where Python allows no handlers, it only listens to the events.
 
@@ -47,10 +48,15 @@ class StopAfterPass:
         self._go_on = resume_command(store) if go_on is None else go_on
         self.signum: int | None = None
         self._came = -SAME_S
+        self._begun = self._committed = False
         self._notify = notify or _write_to_stderr
         self._previous: dict[int, Handler] = {}
 
     def __enter__(self) -> Self:
+        from dnmf import checkpoint
+
+        with suppress(DnmfError):  # which the fit itself will meet
+            self._committed = checkpoint.exists(self.store)
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGTERM, signal.SIGINT):
                 self._previous[signum] = signal.signal(signum, self._handle)
@@ -70,12 +76,14 @@ class StopAfterPass:
         Interrupted
             With the signal, and how to go on.
         """
+        self._begun = True
         if isinstance(event, Standing):
             if self.signum is not None and not event.workers:
                 self._stop_at_once(self.signum, ": no worker is left")
             return
         committed = isinstance(event, Started) or (isinstance(event, (PassDone, StudyPassDone)) and event.committed)
-        if self.signum is None or not committed or self._status() == "done":
+        self._committed = self._committed or committed
+        if self.signum is None or not committed or self._is_done():
             return
         number = event.record.number if isinstance(event, PassDone) else getattr(event, "number", 0)
         what = f"pass {number}" if number else "the start"
@@ -88,31 +96,30 @@ class StopAfterPass:
         now = time.monotonic()
         if self.signum is None:
             self.signum, self._came = signum, now
+            if not self._begun:
+                self._stop_at_once(signum, ": nothing has begun")
             self._notify(f"{name}: stopping when the pass in hand is committed; a second signal stops at once")
         elif signum != signal.SIGTERM or self.signum != signum or now - self._came >= SAME_S:
             self._stop_at_once(signum)
 
     def _stop_at_once(self, signum: int, why: str = "") -> None:
-        name, resumable = signal.Signals(signum).name, self._status() != ""
-        self._notify(
-            f"{name}: stopped at once{why}; "
-            f"{self._how_to_go_on() if resumable else 'nothing is committed, run it again'}"
-        )
+        """Raise what ends the fit; the store is not asked, which may be what does not answer."""
+        go_on = self._how_to_go_on() if self._committed else "nothing is committed, run it again"
+        self._notify(f"{signal.Signals(signum).name}: stopped at once{why}; {go_on}")
         if signum == signal.SIGINT:
             raise KeyboardInterrupt
-        raise SystemExit(EXIT_RESUMABLE if resumable else EXIT_TERMINATED)
+        raise SystemExit(EXIT_RESUMABLE if self._committed else EXIT_TERMINATED)
 
     def _how_to_go_on(self) -> str:
         return f"resume with: {self._go_on}"
 
-    def _status(self) -> str:
-        """What the store says of the run; empty when nothing is committed."""
+    def _is_done(self) -> bool:
+        """Whether the store says that the run is finished."""
         from dnmf import checkpoint
 
-        try:
-            return str(checkpoint.read_latest(self.store).record.get("status", ""))
-        except CheckpointError:
-            return ""
+        with suppress(CheckpointError):
+            return str(checkpoint.read_latest(self.store).record.get("status", "")) == "done"
+        return False
 
 
 def _write_to_stderr(line: str) -> None:

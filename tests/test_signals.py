@@ -10,11 +10,13 @@ import threading
 import numpy as np
 import pytest
 import zarr
+from distributed import Client, LocalCluster
 from example_events import a_pass
 
 import dnmf
-from dnmf.errors import Interrupted
-from dnmf.fitting.events import PassDone, Standing, Started
+from dnmf.cluster import connect
+from dnmf.errors import CheckpointError, Interrupted
+from dnmf.fitting.events import Compiling, PassDone, Planned, Standing, Started
 from dnmf.inspection import run_status
 from dnmf.signals import StopAfterPass
 
@@ -189,10 +191,16 @@ def test_without_a_signal_a_fit_goes_on(tmp_path):
 
 def test_the_first_signal_is_noted_and_the_fit_stops_when_it_is_committed(tmp_path):
     said = []
-    with StopAfterPass(tmp_path / "a.dnmf", said.append) as stop:
-        signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Interrupted, match="the start, which is committed") as caught:
-            small_fit(tmp_path / "a.dnmf", [stop])
+
+    def signal_when_it_is_planned(event):
+        if isinstance(event, Planned):
+            signal.raise_signal(signal.SIGTERM)
+
+    with (
+        StopAfterPass(tmp_path / "a.dnmf", said.append) as stop,
+        pytest.raises(Interrupted, match="the start, which is committed") as caught,
+    ):
+        small_fit(tmp_path / "a.dnmf", [stop, signal_when_it_is_planned])
     assert caught.value.signum == signal.SIGTERM
     assert len(said) == 1
     assert run_status(tmp_path / "a.dnmf")["status"] == "stopped"
@@ -219,7 +227,8 @@ def test_a_signal_in_the_last_pass_lets_the_fit_finish(tmp_path):
 
 def test_a_second_signal_raises_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr("dnmf.signals.SAME_S", 0.0)
-    with StopAfterPass(tmp_path / "a.dnmf", lambda line: None):
+    with StopAfterPass(tmp_path / "a.dnmf", lambda line: None) as stop:
+        stop(Compiling(2))
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(SystemExit) as caught:
             signal.raise_signal(signal.SIGTERM)
@@ -253,7 +262,8 @@ def test_outside_the_main_thread_no_handlers_are_asked_for(tmp_path):
 
 def test_a_second_SIGTERM_within_a_second_is_the_first_one_sent_twice(tmp_path):
     said = []
-    with StopAfterPass(tmp_path / "a.dnmf", said.append):
+    with StopAfterPass(tmp_path / "a.dnmf", said.append) as stop:
+        stop(Compiling(2))
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         assert len(said) == 1
@@ -264,7 +274,8 @@ def test_a_second_SIGTERM_within_a_second_is_the_first_one_sent_twice(tmp_path):
 def test_with_a_signal_and_no_worker_left_a_fit_stops_at_once(tmp_path):
     small_fit(tmp_path / "a.dnmf", [])
     said = []
-    stop = StopAfterPass(tmp_path / "a.dnmf", said.append)
+    with StopAfterPass(tmp_path / "a.dnmf", said.append) as stop:
+        pass
     stop(Standing(workers=0, seconds=0.0, limit_s=120.0))  # nobody asked it to stop: workers may come back
     stop.signum = signal.SIGTERM
     stop(Standing(workers=2, seconds=50.0, limit_s=120.0))  # paused ones may go on
@@ -272,3 +283,52 @@ def test_with_a_signal_and_no_worker_left_a_fit_stops_at_once(tmp_path):
         stop(Standing(workers=0, seconds=2.0, limit_s=120.0))
     assert caught.value.code == 75
     assert "no worker is left; resume with" in said[0]
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_signal_before_anything_has_begun_stops_at_once(tmp_path, committed):
+    if committed:
+        small_fit(tmp_path / "a.dnmf", [])
+    said = []
+    with StopAfterPass(tmp_path / "a.dnmf", said.append):
+        with pytest.raises(SystemExit) as caught:
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # the same one, while what was begun is closed
+    assert caught.value.code == (75 if committed else 143)
+    way = "resume with: dnmf resume" if committed else "nothing is committed, run it again"
+    assert len(said) == 1
+    assert said[0].startswith(f"SIGTERM: stopped at once: nothing has begun; {way}")
+    with StopAfterPass(tmp_path / "a.dnmf", said.append), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_the_wait_for_the_first_worker_ends_with_a_signal(tmp_path, monkeypatch):
+    wait = Client.wait_for_workers
+
+    def signal_in_a_moment(*given, **more):
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        wait(*given, **more)
+
+    monkeypatch.setattr(Client, "wait_for_workers", signal_in_a_moment)
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        StopAfterPass(tmp_path / "a.dnmf", lambda line: None),
+        pytest.raises(SystemExit),
+        connect(cluster.scheduler_address, workers_timeout=600.0),
+    ):
+        pytest.fail("there is no worker")
+
+
+def test_a_second_signal_does_not_ask_a_store_that_may_not_answer(tmp_path, monkeypatch):
+    def fail(*_):
+        raise CheckpointError("no answer")
+
+    for name in ("read_latest", "exists"):
+        monkeypatch.setattr(f"dnmf.checkpoint.{name}", fail)
+    said = []
+    with StopAfterPass(tmp_path / "a.dnmf", said.append) as stop:
+        stop(Started("sample", 0.2))
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert "resume with: dnmf resume" in said[1]
