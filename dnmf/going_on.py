@@ -12,6 +12,7 @@ from dnmf.advice import resume_command
 from dnmf.arguments import choice
 from dnmf.constraints import Constraints
 from dnmf.errors import CheckpointError, InputError
+from dnmf.fitting.stop import SECONDS
 from dnmf.locations import checked_overwrite
 from dnmf.options import LIMITS, FitOptions
 from dnmf.places import place_of
@@ -72,7 +73,7 @@ def new_limits(store: Any, source: Source, options: FitOptions, constraints: Con
     if not has_begun(record) and (another or options.init == "given"):
         return None  # there is no more than a start, and perhaps not this one
     refuse_another(path, another, "run", "fit")
-    return _asked(before, options)
+    return _asked(before, options, record["stop_reason"] if record["status"] == "done" else "")
 
 
 def other_arrays(
@@ -113,9 +114,14 @@ def refuse_another(store: Path, another: str, held: str, asked: str) -> None:
         )
 
 
-def _asked(before: FitOptions, options: FitOptions) -> dict[str, Any]:
-    """The limits that differ; seconds count anew, so that they are asked for again wherever there are any."""
+def _asked(before: FitOptions, options: FitOptions, ended_by: str) -> dict[str, Any]:
+    """The limits that differ; seconds count anew, so that they are asked for again wherever there are any.
+
+    But not alone of a fit that something else has ended: they would have its last pass done again, for nothing.
+    """
     asked = {name: getattr(options, name) for name in LIMITS if getattr(options, name) != getattr(before, name)}
-    if "max_seconds" in asked or options.max_seconds is not None:
-        asked["max_seconds"] = math.inf if options.max_seconds is None else options.max_seconds
+    if ended_by not in ("", SECONDS) and not asked.keys() - {SECONDS}:
+        return {}
+    if SECONDS in asked or options.max_seconds is not None:
+        asked[SECONDS] = math.inf if options.max_seconds is None else options.max_seconds
     return asked

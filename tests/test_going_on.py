@@ -115,6 +115,15 @@ def test_seconds_count_anew_in_each_call(data, store, monkeypatch):
     assert passes == [2, 3, 4]
 
 
+@pytest.mark.parametrize(("ends", "within"), [({"max_passes": 4}, 60), ({"tol": 0.9}, 60), ({"tol": 0.9}, 30)])
+def test_seconds_that_did_not_end_a_fit_do_not_let_it_go_on(data, store, ends, within):
+    asked = {"source": data, **FIT, **ends, "store": store, "resume": "auto"}
+    done = dnmf.fit(**asked, max_seconds=60)
+    heard = []
+    again = dnmf.fit(**asked, max_seconds=within, callbacks=[heard.append])
+    assert (bits(again), heard) == (bits(done), [])
+
+
 OTHERS = {
     "seed": {"seed": 2},
     "rank": {"rank": 2},
