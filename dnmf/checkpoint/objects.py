@@ -4,6 +4,7 @@ import errno
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dnmf.checkpoint.files import Files, files_of
@@ -150,13 +151,15 @@ def _keeps_conditions(root: ObjectPlace) -> bool:
         other = {**version, "e_tag": '"00000000000000000000000000000000"'}
         if version.get("version", "").isdigit():  # what Google's servers go by
             other["version"] = "1"
-        return _is_refused(probe, b"second", None) and _is_refused(probe, b"third", other)
+        kept = _is_refused(probe, b"second", None) and _is_refused(probe, b"third", other)
     except OSError as error:
+        with suppress(OSError):  # of a write that was refused that is told, not that nothing can be removed either
+            probe.unlink(missing_ok=True)
         if error.errno == errno.ENOSYS:  # who asks was told to send none
             return False
         raise
-    finally:
-        probe.unlink(missing_ok=True)
+    probe.unlink(missing_ok=True)
+    return kept
 
 
 def _is_refused(probe: ObjectPlace, content: bytes, version: Any) -> bool:

@@ -253,7 +253,7 @@ def refuse_place(path: str | os.PathLike[str] | Place) -> Place:
         As for :class:`Store`, but for what the file system refuses to write.
     """
     root = store_place(path)
-    with explained(f"{root} cannot be read"):
+    with explained(f"{root} cannot take a run"):
         _refuse_what_is_no_store(root, files_of(root))
         files_of(root).refuse_writer(root)
     return root

@@ -24,7 +24,7 @@ FIRST_LOOK = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}  # a wro
 _TIMES = re.compile(r" in [\d.]+m?s,?| ?,? after \d+ retries.*?(?= - |$)")
 NO_BUCKET = "there is no bucket of that name"
 _SAYS_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|list request.* status code: 404", re.DOTALL)
-_SAYS_NOT_PERMITTED = re.compile(r" status code: 40[13] ")
+_SAYS_NOT_PERMITTED = re.compile(r" status code: 40[13] |\(code: AccessDenied\)")  # the latter of one of several keys
 NO_KEYS = ("169.254.169.254", "169.254.170.2", "metadata.google", "metadata/instance")  # where machines find theirs
 Version = Mapping[str, Any]  # which content an object has: a tag, and a number on Google's servers
 

@@ -304,9 +304,9 @@ def test_a_server_that_does_not_answer_is_said_in_one_sentence():
     assert "hidden" not in str(refused.value)
 
 
-def refusing(kind):
+def refusing(kind, told="The operation lacked something: Error performing PUT http://host/a in 7.2ms"):
     def refuse(*given, **how):
-        raise kind("The operation lacked something: Error performing PUT http://host/a in 7.2ms\n\nDebug source:")
+        raise kind(f"{told}\n\nDebug source:")
 
     return refuse
 
@@ -320,6 +320,24 @@ def test_who_has_no_keys_is_told_about_keys_and_not_about_directories(place, mon
     assert "director" not in str(refused.value)
     assert trouble_with(place).startswith(f"{place}/.dnmf-")
     assert "check the keys" in trouble_with(place)
+
+
+def test_keys_that_may_read_but_not_write_are_told_what_they_may_not(place, monkeypatch):
+    monkeypatch.setattr(obstore, "put", refusing(obstore.exceptions.PermissionDeniedError))
+    monkeypatch.setattr(obstore, "delete", refusing(obstore.exceptions.GenericError))
+    with pytest.raises(
+        CheckpointError, match=rf"{place} cannot take a run: .*: not permitted; check the keys, what they"
+    ):
+        dnmf.fit(A, **FIT, store=place)
+
+
+def test_keys_that_may_not_remove_are_told_so_before_a_fit(place, monkeypatch):
+    refused = "DeleteObjects request failed for key a: Access Denied (code: AccessDenied)"
+    monkeypatch.setattr(obstore, "delete", refusing(obstore.exceptions.GenericError, refused))
+    with pytest.raises(
+        CheckpointError, match=rf"{place} cannot take a run: .*: not permitted; check the keys, what they"
+    ):
+        dnmf.fit(A, **FIT, store=place)
 
 
 def test_one_who_was_told_to_send_no_conditions_is_refused_as_a_server_without_them(place, monkeypatch):
