@@ -180,6 +180,8 @@ def changes_of_parts(before: dict[str, Any], now: dict[str, Any]) -> dict[str, l
 
     Examples
     --------
+    >>> changes_of_parts({"missing": "refuse", "mask": {"crc32c": 5}}, {})
+    {'mask': ['given → none']}
     >>> changes_of_parts({"crc32c": 3, "mask": {"crc32c": 5}}, {"crc32c": 3, "mask": {"crc32c": 6}, "row_weights": 1})
     {'mask': ['other values'], 'row_weights': ['none → given']}
     """
@@ -195,8 +197,9 @@ def changes_of_parts(before: dict[str, Any], now: dict[str, Any]) -> dict[str, l
 def _changes_beside(before: Any, now: Any) -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         return _changes_of_matrix(before, now)
-    if isinstance(before, str) or isinstance(now, str):
-        return [f"{before or 'refuse'} → {now or 'refuse'}"]
+    if isinstance(before, str) or isinstance(now, str):  # it is noted where there is more to say of entries
+        words = before or "refuse", now or "refuse"
+        return [] if words[0] == words[1] else [" → ".join(words)]
     if before is None or now is None:
         return ["none → given" if before is None else "given → none"]
     return ["other values"]

@@ -203,6 +203,13 @@ def test_other_data_is_refused(data, store):
         dnmf.fit(A + 1, **FIT, max_passes=3, store=store, resume="auto")
 
 
+def test_a_mask_that_is_left_out_is_told_as_that_alone(store):
+    dnmf.fit(dnmf.open_source(A, mask=A > 0.5), **FIT, max_passes=2, store=store)
+    with pytest.raises(CheckpointError, match=r"mask: given → none") as refused:
+        dnmf.fit(A, **FIT, max_passes=2, store=store, resume="auto")
+    assert "refuse" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [({"resume": "yes"}, "'never', 'auto'"), ({"resume": True}, "'never', 'auto'"), ({"resume": "auto"}, "give store="),

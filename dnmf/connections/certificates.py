@@ -11,6 +11,7 @@ GIVE = (
     "give the files of its certificates (--tls-ca, --tls-cert, --tls-key on the command line, "
     "dnmf.cluster.Certificates in Python), or name them in dask's configuration (distributed.comm.tls)"
 )
+OF_DASK = "check distributed.comm.tls of dask's configuration, and give paths there from the root"
 FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 ENCRYPTED, IN_THE_CLEAR = ("tls://", "wss://"), ("tcp://", "ws://")  # networks of dask; others stay in a process
 
@@ -32,7 +33,13 @@ class Certificates:
     key: str | None = None
 
     def security(self) -> Any:
-        """Return them as dask takes them; nothing goes over the network in the clear then."""
+        """Return them as dask takes them; nothing goes over the network in the clear then.
+
+        Raises
+        ------
+        InputError
+            One of them cannot be read.
+        """
         from distributed.security import Security
 
         key = self.cert if self.key is None else self.key
@@ -44,7 +51,9 @@ def _path(given: str, what: str) -> str:
     """The path of a file that is given; that of a variable that is not set is empty."""
     if not given:
         raise InputError(f"the path of the {what} is empty: name a file (--tls-ca, --tls-cert, --tls-key)")
-    return str(local_path(given, what))
+    path = str(local_path(given, what))
+    _refuse_unreadable(path, f"check the path of the {what} (--tls-ca, --tls-cert, --tls-key)")
+    return path
 
 
 def connection_arguments(address: str, security: Any) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def connection_arguments(address: str, security: Any) -> dict[str, Any]:
     if not address.startswith(ENCRYPTED):
         return {}
     for name in FILES:
-        _refuse_unreadable(getattr(security, name))
+        _refuse_unreadable(getattr(security, name), OF_DASK)
     try:
         found: dict[str, Any] = security.get_connection_args("client")
     except (ssl.SSLError, OSError, ValueError) as error:
@@ -76,16 +85,13 @@ def connection_arguments(address: str, security: Any) -> dict[str, Any]:
     return found
 
 
-def _refuse_unreadable(file: str | None) -> None:
+def _refuse_unreadable(file: str | None, advice: str) -> None:
     if not file or "\n" in file:  # none, or the certificate itself
         return
     try:
         open(file, "rb").close()
     except OSError as error:
-        raise InputError(
-            f"{file}: the file of a certificate cannot be read ({error.strerror}); relative paths in dask's "
-            "configuration are those of the working directory: give them from the root"
-        ) from error
+        raise InputError(f"{file}: the file of a certificate cannot be read ({error.strerror}); {advice}") from error
 
 
 def _said(error: BaseException) -> str:

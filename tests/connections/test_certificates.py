@@ -166,8 +166,16 @@ def test_a_worker_is_not_taken_for_its_scheduler(in_the_clear):
 @pytest.mark.parametrize("name", ["ca", "cert", "key"])
 def test_a_file_that_is_not_there_is_named(encrypted, ours, name):
     wrong = Certificates(**{**vars(files(ours)), name: f"{ours}/gone.pem"})
-    with pytest.raises(dnmf.InputError, match=r"gone\.pem: the file of a certificate cannot be read"):
+    with pytest.raises(dnmf.InputError, match=r"gone\.pem: the file of a certificate cannot be read.*\(--tls-ca, "):
         client_at(encrypted, wrong)
+
+
+def test_a_file_of_dasks_configuration_that_is_not_there_is_named_as_one_of_it(encrypted):
+    with (
+        dask.config.set({"distributed.comm.tls.ca-file": "gone.pem"}),
+        pytest.raises(dnmf.InputError, match=r"gone\.pem: .* cannot be read.*distributed\.comm\.tls.* from the root"),
+    ):
+        client_at(encrypted)
 
 
 @pytest.mark.parametrize(
