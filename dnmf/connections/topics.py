@@ -1,6 +1,7 @@
 """Topics of what a scheduler is told of: a client has room for one listener to each, which all in a process share."""
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -8,6 +9,7 @@ from weakref import WeakKeyDictionary, ref
 from distributed import Client
 
 Listener = Callable[[Any], None]
+ONE_AT_A_TIME = threading.Lock()  # else one that leaves could end what another one, of another thread, has just begun
 
 
 class Topic:
@@ -30,21 +32,26 @@ class Topic:
 
         Where a program listens to the topic itself through this client, it goes on alone, and nothing is heard here.
         """
-        client = self._client()
-        if client is not None and not self._listeners:
-            others = getattr(client, "_event_handlers", {}).get(self._name)
-            if others in (None, self._hear):
+        with ONE_AT_A_TIME:
+            client = self._client()
+            if client is not None and not self._listeners and self._heard_by(client) in (None, self._hear):
                 client.subscribe_topic(self._name, self._hear)
-        self._listeners.append(listener)
+            self._listeners.append(listener)
 
     def leave(self, listener: Listener) -> None:
-        """Hand it no more."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
-        client = self._client()
-        if client is not None and not self._listeners and client.status == "running":
-            with contextlib.suppress(Exception):  # it may be closed by now, which is told where something is lost by it
-                client.unsubscribe_topic(self._name)
+        """Hand it no more; a program that listens to the topic itself goes on."""
+        with ONE_AT_A_TIME:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+            client = self._client()
+            if client is None or self._listeners or client.status != "running":
+                return
+            if self._heard_by(client) == self._hear:
+                with contextlib.suppress(Exception):  # it may be closed by now, which is told where something is lost
+                    client.unsubscribe_topic(self._name)
+
+    def _heard_by(self, client: Client) -> Any:
+        return getattr(client, "_event_handlers", {}).get(self._name)
 
     def _hear(self, event: Any) -> None:
         for listener in tuple(self._listeners):
@@ -56,4 +63,5 @@ _OF_CLIENTS: WeakKeyDictionary[Client, dict[str, Topic]] = WeakKeyDictionary()
 
 def topic_of(client: Client, name: str) -> Topic:
     """Return a topic as it is heard through a client."""
-    return _OF_CLIENTS.setdefault(client, {}).setdefault(name, Topic(client, name))
+    with ONE_AT_A_TIME:
+        return _OF_CLIENTS.setdefault(client, {}).setdefault(name, Topic(client, name))

@@ -96,6 +96,55 @@ def test_a_program_that_listens_itself_goes_on_and_nothing_is_heard_here(client)
     until_heard(client, heard, event("tcp://a:1"))
     assert departures.untold == []
     departures.end()
+    heard.clear()
+    for number in range(3):  # what would silence it is on its way before these
+        client.log_event(TOPIC, number)
+    until_heard(client, heard, event("tcp://b:1"))
+
+
+class Connected:
+    """A client that only says whether it is subscribed to the topic."""
+
+    status = "running"
+
+    def __init__(self):
+        self._event_handlers, self.hears = {}, False
+
+    def subscribe_topic(self, name, handler):
+        self._event_handlers[name], self.hears = handler, True
+
+    def unsubscribe_topic(self, name):
+        self.hears = False
+
+
+@pytest.mark.parametrize("first", ["the program", "the fit"])
+def test_a_fit_that_ends_leaves_a_program_its_topic_whoever_listened_first(first):
+    client = Connected()
+    topic = topic_of(client, TOPIC)
+    if first == "the fit":
+        topic.listen(print)
+    client.subscribe_topic(TOPIC, max)
+    if first == "the program":
+        topic.listen(print)
+    topic.leave(print)
+    assert client.hears
+    assert client._event_handlers == {TOPIC: max}
+
+
+def test_one_that_listens_while_another_one_leaves_is_not_left_deaf():
+    class Meanwhile(Connected):
+        def unsubscribe_topic(self, name):
+            other.start()
+            other.join(0.2)  # it is done where nothing holds it
+            super().unsubscribe_topic(name)
+
+    client = Meanwhile()
+    topic = topic_of(client, TOPIC)
+    other = threading.Thread(target=topic.listen, args=(max,))
+    topic.listen(print)
+    topic.leave(print)
+    other.join()
+    assert client.hears
 
 
 def test_a_client_is_forgotten_when_it_is_closed(scheduler):
