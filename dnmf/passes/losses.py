@@ -1,6 +1,9 @@
 """What went wrong on the way of a pass and was made good: a record that adds."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+MOST_NAMED = 10  # in a line: spot nodes leave by the hundred
 
 
 class Losses(NamedTuple):
@@ -50,10 +53,22 @@ class Losses(NamedTuple):
         found = (
             _counted(self.workers, "worker lost", "workers lost"),
             _counted(self.again, "task run again", "tasks run again"),
-            f"no worker left on {', '.join(self.hosts)}" if self.hosts else "",
+            f"no worker left on {some_of(self.hosts)}" if self.hosts else "",
             _counted(self.retries, "read tried again", "reads tried again"),
         )
         return ", ".join(filter(None, found))
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return names in words: the first ones, and how many more there are.
+
+    Examples
+    --------
+    >>> some_of(["a", "b"])
+    'a, b'
+    """
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -30,7 +30,7 @@ from dnmf.passes.asked import (
 from dnmf.passes.column_graph import cut_for, is_long
 from dnmf.passes.executor import Done, Executor, Job, ignore
 from dnmf.passes.graph import Roots, calls_graph, pass_graph, place_of, reads_graph
-from dnmf.passes.losses import NOTHING, Losses
+from dnmf.passes.losses import NOTHING, Losses, some_of
 from dnmf.passes.patience import Patience
 from dnmf.passes.returns import Address, Returns
 from dnmf.passes.statistics import Statistics
@@ -233,9 +233,8 @@ class OnCluster(Executor):
         here = {host_of(address) for address in self._addresses()}
         gone = dict.fromkeys(one.host for one in left if one.host not in here)
         lost = Losses(len(left), tuple(gone), sum(one.tasks for one in left))
-        log.warning(
-            "%s: %s (%s); nothing of it is in the result", self.name, lost.told, ", ".join(one.worker for one in left)
-        )
+        names = some_of([one.worker for one in left])
+        log.warning("%s: %s (%s); nothing of it is in the result", self.name, lost.told, names)
         return lost
 
     def _cuts_of(self, work: Work) -> list[slice]:

@@ -25,6 +25,10 @@ from dnmf.sources.stored import StoredArray
         (Losses(1, (), 1, 1), "1 worker lost, 1 task run again, 1 read tried again"),
         (Losses(3, ("a", "b"), 1200), "3 workers lost, 1,200 tasks run again, no worker left on a, b"),
         (Losses(retries=2), "2 reads tried again"),
+        (
+            Losses(12, tuple("abcdefghijkl")),
+            "12 workers lost, no worker left on a, b, c, d, e, f, g, h, i, j and 2 more",
+        ),
         (Losses(1, ("h",), 0, 2), "1 worker lost, no worker left on h, 2 reads tried again"),
     ],
 )

@@ -13,6 +13,7 @@ from dask.utils import key_split
 from distributed.comm import CommClosedError
 
 import dnmf
+from dnmf.connections.departures import Departure
 from dnmf.memory import Machine, Shape
 from dnmf.passes import graph, workers
 from dnmf.passes.executor import Executor, Job, run_pass
@@ -264,6 +265,17 @@ def test_they_are_not_where_blocks_of_somebody_else_are_computed_which_say_nothi
     executor.close()
     assert set(seen) == {None}
     assert len(rows) == 10
+
+
+def test_of_very_many_workers_that_were_lost_some_are_named(planted, work, client, monkeypatch, caplog):
+    executor = OnCluster(client)
+    left = [Departure(f"tcp://10.0.0.1:{port}", 2) for port in range(67)]
+    monkeypatch.setattr(executor._departures, "taken", lambda: left)
+    executor.add_up(_jobs(MemorySource(planted), 2), work)
+    executor.close()
+    [said] = [record.getMessage() for record in caplog.records if record.name == "dnmf"]
+    assert "67 workers lost, 134 tasks run again, no worker left on 10.0.0.1 (tcp://10.0.0.1:0, " in said
+    assert "tcp://10.0.0.1:9 and 57 more); nothing of it" in said
 
 
 class VerySlow(MemorySource):
