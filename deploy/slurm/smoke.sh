@@ -3,7 +3,7 @@
 # idle: on a Slurm of this machine's own (../common/slurm-here.sh).
 #
 #   smoke.sh            preempted once
-#   smoke.sh --all      preempted twice and stopped once by the time limit; some minutes
+#   smoke.sh --all      preempted twice, stopped by the time limit and by hand; some minutes
 . "$(dirname "${BASH_SOURCE[0]}")/../common/smoke.sh"
 needs slurmctld slurmd munged sbatch openssl
 [[ $(id -u) = 0 ]] || skip "Slurm on one machine needs root"
@@ -38,19 +38,31 @@ preempt() { # N: the job, for the Nth time, after a pass of it
 reach_time_limit() { # after N runs
     until_log "$1" " start  \| resume  "
     scontrol update "JobId=$job" TimeLimit=1 # whose last minute begins at once
-    until_log 1 "the time is up"
+    until_log 1 "of the time limit"
     until_log "$1" "queued again"
     until scontrol update "JobId=$job" TimeLimit=20; do sleep 1; done
+}
+
+submit() {
+    "$common/../slurm/run.sh" --partition=low --time=00:20:00 --output="$log" --mem=1500M "$DATA" "$STORE" "${FIT[@]}"
+}
+
+stop_by_hand() { # after N runs
+    until_log "$1" " start  \| resume  "
+    scancel --batch --signal=INT "$job"
+    until_log 1 "not queued again"
+    job="$(submit)"
 }
 
 "$common/slurm-here.sh" up "$folder/slurm"
 if [[ ${1-} == --all ]]; then rows=400000 FIT=("${FIT[@]/12/150}"); else rows=160000 FIT=("${FIT[@]/12/60}"); fi
 make_data "$rows"
-job="$("$common/../slurm/run.sh" --partition=low --time=00:20:00 --output="$log" --mem=1500M "$DATA" "$STORE" "${FIT[@]}")"
+job="$(submit)"
 preempt 1
 if [[ ${1-} == --all ]]; then
     preempt 2
     reach_time_limit 3
+    stop_by_hand 4
 fi
 until_log 1 "^done "
 grep "job.sbatch: " "$log"

@@ -66,7 +66,7 @@ def test_a_slurm_job_that_is_told_to_stop_before_its_driver_is_there_ends_as_one
         MOST_RESTARTS="0", FIRST="kill -TERM", FITS="exec sleep 100",
     )  # fmt: skip
     assert result.returncode == 143, result.stderr
-    assert "SIGTERM, the time is up: telling the driver to stop" in result.stdout
+    assert "SIGTERM, of the time limit or of scancel: telling the driver to stop" in result.stdout
 
 
 @pytest.mark.parametrize("words", [("a.zarr", STORE), ("s3://bucket/a.zarr", "run.dnmf")])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from heeding import HEEDING
 
 COMMON = Path(__file__).resolve().parents[2] / "deploy" / "common"
 PATIENCE_S = 120
@@ -38,15 +39,6 @@ sys.exit(75 if code == "stay" else int(code))
 """
 
 
-# What began these tests may ignore signals (nohup, a job in the background), which is handed on.
-HEEDING = """
-import os, signal, sys
-for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-    signal.signal(signum, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
 class Loop:
     """A script whose `dnmf` or `dask` ends with each of these codes in turn, or stays."""
 
@@ -56,7 +48,7 @@ class Loop:
             (folder / name).chmod(0o755)
         self._notes = folder / "notes"
         told = {"PATH": f"{folder}:{os.environ['PATH']}", "NOTES": str(self._notes), "CODES": codes, **environment}
-        command = [sys.executable, "-c", HEEDING, COMMON / script, *words]
+        command = [*HEEDING, COMMON / script, *words]
         self._process = subprocess.Popen(
             command, env=os.environ | told, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
