@@ -10,7 +10,10 @@ from dnmf.fitting.history import PassRecord
 
 @dataclass(frozen=True)
 class Compiling:
-    """Workers have kernels to compile before anything is planned: about a minute, once on a machine.
+    """Workers have kernels to compile before anything is planned, as no fit on their machines needed them before.
+
+    The very first fit there takes about a minute for it, one of another rank, loss, solver or kind of data
+    some seconds.
 
     Attributes
     ----------

@@ -20,6 +20,7 @@ from dnmf.fitting.history import PassRecord
 LABEL_WIDTH = 9
 KEPT_AMONG_IT = "the data kept after the first pass among it"
 COMPILING = "compiling kernels (once on a machine)"
+COMPILING_MORE = "compiling kernels that no fit there needed before: seconds, the very first time about a minute"
 ORIGINS = {
     "sample": "from a sample of rows",
     "surrogate": "from a surrogate of all rows",
@@ -35,7 +36,7 @@ ORIGINS = {
 def event_lines(event: Event) -> list[str]:
     """Return any event in lines."""
     if isinstance(event, Compiling):
-        return [labelled("first", f"{counted(event.workers, 'worker')}: {COMPILING}, about a minute")]
+        return [labelled("first", f"{counted(event.workers, 'worker')}: {COMPILING_MORE}")]
     if isinstance(event, Planned):
         return planned_lines(event)
     if isinstance(event, Started):

@@ -50,7 +50,10 @@ def test_a_fit_on_workers_tells_that_they_compile_before_they_do(cluster, monkey
 
 def test_it_is_said_in_a_line():
     (line,) = event_lines(Compiling(3))
-    assert "3 workers: compiling kernels (once on a machine), about a minute" in line
+    assert (
+        "3 workers: compiling kernels that no fit there needed before: seconds, the very first time about a minute"
+        in line
+    )
 
 
 @pytest.mark.parametrize(
