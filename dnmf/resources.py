@@ -1,7 +1,8 @@
 """Where a fit runs and who listens, as the caller says it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from dnmf.arrays import taken_as
@@ -15,7 +16,7 @@ class Resources:
 
     Attributes
     ----------
-    client : distributed.Client, cluster, str or None
+    client : distributed.Client, cluster, str, Connecting or None
         See :func:`dnmf.fit`.
     memory_bytes : int or None
         Limit of one worker.
@@ -29,6 +30,28 @@ class Resources:
     memory_bytes: int | None = None
     keep: str = "auto"
     callbacks: tuple[Callback, ...] = ()
+
+    def connected(self) -> Any:
+        """Return the client, connected now if it was not before."""
+        return self.client.client if isinstance(self.client, Connecting) else self.client
+
+
+class Connecting:
+    """A client that is connected when a pass needs it: what is done already is returned without a scheduler.
+
+    Parameters
+    ----------
+    connect : callable
+        Returns the client.
+    """
+
+    def __init__(self, connect: Callable[[], Any]):
+        self._connect = connect
+
+    @cached_property
+    def client(self) -> Any:
+        """The client; it is connected once."""
+        return self._connect()
 
 
 def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:

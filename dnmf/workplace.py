@@ -96,7 +96,7 @@ class Workplace:
         self._deadline = Deadline(options.max_seconds)
         self._guard = guard_source(source)
         self.source, self.models_per_pass = source, 1
-        executor = choose_executor(resources.client, source)
+        executor = choose_executor(resources.connected(), source)
         executor.standing = lambda *found: emit(self.callbacks, Standing(*found))
         executor.compiling = lambda workers: emit(self.callbacks, Compiling(workers))
         self._feed = Feed(executor.client, facts_of(source, options, models))

@@ -233,6 +233,17 @@ def test_a_path_goes_on_too_and_is_no_run(data, store):
         dnmf.fit(data, **FIT, store=store, resume="auto")
 
 
+@pytest.mark.parametrize("command", ["fit", "path"])
+def test_what_is_done_needs_no_scheduler_any_more(data, store, command):
+    more = ("--l1", 1, "--strengths", "0,1") if command == "path" else ()
+    line = [command, data, "--rank", 2, "--max-passes", 3, "--store", store, "--resume", *more]
+    gone = ("--scheduler", "gone.json")
+    done, again, other = call(*line), call(*line, *gone), call(*line, *gone, "--store", f"{store}.other")
+    assert (done.exit_code, again.exit_code, other.exit_code) == (0, 0, 1)
+    assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
+    assert "neither a scheduler file that exists" in other.stderr
+
+
 def test_a_job_is_one_line_on_the_command_line(data, store):
     line = ["fit", data, "--rank", 3, "--tol", 0, "--max-passes", 4, "--store", store, "--resume"]
     first, second, other = call(*line), call(*line), call(*line, "--seed", 5)

@@ -1,7 +1,7 @@
 """The commands that read data with workers: fit, path, resume, transform."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from dnmf.cli.texts import model_lines, path_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback, Event, PassProgress
 from dnmf.progress import EVERY_S, Progress, counted, event_record, labelled
+from dnmf.resources import Connecting
 from dnmf.signals import StopAfterPass
 
 
@@ -34,12 +35,16 @@ from dnmf.signals import StopAfterPass
 def watched(
     store: str, where: Where, output: Output, every_s: float = EVERY_S
 ) -> Iterator[tuple[Any, tuple[Callback, ...]]]:
-    """Yield a client and the callbacks of a fit into a store: progress, JSON events, and stopping on a signal."""
+    """Yield a client and the callbacks of a fit into a store: progress, JSON events, and stopping on a signal.
+
+    The client is connected when there is something to do.
+    """
     with (
         StopAfterPass(store, _say_nothing if output.quiet else None, command_again(store)) as stop,
-        where.client(output) as client,
+        ExitStack() as connected,
         Progress(output.progress, every_s) as progress,
     ):
+        client = Connecting(lambda: connected.enter_context(where.client(output)))
         yield client, (progress, partial(tell_program, output), stop)
 
 

@@ -35,7 +35,7 @@ class Paths(Face[PathOptions, Path]):
         self, study: PathOptions, models: Mapping[Cell, Model], run: StudyRun[Cell], resources: Resources
     ) -> Path:
         """Return the path with its models measured."""
-        found = directions(run.place.source, study, client=resources.client, memory_limit=resources.memory_bytes,
+        found = directions(run.place.source, study, client=resources.connected(), memory_limit=resources.memory_bytes,
                            callbacks=resources.callbacks)  # fmt: skip
         folder = run.store.path if run.store else None
         return Path(measured_rows(models, study, found), models, study, run.reads, run.state.passes, folder)
