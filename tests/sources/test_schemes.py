@@ -94,6 +94,7 @@ def test_the_package_that_is_missing_is_named(monkeypatch, scheme, module, packa
     for name in [known, *(name for name in sys.modules if name.partition(".")[0] == module)]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("dnmf.sources.zarr_stores.find_spec", lambda package: None)  # nor is obstore there
     monkeypatch.setattr(registry, "_registry", {})
     monkeypatch.setattr(registry, "registry", registry._registry)
     with pytest.raises(InputError, match=rf"{scheme}://host/x\.zarr: .*reading it needs: pip install {package}$"):
