@@ -47,6 +47,7 @@ PASS_TRIES = 3
 ASK_TRIES = 3
 ASK_PAUSE_S = 1.0
 POLL_S = 2.0
+ALIKE = "Every worker needs the same path, or for a bucket the same keys in its environment"
 LOOK_S = 0.25  # where somebody wants to know how far a pass is
 LOST = (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError, ConnectionError)
 
@@ -156,18 +157,13 @@ class OnCluster(Executor):
             return
         for address, trouble in self._ask(opening_trouble, source.without_names()).items():
             if trouble:
-                raise ClusterError(
-                    f"worker {address} cannot read the data: {trouble}. Every worker needs the same path"
-                )
+                raise ClusterError(f"worker {address} cannot read the data: {trouble}. {ALIKE}")
 
     def check_store(self, store: Place) -> None:
         """Let every worker look whether it could write into a store."""
         for address, trouble in self._ask(store_trouble, store).items():
             if trouble:
-                raise ClusterError(
-                    f"worker {address} cannot write W into {store}: {trouble}. Every worker needs the same path, or "
-                    "for a bucket the same keys in its environment"
-                )
+                raise ClusterError(f"worker {address} cannot write W into {store}: {trouble}. {ALIKE}")
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return what `function` returns on every worker; one that dies meanwhile is asked again when it is back."""

@@ -385,7 +385,9 @@ def test_a_path_that_workers_cannot_see_is_refused_with_the_worker_and_the_path(
     zarr.create_array(path, data=planted, chunks=(100, 80))
     source = dnmf.open_source(path)
     shutil.rmtree(path)
-    with pytest.raises(dnmf.ClusterError, match=r"worker tcp://.* cannot read the data: .*data\.zarr"):
+    with pytest.raises(
+        dnmf.ClusterError, match=r"worker tcp://.* cannot read the data: .*data\.zarr.* for a bucket the same keys"
+    ):
         OnCluster(client).preflight(source)
 
 
