@@ -5,7 +5,8 @@
 #
 # TRIES (20) and the seconds between them, PAUSE (5), are set in the environment. Not tried again are a fit that is done
 # (0), options that cannot be (2), and one that was stopped: a signal to this script goes to the fit, which commits the
-# pass in hand and ends (75; 130 after Ctrl-C).
+# pass in hand and ends (75; 130 after Ctrl-C). Every other end (1) is tried again, a store of other data too: look at
+# what the fit says.
 set -euo pipefail -m
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 trap 'jobs -p | xargs -r kill 2>/dev/null' EXIT # the pause
