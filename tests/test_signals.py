@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 import zarr
+from command_line import call
 from distributed import Client, LocalCluster
 from example_events import a_pass
 
@@ -317,6 +318,20 @@ def test_the_wait_for_the_first_worker_ends_with_a_signal(tmp_path, monkeypatch)
         connect(cluster.scheduler_address, workers_timeout=600.0),
     ):
         pytest.fail("there is no worker")
+
+
+def test_so_it_does_on_the_command_line_with_ctrl_c(tmp_path, monkeypatch, data):
+    wait = Client.wait_for_workers
+
+    def signal_and_wait(client, n_workers, timeout):
+        signal.raise_signal(signal.SIGINT)
+        wait(client, n_workers, timeout=0.1)  # and is not ended by it where it is ignored
+
+    monkeypatch.setattr(Client, "wait_for_workers", signal_and_wait)
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        where = ("--scheduler", cluster.scheduler_address, "--workers-timeout", 600)
+        ended = call("fit", data, *OPTIONS, "--store", tmp_path / "a.dnmf", *where)
+    assert ended.exit_code == 130, ended.output
 
 
 def test_a_second_signal_does_not_ask_a_store_that_may_not_answer(tmp_path, monkeypatch):

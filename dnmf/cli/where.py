@@ -102,7 +102,7 @@ def _connected(where: Where) -> Iterator[Any]:
 
     debugging = bool(click.get_current_context().meta.get(DEBUG))
     with nullcontext() if debugging else _quiet_workers(), ExitStack() as stack:
-        with children_ignore_ctrl_c():
+        with children_ignore_ctrl_c() if where.scheduler == "local" else nullcontext():
             client = stack.enter_context(
                 connect(
                     where.scheduler,
