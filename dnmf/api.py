@@ -9,10 +9,10 @@ from typing import Any
 import numba  # noqa: F401  first: from deep within other imports, where Python's stack ends, it takes 0.1 s more
 
 from dnmf import checkpoint
-from dnmf.advice import resume_command
+from dnmf.advice import WayOn
 from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
-from dnmf.errors import CheckpointError
+from dnmf.errors import UnfinishedError
 from dnmf.fitting.events import Callback
 from dnmf.going_on import goes_on, new_limits
 from dnmf.locations import refuse_overwrite
@@ -329,9 +329,7 @@ def load(path: str | Path) -> Model:
     refuse_path(generation.record, path, "use one of the models inside it, or load all with dnmf.load_path")
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)
-        raise CheckpointError(
-            f"{path}: this fit is not finished ({passes} passes are committed) and has no W yet; "
-            f"go on with: {resume_command(path)}"
-        )
+        found = f"{path}: this fit is not finished ({passes} passes are committed) and has no W yet"
+        raise UnfinishedError(found, WayOn(str(path)))
     with naming(path):
         return Model.restore(generation, path)

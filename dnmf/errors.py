@@ -54,6 +54,22 @@ class CheckpointError(DnmfError):
     """A checkpoint cannot be written, found or continued as asked."""
 
 
+class UnfinishedError(CheckpointError):
+    """There is no result yet in a checkpoint, whose run can be gone on with.
+
+    Parameters
+    ----------
+    found : str
+        What there is.
+    way : WayOn
+        How it goes on, which the message ends in.
+    """
+
+    def __init__(self, found: str, way: WayOn):
+        super().__init__(f"{found}; go on with: {way.call}")
+        self.way_on = way
+
+
 class NewerError(CheckpointError):
     """A checkpoint says what this dnmf does not know, as a newer one wrote it; the message names both and the field."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from dnmf.advice import resume_command
+from dnmf.advice import WayOn
 from dnmf.errors import CheckpointError, DnmfError, Interrupted
 from dnmf.fitting.events import Event, PassDone, Standing, Started, StudyPassDone
 
@@ -40,12 +40,12 @@ class StopAfterPass:
         Takes a line that says what the signal does. It is called inside the handler: it must not print through
         Python's buffered streams, which may be in the middle of a write.
     go_on : str, optional
-        What to type or to call to go on, as it is said; by default the command with nothing but the store.
+        What to type or to call to go on, as it is said; by default the call in Python with nothing but the store.
     """
 
     def __init__(self, store: str | Path, notify: Callable[[str], None] | None = None, go_on: str | None = None):
         self.store = store
-        self._go_on = resume_command(store) if go_on is None else go_on
+        self._go_on = WayOn(str(store)).call if go_on is None else go_on
         self.signum: int | None = None
         self._came = -SAME_S
         self._begun = self._committed = False

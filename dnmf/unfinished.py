@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from dnmf import checkpoint
-from dnmf.advice import resume_command
+from dnmf.advice import WayOn, resume_command
 from dnmf.api import load
-from dnmf.errors import CheckpointError
+from dnmf.errors import UnfinishedError
 from dnmf.fitting.history import PassRecord, last_accepted
 from dnmf.losses import Words, words_of
 from dnmf.model import Model
@@ -93,7 +93,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
     state, penalty = record.state, record.options.penalty
     history = tuple(PassRecord.from_json(entry) for entry in state["history"])
     if not history:
-        raise CheckpointError(f"{path}: no pass of this fit is committed yet; go on with: {resume_command(path)}")
+        raise UnfinishedError(f"{path}: no pass of this fit is committed yet", WayOn(str(path)))
     rows, columns = reversed(record.shape) if record.transposed else record.shape
     return Unfinished(
         path, record.address, (rows, columns), record.options,

@@ -296,7 +296,7 @@ def test_a_signal_before_anything_has_begun_stops_at_once(tmp_path, committed):
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)  # the same one, while what was begun is closed
     assert caught.value.code == (75 if committed else 143)
-    way = "resume with: dnmf resume" if committed else "nothing is committed, run it again"
+    way = "resume with: dnmf.resume(" if committed else "nothing is committed, run it again"
     assert len(said) == 1
     assert said[0].startswith(f"SIGTERM: stopped at once: nothing has begun; {way}")
     with StopAfterPass(tmp_path / "a.dnmf", said.append), pytest.raises(KeyboardInterrupt):
@@ -346,4 +346,4 @@ def test_a_second_signal_does_not_ask_a_store_that_may_not_answer(tmp_path, monk
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert "resume with: dnmf resume" in said[1]
+    assert f"resume with: dnmf.resume({str(tmp_path / 'a.dnmf')!r})" in said[1]

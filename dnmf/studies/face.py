@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from dnmf import checkpoint
-from dnmf.advice import resume_command
+from dnmf.advice import WayOn, resume_command
 from dnmf.constraints import Constraints
-from dnmf.errors import CheckpointError
+from dnmf.errors import CheckpointError, UnfinishedError
 from dnmf.fitting.events import emit
 from dnmf.going_on import goes_on, other_arrays, refuse_another
 from dnmf.locations import refuse_overwrite
@@ -168,10 +168,9 @@ def load_study(face: Face[S, R], path: str | Path) -> R:
     with naming(path):
         generation, folder = face.read(path), place_of(path)
     if generation.record["status"] != "done":
-        raise CheckpointError(
-            f"{folder}: this {face.kind} is not finished ({generation.record['state']['passes']} passes are committed);"
-            f" go on with: {resume_command(folder)}"
-        )
+        passes = generation.record["state"]["passes"]
+        found = f"{folder}: this {face.kind} is not finished ({passes} passes are committed)"
+        raise UnfinishedError(found, WayOn(str(folder), f"dnmf.resume_{face.kind}"))
     with naming(path):
         return face.restore(generation, folder)
 

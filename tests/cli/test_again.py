@@ -3,6 +3,7 @@
 import shlex
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import zarr
 from command_line import call, records
 
 import dnmf
-from dnmf.errors import ChangedError, ClusterError
+from dnmf.errors import ChangedError, CheckpointError, ClusterError, Interrupted
+from dnmf.fitting.events import Started
 from dnmf.signals import StopAfterPass
 
 OPTIONS = {
@@ -148,3 +150,22 @@ def test_in_python_it_is_a_call(tmp_path, monkeypatch, door, more, call_again):
     with pytest.raises(ChangedError) as found:
         door(np.eye(20, 6), rank=2, store=store, **more)
     assert f"go on with {call_again}({str(store)!r}); with force" in str(found.value)
+
+
+def test_so_it_is_of_a_run_that_is_loaded_before_it_is_finished(tmp_path):
+    for door, load, call_again in (
+        (dnmf.fit, dnmf.load, "dnmf.resume"),
+        (partial(dnmf.path, penalty=dnmf.Penalty(l1=1.0), strengths=[0.0]), dnmf.load_path, "dnmf.resume_path"),
+    ):
+        store = tmp_path / f"{door is dnmf.fit} {STORE}"
+        with pytest.raises(Interrupted) as stopped:
+            door(np.eye(20, 6), rank=2, store=store, callbacks=[stop_after_the_start])
+        assert str(stopped.value) == "stopped"
+        with pytest.raises(CheckpointError, match="is not finished") as found:
+            load(store)
+        assert str(found.value).endswith(f"; go on with: {call_again}({str(store)!r})")
+
+
+def stop_after_the_start(event):
+    if isinstance(event, Started):
+        raise Interrupted(signal.SIGTERM, "stopped")
