@@ -119,10 +119,10 @@ class OnCluster(Executor):
             is_closed = self.client.status != "running"
             if isinstance(error, (DnmfError, KilledWorker)) or not (is_closed or _is_of_dask(error)):
                 raise
-            found = f"its client is {self.client.status}" if is_closed else type(error).__name__
+            found = "the connection is closed or broken" if is_closed else type(error).__name__
             raise ClusterError(
-                f"{self.name} was lost {when} ({found}); start it again, or make a new client. What was committed to a "
-                "store is not affected"
+                f"{self.name} was lost {when} ({found}); connect to a scheduler that runs, the same or another. "
+                "What was committed to a store is not affected"
             ) from error
 
     def count_processes(self) -> int:

@@ -143,7 +143,7 @@ def test_what_is_closed_in_the_middle_is_said_with_the_way_on(data, tmp_path, cl
         Client(cluster, set_as_default=False) as client,
     ):
         close = {"client": client, "cluster": cluster}[closed].close
-        with pytest.raises(dnmf.ClusterError, match=r"closed.*make a new.*; go on with: dnmf\.") as found:
+        with pytest.raises(dnmf.ClusterError, match=r"closed.*connect to a scheduler.*; go on with: dnmf\.") as found:
             door(data, **options, store=store, client=client, callbacks=at(kind, number, close))
     name, go_on = ("resume", dnmf.resume) if door is dnmf.fit else ("resume_path", dnmf.resume_path)
     assert str(found.value).endswith(f"go on with: dnmf.{name}({str(store)!r}, client=…)")
@@ -165,9 +165,11 @@ def test_whatever_dask_raises_for_what_is_lost_is_one_error(data, tmp_path, smal
         raise error("gone")
 
     store = tmp_path / "run.dnmf"
-    with pytest.raises(dnmf.ClusterError, match=r"was lost .*; go on with: dnmf\.resume\('.*', client=…\)"):
+    with pytest.raises(dnmf.ClusterError, match=r"was lost .*; go on with: dnmf\.resume\('.*', client=…\)") as lost:
         dnmf.fit(data, **FIT, store=store, client=small_cluster,
                  callbacks=at("Started", 1, lambda: monkeypatch.setattr(Client, call, fail)))  # fmt: skip
+    assert "its client" not in str(lost.value)
+    assert "connect to a scheduler that runs" in str(lost.value)
 
 
 @pytest.mark.parametrize("call", ["run", "scheduler_info", "wait_for_workers"])
