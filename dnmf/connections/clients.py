@@ -60,7 +60,7 @@ def usable(client: Client) -> Client:
             "client=client.scheduler.address, and call from a thread (asyncio.to_thread)"
         )
     if client.status != "running":
-        raise ClusterError(f"the client is {client.status}, not connected to a scheduler; make a new one")
+        raise ClusterError(f"the client is {client.status}; connect to a scheduler that runs, the same or another")
     return client
 
 

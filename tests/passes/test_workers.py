@@ -259,7 +259,8 @@ def test_they_are_not_where_blocks_of_somebody_else_are_computed_which_say_nothi
         wait_for(file)
         return block
 
-    source = dnmf.open_source(dask.array.from_array(planted, chunks=(100, 80)).map_blocks(awaited, dtype=planted.dtype))
+    blocks = dask.array.from_array(planted, chunks=(100, 80))
+    source = dnmf.open_source(blocks.map_blocks(awaited, meta=planted[:0]))  # else dask calls it to find out
     executor.add_up(_jobs(source, 2), work, (), told.append)
     [rows] = executor.read([(source.for_rows(0, 10), 0, 10)])
     executor.close()
