@@ -66,8 +66,12 @@ class UnfinishedError(CheckpointError):
     """
 
     def __init__(self, found: str, way: WayOn):
-        super().__init__(f"{found}; go on with: {way.call}")
+        super().__init__(found, way)  # both, so that it can be pickled
         self.way_on = way
+
+    def __str__(self) -> str:
+        found, way = self.args
+        return f"{found}; go on with: {way.call}"
 
 
 class NewerError(CheckpointError):
@@ -90,8 +94,11 @@ class Interrupted(DnmfError):
     """
 
     def __init__(self, signum: int, message: str):
-        super().__init__(message)
+        super().__init__(signum, message)  # both, so that it can be pickled
         self.signum = signum
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class UnsolvedWarning(UserWarning):

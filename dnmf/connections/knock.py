@@ -121,7 +121,7 @@ def _why(address: str, error: Exception, security: Any) -> str:
     if unknown:
         return f"{unknown}; check how it is written, and whether the name server that knows it is asked here"
     met = list(_chain(error))
-    encrypted, speaks_tls = address.startswith("tls://"), _speaks_tls(address)
+    encrypted, (speaks_tls, refusal) = address.startswith("tls://"), _look(address)
     if not encrypted and speaks_tls:
         return f"the scheduler at {address} speaks TLS: give its address as tls://…, and {GIVE}"
     if encrypted and speaks_tls is False:
@@ -135,18 +135,7 @@ def _why(address: str, error: Exception, security: Any) -> str:
             return f"the scheduler at {address} refuses the certificate {security.tls_client_cert} ({found}); {GIVE}"
     if speaks_tls is False and isinstance(error, TimeoutError):
         return f"what listens at {address} does not answer as a scheduler; check the port (8786 is dask's)"
-    return f"no scheduler answers at {address} ({told(_refusal(address) or met[-1])}); start one with: dask scheduler"
-
-
-def _refusal(address: str) -> OSError | None:
-    """Why nothing listens at an address: the last of many tries may have ended because time was up."""
-    place = urlsplit(address)
-    if place.scheme in OVER_TCP:
-        try:
-            socket.create_connection((place.hostname, _port(place)), HANDSHAKE_S).close()
-        except OSError as error:
-            return error
-    return None
+    return f"no scheduler answers at {address} ({told(refusal or met[-1])}); start one with: dask scheduler"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -155,18 +144,22 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _speaks_tls(address: str) -> bool | None:
-    """Whether what listens at an address answers as TLS does; None where nothing listens, or nobody knows."""
+def _look(address: str) -> tuple[bool | None, OSError | None]:
+    """Whether what listens at an address answers as TLS does, or why nothing listens; both None where nobody knows.
+
+    The error that a client has met may say no more than that time was up, after the last of many tries.
+    """
     place = urlsplit(address)
     if place.scheme not in OVER_TCP:
-        return None
+        return None, None
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
     try:
         with socket.create_connection((place.hostname, _port(place)), HANDSHAKE_S) as plain:
             anyone.wrap_socket(plain).close()
     except ssl.SSLError as error:
-        return error.reason not in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
-    except OSError:
-        return None
-    return True
+        of_others = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
+        return error.reason not in of_others, None
+    except OSError as error:
+        return None, error
+    return True, None

@@ -103,9 +103,12 @@ class OnCluster(Executor):
         if self._said_who_compiles:
             return
         self._said_who_compiles = True
-        with contextlib.suppress(AttributeError):  # of another version, which is refused when it is known
-            if waiting := sum(self._ask(compiles_first, kernels).values()):
-                self.compiling(waiting)
+        try:
+            waiting = sum(self._ask(compiles_first, kernels).values())
+        except AttributeError:  # of another version, which is refused when it is known
+            return
+        if waiting:
+            self.compiling(waiting)
 
     @contextlib.contextmanager
     def _in_words(self, when: str) -> Iterator[None]:

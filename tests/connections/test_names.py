@@ -58,4 +58,4 @@ def test_a_name_that_resolves_is_not_spoken_of(names, monkeypatch, caplog):
     monkeypatch.setattr(clients, "CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(dnmf.ClusterError, match="no scheduler answers at tcp://scheduler:1"):
         client_at("scheduler:1")
-    assert not [record for record in caplog.records if record.name == "dnmf"]
+    assert "does not resolve" not in caplog.text

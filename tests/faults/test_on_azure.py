@@ -9,12 +9,9 @@ pytest.importorskip("obstore", reason="stores on object storage need obstore")
 
 import azure_server
 from command_line import assert_one_clear_line, call, records
-from faulty_buckets import WatchedBucket
-from store_contract import StoreContract
+from object_store_contract import ObjectStoreContract
 
 import dnmf
-from dnmf.checkpoint import Store
-from dnmf.places import ObjectPlace
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,25 +31,9 @@ def _reached(server, monkeypatch):
         monkeypatch.setenv(name, value)
 
 
-class TestStores(StoreContract):
+class TestStores(ObjectStoreContract):
     def new(self, tmp_path):
         return dnmf.place(f"az://bucket/{uuid.uuid4().hex}/run.dnmf")
-
-    def copied(self, place, name):
-        to = ObjectPlace(place.bucket, f"{name}-{uuid.uuid4().hex}")
-        for about in place.bucket.listed(place.key):
-            place.bucket.copy(about["path"], to.key + about["path"].removeprefix(place.key))
-        return to
-
-    def watched(self, place, before):
-        bucket = WatchedBucket(place.bucket.store, before)
-        bucket.conditions_kept = True
-        return Store(ObjectPlace(bucket, place.key))
-
-    def lose_lock(self, place):
-        lock = place / "LOCK"
-        if lock.exists():
-            lock.write_bytes(lock.read_bytes().replace(b'"turn"', b'"released": true, "turn"'))
 
 
 def test_every_command_takes_data_and_stores_there(server, dense_store, tmp_path):
