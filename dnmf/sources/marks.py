@@ -1,5 +1,6 @@
 """What changes when stored data is replaced: the size and the times of every file, a tag of every object; no values."""
 
+import errno
 import os
 from array import array
 from collections.abc import Iterable
@@ -12,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.refusals import cause_of, without_secrets
+from dnmf.places.buckets import answered
+from dnmf.refusals import told
 from dnmf.sources.datasets import files_behind
 from dnmf.sources.presence import is_hdf5, object_shape, object_sizes
-from dnmf.sources.zarr_stores import directory_of, innermost
+from dnmf.sources.zarr_stores import directory_of, innermost, name_of_store
 
 ZARR_DESCRIPTIONS = (".zarray", ".zattrs", ".zgroup")
 TAGS = ("ETag", "etag", "e_tag", "md5Hash", "LastModified", "last_modified", "updated", "mtime", "created")
@@ -231,11 +233,12 @@ def _listed_by_obstore(store: Any, prefix: str) -> dict[str, Any]:
     import obstore
 
     try:
-        listed = [about for batch in obstore.list(store.store, prefix=prefix or None) for about in batch]
-    except obstore.exceptions.BaseError as error:
-        refused = ("PermissionDenied", "Unauthenticated", "NotSupported", "NotImplemented")
-        kind = PermissionError if type(error).__name__.startswith(refused) else OSError
-        raise kind(without_secrets(str(error))) from cause_of(error)
+        with answered(name_of_store(store)):
+            listed = [about for batch in obstore.list(store.store, prefix=prefix or None) for about in batch]
+    except OSError as error:
+        if error.errno == errno.ENOSYS:  # a server of another kind
+            raise NotImplementedError(told(error)) from error
+        raise
     return {about["path"].removeprefix(prefix).strip("/"): about for about in listed}
 
 

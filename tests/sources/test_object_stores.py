@@ -109,6 +109,30 @@ def test_what_an_opened_store_of_obstore_does_not_answer_is_asked_for_again(tmp_
     assert len(failed) == 2
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        ("PermissionDeniedError", "no"),
+        ("NotSupportedError", "no"),
+        ("GenericError", "Error performing list request: Server returned non-2xx status code: 403 Forbidden: <?xml"),
+    ],
+    ids=lambda refused: refused[0],
+)
+def test_objects_that_may_be_read_and_not_listed_are_looked_at_one_by_one(tmp_path, monkeypatch, refused):
+    obstore = pytest.importorskip("obstore", reason="obstore is not installed")
+    array, asked = zarr.open_array(by_obstore(tmp_path, dense), mode="r"), []
+
+    def refuses(*_, **__):
+        asked.append(refused[0])
+        raise getattr(obstore.exceptions, refused[0])(refused[1])
+
+    monkeypatch.setattr(obstore, "list", refuses)
+    source = open_source(array)
+    np.testing.assert_array_equal(read(source, 0, ROWS), small_matrix() + 1)
+    assert source.fingerprint() == open_source(array).fingerprint()
+    assert asked
+
+
 def test_a_store_that_stays_here_is_refused_with_the_way_that_works():
     obstore = pytest.importorskip("obstore", reason="obstore is not installed")
     store = zarr.storage.ObjectStore(obstore.store.MemoryStore())
