@@ -49,7 +49,7 @@ def refuse_silent(address: str, security: Any, timeout_s: float) -> None:
         try:
             answer = asked.result()
         except Exception as error:
-            raise ClusterError(_why(address, error, security)) from error
+            raise ClusterError(_why(address, error, security, arguments.get("ssl_context"))) from error
     if not isinstance(answer, dict) or answer.get("type") != "Scheduler":
         raise ClusterError(f"{address} is no scheduler but another part of a cluster; give the scheduler's address")
 
@@ -115,7 +115,7 @@ async def _ask(address: str, arguments: dict[str, Any], timeout_s: float) -> Any
             comm.abort()
 
 
-def _why(address: str, error: Exception, security: Any) -> str:
+def _why(address: str, error: Exception, security: Any, ours: ssl.SSLContext | None) -> str:
     """Why there was no answer, and what to try, in a sentence."""
     unknown = _why_unknown(address)
     if unknown:
@@ -126,6 +126,8 @@ def _why(address: str, error: Exception, security: Any) -> str:
         return f"the scheduler at {address} speaks TLS: give its address as tls://…, and {GIVE}"
     if encrypted and speaks_tls is False:
         return f"what answers at {address} does not speak TLS: give the address as tcp://… if the network is yours"
+    if ours and speaks_tls and not any(isinstance(one, ssl.SSLError) for one in met):
+        met += _refused(address, ours)
     for one in met:
         if isinstance(one, ssl.SSLCertVerificationError):
             found = one.verify_message or "it cannot be verified"
@@ -149,17 +151,41 @@ def _look(address: str) -> tuple[bool | None, OSError | None]:
 
     The error that a client has met may say no more than that time was up, after the last of many tries.
     """
-    place = urlsplit(address)
-    if place.scheme not in OVER_TCP:
+    if urlsplit(address).scheme not in OVER_TCP:
         return None, None
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
     try:
-        with socket.create_connection((place.hostname, _port(place)), HANDSHAKE_S) as plain:
-            anyone.wrap_socket(plain).close()
+        _shake_hands(address, anyone).close()
     except ssl.SSLError as error:
         of_others = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
         return error.reason not in of_others, None
     except OSError as error:
         return None, error
     return True, None
+
+
+def _refused(address: str, ours: ssl.SSLContext) -> list[ssl.SSLError]:
+    """What a scheduler has against our certificate, as it says when it is asked for nothing else.
+
+    Under TLS 1.3 the handshake of a client is over before its certificate is looked at. Whoever has written by then may
+    meet a connection that was reset, and not the reason.
+    """
+    try:
+        with _shake_hands(address, ours) as connection:
+            connection.recv(1)
+    except ssl.SSLError as error:
+        return [error]
+    except OSError:
+        pass
+    return []
+
+
+def _shake_hands(address: str, context: ssl.SSLContext) -> ssl.SSLSocket:
+    place = urlsplit(address)
+    plain = socket.create_connection((place.hostname, _port(place)), HANDSHAKE_S)
+    try:
+        return context.wrap_socket(plain, server_hostname=place.hostname)
+    except BaseException:
+        plain.close()
+        raise

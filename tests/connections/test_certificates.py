@@ -139,6 +139,19 @@ def test_a_stranger_is_refused_in_a_sentence_and_no_client_is_made(
     assert "\n" not in str(refused.value)
 
 
+def test_a_refused_certificate_is_told_where_all_that_was_met_is_a_connection_that_was_reset(
+    encrypted, ours, foreign, monkeypatch
+):
+    async def reset(*_):
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr("dnmf.connections.knock._ask", reset)
+    with pytest.raises(dnmf.ClusterError, match=STRANGERS["a foreign certificate"][2]):
+        client_at(encrypted, files(ours, foreign))
+    with pytest.raises(dnmf.ClusterError, match="no scheduler answers at .*reset by peer"):
+        client_at(encrypted, files(ours))
+
+
 def test_a_scheduler_without_TLS_says_so(in_the_clear, ours):
     with pytest.raises(dnmf.ClusterError, match="does not speak TLS: give the address as tcp://"):
         client_at(in_the_clear.replace("tcp://", "tls://"), files(ours))
