@@ -120,14 +120,12 @@ def _why(address: str, error: Exception, security: Any, ours: ssl.SSLContext | N
     unknown = _why_unknown(address)
     if unknown:
         return f"{unknown}; check how it is written, and whether the name server that knows it is asked here"
-    met = list(_chain(error))
     encrypted, (speaks_tls, refusal) = address.startswith("tls://"), _look(address)
+    met = [*_chain(error), *(_refused(address, ours) if ours and speaks_tls else ())]
     if not encrypted and speaks_tls:
         return f"the scheduler at {address} speaks TLS: give its address as tls://…, and {GIVE}"
     if encrypted and speaks_tls is False:
         return f"what answers at {address} does not speak TLS: give the address as tcp://… if the network is yours"
-    if ours and speaks_tls and not any(isinstance(one, ssl.SSLError) for one in met):
-        met += _refused(address, ours)
     for one in met:
         if isinstance(one, ssl.SSLCertVerificationError):
             found = one.verify_message or "it cannot be verified"
@@ -137,7 +135,8 @@ def _why(address: str, error: Exception, security: Any, ours: ssl.SSLContext | N
             return f"the scheduler at {address} refuses the certificate {security.tls_client_cert} ({found}); {GIVE}"
     if speaks_tls is False and isinstance(error, TimeoutError):
         return f"what listens at {address} does not answer as a scheduler; check the port (8786 is dask's)"
-    return f"no scheduler answers at {address} ({told(refusal or met[-1])}); start one with: dask scheduler"
+    reason = told(refusal or list(_chain(error))[-1])
+    return f"no scheduler answers at {address} ({reason}); start one with: dask scheduler"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
