@@ -135,15 +135,24 @@ class Applied:
             The columns are not those of the fit, the data cannot be used, what of it was observed is not known, or its
             rows cannot be read one by one.
         """
+        opened = self.observed.open_rows(data, said)
+        source = self.with_columns_of_fit(opened, columns)
+        return self.observed.weighted(source) if self.observed.weighs_columns(opened, said) else source
+
+    def with_columns_of_fit(self, opened: Source, columns: str = "same") -> Source:
+        """Return a source of rows that has the columns of the fit, or with ``"match"`` those among others.
+
+        Raises
+        ------
+        InputError
+            The columns are not those of the fit, or its rows cannot be read one by one.
+        """
         if not isinstance(columns, str) or columns not in ("same", "match"):
             raise InputError(f"columns={columns!r}: use 'same', or 'match' to find the columns of the fit by name")
-        opened = self.observed.open_rows(data, said)
         if columns == "match":
-            source = with_columns(by_rows(opened), self.column_names)
-        else:
-            self._check_columns(opened)
-            source = by_rows(opened)
-        return self.observed.weighted(source) if self.observed.weighs_columns(opened, said) else source
+            return with_columns(by_rows(opened), self.column_names)
+        self._check_columns(opened)
+        return by_rows(opened)
 
     def fixed(self, source: Source, fixed_W: Any = None) -> Fixed:
         """Return what the rows of `source` are solved with; a component that is dead in W takes no part.

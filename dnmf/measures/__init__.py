@@ -7,14 +7,17 @@ from dnmf.measures.against_data import first_singular_vector, loss, relative_err
 from dnmf.measures.components import Sides, alike, cosines, energy, implicit_penalty, mean_cosine, sparsity
 from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
+from dnmf.measures.topics import Sizes, coherence, sizes
 from dnmf.measures.unseen import HeldOut, held_out
 
 __all__ = [
     "HeldOut",
     "Matching",
     "Sides",
+    "Sizes",
     "align",
     "alike",
+    "coherence",
     "cosines",
     "energy",
     "first_singular_vector",
@@ -27,5 +30,6 @@ __all__ = [
     "relative_error",
     "robustness",
     "similarity",
+    "sizes",
     "sparsity",
 ]  # fmt: skip

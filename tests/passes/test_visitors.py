@@ -13,6 +13,7 @@ from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.visitors.parts import MeasureParts
 from dnmf.passes.visitors.project import ProjectRows
+from dnmf.passes.visitors.together import CountTogether
 
 pytestmark = pytest.mark.numeric
 
@@ -119,3 +120,15 @@ class TestAssignToNearest(VisitorContract):
 
     def test_each_row_counts_once(self, visitor, A, given):
         assert self.visited(visitor, A, given)[0].s.sum() == ROWS
+
+
+class TestCountTogether(VisitorContract):
+    sums = ("counts",)
+
+    @pytest.fixture
+    def visitor(self):
+        return CountTogether(np.array([2, 3, 17, 29]))
+
+    def test_sums_are_those_of_some_W(self, visitor, A, given):
+        there = (A[:, visitor.columns] != 0).astype(int)
+        np.testing.assert_array_equal(self.visited(visitor, A, given)[0].counts, there.T @ there)
