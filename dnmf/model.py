@@ -22,6 +22,7 @@ from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.penalty import Penalty
 from dnmf.places import Place, absolute
 from dnmf.predictions import Predicts
+from dnmf.recommendations import Recommends
 from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.as_fitted import EVERYTHING, Observed
@@ -32,7 +33,7 @@ from dnmf.tables import Table, summary_html, top_entries
 
 
 @dataclass(frozen=True)
-class Model(Applied, Predicts, Course):
+class Model(Applied, Predicts, Recommends, Course):
     """``A ≈ W · diag(d) · H``: what :func:`dnmf.fit` returns and :func:`dnmf.load` reads.
 
     Attributes

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, NamedTuple, overload
+from typing import Any, ClassVar, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from dnmf.errors import InputError
 from dnmf.sources.names import names_to_show
 
 NAMED_IN_SUMMARY = 5
+Listed = TypeVar("Listed")
 
 
 class Entry(NamedTuple):
@@ -38,8 +39,41 @@ class Entry(NamedTuple):
     share: float
 
 
+class Listing(Sequence[Listed]):
+    """Entries in order, all of one kind.
+
+    Attributes
+    ----------
+    entries : tuple
+        All of them.
+    fields : tuple of str
+        What each of them has.
+    """
+
+    entries: tuple[Listed, ...]
+    fields: ClassVar[tuple[str, ...]]
+
+    @overload
+    def __getitem__(self, index: int) -> Listed: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Listed, ...]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self.entries[index]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def to_pandas(self) -> Any:
+        """Return the entries as a pandas DataFrame with a column for each field."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("a DataFrame needs pandas: pip install pandas") from error
+        return pandas.DataFrame(list(self.entries), columns=list(self.fields))
+
+
 @dataclass(frozen=True, repr=False)
-class Table(Sequence[Entry]):
+class Table(Listing[Entry]):
     """The strongest columns or rows of each component: a sequence of :class:`Entry`, by component and place.
 
     Attributes
@@ -50,18 +84,9 @@ class Table(Sequence[Entry]):
         What they are.
     """
 
+    fields = Entry._fields
     entries: tuple[Entry, ...]
     what: str
-
-    @overload
-    def __getitem__(self, index: int) -> Entry: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Entry, ...]: ...
-    def __getitem__(self, index: Any) -> Any:
-        return self.entries[index]
-
-    def __len__(self) -> int:
-        return len(self.entries)
 
     def of(self, component: int) -> list[Entry]:
         """Return the entries of one component; none where it is zero."""
@@ -70,14 +95,6 @@ class Table(Sequence[Entry]):
     def names(self) -> dict[int, list[str]]:
         """Return the names by component."""
         return {component: [entry.name for entry in some] for component, some in self._by_component()}
-
-    def to_pandas(self) -> Any:
-        """Return the table as a pandas DataFrame with a column for each field."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("a DataFrame needs pandas: pip install pandas") from error
-        return pandas.DataFrame(list(self.entries), columns=list(Entry._fields))
 
     def _by_component(self) -> Iterator[tuple[int, list[Entry]]]:
         for component in dict.fromkeys(entry.component for entry in self.entries):
@@ -90,8 +107,8 @@ class Table(Sequence[Entry]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = [(component, _listed(some)) for component, some in self._by_component()]
-        return _html(("component", f"strongest {self.what}s"), rows)
+        rows = [(component, _in_a_line(some)) for component, some in self._by_component()]
+        return as_html(("component", f"strongest {self.what}s"), rows)
 
 
 def strongest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
@@ -139,18 +156,19 @@ def summary_html(model: Any) -> str:
     title = f"dnmf.Model {m:,} × {n:,}, rank {model.rank}"
     table, total = model.top(NAMED_IN_SUMMARY), float(model.d.sum()) or 1.0
     rows = [
-        (component, f"{model.d[component]:.3e}", f"{model.d[component] / total:.1%}", _listed(table.of(component)))
+        (component, f"{model.d[component]:.3e}", f"{model.d[component] / total:.1%}", _in_a_line(table.of(component)))
         for component in range(model.rank)
     ]
     heads = ("component", "weight d", "share", "strongest columns")
-    return f"<p><b>{escape(title)}</b><br>{escape(model.summary)}</p>" + _html(heads, rows)
+    return f"<p><b>{escape(title)}</b><br>{escape(model.summary)}</p>" + as_html(heads, rows)
 
 
-def _listed(entries: Sequence[Entry]) -> str:
+def _in_a_line(entries: Sequence[Entry]) -> str:
     return ", ".join(f"{entry.name} ({percent(entry.share)})" for entry in entries)
 
 
-def _html(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def as_html(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table in HTML."""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -35,7 +35,7 @@ LAYERS = [
     {"streams", "progress"},
     {"starts"},
     {"refinement"},
-    {"course", "predictions", "resources"},
+    {"course", "predictions", "recommendations", "resources"},
     {"applied", "model", "record", "ongoing", "watched"},
     {"workplace"},
     {"run", "going_on"},

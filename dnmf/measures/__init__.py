@@ -7,12 +7,14 @@ from dnmf.measures.against_data import first_singular_vector, loss, relative_err
 from dnmf.measures.components import Sides, alike, cosines, energy, implicit_penalty, mean_cosine, sparsity
 from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
+from dnmf.measures.recalled import Recall, recall
 from dnmf.measures.topics import Sizes, coherence, sizes
 from dnmf.measures.unseen import HeldOut, held_out
 
 __all__ = [
     "HeldOut",
     "Matching",
+    "Recall",
     "Sides",
     "Sizes",
     "align",
@@ -27,6 +29,7 @@ __all__ = [
     "loss",
     "match",
     "mean_cosine",
+    "recall",
     "relative_error",
     "robustness",
     "similarity",

@@ -1,6 +1,5 @@
 """How far a model is from entries that were held out of its fit."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -22,12 +21,12 @@ from dnmf.passes.entries import Entries, entries_of, parts_of
 from dnmf.passes.visitors.visitor import Block
 from dnmf.plain import dense
 from dnmf.predictions import predicted_in_order
-from dnmf.sources import Layout, Source, Weighted, open_source
+from dnmf.sources import Source, Weighted, open_source
 from dnmf.sources.names import refuse_other_names
 from dnmf.sources.observed import observed, with_holes
 from dnmf.sources.rows import Panel
+from dnmf.sources.spans import spans
 
-BYTES_AT_ONCE = 16 * 2**20
 Clip = tuple[float, float] | None
 
 
@@ -106,7 +105,7 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
     else:
         source = _source_of(model, held, mask, weights)
         with closing(choose_executor(None, source)) as executor:
-            for start, stop in _spans(source.layout()):
+            for start, stop in spans(source.layout()):
                 [panel] = executor.read([(source.for_rows(start, stop), start, stop)])
                 sums.add_rows(source, start, panel)
     return sums.means()
@@ -202,13 +201,3 @@ def _source_of(model: Model, held: Any, mask: Any, weights: Any) -> Source:
     refuse_other_names(source.address, source.row_names(), model.row_names, "row")
     refuse_other_names(source.address, source.column_names(), model.column_names)
     return source
-
-
-def _spans(layout: Layout) -> Iterator[tuple[int, int]]:
-    """Rows that are read together."""
-    at, last = 0, len(layout.cuts) - 1
-    while at < last:
-        target = layout.bytes_before[at] + BYTES_AT_ONCE
-        stop = min(max(int(np.searchsorted(layout.bytes_before, target, side="right")) - 1, at + 1), last)
-        yield int(layout.cuts[at]), int(layout.cuts[stop])
-        at = stop

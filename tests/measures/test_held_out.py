@@ -13,6 +13,7 @@ import dnmf
 from dnmf import measures
 from dnmf.errors import InputError, UnsolvedWarning
 from dnmf.measures import unseen
+from dnmf.sources import spans
 
 pytestmark = pytest.mark.numeric
 
@@ -108,7 +109,7 @@ HELD = {
 
 @pytest.mark.parametrize("how", HELD)
 def test_errors_are_those_of_the_entries_however_they_are_given(model, product, how, tmp_path, monkeypatch):
-    monkeypatch.setattr(unseen, "BYTES_AT_ONCE", 300)
+    monkeypatch.setattr(spans, "BYTES_AT_ONCE", 300)
     monkeypatch.setattr(unseen, "MOST_ENTRIES", 9)
     off = (A - product)[HIDDEN]
     found = measures.held_out(model, **HELD[how](tmp_path))
