@@ -165,9 +165,11 @@ def _write_triplets(
         progress.advance(len(block.values))
     buckets.settle()
     root = create_root(target, stream, settings.zarr_format)
-    for dtype in _dtypes_to_try(settings.dtype or stream.target_dtype, buckets.largest):
+    dtypes = _dtypes_to_try(settings.dtype or stream.target_dtype, buckets.largest)
+    for dtype in dtypes:
         writer = CsrWriter(root, stream.shape, stream.stored, dtype, settings.chunk_bytes)
-        if _copy_rows(buckets, writer, dtype, stream, progress):
+        limit = np.iinfo(dtype).max if dtype != dtypes[-1] else np.inf
+        if _copy_rows(buckets, writer, dtype, limit, stream.address, progress):
             break
     progress.finish()
     return writer.finish(), dtype
@@ -181,18 +183,14 @@ def _dtypes_to_try(chosen: np.dtype | None, largest: float) -> list[np.dtype]:
     return [np.dtype(name) for name in NARROWING[NARROWING.index(narrowest.name) :]]
 
 
-def _copy_rows(
-    buckets: RowBuckets,
-    writer: CsrWriter,
-    dtype: np.dtype,
-    stream: TripletStream | CompressedStream,
-    progress: _Progress,
+def _copy_rows(  # noqa: PLR0917  what a copy goes from, to and through
+    buckets: RowBuckets, writer: CsrWriter, dtype: np.dtype, limit: float, address: str, progress: _Progress
 ) -> bool:
-    """Write all rows; returns False, having written some, where a sum needs a wider dtype than this guess."""
+    """Write all rows; returns False, having written some, where a sum is above the limit: a wider dtype comes next."""
     for first, rows in buckets.rows():
-        if stream.target_dtype is None and rows.nnz and rows.data.max() > np.iinfo(dtype).max:
+        if rows.nnz and rows.data.max() > limit:
             return False
-        _append(writer, rows, dtype, stream.address, first)
+        _append(writer, rows, dtype, address, first)
         progress.advance(rows.nnz)
     return True
 

@@ -101,6 +101,18 @@ def test_sums_of_duplicates_widen_the_integers(tmp_path, read_back):
     assert read_back(tmp_path / "out.zarr").toarray().tolist() == [[300, 0], [0, 0], [0, 7]]
 
 
+@pytest.mark.parametrize("transpose", [False, True])
+def test_integers_are_kept_in_the_dtype_that_was_asked_for_or_refused(tmp_path, read_back, transpose):
+    source = write(tmp_path / "a.mtx", "coordinate integer general", "2 2 3\n1 1 7\n2 1 300\n2 2 3\n")
+    for dtype in ("uint16", "int64", "float32", "float64"):
+        report = convert(source, tmp_path / f"{dtype}.zarr", dtype=dtype, transpose=transpose)
+        assert (report.dtype, report.nonzeros) == (dtype, 3)
+        assert sorted(read_back(tmp_path / f"{dtype}.zarr").data.tolist()) == [3, 7, 300]
+    with pytest.raises(InputError, match="300 does not fit uint8 without loss"):
+        convert(source, tmp_path / "uint8.zarr", dtype="uint8", transpose=transpose)
+    assert not (tmp_path / "uint8.zarr").exists()
+
+
 def test_symmetric_files_are_mirrored(tmp_path, read_back):
     source = write(tmp_path / "a.mtx", "coordinate real symmetric", "3 3 3\n1 1 1.5\n3 1 2\n3 2 4\n")
     convert(source, tmp_path / "out.zarr")
