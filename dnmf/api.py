@@ -283,7 +283,7 @@ def _gone_on(store: Any, source: Any, resources: Resources, limits: dict[str, An
         lock, generation = stack.enter_context(checkpoint.Store(store)), checkpoint.read_latest(store)
         record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(**limits)
-        opened, changed = reopened(record, store, source, "dnmf.resume", force=force)
+        opened, changed = reopened(record, generation, store, source, "dnmf.resume", force=force)
         opened = with_saved_names(opened, generation)
         place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
         run = run_of(place, options)

@@ -26,6 +26,7 @@ from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
 from dnmf.sources.stored_factor import StoredFactor
+from dnmf.sources.views import View, divided_as_fitted, what_is_seen
 from dnmf.written import is_free, why_kept
 
 W_CHUNK_ROWS = 65536
@@ -43,6 +44,7 @@ class Applied:
     column_names: np.ndarray | None
     inside: np.ndarray | None
     observed: Observed
+    view: View
 
     @undisturbed
     def transform(  # noqa: PLR0913  the door to other rows names every option
@@ -57,7 +59,8 @@ class Applied:
         Parameters
         ----------
         data : anything :func:`dnmf.open_source` takes
-            (rows, n) with the columns of the fit.
+            (rows, n) with the columns of the fit. They are divided by the `column_scale` of the fit, where it had one
+            and a source says none; a `row_scale` has to be given again.
         missing : {"same", "refuse", "nan", "unstored"}
             What of these rows was not observed, as in :func:`dnmf.fit`: a row is solved for from what was seen of it.
             ``"same"``: what was said of the data of the fit (:attr:`dnmf.Model.observed`), or what a source says of
@@ -127,7 +130,8 @@ class Applied:
     def open_rows(self, data: Any, columns: str = "same", said: Said = NOTHING) -> Source:
         """Return data that has the columns of the fit, or with ``"match"`` those among others, as a source of its rows.
 
-        It says what of them was observed: as is `said`, or as was said of the data of the fit.
+        It says what of them was observed: as is `said`, or as was said of the data of the fit. Its columns are divided
+        by what those of the fit were, unless it says itself by what.
 
         Raises
         ------
@@ -136,7 +140,7 @@ class Applied:
             rows cannot be read one by one.
         """
         opened = self.observed.open_rows(data, said)
-        source = self.with_columns_of_fit(opened, columns)
+        source = divided_as_fitted(self.with_columns_of_fit(opened, columns), what_is_seen(opened), self.view)
         return self.observed.weighted(source) if self.observed.weighs_columns(opened, said) else source
 
     def with_columns_of_fit(self, opened: Source, columns: str = "same") -> Source:

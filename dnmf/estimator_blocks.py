@@ -15,6 +15,7 @@ from dnmf.sources.behind_dask import behind_lazy
 from dnmf.sources.memory import MemorySource
 from dnmf.sources.observed import observed
 from dnmf.sources.source import check_dtype
+from dnmf.sources.views import EVERYTHING_SEEN, what_is_seen
 
 
 def in_chunks_of(source: Source, W: Any) -> Any:
@@ -31,7 +32,10 @@ def missing_of_blocks(model: Model, source: Source) -> str | None:
     InputError
         The columns are not those of the fit, or what of the array was observed is not known.
     """
-    said = model.open_rows(source).said()
+    opened = model.open_rows(source)
+    if what_is_seen(opened).parts:
+        return None
+    said = opened.said()
     return said.get("missing", "refuse") if said.keys() <= {"missing"} else None
 
 
@@ -64,7 +68,7 @@ def without_rows(model: Model) -> Model:
     nothing = np.empty((0, model.rank), model.H.dtype)
     return replace(
         model, stored_W=nothing, H=model.H[:, :0], history=(), row_names=None, column_names=None, path=None,
-        observed=EVERYTHING,
+        observed=EVERYTHING, view=EVERYTHING_SEEN,
     )  # fmt: skip
 
 

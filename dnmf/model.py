@@ -29,6 +29,7 @@ from dnmf.sources.as_fitted import EVERYTHING, Observed
 from dnmf.sources.name_files import given_names
 from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
+from dnmf.sources.views import EVERYTHING_SEEN, View
 from dnmf.tables import Table, summary_html, top_entries
 
 
@@ -73,6 +74,9 @@ class Model(Applied, Predicts, Recommends, Course):
     best_seed : int or None
         The seed of its start: that of the options, or with `restarts` the one whose fit was the best, ``fit(…,
         seed=best_seed)``. None where that was not noted.
+    view : View
+        What of the data the fit saw: its choice of rows and columns (`rows`, `columns`: numbers, in order), and what
+        they were divided by (`row_scale`, `column_scale`); None each where that is everything, as it is.
     """
 
     stored_W: Any
@@ -93,6 +97,7 @@ class Model(Applied, Predicts, Recommends, Course):
     inside: np.ndarray | None = None
     observed: Observed = EVERYTHING
     best_seed: int | None = None
+    view: View = EVERYTHING_SEEN
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -298,7 +303,8 @@ class Model(Applied, Predicts, Recommends, Course):
         scales = {"h_scale": self.h_scale, "w_scale": self.w_scale, "terms": np.array(self.terms),
                   "units": np.array(self.units)}  # fmt: skip
         others = {"inside": self.inside, "column_weights": self.observed.column_weights}
-        return {"d": self.d, "H": self.H, **scales, **kept, **{n: v for n, v in others.items() if v is not None}}
+        return {"d": self.d, "H": self.H, **scales, **kept, **{n: v for n, v in others.items() if v is not None},
+                **self.view.arrays()}  # fmt: skip
 
     @classmethod
     def restore(cls, generation: checkpoint.Generation, path: Place) -> "Model":
@@ -322,5 +328,5 @@ class Model(Applied, Predicts, Recommends, Course):
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
             record["stop_reason"], rows, columns, path, record.get("address", ""),
             inside=arrays.get("inside"), observed=Observed.restore(said, arrays.get("column_weights")),
-            best_seed=record.get("best_seed"),
+            best_seed=record.get("best_seed"), view=View.restore(arrays),
         )  # fmt: skip

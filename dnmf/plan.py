@@ -306,9 +306,9 @@ def keeping(plan: Plan, layout: Layout, machine: Machine, processes: int) -> tup
     """
     spare = min(int(USABLE_SHARE * machine.memory_bytes) - plan.need.total, int(KEPT_SHARE * machine.memory_bytes))
     room = ROOM_OF_OFFSETS if processes == 1 else UNEQUAL_PARTS
-    if int(room * layout.total_bytes / processes) > spare:
+    if int(room * layout.kept_bytes / processes) > spare:
         return plan, 0
-    most = min(spare, int(ROOM_OF_OFFSETS * layout.total_bytes))
+    most = min(spare, int(ROOM_OF_OFFSETS * layout.kept_bytes))
     return replace(plan, need=replace(plan.need, kept=most)), most
 
 

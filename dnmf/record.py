@@ -23,6 +23,8 @@ STUDIES = {PATH: "a regularization path"}  # the kinds of studies, in words
 PARTS = {
     "": "the data is", "missing": "what is missing is", "mask": "the mask is", "weights": "the weights are",
     "row_weights": "the row weights are", "column_weights": "the column weights are",
+    "rows": "the choice of rows is", "columns": "the choice of columns is",
+    "row_scale": "what rows are divided by is", "column_scale": "what columns are divided by is",
 }  # fmt: skip
 # Of what a fingerprint holds checksums, or times in nanoseconds, beside names of files.
 CHECKSUMS = {

@@ -162,7 +162,7 @@ class RestartedRun(Run):
                 "states": [rival.fit.state.scalars() for rival in others],
             },
         }
-        moving, still = dict(lead.fit.state.arrays()), {**lead.fit.scheme.lasting(), **self.place.given_names}
+        moving, still = dict(lead.fit.state.arrays()), {**lead.fit.scheme.lasting(), **self.place.lasting}
         for rival in others:
             arrays = {_name(name, rival.number): values for name, values in rival.fit.state.arrays().items()}
             (still if rival.rests else moving).update(arrays)

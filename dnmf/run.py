@@ -35,6 +35,7 @@ from dnmf.record import (
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.opening_again import open_again, where_now
+from dnmf.sources.views import View
 from dnmf.starts.begin import begin, fit_from
 from dnmf.starts.choose import start_of
 from dnmf.workplace import Workplace
@@ -107,7 +108,7 @@ class Run:
         """Put the state on disk, where there is a store."""
         if self.store is not None:
             number, record = self._first_number + fit.state.passes, self._record(fit.state).to_json()
-            self.store.commit(number, record, fit.state.arrays(), {**fit.scheme.lasting(), **self.place.given_names})
+            self.store.commit(number, record, fit.state.arrays(), {**fit.scheme.lasting(), **self.place.lasting})
 
     def _record(self, state: State) -> RunRecord:
         return self.place.record(self.options, state.scalars(), self._fingerprint)
@@ -265,13 +266,17 @@ def _changed(part: str, lines: list[str], source: Source) -> str:
     return told if address is None else f"{address}: {told}"
 
 
-def reopened(record: RunRecord, store: Path, given: Any, function: str, *, force: bool) -> tuple[Source, bool]:
+def reopened(
+    record: RunRecord, generation: checkpoint.Generation, store: Path, given: Any, function: str, *, force: bool
+) -> tuple[Source, bool]:
     """Return the data of a run to go on with, and whether it has changed, which only `force` allows.
 
     Parameters
     ----------
     record : RunRecord
         Of the run.
+    generation : Generation
+        That has the record: what was seen of the data is among its arrays.
     store : pathlib.Path
         Where the run is.
     given : optional
@@ -288,7 +293,8 @@ def reopened(record: RunRecord, store: Path, given: Any, function: str, *, force
     """
     address = _stored_address(record, store, function) if given is None else given
     try:
-        source = open_again(address, record.missing_chunks, record.observed)
+        view = View.restore(generation.arrays)
+        source = open_again(address, record.missing_chunks, record.observed, view)
     except InputError as error:
         hint = "" if given is not None else where_now(record.observed)
         raise InputError(f"{error}{hint}") from error

@@ -41,6 +41,7 @@ from dnmf.sources.guard import guard_source
 from dnmf.sources.kept import Keep
 from dnmf.sources.labels import Labels, labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.names import MOST_NAMES
+from dnmf.sources.views import what_is_seen
 from dnmf.starts.choose import plan_for_many, start_of_fit
 from dnmf.watched.feed import Feed, facts_of
 
@@ -213,10 +214,11 @@ class Workplace:
         return guides
 
     @property
-    def given_names(self) -> dict[str, np.ndarray]:
-        """The names that are not found with the data, for a checkpoint."""
+    def lasting(self) -> dict[str, np.ndarray]:
+        """What is seen of the data, and the names that are not found with it, for a checkpoint."""
         given = zip(AXES, self.source.given_names, strict=True)
-        return {f"{axis}_names": names for axis, names in given if names is not None and len(names) <= MOST_NAMES}
+        names = {f"{axis}_names": names for axis, names in given if names is not None and len(names) <= MOST_NAMES}
+        return {**what_is_seen(self.source).arrays(), **names}
 
     def record(self, options: FitOptions, scalars: dict[str, Any], fingerprint: dict[str, Any]) -> RunRecord:
         """Return what a generation says of a run in the state with these scalars."""
@@ -235,7 +237,7 @@ class Workplace:
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
             state.units, state.history, state.reason,
             *source.carried_names(), folder, source.address, inside=end.order, observed=Observed.of(source),
-            best_seed=state.seed,
+            best_seed=state.seed, view=what_is_seen(source),
         )  # fmt: skip
         if not source.transposed:
             return model
@@ -319,7 +321,7 @@ def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, proce
     kept_plan, of_process = keeping(plan, source.layout(), machine, processes)
     if of_process == 0 and policy == "memory":
         raise BudgetError(
-            f"{source.address}: {format_bytes(source.layout().total_bytes)} do not fit in the memory of "
+            f"{source.address}: {format_bytes(source.layout().kept_bytes)} do not fit in the memory of "
             f"{processes} process(es) with a limit of {format_bytes(machine.memory_bytes)}, of which a pass itself "
             f"takes {format_bytes(plan.need.total)}; use keep='stream', more workers or more memory"
         )

@@ -191,8 +191,9 @@ def _check_csr(source: Source, start: int, rows: CsrRows) -> None:
     bad_row, code = scan_csr(rows.indices, rows.indptr, source.shape[1])
     if code:
         line, other = ("column", "row") if source.transposed else ("row", "column")
+        row, _ = source.place_of_entry(start + bad_row, 0)
         raise InputError(
-            f"{source.address}: {line} {start + bad_row} holds {CSR_PROBLEMS[code].format(other)}; the store is "
+            f"{source.address}: {line} {row} holds {CSR_PROBLEMS[code].format(other)}; the store is "
             "damaged or was not written as a canonical sparse matrix (dnmf convert writes one)"
         )
 
@@ -241,7 +242,8 @@ def _place(source: Source, start: int, rows: Rows, at: int) -> str:
         row, column = divmod(at, rows.shape[1])
     else:
         row, column = int(np.searchsorted(rows.indptr, at, side="right")) - 1, int(rows.indices[at])
-    return place_of((column, start + row) if source.transposed else (start + row, column))
+    row, column = source.place_of_entry(start + row, column)
+    return place_of((column, row) if source.transposed else (row, column))
 
 
 def _more(count: int) -> str:

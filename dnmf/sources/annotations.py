@@ -1,5 +1,6 @@
 """Names as the data frames of an AnnData store hold them: read when they are asked for, once."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.refusals import told
 from dnmf.sources.names import MISSING, TEXT, names_of
-from dnmf.sources.nodes import attribute, is_array, old_index
+from dnmf.sources.nodes import attribute, is_array, is_group, old_index
 from dnmf.sources.presence import refuse_absent
 from dnmf.sources.source import NUMERIC_KINDS
 from dnmf.sources.stored import open_node, open_root
@@ -47,6 +48,49 @@ class StoredNames:
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_read": None}
 
+    def flags(self, name: str) -> np.ndarray:
+        """Return a column of the data frame that is true or false, bool.
+
+        Raises
+        ------
+        InputError
+            There is none of this name, it is something else, or it cannot be read.
+        """
+        return annotation_flags(self._path, self._frame, name, self._length)
+
+
+class PickedNames:
+    """Some names of those that are read when they are asked for.
+
+    Parameters
+    ----------
+    names : StoredNames or another way to read names
+        All of them.
+    chosen : ndarray of int
+        Which, in the order they are wanted in.
+    """
+
+    def __init__(self, names: Callable[[], np.ndarray | None], chosen: np.ndarray):
+        self.names, self.chosen = names, chosen
+
+    @classmethod
+    def of(cls, names: Any, chosen: np.ndarray | None) -> Any:
+        """Return some of the names of a source, as they are or as a way to read them."""
+        if names is None or chosen is None:
+            return names
+        return cls(names, chosen) if callable(names) else names[chosen]
+
+    def __call__(self) -> np.ndarray | None:
+        """Return those that are chosen, None where there are no names."""
+        found = self.names()
+        return None if found is None else found[self.chosen]
+
+    def flags(self, name: str) -> np.ndarray:
+        """Return a column that is true or false for those that are chosen, as :meth:`StoredNames.flags`."""
+        if not isinstance(self.names, (StoredNames, PickedNames)):
+            raise InputError(f"{name!r}: there is no data frame beside these names")
+        return self.names.flags(name)[self.chosen]
+
 
 def names_of_frames(
     path: str, frames: tuple[str | None, str | None], shape: tuple[int, int]
@@ -77,6 +121,37 @@ def annotation_names(path: str, frame: str, length: int | None = None) -> np.nda
     if names is not None and length is not None and len(names) != length:
         raise InputError(f"{path}::{inner}: {len(names)} names for {length} rows or columns; the store is damaged")
     return names
+
+
+def annotation_flags(path: str, frame: str, name: str, length: int) -> np.ndarray:
+    """Return a column of a data frame of an AnnData that is true or false, as booleans.
+
+    Raises
+    ------
+    InputError
+        There is none of this name, it is something else, some of it is missing, or it is damaged.
+    """
+    where = f"{path}::{frame}/{name}"
+    held = open_root(path)[frame]
+    if is_array(held) or name not in held or not _is_flags(held[name]):
+        known = [] if is_array(held) else [each for each in sorted(held) if _is_flags(held[each])]
+        there = ", ".join(map(repr, known)) or "none"
+        raise InputError(f"{path}: {frame} has no column {name!r} that is true or false (those that are: {there})")
+    node = open_node(path, f"{frame}/{name}")
+    if is_array(node):
+        values = _read_vector(node, where)
+    else:  # booleans that may be missing: values and a mask
+        values, absent = (_read_vector(node[part], f"{where}/{part}") for part in ("values", "mask"))
+        if absent.any():
+            raise InputError(f"{where}: is missing for {np.count_nonzero(absent):,} of {length:,}; fill them in")
+    if len(values) != length:
+        raise InputError(f"{where}: {len(values)} entries for {length} rows or columns; the store is damaged")
+    return values.astype(bool)
+
+
+def _is_flags(node: Any) -> bool:
+    values = node if is_array(node) else node.get("values") if is_group(node) else None
+    return values is not None and is_array(values) and values.dtype.kind == "b"
 
 
 def _read_names(path: str, inner: str) -> np.ndarray:

@@ -148,6 +148,20 @@ class DaskSource(Source):
         found.behind, found.as_nan, found._names = self.behind, self.as_nan, self._names[::-1]
         return found
 
+    def picking_rows(self, rows: np.ndarray) -> "DaskSource":
+        """Some rows of the array, which rise, without names.
+
+        Raises
+        ------
+        InputError
+            They do not rise.
+        """
+        if not (np.diff(rows) > 0).all():
+            raise InputError(f"{self.address}: rows of a dask array are taken in the order they lie in; sort them")
+        found = DaskSource(self.array[rows])
+        found.behind, found.as_nan, found.dtype, found.address = self.behind, self.as_nan, self.dtype, self.address
+        return found
+
     def with_nan(self) -> "DaskSource":
         """The same with the masked entries of its blocks as NaN."""
         found = copy.copy(self)

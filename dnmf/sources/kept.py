@@ -146,6 +146,10 @@ class KeptSource(Source):
         """Those of the source itself."""
         return self.inner.stored_arrays()
 
+    def place_of_entry(self, row: int, column: int) -> tuple[int, int]:
+        """Where the source itself has an entry."""
+        return self.inner.place_of_entry(row, column)
+
     def for_rows(self, start: int, stop: int) -> "KeptSource":
         """The same for a part of the rows."""
         return KeptSource(self.inner.for_rows(start, stop), self.keep)

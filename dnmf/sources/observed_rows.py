@@ -197,6 +197,22 @@ class ObservedSource(Source):
         """The same without names."""
         return self._changed(lambda part: part.without_names())
 
+    def picking_rows(self, rows: np.ndarray) -> "ObservedSource":
+        """Some rows of all parts, blocks of dask arrays among them, without names.
+
+        Raises
+        ------
+        InputError
+            A part is a dask array, and they do not rise.
+        """
+        from dnmf.sources.views import View, ViewSource
+
+        found = self._changed(
+            lambda part: part.picking_rows(rows) if part.blocks_are_tasks else ViewSource(part, View(rows=rows))  # type: ignore[attr-defined]
+        )
+        found.shape = len(rows), self.shape[1]
+        return found
+
     def keeping_borders(self, keep: Keep) -> "ObservedSource":
         """A copy whose compressed parts leave the stored objects at their ends in memory for each other."""
         return self._changed(lambda part: part.keeping_borders(keep) if hasattr(part, "keeping_borders") else part)

@@ -16,6 +16,7 @@ from dnmf.missing import NOT_BESIDE, NOT_OBSERVED
 from dnmf.refusals import told
 from dnmf.sources.addresses import StoreAddress, is_url, split_address
 from dnmf.sources.behind_dask import arrays_behind, behind_lazy
+from dnmf.sources.choices import view_in_file, view_of
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.dense import DenseSource
 from dnmf.sources.labels_of_objects import labels_of_matrix
@@ -31,6 +32,7 @@ from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
 from dnmf.sources.undecoded import refuse_undecoded
 from dnmf.sources.valid import within_limits
+from dnmf.sources.views import refuse_beside_view, within_view
 from dnmf.sources.zarr_stores import address_of_object, named_store
 
 COMPRESSED = {"csr_matrix": False, "csc_matrix": True}
@@ -50,6 +52,10 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     weights: Any = None,
     row_weights: Any = None,
     column_weights: Any = None,
+    rows: Any = None,
+    columns: Any = None,
+    row_scale: Any = None,
+    column_scale: Any = None,
 ) -> Source:
     """Return a :class:`~dnmf.sources.source.Source` for whatever holds a matrix.
 
@@ -78,6 +84,12 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     row_weights, column_weights : array (m,) or (n,), or path, optional
         What these are multiplied by, for each row and each column: 2 is as good as the row twice. Not for sparse data
         whose zeros count. A path is that of a ``.npy`` file, or of a text file with one number a line.
+    rows, columns : array, sequence, slice or str, optional
+        Which are seen, and in which order; nothing is copied. True or false for each, numbers of them, names, or the
+        name of a column of ``obs`` or ``var`` that is true or false (``"highly_variable"``). Everything else that is
+        given is as large as all of the data.
+    row_scale, column_scale : array (m,) or (n,), optional
+        What they are divided by as they are read, finite and above zero.
 
     Raises
     ------
@@ -92,15 +104,18 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     (3, 3)
     """
     choice("missing_chunks", missing_chunks, MISSING_CHUNKS)
+    beside = {"mask": mask, "weights": weights, "row_weights": row_weights, "column_weights": column_weights}
     asked = choice("missing", missing, MISSING) != "refuse" or mask is not None or weights is not None
     source = open_values(data, missing_chunks, storage_options, tells=asked, as_nan=missing == "nan")
+    refuse_beside_view(source, [name for name, given in beside.items() if given is not None])
     if asked:
-        source = observed(source, missing, **opened_beside({"mask": mask, "weights": weights}, missing_chunks))
+        parts = opened_beside({"mask": mask, "weights": weights}, missing_chunks)
+        source = within_view(source, lambda whole: observed(whole, missing, **parts))
     source = with_side_weights(source, row_weights=row_weights, column_weights=column_weights)
-    if row_names is None and column_names is None:
-        return source
-    rows, columns = source.shape[::-1] if source.transposed else source.shape
-    return source.with_names(given_names(row_names, rows, "rows"), given_names(column_names, columns, "columns"))
+    if row_names is not None or column_names is not None:
+        m, n = source.shape[::-1] if source.transposed else source.shape
+        source = source.with_names(given_names(row_names, m, "rows"), given_names(column_names, n, "columns"))
+    return view_of(source, data, rows=rows, columns=columns, row_scale=row_scale, column_scale=column_scale)
 
 
 def open_values(
@@ -238,10 +253,7 @@ def _is_list_of_paths(values: Any) -> bool:
 def _open_anndata(data: Any, missing_chunks: str) -> Source:
     if getattr(data, "isbacked", False):
         if data.is_view:
-            raise InputError(
-                f"a view of the AnnData backed by {data.filename}: its rows cannot be read in parts; use "
-                "view.to_memory(), or write the view to a file and give its path"
-            )
+            return view_in_file(data, lambda whole: _open_anndata(whole, missing_chunks))
         # Its names may not be in the file yet.
         return _open_path(str(data.filename), missing_chunks).with_names(*labels_of_matrix(data))
     if data.X is None:

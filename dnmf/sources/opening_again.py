@@ -7,25 +7,33 @@ from dnmf.errors import InputError
 from dnmf.sources.opening import BESIDE, open_beside, open_source
 from dnmf.sources.side_weights import AXES
 from dnmf.sources.source import Source
+from dnmf.sources.views import EVERYTHING_SEEN, View, seen, what_is_seen
 
 
-def open_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
-    """Return the source of a run that goes on, with what was `said` of its entries when it began.
+def open_again(data: Any, missing_chunks: str, said: dict[str, Any], view: View = EVERYTHING_SEEN) -> Source:
+    """Return the source of a run that goes on, with what was `said` of its entries and seen of it when it began.
 
     Parameters
     ----------
     data : str, path, array, …
-        As for :func:`open_source`; what says by itself what of it is observed is left as it is.
+        As for :func:`open_source`; what says by itself what of it is observed, or is a view, is left as it is.
     missing_chunks : {"error", "zeros"}
         As there.
     said : dict
         :meth:`Source.said` of the source that the run began with.
+    view : View
+        What of it the run began with.
 
     Raises
     ------
     InputError
         As there, or a mask or weights were objects, so that they have to be given again.
     """
+    source = _said_again(data, missing_chunks, said)
+    return source if what_is_seen(source).parts else seen(source, view)
+
+
+def _said_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
     if not said or (isinstance(data, Source) and data.has_missing):
         return open_source(data, missing_chunks=missing_chunks)
     beside = {what: said[what] for what in (*BESIDE, *AXES) if what in said}

@@ -1,4 +1,4 @@
-"""Some rows of those that were read, and rows multiplied by a number each."""
+"""Some rows and columns of those that were read, and rows multiplied by a number each."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from dnmf.sources.rows import CsrRows, Panel, Rows, Weighted
 
 
 def pick_rows(panel: Panel, which: np.ndarray) -> Any:
-    """Return a copy of the rows with these numbers, which rise."""
+    """Return a copy of the rows with these numbers, each at most once."""
     if isinstance(panel, np.ndarray):
         return panel[which]
     if isinstance(panel, Weighted):
@@ -21,10 +21,53 @@ def pick_rows(panel: Panel, which: np.ndarray) -> Any:
 
 
 def _entries_of(rows: Any, which: np.ndarray) -> np.ndarray:
-    """Whether each stored entry is one of these rows."""
-    chosen = np.zeros(rows.n_rows, bool)
-    chosen[which] = True
-    return np.repeat(chosen, np.diff(rows.indptr))
+    """Whether each stored entry is one of these rows; where these do not rise the entries, in their order."""
+    if (np.diff(which) > 0).all():
+        chosen = np.zeros(rows.n_rows, bool)
+        chosen[which] = True
+        return np.repeat(chosen, np.diff(rows.indptr))
+    counts, begins = np.diff(rows.indptr)[which], rows.indptr[which].astype(np.int64)
+    before = np.cumsum(counts, dtype=np.int64) - counts
+    return np.repeat(begins - before, counts) + np.arange(counts.sum(dtype=np.int64))
+
+
+def pick_columns(panel: Panel, which: np.ndarray, n_columns: int) -> Any:
+    """Return a copy of the columns with these numbers, each at most once, of rows with so many.
+
+    Stored entries stay stored, zeros too; where the numbers do not rise those of each row are put in order.
+    """
+    if isinstance(panel, np.ndarray):
+        return np.take(panel, which, axis=1)
+    if isinstance(panel, CsrRows):
+        rows, entries = _columns_of(panel, which, n_columns)
+        return CsrRows(panel.data[entries], *rows)
+    if isinstance(panel.rows, np.ndarray):
+        return Weighted(pick_columns(panel.rows, which, n_columns), np.take(panel.weights, which, axis=1))
+    rows, entries = _columns_of(panel.rows, which, n_columns)
+    return Weighted(CsrRows(panel.rows.data[entries], *rows), panel.weights[entries])
+
+
+def _columns_of(rows: CsrRows, which: np.ndarray, n_columns: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Columns and offsets of rows with these columns alone, and whether or which stored entries are taken."""
+    place = np.full(n_columns, len(which), np.int32 if n_columns < 2**31 else np.int64)
+    place[which] = np.arange(len(which))
+    columns = place[rows.indices]
+    entries = columns < len(which)
+    counts = row_sums(entries.astype(np.uint8), rows.indptr)
+    offsets = np.append(0, np.cumsum(counts, dtype=np.int64))
+    if not (np.diff(which) > 0).all():
+        at, of_row = np.flatnonzero(entries), np.repeat(np.arange(rows.n_rows), counts)
+        entries = at[np.lexsort((columns[at], of_row))]
+    return (columns[entries].astype(rows.indices.dtype, copy=False), offsets), entries
+
+
+def row_sums(entries: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """Return the sum over the stored entries of each row (rows,), in float64 or int64."""
+    sums = np.zeros(len(indptr) - 1, np.float64 if entries.dtype.kind == "f" else np.int64)
+    filled = np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        sums[filled] = np.add.reduceat(entries, indptr[filled], dtype=sums.dtype)
+    return sums
 
 
 def times_rows(panel: Panel, factors: np.ndarray, dtype: str) -> Any:
@@ -63,7 +106,4 @@ def sums_of_powers(rows: Rows, power: float, weights: np.ndarray | None = None) 
         sizes *= weights
     if isinstance(rows, np.ndarray):
         return sizes.sum(axis=1)
-    filled, sums = np.flatnonzero(np.diff(rows.indptr)), np.zeros(rows.n_rows)
-    if len(filled):
-        sums[filled] = np.add.reduceat(sizes, rows.indptr[filled])
-    return sums
+    return row_sums(sizes, rows.indptr)

@@ -1,6 +1,5 @@
 """Weights of whole rows and columns: how much an entry counts is multiplied by the weight of its row and its column."""
 
-import copy
 import os
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from dnmf.refusals import told
 from dnmf.sources.kept import Keep, KeptSource
 from dnmf.sources.labels_of_objects import labels_of_object
 from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.sources.over import OverSource
 from dnmf.sources.presence import lies_in_a_store
 from dnmf.sources.rows import CsrRows, Panel, Weighted
 from dnmf.sources.source import Layout, Source
@@ -24,7 +24,7 @@ AXES = {"row_weights": 0, "column_weights": 1}  # of the user's matrix
 ROW_NUMBER_BYTES = 8  # of each stored entry, while weights are made
 
 
-class SideWeightedSource(Source):
+class SideWeightedSource(OverSource):
     """The rows of a source as :class:`Weighted`; :func:`with_side_weights` makes it.
 
     Parameters
@@ -38,12 +38,10 @@ class SideWeightedSource(Source):
     """
 
     def __init__(self, inner: Source, rows: np.ndarray, columns: np.ndarray, said: dict[str, Any]):
-        self.take_facts(inner)
-        self.take_names(inner)
-        self.inner, self.rows, self.columns, self._said, self._first = inner, rows, columns, said, 0
+        super().__init__(inner)
+        self.rows, self.columns, self._said, self._first = rows, columns, said, 0
         self.has_missing = self.weighted = True
         self.weight_dtype = np.result_type(rows, inner.weight_dtype) if inner.weighted else rows.dtype
-        self.in_memory, self.blocks_are_tasks = inner.in_memory, inner.blocks_are_tasks
 
     def layout(self) -> Layout:
         """That of the values, with what is made of them."""
@@ -103,60 +101,27 @@ class SideWeightedSource(Source):
     def _of_user(self) -> tuple[np.ndarray, np.ndarray]:
         return (self.columns, self.rows) if self.transposed else (self.rows, self.columns)
 
-    def bytes_in_memory(self) -> int:
-        """Those of the values."""
-        return self.inner.bytes_in_memory()
-
-    def stored_arrays(self) -> tuple[Any, ...]:
-        """Those of the values."""
-        return self.inner.stored_arrays()
-
-    def places(self) -> list[str]:
-        """Those of the values."""
-        return self.inner.places()
-
     def for_rows(self, start: int, stop: int) -> "SideWeightedSource":
         """The same for a part of the rows."""
-        part = self._over(self.inner.for_rows(start, stop))
+        part = self.over(self.inner.for_rows(start, stop))
         part.rows, part._first = self.rows[start - self._first : stop - self._first], start
         return part
 
-    def without_names(self) -> "SideWeightedSource":
-        """The same without names."""
-        return self._over(self.inner.without_names())
-
-    def keeping_borders(self, keep: Keep) -> "SideWeightedSource":
-        """The same over values that leave the stored objects at their ends in memory for each other."""
-        keeps = getattr(self.inner, "keeping_borders", None)
-        return self if keeps is None else self._over(keeps(keep))
+    def picking_rows(self, rows: np.ndarray) -> "SideWeightedSource":
+        """Some rows of a dask array, which rise, with their weights."""
+        found = self.over(self.inner.picking_rows(rows))  # type: ignore[attr-defined]
+        found.rows, found.shape = self.rows[rows], (len(rows), self.shape[1])
+        return found
 
     def keeping_rows(self, keep: Keep) -> "SideWeightedSource":
         """The same over values that stay in memory as they are read, without weights."""
-        return self._over(KeptSource(self.inner, keep))
-
-    def blocks(self) -> list[Any]:
-        """Those of the values."""
-        return self.inner.blocks()
-
-    def with_blocks(self, computed: list[Any]) -> "SideWeightedSource":
-        """The same with its blocks computed."""
-        return self._over(self.inner.with_blocks(computed))  # type: ignore[attr-defined]
-
-    def _over(self, inner: Source) -> "SideWeightedSource":
-        found = copy.copy(self)
-        found.inner, found._names = inner, (None, None)
-        return found
+        return self.over(KeptSource(self.inner, keep))
 
     @property
     def kind(self) -> str:
         """That of the values, and what is said of them."""
         given = " and ".join(name.replace("_", " ") for name in self._said)
         return f"{self.inner.kind}{' and' if ' with ' in self.inner.kind else ' with'} {given}"
-
-    @property
-    def nonzeros(self) -> int | None:
-        """Stored entries, where the values are sparse and tell."""
-        return getattr(self.inner, "nonzeros", None)
 
 
 def with_side_weights(source: Source, *, row_weights: Any = None, column_weights: Any = None) -> Source:
@@ -217,7 +182,7 @@ def _weights_along(name: str, values: Any, source: Source) -> np.ndarray:
             if lies_in_a_store(values):
                 raise InputError(f"{name}: lies in a store; read it first, array[:]")
             array = np.asarray(dense(values, name))
-            _compare_labels(name, values, what, source)
+            compare_labels(name, values, what, source)
     if array.ndim == 2 and 1 in array.shape:
         array = array.ravel()
     if array.shape != (length,) or array.dtype.kind not in "buif":
@@ -245,7 +210,14 @@ def _read(name: str, path: Any) -> np.ndarray:
         ) from error
 
 
-def _compare_labels(name: str, values: Any, what: str, source: Source) -> None:
+def compare_labels(name: str, values: Any, what: str, source: Source) -> None:
+    """Compare the labels of an object along the user's rows or columns (`what`) with the names of a source.
+
+    Raises
+    ------
+    InputError
+        Both have some, and they are not the same.
+    """
     labels = labels_of_object(values)
     known = source.row_names() if (what == "row") != source.transposed else source.column_names()
     if len(labels) and known is not None and (found := names_of(labels[0])) is not None:

@@ -52,6 +52,8 @@ class Layout:
         The same source with more cuts, at rows inside stored objects, where these can be read in parts.
     made : float
         Bytes that are made of each byte that is decoded, and stay beside it while rows are read.
+    kept : float
+        Bytes that rows take which are kept between passes, of each that is decoded.
     """
 
     cuts: np.ndarray
@@ -65,6 +67,7 @@ class Layout:
     beside_as_stored: Callable[[], int] | None = field(default=None, compare=False, repr=False)
     parts: "Layout | None" = field(default=None, compare=False, repr=False)
     made: float = 0.0
+    kept: float = 1.0
 
     def held_bytes(self, decoded: int) -> int:
         """Return what rows take in memory that decode to so many bytes, with what is made of them."""
@@ -78,6 +81,11 @@ class Layout:
     def n_rows(self) -> int:
         """Rows of the source."""
         return int(self.cuts[-1])
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the rows where all of them are kept."""
+        return int(self.kept * self.total_bytes)
 
     @property
     def total_bytes(self) -> int:
@@ -201,6 +209,10 @@ class Source(ABC):
     def side_weights(self) -> dict[str, np.ndarray]:
         """The weights of the user's rows and columns, by the name of the argument, where some were given."""
         return {}
+
+    def place_of_entry(self, row: int, column: int) -> tuple[int, int]:
+        """Where an entry of the engine's rows and columns lies among those of the data that is read."""
+        return row, column
 
     def bytes_in_memory(self) -> int:
         """Decoded bytes of what lies in this process, and travels to workers where tasks run there."""

@@ -148,7 +148,7 @@ def _resumed(face: Face[S, R], store: Any, resources: Resources, *, source: Any,
             return face.restore(generation, store)
         study = face.study(generation.record[face.kind])
         record = RunRecord.from_json(generation.record["run"])
-        opened, changed = reopened(record, store, source, function, force=force)
+        opened, changed = reopened(record, generation, store, source, function, force=force)
         opened, models = with_saved_names(opened, generation), study.largest_models
         with Workplace(opened, study.fit, resources, stored=True, cuts=record.plan, models=models) as place:
             run = StudyRun(place, study)

@@ -117,7 +117,7 @@ class StudyRun(Generic[C]):
             **more,
         }  # fmt: skip
         given = {} if self.given is None else {"given": self.given}
-        lasting = {**given, **self.guides.arrays(), **self.place.given_names}
+        lasting = {**given, **self.guides.arrays(), **self.place.lasting}
         self.store.commit(self._number, record, self.state.arrays(), lasting)
         self._number += 1
 
