@@ -134,6 +134,14 @@ def status(runs: tuple[str, ...], watched: bool) -> None:
 @click.option("--rows", "row_names", metavar="FILE", help="Names for the rows of OUT, one a line.")
 @click.option("--columns", "column_names", metavar="FILE", help="Names for the columns of OUT, one a line.")
 @click.option("--feature-type", metavar="TYPE", help='Of a 10x matrix these features alone: "Gene Expression".')
+@click.option(
+    "--long", metavar="COLUMNS",
+    help="Of a table with a line for each entry: user,item,rating, by name, or number from 0; without rating ones.",
+)  # fmt: skip
+@click.option(
+    "--duplicates", type=click.Choice(["refuse", "sum"]),
+    help="Of several lines of such a table for one entry.  [default: refuse]",
+)  # fmt: skip
 @click.option("--zarr-format", type=click.Choice(["3", "2"]), default="3", show_default=True, help="Of the target.")
 @click.option(
     "--chunk-size", "chunk_bytes", type=MEMORY, default="16MiB", show_default=True, help="Of a decoded chunk."
@@ -146,7 +154,9 @@ def status(runs: tuple[str, ...], watched: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace what this command wrote at OUT, once the new one is complete.")
 @output_options
 def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None:
-    """Write IN (.mtx, .mtx.gz, .npz, .npy, .h5ad, 10x .h5 or directory, .zarr) as a Zarr store that a fit reads well.
+    """Write IN as a Zarr store that a fit reads well.
+
+    IN is .mtx, .mtx.gz, .npz, .npy, .h5ad, a 10x .h5 or directory, .zarr, or a table of entries: .csv, .tsv, .parquet.
 
     Names and annotations of rows and columns (obs, var, barcodes.tsv, features.tsv) are carried over.
     """

@@ -1,6 +1,6 @@
 """Entries in any order become CSR rows in order: sorted through files of rows, within a memory budget."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,10 +45,18 @@ class RowBuckets:
         Of the values that will be added.
     memory_bytes : int
         For sorting one bucket.
+    twice : callable or None
+        ``twice(row, column)`` returns the error where a cell has several entries; None: these are added up.
+    keeps_zeros : bool
+        Whether entries of 0 stay.
     """
 
-    def __init__(self, directory: Path, shape: tuple[int, int], expected: int, dtype: np.dtype, memory_bytes: int):
+    def __init__(
+        self, directory: Path, shape: tuple[int, int], expected: int, dtype: np.dtype, memory_bytes: int, *,
+        twice: Callable[[int, int], InputError] | None = None, keeps_zeros: bool = False,
+    ):  # fmt: skip
         self._directory, self._shape = directory, shape
+        self._twice, self._keeps_zeros = twice, keeps_zeros
         self._limit = max(memory_bytes // BYTES_PER_ENTRY, FEWEST_ENTRIES)
         row, column = (np.dtype("u4" if n < 2**32 else "i8") for n in shape)
         self._record = np.dtype([("row", row), ("column", column), ("value", dtype)])
@@ -107,7 +115,7 @@ class RowBuckets:
         Raises
         ------
         InputError
-            A sum of integers does not fit int64.
+            A sum of integers does not fit int64, or a cell has several entries where it may not.
         """
         for bucket in self._buckets:
             records = np.fromfile(bucket.path, self._record) if bucket.path.exists() else np.empty(0, self._record)
@@ -120,9 +128,12 @@ class RowBuckets:
         place = (rows, records["column"].astype(index))
         values = records["value"].astype(summing_dtype(records.dtype["value"]))
         sums = sparse.coo_array((values, place), shape=shape).tocsr()
+        if self._twice is not None and sums.nnz < len(records):
+            raise self._twice(*_first_twice(records))
         if values.dtype == np.int64 and self.largest * len(records) >= 2**63:
             self._check_sums(sparse.coo_array((values.astype(float), place), shape=shape).tocsr(), bucket)
-        sums.eliminate_zeros()
+        if not self._keeps_zeros:
+            sums.eliminate_zeros()
         return sums
 
     @staticmethod
@@ -132,6 +143,14 @@ class RowBuckets:
                 f"entries of the same cell in rows {bucket.first}:{bucket.stop} add up to "
                 f"{sums.data.max():.4g}, more than a 64-bit integer holds; scale the values down"
             )
+
+
+def _first_twice(records: NDArray[Any]) -> tuple[int, int]:
+    """The first row and column that several records are of."""
+    at = records[["row", "column"]]
+    at = at[np.lexsort((at["column"], at["row"]))]
+    first = at[int(np.argmax(at[1:] == at[:-1]))]
+    return int(first["row"]), int(first["column"])
 
 
 def _scatter(records: NDArray[Any], buckets: list[Bucket]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnmf.conversion.frames import Frame
+from dnmf.errors import InputError
 
 
 class Triplets(NamedTuple):
@@ -75,15 +76,24 @@ class TripletStream(MatrixStream):
         Entries, duplicates and explicit zeros included.
     blocks : callable
         ``blocks(limit)`` iterates over all entries, at most about `limit` at a time.
+    keeps_zeros : bool
+        Whether entries of 0 are stored, as they were observed.
+    twice : callable or None
+        ``twice(row, column)`` returns the error where a cell has several entries; None: these are added up.
     """
 
     stored: int
     blocks: Callable[[int], Iterator[Triplets]]
+    keeps_zeros: bool = False
+    twice: Callable[[int, int], InputError] | None = None
 
     def transposed(self) -> Self:
         """Return the stream of the transpose; nothing is read."""
-        blocks = self.blocks
-        return replace(super().transposed(), blocks=lambda limit: (block.transposed() for block in blocks(limit)))
+        blocks, twice = self.blocks, self.twice
+        return replace(
+            super().transposed(), blocks=lambda limit: (block.transposed() for block in blocks(limit)),
+            twice=None if twice is None else lambda row, column: twice(column, row),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

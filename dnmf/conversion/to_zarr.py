@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,8 @@ from dnmf.arguments import choice
 from dnmf.arithmetic import undisturbed
 from dnmf.conversion.dense_files import open_npy
 from dnmf.conversion.feature_types import of_type
+from dnmf.conversion.long_columns import Asked, parse_long
+from dnmf.conversion.long_tables import DUPLICATES, LONG, is_long, open_long_table
 from dnmf.conversion.matrix_market import open_matrix_market
 from dnmf.conversion.npz import open_npz
 from dnmf.conversion.reading import reading
@@ -89,6 +91,8 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     row_names: Given = None,
     column_names: Given = None,
     feature_type: str | None = None,
+    long: str | Sequence[str | int] | None = None,
+    duplicates: str | None = None,
     chunk_bytes: int = 16 * MIB,
     memory_bytes: int = 1024 * MIB,
     zarr_format: int = 3,
@@ -102,15 +106,17 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     a dense one an array in chunks of whole rows. ``obs`` and ``var`` are carried over with all their columns; what is
     not carried over is named in the report and logged. The target appears under its name when it is complete, and
     not at all otherwise; nothing is left beside it. Rows in no order are sorted through temporary files
-    beside the target (up to 16 bytes per entry for matrices below 2^32 rows).
+    beside the target (up to 16 bytes per entry for matrices below 2^32 rows). The entries of a long table are spooled
+    there too, 16 bytes each, with zeros; its rows and columns come in the order in which their names appear first, and
+    these are held in memory.
 
     Parameters
     ----------
     source : str or Path
         ``.mtx`` (compressed or not), ``.npz`` (of ``scipy.sparse.save_npz`` or ``sparse.save_npz``), ``.npy``,
-        ``.h5ad``, ``.h5`` (10x), a 10x directory, or a Zarr store; ``path::layers/counts`` names a matrix other than
-        ``X`` inside an AnnData. ``features.tsv`` (``genes.tsv``) and ``barcodes.tsv`` beside a ``matrix.mtx`` are its
-        names.
+        ``.h5ad``, ``.h5`` (10x), a 10x directory, a long table (CSV, TSV, Parquet), or a Zarr store;
+        ``path::layers/counts`` names a matrix other than ``X`` inside an AnnData. ``features.tsv`` (``genes.tsv``) and
+        ``barcodes.tsv`` beside a ``matrix.mtx`` are its names.
     target : str, Path or Place
         A directory that does not exist, or is empty, or a place on object storage (``s3://``, ``gs://``, ``az://``).
     dtype : str, optional
@@ -124,6 +130,12 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
         Names for the rows and columns of the target, instead of those of the source; or a file with one a line.
     feature_type : str, optional
         Of a 10x matrix the features of this type alone, ``"Gene Expression"`` for example.
+    long : str or sequence, optional
+        Of a long table, with a line for each entry: which columns have the names of rows, those of columns, and the
+        values, ``"user,item,rating"``; by number, from 0, where there is no header. Without the third each entry is a
+        one. By default they are told by what the header calls them, if it does so.
+    duplicates : {"refuse", "sum"}, optional
+        What becomes of several lines of a long table for one entry; refused by default.
     chunk_bytes : int
         Decoded size of a chunk.
     memory_bytes : int
@@ -160,12 +172,15 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     settings = Settings(wanted, transpose, chunk_bytes, memory_bytes, zarr_format, progress)
     path, inner = _existing_path(source)
     target = _target_place(target)
-    found = _convertible(path)
+    asked = parse_long(long)
+    found = _convertible(path, asked, duplicates)
     check_apart(tenx_matrix(path) if found is TENX_DIRECTORY else path, target)
     given = (row_names, column_names)
     try:
         with staged(target, "convert", overwrite=checked_overwrite(overwrite)) as staging, _watched(found, path, inner):
-            stream = _open_stream(found, path, inner, staging.spool, missing_chunks)
+            stream = _open_stream(
+                found, path, inner, staging.spool, missing_chunks=missing_chunks, long=(asked, duplicates)
+            )
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, values = write_matrix(stream, staging.target, staging.spool, settings)
         size = sum(size or 0 for _, size in below(target))
@@ -243,19 +258,30 @@ def _target_place(target: str | Place) -> Place:
     return path
 
 
-def _convertible(path: Path) -> Format:
+def _convertible(path: Path, asked: Asked, duplicates: str | None) -> Format:
+    if duplicates is not None:
+        choice("duplicates", duplicates, DUPLICATES)
     with reading(path):
         found = format_of(path)
-        if found.use == "neither":
+        is_table = found in LONG and (asked is not None or is_long(found, path))
+        if not is_table and found.use == "neither":
             raise refusal(path)
+    if not is_table and (asked or duplicates):
+        raise InputError(
+            f"{path}: long= and duplicates= (--long, --duplicates) are for long tables, this is {found.name}"
+        )
     return found
 
 
-def _open_stream(found: Format, path: Path, inner: str, spool: Path, missing_chunks: str) -> MatrixStream:
+def _open_stream(
+    found: Format, path: Path, inner: str, spool: Path, *, missing_chunks: str, long: tuple[Asked, str | None]
+) -> MatrixStream:
     if found.use == "read":
         return open_stored(path, inner, missing_chunks)
     if inner:
         raise InputError(f"{path}::{inner}: only Zarr stores and .h5ad files have matrices inside them")
+    if found in LONG:
+        return open_long_table(found, path, long[0], spool, duplicates=long[1] or DUPLICATES[0])
     if found is TENX_DIRECTORY:
         return open_tenx_directory(path, spool)
     if found is NPZ:

@@ -158,7 +158,10 @@ def _write_triplets(
     stream: TripletStream | CompressedStream, target: Path, spool: Path, settings: Settings
 ) -> tuple[int, np.dtype]:
     """Sort entries in no order through files of rows, then write these."""
-    buckets = RowBuckets(spool, stream.shape, stream.stored, stream.dtype, settings.memory_bytes)
+    rules: dict[str, Any] = (
+        {"twice": stream.twice, "keeps_zeros": stream.keeps_zeros} if isinstance(stream, TripletStream) else {}
+    )
+    buckets = RowBuckets(spool, stream.shape, stream.stored, stream.dtype, settings.memory_bytes, **rules)
     progress = _Progress(settings.progress, 2 * stream.stored)
     for block in stream.blocks(settings.entries_at_once):
         buckets.add(block)
@@ -169,7 +172,7 @@ def _write_triplets(
     for dtype in dtypes:
         writer = CsrWriter(root, stream.shape, stream.stored, dtype, settings.chunk_bytes)
         limit = np.iinfo(dtype).max if dtype != dtypes[-1] else np.inf
-        if _copy_rows(buckets, writer, dtype, limit, stream.address, progress):
+        if _copy_rows(buckets, writer, dtype, limit, stream, progress):
             break
     progress.finish()
     return writer.finish(), dtype
@@ -184,26 +187,30 @@ def _dtypes_to_try(chosen: np.dtype | None, largest: float) -> list[np.dtype]:
 
 
 def _copy_rows(  # noqa: PLR0917  what a copy goes from, to and through
-    buckets: RowBuckets, writer: CsrWriter, dtype: np.dtype, limit: float, address: str, progress: _Progress
-) -> bool:
+    buckets: RowBuckets, writer: CsrWriter, dtype: np.dtype, limit: float, stream: TripletStream | CompressedStream,
+    progress: _Progress,
+) -> bool:  # fmt: skip
     """Write all rows; returns False, having written some, where a sum is above the limit: a wider dtype comes next."""
+    zeros = isinstance(stream, TripletStream) and stream.keeps_zeros
     for first, rows in buckets.rows():
         if rows.nnz and rows.data.max() > limit:
             return False
-        _append(writer, rows, dtype, address, first)
+        _append(writer, rows, dtype, stream.address, first, zeros=zeros)
         progress.advance(rows.nnz)
     return True
 
 
-def _append(writer: CsrWriter, rows: sparse.csr_array, dtype: np.dtype, address: str, first: int) -> None:
-    """Write sorted rows without duplicates, as `dtype` and without zeros."""
+def _append(
+    writer: CsrWriter, rows: sparse.csr_array, dtype: np.dtype, address: str, first: int, *, zeros: bool = False
+) -> None:
+    """Write sorted rows without duplicates, as `dtype`, without zeros where these are not wanted."""
 
     def place(at: int) -> str:
         row = first + int(np.searchsorted(rows.indptr, at, side="right")) - 1
         return f"{address}: row {row}, column {rows.indices[at]} of the result"
 
     rows.data = cast_values(rows.data, dtype, place)
-    if not rows.data.all():
+    if not (zeros or rows.data.all()):
         rows = rows.copy()  # the arrays may be someone else's
         rows.eliminate_zeros()
     writer.append(rows.indptr, rows.indices, rows.data)

@@ -127,9 +127,13 @@ def _is_text(contents: Contents) -> bool:
     return bool(text) and not any(byte < 9 or 13 < byte < 27 for byte in text)
 
 
+LONG_WAY = (
+    "; where each line is an entry, dnmf convert makes a matrix of it, with --long user,item,rating: what its columns "
+    "are called"
+)
 TABLE_WAY = (
     "give it as a frame in Python, dnmf.fit({reading}, rank){remark}, or write it as a store for the command line, "
-    "anndata.AnnData(frame).write_zarr('out.zarr')"
+    "anndata.AnnData(frame).write_zarr('out.zarr')" + LONG_WAY
 )
 AS_ARRAY = "load it yourself and give its numbers to dnmf.fit as an array"
 IN_R = "write it in R: Matrix::writeMM(matrix, 'matrix.mtx'), then dnmf convert matrix.mtx out.zarr"
@@ -143,6 +147,7 @@ def _refused(name: str, recognized: Callable[[Contents], bool], way: str) -> For
     return Format(name, recognized, "neither", way)
 
 
+PARQUET = _refused("a Parquet file", _begins(b"PAR1"), FROM_PANDAS.format(reader="read_parquet") + LONG_WAY)
 ZARR = Format("a Zarr store", lambda c: is_zarr_directory(c.path), "read")
 ZIPPED_ZARR = Format("a Zarr store in a zip archive", _in_zip(lambda n: bool(n & set(ZARR_METADATA))), "read")
 HDF5 = Format("an HDF5 file", _is_hdf5, "read", suffixes=(".h5ad", ".h5", ".hdf5", ".h5mu"))
@@ -199,7 +204,7 @@ FILES = (
     NPY,
     MATRIX_MARKET,
     _refused("a tar archive", lambda c: c.text[257:262] == b"ustar", "unpack it: tar xf {quoted}"),
-    _refused("a Parquet file", _begins(b"PAR1"), FROM_PANDAS.format(reader="read_parquet")),
+    PARQUET,
     _refused("a Feather (Arrow) file", _begins(b"ARROW1", b"FEA1"), FROM_PANDAS.format(reader="read_feather")),
     _refused("a file of R", _begins(*R_MAGICS), IN_R),
     _refused("a MATLAB file", _begins(b"MATLAB 5.0"),
@@ -231,8 +236,8 @@ FILES = (
 FORMATS = (*DIRECTORIES, *ARCHIVES, *FILES)
 TABLE = _refused("a table of text", _is_text, TABLE_WAY)
 READABLE = (
-    "dnmf reads Zarr stores, .h5ad and other HDF5 files; dnmf convert turns .mtx, .mtx.gz, .npz, .npy, 10x .h5 and "
-    "10x directories into one"
+    "dnmf reads Zarr stores, .h5ad and other HDF5 files; dnmf convert turns .mtx, .mtx.gz, .npz, .npy, 10x .h5, "
+    "10x directories and long tables into one"
 )
 BANNER = "%%MatrixMarket matrix coordinate real general"
 NO_BANNER = _refused("not a Matrix Market file", _is_text, f"it should begin with a line like '{BANNER}'")

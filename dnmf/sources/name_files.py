@@ -98,7 +98,7 @@ def read_table(path: Path | str, fields: int) -> Iterator[list[NDArray[Any]]]:
 def _lines(path: Path) -> Iterator[list[str]]:
     try:
         with open_decompressed(path) as file:
-            encoding = _encoding_of(file)
+            encoding = encoding_of(file)
             with TextIOWrapper(file, encoding, newline="\n") as text:
                 while some := _some_lines(text, path):
                     yield some
@@ -114,7 +114,8 @@ def _lines(path: Path) -> Iterator[list[str]]:
         raise InputError(f"{path}: cannot be read ({told(error)})") from error
 
 
-def _encoding_of(file: IO[bytes]) -> str:
+def encoding_of(file: IO[bytes]) -> str:
+    """Return how a text is encoded, by the byte order mark it begins with; it is at its beginning again."""
     head = file.read(max(map(len, MARKS)))
     file.seek(0)
     return next((encoding for mark, encoding in MARKS.items() if head.startswith(mark)), "utf-8")
