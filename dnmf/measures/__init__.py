@@ -10,13 +10,16 @@ from dnmf.measures.matching import Matching, align, match, robustness, similarit
 from dnmf.measures.recalled import Recall, recall
 from dnmf.measures.topics import Sizes, coherence, sizes
 from dnmf.measures.unseen import HeldOut, held_out
+from dnmf.measures.variable import Moments, Variable, moments, variable_columns
 
 __all__ = [
     "HeldOut",
     "Matching",
+    "Moments",
     "Recall",
     "Sides",
     "Sizes",
+    "Variable",
     "align",
     "alike",
     "coherence",
@@ -29,10 +32,12 @@ __all__ = [
     "loss",
     "match",
     "mean_cosine",
+    "moments",
     "recall",
     "relative_error",
     "robustness",
     "similarity",
     "sizes",
     "sparsity",
+    "variable_columns",
 ]  # fmt: skip

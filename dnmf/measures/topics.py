@@ -1,7 +1,6 @@
 """What is said of components as topics: how large they are, and whether their strongest columns go together."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -10,20 +9,13 @@ import numpy as np
 from dnmf.arguments import whole
 from dnmf.arithmetic import undisturbed
 from dnmf.fitting.events import Callback
-from dnmf.fitting.meter import Meter, as_part
 from dnmf.measures.components import refuse_no_model
-from dnmf.memory import NO_START, Shape
+from dnmf.measures.one_read import read_once
 from dnmf.model import Model
 from dnmf.options import parse_bytes
-from dnmf.passes.choose import choose_executor
-from dnmf.passes.executor import run_pass
 from dnmf.passes.visitors.together import CountTogether
-from dnmf.passes.work import Demands, Work
-from dnmf.plan import make_plan
 from dnmf.resources import Resources, checked_callbacks
-from dnmf.schemes.rehearsal import Kernels
-from dnmf.sources import Source, open_source
-from dnmf.sources.guard import guard_source, guarded
+from dnmf.sources import open_source
 
 DTYPE = "float64"
 
@@ -128,7 +120,7 @@ def coherence(
     if not len(wanted):
         return np.full(model.rank, np.nan)
     resources = Resources(client, parse_bytes(memory_limit), callbacks=checked_callbacks(callbacks))
-    counts = _count(opened, wanted, model, resources)
+    counts: np.ndarray = read_once(opened, CountTogether(wanted), resources, columns=len(wanted)).counts
     information = npmi(counts, opened.shape[0])
     places = (np.searchsorted(wanted, some) for some in top)
     return np.array([_mean_of_pairs(information, some) for some in places])
@@ -137,20 +129,6 @@ def coherence(
 def _strongest(model: Model, count: int) -> Iterator[list[Any]]:
     table = model.top(count)
     return (table.of(component) for component in range(model.rank))
-
-
-def _count(source: Source, columns: np.ndarray, model: Model, resources: Resources) -> np.ndarray:
-    """In how many rows each two of the columns have a value (t, t)."""
-    work = Work((CountTogether(columns),), DTYPE, check=True, demands=Demands(signed=True))
-    with guarded(guard_source(source)), closing(choose_executor(resources.client, source)) as executor:
-        machine = executor.machine(resources.memory_bytes, Kernels.of(source, model.options))
-        shape = Shape(len(columns), len(columns), np.dtype(DTYPE).itemsize, start=NO_START)
-        plan = make_plan(source.layout(), shape, machine)
-        executor.preflight(source)
-        back = Meter(as_part(resources.callbacks, "measure")).begin("measure", source.shape[0])
-        with executor.giving_back(plan):
-            counts: np.ndarray = run_pass(executor, source, plan, work, rows_back=back).models[0].counts
-    return counts
 
 
 def npmi(counts: np.ndarray, rows: int) -> np.ndarray:

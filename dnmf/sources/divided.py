@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dnmf.sources.rows import CsrRows, Panel, Weighted
+from dnmf.sources.rows import CsrRows, Panel, Weighted, few_at_a_time
 
 ENTRIES_AT_ONCE = 2**18
 
@@ -26,7 +26,7 @@ def divided(panel: Panel, of_rows: np.ndarray | None, of_columns: np.ndarray | N
         return Weighted(divided(panel.rows, of_rows, of_columns, dtype), panel.weights)
     values = panel if isinstance(panel, np.ndarray) else panel.data
     found = np.empty(values.shape, dtype)
-    for low, high in _steps(panel):
+    for low, high in few_at_a_time(panel, ENTRIES_AT_ONCE):
         by = _by_row(panel, of_rows, low, high)
         if isinstance(panel, np.ndarray):
             here = slice(low, high)
@@ -46,17 +46,3 @@ def _by_row(rows: np.ndarray | CsrRows, of_rows: np.ndarray | None, low: int, hi
     if isinstance(rows, np.ndarray):
         return of_rows[low:high, None]
     return np.repeat(of_rows[low:high], np.diff(rows.indptr[low : high + 1]))
-
-
-def _steps(rows: np.ndarray | CsrRows) -> list[tuple[int, int]]:
-    """The ends of rows that are divided together: few entries, at least a row."""
-    if isinstance(rows, np.ndarray):
-        step = max(1, ENTRIES_AT_ONCE // max(1, rows.shape[1]))
-        return [(low, min(low + step, len(rows))) for low in range(0, len(rows), step)]
-    found, low = [], 0
-    while low < rows.n_rows:
-        reach = int(np.searchsorted(rows.indptr, rows.indptr[low] + ENTRIES_AT_ONCE, side="right")) - 1
-        high = min(rows.n_rows, max(low + 1, reach))
-        found.append((low, high))
-        low = high
-    return found

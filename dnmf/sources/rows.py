@@ -1,6 +1,6 @@
 """Some rows of a matrix as they are read: dense or CSR, with the weights of their entries where they have some."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -63,3 +63,16 @@ def each_array(rows: SomeRows, change: Callable[[np.ndarray], np.ndarray]) -> So
     if isinstance(rows, Weighted):
         return Weighted(each_array(rows.rows, change), change(rows.weights))
     return CsrRows(*map(change, rows))
+
+
+def few_at_a_time(rows: Rows, most: int) -> Iterator[tuple[int, int]]:
+    """Yield the ends of runs of rows that have at most so many entries together, or are one row."""
+    low, n_rows = 0, len(rows) if isinstance(rows, np.ndarray) else rows.n_rows
+    while low < n_rows:
+        if isinstance(rows, np.ndarray):
+            reach = low + most // max(1, rows.shape[1])
+        else:
+            reach = int(np.searchsorted(rows.indptr, rows.indptr[low] + most, side="right")) - 1
+        high = min(n_rows, max(low + 1, reach))
+        yield low, high
+        low = high

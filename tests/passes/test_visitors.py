@@ -11,6 +11,7 @@ from dnmf.passes.terms import Terms
 from dnmf.passes.visitors.assign import AssignToNearest
 from dnmf.passes.visitors.curved import SolveCurvedRows
 from dnmf.passes.visitors.given import UseGivenRows
+from dnmf.passes.visitors.moments import MeasureMoments
 from dnmf.passes.visitors.parts import MeasureParts
 from dnmf.passes.visitors.project import ProjectRows
 from dnmf.passes.visitors.together import CountTogether
@@ -132,3 +133,24 @@ class TestCountTogether(VisitorContract):
     def test_sums_are_those_of_some_W(self, visitor, A, given):
         there = (A[:, visitor.columns] != 0).astype(int)
         np.testing.assert_array_equal(self.visited(visitor, A, given)[0].counts, there.T @ there)
+
+
+class TestMeasureMoments(VisitorContract):
+    sums = ("mean", "squares")
+
+    @pytest.fixture
+    def visitor(self):
+        return MeasureMoments()
+
+    def visited(self, visitor, A, given, *borders, **how):
+        sums, rows = super().visited(visitor, A, given, *borders, **how)
+        return sums.columns, rows
+
+    def test_over_no_rows_they_are_zero(self, visitor):
+        sums = visitor.begin(COLUMNS, "float64", residual=False).finish().columns
+        assert not np.any([sums.count, sums.total, sums.squares])
+
+    def test_sums_are_those_of_some_W(self, visitor, A, given):
+        columns, rows = self.visited(visitor, A, given)
+        np.testing.assert_allclose(columns.squares, A.var(axis=0) * ROWS)
+        np.testing.assert_allclose(rows[0], np.stack([np.full(ROWS, COLUMNS), A.sum(1), A.var(1) * COLUMNS], 1))
