@@ -20,7 +20,6 @@ from dnmf.places import names_objects, place_of
 from dnmf.record import PATH
 from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.names import names_to_show
-from dnmf.tables import top_entries
 
 if TYPE_CHECKING:
     from dnmf.model import Model
@@ -157,7 +156,7 @@ def finished_run(path: str | Path) -> dict[str, Any]:
     return {**run_status(path), "shape": list(model.shape), "W": os.path.join(str(path), name)}
 
 
-def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
+def inspect_run(path: str | Path, top: int = TOP_COLUMNS, side: str = "H") -> dict[str, Any]:
     """Return what :func:`run_status` says and, when the run is done, its model: where W is, its components.
 
     Parameters
@@ -166,6 +165,8 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
         The store.
     top : int
         How many columns to name for each component.
+    side : {"H", "W"}
+        ``"W"`` names rows instead, and says in how many rows each component is the strongest: W is read.
 
     Raises
     ------
@@ -188,7 +189,8 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS) -> dict[str, Any]:
         "exact": exact(model),
         "row_names": names_to_show(model.row_names) is not None,
         "column_names": names_to_show(model.column_names) is not None,
-        "components": components(model.d, model.H, model.column_names, top),
+        "side": side,
+        "components": components(model, top, side),
     }
 
 
@@ -213,36 +215,36 @@ def exact(model: "Model") -> dict[str, Any] | None:
     return {"rank": "rank" if signed else "non-negative rank", "at_most": model.alive}
 
 
-def components(d: np.ndarray, H: np.ndarray, names: np.ndarray | None, top: int) -> list[dict[str, Any]]:
-    """Return the components by falling weight, each with its strongest columns.
+def components(model: "Model", top: int, side: str = "H") -> list[dict[str, Any]]:
+    """Return the components by falling weight, each with its strongest columns, or rows.
 
     Parameters
     ----------
-    d : ndarray (k,)
-        The diagonal.
-    H : ndarray (k, n)
-        Absolute values of a row sum to one.
-    names : ndarray of str or None
-        Of the columns; their numbers are used where there are none.
+    model : Model
+        Whose.
     top : int
-        Columns to name, at most.
+        Columns or rows to name, at most.
+    side : {"H", "W"}
+        Columns, or rows.
 
     Returns
     -------
     list of dict
         ``number`` (the row of H), ``weight`` (its entry of d), ``share`` (of the sum of d) and ``top``: a list of
-        ``{"column", "name", "share"}``, the share being that of the component's row of H.
+        ``{"column", "name", "share"}``, the share being that of the component's row of H. With rows: ``{"row", "name",
+        "share"}``, shares of its column of W, and ``rows``, in how many it is the strongest.
     """
-    total = float(d.sum()) or 1.0
-    named: dict[int, list[dict[str, Any]]] = {}
-    for entry in top_entries([(0, H)], names, top):
-        named.setdefault(entry.component, []).append({"column": entry.number, "name": entry.name, "share": entry.share})
+    from dnmf.measures import sizes
+
+    total, table = float(model.d.sum()) or 1.0, model.top(top, side)
+    leads = [{"rows": int(rows)} for rows in sizes(model).rows] if side == "W" else [{}] * model.rank
     return [
         {
-            "number": int(number),
-            "weight": float(d[number]),
-            "share": float(d[number]) / total,
-            "top": named.get(int(number), []),
+            "number": number,
+            "weight": float(model.d[number]),
+            "share": float(model.d[number]) / total,
+            **leads[number],
+            "top": [{table.what: e.number, "name": e.name, "share": e.share} for e in table.of(number)],
         }
-        for number in np.argsort(-d, kind="stable")
+        for number in np.argsort(-model.d, kind="stable").tolist()
     ]

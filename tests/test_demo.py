@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from example_models import model_of
 
 import dnmf
 from dnmf import demo
@@ -71,7 +72,7 @@ def test_an_empty_picture_is_blank():
 @pytest.mark.parametrize(("columns", "in_a_row"), [(100, 5), (80, 4), (10, 1)])
 def test_as_many_pictures_as_fit_stand_side_by_side(columns, in_a_row):
     H = np.full((10, 64), 1 / 64)
-    lines = demo.thumbnails(components(np.ones(10), H, None, 1), H, columns)
+    lines = demo.thumbnails(components(model_of(np.ones((10, 10)), H), 1), H, columns)
     assert lines[0].count("%") == in_a_row
     assert max(len(line) for line in lines) <= max(columns, 16)
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import zarr
+from example_models import model_of
 from random_matrices import random_csr
 
 import dnmf
@@ -215,15 +216,18 @@ def test_an_exact_low_rank_is_noted_and_nothing_else_is(tmp_path, rank, asked, s
 
 
 def test_components_come_by_weight_with_their_strongest_columns():
-    d, H = np.array([1.0, 3.0]), np.array([[0.5, 0.5, 0.0], [0.1, 0.2, 0.7]])
-    first, second = components(d, H, np.array(["x", "y", "z"]), top=2)
+    model = model_of([[1.0, 1.0], [0.0, 2.0]], [[0.5, 0.5, 0.0], [0.1, 0.2, 0.7]])
+    first, second = components(model.with_names(column_names=["x", "y", "z"]), top=2)
     assert (first["number"], first["weight"], first["share"]) == (1, 3.0, 0.75)
     assert [place["name"] for place in first["top"]] == ["z", "y"]
     assert [place["column"] for place in second["top"]] == [0, 1]
+    first, second = components(model, top=2, side="W")
+    assert ([place["row"] for place in first["top"]], first["rows"]) == ([1, 0], 1)
+    assert ([place["row"] for place in second["top"]], second["rows"]) == ([0], 1)
 
 
 def test_a_dead_component_has_no_columns():
-    assert components(np.zeros(1), np.zeros((1, 4)), None, top=3)[0]["top"] == []
+    assert components(model_of(np.zeros((2, 1)), np.zeros((1, 4))), top=3)[0]["top"] == []
 
 
 def test_a_stopped_run_says_how_far_it_is(stopped, dense):

@@ -20,11 +20,15 @@ def on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def component_lines(components: list[dict[str, Any]]) -> list[str]:
-    """Return a table: the weight of each component, its share, and its strongest columns."""
-    lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  strongest columns (share of the component's row of H)"]
+def component_lines(components: list[dict[str, Any]], side: str) -> list[str]:
+    """Return a table: the weight of each component, its share, and its strongest columns, or rows."""
+    of_rows = side == "W"
+    named = "rows (share of the component's column of W)" if of_rows else "columns (share of the component's row of H)"
+    leads = f"{'leads rows':>10}  " * of_rows
+    lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  {leads}strongest {named}"]
     for entry in components:
         head = f"{entry['number']:>9}  {entry['weight']:>10.3e}  {100 * entry['share']:>4.1f} %  "
+        head += f"{entry['rows']:>10,}  " if of_rows else ""
         lines.append(head + _listed(entry["top"], len(head)))
     return lines
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dnmf.conversion import ConversionReport
 
 MOST_LISTED = 8
+OF_RUNS = ("places", "top", "side")
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 
 
@@ -36,6 +37,7 @@ DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 @entries_options
 @IMPLICIT
 @click.option("--top", type=click.IntRange(1), help="Columns to name in a finished run.  [default: 8]")
+@click.option("--side", type=click.Choice(["W", "H"]), help="Name its rows (W) or its columns (H).  [default: H]")
 @output_options
 def inspect(places: tuple[str, ...], **given: Any) -> None:
     """Say what a matrix is and how a fit with these options would cut it, or what a finished run found.
@@ -47,35 +49,36 @@ def inspect(places: tuple[str, ...], **given: Any) -> None:
     output, after = current_output(), [""] if len(places) > 1 else []
 
     def look(place: str) -> None:
-        found, lines = _of_run(place, given["top"]) if is_run(place) else _of_source(place, **given)
+        found, lines = _of_run(place, **given) if is_run(place) else _of_source(place, **given)
         output.result("inspect", found, *lines, *after)
 
     for_each("inspect", places, look)
 
 
-def _of_run(place: str, top: int | None) -> tuple[dict[str, Any], list[str]]:
+def _of_run(place: str, top: int | None, side: str | None, **_: Any) -> tuple[dict[str, Any], list[str]]:
     from dnmf.inspection import TOP_COLUMNS, inspect_run
 
     if asked := _asked_of_plans(click.get_current_context()):
         verb = "is" if len(asked) == 1 else "are"
         raise click.UsageError(f"{', '.join(asked)} {verb} for the plan of a matrix; {place} is a run")
-    found = inspect_run(place, top or TOP_COLUMNS)
+    found = inspect_run(place, top or TOP_COLUMNS, side or "H")
     return found, run_lines(found)
 
 
 def _asked_of_plans(ctx: click.Context) -> list[str]:
     """The options that were given and say nothing of a run."""
-    others = [each for each in ctx.command.params if each.expose_value and each.name not in ("places", "top")]
+    others = [each for each in ctx.command.params if each.expose_value and each.name not in OF_RUNS]
     by_default = ParameterSource.DEFAULT
     return [each.opts[-1] for each in others if ctx.get_parameter_source(str(each.name)) is not by_default]
 
 
-def _of_source(place: str, top: int | None, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
+def _of_source(place: str, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
     from dnmf.matrix_inspection import inspect_source
     from dnmf.sources import open_source
 
-    if top is not None:
-        raise click.UsageError(f"--top is for a finished run; {place} is a matrix")
+    for name in ("top", "side"):
+        if given.pop(name) is not None:
+            raise click.UsageError(f"--{name} is for a finished run; {place} is a matrix")
     found = inspect_source(open_source(place, **entries), **given)
     return found, source_lines(found)
 

@@ -289,7 +289,7 @@ def run_lines(found: dict[str, Any]) -> list[str]:
         labelled("names", names or "none"),
         *_exact_lines(found),
         "",
-        *component_lines(found["components"]),
+        *component_lines(found["components"], found["side"]),
     ]
 
 

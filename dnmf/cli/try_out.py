@@ -37,7 +37,7 @@ def demo(folder: str, workers: int) -> None:
         model = fit(os.path.abspath(data), RANK, store=store, client=client, callbacks=callbacks)
     reference = fit_with_sklearn(digits.values)
     found = finished_run(store)
-    table = components(model.d, model.H, model.column_names, top=5)
+    table = components(model, top=5)
     record = {**found, "data": data, "components": table, "sklearn": asdict(reference)}
     output.result("demo", record, *_comparison(found, reference), *_components(table, model.H), *_next(data, store))
 

@@ -251,6 +251,16 @@ def test_inspect_names_as_many_columns_as_are_asked_for(finished):
     assert table.count(" %") == len(shares) + len(found["components"])
 
 
+def test_inspect_names_rows_too_and_says_how_many_a_component_leads(finished):
+    model = dnmf.load(finished)
+    (found,) = records(call("inspect", finished, "--side", "W", "--top", 3, "--json"))
+    assert [place["row"] for place in found["components"][0]["top"]] == [e.number for e in model.top(3, "W").of(0)]
+    assert [entry["rows"] for entry in found["components"]] == dnmf.measures.sizes(model).rows.tolist()
+    heading, first = call("inspect", finished, "--side", "W").stdout.splitlines()[-4:-2]
+    assert "leads rows  strongest rows (share of the component's column of W)" in heading
+    assert f"{found['components'][0]['rows']}" in first.split()
+
+
 @pytest.mark.parametrize("on_terminal", [False, True])
 def test_lines_are_broken_on_a_terminal_alone(finished, monkeypatch, on_terminal):
     monkeypatch.setattr("dnmf.cli.component_lines.on_terminal", lambda: on_terminal)
