@@ -20,6 +20,7 @@ from dnmf.places import names_objects, place_of
 from dnmf.record import PATH
 from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.names import names_to_show
+from dnmf.sources.views import VIEW_PARTS
 
 if TYPE_CHECKING:
     from dnmf.model import Model
@@ -79,6 +80,7 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": record.get("address"),
         "observed": record.get("run", record).get("observed") or None,
+        "seen": _seen(record.get("run", record)),
         "implicit": record["options"].get("implicit") or None,
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),
@@ -98,6 +100,12 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,
         "go_on_with": _go_on_with(record),
     }
+
+
+def _seen(run: dict[str, Any]) -> dict[str, int] | None:
+    """How many rows and columns of the data were chosen, and how many divided; None where all are as they are."""
+    known = run.get("fingerprint", {})
+    return {name: known[name]["count"] for name in VIEW_PARTS if name in known} or None
 
 
 def _told(lost: Losses) -> dict[str, Any] | None:
@@ -124,6 +132,7 @@ def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
         "kind": PATH,
         "source": record.get("run", {}).get("address", ""),
         "observed": record.get("run", {}).get("observed") or None,
+        "seen": _seen(record.get("run", {})),
         "implicit": options["fit"].get("implicit") or None,
         "rank": options["fit"]["rank"],
         **_limits(options["fit"]),

@@ -12,6 +12,7 @@ from dnmf.resources import Resources
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_gone
 from dnmf.sources.names import names_to_show
+from dnmf.sources.views import what_is_seen
 
 DEFAULT_RANK = 20
 
@@ -68,6 +69,7 @@ def _facts(source: Source, implicit: float) -> dict[str, Any]:
         "dtype": str(source.dtype),
         "nonzeros": stored,
         "observed": source.said() or None,
+        "seen": {name: len(part) for name, part in what_is_seen(source).parts.items()} or None,
         "implicit": implicit or None,
         "density": None if stored is None else stored / (rows * columns),
         "decoded_bytes": layout.total_bytes,

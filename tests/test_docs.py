@@ -60,6 +60,7 @@ def small_data(tmp_path_factory):
     counts = rng.poisson(rng.gamma(0.5, size=(400, 6)) @ rng.gamma(0.5, size=(6, 60)))
     kept = scipy.sparse.csr_matrix(counts.astype(np.float32))
     data = anndata.AnnData(kept, layers={"counts": kept.astype(np.int32)})
+    data.var["in_panel"] = np.arange(60) % 2 == 0
     data.write_zarr(folder / "counts.zarr")
     data.write_h5ad(folder / "counts.h5ad")
     data[:100].copy().write_zarr(folder / "new.zarr")

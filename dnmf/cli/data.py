@@ -1,8 +1,8 @@
-"""Options that say how data is read: its names, and which of its entries were observed."""
+"""Options that say how data is read: which of it is seen, its names, and which of its entries were observed."""
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -36,8 +36,53 @@ ENTRIES = (
     click.option("--row-weights", metavar="FILE", help="How much each row counts: .npy, or text with one a line."),
     click.option("--column-weights", metavar="FILE", help="How much each column counts, as --row-weights."),
 )  # fmt: skip
+LAYER = click.option("--layer", metavar="NAME", help="This layer of an AnnData, in place of X.")
+SEEN = (
+    LAYER,
+    click.option("--var-mask", metavar="NAME", help="Only the columns that are true in this column of var."),
+    click.option("--obs-mask", metavar="NAME", help="Only the rows that are true in this column of obs."),
+)
 BESIDE = ("mask", "weights")
 NOTHING_SAID = {"missing": "refuse", "mask": None, "weights": None, "row_weights": None, "column_weights": None}
+
+
+class Seen(NamedTuple):
+    """What is seen of a source: a layer, and the columns of ``var`` and ``obs`` that say which columns and rows."""
+
+    layer: str | None
+    var_mask: str | None
+    obs_mask: str | None
+
+    def open(self, source: str, **about: Any) -> Any:
+        """Return the source at an address, opened with what else is said `about` all of it."""
+        from dnmf.sources import open_source
+
+        return open_source(in_layer(source, self.layer), columns=self.var_mask, rows=self.obs_mask, **about)
+
+
+def seen_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what is seen of an AnnData, and hand them to the command as `seen`."""
+
+    @functools.wraps(command)
+    def packed(*, layer: str | None, var_mask: str | None, obs_mask: str | None, **given: Any) -> Any:
+        return command(seen=Seen(layer, var_mask, obs_mask), **given)
+
+    for option in reversed(SEEN):
+        packed = option(packed)
+    return packed
+
+
+def in_layer(source: str, layer: str | None) -> str:
+    """Return the address of a layer of an AnnData, or of a modality where the address names one.
+
+    Examples
+    --------
+    >>> in_layer("cells.h5ad", "counts"), in_layer("cells.h5mu::mod/rna", "counts")
+    ('cells.h5ad::layers/counts', 'cells.h5mu::mod/rna/layers/counts')
+    """
+    if layer is None:
+        return source
+    return f"{source}{'/' if '::' in source else '::'}layers/{layer}"
 
 
 def names_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from dnmf.amounts import format_bytes
 from dnmf.cli.amounts import MEMORY
-from dnmf.cli.data import IMPLICIT, entries_options
+from dnmf.cli.data import IMPLICIT, LAYER, Seen, entries_options, in_layer, seen_options
 from dnmf.cli.exits import report
 from dnmf.cli.fits import RESTARTS, plan_options
 from dnmf.cli.groups import Grouped
@@ -34,6 +34,7 @@ DTYPES = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 @plan_options
 @RESTARTS
 @click.option("--memory-limit", type=MEMORY, help="Of a worker.  [default: what is free]")
+@seen_options
 @entries_options
 @IMPLICIT
 @click.option("--top", type=click.IntRange(1), help="Columns to name in a finished run.  [default: 8]")
@@ -72,14 +73,13 @@ def _asked_of_plans(ctx: click.Context) -> list[str]:
     return [each.opts[-1] for each in others if ctx.get_parameter_source(str(each.name)) is not by_default]
 
 
-def _of_source(place: str, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
+def _of_source(place: str, seen: Seen, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
     from dnmf.matrix_inspection import inspect_source
-    from dnmf.sources import open_source
 
     for name in ("top", "side"):
         if given.pop(name) is not None:
             raise click.UsageError(f"--{name} is for a finished run; {place} is a matrix")
-    found = inspect_source(open_source(place, **entries), **given)
+    found = inspect_source(seen.open(place, **entries), **given)
     return found, source_lines(found)
 
 
@@ -133,6 +133,7 @@ def status(runs: tuple[str, ...], watched: bool) -> None:
 @click.option(
     "--dtype", type=click.Choice(DTYPES), help="Of the values.  [default: as stored; for .mtx what holds them]"
 )
+@LAYER
 @click.option("--transpose", is_flag=True, help="Write columns as rows (10x .mtx files are genes × cells).")
 @click.option("--rows", "row_names", metavar="FILE", help="Names for the rows of OUT, one a line.")
 @click.option("--columns", "column_names", metavar="FILE", help="Names for the columns of OUT, one a line.")
@@ -156,7 +157,7 @@ def status(runs: tuple[str, ...], watched: bool) -> None:
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace what this command wrote at OUT, once the new one is complete.")
 @output_options
-def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None:
+def convert(source: str, target: str, layer: str | None, zarr_format: str, **settings: Any) -> None:
     """Write IN as a Zarr store that a fit reads well.
 
     IN is .mtx, .mtx.gz, .npz, .npy, .h5ad, a 10x .h5 or directory, .zarr, or a table of entries: .csv, .tsv, .parquet.
@@ -167,7 +168,8 @@ def convert(source: str, target: str, zarr_format: str, **settings: Any) -> None
 
     output = current_output()
     with PartDone("converting", output.progress, output.event) as progress:
-        written = convert_file(source, target, zarr_format=int(zarr_format), progress=progress, **settings)
+        place, settings["zarr_format"] = in_layer(source, layer), int(zarr_format)
+        written = convert_file(place, target, progress=progress, **settings)
     record = {**asdict(written), "target": str(written.target), "shape": list(written.shape), "source": source}
     rows, columns = written.shape
     entries = "" if written.nonzeros is None else f", {written.nonzeros:,} non-zeros"

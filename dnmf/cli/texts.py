@@ -36,16 +36,22 @@ def source_lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
+_SEEN = {
+    "rows": "{} rows of the data", "columns": "{} columns of the data",
+    "row_scale": "rows divided by {} numbers", "column_scale": "columns divided by {} numbers",
+}  # fmt: skip
 _OBSERVED = {"nan": "what is not NaN", "unstored": "what is stored", "refuse": ""}
 
 
 def _observed_lines(found: dict[str, Any]) -> list[str]:
-    """What was said of the entries of the data."""
+    """What was seen of the data, and said of its entries."""
     said = found["observed"] or {"missing": "refuse"}
     beside = [f"{what.replace('_', ' ')} {where['data'] or 'in memory'}" for what, where in said.items()
               if what != "missing"]  # fmt: skip
     parts = [part for part in (_OBSERVED[said["missing"]], *beside) if part]
-    lines = [labelled("observed", "; ".join(parts))] if parts else []
+    seen = [_SEEN[name].format(f"{count:,}") for name, count in (found["seen"] or {}).items()]
+    lines = [labelled("seen", ", ".join(seen))] if seen else []
+    lines += [labelled("observed", "; ".join(parts))] if parts else []
     if found["implicit"]:
         trusted = f"α = {found['implicit']:g}: 1 is predicted where something is, and trusted 1 + α a times"
         lines.append(labelled("implicit", trusted))

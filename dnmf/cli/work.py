@@ -13,11 +13,13 @@ from dnmf.cli.data import (
     IMPLICIT,
     MISSING_CHUNKS,
     NOTHING_SAID,
+    Seen,
     absolute,
     entries_of_run,
     entries_options,
     known_entries_options,
     names_options,
+    seen_options,
 )
 from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME, fit_options
 from dnmf.cli.groups import Grouped
@@ -69,6 +71,7 @@ LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
 @RESTARTS
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
 @RESUME
+@seen_options
 @names_options
 @entries_options
 @IMPLICIT
@@ -76,20 +79,27 @@ LIMITS = ("max_passes", "tol", "max_seconds")  # that a run may go on under
 @MAX_SECONDS
 @work_options
 @output_options
-def fit(source: str, store: str, where: Where, missing_chunks: str, entries: dict[str, Any], **given: Any) -> None:
-    """Factorize SOURCE, a Zarr array or AnnData (path::layers/NAME for a layer), into a store.
+def fit(source: str, store: str, where: Where, seen: Seen, entries: dict[str, Any], **given: Any) -> None:
+    """Factorize SOURCE, a Zarr array or AnnData, into a store.
 
     Every pass is committed to the store: a fit that was stopped goes on with `dnmf resume`. SIGTERM and Ctrl-C stop
     it after the pass in hand.
     """
     from dnmf.api import fit as fit_model
-    from dnmf.sources import open_source
 
     output = current_output()
-    opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
+    opened = seen.open(absolute(source), **entries, **taken(given))
     with watched(store, where, output) as (client, callbacks):
         fit_model(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     say_model("fit", store, output)
+
+
+OF_ALL = ("missing_chunks", "row_names", "column_names")  # what is said of data when it is opened, of all of it
+
+
+def taken(given: dict[str, Any]) -> dict[str, Any]:
+    """Take what is said of all of the data out of the options of a command."""
+    return {name: given.pop(name) for name in OF_ALL}
 
 
 def say_model(command: str, store: str, output: Output) -> None:
@@ -114,22 +124,22 @@ def say_model(command: str, store: str, output: Output) -> None:
               help="On which factor components are compared.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a path in the store, once this one has begun.")
 @RESUME
+@seen_options
 @names_options
 @entries_options
 @IMPLICIT
 @fit_options
 @work_options
 @output_options
-def path(source: str, store: str, where: Where, missing_chunks: str, entries: dict[str, Any], **given: Any) -> None:
+def path(source: str, store: str, where: Where, seen: Seen, entries: dict[str, Any], **given: Any) -> None:
     """Factorize SOURCE at each of the --strengths of a penalty, all models sharing every read of the data.
 
     The store PATH holds a store for each model. A path that was stopped goes on with `dnmf resume`.
     """
     from dnmf.paths import path as fit_path
-    from dnmf.sources import open_source
 
     output = current_output()
-    opened = open_source(absolute(source), missing_chunks=missing_chunks, **entries)
+    opened = seen.open(absolute(source), **entries, **taken(given))
     with watched(store, where, output) as (client, callbacks):
         fit_path(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     say_path("path", store, output)
@@ -208,28 +218,27 @@ def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
 )
 @click.option("--columns-match", is_flag=True,
               help="Find the columns of the fit by name, among others or in another order.")  # fmt: skip
+@seen_options
 @names_options
 @known_entries_options
 @click.option("--overwrite", is_flag=True, help="Replace an earlier result at --out, once the new one is whole.")
 @MISSING_CHUNKS
 @work_options
 @output_options
-def transform(run: str, source: str, out: str, where: Where, *, overwrite: bool, **given: Any) -> None:
+def transform(run: str, source: str, out: str, where: Where, seen: Seen, *, overwrite: bool, **given: Any) -> None:
     """Write the rows of W for the rows of SOURCE, with H and d of the finished RUN kept.
 
     What of them was observed is as the fit was told where that says it; a mask and weights are asked for again.
     """
     from dnmf.api import load
     from dnmf.applied import free_place
-    from dnmf.sources import open_source
     from dnmf.sources.as_fitted import Said
     from dnmf.sources.names import names_to_show
     from dnmf.sources.opening import opened_beside
 
     output, model = current_output(), load(run)
     free = free_place(out, overwrite=overwrite)
-    named = {name: given[name] for name in ("row_names", "column_names", "missing_chunks")}
-    opened = open_source(absolute(source), **named)
+    opened = seen.open(absolute(source), **{name: given[name] for name in OF_ALL})
     about: dict[str, Any] = {
         "said": Said(**opened_beside(given["entries"], given["missing_chunks"])),
         "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,

@@ -20,8 +20,8 @@ MOST_NAMED = 5
 
 
 def view_of(
-    source: Source, data: Any = None, *, rows: Any = None, columns: Any = None, row_scale: Any = None,
-    column_scale: Any = None,
+    source: Source, data: Any = None, of_data: Source | None = None, *, rows: Any = None, columns: Any = None,
+    row_scale: Any = None, column_scale: Any = None,
 ) -> Source:  # fmt: skip
     """Return a source of some rows and columns of another, divided by numbers; itself where nothing is asked for.
 
@@ -31,6 +31,8 @@ def view_of(
         Of all rows and columns.
     data : optional
         What it was opened from: an AnnData has columns of its frames.
+    of_data : Source, optional
+        The same with the names that lie with the data, where `source` was given others: they lead to its frames.
     rows, columns, row_scale, column_scale
         As in :func:`dnmf.open_source`.
 
@@ -41,7 +43,7 @@ def view_of(
     """
     shape = source.shape[::-1] if source.transposed else source.shape
     of_rows, of_columns = (
-        None if given is None else _chosen(what, given, length, source, data)
+        None if given is None else _chosen(what, given, length, source, (of_data or source, data))
         for what, given, length in zip(FRAMES, (rows, columns), shape, strict=True)
     )
     scales = (
@@ -72,12 +74,12 @@ def view_in_file(data: Any, open_whole: Callable[[Any], Source]) -> Source:
     return view_of(open_whole(whole), **view)
 
 
-def _chosen(what: str, given: Any, length: int, source: Source, data: Any) -> np.ndarray | None:
+def _chosen(what: str, given: Any, length: int, source: Source, beside: tuple[Source, Any]) -> np.ndarray | None:
     """The numbers of the rows or columns that are meant; None where these are all, as they are."""
     name = f"{what} of {source.address}"
     if isinstance(given, slice):
         given = np.arange(length)[given]
-    values = _flags(what, given, source, data) if isinstance(given, str) else _array(what, given, source)
+    values = _flags(what, given, *beside) if isinstance(given, str) else _array(what, given, source)
     if values.ndim != 1:
         raise InputError(f"{name}: has shape {values.shape}, expected one dimension")
     if values.dtype.kind == "b":

@@ -112,10 +112,11 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
         parts = opened_beside({"mask": mask, "weights": weights}, missing_chunks)
         source = within_view(source, lambda whole: observed(whole, missing, **parts))
     source = with_side_weights(source, row_weights=row_weights, column_weights=column_weights)
+    of_data = source
     if row_names is not None or column_names is not None:
         m, n = source.shape[::-1] if source.transposed else source.shape
         source = source.with_names(given_names(row_names, m, "rows"), given_names(column_names, n, "columns"))
-    return view_of(source, data, rows=rows, columns=columns, row_scale=row_scale, column_scale=column_scale)
+    return view_of(source, data, of_data, rows=rows, columns=columns, row_scale=row_scale, column_scale=column_scale)
 
 
 def open_values(

@@ -65,6 +65,7 @@ class View:
         return cls(**{each.name: arrays.get(f"{PREFIX}{each.name}") for each in fields(cls)})
 
 
+VIEW_PARTS = tuple(each.name for each in fields(View))
 EVERYTHING_SEEN = View()
 
 
