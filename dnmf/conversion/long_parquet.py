@@ -55,13 +55,15 @@ class LongParquet:
             file = _opened(self.path)
             wanted = [file.schema_arrow.names[at] for at in self.columns.wanted]
             batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted)
-        while (batch := self._next(batches)) is not None:
-            yield self._block([batch.column(name).to_pylist() for name in wanted], first)
-            first += batch.num_rows
+        while parts := self._next(batches, wanted):
+            yield self._block(parts, first)
+            first += len(parts[0])
 
-    def _next(self, batches: Iterator[Any]) -> Any:
+    def _next(self, batches: Iterator[Any], wanted: list[str]) -> list[list[Any]]:
+        """The columns of the next batch that has rows; nothing at the end."""
         with reading(self.path):
-            return next(batches, None)
+            batch = next((batch for batch in batches if batch.num_rows), None)
+            return [] if batch is None else [batch.column(name).to_pylist() for name in wanted]
 
     def _block(self, parts: list[list[Any]], first: int) -> LongBlock:
         rows, columns = ([_text(name) for name in part] for part in parts[:2])

@@ -1,7 +1,7 @@
 """Long tables in text: CSV, TSV and the like, read line by line."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import StringIO, TextIOWrapper
 from itertools import chain, islice
 from operator import itemgetter
@@ -63,7 +63,7 @@ class LongText:
         header, line = self._has_header, 1
         with _opened(self.path) as text:
             lines = chain.from_iterable(StringIO(piece, newline="\n") for piece in _pieces(self.path, text))
-            reader = csv.reader(lines, delimiter=self._separator, skipinitialspace=True)
+            reader = _reader(lines, self._separator)
             while some := _some_records(self.path, reader):
                 kept = [at for at, fields in enumerate(some) if fields]
                 if header and kept:
@@ -108,9 +108,14 @@ def _looks(path: Path, first: str, asked: Asked) -> tuple[str, LongColumns]:
     return best, known[best]
 
 
+def _reader(lines: Iterable[str], separator: str) -> Any:
+    """What splits lines; a quote that is not closed is an error, not the rest of the file."""
+    return csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ", strict=True)
+
+
 def _fields(line: str, separator: str) -> list[str]:
     try:
-        fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+        fields: list[str] = next(_reader([line], separator), [])
     except csv.Error:
         return [line]
     return [field.strip() for field in fields]

@@ -131,6 +131,8 @@ BAD = {
     "ann,Cube,": "line 5: the value '' is not a number",
     "ann,Cube,-1": "line 5: the value -1 is negative",
     "ann,Cube,nan": "line 5: the value nan is not finite",
+    'ann,"Cube,1': r"line \d: cannot be read \(unexpected end of data\)",
+    'ann,"Cu"be,1': "line 5: cannot be read",
     ",Cube,1": "line 5: user is empty",
     "ann,,1": "line 5: item is empty",
 }
