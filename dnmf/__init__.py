@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dnmf.api import fit, load, resume
     from dnmf.constraints import Constraints
     from dnmf.conversion import convert
+    from dnmf.ensembles.consensus_doors import consensus, load_consensus, resume_consensus
+    from dnmf.ensembles.consensus_result import Consensus
+    from dnmf.ensembles.doors import load_ranks, ranks, resume_ranks
+    from dnmf.ensembles.result import Ranks
     from dnmf.errors import (
         BudgetError,
         ChangedError,
@@ -45,15 +49,21 @@ _PLACES = {
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
     "Interrupted": "dnmf.errors", "ChangedError": "dnmf.errors", "LossError": "dnmf.errors",
     "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
-    "Path": "dnmf.paths", "PathRow": "dnmf.paths", "place": "dnmf.places",
+    "ranks": "dnmf.ensembles.doors", "resume_ranks": "dnmf.ensembles.doors", "load_ranks": "dnmf.ensembles.doors",
+    "Ranks": "dnmf.ensembles.result", "consensus": "dnmf.ensembles.consensus_doors",
+    "resume_consensus": "dnmf.ensembles.consensus_doors", "load_consensus": "dnmf.ensembles.consensus_doors",
+    "Consensus": "dnmf.ensembles.consensus_result", "Path": "dnmf.paths", "PathRow": "dnmf.paths",
+    "place": "dnmf.places",
 }  # fmt: skip
 
 _ROOMS = {"cluster", "losses", "measures", "plots", "progress", "signals", "unfinished"}  # that the documentation names
 
 __all__ = [
-    "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Constraints", "CorruptError", "DnmfError",
-    "InputError", "Interrupted", "Loss", "LossError", "Model", "Path", "PathRow", "Penalty", "__version__", "convert",
-    "fit", "load", "load_path", "non_negative_factorization", "open_source", "path", "place", "resume", "resume_path",
+    "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Consensus", "Constraints",
+    "CorruptError", "DnmfError", "InputError", "Interrupted", "Loss", "LossError", "Model", "Path", "PathRow",
+    "Penalty", "Ranks", "__version__", "consensus", "convert", "fit", "load", "load_consensus", "load_path",
+    "load_ranks", "non_negative_factorization", "open_source", "path", "place", "ranks", "resume", "resume_consensus",
+    "resume_path", "resume_ranks",
 ]  # fmt: skip
 
 

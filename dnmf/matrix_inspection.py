@@ -93,10 +93,10 @@ def _first(names: np.ndarray | None) -> str | None:
 def _plan(source: Source, options: FitOptions, memory_limit: str | int | None, keep: str) -> dict[str, Any]:
     """How a fit into a store would be cut for threads of this process, or why it cannot be."""
     from dnmf.passes.threads import InProcess
+    from dnmf.planned import plan_work
     from dnmf.schemes.refused import refuse_entries, refuse_of_transposed
     from dnmf.schemes.rehearsal import Kernels
     from dnmf.starts.choose import start_of
-    from dnmf.workplace import plan_work
 
     refuse_entries(options, source)
     if source.transposed:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -76,6 +77,24 @@ class Start:
 
 
 ANY_START, NO_START = Start(), Start(0)
+
+
+class Together(NamedTuple):
+    """How many models there will be, all of the size of the largest one.
+
+    Attributes
+    ----------
+    models : int
+        That share passes, as many at a time as there is room for.
+    written : int
+        Of which W is made.
+    waiting : float
+        H of which stay in this process while others go on.
+    """
+
+    models: int
+    written: int
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True)

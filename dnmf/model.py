@@ -264,7 +264,7 @@ class Model(Applied, Predicts, Recommends, Course):
     def _transposed(self) -> "Model":
         """The model with W and H exchanged, both in memory; how rows are solved stays as it is."""
         H = np.ascontiguousarray(self.read_W().T)
-        names = self._held_names()
+        names = self.held_names()
         return self._with(
             stored_W=np.ascontiguousarray(self.H.T), H=H, row_names=names["column_names"],
             column_names=names["row_names"], order=None,
@@ -272,9 +272,10 @@ class Model(Applied, Predicts, Recommends, Course):
 
     def _with(self, **changes: Any) -> "Model":
         """The same model with other values; names that were not read yet stay so."""
-        return replace(self, **{**self._held_names(), **changes})
+        return replace(self, **{**self.held_names(), **changes})
 
-    def _held_names(self) -> dict[str, Any]:
+    def held_names(self) -> dict[str, Any]:
+        """The names by attribute, those that were not read yet as what reads them."""
         return {name: vars(Model)[name].held(self) for name in ("row_names", "column_names")}
 
     @property

@@ -18,7 +18,13 @@ MOST_LISTED = 3
 BEHIND = "behind"  # what a fingerprint of a dask array says of the stored arrays behind it, where these are known
 PATH = "path"  # the kind of a record that describes a regularization path
 RIVALS = "rivals"  # what a record has besides while starts compete: who they are, and the scalars of all but the first
-STUDIES = {PATH: "a regularization path"}  # the kinds of studies, in words
+RANKS = "ranks"  # the kind of one that describes models of several ranks
+CONSENSUS = "consensus"  # the kind of one that describes what several models agree on
+STUDIES = {
+    PATH: "a regularization path",
+    RANKS: "models of several ranks",
+    CONSENSUS: "a consensus",
+}  # the kinds of studies, in words
 # The parts of a fingerprint, and what messages say of them: the data itself, and what lies beside it.
 PARTS = {
     "": "the data is", "missing": "what is missing is", "mask": "the mask is", "weights": "the weights are",

@@ -49,9 +49,10 @@ class SampledRows(NamedTuple):
 
     def sums(self, fit: Fit, H: np.ndarray) -> ModelSums:
         """Return what a pass over them folds of one model, made with `H` (k, n)."""
-        visitor = fit.scheme.visitor(H, tolerance=TOLERANCE)
+        visitor = fit.visitor_for(H, tolerance=TOLERANCE)
         work = Work((visitor,), fit.options.dtype, demands=fit.scheme.demands, sample=True)
-        found: ModelSums = run_pass(self.engine.executor, self.engine.source, self.engine.plan, work).models[0]
+        statistics = run_pass(self.engine.executor, self.engine.source, self.engine.plan, work)
+        found: ModelSums = fit.part_of(statistics, 0).models[0]
         return found
 
 
@@ -80,7 +81,8 @@ class Refinement:
         if all(fits[number].state.sampled for number in going):  # before it was resumed
             bytes_read = 0
         for number in going:
-            fits[number] = _refined(self._rows, _counted(fits[number], bytes_read), statistics.models[number])
+            fit = _counted(fits[number], bytes_read)
+            fits[number] = _refined(self._rows, fit, fit.part_of(statistics, number).models[0])
         return fits, replace(statistics, bytes_read=statistics.bytes_read + bytes_read)
 
 
@@ -124,7 +126,7 @@ def _after_steps(rows: SampledRows, fit: Fit, estimated: EstimatedSums) -> State
     """The state after steps from the plain update, as many as the sample can tell."""
     begun = Initial(fit.state.plain, squares=estimated.squares(fit.state.squares))
     options = patient(fit.options)
-    inner = Fit(first_state(begun, options), options, fit.scheme)
+    inner = replace(fit, state=first_state(begun, options), options=options)
     for _ in range(STEPS):
         sums = estimated.at(rows.sums(inner, inner.state.factor))
         if inner.state.reason or not estimated.means_something(sums):

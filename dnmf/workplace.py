@@ -1,10 +1,9 @@
 """What the fits of one source run on: an executor, a plan, data that may be kept; and how they look from outside."""
 
-import uuid
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from dnmf.fitting.loop import Engine
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.state import State
 from dnmf.fitting.stop import Deadline
-from dnmf.memory import ANY_START, Machine
+from dnmf.memory import Together
 from dnmf.model import Model
 from dnmf.ongoing import Ongoing
 from dnmf.options import FitOptions, format_bytes
@@ -28,7 +27,7 @@ from dnmf.passes.executor import Executor
 from dnmf.passes.warm import were_compiled
 from dnmf.places import Place
 from dnmf.plain import dense
-from dnmf.plan import Plan, keeping, keeping_borders
+from dnmf.planned import MOST_GATHERED_BYTES, plan_work
 from dnmf.record import RunRecord, versions
 from dnmf.refinement import Refinement
 from dnmf.resources import Resources
@@ -38,16 +37,12 @@ from dnmf.sources import Source
 from dnmf.sources.as_fitted import Observed
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source
-from dnmf.sources.kept import Keep
 from dnmf.sources.labels import Labels, labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.names import MOST_NAMES
 from dnmf.sources.views import what_is_seen
-from dnmf.starts.choose import plan_for_many, start_of_fit
 from dnmf.watched.feed import Feed, facts_of
 
-MOST_GATHERED_BYTES = 256 * 2**20
 AXES = ("row", "column")
-KEEP_POLICIES = ("auto", "memory", "stream")
 
 
 class Workplace:
@@ -68,7 +63,7 @@ class Workplace:
         Whether W goes to a store.
     cuts : dict, optional
         How an earlier plan cut the data.
-    models : int, optional
+    together : Together, optional
         How many models of a study there will be; a single fit otherwise.
 
     Attributes
@@ -89,7 +84,7 @@ class Workplace:
     """
 
     def __init__(self, source: Source, options: FitOptions, resources: Resources, *, stored: bool,
-                 cuts: dict[str, Any] | None = None, models: int | None = None):  # fmt: skip
+                 cuts: dict[str, Any] | None = None, together: Together | None = None):  # fmt: skip
         if source.transposed:
             refuse_of_transposed(options, source.address)
         refuse_entries(options, source)
@@ -100,12 +95,12 @@ class Workplace:
         executor = choose_executor(resources.connected(), source)
         executor.standing = lambda *found: emit(self.callbacks, Standing(*found))
         executor.compiling = lambda workers: emit(self.callbacks, Compiling(workers))
-        self._feed = Feed(executor.client, facts_of(source, options, models))
+        self._feed = Feed(executor.client, facts_of(source, options, together and together.models))
         heard = (*resources.callbacks, *self._feed.callbacks)
         self._meter = Meter(heard)
         self.callbacks: tuple[Callback, ...] = (self._meter, *heard)
         try:
-            self.engine = self._planned(executor, options, resources, models, stored=stored, cuts=cuts)
+            self.engine = self._planned(executor, options, resources, together, stored=stored, cuts=cuts)
         except BaseException as error:
             self._feed.close(error)
             executor.close()
@@ -126,11 +121,12 @@ class Workplace:
         self._held.close()
 
     def _planned(
-        self, executor: Executor, options: FitOptions, resources: Resources, models: int | None, *, stored: bool,
+        self, executor: Executor, options: FitOptions, resources: Resources, together: Together | None, *,
+        stored: bool,
         cuts: dict[str, Any] | None,
     ) -> Engine:  # fmt: skip
         source, layout = self.source, self.source.layout()
-        work = plan_work(executor, source, options, resources, models, stored=stored, cuts=cuts)
+        work = plan_work(executor, source, options, resources, together, stored=stored, cuts=cuts)
         plan, self.models_per_pass = work.plan, work.models_per_pass
         executor.preflight(source)
         emit(
@@ -242,97 +238,6 @@ class Workplace:
         if not source.transposed:
             return model
         return model._transposed() if folder is None else model._transposed().with_W_in(folder)
-
-
-class PlannedWork(NamedTuple):
-    """How the fits of one source are cut.
-
-    Attributes
-    ----------
-    plan : Plan
-        Of a pass.
-    machine : Machine
-        It is made for.
-    models_per_pass : int
-        How many models a pass can serve.
-    keep : Keep or None
-        What stays in memory between passes.
-    """
-
-    plan: Plan
-    machine: Machine
-    models_per_pass: int
-    keep: Keep | None
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the data stays in memory after the first pass."""
-        return self.keep is not None and not self.keep.borders
-
-
-def plan_work(
-    executor: Executor, source: Source, options: FitOptions, resources: Resources, models: int | None = None, *,
-    stored: bool, cuts: dict[str, Any] | None = None,
-) -> PlannedWork:  # fmt: skip
-    """Return how a fit is cut, or each of the `models` of a study; arguments as in :class:`Workplace`.
-
-    Raises
-    ------
-    BudgetError
-        It does not fit.
-    """
-    start = ANY_START if models else start_of_fit(options, source, begun=cuts is not None)
-    at_once, models = models or options.restarts, models or 1
-    size_of_W = models * source.shape[0] * options.rank * np.dtype(options.dtype).itemsize
-    if not stored and executor.remote and size_of_W > MOST_GATHERED_BYTES:
-        raise BudgetError(
-            f"W would take {format_bytes(size_of_W)} in this process; give store='NAME.dnmf' and the workers "
-            "write it there"
-        )
-    kept_rows = 0 if stored else models * source.shape[0]
-    if at_once > models and not executor.remote:  # starts that wait for their turn: two copies of a row are counted
-        kept_rows += at_once * source.shape[1] // 2
-    plan, machine, together = plan_for_many(
-        executor, source, options, at_once, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
-        start=start,
-    )  # fmt: skip
-    plan, keep = choose_keep(resources.keep, source, plan, machine, executor.count_processes())
-    return PlannedWork(plan, machine, together, keep)
-
-
-def choose_keep(policy: str, source: Source, plan: Plan, machine: Machine, processes: int) -> tuple[Plan, Keep | None]:
-    """Return the plan and the permission to keep data in memory between passes, None where every pass reads it.
-
-    Raises
-    ------
-    InputError
-        There is no such policy, or dask blocks shall be kept, which is for dask.
-    BudgetError
-        The data shall be kept and does not fit.
-    """
-    if not isinstance(policy, str) or policy not in KEEP_POLICIES:
-        raise InputError(f"keep={policy!r}: use one of {', '.join(KEEP_POLICIES)}")
-    if source.blocks_are_tasks and policy == "memory":
-        raise InputError(f"{source.address}: blocks of a dask array are kept by dask: array.persist(), and keep='auto'")
-    if source.in_memory or source.blocks_are_tasks:
-        return plan, None
-    if policy == "stream":
-        return _keep_borders(source, plan, machine)
-    kept_plan, of_process = keeping(plan, source.layout(), machine, processes)
-    if of_process == 0 and policy == "memory":
-        raise BudgetError(
-            f"{source.address}: {format_bytes(source.layout().kept_bytes)} do not fit in the memory of "
-            f"{processes} process(es) with a limit of {format_bytes(machine.memory_bytes)}, of which a pass itself "
-            f"takes {format_bytes(plan.need.total)}; use keep='stream', more workers or more memory"
-        )
-    if of_process == 0:
-        return _keep_borders(source, plan, machine)
-    return kept_plan, Keep(uuid.uuid4().hex, of_process)
-
-
-def _keep_borders(source: Source, plan: Plan, machine: Machine) -> tuple[Plan, Keep | None]:
-    plan, of_process = keeping_borders(plan, source.layout(), machine)
-    return plan, Keep(uuid.uuid4().hex, of_process, borders=True) if of_process else None
 
 
 def _checked_factor(name: str, values: Any, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:

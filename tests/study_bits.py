@@ -40,4 +40,4 @@ def cap_models(monkeypatch, most):
         plan, machine, models = plan_for_many(*given, **options)
         return plan, machine, min(models, most)
 
-    monkeypatch.setattr("dnmf.workplace.plan_for_many", capped)
+    monkeypatch.setattr("dnmf.planned.plan_for_many", capped)

@@ -14,9 +14,10 @@ from dnmf.schemes.facts import Facts
 
 ROOT = Path(dnmf.__file__).parent
 SCHEMES, WORDS = ("schemes/",), ("implicit.py", "plots/asked.py", "plots/reports.py")
-DOORS = ("options.py", "penalty.py", "constraints.py", "cli/", "paths/grid.py")
+DOORS = ("options.py", "penalty.py", "constraints.py", "cli/", "paths/grid.py", "ensembles/grid.py")
 MAY_SEE = (*SCHEMES, *DOORS, *WORDS)
-LOSS_ITSELF = ("losses/", "passes/newton.py", "passes/visitors/curved.py", "measures/unseen.py")
+LOSS_ITSELF = ("losses/", "passes/newton.py", "passes/visitors/curved.py", "passes/visitors/score.py",
+               "measures/unseen.py")  # fmt: skip
 WORDS_OF_LOSSES = ("model.py", "course.py", "unfinished.py", "inspection.py", "matrix_inspection.py",
                    "estimator_parameters.py")  # fmt: skip
 MAY_SEE_LOSSES = (*MAY_SEE, *LOSS_ITSELF, *WORDS_OF_LOSSES)

@@ -37,13 +37,16 @@ LAYERS = [
     {"refinement"},
     {"course", "predictions", "recommendations", "resources"},
     {"applied", "model", "record", "ongoing", "watched"},
+    {"planned"},
     {"workplace"},
     {"run", "going_on"},
     {"restarts"},
     {"api"},
     {"studies"},
     {"measures"},
-    {"paths"},
+    {"paths", "unfinished"},
+    {"plots"},
+    {"ensembles"},
     {
         "estimator",
         "estimator_blocks",
@@ -54,9 +57,8 @@ LAYERS = [
         "cluster",
         "inspection",
         "matrix_inspection",
-        "unfinished",
     }
-    | {"signals", "demo", "plots"},
+    | {"signals", "demo"},
     {"cli"},
 ]
 DASK_IS_MET_IN = {

@@ -47,7 +47,7 @@ def stored(A, tmp_path, monkeypatch):
 @pytest.fixture
 def two_at_once(monkeypatch):
     """Memory that holds two models in a pass."""
-    monkeypatch.setattr("dnmf.workplace.plan_for_many", at_most(2))
+    monkeypatch.setattr("dnmf.planned.plan_for_many", at_most(2))
 
 
 def at_most(count):
@@ -147,7 +147,7 @@ def test_where_memory_holds_fewer_they_take_turns_to_the_same_bits(A, two_at_onc
 def test_steps_between_reads_are_those_of_each_fit_and_their_sample_is_read_once(A, monkeypatch, at_once):
     monkeypatch.setattr("dnmf.refinement_memory.MOST_BYTES", 2**19)
     monkeypatch.setattr("dnmf.refinement_memory.LEAST_DATA", 1)
-    monkeypatch.setattr("dnmf.workplace.plan_for_many", at_most(at_once))
+    monkeypatch.setattr("dnmf.planned.plan_for_many", at_most(at_once))
     tall, short = np.vstack([A] * 20), {"tol": 0.0, "max_passes": 8}
     fits, best = one_by_one(tall, **short)
     assert any(record.refined for model in fits for record in model.history)
@@ -182,7 +182,7 @@ def test_a_stop_and_a_resume_with_other_memory_end_with_the_same_bits(
     expected = bits(dnmf.fit(A, **FIT, restarts=RESTARTS))
     with pytest.raises(dnmf.Interrupted):
         dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(after)])
-    monkeypatch.setattr("dnmf.workplace.plan_for_many", at_most(resumed_with))
+    monkeypatch.setattr("dnmf.planned.plan_for_many", at_most(resumed_with))
     assert bits(dnmf.resume(tmp_path / "run.dnmf", source=A)) == expected
     assert bits(dnmf.load(tmp_path / "run.dnmf")) == expected
 

@@ -11,7 +11,7 @@ from dnmf import record
 from dnmf.constraints import checked_constraints
 from dnmf.errors import BudgetError, CheckpointError, Interrupted
 from dnmf.fitting.events import StudyFinished, StudyPassDone
-from dnmf.memory import Machine
+from dnmf.memory import Machine, Together
 from dnmf.options import FitOptions
 from dnmf.passes.threads import InProcess
 from dnmf.penalty import Penalty
@@ -199,13 +199,14 @@ def test_a_plan_has_room_for_all_starts_of_a_fit_and_for_one_W(monkeypatch):
     monkeypatch.setattr(InProcess, "machine", lambda *_: machine)
     source = open_source(np.ones((300, 20_000), np.float32))
 
-    def planned(count, **options):
+    def planned(count, written=1, **options):
         return plan_for_many(
-            InProcess(2), source, FitOptions(10, init="random", **options), count, kept_rows=0, memory_bytes=None
-        )
+            InProcess(2), source, FitOptions(10, init="random", **options), Together(count, written), kept_rows=0,
+            memory_bytes=None,
+        )  # fmt: skip
 
     (alone, _, _), (many, _, together), (_, _, fewer) = planned(1), planned(4, restarts=4), planned(500, restarts=500)
     assert together == 4
     assert many.need.statistics == 4 * alone.need.statistics
-    assert many.need.workspace < planned(4)[0].need.workspace  # of a study every model writes a W
+    assert many.need.workspace < planned(4, written=4)[0].need.workspace  # of a study every model writes a W
     assert 4 < fewer < 500

@@ -62,6 +62,9 @@ class Found:
     def record(self) -> dict[str, Any]:
         return {"kind": KIND, "status": "done", KIND: self.study.to_json(), "reads": self.reads, "passes": self.passes}
 
+    def arrays(self):
+        return {}
+
 
 class Toy(Face[Ranks, Found]):
     kind = KIND

@@ -266,6 +266,22 @@ class PathFinished(StudyFinished):
     """All models of a regularization path are complete, and measured."""
 
 
+class RanksPassDone(StudyPassDone):
+    """A pass that served models of several ranks."""
+
+
+class ConsensusPassDone(StudyPassDone):
+    """A pass that served the models of a consensus."""
+
+
+class ConsensusFinished(StudyFinished):
+    """All models of a consensus are complete, and it is made."""
+
+
+class RanksFinished(StudyFinished):
+    """All models of several ranks are complete, and compared."""
+
+
 Event = Compiling | Planned | Started | PassProgress | Standing | PassDone | Finished | StudyPassDone | StudyFinished
 Callback = Callable[[Event], None]
 

@@ -92,7 +92,7 @@ def in_time(fit: Fit, deadline: Deadline, seconds: float) -> Fit:
 def _ahead(fits: Sequence[Fit]) -> Ahead | None:
     """What may be made of the columns of a model that is alone, where no more is asked of its sums."""
     fit = fits[0]
-    if len(fits) > 1 or fit.state.reason or (fit.options.prunes and fit.scheme.prunes):
+    if len(fits) > 1 or fit.held_out or fit.state.reason or (fit.options.prunes and fit.scheme.prunes):
         return None
     return fit.scheme.ahead(fit.state.factor)
 
@@ -128,6 +128,14 @@ def one_pass(engine: Engine, fits: Sequence[Fit], targets: Sequence[Sink] = ()) 
     del visitors, work  # they hold H as the rows were solved with it
     statistics.lost, engine.executor.lost = engine.executor.lost, NOTHING  # those of reads before it too
     engine.guard.after_pass(time.perf_counter() - began)
-    moved = [advance(fit, statistics.of(number), engine.source_bytes) for number, fit in enumerate(fits)]
+    moved = [_moved(fit, statistics, number, engine.source_bytes) for number, fit in enumerate(fits)]
     seconds = time.perf_counter() - began  # the updates of H included
     return [fit.at(fit.state.timed(seconds)) for fit in moved], statistics
+
+
+def _moved(fit: Fit, statistics: Statistics, number: int, source_bytes: int) -> Fit:
+    """The fit after a pass, and what that says of what is held out of it."""
+    after = advance(fit, fit.part_of(statistics, number), source_bytes)
+    if fit.held_out is None or not after.state.history[-1].accepted:
+        return after
+    return replace(after, held_out=fit.held_out.after(fit.scheme, statistics.models[number], fit.state.factor))

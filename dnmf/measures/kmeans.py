@@ -30,6 +30,7 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.passes.visitors.assign import AssignToNearest
 from dnmf.passes.work import Work
 from dnmf.plan import make_plan
+from dnmf.planned import choose_keep
 from dnmf.resources import checked_callbacks
 from dnmf.schemes.rehearsal import Kernels
 from dnmf.sources import Rows, Source, open_source
@@ -37,7 +38,6 @@ from dnmf.sources.guard import guard_source, guarded
 from dnmf.sources.memory import MemorySource
 from dnmf.starts.race import engine_in_memory, sample_rows
 from dnmf.starts.sample import Sample, affordable_rows
-from dnmf.workplace import choose_keep
 
 DTYPE = "float64"
 RESTARTS = 8

@@ -99,6 +99,8 @@ class Statistics:
         Seconds of the tasks, waiting for data and computing.
     lost : Losses
         What was lost on the way and made good.
+    of_models_s : ndarray (models,)
+        Processor seconds of the visits for each model.
     """
 
     models: list[Any]
@@ -110,10 +112,15 @@ class Statistics:
     read_s: float = 0.0
     compute_s: float = 0.0
     lost: Losses = NOTHING
+    of_models_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def of(self, number: int) -> "Statistics":
         """What the pass means to one of its models, as if it had served no other."""
-        return replace(self, models=[self.models[number]])
+        alone = len(self.models) == 1
+        return replace(
+            self, models=[self.models[number]], of_models_s=self.of_models_s[number : number + 1],
+            compute_s=self.compute_s if alone else float(self.of_models_s[number]),
+        )  # fmt: skip
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return self._beside(other, [a + b for a, b in zip(self.models, other.models, strict=True)])
@@ -133,6 +140,7 @@ class Statistics:
             self.read_s + other.read_s,
             self.compute_s + other.compute_s,
             self.lost.beside(other.lost),
+            self.of_models_s + other.of_models_s,
         )
 
 

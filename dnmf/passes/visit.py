@@ -68,7 +68,7 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
     sums = [visitor.begin(source.shape[1], dtype, residual=residual) for visitor in work.visitors]
     opened = [open_rows_out(target, group.start, group.stop, work.columns) for target in targets]
     outs: Sequence[RowsOut | None] = opened or [None] * len(sums)
-    total = Statistics([])
+    total = Statistics([], of_models_s=np.zeros(len(sums)))
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # an overflow is found by the solver
         for (start, stop), rows, waited_s in read_ahead(source, group):
             began = time.perf_counter()
@@ -77,7 +77,8 @@ def _visit(source: Source, group: Group, work: Work, given: np.ndarray | None, t
                 total.observed = total.observed or (source.has_missing and is_observed(rows))
                 if work.demands.above_zero:
                     refuse_zeros(source, start, rows)
-            _visit_rows(rows, work, sums, outs, at=start, known=None if given is None else given[start - group.start :])
+            known = None if given is None else given[start - group.start :]
+            _visit_rows(rows, work, sums, outs, at=start, known=known, seconds=total.of_models_s)
             total.rows += stop - start
             total.bytes_read += source.touched_bytes(start, stop, rows)
             total.bytes_from_memory += source.bytes_from_memory(start, stop, rows)
@@ -113,9 +114,15 @@ def read_ahead(source: Source, group: Group) -> Iterator[tuple[tuple[int, int], 
 
 
 def _visit_rows(rows: Panel, work: Work, sums: list[RunningSums], outs: Sequence[RowsOut | None], *, at: int,
-                known: np.ndarray | None) -> None:  # fmt: skip
-    """Have the rows of a panel visited, the first of which is row `at`; what is `known` of W begins with that row."""
-    for low, block, weights in cut_weighted(rows):
-        given = None if known is None else known[low : low + count_rows(block)].astype(work.dtype)
-        for visitor, some, out in zip(work.visitors, sums, outs, strict=True):
-            visitor.visit(Block(block, at + low, given, weights), some, out)
+                known: np.ndarray | None, seconds: np.ndarray) -> None:  # fmt: skip
+    """Have the rows of a panel visited, the first of which is row `at`; what is `known` of W begins with that row.
+
+    The time that it takes for each model is added to `seconds` (models,).
+    """
+    for low, rows_of_block, weights in cut_weighted(rows):
+        given = None if known is None else known[low : low + count_rows(rows_of_block)].astype(work.dtype)
+        block = Block(rows_of_block, at + low, given, weights, {})
+        for number, (visitor, some, out) in enumerate(zip(work.visitors, sums, outs, strict=True)):
+            began = time.thread_time()
+            visitor.visit(block, some, out)
+            seconds[number] += time.thread_time() - began

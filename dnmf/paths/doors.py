@@ -10,7 +10,7 @@ from dnmf.constraints import Constraints, checked_constraints
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes, start_asked_for
-from dnmf.paths.grid import Cell, PathOptions, checked_seeds, checked_strengths
+from dnmf.paths.grid import Cell, PathOptions, checked_strengths
 from dnmf.paths.older import as_written_now
 from dnmf.paths.result import Path
 from dnmf.paths.rows import directions, measured_rows
@@ -19,6 +19,7 @@ from dnmf.record import PATH
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.sources import open_source
 from dnmf.studies.face import Face, fit_study, load_study, resume_study
+from dnmf.studies.seeds import checked_seeds
 from dnmf.studies.waves import StudyRun
 
 

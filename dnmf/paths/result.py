@@ -106,6 +106,10 @@ class Path:
             "rows": [row.to_json() for row in self.rows],
         }  # fmt: skip
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Nothing is kept beside that and the models."""
+        return {}
+
     @classmethod
     def restore(cls, generation: checkpoint.Generation, folder: Folder) -> "Path":
         """The path that a finished generation of the store at `folder` describes."""

@@ -5,10 +5,22 @@ for. Figures are made without pyplot, so no backend and no display are needed; `
 """
 
 from dnmf.plots.biplots import biplot
+from dnmf.plots.clustergrams import clustergram
 from dnmf.plots.convergences import convergence
 from dnmf.plots.factors import components
+from dnmf.plots.ranks import ranks
 from dnmf.plots.reports import report
 from dnmf.plots.sliders import slider_page
 from dnmf.plots.strengths import path, path_overview
 
-__all__ = ["biplot", "components", "convergence", "path", "path_overview", "report", "slider_page"]
+__all__ = [
+    "biplot",
+    "clustergram",
+    "components",
+    "convergence",
+    "path",
+    "path_overview",
+    "ranks",
+    "report",
+    "slider_page",
+]

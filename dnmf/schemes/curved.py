@@ -173,6 +173,26 @@ class Divergence(OwnCurvature):
     def update(self, sums: OwnSums, H: np.ndarray, tolerance: float | None = None) -> SolvedColumns:
         """Return the next H: each column at the best multiple of itself, then a step of Newton's method from there."""
         del tolerance  # what is near enough follows from the curvature
+        return SolvedColumns(self._normalized(self._moved(sums, H)))
+
+    def columns_beside(self, seen: OwnSums, beside: OwnSums, start: np.ndarray) -> np.ndarray:
+        """Return H in other columns of the data a step on from `start`, for W as it is in the sums of both.
+
+        Where predictions have to be above zero, none of it is below a small share of what its column has.
+        """
+        del seen
+        found = self._moved(beside, start)
+        if not self.loss.positive:
+            return found
+        least = LEAST_SHARE * found.mean(axis=0)
+        return np.maximum(found, np.maximum(least, LEAST_SHARE * least.mean())).astype(start.dtype)
+
+    def folds_given(self, H: np.ndarray) -> Visitor:
+        """Return what folds rows of W that are given, all of their components, with the columns of `H`."""
+        return self._rows_under(Terms(), H, len(H), None, first=False)
+
+    def _moved(self, sums: OwnSums, H: np.ndarray) -> np.ndarray:
+        """The next H on the scale of W."""
         h, (sums, usable) = np.ascontiguousarray(H.T, dtype=np.float64), usable_sums(sums)
         of_H, upper = self._scale_of_given(sums, H)[1], self.limits.upper[1]
         t, N, shrunk = self._on_ray(sums, self._pulls(sums), h)
@@ -183,7 +203,7 @@ class Divergence(OwnCurvature):
         found = self._stepped(sums.Q * shrunk[:, None], h, l1 + h @ G0 - N, bounds, G0)
         self._keep_alive(found, h, sums)
         found[~usable] = H.T[~usable]
-        return SolvedColumns(self._normalized(keep_below(found.T.astype(H.dtype), upper)))
+        return keep_below(found.T.astype(H.dtype), upper)
 
     def _stepped(
         self, Q: np.ndarray, h: np.ndarray, slope: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], G0: np.ndarray

@@ -136,6 +136,28 @@ class LeastSquares(Constrained):
             return SolvedColumns(np.zeros_like(H))
         return self.solver.shared(SharedProblem(terms.edit_gram(G), sums.P, H, terms, scale), aim)
 
+    def columns_beside(self, seen: ModelSums, beside: ModelSums, start: np.ndarray) -> np.ndarray:
+        """Return the best H for other columns of the data, and W as it is in the sums of both.
+
+        Parameters
+        ----------
+        seen, beside : ModelSums
+            Of the columns of the fit, which penalties are measured by, and of those others.
+        start : ndarray (k, columns)
+            Where the solver starts.
+        """
+        scale = self.column_scale(seen)
+        terms = self.terms_for_H(seen, scale)
+        if terms.all_zero:
+            return np.zeros_like(start)
+        G = terms.edit_gram(seen.G / (scale[:, None] * scale))
+        problem = SharedProblem(G, beside.P, start * scale[:, None].astype(start.dtype), terms, scale)
+        return self.exactly.solver.shared(problem, Aim.at(start.dtype, None)).H / scale[:, None]
+
+    def loss_beside(self, sums: ModelSums, H: np.ndarray, squares: float) -> float:
+        """Return ``½‖A − WH‖²`` of rows whose sums these are, and whose ``‖A‖²`` is `squares`."""
+        return LeastSquares(limits=self.limits).measure(sums, H, squares).loss
+
     @property
     def target_is_shape(self) -> bool:
         """Whether only the direction of a target counts."""

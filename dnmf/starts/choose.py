@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
-from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, sample_bytes
+from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, Together, sample_bytes
 from dnmf.options import SVD_INITS, FitOptions
 from dnmf.passes.executor import Executor
 from dnmf.plan import Plan, make_plan
@@ -137,15 +137,14 @@ def _on_diagonal(layout: Layout, shape: Shape, machine: Machine, cuts: dict[str,
 
 
 def plan_for_many(
-    executor: Executor, source: Source, options: FitOptions, wanted: int, *, kept_rows: int, memory_bytes: int | None,
-    cuts: dict[str, Any] | None = None, start: Start = ANY_START,
+    executor: Executor, source: Source, options: FitOptions, together: Together, *, kept_rows: int,
+    memory_bytes: int | None, cuts: dict[str, Any] | None = None, start: Start = ANY_START,
 ) -> tuple[Plan, Machine, int]:  # fmt: skip
-    """Return the plan of passes that serve several models, the machine, and how many of the `wanted` they can serve.
+    """Return the plan of passes that serve several models, the machine, and how many of those `together` they serve.
 
     The data is cut as for one model where all of them fit so, and the bits of each are then those of a fit of its own;
-    else in smaller panels where that makes room for more. The start is that of one model. All of them write their W,
-    but of restarts, which is what several models of a single fit are, only one does. Other arguments as in
-    :func:`plan_with_start`.
+    else in smaller panels where that makes room for more. The start is that of one model. As many of them write
+    their W as do of all. Other arguments as in :func:`plan_with_start`.
 
     Raises
     ------
@@ -153,6 +152,7 @@ def plan_for_many(
         Not even one fits.
     """
     limits: Any = {"kept_rows": kept_rows, "memory_bytes": memory_bytes}
+    wanted = together.models
     alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts, start=start)
     layout = source.layout()
     of_one = replace(_of_one(executor, source, options, kept_rows), refining_rows=alone.refining_rows)
@@ -162,12 +162,12 @@ def plan_for_many(
         found, low, high, models = (1, alone), 1, wanted, wanted
         while low < high:
             try:
-                shape = replace(of_one, models=models, written=models if options.restarts == 1 else 1)
-                together = cut(layout, shape, machine, cuts)
+                shape = replace(of_one, models=models, written=min(models, together.written))
+                plan = cut(layout, shape, machine, cuts)
             except BudgetError:
-                together = None
-            if together is not None and together.gave_up == alone.gave_up:  # tasks are no slower than for one model
-                found, low = (models, together), models
+                plan = None
+            if plan is not None and plan.gave_up == alone.gave_up:  # tasks are no slower than for one model
+                found, low = (models, plan), models
             else:
                 high = models - 1
             models = (low + high + 1) // 2

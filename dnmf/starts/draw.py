@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from dnmf.fitting.loop import Engine
 from dnmf.options import FitOptions
 from dnmf.passes.visitors.take import Room, TakeRows
@@ -15,7 +17,7 @@ from dnmf.starts.heavy_rows import (
     threshold_for,
 )
 from dnmf.starts.race import FEWEST_ROWS_PER_COMPONENT, engine_in_memory, own_sample, sample_rows
-from dnmf.starts.sample import Sample, affordable_rows
+from dnmf.starts.sample import Numbered, Sample, affordable_rows
 from dnmf.starts.sweep import may_sweep
 
 SPARE_ROWS = 1.2  # times those that are wanted are expected above the threshold; what is too many is let go of
@@ -27,7 +29,7 @@ class Drawn(NamedTuple):
 
     Attributes
     ----------
-    sample : Sample or HeavyRows
+    sample : Numbered
         ``first(size)`` are the rows, each multiplied as it is to count where they are drawn as they weigh, and
         ``weights(size)`` for how many rows each of them stands.
     size : int
@@ -38,13 +40,16 @@ class Drawn(NamedTuple):
         Decoded bytes it took.
     squares : float
         ``‖A‖²``, where all rows were read and checked; else negative.
+    numbers_alike : ndarray or None
+        Which rows those drawn alike are.
     """
 
-    sample: Sample | HeavyRows
+    sample: Numbered
     size: int
     alike: MemorySource | None
     bytes_read: int
     squares: float = -1.0
+    numbers_alike: np.ndarray | None = None
 
 
 def draw_rows(engine: Engine, options: FitOptions, *, as_they_weigh: bool = True) -> Drawn:
@@ -75,13 +80,14 @@ def draw_rows(engine: Engine, options: FitOptions, *, as_they_weigh: bool = True
     if take is None:
         return Drawn(sample, rows, None, bytes_read)
     few = max(FEWEST_ROWS_PER_COMPONENT * options.rank, some // ALIKE_SHARE)
-    alike = sample.first(rows if is_all else min(some, few))
+    few = rows if is_all else min(some, few)
+    alike, numbers_alike = sample.first(few), sample.numbers(few)
     del sample  # before others are read
     over = engine_in_memory(alike, options) if is_all else engine
     found = take_rows(over, take, options, scheme.demands, bytes_read)
     heavy = HeavyRows(found.models[0], scheme.degree, alike, n_rows, options.dtype)
     bytes_read += 0 if is_all else found.bytes_read
-    return Drawn(heavy, heavy.size, alike, bytes_read, scheme.of_check(found.squares))
+    return Drawn(heavy, heavy.size, alike, bytes_read, scheme.of_check(found.squares), numbers_alike)
 
 
 def _taking(sample: Sample, degree: float, room: Room, options: FitOptions) -> TakeRows | None:

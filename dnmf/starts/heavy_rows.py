@@ -66,6 +66,11 @@ class HeavyRows:
         first = self._taken.first(Room(rows, self._taken.room.n_bytes))
         return np.maximum(1.0, first.threshold / first.importance)
 
+    def numbers(self, rows: int) -> np.ndarray:
+        """Return the numbers of the `rows` of highest priority, in the order of the source."""
+        found: np.ndarray = self._taken.rows[self._which(rows)]
+        return found
+
     def _which(self, rows: int) -> np.ndarray:
         return np.sort(self._taken.in_order()[:rows])
 

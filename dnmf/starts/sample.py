@@ -29,6 +29,13 @@ class Nested(Protocol):
         """Return so many of them, in the order of the source."""
 
 
+class Numbered(Nested, Protocol):
+    """The same, of which it is known where they are in the source."""
+
+    def numbers(self, rows: int) -> np.ndarray:
+        """Return the row numbers of the first so many of them, in the order of the source."""
+
+
 class Sample:
     """Some rows of a source, read once; smaller samples are parts of larger ones.
 
@@ -74,6 +81,10 @@ class Sample:
         """Return for how many rows each of the first `rows` stands (rows of these runs,)."""
         count = sum(high - low for low, high in _taken(self._runs, rows))
         return np.full(count, self.n_rows / count)
+
+    def numbers(self, rows: int) -> np.ndarray:
+        """Return the numbers of the first `rows` of the sample (whole runs), in the order of the source."""
+        return np.concatenate([np.arange(low, high) for low, high in _taken(self._runs, rows)])
 
     def first(self, rows: int) -> MemorySource:
         """Return the first `rows` of the sample (whole runs), in the order of the source."""

@@ -16,7 +16,7 @@ from dnmf.passes.work import Work
 from dnmf.schemes.of_options import in_units, last_resort, scheme_of, wants_units
 from dnmf.schemes.scheme import Scheme
 from dnmf.start_memory import BYTES_OF_START
-from dnmf.starts.draw import draw_rows
+from dnmf.starts.draw import Drawn, draw_rows
 from dnmf.starts.even_variance import EvenSample
 from dnmf.starts.lambda_max import find_lambda_max
 from dnmf.starts.race import (
@@ -121,9 +121,13 @@ def race_on_sample(
     engine: Engine, options: FitOptions, guides: Guides = NO_GUIDES, *, as_they_weigh: bool = True
 ) -> RaceResult:
     """Return what a race on a sample of the rows found; arguments as in :func:`dnmf.starts.draw.draw_rows`."""
-    scheme = scheme_of(options, engine.facts, guides)
-    drawn, most = draw_rows(engine, options, as_they_weigh=as_they_weigh), most_starts(engine, options)
-    sample, rows = drawn.sample, drawn.size
+    drawn = draw_rows(engine, options, as_they_weigh=as_they_weigh)
+    return race_on_drawn(engine, drawn, options, guides, most_starts(engine, options))
+
+
+def race_on_drawn(engine: Engine, drawn: Drawn, options: FitOptions, guides: Guides, most: int) -> RaceResult:
+    """Return what a race of at most so many starts found on rows that were drawn, on those of their columns there."""
+    scheme, sample, rows = scheme_of(options, engine.facts, guides), drawn.sample, drawn.size
     if not scheme.power:
         H, last = race(sample, rows, patient(options), scheme.stand_in, most)
     else:

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+import numpy as np
+
 from dnmf import checkpoint
 from dnmf.advice import WayOn, resume_command
 from dnmf.constraints import Constraints
@@ -31,6 +33,9 @@ class Result(Protocol):
 
     def record(self) -> dict[str, Any]:
         """What it says of itself on disk, as JSON values: ``kind``, ``status`` and the options among them."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What it keeps on disk beside that and the models."""
 
 
 S = TypeVar("S", bound=Study[Any])
@@ -102,10 +107,9 @@ def fit_study(  # noqa: PLR0913  what the doors of studies hand on, by name
     else:
         refuse_overwrite("store", overwrite)
     with ExitStack() as stack:
-        models = study.largest_models
         refuse_rank(study.fit, source)
         refuse_idle(study.fit, source)
-        with Workplace(source, study.fit, resources, stored=store is not None, models=models) as place:
+        with Workplace(source, study.fit, resources, stored=store is not None, together=study.together) as place:
             place.checked_start(None, H, study.fit)
             run = StudyRun(place, study, H, place.guides(constraints, study.fit))
             if store is not None:
@@ -149,8 +153,8 @@ def _resumed(face: Face[S, R], store: Any, resources: Resources, *, source: Any,
         study = face.study(generation.record[face.kind])
         record = RunRecord.from_json(generation.record["run"])
         opened, changed = reopened(record, generation, store, source, function, force=force)
-        opened, models = with_saved_names(opened, generation), study.largest_models
-        with Workplace(opened, study.fit, resources, stored=True, cuts=record.plan, models=models) as place:
+        opened = with_saved_names(opened, generation)
+        with Workplace(opened, study.fit, resources, stored=True, cuts=record.plan, together=study.together) as place:
             run = StudyRun(place, study)
             run.restore(lock, generation, record.fingerprint, changed)
             run.go_on()
@@ -177,16 +181,16 @@ def load_study(face: Face[S, R], path: str | Path) -> R:
 
 def _finished(face: Face[S, R], study: S, run: StudyRun[Any], resources: Resources) -> R:
     """Return what is made of the models, all of which are finished, and commit it."""
-    cells, folder = study.cells, run.store.path if run.store else None
+    folder = run.store.path if run.store else None
     with saying_how_to_go_on(run.store, run.place, f"dnmf.resume_{face.kind}"):
-        models = {cell: run.models[cell] for cell in cells} if folder is None else StoredModels(folder, cells)
+        models = run.models if folder is None else StoredModels(folder, run.written)
         whole = face.result(study, models, run, resources)
     if folder is not None:
-        remove_other_models(folder, cells)
-    run.commit(**whole.record())
+        remove_other_models(folder, run.written)
+    run.commit(whole.arrays(), **whole.record())
     if folder is not None:
         whole = face.restore(checkpoint.read_latest(folder), folder)
-    emit(resources.callbacks, study.finished(len(cells), run.state.passes, run.reads))
+    emit(resources.callbacks, study.finished(len(study.cells), run.state.passes, run.reads))
     return whole
 
 

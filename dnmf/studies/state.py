@@ -10,11 +10,13 @@ import numpy as np
 from dnmf.constraints import Guides
 from dnmf.fitting.fit import Fit
 from dnmf.fitting.state import State
-from dnmf.options import FitOptions
 from dnmf.passes.losses import NOTHING, Losses
+from dnmf.studies.ended import Ended
 from dnmf.studies.study import C, Study
 
 SHARED = "strongest"  # the one array of a state that is the same in all models
+ENDED = "ended"
+APART = "_fold_"  # between the name of an array and the fold it is of
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class StudyState(Generic[C]):
         Of the whole study so far: a pass that serves many models counts once.
     lost : Losses
         What its passes lost and made good, each counted once.
+    ended : dict of cell to Ended
+        What is kept of the models that are done, of a study that writes only some of them.
+    ended_H : tuple of ndarray
+        The H of those, rows below each other, of each wave.
+    written : tuple of cells
+        Those of them that were written.
     """
 
     cells: tuple[C, ...] = ()
@@ -53,6 +61,9 @@ class StudyState(Generic[C]):
     passes: int = 0
     bytes_read: int = 0
     lost: Losses = NOTHING
+    ended: Mapping[C, Ended] = field(default_factory=dict)
+    ended_H: tuple[np.ndarray, ...] = ()
+    written: tuple[C, ...] = ()
 
     def of_at_most(self, count: int) -> "StudyState[C]":
         """The state with a wave that a smaller memory can serve: the models beyond begin anew later, as they did."""
@@ -72,6 +83,24 @@ class StudyState(Generic[C]):
         starts = {cell: H for cell, H in {**self.starts, **ended}.items() if cell in wanted}
         return replace(self, cells=(), fits=(), done=done, starts=starts)
 
+    def after_end(self) -> "StudyState[C]":
+        """The state once all running models have ended, and wait for the others."""
+        ended = [Ended.of(fit) for fit in self.fits]
+        parts = [one.H for one in ended if one.H is not None]
+        stacked = (np.concatenate(parts),) if parts else ()
+        found = zip(self.cells, _with_H(ended, [one.components for one in ended], stacked), strict=True)
+        return replace(
+            self, cells=(), fits=(), done=(*self.done, *self.cells), ended={**self.ended, **dict(found)},
+            ended_H=(*self.ended_H, *stacked),
+        )  # fmt: skip
+
+    def after_writing(self, cells: Sequence[C], bytes_read: int, lost: Losses) -> "StudyState[C]":
+        """The state after a pass that wrote the W of some models."""
+        return replace(
+            self, written=(*self.written, *cells), passes=self.passes + 1, bytes_read=self.bytes_read + bytes_read,
+            lost=self.lost.beside(lost),
+        )  # fmt: skip
+
     def forgetting_data(self) -> "StudyState[C]":
         """The state without what was measured on the data, which has changed and is checked anew."""
         fits = tuple(replace(fit, state=fit.state.forgetting_data()) for fit in self.fits)
@@ -83,11 +112,13 @@ class StudyState(Generic[C]):
             {
                 **cell._asdict(),
                 "state": fit.state.scalars(),
-                "rows": {name: len(values) for name, values in _own_arrays(fit.state).items()},
+                "held_out": None if fit.held_out is None else fit.held_out.scalars(),
+                "rows": {name: len(values) for name, values in _own_arrays(fit).items()},
                 SHARED: fit.state.strongest is not None,
             }
             for cell, fit in zip(self.cells, self.fits, strict=True)
         ]
+        ended = [{**cell._asdict(), **one.to_json(), "components": one.components} for cell, one in self.ended.items()]
         return {
             "wave": wave,
             "done": [cell._asdict() for cell in self.done],
@@ -97,39 +128,75 @@ class StudyState(Generic[C]):
             "passes": self.passes,
             "bytes_read": self.bytes_read,
             "lost": self.lost._asdict(),
+            ENDED: ended,
+            "written": [cell._asdict() for cell in self.written],
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, the rows of all models below each other in one: a commit then waits for few files."""
         found: dict[str, list[np.ndarray]] = {"starts": list(self.starts.values())}
         for fit in self.fits:
-            for name, values in _own_arrays(fit.state).items():
+            for name, values in _own_arrays(fit).items():
                 found.setdefault(name, []).append(values)
         strongest = {} if self.strongest is None else {SHARED: self.strongest}
         return strongest | {name: np.concatenate(parts) for name, parts in found.items() if parts}
 
+    def lasting(self) -> dict[str, np.ndarray]:
+        """The arrays that stay as they are, by name."""
+        return {f"{ENDED}_{number}": H for number, H in enumerate(self.ended_H)}
+
     @classmethod
     def restore(
         cls, scalars: dict[str, Any], arrays: Mapping[str, np.ndarray], study: Study[C],
-        taken_up: Callable[[State, FitOptions, Guides], Fit],
+        taken_up: Callable[[State, C, Guides], Fit],
     ) -> "StudyState[C]":  # fmt: skip
-        """The state that :meth:`scalars` and :meth:`arrays` described, bit for bit."""
+        """The state that :meth:`scalars`, :meth:`arrays` and :meth:`lasting` described, bit for bit."""
         guides, fits = Guides.restore(dict(arrays)), []
-        for entry, own in zip(scalars["wave"], _parts(scalars["wave"], arrays), strict=True):
+        for entry, named in zip(scalars["wave"], _parts(scalars["wave"], arrays), strict=True):
+            own = {name.partition(APART)[0]: values for name, values in named.items()}
             state = State.restore(entry["state"], own | ({SHARED: arrays[SHARED]} if entry[SHARED] else {}))
-            fits.append(taken_up(state, study.options_of(study.cell(entry)), guides))
+            fit = taken_up(state, study.cell(entry), guides)
+            if fit.held_out is not None:
+                fit = replace(fit, held_out=fit.held_out.restored(entry["held_out"], own))
+            fits.append(fit)
         cells, done, starts = ([study.cell(entry) for entry in scalars[name]] for name in ("wave", "done", "starts"))
         origins = [own["starts"] for own in _parts(scalars["starts"], arrays)]
         return cls(
             tuple(cells), tuple(fits), tuple(done), dict(zip(starts, origins, strict=True)), scalars["squares"],
             None if scalars["units"] is None else tuple(scalars["units"]), arrays.get(SHARED),
             scalars["passes"], scalars["bytes_read"], Losses.of_json(scalars.get("lost", {})),
+            *restore_ended(scalars, arrays, study),
         )  # fmt: skip
 
 
-def _own_arrays(state: State) -> dict[str, np.ndarray]:
-    """The arrays of a state but the one that all models share."""
-    return {name: values for name, values in state.arrays().items() if name != SHARED}
+def restore_ended(
+    scalars: dict[str, Any], arrays: Mapping[str, np.ndarray], study: Study[C]
+) -> tuple[dict[C, Ended], tuple[np.ndarray, ...], tuple[C, ...]]:
+    """Return what is kept of models that have ended, their H as it was stacked, and which of them were written."""
+    entries = scalars.get(ENDED, [])
+    stacked = tuple(arrays[f"{ENDED}_{number}"] for number in range(sum(name.startswith(ENDED) for name in arrays)))
+    found = _with_H([Ended.from_json(entry) for entry in entries], [entry["components"] for entry in entries], stacked)
+    ended = {study.cell(entry): one for entry, one in zip(entries, found, strict=True)}
+    return ended, stacked, tuple(study.cell(entry) for entry in scalars.get("written", []))
+
+
+def _with_H(ended: Sequence[Ended], components: Sequence[int], stacked: Sequence[np.ndarray]) -> list[Ended]:
+    """The same with the H of each: so many rows of the stacked arrays, one after the other."""
+    found, number, at = [], 0, 0
+    for one, count in zip(ended, components, strict=True):
+        if count and at == len(stacked[number]):
+            number, at = number + 1, 0
+        found.append(replace(one, H=stacked[number][at : at + count]) if count else one)
+        at += count
+    return found
+
+
+def _own_arrays(fit: Fit) -> dict[str, np.ndarray]:
+    """The arrays of a fit but the one that all models share, those of the same width under the same names."""
+    own = {name: values for name, values in fit.state.arrays().items() if name != SHARED}
+    if fit.held_out is None:
+        return own
+    return {f"{name}{APART}{fit.held_out.fold.number}": v for name, v in (own | fit.held_out.arrays()).items()}
 
 
 def _parts(entries: Sequence[dict[str, Any]], arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:

@@ -8,7 +8,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from dnmf.fitting.events import StudyFinished, StudyPassDone
 from dnmf.kernels.padding import padded
+from dnmf.memory import Together
 from dnmf.options import FitOptions
+from dnmf.passes.held_out import Fold
+from dnmf.studies.ended import Ended
 
 
 class Cell(Protocol):
@@ -35,6 +38,9 @@ class Study(ABC, Generic[C]):
     ----------
     kind : str
         Of its records, and the name in them of what :meth:`to_json` returns; one of :data:`dnmf.record.STUDIES`.
+    writes_all : bool
+        Whether each model is written when it is finished; else H of all of them is kept, and once all have ended those
+        are written that :meth:`chosen` names.
     passed, finished : type
         The events that tell of a pass, and of the end.
     fit : FitOptions
@@ -43,6 +49,7 @@ class Study(ABC, Generic[C]):
     """
 
     kind: ClassVar[str]
+    writes_all: ClassVar[bool] = True
     passed: ClassVar[type[StudyPassDone]]
     finished: ClassVar[type[StudyFinished]]
     fit: FitOptions
@@ -59,6 +66,15 @@ class Study(ABC, Generic[C]):
     def origin(self, cell: C) -> C | None:  # noqa: ARG002  a study of which each model has a start of its own
         """Return the model whose H a model starts from; None where it begins as a fit of its own does."""
         return None
+
+    def fold_of(self, cell: C) -> Fold | None:  # noqa: ARG002  a study of which each model sees all of the data
+        """Return what is held out of the data of a model."""
+        return None
+
+    def chosen(self, ended: Mapping[C, Ended]) -> list[C]:
+        """Return the models that are written, where not all are, from what all of them have come to."""
+        del ended
+        return []
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -96,10 +112,18 @@ class Study(ABC, Generic[C]):
         """How many of the largest model take as much of a pass as all cells."""
         return math.ceil(sum(map(self._share, self.cells)))
 
+    @property
+    def together(self) -> Together:
+        """How many models of the largest size take as much memory as all cells."""
+        return Together(self.largest_models, self.largest_models)
+
     def _share(self, cell: C) -> float:
-        """Of what the largest model takes of a pass: sums and factors grow with the rank, or its padding."""
-        rank, most = self.options_of(cell).rank, self.fit.rank
-        return max(rank / most, padded(rank) / padded(most))
+        """Of what the largest model takes of a pass: sums and factors grow with the rank, or its padding.
+
+        Columns that are held apart are summed up twice.
+        """
+        rank, most, fold = self.options_of(cell).rank, self.fit.rank, self.fold_of(cell)
+        return max(rank / most, padded(rank) / padded(most)) * (1 if fold is None else 1 + 1 / fold.count)
 
 
 def folder_of(cell: Cell) -> str:

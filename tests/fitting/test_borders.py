@@ -54,7 +54,7 @@ def assert_same_bits(a, b):
 
 def test_a_pass_decodes_every_object_once_and_the_bits_are_those_of_a_fit_that_keeps_nothing(stored, monkeypatch):
     (kept, planned, reads) = fitted(stored)
-    monkeypatch.setattr("dnmf.workplace.keeping_borders", lambda plan, *_: (plan, 0))
+    monkeypatch.setattr("dnmf.planned.keeping_borders", lambda plan, *_: (plan, 0))
     (streamed, plain, again) = fitted(stored)
     assert planned.tasks == plain.tasks > 4
     assert not planned.keeps

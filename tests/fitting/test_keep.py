@@ -12,8 +12,8 @@ import zarr
 
 import dnmf
 from dnmf.fitting.events import Planned
+from dnmf.planned import choose_keep
 from dnmf.sources.kept import KEPT
-from dnmf.workplace import choose_keep
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_when_a_worker_dies_its_rows_are_kept_by_those_there_are(stored, workers
 
 
 def test_data_that_does_not_fit_is_streamed_or_refused_by_wish(stored, monkeypatch):
-    monkeypatch.setattr("dnmf.workplace.keeping", lambda plan, *_: (plan, 0))
+    monkeypatch.setattr("dnmf.planned.keeping", lambda plan, *_: (plan, 0))
     model, planned = fitted(stored, "auto")
     assert not planned.keeps
     assert model.history[-1].from_memory == 0

@@ -67,7 +67,7 @@ def test_a_turn_ends_with_an_error_too():
 def test_a_task_that_waits_holds_no_rows_and_its_seconds_do_not_count(monkeypatch):
     source, read, now = open_source(np.ones((20, 3))), [], [0.0]
     monkeypatch.setattr(visit, "TURNS", Turns())
-    monkeypatch.setattr(visit, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(visit, "time", SimpleNamespace(perf_counter=lambda: now[0], thread_time=lambda: now[0]))
     monkeypatch.setattr(type(source), "read", lambda _self, *span: read.append(span) or np.ones((10, 3)))
     group, work = Group(0, 10, ((0, 10),), Pace(at_once=1)), Work((UseGivenRows(1),), "float64")
     with ThreadPoolExecutor(1) as pool:

@@ -7,7 +7,7 @@ from study_bits import CHEAP, L1, RANK, STRENGTHS, assert_same_bits, cap_models
 import dnmf
 from dnmf.errors import BudgetError
 from dnmf.fitting.events import PathPassDone
-from dnmf.memory import Machine
+from dnmf.memory import Machine, Together
 from dnmf.options import FitOptions
 from dnmf.passes.threads import InProcess
 from dnmf.starts.choose import plan_for_many
@@ -36,7 +36,9 @@ class OfBytes(InProcess):
 
 def planned(memory, wanted):
     source = dnmf.open_source(np.zeros((6000, 3000), np.float32))
-    return plan_for_many(OfBytes(memory), source, FitOptions(20), wanted, kept_rows=0, memory_bytes=None)
+    return plan_for_many(
+        OfBytes(memory), source, FitOptions(20), Together(wanted, wanted), kept_rows=0, memory_bytes=None
+    )
 
 
 def test_a_pass_serves_as_many_models_as_memory_holds():
@@ -63,7 +65,7 @@ def test_what_does_not_fit_even_once_is_refused_with_numbers(stored, tmp_path):
 
 
 def test_every_W_of_a_path_without_a_store_counts(stored, client, monkeypatch):
-    monkeypatch.setattr("dnmf.workplace.MOST_GATHERED_BYTES", 5 * 600 * RANK * 4)
+    monkeypatch.setattr("dnmf.planned.MOST_GATHERED_BYTES", 5 * 600 * RANK * 4)
     assert len(dnmf.path(stored, RANK, L1, (0, 0.1, 0.2), client=client, **CHEAP).rows) == 3
     with pytest.raises(BudgetError, match="store="):
         dnmf.path(stored, RANK, L1, (0, 0.1, 0.2), seeds=2, client=client)

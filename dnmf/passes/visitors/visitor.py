@@ -24,12 +24,15 @@ class Block(NamedTuple):
     weights : ndarray of float32 or float64, or None
         Where entries have weights: of the shape of dense rows, or one for each stored entry; 0 where nothing was
         observed.
+    parts : dict or None
+        What visitors have cut the rows into, for others that want them so: by fold.
     """
 
     rows: Rows
     at: int
     given: np.ndarray | None = None
     weights: np.ndarray | None = None
+    parts: dict[Any, Any] | None = None
 
 
 class Visitor(ABC):

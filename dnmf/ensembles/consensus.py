@@ -1,0 +1,95 @@
+"""What a consensus of models is asked for."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+from dnmf.ensembles.grid import refuse_unlike, shared_init
+from dnmf.fitting.events import ConsensusFinished, ConsensusPassDone
+from dnmf.memory import Together
+from dnmf.newer import refuse_newer
+from dnmf.options import FitOptions
+from dnmf.record import CONSENSUS
+from dnmf.studies.study import Study
+
+PASSES = 2  # of the consensus itself: one for its W and a step of H, one that writes W
+
+
+class Member(NamedTuple):
+    """One of the models, or what they agree on (`agreed`), under the seed of the first of them."""
+
+    rank: int
+    seed: int
+    agreed: bool
+
+
+@dataclass(frozen=True)
+class ConsensusOptions(Study[Member]):
+    """Everything that decides a consensus besides the data and the plan.
+
+    Attributes
+    ----------
+    fit : FitOptions
+        Of all models; the seed is that of the sample that they begin on, and of the clustering.
+    seeds : tuple of int
+        Of the models.
+    density : float
+        Mean distance of a component to its nearest others from which on it is left out.
+
+    Raises
+    ------
+    InputError
+        A value is out of its range; the message names the option.
+    """
+
+    kind: ClassVar[str] = CONSENSUS
+    writes_all: ClassVar[bool] = False
+    passed: ClassVar[type[ConsensusPassDone]] = ConsensusPassDone
+    finished: ClassVar[type[ConsensusFinished]] = ConsensusFinished
+
+    fit: FitOptions
+    seeds: tuple[int, ...]
+    density: float = 0.5
+
+    def __post_init__(self) -> None:
+        refuse_unlike(self.fit)
+        for cell in self.cells:
+            self.options_of(cell)
+
+    @property
+    def cells(self) -> list[Member]:
+        """The models, one for each seed."""
+        return [Member(self.fit.rank, seed, agreed=False) for seed in self.seeds]
+
+    @property
+    def agreed(self) -> Member:
+        """What they agree on."""
+        return Member(self.fit.rank, self.seeds[0], agreed=True)
+
+    def options_of(self, cell: Member) -> FitOptions:
+        """Return the options of one model, or of the consensus."""
+        if cell.agreed:
+            return replace(self.fit, seed=cell.seed, init="given", max_passes=PASSES)
+        return replace(self.fit, seed=cell.seed, init=shared_init(self.fit))
+
+    @property
+    def together(self) -> Together:
+        """One of them is written; H of all is kept."""
+        return Together(len(self.seeds), 1, waiting=len(self.seeds))
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as plain JSON values."""
+        return {**asdict(self), "fit": self.fit.to_json(), "seeds": list(self.seeds)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "ConsensusOptions":
+        """The options that :meth:`to_json` wrote; NewerError where there are more of them than this dnmf knows."""
+        refuse_newer(cls, record)
+        return cls(**{**record, "seeds": tuple(record["seeds"]), "fit": FitOptions.from_json(record["fit"])})
+
+    def differences(self, other: "ConsensusOptions") -> list[str]:
+        """Return ``name: mine → theirs`` for every option in which `other` differs."""
+        mine, theirs = self.to_json(), other.to_json()
+        found = [
+            f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name != "fit" and mine[name] != theirs[name]
+        ]
+        return found + self.fit.differences(other.fit)
