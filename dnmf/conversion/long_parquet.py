@@ -92,5 +92,5 @@ def _opened(path: Path) -> Any:
     try:
         from pyarrow import parquet  # type: ignore[import-not-found]
     except ImportError as error:
-        raise InputError(f"{path}: a Parquet file is read with pyarrow: pip install pyarrow") from error
+        raise InputError(f"{path}: a Parquet file is read with pyarrow: pip install 'dnmf[parquet]'") from error
     return parquet.ParquetFile(path)

@@ -238,7 +238,7 @@ def test_bad_rows_of_parquet_files_are_named(tmp_path):
 def test_without_pyarrow_a_parquet_file_is_refused_with_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "r.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(InputError, match="pip install pyarrow"):
+    with pytest.raises(InputError, match=r"pip install 'dnmf\[parquet\]'"):
         dnmf.convert(tmp_path / "r.parquet", tmp_path / "r.zarr", long="user,item")
     with pytest.raises(InputError, match="read_parquet"):
         dnmf.convert(tmp_path / "r.parquet", tmp_path / "r.zarr")
