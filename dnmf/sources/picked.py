@@ -48,26 +48,16 @@ def pick_columns(panel: Panel, which: np.ndarray, n_columns: int) -> Any:
 
 
 def _columns_of(rows: CsrRows, which: np.ndarray, n_columns: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Columns and offsets of rows with these columns alone, and whether or which stored entries are taken."""
+    """Columns and offsets of rows with these columns alone, and which stored entries are taken."""
     place = np.full(n_columns, len(which), np.int32 if n_columns < 2**31 else np.int64)
     place[which] = np.arange(len(which))
     columns = place[rows.indices]
-    entries = columns < len(which)
-    counts = row_sums(entries.astype(np.uint8), rows.indptr)
-    offsets = np.append(0, np.cumsum(counts, dtype=np.int64))
+    entries = np.flatnonzero(columns < len(which))
+    offsets = np.searchsorted(entries, rows.indptr)
     if not (np.diff(which) > 0).all():
-        at, of_row = np.flatnonzero(entries), np.repeat(np.arange(rows.n_rows), counts)
-        entries = at[np.lexsort((columns[at], of_row))]
+        of_row = np.repeat(np.arange(rows.n_rows), np.diff(offsets))
+        entries = entries[np.lexsort((columns[entries], of_row))]
     return (columns[entries].astype(rows.indices.dtype, copy=False), offsets), entries
-
-
-def row_sums(entries: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """Return the sum over the stored entries of each row (rows,), in float64 or int64."""
-    sums = np.zeros(len(indptr) - 1, np.float64 if entries.dtype.kind == "f" else np.int64)
-    filled = np.flatnonzero(np.diff(indptr))
-    if len(filled):
-        sums[filled] = np.add.reduceat(entries, indptr[filled], dtype=sums.dtype)
-    return sums
 
 
 def times_rows(panel: Panel, factors: np.ndarray, dtype: str) -> Any:
@@ -106,4 +96,7 @@ def sums_of_powers(rows: Rows, power: float, weights: np.ndarray | None = None) 
         sizes *= weights
     if isinstance(rows, np.ndarray):
         return sizes.sum(axis=1)
-    return row_sums(sizes, rows.indptr)
+    filled, sums = np.flatnonzero(np.diff(rows.indptr)), np.zeros(rows.n_rows)
+    if len(filled):
+        sums[filled] = np.add.reduceat(sizes, rows.indptr[filled])
+    return sums

@@ -167,8 +167,11 @@ import hashlib, json, os, sys
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 import dnmf
 
-planned, (path, limit, init, keep, into, rank, passes, more) = [], sys.argv[1:]
-model = dnmf.fit(path, int(rank), max_passes=int(passes), tol=0.0, **json.loads(more), memory_limit=limit,
+planned, (path, limit, init, keep, into, rank, passes, more, seen) = [], sys.argv[1:]
+spans = {name: slice(*span) for name, span in json.loads(seen).items()}
+scales = {"column_scale": [2.0] * 2_000} if spans else {}
+source = dnmf.open_source(path, **spans, **scales)
+model = dnmf.fit(source, int(rank), max_passes=int(passes), tol=0.0, **json.loads(more), memory_limit=limit,
                  store=f"{path}{limit}.dnmf" if into else None,
                  init=init, keep=keep, callbacks=(planned.append,))
 peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -177,16 +180,29 @@ print(planned[0].projected_bytes, peak, len(planned[0].gave_up), hashlib.sha256(
 """
 
 
-def factorize_in_a_process(source, limit, init="auto", keep="auto", into="a store", *, more=None, rank=10, passes=3):
+def factorize_in_a_process(
+    source, limit, init="auto", keep="auto", into="a store", *, more=None, rank=10, passes=3, seen=None
+):
     """Return the projected peak, the peak, how much the plan gave up, and the bits, with two threads at most."""
     command = [sys.executable, "-c", IN_PROCESS, str(source), limit, init, keep, into, str(rank), str(passes),
-               json.dumps(more or {})]  # fmt: skip
+               json.dumps(more or {}), json.dumps(seen or {})]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900, env=environment)
     *numbers, bits = ended.stdout.split()
     projected, peak, gave_up = map(int, numbers)
     print(f"\nprojected {projected / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB")
     return projected, peak, gave_up, bits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+@pytest.mark.parametrize("seen", [{"columns": (0, 2_000, 2)}, {"rows": (0, 40_000, 3)}, {"columns": (1_999, None, -1)}])
+def test_some_rows_and_columns_of_data_stay_under_the_projected_peak(uneven_store, place, kind, seen):
+    source = uneven_store if kind == "csr" else place / "data.zarr"
+    if kind == "dense":
+        write_dense(source, (40_000, 2_000), 1_000, rank=10)
+    projected, peak, _, _ = factorize_in_a_process(source, "640 MiB", keep="stream", into="", seen=seen)
+    assert peak <= projected
 
 
 WAYS = {
