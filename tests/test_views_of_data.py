@@ -157,6 +157,20 @@ def test_other_rows_are_divided_as_those_of_the_fit_were(tmp_path):
     )
 
 
+def test_columns_that_are_found_by_name_are_divided_too(tmp_path):
+    names = np.array([f"gene {at}" for at in range(N)])
+    model = dnmf.fit(dnmf.open_source(A, column_names=names, columns=COLUMNS, column_scale=OF_COLUMNS), **FIT)
+    other = np.random.default_rng(1).permutation(N)
+    found = model.transform(dnmf.open_source(A[:, other], column_names=names[other]), columns="match").compute()
+    np.testing.assert_allclose(found, model.read_W(), rtol=1e-4, atol=1e-7)
+
+
+def test_what_is_kept_is_what_is_seen(tmp_path):
+    source = dnmf.open_source(in_zarr(tmp_path), columns=np.arange(6))
+    assert source.layout().total_bytes == A.nbytes
+    assert source.layout().kept_bytes == pytest.approx(A.nbytes / 10, abs=2)
+
+
 def test_rows_that_were_divided_have_to_be_again():
     model = dnmf.fit(dnmf.open_source(A, row_scale=OF_ROWS), **FIT)
     with pytest.raises(dnmf.InputError, match="rows of the fit were divided by row_scale=, and nothing is said of"):
