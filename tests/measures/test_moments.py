@@ -139,6 +139,16 @@ def test_variable_columns_are_those_of_the_formula(kind, asked, tmp_path):
     np.testing.assert_allclose(found.scale, np.where(deviation > 0, deviation, 1), rtol=1e-12)
 
 
+def test_genes_are_those_that_cnmf_chooses(pbmc3k):
+    cnmf = pytest.importorskip("cnmf.cnmf")
+    counts = pbmc3k.astype("f8")[:, np.asarray(pbmc3k.sum(axis=0)).ravel() > 0]
+    sized = scipy.sparse.csr_matrix(counts.multiply(1e6 / counts.sum(axis=1)[:, None]))
+    known, _ = cnmf.get_highvar_genes_sparse(sized, numgenes=2000)
+    found = variable_columns(counts.astype("f4"), 2000)
+    np.testing.assert_array_equal(found.chosen, known.high_var)
+    np.testing.assert_allclose(found.ratio, known.fano_ratio, rtol=1e-6)
+
+
 def test_columns_that_were_chosen_and_divided_vary_alike(tmp_path):
     data = dense_in_a_store(tmp_path)
     found = variable_columns(data, 12)
