@@ -185,3 +185,30 @@ def test_a_pass_reads_what_has_to_be_read_once(kind, tmp_path):
     model = dnmf.fit(source, keep="stream", init="random", **FIT)
     rises = np.diff([0, *(record.reads for record in model.history)])
     np.testing.assert_allclose(rises[1:], 1, rtol=0.1)
+
+
+def test_a_run_of_a_view_of_a_backed_object_finds_its_file_again(tmp_path):
+    anndata = pytest.importorskip("anndata")
+    anndata.AnnData(scipy.sparse.csr_matrix(A)).write_h5ad(tmp_path / "A.h5ad")
+    backed, store = anndata.read_h5ad(tmp_path / "A.h5ad", backed="r"), tmp_path / "run.dnmf"
+    with contextlib.suppress(Stopped):
+        dnmf.fit(backed[ROWS, COLUMNS], store=store, callbacks=[stop], **FIT)
+    backed.file.close()
+    model = dnmf.resume(store)
+    same_model(model, dnmf.fit(A[np.ix_(ROWS, COLUMNS)], **FIT))
+    assert model.column_names.tolist() == COLUMNS.astype(str).tolist()
+
+
+def test_a_mask_beside_a_view_and_data_that_was_moved_are_found_again(tmp_path):
+    data, store = in_zarr(tmp_path), tmp_path / "run.dnmf"
+    mask = np.random.default_rng(2).random((M, N)) < 0.9
+    zarr.create_array(tmp_path / "mask.zarr", data=mask, chunks=(16, N))
+    source = dnmf.open_source(data, mask=tmp_path / "mask.zarr", **VIEW)
+    whole = dnmf.fit(source, **FIT)
+    for moved in (False, True):
+        with contextlib.suppress(Stopped):
+            dnmf.fit(source, store=store, callbacks=[stop], overwrite=moved, **FIT)
+        if moved:
+            data.rename(tmp_path / "moved.zarr")
+        model = dnmf.resume(store, **({"source": tmp_path / "moved.zarr"} if moved else {}))
+        assert (model.H.tobytes(), model.read_W().tobytes()) == (whole.H.tobytes(), whole.read_W().tobytes())

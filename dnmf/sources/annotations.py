@@ -9,7 +9,7 @@ from dnmf.errors import InputError
 from dnmf.refusals import told
 from dnmf.sources.names import MISSING, TEXT, names_of
 from dnmf.sources.nodes import attribute, is_array, is_group, old_index
-from dnmf.sources.presence import refuse_absent
+from dnmf.sources.presence import absent_object, refuse_absent
 from dnmf.sources.source import NUMERIC_KINDS
 from dnmf.sources.stored import open_node, open_root
 
@@ -132,21 +132,31 @@ def annotation_flags(path: str, frame: str, name: str, length: int) -> np.ndarra
         There is none of this name, it is something else, some of it is missing, or it is damaged.
     """
     where = f"{path}::{frame}/{name}"
-    held = open_root(path)[frame]
+    held = open_root(path).get(frame, {})
     if is_array(held) or name not in held or not _is_flags(held[name]):
         known = [] if is_array(held) else [each for each in sorted(held) if _is_flags(held[each])]
         there = ", ".join(map(repr, known)) or "none"
         raise InputError(f"{path}: {frame} has no column {name!r} that is true or false (those that are: {there})")
     node = open_node(path, f"{frame}/{name}")
     if is_array(node):
-        values = _read_vector(node, where)
-    else:  # booleans that may be missing: values and a mask
-        values, absent = (_read_vector(node[part], f"{where}/{part}") for part in ("values", "mask"))
+        values = _read_flags(node, where)
+    else:  # booleans that may be missing: values and a mask, of which Zarr leaves out what is false
+        values, absent = _read_flags(node["values"], where), np.asarray(node["mask"][:])
         if absent.any():
             raise InputError(f"{where}: is missing for {np.count_nonzero(absent):,} of {length:,}; fill them in")
     if len(values) != length:
         raise InputError(f"{where}: {len(values)} entries for {length} rows or columns; the store is damaged")
     return values.astype(bool)
+
+
+def _read_flags(node: Any, where: str) -> np.ndarray:
+    absent = absent_object(node, 0, int(node.shape[0])) if node.shape[0] else None
+    if absent is not None:
+        raise InputError(
+            f"{where}: chunk {absent} is missing or empty, it would read as false; restore the file or, if all of it "
+            "is false, give true or false for each row or column in place of a name"
+        )
+    return np.asarray(node[:])
 
 
 def _is_flags(node: Any) -> bool:

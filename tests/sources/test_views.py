@@ -321,3 +321,26 @@ def test_a_bad_value_is_told_by_its_place_in_the_data(kind, tmp_path):
     source = open_source(KINDS[kind](B, tmp_path), rows=AT_ROWS, columns=AT_COLUMNS)
     with pytest.raises(dnmf.InputError, match=f"a NaN at row {AT_ROWS[6]}, column {AT_COLUMNS[3]}"):
         dnmf.fit(source, 2)
+
+
+def test_flags_of_which_a_chunk_is_missing_are_not_false(tmp_path):
+    path = in_zarr(np.asarray)(around(small_matrix()), tmp_path)
+    zarr.open_group(path)["var"].create_array("some", data=np.arange(N) < 3, chunks=(6,))
+    with pytest.raises(dnmf.InputError, match=r"var/some: chunk .* it would read as false; restore the file"):
+        open_source(path, columns="some")
+
+
+@pytest.mark.parametrize("write", ["write_zarr", "write_h5ad"])
+def test_a_column_of_var_that_may_be_missing_is_taken_where_it_is_not(write, tmp_path):
+    pd = pytest.importorskip("pandas")
+    data = anndata_of(around(small_matrix()))
+    flags = [bool(each) for each in np.isin(np.arange(N), AT_COLUMNS)]
+    data.var["whole"], data.var["holed"] = pd.array(flags), pd.array([None, *flags[1:]], dtype="boolean")
+    getattr(data, write)(tmp_path / "data")
+    source = open_source(tmp_path / "data", columns="whole")
+    np.testing.assert_array_equal(whole(source), data.X[:, flags])
+    with pytest.raises(dnmf.InputError, match="var/holed: is missing for 1 of 17; fill them in"):
+        open_source(tmp_path / "data", columns="holed")
+    np.testing.assert_array_equal(whole(open_source(data, columns="whole")), data.X[:, flags])
+    with pytest.raises(dnmf.InputError, match=r"var\['holed'\]: is not true or false for each, or is missing"):
+        open_source(data, columns="holed")
