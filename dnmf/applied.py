@@ -63,7 +63,7 @@ class Applied:
             and a source says none; a `row_scale` has to be given again.
         missing : {"same", "refuse", "nan", "unstored"}
             What of these rows was not observed, as in :func:`dnmf.fit`: a row is solved for from what was seen of it.
-            ``"same"``: what was said of the data of the fit (:attr:`dnmf.Model.observed`), or what a source says of
+            ``"same"``: what was said of the data of the fit (`observed` of the model), or what a source says of
             itself; ``"refuse"``: all of them was observed, whatever was said of the fit's.
         mask, weights : like `data`, optional
             Of these rows, as in :func:`dnmf.fit`. A fit that had some wants them here too, or to be told by `missing`

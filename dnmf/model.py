@@ -118,7 +118,7 @@ class Model(Applied, Predicts, Recommends, Course):
 
     @property
     def implicit_penalty(self) -> Implicit | None:
-        """What the penalty amounts to for the rank-one terms, where it has a closed form; see :mod:`dnmf.implicit`."""
+        """What the penalty amounts to for the rank-one terms, where it has a closed form; see ``dnmf/implicit.py``."""
         return implicit_of(self.penalty)
 
     @property

@@ -15,9 +15,12 @@ from dnmf.advice import WayOn
 from dnmf.errors import CheckpointError, DnmfError, Interrupted
 from dnmf.fitting.events import Event, PassDone, Standing, Started, StudyPassDone
 
-EXIT_RESUMABLE = 75  # EX_TEMPFAIL: a batch system may start the job again
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_RESUMABLE = 75
+"""EX_TEMPFAIL: a batch system may start the job again."""
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
 EXIT_TERMINATED = 128 + int(signal.SIGTERM)
+"""As shells report it."""
 SAME_S = 1.0  # batch systems send SIGTERM to the job and to each of its processes, scripts hand it on
 Handler = Any
 

@@ -38,7 +38,7 @@ class Unfinished:
     best_seed : int or None
         That of the start that is the best so far, or the only one; None where that was not noted.
     said : dict
-        What was said of the entries (:meth:`dnmf.sources.source.Source.said`).
+        What was said of the entries (:meth:`dnmf.sources.Source.said`).
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Unfinished:
 
     @property
     def relative_error(self) -> float:
-        """That of the last pass that was not taken back, as in :class:`dnmf.fitting.events.PassRecord`."""
+        """That of the last pass that was not taken back, as in :class:`~dnmf.fitting.history.PassRecord`."""
         return last_accepted(self.history).relative_error
 
     @property

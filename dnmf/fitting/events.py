@@ -192,11 +192,12 @@ class Finished:
     reads : float
         Reads of the data in all.
     relative_error : float
-        Of the model (:class:`PassRecord`).
+        Of the model (:class:`~dnmf.fitting.history.PassRecord`).
     told : str
         How well the model does, in words; empty for its relative error.
     near : float
-        After how many reads the relative error was within 0.2 % of this one (:func:`reads_within`), if that is known.
+        After how many reads the relative error was within 0.2 % of this one (:meth:`dnmf.Model.reads_within`), if that
+        is known.
     best_seed : int, optional
         Of several starts the one that made it.
     """
@@ -283,6 +284,7 @@ class RanksFinished(StudyFinished):
 
 
 Event = Compiling | Planned | Started | PassProgress | Standing | PassDone | Finished | StudyPassDone | StudyFinished
+"""What a callback may be handed."""
 Callback = Callable[[Event], None]
 
 

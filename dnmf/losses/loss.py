@@ -39,8 +39,9 @@ class Loss(ABC):
     examples : tuple of float
         Entries such as the data has, at which the loss is looked at when it is registered.
     fused : callable, optional
-        A compiled function that solves for rows as :mod:`dnmf.passes.newton` does, only faster, with the arguments of
-        :func:`dnmf.kernels.kullback_leibler.solve_rows`. Entries with weights are given to it as the product of both.
+        A compiled function that solves for rows as ``dnmf/passes/newton.py`` does, only faster, with the arguments of
+        ``solve_rows`` in ``dnmf/kernels/kullback_leibler.py``. Entries with weights are given to it as the product of
+        both.
     """
 
     name: str

@@ -35,7 +35,7 @@ def words_of(name: str, said: Mapping[str, Any] = NOTHING, implicit: float = 0.0
     name : str
         Of the loss.
     said : mapping
-        What was said of the entries, as :meth:`dnmf.sources.source.Source.said` has it.
+        What was said of the entries, as :meth:`dnmf.sources.Source.said` has it.
     implicit : float
         The confidence in what is there; 0 where entries are values.
 

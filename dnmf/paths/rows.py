@@ -28,7 +28,7 @@ class PathRow:
     seed : int
         Of its start.
     objective, relative_error : float
-        Of the last pass (:class:`~dnmf.fitting.events.PassRecord`).
+        Of the last pass (:class:`~dnmf.fitting.history.PassRecord`).
     alive : int
         Components that are not zero.
     sparsity_W, sparsity_H : float

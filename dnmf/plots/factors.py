@@ -48,7 +48,7 @@ def components(
         as the largest of each run of neighbours. An image shows them as pixels, each component on its own scale,
         dark is large. The heatmap has a row for each component and the columns that are the largest of any; where
         the largest of the components differ by more than a factor of two each row has its own scale of colours.
-        By default :func:`component_kind` of the names: bars of words, profiles along what has an order.
+        By default as the names are: bars of words, profiles along what has an order.
     side : {"W", "H"}
         Which factor. Of a W of more than five million numbers 20,000 rows are read, and the axis says so.
     shape : (int, int), optional

@@ -71,7 +71,7 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     storage_options : dict, optional
-        For a URL: what fsspec opens it with, as in :func:`zarr.open`. They are sent to the workers and kept nowhere
+        For a URL: what fsspec opens it with, as in ``zarr.open``. They are sent to the workers and kept nowhere
         else, so that a resume is given the source again.
     missing : {"refuse", "nan", "unstored"}
         What was not observed. ``"refuse"``: nothing, so a NaN is an error. ``"nan"``: of dense data what is NaN,

@@ -179,7 +179,7 @@ class Source(ABC):
         return rows.nbytes
 
     def bytes_from_memory(self, start: int, stop: int, rows: Panel) -> int:  # noqa: ARG002
-        """What of :meth:`touched_bytes` an earlier pass had left in memory; see :mod:`dnmf.sources.kept`."""
+        """What of :meth:`touched_bytes` an earlier pass had left in memory; see ``dnmf/sources/kept.py``."""
         return 0
 
     @abstractmethod
@@ -203,7 +203,7 @@ class Source(ABC):
         return self
 
     def said(self) -> dict[str, Any]:
-        """What was said of its entries when it was opened, as JSON values; see :mod:`dnmf.sources.opening`."""
+        """What was said of its entries when it was opened, as JSON values; see :func:`dnmf.open_source`."""
         return {}
 
     def side_weights(self) -> dict[str, np.ndarray]:
@@ -250,7 +250,7 @@ class Source(ABC):
         return rows, columns
 
     def row_names(self) -> np.ndarray | None:
-        """Names of the engine's rows as text of variable width, where the source has them; see :mod:`names`."""
+        """Names of the engine's rows as text of variable width, where the source has them."""
         return _read(self._names[0])
 
     def column_names(self) -> np.ndarray | None:
