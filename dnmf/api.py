@@ -20,7 +20,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, more_than, parse_bytes, start_asked_for
 from dnmf.penalty import Penalty
 from dnmf.places import place_of
-from dnmf.record import RunRecord, naming, refuse_path
+from dnmf.record import RunRecord, naming, refuse_study
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.restarts import run_of
 from dnmf.run import free_store, number_in, reopened, with_saved_names
@@ -298,7 +298,7 @@ def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
     """The model in a store with which nothing can be done but to load it, None where there may be more to do."""
     generation, store = checkpoint.read_latest(store), place_of(store, "store")
     record = generation.record
-    refuse_path(record, store, f"go on with: dnmf.resume_path({str(store)!r})")
+    refuse_study(record, store, f"go on with: dnmf.resume_{{kind}}({str(store)!r})")
     is_final = record["status"] == "done" and (unchanged or "run" not in record)
     if is_final and "run" in record:
         _say_what_goes_on(record, store)
@@ -326,7 +326,7 @@ def load(path: str | Path) -> Model:
         Its loss is one of the caller's own, and is not registered here as it was.
     """
     generation, path = checkpoint.read_latest(path), place_of(path)
-    refuse_path(generation.record, path, "use one of the models inside it, or load all with dnmf.load_path")
+    refuse_study(generation.record, path, "use one of the models inside it, or load all with dnmf.load_{kind}")
     if generation.record.get("status") != "done":
         passes = generation.record.get("state", {}).get("passes", 0)
         found = f"{path}: this fit is not finished ({passes} passes are committed) and has no W yet"

@@ -16,7 +16,7 @@ from dnmf.fitting.stop import SECONDS
 from dnmf.locations import checked_overwrite
 from dnmf.options import LIMITS, FitOptions
 from dnmf.places import place_of
-from dnmf.record import RunRecord, has_begun, naming, other_than, refuse_path
+from dnmf.record import RunRecord, has_begun, naming, other_than, refuse_study
 from dnmf.run import STATE_PREFIX
 from dnmf.sources import Source
 
@@ -64,7 +64,7 @@ def new_limits(store: Any, source: Source, options: FitOptions, constraints: Con
         return None
     generation = checkpoint.read_latest(path)
     record = generation.record
-    refuse_path(record, path, "choose another store")
+    refuse_study(record, path, "choose another store")
     with naming(path):
         before = RunRecord.from_json(record.get("run", record)).options
     same = {name: getattr(before, name) for name in LIMITS}

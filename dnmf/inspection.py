@@ -13,14 +13,12 @@ from dnmf.fitting.history import PassRecord, lost_in
 from dnmf.implicit import describe
 from dnmf.locations import names_url
 from dnmf.ongoing import read_in_hand
-from dnmf.options import LIMITS, FitOptions, describe_solver, more_than
-from dnmf.passes.losses import Losses
-from dnmf.penalty import Penalty
+from dnmf.options import FitOptions, describe_solver, more_than
 from dnmf.places import names_objects, place_of
-from dnmf.record import PATH
+from dnmf.record import STUDIES
 from dnmf.sources.as_fitted import EVERYTHING
 from dnmf.sources.names import names_to_show
-from dnmf.sources.views import VIEW_PARTS
+from dnmf.study_facts import facts_of_study, limits_of, result_of_study, seen_in, told_of
 
 if TYPE_CHECKING:
     from dnmf.model import Model
@@ -45,9 +43,10 @@ def is_run(path: str | Path) -> bool:
 def run_status(path: str | Path) -> dict[str, Any]:
     """Return how far the run in a store is, as JSON values.
 
-    ``kind`` is ``"path"`` for a regularization path. ``status`` is ``"starting"`` (nothing is committed yet),
-    ``"running"`` (a process is writing it), ``"stopped"`` (it can be resumed) or ``"done"``. ``in_hand`` is how far the
-    read in hand is, or was when it was stopped (:func:`dnmf.ongoing.read_in_hand`); None where nothing is known of it.
+    ``kind`` is that of a study: ``"path"``, ``"ranks"`` or ``"consensus"``. ``status`` is ``"starting"`` (nothing is
+    committed yet), ``"running"`` (a process is writing it), ``"stopped"`` (it can be resumed) or ``"done"``.
+    ``in_hand`` is how far the read in hand is, or was when it was stopped (:func:`dnmf.ongoing.read_in_hand`); None
+    where nothing is known of it.
 
     Raises
     ------
@@ -60,7 +59,7 @@ def run_status(path: str | Path) -> dict[str, Any]:
         in_hand = read_in_hand(store, 0, writer)
         return {"store": str(path), "status": "starting", "writer": writer, "in_hand": in_hand}
     record = checkpoint.read_latest(store).record
-    facts = _path_facts(record) if record.get("kind") == PATH else _run_facts(record)
+    facts = facts_of_study(record) if record.get("kind") in STUDIES else _run_facts(record)
     done = record.get("status") == "done"
     return {
         "store": str(path),
@@ -80,7 +79,7 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": record.get("address"),
         "observed": record.get("run", record).get("observed") or None,
-        "seen": _seen(record.get("run", record)),
+        "seen": seen_in(record.get("run", record)),
         "implicit": record["options"].get("implicit") or None,
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),
@@ -88,7 +87,7 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "seed": record["options"]["seed"],
         "restarts": record["options"].get("restarts", 1),
         "best_seed": record.get("best_seed", state.get("seed")),
-        **_limits(record["options"]),
+        **limits_of(record["options"]),
         "passes": len(history),
         "relative_error": stands.get("relative_error"),
         "loss": stands.get("loss"),
@@ -96,26 +95,10 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "decrease": stands.get("decrease"),
         "reads": last.get("reads"),
         "seconds": sum(entry["seconds"] for entry in history),
-        "lost": _told(lost_in([PassRecord.from_json(entry) for entry in history])),
+        "lost": told_of(lost_in([PassRecord.from_json(entry) for entry in history])),
         "stop_reason": record.get("stop_reason") or state.get("reason") or None,
         "go_on_with": _go_on_with(record),
     }
-
-
-def _seen(run: dict[str, Any]) -> dict[str, int] | None:
-    """How many rows and columns of the data were chosen, and how many divided; None where all are as they are."""
-    known = run.get("fingerprint", {})
-    return {name: known[name]["count"] for name in VIEW_PARTS if name in known} or None
-
-
-def _told(lost: Losses) -> dict[str, Any] | None:
-    """What was lost and made good, in numbers and in words; None where nothing was."""
-    return {**lost._asdict(), "told": lost.told} if lost.told else None
-
-
-def _limits(options: dict[str, Any]) -> dict[str, Any]:
-    """What decides when a fit ends."""
-    return {name: options.get(name) for name in LIMITS}
 
 
 def _go_on_with(record: dict[str, Any]) -> dict[str, Any] | None:
@@ -123,31 +106,6 @@ def _go_on_with(record: dict[str, Any]) -> dict[str, Any] | None:
     if record.get("status") != "done" or "run" not in record:
         return None
     return more_than(record["stop_reason"], record["options"], len(record["history"])) or None
-
-
-def _path_facts(record: dict[str, Any]) -> dict[str, Any]:
-    options, state = record["path"], record.get("state", {})
-    models = len(options["strengths"]) * len(options["seeds"])
-    return {
-        "kind": PATH,
-        "source": record.get("run", {}).get("address", ""),
-        "observed": record.get("run", {}).get("observed") or None,
-        "seen": _seen(record.get("run", {})),
-        "implicit": options["fit"].get("implicit") or None,
-        "rank": options["fit"]["rank"],
-        **_limits(options["fit"]),
-        "loss_name": options["fit"].get("loss", "frobenius"),
-        "solver": describe_solver(options["fit"]),
-        "strengths": options["strengths"],
-        "seeds": options["seeds"],
-        "warm": options["warm"],
-        "penalty": str(Penalty(**options["fit"]["penalty"])),
-        "models": models,
-        "models_done": len(state["done"]) if state else models,
-        "passes": state["passes"] if state else record["passes"],
-        "reads": record["reads"],
-        "lost": _told(Losses.of_json(state.get("lost", {}))),
-    }
 
 
 def finished_run(path: str | Path) -> dict[str, Any]:
@@ -185,8 +143,8 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS, side: str = "H") -> di
     found = run_status(path)
     if found["status"] != "done":
         return found
-    if found.get("kind") == PATH:
-        return {**found, "rows": checkpoint.read_latest(path).record["rows"]}
+    if found.get("kind") in STUDIES:
+        return {**found, **result_of_study(checkpoint.read_latest(path).record)}
     from dnmf.api import load
 
     model = load(path)

@@ -116,9 +116,14 @@ def has_begun(record: dict[str, Any]) -> bool:
     return bool(record.get("status") == "done" or record["state"]["passes"])
 
 
-def refuse_path(record: dict[str, Any], store: str | Path, advice: str) -> None:
-    """Raise CheckpointError where a record describes a path, or another study, not one run; say what to do instead."""
-    if record.get("kind") in STUDIES:
+def refuse_study(record: dict[str, Any], store: str | Path, advice: str) -> None:
+    """Raise CheckpointError where a record describes a path, or another study, not one run; say what to do instead.
+
+    What is advised may name the ``{kind}``.
+    """
+    kind = record.get("kind")
+    if kind in STUDIES:
+        advice = advice.replace("{kind}", kind)
         raise CheckpointError(f"{store}: holds {contents(record)}, not a single run; {advice}")
 
 

@@ -29,7 +29,7 @@ from dnmf.record import (
     has_begun,
     naming,
     other_than,
-    refuse_path,
+    refuse_study,
     versions,
 )
 from dnmf.sources import Source
@@ -157,7 +157,7 @@ def number_in(store: Path, source: Source, options: FitOptions, *, overwrite: bo
     if not checkpoint.exists(store):
         return 0
     latest = checkpoint.read_latest(store)
-    refuse_path(latest.record, store, "choose another store, or remove it yourself")
+    refuse_study(latest.record, store, "choose another store, or remove it yourself")
     if not overwrite and has_begun(latest.record):
         with naming(store):
             before = RunRecord.from_json(latest.record).options

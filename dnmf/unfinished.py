@@ -14,7 +14,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions
 from dnmf.penalty import Penalty
 from dnmf.places import place_of
-from dnmf.record import RunRecord, naming, refuse_path
+from dnmf.record import RunRecord, naming, refuse_study
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
         There is no fit, or no pass of it is committed.
     """
     generation, path = checkpoint.read_latest(path), place_of(path)
-    refuse_path(generation.record, path, "use one of the models inside it, or dnmf.load_path")
+    refuse_study(generation.record, path, "use one of the models inside it, or dnmf.load_{kind}")
     if generation.record.get("status") == "done":
         return load(path)
     with naming(path):

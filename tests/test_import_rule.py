@@ -45,7 +45,7 @@ LAYERS = [
     {"studies"},
     {"measures"},
     {"paths", "unfinished"},
-    {"plots"},
+    {"plots", "study_facts"},
     {"ensembles"},
     {
         "estimator",

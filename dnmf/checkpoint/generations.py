@@ -246,11 +246,10 @@ def seal(body: Mapping[str, Any]) -> bytes:
     Examples
     --------
     >>> print(seal({"number": 3}).decode())
-    {"crc32c": 668956246,
-     "number": 3
-    }
+    {"crc32c": 110985260,
+    "number": 3}
     """
-    text = json.dumps(body, indent=1, allow_nan=False).encode()
+    text = b"{\n" + json.dumps(body, allow_nan=False).encode()[1:]  # indented it takes ten times as long
     return b'{"crc32c": %d,' % crc32c_of(text) + text[1:]
 
 

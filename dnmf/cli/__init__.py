@@ -9,8 +9,9 @@ from dnmf.cli.look import convert, inspect, status
 from dnmf.cli.modules import import_first
 from dnmf.cli.pictures import plot, report
 from dnmf.cli.streams import stand_in
+from dnmf.cli.studies import consensus, path, ranks
 from dnmf.cli.try_out import demo
-from dnmf.cli.work import fit, path, resume, transform
+from dnmf.cli.work import fit, resume, transform
 
 
 class _InOrder(Commands):
@@ -36,7 +37,7 @@ def commands() -> None:
     """
 
 
-for command in (demo, inspect, convert, fit, path, resume, status, transform, plot, report):
+for command in (demo, inspect, convert, fit, ranks, consensus, path, resume, status, transform, plot, report):
     commands.add_command(complete_places(command))
 
 

@@ -1,4 +1,4 @@
-"""Kinds of option values: amounts of memory, numbers, a pair for W and H, seeds, the shape of an image, losses."""
+"""Kinds of option values: amounts of memory, numbers, a pair for W and H, seeds, ranks, shapes of images, losses."""
 
 import re
 from typing import Any
@@ -94,9 +94,30 @@ class CountOrList(click.ParamType):
         return numbers if "," in str(value) else numbers[0]
 
 
+class Ranks(click.ParamType):
+    """Whole numbers written like 2-12, or 5,10,20-24."""
+
+    name = "A-B|N,N,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """Return the numbers, or fail as a usage error."""
+        if isinstance(value, list):
+            return value
+        found: list[int] = []
+        for part in str(value).split(","):
+            match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+            if not match:
+                self.fail(f"{value!r} is no list of ranks such as 2-12 or 5,10,20", param, ctx)
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last < first:
+                self.fail(f"{value!r}: {part.strip()} begins above its end", param, ctx)
+            found += range(first, last + 1)
+        return found
+
+
 LEAST_SQUARES = "frobenius"
 INITS = ("auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda", "nndsvdar")  # of dnmf.options
 SOLVERS = ("cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als")  # those of dnmf.schemes.updates
 LOSS = LossName([LEAST_SQUARES, "kullback-leibler", "itakura-saito"])  # those of dnmf.losses
 MEMORY, NUMBER_OR_PAIR, HEIGHT_BY_WIDTH = Memory(), NumberOrPair(), HeightByWidth()
-NUMBERS, COUNT_OR_LIST = Numbers(), CountOrList()
+NUMBERS, COUNT_OR_LIST, RANKS = Numbers(), CountOrList(), Ranks()

@@ -14,8 +14,9 @@ from dnmf.progress import labelled
 
 OF_COMPONENTS = ("components", "bars", "profiles", "images", "heatmap")
 OF_PATHS = ("path", "slider")
-KINDS = (*OF_COMPONENTS, "convergence", "biplot", *OF_PATHS)
-MOST_RUNS = {**dict.fromkeys(OF_COMPONENTS, 1), "biplot": 2, "slider": 1}
+OF_STUDIES = {"path": "path", "ranks": "ranks", "consensus": "clustergram"}  # what is drawn of each kind
+KINDS = (*OF_COMPONENTS, "convergence", "biplot", *OF_PATHS, "ranks", "clustergram")
+MOST_RUNS = {**dict.fromkeys(OF_COMPONENTS, 1), "biplot": 2, "slider": 1, "ranks": 1, "clustergram": 1}
 BY_DEFAULT = ("components", "images", "convergence", "biplot")  # the first that takes the runs and the options
 TAKEN_BY = {
     "side": (*OF_COMPONENTS, "biplot", "slider"),
@@ -28,7 +29,9 @@ TAKEN_BY = {
     "seed": ("slider",),
 }
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a file at --out.")
-KIND_HELP = "What to draw.  [default: components, as bars or profiles; of runs, convergence; of a path, path]"
+KIND_HELP = (
+    "What to draw.  [default: components, as bars or profiles; of runs, convergence; of a study, what it came to]"
+)
 SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 
 
@@ -64,22 +67,32 @@ def plot(runs: tuple[str, ...], kind: str | None, out: str, overwrite: bool, **g
     from dnmf.plots.figures import check_free, picture, picture_kind, require, write_whole
 
     wanted = {name: value for name, value in given.items() if value is not None}
-    kind = kind or ("path" if _is_path(runs[0]) else _usual_kind(runs, wanted))
+    kind = kind or OF_STUDIES.get(_study(runs[0])) or _usual_kind(runs, wanted)
     _refuse_what_does_not_belong(kind, runs, wanted)
     if kind == "slider":
         _say("plot", _slider(runs[0], out, wanted, overwrite=overwrite), {"runs": list(runs), "kind": kind})
         return
     file_kind, target = picture_kind(out), check_free(out, overwrite)
     require("matplotlib")
-    drawn = _along_paths(runs, wanted) if kind == "path" else _axes(kind, runs, wanted).figure
+    drawn = _of_study(kind, runs, wanted) if kind in OF_STUDIES.values() else _axes(kind, runs, wanted).figure
     content = picture(drawn, file_kind)
     _say("plot", write_whole(target, content), {"runs": list(runs), "kind": kind})
 
 
-def _is_path(run: str) -> bool:
+def _study(run: str) -> str:
+    """The kind of study that a run is; empty for a single fit."""
     from dnmf.inspection import run_status
 
-    return run_status(run).get("kind") == "path"
+    return str(run_status(run).get("kind", ""))
+
+
+def _of_study(kind: str, runs: tuple[str, ...], wanted: dict[str, Any]) -> Any:
+    import dnmf
+    from dnmf import plots
+
+    if kind == "path":
+        return _along_paths(runs, wanted)
+    return plots.ranks(dnmf.load_ranks(runs[0])) if kind == "ranks" else plots.clustergram(dnmf.load_consensus(runs[0]))
 
 
 def _is_finished(run: str) -> bool:
@@ -173,7 +186,7 @@ def report(run: str, out: str, overwrite: bool, **given: Any) -> None:
     from dnmf.plots.figures import check_free
 
     check_free(out, overwrite)
-    write = _report_of_path if _is_path(run) else _report_of_run
+    write = _report_of_path if _study(run) == "path" else _report_of_run
     _say("report", write(run, out, overwrite=overwrite, **given), {"run": run})
 
 

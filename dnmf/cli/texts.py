@@ -6,6 +6,7 @@ from typing import Any
 from dnmf.amounts import format_bytes
 from dnmf.cli.again import command_again
 from dnmf.cli.component_lines import component_lines
+from dnmf.cli.study_texts import asked_lines, study_lines
 from dnmf.fitting.events import PassProgress
 from dnmf.progress import (
     KEPT_AMONG_IT,
@@ -118,8 +119,8 @@ def status_lines(found: dict[str, Any]) -> list[str]:
     lines = [labelled("run", f"{found['store']}: {found['status']}{at}")]
     if found["status"] == "starting":
         return lines + _in_hand_lines(found)
-    if found.get("kind") == "path":
-        return lines + _path_status_lines(found)
+    if found.get("kind"):
+        return lines + _study_status_lines(found)
     if found["source"]:
         lines += [labelled("data", found["source"]), *_observed_lines(found)]
     lines += [labelled("rank", str(found["rank"])), *_solver_lines(found), *_starts_lines(found)]
@@ -177,15 +178,12 @@ def in_hand_text(in_hand: dict[str, Any], *, stopped: bool) -> str:
     return text.partition(", about")[0] if stopped else text
 
 
-def _path_status_lines(found: dict[str, Any]) -> list[str]:
+def _study_status_lines(found: dict[str, Any]) -> list[str]:
     done = f"{found['models_done']} of {counted(found['models'], 'model')}"
     return [
-        labelled("path", f"strengths {', '.join(f'{s:g}' for s in found['strengths'])}"),
-        labelled("", f"seeds {', '.join(map(str, found['seeds']))}; each from {_ORIGINS[found['warm']]}"),
-        labelled("penalty", f"{found['penalty']}, times each strength"),
+        *asked_lines(found),
         labelled("data", found["source"]),
         *_observed_lines(found),
-        labelled("rank", str(found["rank"])),
         *_solver_lines(found),
         labelled("passes", f"{found['passes']} shared, {found['reads']:.1f} reads of the data; {done} done"),
         *_lost_lines(found),
@@ -214,7 +212,7 @@ def _cells(found: dict[str, Any] | None) -> tuple[str, ...]:
     if found["status"] == "starting":
         return ("starting", "–", "–", "–", "–", _in_hand_cell(found))
     error, reads = found.get("relative_error"), found["reads"]
-    models = f"{found['models_done']} of {counted(found['models'], 'model')}" if found.get("kind") == "path" else ""
+    models = f"{found['models_done']} of {counted(found['models'], 'model')}" if found.get("kind") else ""
     return (
         found["status"], str(found["rank"]), str(found["passes"]), "–" if error is None else f"{error:.4f}",
         "–" if reads is None else f"{reads:.1f}", "; ".join(text for text in (models, _in_hand_cell(found)) if text),
@@ -223,38 +221,6 @@ def _cells(found: dict[str, Any] | None) -> tuple[str, ...]:
 
 def _in_hand_cell(found: dict[str, Any]) -> str:
     return "" if found["in_hand"] is None else in_hand_text(found["in_hand"], stopped=found["status"] == "stopped")
-
-
-_ORIGINS = {"unpenalized": "the model without a penalty", "chain": "the strength before"}
-_TABLE = (
-    ("strength", "{:>9.4g}"), ("seed", "{:>4}"), ("relative_error", "{:>7.4f}"), ("alive", "{:>5}"),
-    ("sparsity_W", "{:>8.3f}"), ("sparsity_H", "{:>8.3f}"), ("robustness", "{:>10.3f}"), ("cosine_off", "{:>6.3f}"),
-    ("kmeans", "{:>7.3f}"), ("singular", "{:>8.3f}"), ("passes", "{:>6}"),
-)  # fmt: skip
-_HEADS = (" strength", "seed", "  error", "alive", "zeros W", "zeros H", "robustness", "cosine", "k-means", "singular",
-          "passes")  # fmt: skip
-
-
-def path_lines(found: dict[str, Any]) -> list[str]:
-    """Return what :func:`dnmf.inspection.inspect_run` found of a finished path: where it is, and its table."""
-    store = shlex.quote(found["store"])
-    lines = ["  ".join(f"{head:>{len(_cell(form, 0))}}" for head, (_, form) in zip(_HEADS, _TABLE, strict=True))]
-    lines += ["  ".join(_cell(form, row[name]) for name, form in _TABLE) for row in found["rows"]]
-    return [
-        *lines,
-        "",
-        labelled("penalty", f"{found['penalty']}, times each strength"),
-        labelled(
-            "done", f"{counted(found['models'], 'model')}, {found['reads']:.1f} reads of the data for all of them"
-        ),
-        labelled("models", f"{found['store']}/strength-…-seed-….dnmf"),
-        labelled("look", f"dnmf plot {store} --kind path --out path.png"),
-        labelled("python", f"dnmf.load_path({found['store']!r})"),
-    ]
-
-
-def _cell(form: str, value: Any) -> str:
-    return f"{'–':>{len(form.format(0))}}" if value is None else form.format(value)
 
 
 def _passes(found: dict[str, Any]) -> str:
@@ -281,8 +247,8 @@ def run_lines(found: dict[str, Any]) -> list[str]:
     """Return what :func:`dnmf.inspection.inspect_run` found."""
     if found["status"] != "done":
         return status_lines(found)
-    if found.get("kind") == "path":
-        return [*status_lines(found), "", *path_lines(found)]
+    if found.get("kind"):
+        return [*status_lines(found), "", *study_lines(found)]
     rows, columns = found["shape"]
     names = " and ".join(
         what for what, named in (("rows", found["row_names"]), ("columns", found["column_names"])) if named

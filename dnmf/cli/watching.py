@@ -137,7 +137,7 @@ def run_line(found: dict[str, Any]) -> str:
     error, reads, writer = found.get("relative_error"), found.get("reads"), found["writer"]
     parts = [f"{found['status']} by process {writer['pid']} on {writer['host']}" if writer else found["status"]]
     parts += [f"pass {found['passes']}"] if found.get("passes") else []
-    parts += [f"{found['models_done']} of {found['models']} models"] if found.get("kind") == "path" else []
+    parts += [f"{found['models_done']} of {found['models']} models"] if found.get("kind") else []
     parts += [] if error is None else [f"error {error:.4f}"]
     parts += [] if reads is None else [f"{reads:.1f} reads"]
     if found["in_hand"] is not None:

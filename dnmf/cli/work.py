@@ -1,4 +1,4 @@
-"""The commands that read data with workers: fit, path, resume, transform."""
+"""The commands that read data with workers: fit, resume, transform."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from dnmf.cli.again import command_again
-from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS
 from dnmf.cli.data import (
     IMPLICIT,
     MISSING_CHUNKS,
@@ -25,7 +24,8 @@ from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME, fit_options
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import Output, current_output, output_options
 from dnmf.cli.regularization import read_matrix
-from dnmf.cli.texts import model_lines, path_lines
+from dnmf.cli.study_texts import study_lines
+from dnmf.cli.texts import model_lines
 from dnmf.cli.where import Where, work_options
 from dnmf.fitting.events import Callback, Event, PassProgress
 from dnmf.progress import EVERY_S, Progress, counted, event_record, labelled
@@ -110,50 +110,15 @@ def say_model(command: str, store: str, output: Output) -> None:
     output.result(command, found, *model_lines(found))
 
 
-@click.command(cls=Grouped, short_help="Factorize a matrix along the strengths of a penalty.")
-@click.argument("source")
-@click.option("--rank", type=click.IntRange(1), required=True, help="Components k of every model.")
-@click.option("--store", required=True, metavar="PATH", help="For checkpoints and models, such as path.dnmf.")
-@click.option("--strengths", type=NUMBERS, required=True, help="What all strengths are multiplied by, such as 0,0.1.")
-@click.option("--seeds", type=COUNT_OR_LIST, default=1, show_default=True, help="How many, or which: 3,5,7.")
-@click.option("--warm", type=click.Choice(["unpenalized", "chain"]), default="unpenalized", show_default=True,
-              help="Start each model from the one without a penalty, or from the strength before.")  # fmt: skip
-@click.option("--measures", type=click.Choice(["all", "cheap"]), default="all", show_default=True,
-              help="Whether to measure what takes reads of its own.")  # fmt: skip
-@click.option("--side", type=click.Choice(["W", "H"]), default="H", show_default=True,
-              help="On which factor components are compared.")  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace a path in the store, once this one has begun.")
-@RESUME
-@seen_options
-@names_options
-@entries_options
-@IMPLICIT
-@fit_options
-@work_options
-@output_options
-def path(source: str, store: str, where: Where, seen: Seen, entries: dict[str, Any], **given: Any) -> None:
-    """Factorize SOURCE at each of the --strengths of a penalty, all models sharing every read of the data.
-
-    The store PATH holds a store for each model. A path that was stopped goes on with `dnmf resume`.
-    """
-    from dnmf.paths import path as fit_path
-
-    output = current_output()
-    opened = seen.open(absolute(source), **entries, **taken(given))
-    with watched(store, where, output) as (client, callbacks):
-        fit_path(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
-    say_path("path", store, output)
-
-
-def say_path(command: str, store: str, output: Output) -> None:
-    """Print what the path in a store came to."""
+def say_study(command: str, store: str, output: Output) -> None:
+    """Print what the study in a store came to."""
     from dnmf.inspection import inspect_run
 
     found = inspect_run(store)
-    output.result(command, found, *path_lines(found))
+    output.result(command, found, *study_lines(found))
 
 
-@click.command(cls=Grouped, short_help="Go on with a fit or a path that was stopped.")
+@click.command(cls=Grouped, short_help="Go on with what was stopped.")
 @click.argument("run")
 @click.option("--max-passes", type=click.IntRange(1), help="Another limit than the fit had.")
 @click.option("--tol", type=click.FloatRange(0), help="Another tolerance than the fit had.")
@@ -165,7 +130,7 @@ def say_path(command: str, store: str, output: Output) -> None:
 @work_options
 @output_options
 def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], **given: Any) -> None:
-    """Go on with the fit or the path in the store RUN from its last committed pass; same bits as without the stop.
+    """Go on with the fit or the study in the store RUN from its last committed pass; same bits as without the stop.
 
     What was said of the entries is known; where a mask or weights were moved, say where they are.
     """
@@ -174,10 +139,11 @@ def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], 
     output, status = current_output(), run_status(run)
     known = entries_of_run(entries, status.get("observed"))
     limits = [name for name in LIMITS if given[name] is not None]
-    if status.get("kind") == "path":
+    kind = status.get("kind")
+    if kind:
         if limits:
             named = ", ".join(f"--{name.replace('_', '-')}" for name in LIMITS)
-            raise click.UsageError(f"{named} are for a single fit: each model of a path has its own end")
+            raise click.UsageError(f"{named} are for a single fit: each of these models has its own end")
         given = {name: value for name, value in given.items() if name not in LIMITS}
     if status["status"] == "done" and not limits:
         under = " under the limits it has" if status.get("go_on_with") else ""
@@ -190,7 +156,7 @@ def resume(run: str, source: str | None, where: Where, entries: dict[str, Any], 
             go_on(run, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
         if status["status"] == "done" and run_status(run)["passes"] == status["passes"]:
             output.say(labelled("resume", "nothing to do: under these limits too it ends where it ended"))
-    (say_path if status.get("kind") == "path" else say_model)("resume", run, output)
+    (say_study if kind else say_model)("resume", run, output)
 
 
 def _moved(source: str | None, entries: dict[str, Any] | None, status: dict[str, Any]) -> Any:
@@ -203,10 +169,11 @@ def _moved(source: str | None, entries: dict[str, Any] | None, status: dict[str,
 
 
 def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
-    from dnmf.api import resume as resume_model
-    from dnmf.paths import resume_path
+    import dnmf
 
-    return resume_path if status.get("kind") == "path" else resume_model
+    kind = status.get("kind")
+    function: Callable[..., Any] = getattr(dnmf, f"resume_{kind}") if kind else dnmf.resume
+    return function
 
 
 @click.command(cls=Grouped, short_help="Write the rows of W for other rows of data.")

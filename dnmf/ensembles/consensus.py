@@ -15,11 +15,11 @@ PASSES = 2  # of the consensus itself: one for its W and a step of H, one that w
 
 
 class Member(NamedTuple):
-    """One of the models, or what they agree on (`agreed`), under the seed of the first of them."""
+    """One of the models (`agreed` 0), or what they agree on (1), under the seed of the first of them."""
 
     rank: int
     seed: int
-    agreed: bool
+    agreed: int
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class ConsensusOptions(Study[Member]):
     @property
     def cells(self) -> list[Member]:
         """The models, one for each seed."""
-        return [Member(self.fit.rank, seed, agreed=False) for seed in self.seeds]
+        return [Member(self.fit.rank, seed, 0) for seed in self.seeds]
 
     @property
     def agreed(self) -> Member:
         """What they agree on."""
-        return Member(self.fit.rank, self.seeds[0], agreed=True)
+        return Member(self.fit.rank, self.seeds[0], 1)
 
     def options_of(self, cell: Member) -> FitOptions:
         """Return the options of one model, or of the consensus."""

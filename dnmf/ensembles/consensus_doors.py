@@ -39,6 +39,7 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     tol: float = 1e-4,
     max_passes: int = 100,
     extrapolate: bool = True,
+    prune: str = "rule",
     missing: str = "refuse",
     mask: Any = None,
     weights: Any = None,
@@ -74,7 +75,7 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
         From which distance to its nearest others on a component is left out; 2 leaves none out.
     seed : int
         Of the sample that all models begin on, and of the clustering.
-    penalty, constraints, init, solver, sweeps, exact_rows, loss, dtype, tol, max_passes, extrapolate
+    penalty, constraints, init, solver, sweeps, exact_rows, loss, dtype, tol, max_passes, extrapolate, prune
         As in :func:`dnmf.fit`, for each model; `init` is ``"auto"``, ``"sample"`` or ``"random"``.
     missing, mask, weights, row_weights, column_weights, row_names, column_names, client, memory_limit, keep
         As in :func:`dnmf.fit`.
@@ -114,7 +115,7 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     ))  # fmt: skip
     asked = checked_constraints(constraints)
     fit = FitOptions(rank, init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,
-                     limits=asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
+                     prune, asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
     options = ConsensusOptions(fit, checked_seeds(seeds), _checked_density(density))
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(

@@ -69,6 +69,7 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
     tol: float = 1e-4,
     max_passes: int = 100,
     extrapolate: bool = True,
+    prune: str = "rule",
     missing: str = "refuse",
     mask: Any = None,
     weights: Any = None,
@@ -105,7 +106,7 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
         How many parts are held out, one after the other; 0 for none, and then no rank is suggested.
     seed : int
         Of the folds, and of the sample that all models begin on.
-    penalty, constraints, init, solver, sweeps, exact_rows, loss, dtype, tol, max_passes, extrapolate
+    penalty, constraints, init, solver, sweeps, exact_rows, loss, dtype, tol, max_passes, extrapolate, prune
         As in :func:`dnmf.fit`, for each model; `init` is ``"auto"``, ``"sample"`` or ``"random"``.
     missing, mask, weights, row_weights, column_weights, row_names, column_names, client, memory_limit, keep
         As in :func:`dnmf.fit`.
@@ -146,7 +147,7 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
     )  # fmt: skip
     asked, tried = checked_constraints(constraints), checked_ranks(ranks)
     fit = FitOptions(tried[-1], init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,
-                     limits=asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
+                     prune, asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
     options = RanksOptions(fit, tried, checked_seeds(seeds), checked_folds(folds))
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(

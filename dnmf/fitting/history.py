@@ -1,7 +1,7 @@
 """What is known of each pass, and what a history of passes says."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any
 
@@ -121,7 +121,7 @@ class PassRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values (what is infinite becomes None)."""
-        values = {name: None if value == float("inf") else value for name, value in asdict(self).items()}
+        values = {name: None if value == float("inf") else value for name, value in vars(self).items()}
         return {**values, "hosts_lost": list(self.hosts_lost)}
 
     @classmethod

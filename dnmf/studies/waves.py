@@ -229,9 +229,11 @@ class StudyRun(Generic[C]):
 
     def _tell(self, served: list[Fit]) -> None:
         state, seconds = self.state, max(fit.state.history[-1].seconds for fit in served)
+        waiting = 0 if self.study.writes_all else sum(bool(fit.state.reason) for fit in state.fits)
+        done = len(state.done) + waiting
         emit(
             self.place.callbacks,
-            self.study.passed(state.passes, len(served), len(state.done), len(self.study.cells), self.reads, seconds,
+            self.study.passed(state.passes, len(served), done, len(self.study.cells), self.reads, seconds,
                               self.store is not None),
         )  # fmt: skip
 
