@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-FOUND = 0.7  # cosine from which on a direction of two folds is the same: more of it is than is not
-ERRORS = 2.0  # standard errors of paired differences within which two ranks predict alike
-SHARE = 0.005  # of the fall of the held-out error from the first rank to the best one: less than that is nothing
-CLEARLY = 3.0  # standard errors from which on it speaks against a rank that another one predicts better
-SPREAD = 2  # by so much may the number of directions found again differ between larger ranks
-NEXT = 3  # ranks, from the first unbeaten one on, whose numbers of directions are looked at
+FOUND = 0.7  # cosine from which on a direction is the same in two folds: more of it is shared than is not
+ERRORS = 2.0  # standard errors of paired differences within which two ranks predict alike; and so do they
+SHARE = 0.005  # where they differ by less than this of the fall from the smallest rank to the best one
+CLEARLY, MUCH = 3.0, 0.05  # the same, by more than both of which another rank predicts clearly better
+NEAR = 2  # up to so many ranks beyond the first unbeaten one directions are counted where of none all are found again
 
 
 class Suggestion(NamedTuple):
@@ -45,7 +44,8 @@ def directions_found(of_folds: Sequence[np.ndarray], least: float = FOUND) -> in
     """Return how many directions of the row space of H (k, n) every pair of folds has in common.
 
     Principal cosines of row spaces (Björck & Golub 1973, doi:10.2307/2005662): neither order nor scale of components
-    matters, nor how alike they are, nor that they may be mixed with each other where a factorization is not unique.
+    matters, nor how alike they are, nor that they may be mixed with each other where a factorization is not unique. In
+    few columns any two spaces share some: the rank should be below a third of the columns.
     """
     bases = [np.linalg.qr(H.T.astype(np.float64))[0] for H in of_folds]
     cosines = [np.linalg.svd(a.T @ b, compute_uv=False) for a, b in combinations(bases, 2)]
@@ -91,23 +91,30 @@ class Evidence:
         return self.ranks[-1]
 
     @cached_property
+    def excess(self) -> np.ndarray:
+        """By how much each rank predicts worse than the best one."""
+        found: np.ndarray = self.mean - self.mean[self.best]
+        return found
+
+    @cached_property
     def se(self) -> np.ndarray:
-        """The standard error of the difference of each rank to the best one, fold by fold."""
+        """The standard error of that, from the differences fold by fold."""
         paired = self.errors - self.errors[self.best]
         se: np.ndarray = paired.std(axis=1, ddof=1) / np.sqrt(self.errors.shape[1])
         return se
 
+    def _beyond(self, errors: float, share: float) -> np.ndarray:
+        """Which ranks predict worse than the best one by more than both."""
+        return self.excess > np.maximum(errors * self.se, share * self.excess[0])
+
     @property
     def unbeaten(self) -> list[int]:
         """The ranks that predict as well as the best one."""
-        nothing = SHARE * (self.mean[0] - self.mean[self.best])
-        excess = self.mean - self.mean[self.best]
-        return [k for k, e, se in zip(self.ranks, excess, self.se, strict=True) if e <= max(ERRORS * se, nothing)]
+        return [rank for rank, beyond in zip(self.ranks, self._beyond(ERRORS, SHARE), strict=True) if not beyond]
 
     def is_beaten(self, rank: int) -> bool:
-        """Whether another rank predicts clearly better."""
-        at = self.ranks.index(rank)
-        return bool(self.mean[at] - self.mean[self.best] > CLEARLY * self.se[at])
+        """Whether another rank predicts clearly better than one that was tried."""
+        return rank in self.ranks and bool(self._beyond(CLEARLY, MUCH)[self.ranks.index(rank)])
 
 
 def suggest(errors: Mapping[int, Sequence[float]], found: Mapping[int, int]) -> Suggestion:
@@ -122,66 +129,55 @@ def suggest(errors: Mapping[int, Sequence[float]], found: Mapping[int, int]) -> 
     """
     ranks = sorted(errors)
     seen = Evidence(ranks, np.array([errors[k] for k in ranks], np.float64), {k: int(found[k]) for k in ranks})
+    if not np.isfinite(seen.errors).all():
+        return _unclear("in some fold there was nothing that could be predicted; use fewer folds")
     first, last = seen.unbeaten[0], seen.last
-    if first == last or seen.found[last] == last:
-        return Suggestion(
-            None,
-            f"no clear rank: the held-out error still falls at {last}, the largest rank tried, where "
-            f"{_count(seen.found[last])} found again by every fold; try larger ranks",
+    if first == last:
+        return _unclear(f"the held-out error still falls at {last}, the largest rank tried; try larger ones")
+    if seen.found[last] == last:
+        return _unclear(
+            f"even of {last}, the largest rank tried, every fold finds all components again; try larger ones"
         )
-    whole = [k for k in seen.unbeaten if seen.found[k] == k]
-    return _all_found_again(seen, whole[-1]) if whole and whole[-1] > 1 else _as_many_as_found(seen, first)
+    whole = max((k for k in seen.unbeaten if seen.found[k] == k), default=0)
+    return _all_found_again(seen, whole) if whole > 1 else _as_many_as_found(seen, first)
 
 
 def _all_found_again(seen: Evidence, rank: int) -> Suggestion:
     """The suggestion of the largest rank of which all is found again."""
-    if seen.lowest == seen.last and seen.is_beaten(rank):
-        return Suggestion(
-            None,
-            f"no clear rank: {rank} components are found again by every fold, but the held-out error falls on, a "
-            f"little and steadily, up to {seen.last}, the largest rank tried",
-        )
     above = next(k for k in seen.ranks if k > rank)
-    error = (
-        "its held-out error is the lowest"
-        if rank == seen.lowest
-        else f"no rank has a held-out error that is clearly lower (the lowest is that of {seen.lowest})"
-    )
+    error = "the lowest" if rank == seen.lowest else f"about as low as the lowest (at {seen.lowest})"
     return Suggestion(
-        rank, f"all {rank} components are found again by every fold, of {above} only {seen.found[above]}; {error}"
+        rank,
+        f"every fold finds all {rank} components again, but only {seen.found[above]} of {above}; the held-out error "
+        f"is {error}",
     )
 
 
 def _as_many_as_found(seen: Evidence, first: int) -> Suggestion:
     """The suggestion of as many components as are found again, whatever the rank from the `first` unbeaten one on."""
-    beyond = [seen.found[k] for k in seen.ranks if k >= first]
-    few = sorted(beyond[:NEXT])
-    components = few[(len(few) - 1) // 2]
+    few = sorted(seen.found[k] for k in seen.ranks if first <= k <= first + NEAR)
+    components, smallest = few[(len(few) - 1) // 2], seen.ranks[0]
     if components <= 1:
-        return Suggestion(
-            None,
-            "no clear rank: nothing beyond one component, the sizes of rows and columns, is found again by every fold",
+        return _unclear(
+            "of whatever rank, every fold finds only one component again (the sizes of rows and columns)"
+            if components
+            else "no fold finds again what another one has found"
         )
-    if max(beyond[: NEXT + 1]) - min(beyond[: NEXT + 1]) > SPREAD:
-        return Suggestion(
-            None,
-            f"no clear rank: the held-out error hardly falls beyond {first}, but how many components are found again "
-            f"by every fold keeps changing with the rank, between {min(beyond)} and {max(beyond)}",
+    if components < smallest:
+        return _unclear(
+            f"every fold finds only {components} of {smallest} components again, the smallest rank tried, and the "
+            "held-out error falls no further; try smaller ones"
         )
-    if components in seen.ranks and seen.is_beaten(components):
-        return Suggestion(
-            None,
-            f"no clear rank: {components} components are found again by every fold, but rank {seen.lowest} predicts "
-            "clearly better",
-        )
+    if seen.is_beaten(components):
+        return _unclear(f"every fold finds {components} components again, but {seen.lowest} predict clearly better")
     rank = min(seen.ranks, key=lambda k: (abs(k - components), k != first, k))
-    tried = "" if components in seen.ranks else f"; that rank was not tried, and {rank} is nearest"
+    tried = "" if components in seen.ranks else f"; {components} was not tried, {rank} is next to it"
     return Suggestion(
         rank,
-        f"the held-out error no longer falls beyond {first}, and whatever the rank beyond it, {_count(components)} "
-        f"found again by every fold{tried}",
+        f"the held-out error no longer falls beyond {first}, and of more components every fold finds {components} "
+        f"again{tried}",
     )
 
 
-def _count(number: int) -> str:
-    return "one component is" if number == 1 else f"{number} components are"
+def _unclear(why: str) -> Suggestion:
+    return Suggestion(None, f"no clear rank: {why}")

@@ -86,7 +86,7 @@ def test_what_was_stopped_goes_on_on_the_command_line(tmp_path, matrix, what):
     assert call("resume", store).exit_code == 0
     again = call("resume", store)
     assert again.exit_code == 0
-    assert "nothing to do" in again.stderr
+    assert "nothing to do" in again.output
 
 
 @pytest.mark.parametrize("kind", ["ranks", "clustergram"])

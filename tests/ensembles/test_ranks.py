@@ -42,7 +42,7 @@ def compared(one, other):
 
 def test_the_planted_rank_is_suggested_with_its_reason(found):
     assert found.suggested == TRUE
-    assert found.reason.startswith(f"all {TRUE} components are found again by every fold")
+    assert found.reason.startswith(f"every fold finds all {TRUE} components again")
     assert found.model().rank == TRUE
     by_rank = dict(zip(found.ranks, found.rows, strict=True))
     assert by_rank[TRUE].held_out < min(by_rank[rank].held_out for rank in RANKS if rank != TRUE)

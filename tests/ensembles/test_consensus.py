@@ -1,0 +1,153 @@
+"""What many seeds agree on is a model as any other, with the same bits however it came about."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+import zarr
+from study_bits import bits, cap_models, stop_after
+
+import dnmf
+from dnmf.ensembles.agreement import agree
+from dnmf.errors import CheckpointError, InputError, Interrupted
+
+RANK = 4
+
+
+@pytest.fixture(scope="module")
+def planted_components():
+    return np.random.default_rng(5).random((RANK, 60)) ** 4
+
+
+@pytest.fixture(scope="module")
+def A(planted_components):
+    rng = np.random.default_rng(0)
+    return rng.random((300, RANK)) ** 4 @ planted_components * rng.gamma(20, 1 / 20, (300, 60))
+
+
+@pytest.fixture(scope="module")
+def found(A):
+    return dnmf.consensus(A, RANK, seeds=8)
+
+
+def unit(H):
+    return H / np.linalg.norm(H, axis=1, keepdims=True)
+
+
+def test_planted_components_are_agreed_on(found, planted_components):
+    cosines = unit(found.H) @ unit(planted_components).T
+    assert (cosines.max(axis=1) > 0.99).all()
+    assert sorted(cosines.argmax(axis=1)) == list(range(RANK))
+    assert found.share_kept == 1.0
+    assert found.silhouette > 0.95
+    assert found.agreement.sizes.tolist() == [8] * RANK
+
+
+def test_it_is_a_model(found, A, tmp_path):
+    left = A - (found.read_W() * found.d) @ found.H
+    assert np.linalg.norm(left) / np.linalg.norm(A) == pytest.approx(found.relative_error, rel=1e-4)
+    assert np.allclose(found.transform(A[:5]).compute(), found.read_W(0, 5), rtol=1e-3, atol=1e-6)
+    assert dnmf.load(found.save(tmp_path / "m.dnmf").path).H.tobytes() == found.H.tobytes()
+    assert repr(found).startswith("<dnmf.Consensus 300 × 60, rank 4 of 8 seeds: silhouette ")
+
+
+def test_medians_belong_to_the_components_of_the_model(found):
+    assert (np.einsum("qj,qj->q", unit(found.agreement.H), unit(found.H)) > 0.99).all()
+    turned = found.reordered([3, 1, 0, 2])
+    assert np.array_equal(turned.agreement.H, found.agreement.H[[3, 1, 0, 2]])
+    assert np.array_equal(turned.stability, found.stability[[3, 1, 0, 2]])
+
+
+def test_it_explains_as_much_as_the_best_of_its_models(found):
+    assert found.relative_error <= found.errors.min() * (1 + 1e-4)
+
+
+def test_components_far_from_others_are_left_out():
+    rng = np.random.default_rng(1)
+    components = rng.random((3, 40)) ** 4
+    spectra = [components * rng.gamma(50, 1 / 50, components.shape) for _ in range(10)]
+    spectra[4] = rng.random((3, 40)) ** 4
+    agreed = agree(spectra, 0.5, 0)
+    assert not agreed.kept[12:15].any()
+    assert agreed.kept.sum() == 27
+    assert agreed.share_kept == pytest.approx(0.9)
+    assert (agree(spectra, 2.0, 0).kept).all()
+
+
+def test_dead_components_count_as_none():
+    rng = np.random.default_rng(1)
+    components = rng.random((3, 40)) ** 4
+    spectra = [components * rng.gamma(50, 1 / 50, components.shape) for _ in range(6)]
+    spectra[0] = np.where(np.arange(3)[:, None] == 1, 0, spectra[0])
+    agreed = agree(spectra, 0.5, 0)
+    assert not agreed.kept[1]
+    assert np.isfinite(agreed.H).all()
+    assert agreed.H.sum(axis=1) == pytest.approx(np.ones(3))
+
+
+def test_where_too_little_is_alike_that_is_said():
+    rng = np.random.default_rng(2)
+    with pytest.raises(InputError, match=r"density=0.1: only \d of 8 components .* fewer than the rank 4"):
+        agree([rng.random((RANK, 30)) ** 6 for _ in range(2)], 0.1, 0)
+
+
+KINDS = {
+    "dense": lambda A: (A, {}),
+    "counts": lambda A: (scipy.sparse.csr_array(np.round(5 * A)), {"loss": "kullback-leibler"}),
+    "missing": lambda A: (np.where(np.random.default_rng(2).random(A.shape) < 0.8, A, np.nan), {"missing": "nan"}),
+    "columns": lambda A: (scipy.sparse.csc_array(np.where(A > 0.1, A, 0)), {}),
+}
+
+
+def same(one, other):
+    assert bits(one) == bits(other)
+    assert one.agreement.labels.tolist() == other.agreement.labels.tolist()
+    assert one.spectra.tobytes() == other.spectra.tobytes()
+    assert (one.reads, one.of_all[1]) == (pytest.approx(other.reads), other.of_all[1])
+
+
+@pytest.mark.broad(1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopped_and_resumed_the_bits_are_the_same(A, kind, tmp_path):
+    data, given = KINDS[kind](A)
+    store, of = tmp_path / "c.dnmf", {"seeds": 3, **given}
+    with pytest.raises(Interrupted):
+        dnmf.consensus(data, RANK, **of, store=store, callbacks=[stop_after(2)])
+    with pytest.raises(CheckpointError, match="resume_consensus"):
+        dnmf.load_consensus(store)
+    source = dnmf.open_source(data, missing=given.get("missing", "refuse"))
+    resumed = dnmf.resume_consensus(store, source=source)
+    same(resumed, dnmf.consensus(data, RANK, **of))
+    same(resumed, dnmf.load_consensus(store))
+    assert dnmf.load(store / "rank-4-seed-0-agreed-1.dnmf").H.tobytes() == resumed.H.tobytes()
+
+
+def test_in_waves_the_bits_are_the_same(A, found, monkeypatch):
+    cap_models(monkeypatch, 3)
+    again = dnmf.consensus(A, RANK, seeds=8)
+    assert again.H.tobytes() == found.H.tobytes()
+    assert again.read_W().tobytes() == found.read_W().tobytes()
+
+
+@pytest.mark.slow
+def test_on_workers_and_in_process_bits_are_the_same(A, client, tmp_path):
+    path = tmp_path / "A.zarr"
+    zarr.create_array(path, data=A, chunks=(50, 60))
+    here = dnmf.consensus(str(path), RANK, seeds=3)
+    there = dnmf.consensus(str(path), RANK, seeds=3, client=client, store=tmp_path / "there.dnmf")
+    assert here.H.tobytes() == there.H.tobytes()
+    assert here.read_W().tobytes() == there.read_W().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"density": 0}, "density=0"),
+        ({"density": "much"}, "density='much'"),
+        ({"seeds": []}, "seeds"),
+        ({"init": "nndsvd"}, "begin on a sample they share"),
+        ({"constraints": dnmf.Constraints(fixed_H=np.ones((1, 60)))}, "are given are the same"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(A, asked, told):
+    with pytest.raises(InputError, match=told):
+        dnmf.consensus(A, RANK, **{"seeds": 2, **asked})
