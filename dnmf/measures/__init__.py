@@ -7,6 +7,7 @@ from dnmf.measures.against_data import first_singular_vector, loss, relative_err
 from dnmf.measures.components import Sides, alike, cosines, energy, implicit_penalty, mean_cosine, sparsity
 from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
+from dnmf.measures.other_columns import Spectra, spectra
 from dnmf.measures.recalled import Recall, recall
 from dnmf.measures.topics import Sizes, coherence, sizes
 from dnmf.measures.unseen import HeldOut, held_out
@@ -19,6 +20,7 @@ __all__ = [
     "Recall",
     "Sides",
     "Sizes",
+    "Spectra",
     "Variable",
     "align",
     "alike",
@@ -39,5 +41,6 @@ __all__ = [
     "similarity",
     "sizes",
     "sparsity",
+    "spectra",
     "variable_columns",
 ]  # fmt: skip

@@ -21,7 +21,9 @@ from dnmf.sources.guard import guard_source, guarded
 DTYPE = "float64"
 
 
-def read_once(source: Source, visitor: Visitor, resources: Resources, *, columns: int, kept_rows: int = 0) -> Any:
+def read_once(
+    source: Source, visitor: Visitor, resources: Resources, *, columns: int, kept_rows: int = 0, given: Any = None
+) -> Any:
     """Return the sums of a visitor over all rows; values may be negative, and have to be finite.
 
     Parameters
@@ -36,6 +38,8 @@ def read_once(source: Source, visitor: Visitor, resources: Resources, *, columns
         How many columns its sums have.
     kept_rows : int
         Of how many rows it writes something out, which comes back in `kept`.
+    given : ndarray (m, k) or RowsOnDemand, optional
+        Rows of W that it visits along with those of the data.
 
     Raises
     ------
@@ -53,4 +57,4 @@ def read_once(source: Source, visitor: Visitor, resources: Resources, *, columns
         back = Meter(as_part(resources.callbacks, "measure")).begin("measure", source.shape[0])
         with executor.giving_back(plan):
             targets = ("",) if kept_rows else ()
-            return run_pass(executor, source, plan, work, targets=targets, rows_back=back).models[0]
+            return run_pass(executor, source, plan, work, given=given, targets=targets, rows_back=back).models[0]
