@@ -56,7 +56,8 @@ _PLACES = {
     "place": "dnmf.places",
 }  # fmt: skip
 
-_ROOMS = {"cluster", "losses", "measures", "plots", "progress", "signals", "unfinished"}  # that the documentation names
+# Those that the documentation names.
+_ROOMS = {"cluster", "losses", "measures", "plots", "progress", "scanpy", "signals", "unfinished"}
 
 __all__ = [
     "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Consensus", "Constraints",

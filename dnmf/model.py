@@ -321,13 +321,17 @@ class Model(Applied, Predicts, Recommends, Course):
         W = StoredFactor(path / record["W"])
         if absent := W.count_absent():
             raise CheckpointError(f"{W.path}: {absent} chunks of W are missing; was a part of the store deleted?")
+        return cls.described(W, record, {**arrays, **generation.texts}, path)
+
+    @classmethod
+    def described(cls, W: Any, record: dict[str, Any], arrays: dict[str, Any], path: Place | None = None) -> "Model":
+        """The model with this W that :meth:`record` and :meth:`arrays` described."""
         said = record.get("observed", record.get("run", {}).get("observed", {}))
-        rows, columns = (generation.texts.get(name, arrays.get(name)) for name in ("row_names", "column_names"))
         return cls(
             W, arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
             FitOptions.from_json(record["options"]), Terms.restore(arrays["terms"]), tuple(arrays["units"].tolist()),
             tuple(PassRecord.from_json(entry) for entry in record["history"]),
-            record["stop_reason"], rows, columns, path, record.get("address", ""),
+            record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
             inside=arrays.get("inside"), observed=Observed.restore(said, arrays.get("column_weights")),
             best_seed=record.get("best_seed"), view=View.restore(arrays),
         )  # fmt: skip

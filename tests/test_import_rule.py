@@ -58,7 +58,7 @@ LAYERS = [
         "inspection",
         "matrix_inspection",
     }
-    | {"signals", "demo"},
+    | {"signals", "demo", "scanpy"},
     {"cli"},
 ]
 DASK_IS_MET_IN = {

@@ -12,11 +12,13 @@ from urllib.parse import unquote
 import pytest
 
 import dnmf.fitting.events
+import dnmf.scanpy
 import dnmf.sources
 from dnmf import cluster, errors, losses, measures, plots, progress, signals, unfinished
 
 ROOT = Path(__file__).resolve().parents[1]
-LISTED = (dnmf, cluster, losses, measures, plots, progress, dnmf.sources)  # modules that say what is public
+# Modules that say what is public.
+LISTED = (dnmf, cluster, losses, measures, plots, progress, dnmf.scanpy, dnmf.sources)
 OTHERS = (errors, dnmf.fitting.events, signals, unfinished)
 LINK = re.compile(r'(?:href|src)="([^"]+)"')
 

@@ -154,10 +154,7 @@ def _flags(what: str, name: str, source: Source, data: Any) -> np.ndarray:
     """A column of ``obs`` or ``var`` that is true or false."""
     frame = FRAMES[what]
     if offers(data, "obs_names", "var_names", frame):
-        values = getattr(data, frame)
-        if name not in values:
-            raise InputError(f"{source.address}: {frame} has no column {name!r}")
-        return _as_flags(f"{source.address}: {frame}[{name!r}]", values[name])
+        return flags_of(getattr(data, frame), name, f"{source.address}: {frame}")
     held = _of_user(source)[list(FRAMES).index(what)]
     if not isinstance(held, (StoredNames, PickedNames)):
         raise InputError(
@@ -165,6 +162,21 @@ def _flags(what: str, name: str, source: Source, data: Any) -> np.ndarray:
             f"each, numbers, or a list of names: {what}=[{name!r}]"
         )
     return held.flags(name)
+
+
+def flags_of(frame: Any, name: str, where: str) -> np.ndarray:
+    """Return a column of a data frame that is true or false; `where` is what messages call the frame.
+
+    Raises
+    ------
+    InputError
+        There is none of this name, it is something else, or some of it is missing.
+    """
+    if name not in frame:
+        known = [str(each) for each in frame.columns if str(getattr(frame[each], "dtype", "")).startswith("bool")]
+        there = ", ".join(map(repr, known)) or "none"
+        raise InputError(f"{where} has no column {name!r} (those that are true or false: {there})")
+    return _as_flags(f"{where}[{name!r}]", frame[name])
 
 
 def _as_flags(name: str, values: Any) -> np.ndarray:
