@@ -32,7 +32,8 @@ class Agreement:
     labels : ndarray of int (kept,)
         The row of H that each of those belongs to.
     silhouettes : ndarray (kept,)
-        How much nearer each of those is to its own cluster than to the next one; 1 clearly, 0 not at all.
+        How much nearer each of those is to its own cluster than to the next one; 1 clearly, 0 not at all. Of one
+        cluster the cosines to its median.
     """
 
     H: np.ndarray
@@ -104,6 +105,8 @@ def agree(spectra: Sequence[np.ndarray], density: float, seed: int) -> Agreement
         )
     labels = _clusters(units[kept], rank, seed)
     middles = np.stack([_middle(units[kept][labels == q]) for q in range(rank)])
+    if rank == 1:  # there is no other cluster to be nearer to: how near each is to the middle
+        return Agreement(middles, lonely, kept, labels, units[kept] @ unit_rows(middles)[0])
     return Agreement(middles, lonely, kept, labels, _silhouettes(apart[np.ix_(kept, kept)], labels))
 
 
@@ -124,17 +127,17 @@ def _clusters(units: np.ndarray, rank: int, seed: int) -> np.ndarray:
 
 
 def _middle(rows: np.ndarray) -> np.ndarray:
-    """The median of rows, on sum one; their mean where it is zero throughout."""
+    """The median of rows, on (absolute) sum one; their mean where it is zero throughout."""
     middle = np.median(rows, axis=0)
     middle = middle if middle.any() else rows.mean(axis=0)
-    found: np.ndarray = middle / middle.sum()
+    found: np.ndarray = middle / np.abs(middle).sum()
     return found
 
 
 def _silhouettes(apart: np.ndarray, labels: np.ndarray) -> np.ndarray:
     from sklearn.metrics import silhouette_samples
 
-    if not 1 < len(np.unique(labels)) < len(labels):
+    if len(np.unique(labels)) == len(labels):  # each is alone
         return np.zeros(len(labels))
     np.fill_diagonal(apart, 0.0)
     found: np.ndarray = silhouette_samples(apart, labels, metric="precomputed")

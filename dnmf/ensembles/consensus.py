@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from dnmf.ensembles.grid import refuse_unlike, shared_init
+from dnmf.errors import InputError
 from dnmf.fitting.events import ConsensusFinished, ConsensusPassDone
 from dnmf.memory import Together
 from dnmf.newer import refuse_newer
@@ -52,6 +53,8 @@ class ConsensusOptions(Study[Member]):
 
     def __post_init__(self) -> None:
         refuse_unlike(self.fit)
+        if len(self.seeds) < 2:
+            raise InputError("seeds: one model agrees with none; give two seeds at least, such as seeds=20")
         for cell in self.cells:
             self.options_of(cell)
 

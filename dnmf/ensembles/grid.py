@@ -138,6 +138,8 @@ def refuse_unlike(fit: FitOptions) -> None:
             f"init={shown(fit.init)}: models that are compared begin on a sample they share, or at random; use one of "
             f"{', '.join(INITS)}"
         )
+    if fit.max_passes == 1:
+        raise InputError("max_passes=1: leaves no pass to compare models by; use 2 or more")
     if any(fit.limits.held):
         raise InputError(
             "constraints fixed_W, fixed_H: components that are given are the same in all models, so that comparing "

@@ -73,6 +73,10 @@ def test_components_far_from_others_are_left_out():
     assert (agree(spectra, 2.0, 0).kept).all()
 
 
+def test_of_one_component_it_is_said_how_near_all_are_to_the_middle(A):
+    assert dnmf.consensus(A, 1, seeds=3).silhouette == pytest.approx(1.0, abs=1e-3)
+
+
 def test_dead_components_count_as_none():
     rng = np.random.default_rng(1)
     components = rng.random((3, 40)) ** 4
@@ -144,6 +148,8 @@ def test_on_workers_and_in_process_bits_are_the_same(A, client, tmp_path):
         ({"density": 0}, "density=0"),
         ({"density": "much"}, "density='much'"),
         ({"seeds": []}, "seeds"),
+        ({"seeds": 1}, "one model agrees with none"),
+        ({"max_passes": 1}, "no pass to compare models by"),
         ({"init": "nndsvd"}, "begin on a sample they share"),
         ({"constraints": dnmf.Constraints(fixed_H=np.ones((1, 60)))}, "are given are the same"),
     ],

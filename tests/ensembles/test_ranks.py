@@ -181,6 +181,7 @@ def test_of_one_seed_there_is_no_stability(A):
         ({"folds": 1}, "from 2 to"),
         ({"folds": 2.5}, "folds=2.5"),
         ({"seeds": 0}, "seeds"),
+        ({"max_passes": 1}, "no pass to compare models by"),
         ({"init": "nndsvd"}, "begin on a sample they share"),
         ({"constraints": dnmf.Constraints(fixed_H=np.ones((1, 60)))}, "that are given are the same in all models"),
         ({"ranks": [2, 61]}, "rank"),
