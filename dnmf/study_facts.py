@@ -54,7 +54,7 @@ def _of_ranks(asked: Facts) -> tuple[Facts, int]:
 
 
 def _of_consensus(asked: Facts) -> tuple[Facts, int]:
-    return {"density": asked["density"]}, len(asked["seeds"])
+    return {name: asked[name] for name in ("best", "density")}, len(asked["seeds"])
 
 
 _OWN: dict[str, Callable[[Facts], tuple[Facts, int]]] = {

@@ -96,6 +96,8 @@ def ranks(**given: Any) -> None:
 @click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
 @STORE
 @click.option("--seeds", type=COUNT_OR_LIST, default=20, show_default=True, help="How many, or which: 3,5,7.")
+@click.option("--best", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True,
+              help="The share of the models that count, the best ones; 1: all.")  # fmt: skip
 @click.option("--density", type=click.FloatRange(0, min_open=True), default=0.5, show_default=True,
               help="Components that are so far from their nearest others are left out; 2: none.")  # fmt: skip
 @SEED

@@ -43,7 +43,8 @@ def _ranks_asked(found: Found) -> list[str]:
 
 def _consensus_asked(found: Found) -> list[str]:
     return [
-        labelled("consensus", f"of seeds {_seeds(found)}, density {found['density']:g}"),
+        labelled("consensus", f"of seeds {_seeds(found)}, the best {100 * found['best']:g} %"),
+        labelled("density", f"{found['density']:g}"),
         labelled("rank", str(found["rank"])),
     ]
 
@@ -85,7 +86,7 @@ def _consensus_came_of(found: Found) -> list[str]:
     each = ", ".join(f"{silhouette:.2f}" for silhouette in found["stability"])
     return [
         labelled("clusters", f"silhouette {found['silhouette']:.2f}; of each component {each}"),
-        labelled("kept", f"{100 * found['share_kept']:.0f} % of the components of all models"),
+        labelled("kept", f"{100 * found['share_kept']:.0f} % of the components of the models that count"),
         labelled("error", f"{found['relative_error']:.4f}; of the models {min(found['errors']):.4f} to "
                           f"{max(found['errors']):.4f}"),
     ]  # fmt: skip

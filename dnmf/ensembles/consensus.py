@@ -1,5 +1,7 @@
 """What a consensus of models is asked for."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,9 +12,11 @@ from dnmf.memory import Together
 from dnmf.newer import refuse_newer
 from dnmf.options import FitOptions
 from dnmf.record import CONSENSUS
+from dnmf.studies.ended import Ended
 from dnmf.studies.study import Study
 
 PASSES = 2  # of the consensus itself: one for its W and a step of H, one that writes W
+LEAST_MODELS = 2  # that count, where there are so many
 
 
 class Member(NamedTuple):
@@ -35,6 +39,8 @@ class ConsensusOptions(Study[Member]):
         Of the models.
     density : float
         Mean distance of a component to its nearest others from which on it is left out.
+    best : float
+        The share of the models that count: those with the lowest objectives.
 
     Raises
     ------
@@ -50,6 +56,7 @@ class ConsensusOptions(Study[Member]):
     fit: FitOptions
     seeds: tuple[int, ...]
     density: float = 0.5
+    best: float = 0.5
 
     def __post_init__(self) -> None:
         refuse_unlike(self.fit)
@@ -62,6 +69,12 @@ class ConsensusOptions(Study[Member]):
     def cells(self) -> list[Member]:
         """The models, one for each seed."""
         return [Member(self.fit.rank, seed, 0) for seed in self.seeds]
+
+    def counted(self, ended: Mapping[Member, Ended]) -> list[Member]:
+        """Return the models that count, in the order of their seeds: others ended in a worse minimum, or near one."""
+        count = max(LEAST_MODELS, math.ceil(self.best * len(self.seeds)))
+        found = sorted(self.cells, key=lambda cell: ended[cell].state.objective)[:count]
+        return [cell for cell in self.cells if cell in found]
 
     @property
     def agreed(self) -> Member:

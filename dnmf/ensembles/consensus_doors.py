@@ -26,6 +26,7 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     rank: int,
     *,
     seeds: Any = 20,
+    best: float = 0.5,
     density: float = 0.5,
     seed: int = 0,
     penalty: Penalty | None = None,
@@ -57,10 +58,11 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
 ) -> Consensus:
     """Return what models of the same data from several seeds agree on, all sharing every read of it.
 
-    As in cNMF (Kotliar et al. 2019, doi:10.7554/eLife.43803): rows of H of all models are brought to unit length; those
+    As in cNMF (Kotliar et al. 2019, doi:10.7554/eLife.43803): rows of H of the models are brought to unit length; those
     whose mean distance to the nearest others (0.3 times as many as there are models) is `density` or more are left out;
     the others are clustered by k-means, and the median of each cluster is a component. One read finds the W that
-    belongs to the medians and makes an exact step of H, a second one writes W.
+    belongs to the medians and makes an exact step of H, a second one writes W. Unlike there only the `best` half of the
+    models counts: the others often ended in another minimum, and a median over two minima is near neither.
 
     Parameters
     ----------
@@ -71,6 +73,8 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
         Components k of every model, and of the consensus.
     seeds : int or sequence of int
         How many seeds, from 0 on, or which.
+    best : float
+        The share of the models that count, those with the lowest objectives; 1 for all, as in cNMF.
     density : float
         From which distance to its nearest others on a component is left out; 2 leaves none out.
     seed : int
@@ -116,11 +120,17 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     asked = checked_constraints(constraints)
     fit = FitOptions(rank, init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,
                      prune, asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
-    options = ConsensusOptions(fit, checked_seeds(seeds), _checked_density(density))
+    options = ConsensusOptions(fit, checked_seeds(seeds), _checked_density(density), _checked_best(best))
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(
         ConsensusFace(), options, opened, resources, constraints=asked, store=store, overwrite=overwrite, resume=resume
     ).consensus
+
+
+def _checked_best(best: Any) -> float:
+    if not (is_finite(best) and 0 < best <= 1):
+        raise InputError(f"best={best!r}: a share of the models above 0, such as 0.5; 1 for all of them")
+    return float(best)
 
 
 def _checked_density(density: Any) -> float:

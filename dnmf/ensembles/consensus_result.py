@@ -33,10 +33,12 @@ class Consensus(Model):
     ----------
     agreement : Agreement
         Clusters, medians and distances, in the order of components of the model.
-    spectra : ndarray (models × k, n)
-        H of all models on unit length, rows of one below those of the one before.
+    spectra : ndarray (counted × k, n)
+        H of the models that count on unit length, rows of one below those of the one before.
+    counted : tuple of int
+        The seeds of these.
     errors : ndarray (models,)
-        Relative error of each model.
+        Relative error of each model, of all seeds.
     asked : ConsensusOptions
         What was asked for.
     of_all : (float, int)
@@ -45,6 +47,7 @@ class Consensus(Model):
 
     agreement: Agreement
     spectra: np.ndarray
+    counted: tuple[int, ...]
     errors: np.ndarray
     asked: ConsensusOptions
     of_all: tuple[float, int]
@@ -85,12 +88,12 @@ class Consensus(Model):
 
     @property
     def share_kept(self) -> float:
-        """The share of all components of all models that is near enough to others."""
+        """The share of the components of the models that count that is near enough to others."""
         return self.agreement.share_kept
 
     @property
     def distances(self) -> np.ndarray:
-        """The mean distance of each component of each model to its nearest others (models × k,)."""
+        """The mean distance of each component of each model that counts to its nearest others (counted × k,)."""
         return self.agreement.distances
 
     def reordered(self, order: Any) -> Model:
@@ -142,13 +145,15 @@ class ConsensusFace(Face[ConsensusOptions, MadeConsensus]):
         """Return the consensus, made of what all models have come to."""
         del models, resources
         ended = [run.state.ended[cell] for cell in study.cells]
-        spectra = [one.entire_H for one in ended]
+        counted = study.counted(run.state.ended)
+        spectra = [run.state.ended[cell].entire_H for cell in counted]
         found = agree(spectra, study.density, study.fit.seed)
         model = run.fitted_from(study.agreed, found.H.astype(study.fit.dtype))
         order = np.arange(model.rank) if model.inside is None else model.inside
         errors = np.array([one.history[-1].relative_error for one in ended])
         return MadeConsensus(Consensus.of(
-            model, found.reordered(order), spectra=unit_rows(np.concatenate(spectra)), errors=errors, asked=study,
+            model, found.reordered(order), spectra=unit_rows(np.concatenate(spectra)),
+            counted=tuple(cell.seed for cell in counted), errors=errors, asked=study,
             of_all=(run.reads, run.state.passes),
         ))  # fmt: skip
 
@@ -157,8 +162,10 @@ class ConsensusFace(Face[ConsensusOptions, MadeConsensus]):
         record = generation.record
         study = self.study(record[CONSENSUS])
         ended = restore_ended(record["state"], generation.arrays, study)[0]
-        spectra = unit_rows(np.concatenate([ended[cell].entire_H for cell in study.cells]))
+        counted = study.counted(ended)
+        spectra = unit_rows(np.concatenate([ended[cell].entire_H for cell in counted]))
         return MadeConsensus(Consensus.of(
             load(folder / folder_of(study.agreed)), Agreement.restore(generation.arrays), spectra=spectra,
-            errors=np.array(record["errors"]), asked=study, of_all=(record["reads"], record["passes"]),
+            counted=tuple(cell.seed for cell in counted), errors=np.array(record["errors"]), asked=study,
+            of_all=(record["reads"], record["passes"]),
         ))  # fmt: skip

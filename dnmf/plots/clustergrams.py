@@ -62,7 +62,7 @@ def _draw_distances(axes: "Axes", found: Any) -> None:
     axes.tick_params(labelsize=TEXT_POINTS, length=0)
     axes.set_xlabel("component")
     axes.set_title(
-        f"{agreement.kept.sum()} components of {len(found.seeds)} models, silhouette {found.silhouette:.2f}",
+        f"{agreement.kept.sum()} components of {len(found.counted)} models, silhouette {found.silhouette:.2f}",
         fontsize=TEXT_POINTS, color="0.25", loc="left",
     )  # fmt: skip
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.6, location="bottom", pad=0.02)

@@ -39,7 +39,7 @@ def test_planted_components_are_agreed_on(found, planted_components):
     assert sorted(cosines.argmax(axis=1)) == list(range(RANK))
     assert found.share_kept == 1.0
     assert found.silhouette > 0.95
-    assert found.agreement.sizes.tolist() == [8] * RANK
+    assert found.agreement.sizes.tolist() == [4] * RANK  # of the better half of eight models
 
 
 def test_it_is_a_model(found, A, tmp_path):
@@ -59,6 +59,23 @@ def test_medians_belong_to_the_components_of_the_model(found):
 
 def test_it_explains_as_much_as_the_best_of_its_models(found):
     assert found.relative_error <= found.errors.min() * (1 + 1e-4)
+
+
+def test_models_in_a_worse_minimum_do_not_count(A):
+    entire = dnmf.consensus(A, RANK + 1, seeds=9, best=1, max_passes=6)
+    half = dnmf.consensus(A, RANK + 1, seeds=9, max_passes=6)
+    assert np.array_equal(half.errors, entire.errors)
+    assert entire.counted == tuple(range(9))
+    assert len(half.counted) == 5
+    assert max(half.errors[list(half.counted)]) <= min(np.delete(half.errors, half.counted))
+    assert len(half.spectra) == len(half.distances) == 5 * (RANK + 1)
+    assert len(dnmf.consensus(A, RANK, seeds=3, best=0.1, max_passes=2).counted) == 2
+
+
+@pytest.mark.parametrize("wrong", [0, 1.5, "half", np.nan])
+def test_a_share_of_the_models_is_one(A, wrong):
+    with pytest.raises(InputError, match="best=.*a share of the models above 0"):
+        dnmf.consensus(A, RANK, best=wrong)
 
 
 def test_components_far_from_others_are_left_out():
