@@ -56,7 +56,7 @@ class NotebookLines(PlainLines):
         left_out = len(self._lines) - MOST_LINES
         kept = self._lines if left_out <= 0 else [*self._lines[:4], "…", *self._lines[4 - MOST_LINES :]]
         text = html.escape("\n".join(kept))
-        return f'<pre style="margin: 0">{text}</pre>{self._bar()}'
+        return f'<pre style="margin: 0; font-family: monospace">{text}</pre>{self._bar()}'
 
     def _bar(self) -> str:
         if self._doing is None:

@@ -1,0 +1,78 @@
+"""Executed notebooks of the worked cases: ``python docs/notebooks.py``, from the root of a clone.
+
+A page is the source of its notebook: text stays text, Python and commands become cells, and a picture is the one that
+the cell before has written.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+DOCS = Path(__file__).resolve().parent
+EXAMPLES = DOCS / "examples"
+PAGES = ("ratings", "text")
+FENCE = r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$"
+PICTURE = r"^!\[[^\]]*\]\(pictures/(?P<picture>[\w.]+)\)$"
+PARTS = re.compile(f"{FENCE}|{PICTURE}", re.MULTILINE | re.DOTALL)
+NEAR = re.compile(r"\]\((?=[\w.-]+\.md)")  # a link to a page of the same folder
+
+
+def notebook_of(page: Path) -> nbformat.NotebookNode:
+    """Return a page as a notebook, not executed."""
+    cells, end, text = [], 0, page.read_text(encoding="utf-8")
+    for part in PARTS.finditer(text):
+        cells += [_words(text[end : part.start()]), new_code_cell(_code(part))]
+        end = part.end()
+    cells = [cell for cell in (*cells, _words(text[end:])) if cell.source]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"  # else each is drawn at random
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def execute(notebook: nbformat.NotebookNode) -> None:
+    """Run all cells in a folder of their own, and keep what they show; its name, times and versions are left out."""
+    search = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    with tempfile.TemporaryDirectory() as folder:
+        client = NotebookClient(
+            notebook,
+            timeout=300,
+            resources={"metadata": {"path": folder}},
+            record_timing=False,
+            coalesce_streams=True,  # what a command prints comes in pieces of any length
+        )
+        client.execute(env={**os.environ, "PATH": search, "IPYTHONDIR": folder})
+    notebook.metadata.pop("language_info", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "text" in output:
+                output.text = output.text.replace(f"{folder}/", "")
+
+
+def _words(text: str) -> nbformat.NotebookNode:
+    return new_markdown_cell(NEAR.sub("](../", text.strip()))
+
+
+def _code(part: re.Match[str]) -> str:
+    if part["picture"]:
+        return f'from IPython.display import Image\n\nImage("{part["picture"]}")'
+    code = part["code"].rstrip()
+    return code if part["language"] == "python" else f"%%sh\n{code}"
+
+
+def main() -> None:
+    """Write the notebook of every worked case."""
+    for name in PAGES:
+        notebook = notebook_of(DOCS / f"{name}.md")
+        execute(notebook)
+        nbformat.write(notebook, EXAMPLES / f"{name}.ipynb")
+
+
+if __name__ == "__main__":
+    main()
