@@ -183,6 +183,18 @@ def test_a_mask_may_be_any_array_of_bools(adata, given):
     assert (np.isnan(adata.varm["NMF"]).any(axis=1) == ~flags).all()
 
 
+def test_what_was_observed_and_how_much_it_counts_is_said_of_all_genes(adata):
+    counts = adata.layers["counts"].toarray()
+    seen = np.random.default_rng(0).random(adata.shape) < 0.8
+    genes = np.flatnonzero(adata.var["highly_variable"])
+    found = dnmf.scanpy.nmf(adata, 5, layer="counts", mask=seen)
+    expected = dnmf.fit(counts[:, genes] * seen[:, genes], 5, mask=seen[:, genes])
+    assert found.observed.mask
+    assert matched_cosines(found.H, expected.H).min() > 0.999
+    ranked = dnmf.scanpy.ranks(adata, [2], weights=np.where(seen, 1.0, 0.0), seeds=1, folds=0, max_passes=2)
+    assert ranked.model(2).observed.weights
+
+
 def test_a_mask_with_other_labels_is_refused(adata):
     with pytest.raises(InputError, match="named"):
         dnmf.scanpy.nmf(adata, 3, mask_var=adata.var["highly_variable"][::-1])
@@ -300,14 +312,17 @@ REFUSED = {
     "mask_var: has dtype int64": {"mask_var": [1, 2, 3]},
     "mask_var": {"mask_var": lambda genes: genes},
     "none is chosen": {"mask_var": np.zeros(300, bool)},
-    "seeds": {"consensus": 0},
+    "consensus=0: True or False, how many seeds, or which": {"consensus": 0},
+    "consensus=None": {"consensus": None},
+    "key_added=3: give a name": {"key_added": 3},
+    "rank=None: a whole number": {"n_comps": None},
 }
 
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_what_cannot_be_is_refused_before_anything_is_written(adata, message):
     with pytest.raises(InputError, match=message):
-        dnmf.scanpy.nmf(adata, 3, **REFUSED[message])
+        dnmf.scanpy.nmf(adata, **{"n_comps": 3, **REFUSED[message]})
     assert not len(adata.obsm) + len(adata.varm) + len(adata.uns)
 
 
@@ -319,6 +334,8 @@ def test_what_is_not_there_is_said(adata):
         dnmf.scanpy.project(adata, adata)
     with pytest.raises(InputError, match=r"no varm\['programs'\]"):
         dnmf.scanpy.top_genes(adata, key="programs")
+    with pytest.raises(InputError, match=r"a Ranks is no model; give one, such as found.model\(\)"):
+        dnmf.scanpy.annotate(adata, dnmf.scanpy.ranks(adata, [2], seeds=1, folds=0, max_passes=2))
     with pytest.raises(TypeError, match="no_option"):
         dnmf.scanpy.nmf(adata, 3, no_option=1)
     with pytest.raises(InputError, match="the AnnData has no X; say which layer= it is: 'counts'"):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.api import fit
+from dnmf.arguments import shown
 from dnmf.ensembles import consensus_doors
 from dnmf.ensembles.doors import ranks as ranks_of
 from dnmf.ensembles.result import Ranks
@@ -14,6 +15,9 @@ from dnmf.scanpy.taken import VARIABLE, opened, refuse_no_anndata, refuse_no_hom
 from dnmf.scanpy.written import Keys, model, places_of, write
 from dnmf.sources import Source
 from dnmf.sources.names import names_of, refuse_other_names
+from dnmf.studies.seeds import checked_seeds
+
+OF_ALL = ("missing", "mask", "weights", "row_weights", "column_weights")  # as large as all of the matrix
 
 
 def nmf(
@@ -53,7 +57,7 @@ def nmf(
         Whether a copy of `adata` is written to, and returned in place of the model.
     **options
         Of :func:`dnmf.fit`, or of :func:`dnmf.consensus`: `loss`, `tol`, `seed`, `penalty`, `store`, `memory_limit`,
-        `client`, …
+        `client`, … A `mask` and weights are as large as all of `adata`.
 
     Raises
     ------
@@ -70,16 +74,16 @@ def nmf(
     ((80, 3), (20, 3))
     """
     refuse_no_home(adata, copy=copy)
-    source, genes = _taken(adata, layer, mask_var)
+    keys, seeds = Keys.of(key_added), _seeds(consensus)
+    source, genes = _taken(adata, layer, mask_var, options)
     if consensus is False:
         found = fit(source, n_comps, **options)
     else:
-        seeds = {} if consensus is True else {"seeds": consensus}
         found = consensus_doors.consensus(source, n_comps, **seeds, **options)
     said = {"layer": layer, "mask_var": mask_var if isinstance(mask_var, str) and genes is not None else None}
     target = adata.copy() if copy else adata
     places = np.arange(adata.n_vars) if genes is None else np.flatnonzero(genes)
-    write(target, found, places, key_added, {name: value for name, value in said.items() if value is not None})
+    write(target, found, places, keys, {name: value for name, value in said.items() if value is not None})
     return target if copy else found
 
 
@@ -103,7 +107,8 @@ def ranks(adata: Any, ranks: Any, *, layer: str | None = None, mask_var: Any = V
         As :func:`nmf` and :func:`dnmf.ranks` say.
     """
     refuse_no_anndata(adata)
-    return ranks_of(_taken(adata, layer, mask_var)[0], ranks, **options)
+    source, _ = _taken(adata, layer, mask_var, options)
+    return ranks_of(source, ranks, **options)
 
 
 def annotate(adata: Any, model: Model, *, key_added: str | None = None) -> None:
@@ -127,13 +132,16 @@ def annotate(adata: Any, model: Model, *, key_added: str | None = None) -> None:
         Cells or genes are not those of the model.
     """
     refuse_no_home(adata)
+    keys = Keys.of(key_added)
+    if not isinstance(model, Model):
+        raise InputError(f"a {type(model).__name__} is no model; give one, such as found.model() of dnmf.scanpy.ranks")
     if model.shape[0] != adata.n_obs:
         raise InputError(
             f"the model is one of {model.shape[0]:,} cells, the AnnData has {adata.n_obs:,}; give those of the fit, or "
             "use dnmf.scanpy.project(adata, model) for others"
         )
     refuse_other_names("the AnnData", names_of(adata.obs_names), model.row_names, "row")
-    write(adata, model, places_of(adata, model), key_added, {})
+    write(adata, model, places_of(adata, model), keys, {})
 
 
 def project(
@@ -169,17 +177,32 @@ def project(
         Genes of the reference are missing, or are there twice; there is no such layer, or no model in the reference.
     """
     refuse_no_home(adata, copy=copy)
+    where = Keys.of(key_added).obsm
     found = reference if isinstance(reference, Model) else model(reference, key)
     if layer is None and found is not reference:
         layer = reference.uns[Keys.of(key).uns]["params"].get("layer")
     rows = np.asarray(found.transform(opened(adata, layer), columns="match", **options))
     target = adata.copy() if copy else adata
-    target.obsm[Keys.of(key_added).obsm] = rows * found.d.astype(rows.dtype)
+    target.obsm[where] = rows * found.d.astype(rows.dtype)
     return target if copy else None
 
 
-def _taken(adata: Any, layer: str | None, mask_var: Any) -> tuple[Source, np.ndarray | None]:
-    """The matrix that is meant, and true or false for each gene; None where all are taken."""
+def _seeds(consensus: Any) -> dict[str, Any]:
+    """The seeds of a consensus as an option; none where those are the usual ones, or there is no consensus."""
+    if isinstance(consensus, bool):
+        return {}
+    try:
+        return {"seeds": checked_seeds(consensus)}
+    except InputError as error:
+        raise InputError(f"consensus={shown(consensus)}: True or False, how many seeds, or which") from error
+
+
+def _taken(adata: Any, layer: str | None, mask_var: Any, options: dict[str, Any]) -> tuple[Source, np.ndarray | None]:
+    """The matrix that is meant, and true or false for each gene, None where all are taken.
+
+    Of the options those go that are said of all of the matrix: a mask, weights.
+    """
     genes = taken_genes(adata, mask_var)
+    beside = {name: options.pop(name) for name in OF_ALL if name in options}
     # An array of the caller's is handed on as it is: a Series has labels, which are compared.
-    return opened(adata, layer, genes if isinstance(mask_var, str) else mask_var), genes
+    return opened(adata, layer, genes if isinstance(mask_var, str) else mask_var, **beside), genes

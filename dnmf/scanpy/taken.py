@@ -75,8 +75,10 @@ def taken_genes(adata: Any, mask_var: Any) -> np.ndarray | None:
     return found
 
 
-def opened(adata: Any, layer: str | None, columns: Any = None) -> Source:
+def opened(adata: Any, layer: str | None, columns: Any = None, **beside: Any) -> Source:
     """Return X or a layer, of the genes that are chosen, as a source with the names of cells and genes.
+
+    What lies `beside` it, such as a mask, is as large as all of it.
 
     Raises
     ------
@@ -86,11 +88,11 @@ def opened(adata: Any, layer: str | None, columns: Any = None) -> Source:
     if layer is None or (isinstance(layer, str) and layer == "X" and "X" not in adata.layers):
         if not adata.isbacked and adata.X is None:
             raise InputError(f"the AnnData has no X; say which layer= it is: {listed(adata.layers)}")
-        return open_source(adata, columns=columns)
+        return open_source(adata, columns=columns, **beside)
     if not isinstance(layer, str) or layer not in adata.layers:
         raise InputError(f"layer={shown(layer)}: there is no such layer, only {listed(adata.layers)}; None is X")
     named = {"row_names": adata.obs_names, "column_names": adata.var_names}
-    return open_source(adata.layers[layer], **named, columns=columns)
+    return open_source(adata.layers[layer], **named, columns=columns, **beside)
 
 
 def listed(names: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.arguments import whole
+from dnmf.arguments import shown, whole
 from dnmf.ensembles.consensus_result import Consensus
 from dnmf.errors import InputError
 from dnmf.model import Model
@@ -26,7 +26,15 @@ class Keys(NamedTuple):
 
     @classmethod
     def of(cls, key: str | None) -> "Keys":
-        """Return those of a `key_added`."""
+        """Return those of a `key_added`.
+
+        Raises
+        ------
+        InputError
+            It is no text.
+        """
+        if key is not None and not (isinstance(key, str) and key):
+            raise InputError(f"key_added={shown(key)}: give a name, or None for the usual ones")
         return cls() if key is None else cls(key, key, key)
 
 
@@ -58,9 +66,9 @@ def places_of(adata: Any, model: Model) -> np.ndarray:
     return found
 
 
-def write(adata: Any, model: Model, places: np.ndarray, key_added: str | None, said: dict[str, Any]) -> None:
+def write(adata: Any, model: Model, places: np.ndarray, keys: Keys, said: dict[str, Any]) -> None:
     """Write a model into an AnnData; `said` are the options that the model does not know of."""
-    keys, W = Keys.of(key_added), model.read_W()
+    W = model.read_W()
     spectra = np.full((adata.n_vars, model.rank), np.nan, model.H.dtype)
     spectra[places] = model.H.T
     adata.obsm[keys.obsm] = W * model.d.astype(W.dtype)
