@@ -57,7 +57,7 @@ _PLACES = {
 }  # fmt: skip
 
 # Those that the documentation names.
-_ROOMS = {"cluster", "losses", "measures", "plots", "progress", "scanpy", "signals", "unfinished"}
+_ROOMS = {"cluster", "cnmf", "losses", "measures", "plots", "progress", "scanpy", "signals", "unfinished"}
 
 __all__ = [
     "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Consensus", "Constraints",

@@ -47,6 +47,7 @@ LAYERS = [
     {"paths", "unfinished"},
     {"plots", "study_facts"},
     {"ensembles"},
+    {"cnmf"},
     {
         "estimator",
         "estimator_blocks",

@@ -11,11 +11,12 @@ GROUPS = (
                    "no_diagonal", "prune")),
     ("Constraints", ("upper", "free", "fixed_w", "fixed_h")),
     ("Data", ("source", "force", "layer", "var_mask", "obs_mask", "column_names", "row_names", "columns_match",
-              "missing_chunks")),
+              "missing_chunks", "variable_columns")),
     ("Observed entries", ("missing", "mask", "weights", "row_weights", "column_weights", "implicit")),
     ("Where it runs", ("scheduler", "workers", "threads", "memory_limit", "keep", "tls_ca", "tls_cert", "tls_key",
                        "workers_timeout")),
-    ("Output", ("top", "watched", "store", "out", "overwrite", "resume", "as_json", "quiet", "debug", "help")),
+    ("Output", ("top", "watched", "store", "out", "cnmf_files", "overwrite", "resume", "as_json", "quiet", "debug",
+                "help")),
 )  # fmt: skip
 OTHERS = "Other options"
 

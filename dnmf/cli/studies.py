@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dnmf.cli.amounts import COUNT_OR_LIST, NUMBERS, RANKS
+from dnmf.cli.cnmf import AsCnmf, cnmf_options
 from dnmf.cli.data import IMPLICIT, Seen, absolute, entries_options, names_options, seen_options
 from dnmf.cli.fits import RESUME, fit_options
 from dnmf.cli.groups import Grouped
@@ -13,6 +14,7 @@ from dnmf.cli.output import current_output, output_options
 from dnmf.cli.where import Where, work_options
 from dnmf.cli.work import say_study, taken, watched
 
+NOTHING = AsCnmf()
 STORE = click.option("--store", required=True, metavar="RUN", help="For checkpoints and models, such as run.dnmf.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace what the store holds, once this has begun.")
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
@@ -21,13 +23,16 @@ SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=Tr
 
 def _fitted(
     command: str, function: Callable[..., Any], *, source: str, store: str, where: Where, seen: Seen,
-    entries: dict[str, Any], **given: Any,
+    entries: dict[str, Any], cnmf: AsCnmf = NOTHING, **given: Any,
 ) -> None:  # fmt: skip
-    """Have a study made in a store, and say what it came to."""
+    """Have a study made in a store, say what it came to, and write it in the files of cNMF where these are wanted."""
     output = current_output()
+    cnmf.refuse_there(given)
     opened = seen.open(absolute(source), **entries, **taken(given))
     with watched(store, where, output) as (client, callbacks):
-        function(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
+        place = {"client": client, "memory_limit": where.memory_limit, "callbacks": callbacks}
+        opened, tpm = cnmf.prepare(opened, place)
+        cnmf.write(function(opened, store=store, **place, **given), tpm, place)
     say_study(command, store, output)
 
 
@@ -71,6 +76,7 @@ def path(**given: Any) -> None:
 @click.option("--folds", type=click.IntRange(0), default=4, show_default=True,
               help="Parts of the data that are held out, one after the other.")  # fmt: skip
 @SEED
+@cnmf_options
 @OVERWRITE
 @RESUME
 @seen_options
@@ -101,6 +107,7 @@ def ranks(**given: Any) -> None:
 @click.option("--density", type=click.FloatRange(0, min_open=True), default=0.5, show_default=True,
               help="Components that are so far from their nearest others are left out; 2: none.")  # fmt: skip
 @SEED
+@cnmf_options
 @OVERWRITE
 @RESUME
 @seen_options

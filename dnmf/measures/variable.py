@@ -89,12 +89,15 @@ class Variable(NamedTuple):
         The Fano factor of each column over the one that is expected of its mean; 0 where it is empty.
     mean : ndarray (n,)
         Of each column of the rows that were brought to one size.
+    row_scale : ndarray (m,)
+        What brings each row to the total `per`, for ``row_scale=``; 1 for those that are empty.
     """
 
     chosen: np.ndarray
     scale: np.ndarray
     ratio: np.ndarray
     mean: np.ndarray
+    row_scale: np.ndarray
 
 
 @undisturbed
@@ -155,18 +158,29 @@ def variable_columns(
     opened = open_source(source)
     of_data = of_sized = _moments(opened, resources)
     _refuse_negative(opened, of_data)
+    sizes = np.ones(opened.shape[0])
     if per is not None:
-        sizes = of_data.rows.total / per
-        sized = open_source(opened, row_scale=np.where(sizes > 0, sizes, 1.0))
-        of_sized = _moments(sized, resources)
-    deviation = np.sqrt(of_data.columns.variance(1))
+        sizes = sizes_of_rows(of_data, per)
+        of_sized = _moments(open_source(opened, row_scale=sizes), resources)
     mean, ratio, limit = _ratios(of_sized.columns, opened.address)
     if count is None:
         chosen = (ratio > limit) & (mean > least_mean)
         _refuse_none(chosen, limit, opened.address)
     else:
         chosen = _largest(ratio, count, opened.address)
-    return Variable(chosen, np.where(deviation > 0, deviation, 1.0), ratio, mean)
+    return Variable(chosen, deviations(of_data), ratio, mean, sizes)
+
+
+def sizes_of_rows(of_data: Moments, per: float) -> np.ndarray:
+    """Return what brings each row to the total `per`; 1 for those that are empty."""
+    sizes = of_data.rows.total / per
+    return np.where(sizes > 0, sizes, 1.0)
+
+
+def deviations(of_data: Moments) -> np.ndarray:
+    """Return by what the variance of each column becomes 1; 1 for one that does not vary."""
+    found = np.sqrt(of_data.columns.variance(1))
+    return np.where(found > 0, found, 1.0)
 
 
 def _ratios(columns: Along, address: str) -> tuple[np.ndarray, np.ndarray, float]:
