@@ -14,6 +14,9 @@ from benchmarks.first_call import section as first_call_section
 from benchmarks.missing import missing
 from benchmarks.missing_page import missing_section
 from benchmarks.problems import Problem
+from benchmarks.ranks import ranks
+from benchmarks.ranks_page import ranks_section, reads_section
+from benchmarks.ranks_reads import reads_of_ranks
 from benchmarks.settling import section as settling_section
 from benchmarks.settling import settling
 from benchmarks.solvers import section as solvers_section
@@ -50,6 +53,8 @@ BESIDES = {
     "clusters": Beside(lambda _: clusters(), clusters_section),
     "settling": Beside(lambda _: settling(), settling_section),
     "starts": Beside(starts, starts_section),
+    "ranks": Beside(lambda _: ranks(), ranks_section),
+    "reads of ranks": Beside(lambda _: reads_of_ranks(), reads_section),
     "wide": Beside(lambda _: wide(), wide_section),
     "watched": Beside(lambda _: watched(), watched_section),
 }

@@ -25,8 +25,12 @@ from benchmarks.missing import BIASES, Entries, held_out_ratings  # noqa: E402
 from benchmarks.missing_page import rating_lines, tables  # noqa: E402
 from benchmarks.objective import divergence, relative_error  # noqa: E402
 from benchmarks.peers import Found, Peer, peers  # noqa: E402
+from benchmarks.planted_ranks import KINDS, WITHOUT, Planted  # noqa: E402
 from benchmarks.problems import Problem, planted_sparse, poisson_sparse, problems  # noqa: E402
 from benchmarks.process import processors, timed  # noqa: E402
+from benchmarks.ranks import OURS, chosen, lowest_error, stable, within_the_drop  # noqa: E402
+from benchmarks.ranks_page import in_short as ranks_in_short  # noqa: E402
+from benchmarks.ranks_page import reads_lines, without_lines  # noqa: E402
 from benchmarks.reached import reached  # noqa: E402
 from benchmarks.search import first_reaching  # noqa: E402
 from benchmarks.solvers import COUNTS, in_short, solvers  # noqa: E402
@@ -71,6 +75,44 @@ def test_the_figures_of_the_page_on_algorithms_are_those_of_the_committed_record
     assert "\n".join(in_short(found["solvers"])) in page
     assert "\n".join(solvers_table(found["solvers"], COUNTS)) in page
     assert "\n".join(clusters_table(found["clusters"])) in page
+
+
+def test_the_figures_of_the_page_on_ranks_are_those_of_the_committed_records():
+    page = (ROOT / "docs" / "ranks.md").read_text(encoding="utf-8")
+
+    found = report.read(ROOT / "benchmarks")
+
+    assert "\n".join(ranks_in_short(found["ranks"])) in page
+    assert "\n".join(without_lines(found["ranks"])) in page
+    assert "\n".join(reads_lines(found["reads of ranks"])) in page
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *WITHOUT])
+def test_a_planted_matrix_is_the_same_again_and_not_negative(kind):
+    one = Planted("planted", kind, 7, 3 if kind in KINDS else None, (60, 40))
+    A = one.draw()
+
+    assert (A >= 0).all()
+    np.testing.assert_array_equal(A, one.draw())
+
+
+def test_of_a_matrix_with_missing_entries_a_fifth_is_hidden():
+    A = Planted("missing", "dense, small noise", 7, 3, (300, 200)).draw()
+    assert np.isnan(A).mean() == pytest.approx(0.2, abs=0.01)
+
+
+def test_rules_choose_from_the_table_of_ranks():
+    table = {"rank": [1, 2, 3, 4], "held_out": [0.9, 0.5, 0.3, 0.295], "stability": [1.0, 0.95, 0.92, 0.5]}
+
+    assert (lowest_error(table), within_the_drop(table), stable(table)) == (4, 3, 3)
+    assert stable({**table, "stability": [1.0, 0.5, 0.5, 0.5]}) is None
+
+
+def test_the_rank_that_is_chosen_of_a_planted_matrix_is_noted():
+    one = chosen(Planted("planted", "dense, small noise", 7, 3, (120, 60)))
+
+    assert one["chosen"][OURS] == 3
+    assert one["found"][0] == 3
 
 
 def test_every_solver_but_one_is_a_line_in_the_picture_of_both_kinds_of_rows():
