@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
+from dnmf.arguments import is_finite
 from dnmf.ensembles.grid import refuse_unlike, shared_init
 from dnmf.errors import InputError
 from dnmf.fitting.events import ConsensusFinished, ConsensusPassDone
@@ -109,3 +110,29 @@ class ConsensusOptions(Study[Member]):
             f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name != "fit" and mine[name] != theirs[name]
         ]
         return found + self.fit.differences(other.fit)
+
+
+def checked_best(best: Any) -> float:
+    """Return a share of the models.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    if not (is_finite(best) and 0 < best <= 1):
+        raise InputError(f"best={best!r}: a share of the models above 0, such as 0.5; 1 for all of them")
+    return float(best)
+
+
+def checked_density(density: Any) -> float:
+    """Return a distance from which on components are left out.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    if not (is_finite(density) and density > 0):
+        raise InputError(f"density={density!r}: a number above 0, such as 0.5; 2 leaves nothing out")
+    return float(density)

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dnmf.arguments import is_finite
 from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
-from dnmf.ensembles.consensus import ConsensusOptions
+from dnmf.ensembles.consensus import ConsensusOptions, checked_best, checked_density
 from dnmf.ensembles.consensus_result import Consensus, ConsensusFace
-from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
 from dnmf.fitting.events import Callback
 from dnmf.options import FitOptions, parse_bytes
@@ -80,7 +78,8 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     seed : int
         Of the sample that all models begin on, and of the clustering.
     penalty, constraints, init, solver, sweeps, exact_rows, loss, dtype, tol, max_passes, extrapolate, prune
-        As in :func:`dnmf.fit`, for each model; `init` is ``"auto"``, ``"sample"`` or ``"random"``.
+        As in :func:`dnmf.fit`, for each model; `init` is ``"sample"`` or ``"random"``, which ``"auto"`` is here: seeds
+        that begin on one sample end in the same few minima, the lowest not always among them.
     missing, mask, weights, row_weights, column_weights, row_names, column_names, client, memory_limit, keep
         As in :func:`dnmf.fit`.
     store : path, optional
@@ -118,25 +117,14 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
         row_weights=row_weights, column_weights=column_weights,
     ))  # fmt: skip
     asked = checked_constraints(constraints)
+    init = "random" if init == "auto" else init
     fit = FitOptions(rank, init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,
                      prune, asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
-    options = ConsensusOptions(fit, checked_seeds(seeds), _checked_density(density), _checked_best(best))
+    options = ConsensusOptions(fit, checked_seeds(seeds), checked_density(density), checked_best(best))
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(
         ConsensusFace(), options, opened, resources, constraints=asked, store=store, overwrite=overwrite, resume=resume
     ).consensus
-
-
-def _checked_best(best: Any) -> float:
-    if not (is_finite(best) and 0 < best <= 1):
-        raise InputError(f"best={best!r}: a share of the models above 0, such as 0.5; 1 for all of them")
-    return float(best)
-
-
-def _checked_density(density: Any) -> float:
-    if not (is_finite(density) and density > 0):
-        raise InputError(f"density={density!r}: a number above 0, such as 0.5; 2 leaves nothing out")
-    return float(density)
 
 
 @undisturbed

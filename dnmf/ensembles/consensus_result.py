@@ -15,6 +15,7 @@ from dnmf.ensembles.consensus import ConsensusOptions, Member
 from dnmf.model import Model
 from dnmf.record import CONSENSUS
 from dnmf.resources import Resources
+from dnmf.studies.ended import Ended
 from dnmf.studies.face import Face
 from dnmf.studies.state import restore_ended
 from dnmf.studies.study import folder_of
@@ -130,6 +131,24 @@ class MadeConsensus:
         return self.consensus.agreement.arrays()
 
 
+def agreed(study: ConsensusOptions, ended: Mapping[Member, Ended]) -> Agreement:
+    """Return what the models that count agree on, from what all have come to."""
+    return agree([ended[cell].entire_H for cell in study.counted(ended)], study.density, study.fit.seed)
+
+
+def consensus_from(
+    model: Model, found: Agreement, study: ConsensusOptions, ended: Mapping[Member, Ended], of_all: tuple[float, int]
+) -> Consensus:
+    """Return the consensus that a model is which begins with what others agree on."""
+    order = np.arange(model.rank) if model.inside is None else model.inside
+    counted = study.counted(ended)
+    return Consensus.of(
+        model, found.reordered(order), spectra=unit_rows(np.concatenate([ended[cell].entire_H for cell in counted])),
+        counted=tuple(cell.seed for cell in counted), asked=study, of_all=of_all,
+        errors=np.array([ended[cell].history[-1].relative_error for cell in study.cells]),
+    )  # fmt: skip
+
+
 class ConsensusFace(Face[ConsensusOptions, MadeConsensus]):
     """A consensus, as a kind of study."""
 
@@ -144,18 +163,10 @@ class ConsensusFace(Face[ConsensusOptions, MadeConsensus]):
     ) -> MadeConsensus:
         """Return the consensus, made of what all models have come to."""
         del models, resources
-        ended = [run.state.ended[cell] for cell in study.cells]
-        counted = study.counted(run.state.ended)
-        spectra = [run.state.ended[cell].entire_H for cell in counted]
-        found = agree(spectra, study.density, study.fit.seed)
+        found = agreed(study, run.state.ended)
         model = run.fitted_from(study.agreed, found.H.astype(study.fit.dtype))
-        order = np.arange(model.rank) if model.inside is None else model.inside
-        errors = np.array([one.history[-1].relative_error for one in ended])
-        return MadeConsensus(Consensus.of(
-            model, found.reordered(order), spectra=unit_rows(np.concatenate(spectra)),
-            counted=tuple(cell.seed for cell in counted), errors=errors, asked=study,
-            of_all=(run.reads, run.state.passes),
-        ))  # fmt: skip
+        of_all = run.reads, run.state.passes
+        return MadeConsensus(consensus_from(model, found, study, run.state.ended, of_all))
 
     def restore(self, generation: checkpoint.Generation, folder: Path) -> MadeConsensus:
         """Return the consensus that a finished generation describes."""

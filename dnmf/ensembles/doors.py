@@ -43,7 +43,8 @@ class RanksFace(Face[RanksOptions, Ranks]):
         if study.folds:
             shares = {rank: shares_of_folds(study, ended, rank) for rank in study.ranks}
             found = suggest(shares, {row.rank: row.found for row in rows})
-        return Ranks(rows, found.rank, found.reason, models, study, run.reads, run.state.passes, folder)
+        return Ranks(rows, found.rank, found.reason, models, study, run.reads, run.state.passes, folder,
+                     ended if folder is None else None)  # fmt: skip
 
     def restore(self, generation: Generation, folder: Path) -> Ranks:
         """Return what a finished generation describes."""

@@ -1,18 +1,26 @@
 """What was found of several ranks: a table, a suggestion with its reason, and the models."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dnmf import checkpoint
+from dnmf.constraints import Constraints
+from dnmf.ensembles.consensus import checked_best, checked_density
+from dnmf.ensembles.consensus_result import Consensus
 from dnmf.ensembles.grid import Cell, RanksOptions
+from dnmf.ensembles.of_ranks import asked_of, consensus_of, data_of, ended_in
 from dnmf.ensembles.rows import COLUMNS, RankRow
 from dnmf.errors import InputError
+from dnmf.fitting.events import Callback
 from dnmf.model import Model
+from dnmf.options import parse_bytes
 from dnmf.record import RANKS
+from dnmf.resources import Resources, checked_callbacks
+from dnmf.studies.ended import Ended
 from dnmf.studies.models import StoredModels
 
 HEADINGS = ("rank", "held-out error", "±", "found again", "stability", "error", "passes", "CPU s")
@@ -40,6 +48,8 @@ class Ranks:
         How many passes the models shared.
     path : pathlib.Path or None
         The store they live in.
+    ended : mapping or None
+        What all models came to, where that is in no store.
     """
 
     rows: tuple[RankRow, ...]
@@ -50,6 +60,7 @@ class Ranks:
     reads: float
     passes: int
     path: Path | None = None
+    ended: Mapping[Cell, Ended] | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         found = "no clear rank" if self.suggested is None else f"suggested {self.suggested}"
@@ -91,6 +102,47 @@ class Ranks:
             if isinstance(rank, (int, np.integer)) and cell.rank == rank:
                 return self.models[cell]
         raise InputError(f"rank {rank!r} was not tried, only {_listed(self.ranks)}")
+
+    def consensus(  # noqa: PLR0913  a door that names what can be said
+        self, rank: int | None = None, source: Any = None, *, best: float = 0.5, density: float = 0.5,
+        constraints: Constraints | None = None, client: Any = None, memory_limit: str | int | None = None,
+        keep: str = "auto", callbacks: Sequence[Callback] = (),
+    ) -> Consensus:  # fmt: skip
+        """Return what the models of a rank agree on, in two reads: they are here already, none is fitted again.
+
+        Parameters
+        ----------
+        rank : int, optional
+            By default the one that is suggested.
+        source : optional
+            The data, where it is not found under the path it was read from.
+        best, density
+            As in :func:`dnmf.consensus`.
+        constraints : Constraints, optional
+            The same as for the models, where they had some.
+        client, memory_limit, keep, callbacks
+            As in :func:`dnmf.fit`.
+
+        Raises
+        ------
+        InputError
+            The rank was not tried, the data is not given where it must be, or too few components are alike.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> rng = np.random.default_rng(0)
+        >>> A = rng.random((300, 4)) ** 4 @ rng.random((4, 60)) ** 4 * rng.gamma(20, 1 / 20, (300, 60))
+        >>> dnmf.ranks(A, range(3, 6), seeds=6, folds=0).consensus(4, A).share_kept
+        1.0
+        """
+        options = self.model(rank).options
+        asked = asked_of(self.options, options.rank, checked_density(density), checked_best(best))
+        ended = ended_in(self.path, self.options) if self.ended is None and self.path is not None else self.ended
+        assert ended is not None, "it is kept where there is no store"
+        of_rank = {cell: ended[cell] for cell in self.options.of_all(options.rank)}
+        resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
+        return consensus_of(asked, of_rank, data_of(self.path, source), resources, constraints)
 
     def plot(self, **how: Any) -> Any:
         """Draw held-out error and stability along the rank; see :func:`dnmf.plots.ranks`."""

@@ -174,3 +174,39 @@ def test_on_workers_and_in_process_bits_are_the_same(A, client, tmp_path):
 def test_what_cannot_be_asked_is_refused(A, asked, told):
     with pytest.raises(InputError, match=told):
         dnmf.consensus(A, RANK, **{"seeds": 2, **asked})
+
+
+@pytest.fixture(scope="module")
+def of_ranks(A):
+    return dnmf.ranks(A, [3, RANK], seeds=6, folds=2)
+
+
+def test_ranks_have_what_a_consensus_needs(A, of_ranks, planted_components):
+    found = of_ranks.consensus(RANK, A)
+    cosines = unit(found.H) @ unit(planted_components).T
+    assert (cosines.max(axis=1) > 0.99).all()
+    assert found.reads <= 2.5  # nothing is fitted again
+    assert found.agreement.sizes.tolist() == [3] * RANK
+    assert found.seeds == tuple(range(6))
+    assert found.relative_error <= found.errors.min() * (1 + 1e-4)
+
+
+def test_in_a_store_ranks_know_their_data_and_give_the_same_bits(A, of_ranks, tmp_path):
+    path = tmp_path / "A.zarr"
+    zarr.create_array(path, data=A, chunks=(50, 60))
+    dnmf.ranks(path, [3, RANK], seeds=6, folds=2, store=tmp_path / "r.dnmf")
+    stored = dnmf.load_ranks(tmp_path / "r.dnmf").consensus(RANK)
+    here = dnmf.ranks(path, [3, RANK], seeds=6, folds=2).consensus(RANK, path)
+    same(stored, here)
+
+
+def test_without_data_there_is_no_consensus_of_ranks(A, of_ranks, tmp_path):
+    anndata = pytest.importorskip("anndata")
+    with pytest.raises(InputError, match="give it, source="):
+        of_ranks.consensus(RANK)
+    with pytest.raises(InputError, match="rank 7 was not tried"):
+        of_ranks.consensus(7, A)
+    columns = tmp_path / "columns.zarr"
+    anndata.AnnData(scipy.sparse.csc_matrix(np.where(A > 0.1, A, 0))).write_zarr(columns)
+    with pytest.raises(InputError, match="use dnmf.consensus, which turns a small matrix"):
+        dnmf.ranks(columns, [2], seeds=2, folds=0).consensus(2, columns)
