@@ -82,7 +82,7 @@ def _told(model: Model, said: dict[str, Any]) -> dict[str, Any]:
     params = {"n_comps": model.rank, **said, "loss": options.loss, "seed": options.seed, "tol": options.tol}
     agreed: dict[str, Any] = {}
     if isinstance(model, Consensus):
-        params |= {"seeds": np.array(model.seeds), "density": model.asked.density}
+        params |= {"seeds": np.array(model.seeds), "density": model.asked.density, "best": model.asked.best}
         agreed = {name: getattr(model, name) for name in ("silhouette", "stability", "share_kept")}
     arrays = {name: values for name, values in model.arrays().items() if name not in OF_CELLS}
     if "column_names" in arrays:
