@@ -90,11 +90,14 @@ class Together(NamedTuple):
         Of which W is made.
     waiting : float
         H of which stay in this process while others go on.
+    folds : int
+        For how many of which something is held out a block of rows is cut apart.
     """
 
     models: int
     written: int
     waiting: float = 0.0
+    folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ class Shape:
         How many numbers the curvature of a column has, where each has its own.
     refining_rows : int
         Rows that stay in memory between passes, to refine H on.
+    folds : int
+        For how many of them a block of rows is cut apart: each has a copy.
     """
 
     n_columns: int
@@ -136,6 +141,7 @@ class Shape:
     start: Start = ANY_START
     curvature: int = 0
     refining_rows: int = 0
+    folds: int = 0
 
     @property
     def running_bytes(self) -> int:
@@ -214,7 +220,7 @@ def memory_need(
     """
     visits, k, n = at_once or machine.threads, shape.rank, shape.n_columns
     sets = 2 * machine.threads + _waiting_sets(n_groups, in_process=machine.starts)
-    block = max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
+    block = (1 + shape.folds) * max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
     block += max(MOST_ENTRIES, n) * shape.entry_bytes
     block += shape.gram_bytes
     block += max(ROWS_OF_FACTORS, 3 * shape.models) * shape.itemsize * padded(k) * MOST_BLOCK_ROWS

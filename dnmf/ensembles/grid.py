@@ -103,7 +103,7 @@ class RanksOptions(Study[Cell]):
         """Each rank writes one model; H of all of them is kept."""
         shares = [rank / self.fit.rank for rank in self.ranks]
         each = len(self.seeds) + self.folds * self.starts
-        return Together(self.largest_models, int(np.ceil(sum(shares))), waiting=sum(shares) * each)
+        return Together(self.largest_models, int(np.ceil(sum(shares))), sum(shares) * each, self.folds)
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values."""

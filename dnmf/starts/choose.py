@@ -155,7 +155,9 @@ def plan_for_many(
     wanted = together.models
     alone, machine = plan_with_start(executor, source, options, **limits, cuts=cuts, start=start)
     layout = source.layout()
-    of_one = replace(_of_one(executor, source, options, kept_rows), refining_rows=alone.refining_rows)
+    of_one = replace(
+        _of_one(executor, source, options, kept_rows), refining_rows=alone.refining_rows, folds=together.folds
+    )
     cut = _on_diagonal if alone.diagonal else make_plan
 
     def most(cuts: dict[str, Any] | None) -> tuple[int, Plan]:
