@@ -44,13 +44,6 @@ class Ranks(Study[Cell]):
     def origin(self, cell):
         return cell._replace(strength=self.strengths[0]) if cell.strength != self.strengths[0] else None
 
-    def to_json(self):
-        return {"fit": self.fit.to_json(), "ranks": self.ranks, "strengths": self.strengths, "seeds": self.seeds}
-
-    def differences(self, other):
-        mine, theirs = self.to_json(), other.to_json()
-        return [f"{name}: {mine[name]} → {theirs[name]}" for name in mine if mine[name] != theirs[name]]
-
 
 @dataclass(frozen=True)
 class Found:
@@ -70,8 +63,7 @@ class Toy(Face[Ranks, Found]):
     kind = KIND
 
     def study(self, record):
-        grid = {name: tuple(record[name]) for name in ("ranks", "strengths", "seeds")}
-        return Ranks(FitOptions.from_json(record["fit"]), **grid)
+        return Ranks.from_json(record)
 
     def result(self, study, models, run, resources):
         return Found(models, study, run.reads, run.state.passes)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from dnmf.arguments import is_finite
@@ -10,7 +10,6 @@ from dnmf.ensembles.grid import refuse_unlike, shared_init
 from dnmf.errors import InputError
 from dnmf.fitting.events import ConsensusFinished, ConsensusPassDone
 from dnmf.memory import Together
-from dnmf.newer import refuse_newer
 from dnmf.options import FitOptions
 from dnmf.record import CONSENSUS
 from dnmf.studies.ended import Ended
@@ -92,24 +91,6 @@ class ConsensusOptions(Study[Member]):
     def together(self) -> Together:
         """One of them is written; H of all is kept."""
         return Together(len(self.seeds), 1, waiting=len(self.seeds))
-
-    def to_json(self) -> dict[str, Any]:
-        """The options as plain JSON values."""
-        return {**asdict(self), "fit": self.fit.to_json(), "seeds": list(self.seeds)}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> "ConsensusOptions":
-        """The options that :meth:`to_json` wrote; NewerError where there are more of them than this dnmf knows."""
-        refuse_newer(cls, record)
-        return cls(**{**record, "seeds": tuple(record["seeds"]), "fit": FitOptions.from_json(record["fit"])})
-
-    def differences(self, other: "ConsensusOptions") -> list[str]:
-        """Return ``name: mine → theirs`` for every option in which `other` differs."""
-        mine, theirs = self.to_json(), other.to_json()
-        found = [
-            f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name != "fit" and mine[name] != theirs[name]
-        ]
-        return found + self.fit.differences(other.fit)
 
 
 def checked_best(best: Any) -> float:

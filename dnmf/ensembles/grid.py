@@ -1,7 +1,7 @@
 """What an ensemble is asked for: ranks, seeds, and folds of which each is held out once."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -10,7 +10,6 @@ from dnmf.arguments import shown
 from dnmf.errors import InputError
 from dnmf.fitting.events import RanksFinished, RanksPassDone
 from dnmf.memory import Together
-from dnmf.newer import refuse_newer
 from dnmf.options import FitOptions
 from dnmf.passes.held_out import Fold
 from dnmf.record import RANKS
@@ -104,25 +103,6 @@ class RanksOptions(Study[Cell]):
         shares = [rank / self.fit.rank for rank in self.ranks]
         each = len(self.seeds) + self.folds * self.starts
         return Together(self.largest_models, int(np.ceil(sum(shares))), sum(shares) * each, self.folds)
-
-    def to_json(self) -> dict[str, Any]:
-        """The options as plain JSON values."""
-        return {**asdict(self), "fit": self.fit.to_json(), "ranks": list(self.ranks), "seeds": list(self.seeds)}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> "RanksOptions":
-        """The options that :meth:`to_json` wrote; NewerError where there are more of them than this dnmf knows."""
-        refuse_newer(cls, record)
-        known = {name: tuple(record[name]) for name in ("ranks", "seeds")}
-        return cls(**{**record, **known, "fit": FitOptions.from_json(record["fit"])})
-
-    def differences(self, other: "RanksOptions") -> list[str]:
-        """Return ``name: mine → theirs`` for every option in which `other` differs."""
-        mine, theirs = self.to_json(), other.to_json()
-        found = [
-            f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name != "fit" and mine[name] != theirs[name]
-        ]
-        return found + self.fit.differences(other.fit)
 
 
 def refuse_unlike(fit: FitOptions) -> None:

@@ -1,7 +1,7 @@
 """What a path is asked for: strengths and seeds, and what each of their models starts from."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -10,7 +10,6 @@ from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.fitting.events import PathFinished, PathPassDone
 from dnmf.measures.columns import checked_side
-from dnmf.newer import refuse_newer
 from dnmf.options import FitOptions
 from dnmf.record import PATH
 from dnmf.studies.study import Study
@@ -99,25 +98,6 @@ class PathOptions(Study[Cell]):
         at = self.strengths.index(cell.strength)
         before = at - 1 if self.warm == "chain" else 0
         return Cell(self.strengths[before], cell.seed) if at else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The options as plain JSON values."""
-        return {**asdict(self), "fit": self.fit.to_json(), "strengths": list(self.strengths), "seeds": list(self.seeds)}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> "PathOptions":
-        """The options that :meth:`to_json` wrote; NewerError where there are more of them than this dnmf knows."""
-        refuse_newer(cls, record)
-        known = {"fit": FitOptions.from_json(record["fit"])}
-        return cls(**{**record, **known, "strengths": tuple(record["strengths"]), "seeds": tuple(record["seeds"])})
-
-    def differences(self, other: "PathOptions") -> list[str]:
-        """Return ``name: mine → theirs`` for every option in which `other` differs."""
-        mine, theirs = self.to_json(), other.to_json()
-        found = [
-            f"{name}: {mine[name]} → {theirs[name]}" for name in mine if name != "fit" and mine[name] != theirs[name]
-        ]
-        return found + self.fit.differences(other.fit)
 
 
 def checked_strengths(strengths: Any, warm: str) -> tuple[float, ...]:

@@ -3,12 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from itertools import takewhile
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from dnmf.fitting.events import StudyFinished, StudyPassDone
 from dnmf.kernels.padding import padded
 from dnmf.memory import Together
+from dnmf.newer import refuse_newer
 from dnmf.options import FitOptions
 from dnmf.passes.held_out import Fold
 from dnmf.studies.ended import Ended
@@ -33,6 +35,8 @@ C = TypeVar("C", bound=Cell)
 
 class Study(ABC, Generic[C]):
     """Everything that decides the models of a study, besides the data and the plan: cells, their options, their order.
+
+    A frozen dataclass, whose fields are plain values, tuples of such, and the options of a fit.
 
     Attributes
     ----------
@@ -76,13 +80,31 @@ class Study(ABC, Generic[C]):
         del ended
         return []
 
-    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """The options of the study as plain JSON values."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]  # frozen records
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()} | {
+            "fit": self.fit.to_json()
+        }
 
-    @abstractmethod
-    def differences(self, other: Any) -> list[str]:
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Return the options that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        NewerError
+            There are more of them than this dnmf knows.
+        """
+        refuse_newer(cls, record)
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
+        return cls(**{**values, "fit": FitOptions.from_json(record["fit"])})
+
+    def differences(self, other: Self) -> list[str]:
         """Return ``name: mine → theirs`` for every option in which `other`, of the same kind, differs."""
+        mine, theirs = self.to_json(), other.to_json()
+        found = [f"{name}: {v} → {theirs[name]}" for name, v in mine.items() if name != "fit" and v != theirs[name]]
+        return found + self.fit.differences(other.fit)
 
     def cell(self, named: Mapping[str, Any]) -> C:
         """Return the cell whose fields are among these values by name."""
