@@ -13,6 +13,7 @@ from dnmf.sources.source import Layout
 MOST_AHEAD = 3  # panels: a chunk of sparse data may hold several of them
 AHEAD_BYTES = 32 * 2**20
 IN_PARTS = "chunks are read in parts"
+NOTHING_AHEAD, GIVEN_BACK = "nothing is read ahead", "freed memory is given back at once"
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,21 @@ class Pace:
             some = "one thread works" if self.at_once == 1 else f"{self.at_once} of {wished.at_once} threads work"
             texts.append(f"{some} at a time")
         if wished.ahead and not self.ahead:
-            texts.append("nothing is read ahead")
+            texts.append(NOTHING_AHEAD)
         if self.gives_back:
-            texts.append("freed memory is given back at once")
+            texts.append(GIVEN_BACK)
         return tuple(texts)
+
+
+def dearly(gave_up: Sequence[str]) -> list[str]:
+    """Return what of it makes a pass slower than a wave more of models would: others only make it wait a little.
+
+    Examples
+    --------
+    >>> dearly((NOTHING_AHEAD, "one thread works at a time", GIVEN_BACK))
+    ['one thread works at a time']
+    """
+    return [what for what in gave_up if what not in (NOTHING_AHEAD, GIVEN_BACK)]
 
 
 def most_panels_ahead(layout: Layout, largest: int, of_thread: int) -> int:

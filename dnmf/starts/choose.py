@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.errors import BudgetError
+from dnmf.giving_way import dearly
 from dnmf.memory import ANY_START, NO_START, Machine, Shape, Start, Together, sample_bytes
 from dnmf.options import SVD_INITS, FitOptions
 from dnmf.passes.executor import Executor
@@ -143,8 +144,8 @@ def plan_for_many(
     """Return the plan of passes that serve several models, the machine, and how many of those `together` they serve.
 
     The data is cut as for one model where all of them fit so, and the bits of each are then those of a fit of its own;
-    else in smaller panels where that makes room for more. The start is that of one model. As many of them write
-    their W as do of all. Other arguments as in :func:`plan_with_start`.
+    else in smaller panels where that makes room for more: for that nothing is read ahead, if need be. The start is that
+    of one model. As many of them write their W as do of all. Other arguments as in :func:`plan_with_start`.
 
     Raises
     ------
@@ -168,7 +169,7 @@ def plan_for_many(
                 plan = cut(layout, shape, machine, cuts)
             except BudgetError:
                 plan = None
-            if plan is not None and plan.gave_up == alone.gave_up:  # tasks are no slower than for one model
+            if plan is not None and dearly(plan.gave_up) == dearly(alone.gave_up):
                 found, low = (models, plan), models
             else:
                 high = models - 1
