@@ -237,6 +237,16 @@ def test_a_consensus_says_how_stable_it_is(adata, consensus):
     assert said["share_kept"] == found.share_kept
 
 
+def test_a_consensus_of_the_models_of_ranks_reads_twice(adata):
+    ranked = dnmf.scanpy.ranks(adata, [4, 5], layer="counts", seeds=4, folds=0)
+    found = dnmf.scanpy.nmf(adata, 5, layer="counts", consensus=ranked, density=0.6)
+    assert found.reads == 2
+    assert adata.uns["nmf"]["params"]["density"] == 0.6
+    assert adata.obsm["X_nmf"].shape == (adata.n_obs, 5)
+    with pytest.raises(InputError, match="rank 3 was not tried"):
+        dnmf.scanpy.nmf(adata, 3, layer="counts", consensus=ranked)
+
+
 def test_a_consensus_is_of_twenty_seeds_where_nobody_says(adata):
     found = dnmf.scanpy.nmf(adata, 5, consensus=True, init="random", max_passes=3)
     assert len(found.seeds) == 20

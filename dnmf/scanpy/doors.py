@@ -50,14 +50,14 @@ def nmf(
         such a column, and all genes where it has none; None takes all.
     key_added : str, optional
         The key in ``obsm``, ``varm`` and ``uns``, in place of those above.
-    consensus : bool, int or sequence of int
+    consensus : bool, int, sequence of int or Ranks
         Whether the model is what those of several seeds agree on (:func:`dnmf.consensus`): True for 20 seeds, or how
-        many, or which.
+        many, or which; or what :func:`ranks` found of the same layer and genes, whose models are not fitted again.
     copy : bool
         Whether a copy of `adata` is written to, and returned in place of the model.
     **options
-        Of :func:`dnmf.fit`, or of :func:`dnmf.consensus`: `loss`, `tol`, `seed`, `penalty`, `store`, `memory_limit`,
-        `client`, … A `mask` and weights are as large as all of `adata`.
+        Of :func:`dnmf.fit`, :func:`dnmf.consensus` or :meth:`dnmf.Ranks.consensus`: `loss`, `tol`, `seed`, `penalty`,
+        `store`, `memory_limit`, `client`, … A `mask` and weights are as large as all of `adata`.
 
     Raises
     ------
@@ -78,6 +78,8 @@ def nmf(
     source, genes = _taken(adata, layer, mask_var, options)
     if consensus is False:
         found = fit(source, n_comps, **options)
+    elif isinstance(consensus, Ranks):
+        found = consensus.consensus(n_comps, source, **options)
     else:
         found = consensus_doors.consensus(source, n_comps, **seeds, **options)
     said = {"layer": layer, "mask_var": mask_var if isinstance(mask_var, str) and genes is not None else None}
@@ -189,12 +191,12 @@ def project(
 
 def _seeds(consensus: Any) -> dict[str, Any]:
     """The seeds of a consensus as an option; none where those are the usual ones, or there is no consensus."""
-    if isinstance(consensus, bool):
+    if isinstance(consensus, (bool, Ranks)):
         return {}
     try:
         return {"seeds": checked_seeds(consensus)}
     except InputError as error:
-        raise InputError(f"consensus={shown(consensus)}: True or False, how many seeds, or which") from error
+        raise InputError(f"consensus={shown(consensus)}: True or False, how many seeds, or which, or ranks") from error
 
 
 def _taken(adata: Any, layer: str | None, mask_var: Any, options: dict[str, Any]) -> tuple[Source, np.ndarray | None]:
