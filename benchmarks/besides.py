@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.clusters import clusters
 from benchmarks.clusters import section as clusters_section
+from benchmarks.cnmf import cnmf
+from benchmarks.cnmf import section as cnmf_section
 from benchmarks.counts import counts, of_counts
 from benchmarks.counts_page import counts_section
 from benchmarks.exact_rows import exact_rows
@@ -53,6 +55,7 @@ BESIDES = {
     "clusters": Beside(lambda _: clusters(), clusters_section),
     "settling": Beside(lambda _: settling(), settling_section),
     "starts": Beside(starts, starts_section),
+    "cNMF": Beside(lambda _: cnmf(), cnmf_section),
     "ranks": Beside(lambda _: ranks(), ranks_section),
     "reads of ranks": Beside(lambda _: reads_of_ranks(), reads_section),
     "wide": Beside(lambda _: wide(), wide_section),
