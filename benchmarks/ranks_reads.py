@@ -1,6 +1,7 @@
 """``python -m benchmarks --only "reads of ranks"``: what many ranks cost that share every read, beside single fits.
 
-In memory, and stored under 1 GiB, read anew in every pass, in a process of its own whose peak is measured.
+In memory; and stored under 1 GiB, read anew in every pass: a few passes of each model, in a process of its own, whose
+peak is measured.
 """
 
 import json
@@ -8,10 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import scipy.sparse
 from threadpoolctl import threadpool_limits
 
@@ -23,6 +24,7 @@ from dnmf.fitting.events import Planned, StudyPassDone
 
 RANKS, FOLDS, SEEDS = tuple(range(4, 23, 2)), 4, 6
 LIMIT = "1GiB"
+FEW = 4  # passes of each model that are enough to see the waves and the peak
 STREAMED: dict[str, Any] = {"keep": "stream", "memory_limit": LIMIT}
 
 
@@ -54,15 +56,17 @@ def _in_process(path: Path, way: str) -> dict[str, Any]:
 def together(source: Any, **options: Any) -> dict[str, Any]:
     """Return reads and CPU seconds of all ranks, folds and seeds, how many waves there were, and what was planned."""
     events: list[Any] = []
-    dnmf.ranks(source, RANKS[:1], folds=2, seeds=1, max_passes=2, **options)  # compiled before anything is timed
     began = time.process_time()
     found = dnmf.ranks(source, RANKS, folds=FOLDS, seeds=SEEDS, callbacks=(events.append,), **options)
     cpu_s = time.process_time() - began
-    served = [event.models for event in events if isinstance(event, StudyPassDone)]
+    passes = [event for event in events if isinstance(event, StudyPassDone)]
     plan = next(event for event in events if isinstance(event, Planned))
-    waves = 1 + sum(later > earlier for earlier, later in pairwise(served))
+    newly = np.diff([0, *(event.done for event in passes)])
+    ends = [event.models == done for event, done in zip(passes, newly, strict=True)]  # of waves: all it served are done
+    most_models = max(event.models for event in passes)
     return {
-        "reads": found.reads, "passes": found.passes, "waves": waves, "cpu_s": cpu_s, "most_models": max(served),
+        "reads": found.reads, "passes": found.passes, "waves": sum(map(bool, ends)), "cpu_s": cpu_s,
+        "most_models": most_models,
         "suggested": found.suggested, "reason": found.reason, "projected_bytes": plan.projected_bytes,
         "rows": [{"rank": row.rank, "passes": row.passes, "reads": row.reads} for row in found.rows],
     }  # fmt: skip
@@ -83,7 +87,7 @@ def _alone(way: str, path: str) -> dict[str, Any]:
     """What this process did, and its peak."""
     peak_bytes, _ = questions()
     with threadpool_limits(1, user_api="blas"):
-        measured = (together if way == "ranks" else singly)(path, **STREAMED)
+        measured = together(path, max_passes=FEW, **STREAMED) if way == "ranks" else singly(path, **STREAMED)
     return {**measured, "peak_bytes": peak_bytes()}
 
 
