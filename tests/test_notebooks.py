@@ -38,7 +38,11 @@ def test_there_is_a_notebook_for_each_worked_case_and_no_other():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_no_notebook_names_a_folder_of_the_machine_it_was_made_on(name):
-    assert "/tmp" not in (EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8")
+    notebook = stored(name)
+    for cell in notebook.cells:  # but for pictures, in whose letters anything may stand
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop("image/png", None)
+    assert "/tmp" not in nbformat.writes(notebook)
 
 
 @pytest.mark.slow
