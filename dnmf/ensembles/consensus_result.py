@@ -15,6 +15,7 @@ from dnmf.ensembles.consensus import ConsensusOptions, Member
 from dnmf.model import Model
 from dnmf.record import CONSENSUS
 from dnmf.resources import Resources
+from dnmf.studies.compared import ComparedRun
 from dnmf.studies.ended import Ended
 from dnmf.studies.face import Face
 from dnmf.studies.state import restore_ended
@@ -163,6 +164,7 @@ class ConsensusFace(Face[ConsensusOptions, MadeConsensus]):
     ) -> MadeConsensus:
         """Return the consensus, made of what all models have come to."""
         del models, resources
+        assert isinstance(run, ComparedRun), "its models are compared"
         found = agreed(study, run.state.ended)
         model = run.fitted_from(study.agreed, found.H.astype(study.fit.dtype))
         of_all = run.reads, run.state.passes

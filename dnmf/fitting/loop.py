@@ -63,15 +63,22 @@ def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -
     stop after any `after_pass` and go on from the states it was given; and no fit depends on which others there are.
     """
     fits = [in_time(fit, engine.deadline, seconds=0.0) for fit in fits]  # who goes on makes a pass at least
-    while running := [number for number, fit in enumerate(fits) if not fit.state.reason]:
-        moved, statistics = one_pass(engine, [fits[number] for number in running])
-        if engine.refine is not None:
-            moved, statistics = _refined(engine, engine.refine, moved, statistics)
-        for number, fit in zip(running, moved, strict=True):
-            fits[number] = in_time(fit, engine.deadline, fit.state.history[-1].seconds)
+    while not all(fit.state.reason for fit in fits):
+        fits, statistics = pass_for_running(engine, fits)
         after_pass(fits, statistics)
-        del moved, statistics  # the next pass makes its own, as large
+        del statistics  # the next pass makes its own, as large
     return fits
+
+
+def pass_for_running(engine: Engine, fits: Sequence[Fit]) -> tuple[list[Fit], Statistics]:
+    """Return the fits after a pass that served those whose next pass is not the last one, and what it folded."""
+    fits, running = list(fits), [number for number, fit in enumerate(fits) if not fit.state.reason]
+    moved, statistics = one_pass(engine, [fits[number] for number in running])
+    if engine.refine is not None:
+        moved, statistics = _refined(engine, engine.refine, moved, statistics)
+    for number, fit in zip(running, moved, strict=True):
+        fits[number] = in_time(fit, engine.deadline, fit.state.history[-1].seconds)
+    return fits, statistics
 
 
 def _refined(engine: Engine, refine: Refine, fits: list[Fit], statistics: Statistics) -> tuple[list[Fit], Statistics]:

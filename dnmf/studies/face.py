@@ -22,6 +22,7 @@ from dnmf.resources import Resources
 from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
 from dnmf.schemes.refused import refuse_idle, refuse_rank
 from dnmf.sources import Source
+from dnmf.studies.compared import ComparedRun
 from dnmf.studies.models import StoredModels, remove_other_models
 from dnmf.studies.study import Study
 from dnmf.studies.waves import StudyRun
@@ -79,6 +80,11 @@ class Face(ABC, Generic[S, R]):
         return generation
 
 
+def run_of(place: Workplace, study: Study[Any], *given: Any) -> StudyRun[Any]:
+    """Return what fits the models of a study: all of which are written, or which are compared."""
+    return (StudyRun if study.writes_all else ComparedRun)(place, study, *given)
+
+
 def fit_study(  # noqa: PLR0913  what the doors of studies hand on, by name
     face: Face[S, R], study: S, source: Source, resources: Resources, *, constraints: Constraints,
     H: Any = None, store: Any = None, overwrite: bool = False, resume: str = "never",
@@ -111,7 +117,7 @@ def fit_study(  # noqa: PLR0913  what the doors of studies hand on, by name
         refuse_idle(study.fit, source)
         with Workplace(source, study.fit, resources, stored=store is not None, together=study.together) as place:
             place.checked_start(None, H, study.fit)
-            run = StudyRun(place, study, H, place.guides(constraints, study.fit))
+            run = run_of(place, study, H, place.guides(constraints, study.fit))
             if store is not None:
                 lock = stack.enter_context(checkpoint.Store(store))
                 run.begin_store(lock, _number_in(lock.path, source, face, study, overwrite=overwrite))
@@ -155,7 +161,7 @@ def _resumed(face: Face[S, R], store: Any, resources: Resources, *, source: Any,
         opened, changed = reopened(record, generation, store, source, function, force=force)
         opened = with_saved_names(opened, generation)
         with Workplace(opened, study.fit, resources, stored=True, cuts=record.plan, together=study.together) as place:
-            run = StudyRun(place, study)
+            run = run_of(place, study)
             run.restore(lock, generation, record.fingerprint, changed)
             run.go_on()
         return _finished(face, study, run, resources)

@@ -83,16 +83,21 @@ class StudyState(Generic[C]):
         starts = {cell: H for cell, H in {**self.starts, **ended}.items() if cell in wanted}
         return replace(self, cells=(), fits=(), done=done, starts=starts)
 
-    def after_end(self) -> "StudyState[C]":
-        """The state once all running models have ended, and wait for the others."""
-        ended = [Ended.of(fit) for fit in self.fits]
-        parts = [one.H for one in ended if one.H is not None]
-        stacked = (np.concatenate(parts),) if parts else ()
-        found = zip(self.cells, _with_H(ended, [one.components for one in ended], stacked), strict=True)
+    def without_ended(self) -> "StudyState[C]":
+        """The state with what is kept of the models that have ended, which make room for others."""
+        of_cells = dict(zip(self.cells, self.fits, strict=True))
+        ended = {cell: Ended.of(fit) for cell, fit in of_cells.items() if fit.state.reason}
+        stacked = (np.concatenate([one.entire_H for one in ended.values()]),) if ended else ()
+        found = _with_H(list(ended.values()), [one.components for one in ended.values()], stacked)
+        left = {cell: fit for cell, fit in of_cells.items() if cell not in ended}
         return replace(
-            self, cells=(), fits=(), done=(*self.done, *self.cells), ended={**self.ended, **dict(found)},
-            ended_H=(*self.ended_H, *stacked),
+            self, cells=tuple(left), fits=tuple(left.values()), done=(*self.done, *ended),
+            ended={**self.ended, **dict(zip(ended, found, strict=True))}, ended_H=(*self.ended_H, *stacked),
         )  # fmt: skip
+
+    def beside(self, begun: Mapping[C, Fit]) -> "StudyState[C]":
+        """The state with more models running."""
+        return replace(self, cells=(*self.cells, *begun), fits=(*self.fits, *begun.values()))
 
     def after_writing(self, cells: Sequence[C], bytes_read: int, lost: Losses) -> "StudyState[C]":
         """The state after a pass that wrote the W of some models."""

@@ -93,6 +93,17 @@ def test_in_waves_the_bits_are_the_same(A, most, monkeypatch):
     ]
 
 
+def test_where_one_has_ended_another_begins(A, monkeypatch):
+    cap_models(monkeypatch, 6)
+    heard = []
+    found = dnmf.ranks(A, [3, 4, 5], seeds=2, folds=2, callbacks=[heard.append])
+    passes = [event for event in heard if isinstance(event, RanksPassDone)]
+    assert max(event.models for event in passes) <= 6  # of the largest; those with folds take more room
+    assert all(event.models >= 3 for event in passes if event.done + event.models < 18)  # while some wait
+    assert passes[-1].done == passes[-1].total == 18
+    assert found.suggested is None or found.suggested == TRUE
+
+
 KINDS = {
     "dense": lambda A: (A, {}),
     "sparse counts under Kullback–Leibler": lambda A: (
@@ -103,6 +114,7 @@ KINDS = {
         np.where(np.random.default_rng(2).random(A.shape) < 0.8, A, np.nan),
         {"missing": "nan", "penalty": dnmf.Penalty(l2=1e-3, scale="counts")},
     ),
+    "a fraction of what leaves nothing": lambda A: (A, {"penalty": dnmf.Penalty(l1=0.05, scale="fraction")}),
     "columns": lambda A: (scipy.sparse.csc_array(np.where(A > 0.1, A, 0)), {}),
 }
 
