@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dnmf.conversion import convert
     from dnmf.ensembles.consensus_doors import consensus, load_consensus, resume_consensus
     from dnmf.ensembles.consensus_result import Consensus
-    from dnmf.ensembles.doors import load_ranks, ranks, resume_ranks
-    from dnmf.ensembles.result import Ranks
+    from dnmf.ensembles.ranks_doors import load_ranks, ranks, resume_ranks
+    from dnmf.ensembles.ranks_result import Ranks
     from dnmf.errors import (
         BudgetError,
         ChangedError,
@@ -49,8 +49,9 @@ _PLACES = {
     "ClusterError": "dnmf.errors", "CheckpointError": "dnmf.errors", "CorruptError": "dnmf.errors",
     "Interrupted": "dnmf.errors", "ChangedError": "dnmf.errors", "LossError": "dnmf.errors",
     "path": "dnmf.paths", "resume_path": "dnmf.paths", "load_path": "dnmf.paths",
-    "ranks": "dnmf.ensembles.doors", "resume_ranks": "dnmf.ensembles.doors", "load_ranks": "dnmf.ensembles.doors",
-    "Ranks": "dnmf.ensembles.result", "consensus": "dnmf.ensembles.consensus_doors",
+    "ranks": "dnmf.ensembles.ranks_doors", "resume_ranks": "dnmf.ensembles.ranks_doors",
+    "load_ranks": "dnmf.ensembles.ranks_doors",
+    "Ranks": "dnmf.ensembles.ranks_result", "consensus": "dnmf.ensembles.consensus_doors",
     "resume_consensus": "dnmf.ensembles.consensus_doors", "load_consensus": "dnmf.ensembles.consensus_doors",
     "Consensus": "dnmf.ensembles.consensus_result", "Path": "dnmf.paths", "PathRow": "dnmf.paths",
     "place": "dnmf.places",

@@ -14,7 +14,7 @@ from dnmf.schemes.facts import Facts
 
 ROOT = Path(dnmf.__file__).parent
 SCHEMES, WORDS = ("schemes/",), ("implicit.py", "plots/asked.py", "plots/reports.py")
-DOORS = ("options.py", "penalty.py", "constraints.py", "cli/", "paths/grid.py", "ensembles/grid.py")
+DOORS = ("options.py", "penalty.py", "constraints.py", "cli/", "paths/grid.py", "ensembles/ranks_options.py")
 MAY_SEE = (*SCHEMES, *DOORS, *WORDS)
 LOSS_ITSELF = ("losses/", "passes/newton.py", "passes/visitors/curved.py", "passes/visitors/score.py",
                "measures/unseen.py")  # fmt: skip

@@ -50,7 +50,7 @@ class AsCnmf(NamedTuple):
         if self.files is None:
             return
         from dnmf.cnmf import write, write_k_selection
-        from dnmf.ensembles.result import Ranks
+        from dnmf.ensembles.ranks_result import Ranks
 
         if isinstance(found, Ranks):
             write_k_selection(found, self.files, overwrite=True)

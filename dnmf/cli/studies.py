@@ -92,7 +92,7 @@ def ranks(**given: Any) -> None:
     same again, decides. The store RUN holds a store for the best model of each rank. What was stopped goes on with
     `dnmf resume`.
     """
-    from dnmf.ensembles.doors import ranks as fit_ranks
+    from dnmf.ensembles.ranks_doors import ranks as fit_ranks
 
     _fitted("ranks", fit_ranks, **given)
 

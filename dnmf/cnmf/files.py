@@ -12,7 +12,7 @@ from dnmf.arguments import whole
 from dnmf.cnmf.tables import Frame, Labels
 from dnmf.constraints import Constraints
 from dnmf.ensembles.consensus_result import Consensus
-from dnmf.ensembles.result import Ranks
+from dnmf.ensembles.ranks_result import Ranks
 from dnmf.errors import InputError
 from dnmf.fitting.apply import by_rows
 from dnmf.fitting.events import Callback

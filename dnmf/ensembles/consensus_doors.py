@@ -6,7 +6,7 @@ from typing import Any
 
 from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
-from dnmf.ensembles.consensus import ConsensusOptions, checked_best, checked_density
+from dnmf.ensembles.consensus_options import ConsensusOptions, checked_best, checked_density
 from dnmf.ensembles.consensus_result import Consensus, ConsensusFace
 from dnmf.fitting.apply import by_rows
 from dnmf.fitting.events import Callback

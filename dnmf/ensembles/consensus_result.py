@@ -11,7 +11,7 @@ from dnmf import checkpoint
 from dnmf.api import load
 from dnmf.ensembles.agreement import Agreement, agree
 from dnmf.ensembles.alike import unit_rows
-from dnmf.ensembles.consensus import ConsensusOptions, Member
+from dnmf.ensembles.consensus_options import ConsensusOptions, Member
 from dnmf.model import Model
 from dnmf.record import CONSENSUS
 from dnmf.resources import Resources

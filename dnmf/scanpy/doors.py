@@ -7,8 +7,8 @@ import numpy as np
 from dnmf.api import fit
 from dnmf.arguments import shown
 from dnmf.ensembles import consensus_doors
-from dnmf.ensembles.doors import ranks as ranks_of
-from dnmf.ensembles.result import Ranks
+from dnmf.ensembles.ranks_doors import ranks as ranks_of
+from dnmf.ensembles.ranks_result import Ranks
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.scanpy.taken import VARIABLE, opened, refuse_no_anndata, refuse_no_home, taken_genes

@@ -7,7 +7,7 @@ import zarr
 from study_bits import bits, cap_models, stop_after
 
 import dnmf
-from dnmf.ensembles.grid import Cell
+from dnmf.ensembles.ranks_options import Cell
 from dnmf.errors import CheckpointError, InputError, Interrupted
 from dnmf.fitting.events import RanksFinished, RanksPassDone
 

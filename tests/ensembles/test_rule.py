@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnmf.ensembles.rule import directions_found, suggest
+from dnmf.ensembles.ranks_rule import directions_found, suggest
 
 
 def errors(**of_ranks):

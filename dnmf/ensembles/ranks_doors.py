@@ -7,10 +7,10 @@ from typing import Any
 from dnmf.arithmetic import undisturbed
 from dnmf.checkpoint import Generation
 from dnmf.constraints import Constraints, checked_constraints
-from dnmf.ensembles.grid import Cell, RanksOptions, checked_folds, checked_ranks
-from dnmf.ensembles.result import Ranks
-from dnmf.ensembles.rows import measured_ranks, shares_of_folds
-from dnmf.ensembles.rule import NOTHING_HELD_OUT, suggest
+from dnmf.ensembles.ranks_options import Cell, RanksOptions, checked_folds, checked_ranks
+from dnmf.ensembles.ranks_result import Ranks
+from dnmf.ensembles.ranks_rows import measured_ranks, shares_of_folds
+from dnmf.ensembles.ranks_rule import NOTHING_HELD_OUT, suggest
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from dnmf.arguments import is_finite
-from dnmf.ensembles.grid import refuse_unlike, shared_init
+from dnmf.ensembles.ranks_options import refuse_unlike, shared_init
 from dnmf.errors import InputError
 from dnmf.fitting.events import ConsensusFinished, ConsensusPassDone
 from dnmf.memory import Together

@@ -8,9 +8,9 @@ from typing import Any
 from dnmf import checkpoint
 from dnmf.api import fitted
 from dnmf.constraints import Constraints
-from dnmf.ensembles.consensus import ConsensusOptions, Member
+from dnmf.ensembles.consensus_options import ConsensusOptions, Member
 from dnmf.ensembles.consensus_result import Consensus, agreed, consensus_from
-from dnmf.ensembles.grid import ALL, Cell, RanksOptions
+from dnmf.ensembles.ranks_options import ALL, Cell, RanksOptions
 from dnmf.errors import InputError
 from dnmf.record import RunRecord
 from dnmf.resources import Resources

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dnmf.ensembles.alike import stability
-from dnmf.ensembles.grid import Cell, RanksOptions
-from dnmf.ensembles.rule import directions_found
+from dnmf.ensembles.ranks_options import Cell, RanksOptions
+from dnmf.ensembles.ranks_rule import directions_found
 from dnmf.newer import refuse_newer
 from dnmf.studies.ended import Ended
 
@@ -25,7 +25,7 @@ class RankRow:
     held_out, held_out_se : float
         The error in what was held out, relative as `error` is, in the mean over the folds, and its standard error.
     found : int
-        How many directions of H all folds have in common (:func:`dnmf.ensembles.rule.directions_found`); -1 where
+        How many directions of H all folds have in common (:func:`dnmf.ensembles.ranks_rule.directions_found`); -1 where
         nothing was held out.
     stability : float
         Mean silhouette of the components matched over the seeds (:func:`dnmf.ensembles.alike.stability`).

@@ -9,11 +9,11 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.constraints import Constraints
-from dnmf.ensembles.consensus import checked_best, checked_density
+from dnmf.ensembles.consensus_of_ranks import asked_of, consensus_of, data_of, ended_in
+from dnmf.ensembles.consensus_options import checked_best, checked_density
 from dnmf.ensembles.consensus_result import Consensus
-from dnmf.ensembles.grid import Cell, RanksOptions
-from dnmf.ensembles.of_ranks import asked_of, consensus_of, data_of, ended_in
-from dnmf.ensembles.rows import COLUMNS, RankRow
+from dnmf.ensembles.ranks_options import Cell, RanksOptions
+from dnmf.ensembles.ranks_rows import COLUMNS, RankRow
 from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
