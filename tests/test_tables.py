@@ -84,7 +84,7 @@ def test_a_model_in_a_notebook_tells_its_sizes_its_fit_and_its_components(model)
 
 
 def test_inspection_names_the_same_columns(model):
-    found = components(model.d, model.H, model.column_names, 3)
+    found = components(model, 3)
     named = [place["name"] for entry in found for place in entry["top"]]
     assert named == [entry.name for entry in model.top(3)]
 

@@ -87,12 +87,17 @@ def opened(adata: Any, layer: str | None, columns: Any = None, **beside: Any) ->
     """
     if layer is None or (isinstance(layer, str) and layer == "X" and "X" not in adata.layers):
         if not adata.isbacked and adata.X is None:
-            raise InputError(f"the AnnData has no X; say which layer= it is: {listed(adata.layers)}")
+            raise InputError(f"the AnnData has no X; say which layer= it is: {_layers(adata)}")
         return open_source(adata, columns=columns, **beside)
     if not isinstance(layer, str) or layer not in adata.layers:
-        raise InputError(f"layer={shown(layer)}: there is no such layer, only {listed(adata.layers)}; None is X")
+        raise InputError(f"layer={shown(layer)}: there is no such layer, only {_layers(adata)}; None is X")
     named = {"row_names": adata.obs_names, "column_names": adata.var_names}
     return open_source(adata.layers[layer], **named, columns=columns, **beside)
+
+
+def _layers(adata: Any) -> str:
+    """The names of the layers: newer versions have X among them, as None."""
+    return listed([name for name in adata.layers if name is not None])
 
 
 def listed(names: Any) -> str:

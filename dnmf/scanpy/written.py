@@ -151,4 +151,4 @@ def top_genes(adata: Any, n: int = 10, *, key: str | None = None) -> Any:
     names = np.full((count, len(spectra)), None, object)
     for entry in top_entries([(0, spectra)], None, count):
         names[entry.place, entry.component] = adata.var_names[entry.number]
-    return pandas.DataFrame(names)
+    return pandas.DataFrame(names, dtype=object)  # else newer versions make None a NaN
