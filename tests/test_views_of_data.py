@@ -80,6 +80,7 @@ def test_a_fit_of_a_view_is_that_of_the_matrix_that_was_made(kind, keep, tmp_pat
         same_model(model, expected)
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("keep", ["auto", "stream"])
 def test_workers_see_the_same(kind, keep, tmp_path, client):
