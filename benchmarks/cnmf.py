@@ -100,8 +100,8 @@ def section(record: dict[str, Any], environment: str) -> str:
         "## cNMF's procedure", "",
         f"pbmc3k, {GENES:,} variable genes, ranks {RANKS[0]} to {RANKS[-1]} × {SEEDS} seeds from random starts, "
         f"consensus at {RANK}, in memory. cNMF {theirs['version']} has one worker and one thread, dnmf "
-        f"{record['environment']['processors']} processors; others used both meanwhile, so that CPU seconds say more "
-        "than wall time.", "",
+        f"{record['environment']['processors']} processors; where other work runs beside, CPU seconds say more than "
+        "wall time.", "",
         "| | steps | wall s | CPU s | silhouette |", "|---|---|---|---|---|",
         f"| cNMF | {', '.join(theirs['steps'])} | {_sum(theirs, 'wall_s'):.0f} | {_sum(theirs, 'cpu_s'):.0f} | "
         f"{theirs['silhouette']:.2f} |",

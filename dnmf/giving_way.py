@@ -58,7 +58,7 @@ class Pace:
 
 
 def dearly(gave_up: Sequence[str]) -> list[str]:
-    """Return what of it makes a pass slower than a wave more of models would: others only make it wait a little.
+    """Return what of it makes a pass dearer than fewer models at once would be: others only make it wait a little.
 
     Examples
     --------

@@ -122,8 +122,7 @@ class Workplace:
 
     def _planned(
         self, executor: Executor, options: FitOptions, resources: Resources, together: Together | None, *,
-        stored: bool,
-        cuts: dict[str, Any] | None,
+        stored: bool, cuts: dict[str, Any] | None,
     ) -> Engine:  # fmt: skip
         source, layout = self.source, self.source.layout()
         work = plan_work(executor, source, options, resources, together, stored=stored, cuts=cuts)

@@ -106,10 +106,11 @@ def test_the_numbers_are_those_of_the_procedure(folder, agreed):
 def test_components_of_models_are_there_as_cnmf_combines_them(folder, agreed):
     spectra, index, columns = of_npz(folder, "spectra.k_3.merged")
     assert np.array_equal(spectra, agreed.spectra)
-    assert index[:4] == ["iter0_topic1", "iter0_topic2", "iter0_topic3", "iter1_topic1"]
+    assert len(agreed.counted) < len(agreed.seeds)
+    assert index == [f"iter{seed}_topic{q}" for seed in agreed.counted for q in (1, 2, 3)]
     assert columns == agreed.column_names.tolist()
-    density, _, columns = of_npz(folder, "local_density_cache.k_3.merged")
-    assert columns == ["local_density"]
+    density, same, columns = of_npz(folder, "local_density_cache.k_3.merged")
+    assert [same, columns] == [index, ["local_density"]]
     assert np.array_equal(density[:, 0], agreed.distances)
 
 

@@ -18,7 +18,7 @@ NOTHING = AsCnmf()
 STORE = click.option("--store", required=True, metavar="RUN", help="For checkpoints and models, such as run.dnmf.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace what the store holds, once this has begun.")
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-                    help="Of the rows that all models begin on, and of what is held out or clustered.")  # fmt: skip
+                    help="Of the rows that models begin on together, of what is held out or clustered.")  # fmt: skip
 
 
 def _fitted(

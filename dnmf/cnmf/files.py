@@ -258,8 +258,8 @@ def _in_other_units(elsewhere: Spectra, places: np.ndarray, genes: np.ndarray, t
 
 
 def _of_models(found: Consensus, genes: np.ndarray) -> dict[str, Frame]:
-    """The components of all models, and how near each is to others."""
-    names = [f"iter{seed}_topic{q}" for seed in range(len(found.seeds)) for q in _numbers(found.rank)]
+    """The components of the models that count, and how near each is to others."""
+    names = [f"iter{seed}_topic{q}" for seed in found.counted for q in _numbers(found.rank)]
     return {
         f"spectra.k_{found.rank}.merged": Frame(found.spectra, names, genes),
         f"local_density_cache.k_{found.rank}.merged": Frame(found.distances[:, None], names, ["local_density"]),

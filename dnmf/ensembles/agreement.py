@@ -112,8 +112,8 @@ def agree(spectra: Sequence[np.ndarray], density: float, seed: int) -> Agreement
 
 def _loneliness(apart: np.ndarray, neighbours: int) -> np.ndarray:
     """The mean distance of each to its nearest others."""
-    nearest = np.sort(apart, axis=1)[:, 1 : neighbours + 1]
-    return np.zeros(len(apart)) if not nearest.shape[1] else nearest.mean(axis=1)
+    found: np.ndarray = np.sort(apart, axis=1)[:, 1 : neighbours + 1].mean(axis=1)
+    return found
 
 
 def _clusters(units: np.ndarray, rank: int, seed: int) -> np.ndarray:

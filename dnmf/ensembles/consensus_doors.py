@@ -76,7 +76,7 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     density : float
         From which distance to its nearest others on a component is left out; 2 leaves none out.
     seed : int
-        Of the sample that all models begin on, and of the clustering.
+        Of the clustering, and of the sample where models begin on one.
     penalty, constraints, init, solver, sweeps, exact_rows, loss, dtype, tol, max_passes, extrapolate, prune
         As in :func:`dnmf.fit`, for each model; `init` is ``"sample"`` or ``"random"``, which ``"auto"`` is here: seeds
         that begin on one sample end in the same few minima, the lowest not always among them.

@@ -9,7 +9,7 @@ from dnmf import checkpoint
 from dnmf.api import fitted
 from dnmf.constraints import Constraints
 from dnmf.ensembles.consensus_options import ConsensusOptions, Member
-from dnmf.ensembles.consensus_result import Consensus, agreed, consensus_from
+from dnmf.ensembles.consensus_result import Consensus, agreed, consensus_from, in_order_of
 from dnmf.ensembles.ranks_options import ALL, Cell, RanksOptions
 from dnmf.errors import InputError
 from dnmf.record import RunRecord
@@ -44,7 +44,7 @@ def consensus_of(
     own = {Member(cell.rank, cell.seed, 0): one for cell, one in ended.items() if cell.fold == ALL}
     found, options = agreed(asked, own), asked.options_of(asked.agreed)
     model = fitted(source, options, resources, H=found.H.astype(options.dtype), constraints=constraints)
-    return consensus_from(model, found, asked, own, (model.reads, len(model.history)))
+    return consensus_from(model, in_order_of(model, found), asked, own, (model.reads, len(model.history)))
 
 
 def ended_in(path: Path, options: RanksOptions) -> dict[Cell, Ended]:

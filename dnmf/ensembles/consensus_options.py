@@ -34,7 +34,7 @@ class ConsensusOptions(Study[Member]):
     Attributes
     ----------
     fit : FitOptions
-        Of all models; the seed is that of the sample that they begin on, and of the clustering.
+        Of all models; its seed is that of the clustering, and of the sample where they begin on one.
     seeds : tuple of int
         Of the models.
     density : float

@@ -22,8 +22,6 @@ from dnmf.studies.state import restore_ended
 from dnmf.studies.study import folder_of
 from dnmf.studies.waves import StudyRun
 
-NAMES = ("row_names", "column_names")
-
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Consensus(Model):
@@ -57,8 +55,9 @@ class Consensus(Model):
     @classmethod
     def of(cls, model: Model, agreement: Agreement, **facts: Any) -> "Consensus":
         """Return the consensus that a model is; `facts` are the other attributes."""
-        known = {each.name: getattr(model, each.name) for each in fields(Model) if each.name not in NAMES}
-        return cls(**known, **model.held_names(), agreement=agreement, **facts)
+        names = model.held_names()
+        known = {each.name: getattr(model, each.name) for each in fields(Model) if each.name not in names}
+        return cls(**known, **names, agreement=agreement, **facts)
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -137,14 +136,18 @@ def agreed(study: ConsensusOptions, ended: Mapping[Member, Ended]) -> Agreement:
     return agree([ended[cell].entire_H for cell in study.counted(ended)], study.density, study.fit.seed)
 
 
+def in_order_of(model: Model, found: Agreement) -> Agreement:
+    """Return what a model began with in the order that its components have."""
+    return found if model.inside is None else found.reordered(model.inside)
+
+
 def consensus_from(
     model: Model, found: Agreement, study: ConsensusOptions, ended: Mapping[Member, Ended], of_all: tuple[float, int]
 ) -> Consensus:
-    """Return the consensus that a model is which begins with what others agree on."""
-    order = np.arange(model.rank) if model.inside is None else model.inside
+    """Return the consensus that a model is, and how it came about: what others agree on, in the order of the model."""
     counted = study.counted(ended)
     return Consensus.of(
-        model, found.reordered(order), spectra=unit_rows(np.concatenate([ended[cell].entire_H for cell in counted])),
+        model, found, spectra=unit_rows(np.concatenate([ended[cell].entire_H for cell in counted])),
         counted=tuple(cell.seed for cell in counted), asked=study, of_all=of_all,
         errors=np.array([ended[cell].history[-1].relative_error for cell in study.cells]),
     )  # fmt: skip
@@ -168,17 +171,13 @@ class ConsensusFace(Face[ConsensusOptions, MadeConsensus]):
         found = agreed(study, run.state.ended)
         model = run.fitted_from(study.agreed, found.H.astype(study.fit.dtype))
         of_all = run.reads, run.state.passes
-        return MadeConsensus(consensus_from(model, found, study, run.state.ended, of_all))
+        return MadeConsensus(consensus_from(model, in_order_of(model, found), study, run.state.ended, of_all))
 
     def restore(self, generation: checkpoint.Generation, folder: Path) -> MadeConsensus:
         """Return the consensus that a finished generation describes."""
         record = generation.record
         study = self.study(record[CONSENSUS])
         ended = restore_ended(record["state"], generation.arrays, study)[0]
-        counted = study.counted(ended)
-        spectra = unit_rows(np.concatenate([ended[cell].entire_H for cell in counted]))
-        return MadeConsensus(Consensus.of(
-            load(folder / folder_of(study.agreed)), Agreement.restore(generation.arrays), spectra=spectra,
-            counted=tuple(cell.seed for cell in counted), errors=np.array(record["errors"]), asked=study,
-            of_all=(record["reads"], record["passes"]),
-        ))  # fmt: skip
+        model, found = load(folder / folder_of(study.agreed)), Agreement.restore(generation.arrays)
+        of_all = record["reads"], record["passes"]
+        return MadeConsensus(consensus_from(model, found, study, ended, of_all))

@@ -12,7 +12,7 @@ from dnmf.constraints import Constraints
 from dnmf.ensembles.consensus_of_ranks import asked_of, consensus_of, data_of, ended_in
 from dnmf.ensembles.consensus_options import checked_best, checked_density
 from dnmf.ensembles.consensus_result import Consensus
-from dnmf.ensembles.ranks_options import Cell, RanksOptions
+from dnmf.ensembles.ranks_options import ALL, Cell, RanksOptions
 from dnmf.ensembles.ranks_rows import COLUMNS, RankRow
 from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
@@ -167,7 +167,7 @@ class Ranks:
         record = generation.record
         options = RanksOptions.from_json(record[RANKS])
         rows = tuple(RankRow.from_json(row) for row in record["rows"])
-        written = [Cell(row.rank, row.seed, 0) for row in rows]
+        written = [Cell(row.rank, row.seed, ALL) for row in rows]
         models = StoredModels(folder, written, finished=RANKS)
         return cls(rows, record["suggested"], record["reason"], models, options, record["reads"], record["passes"],
                    folder)  # fmt: skip

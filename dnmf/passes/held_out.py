@@ -5,6 +5,8 @@ rows, so that nothing of the block is seen by either (bi-cross-validation, doi:1
 may be missing anyway, some of those that were observed.
 """
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -138,6 +140,12 @@ class HeldOutSums:
     kept: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __add__(self, other: "HeldOutSums") -> "HeldOutSums":
-        beside = None if self.beside is None else self.beside + other.beside
+        return self._with(other, operator.add)
+
+    def __iadd__(self, other: "HeldOutSums") -> "HeldOutSums":
+        return self._with(other, operator.iadd)  # the sums of the fit take no more memory
+
+    def _with(self, other: "HeldOutSums", add: Callable[[Any, Any], Any]) -> "HeldOutSums":
+        beside = None if self.beside is None else add(self.beside, other.beside)
         squares = self.squares[0] + other.squares[0], self.squares[1] + other.squares[1]
-        return HeldOutSums(self.seen + other.seen, beside, self.scored + other.scored, squares)
+        return HeldOutSums(add(self.seen, other.seen), beside, add(self.scored, other.scored), squares)

@@ -45,6 +45,7 @@ class ComparedRun(StudyRun[C]):
             if all(fit.state.reason for fit in fits) or self._waiting():
                 self.state = self.state.without_ended()
                 self._fill()
+            del fits, statistics  # sums of all models: the next pass makes its own beside no others
             self.commit()
             self.tell(served)
         self._write_chosen()

@@ -12,7 +12,7 @@ from dnmf.sources.rows import Rows
 
 
 @dataclass
-class Together:
+class PairCounts:
     """Counts over some rows; ``a + b`` is that of both.
 
     Attributes
@@ -26,8 +26,8 @@ class Together:
     counts: np.ndarray
     kept: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def __add__(self, other: "Together") -> "Together":
-        return Together(self.counts + other.counts)
+    def __add__(self, other: "PairCounts") -> "PairCounts":
+        return PairCounts(self.counts + other.counts)
 
 
 class CountingTogether:
@@ -47,9 +47,9 @@ class CountingTogether:
         both = (there.T @ there).tocoo()
         self._counts[both.coords] += both.data
 
-    def finish(self) -> Together:
+    def finish(self) -> PairCounts:
         """Return the counts; nothing can be added any more."""
-        return Together(self._counts)
+        return PairCounts(self._counts)
 
 
 @dataclass(frozen=True)
