@@ -178,8 +178,20 @@ def test_what_is_there_is_not_replaced_unless_asked(folder, agreed, prepared, tm
 
 def test_other_columns_than_those_of_the_fit_are_refused(agreed, prepared, tmp_path):
     few = dnmf.open_source(prepared.tpm, columns=np.arange(20))
-    with pytest.raises(InputError, match="has no column 'gene.*', which the fit has; give all columns"):
+    with pytest.raises(InputError, match="of the 24 columns of the fit are not among its 20: 'gene"):
         write(agreed, tmp_path / "planted", few)
+
+
+def test_genes_of_one_name_are_told_apart_by_their_places(agreed, prepared, tmp_path):
+    names = [f"gene{j // 2}" for j in range(N)]
+    twice = prepare(dnmf.open_source(scipy.sparse.csr_array(A), row_names=CELLS, column_names=names), GENES)
+    written = write(dnmf.consensus(twice.counts, K, seeds=4, init="random"), tmp_path / "planted", twice.tpm, top=5)
+    expected = write(agreed, tmp_path / "of other names" / "planted", prepared.tpm, top=5)
+    for kind in ("usages.k_3.dt_0_5.consensus", "starcat_spectra.k_3.dt_0_5"):
+        assert np.array_equal(of_npz(written, kind)[0], of_npz(expected, kind)[0])
+    turned = dnmf.open_source(twice.tpm, columns=np.arange(N)[::-1])
+    with pytest.raises(InputError, match="names that are there twice: 'gene"):
+        write(agreed.with_names(column_names=twice.counts.column_names()), tmp_path / "turned", turned)
 
 
 def test_on_the_command_line(tmp_path):

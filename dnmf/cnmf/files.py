@@ -23,6 +23,7 @@ from dnmf.model import Model
 from dnmf.refusals import in_words
 from dnmf.resources import checked_callbacks
 from dnmf.sources import Source, open_source
+from dnmf.sources.columns import places_of_names
 from dnmf.sources.names import names_of, names_to_show
 
 INNER = "cnmf_tmp"  # of the folder: what cNMF itself reads again
@@ -213,17 +214,13 @@ def _largest_first(found: Consensus) -> Consensus:
 
 
 def _places(model: Model, source: Source) -> np.ndarray:
-    """Which columns of other data are those of the fit: by name, or as the fit saw them."""
+    """Which columns of other data are those of the fit: as the fit saw them, or else by name."""
     names, known = (names_to_show(names_of(each)) for each in (source.column_names(), model.column_names))
-    n = source.shape[1]
+    seen, n = np.arange(model.shape[1]) if model.view.columns is None else model.view.columns, source.shape[1]
+    there = seen.max(initial=-1) < n
     if names is not None and known is not None:
-        at = {name: number for number, name in enumerate(names.tolist())}
-        absent = [name for name in known.tolist() if name not in at]
-        if absent:
-            raise InputError(f"{source.address}: has no column {absent[0]!r}, which the fit has; give all columns")
-        return np.array([at[name] for name in known.tolist()])
-    seen = np.arange(model.shape[1]) if model.view.columns is None else model.view.columns
-    if seen.max(initial=-1) >= n:
+        return seen if there and np.array_equal(names[seen], known) else places_of_names(source, model.column_names)
+    if not there:
         raise InputError(f"{source.address}: has {n} columns, the fit saw column {seen.max()}; give all columns")
     return seen
 

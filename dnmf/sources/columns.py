@@ -19,6 +19,18 @@ def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
     Raises
     ------
     InputError
+        As :func:`places_of_names` says.
+    """
+    places = places_of_names(source, wanted)
+    return source if np.array_equal(places, np.arange(source.shape[1])) else seen(source, View(columns=places))
+
+
+def places_of_names(source: Source, wanted: np.ndarray | None) -> np.ndarray:
+    """Return which columns of a source have these names, in this order.
+
+    Raises
+    ------
+    InputError
         One side has no names, both have numbers for them, a name is not there, or it is there more than once.
     """
     found = source.column_names()
@@ -26,7 +38,7 @@ def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
         where = "the fit" if wanted is None else source.address
         raise InputError(f"{where}: its columns have no names to match; give them with column_names= (--columns FILE)")
     if np.array_equal(found, wanted):
-        return source
+        return np.arange(len(found))
     if is_count(found) and is_count(wanted):  # the first of more columns need not be those of the fit
         raise InputError(
             f"{source.address}: its {len(found):,} columns and the {len(wanted):,} of the fit are only numbered, which "
@@ -43,7 +55,7 @@ def with_columns(source: Source, wanted: np.ndarray | None) -> Source:
     again = twice(names) or twice([name for name in found.tolist() if name in wanted_once])
     if again:
         raise InputError(f"{source.address}: columns cannot be matched by names that are there twice: {_some(again)}")
-    return seen(source, View(columns=len(found) - np.array([places[name] for name in names])))
+    return len(found) - np.array([places[name] for name in names])
 
 
 def way_to_match(found: Any, wanted: Any) -> str:

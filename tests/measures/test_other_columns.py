@@ -121,5 +121,5 @@ def test_a_w_that_may_be_negative_is_refused():
     with pytest.raises(InputError, match="W of this model may be negative"):
         spectra(free, T)
     holes = np.where(RNG.random(T.shape) < 0.1, np.nan, T)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="missing entries or weights, of which this .* measure takes no account"):
         spectra(dnmf.fit(T, 2), dnmf.open_source(holes, missing="nan"))
