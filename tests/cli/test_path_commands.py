@@ -112,14 +112,14 @@ def test_a_signal_stops_a_path_after_a_committed_pass(tmp_path, data, monkeypatc
 
     from dnmf.studies.waves import StudyRun
 
-    tell = StudyRun._tell
+    tell = StudyRun.tell
 
     def signalled(self, served):
         if self.state.passes == 2:
             os.kill(os.getpid(), signal.SIGTERM)
         tell(self, served)
 
-    monkeypatch.setattr(StudyRun, "_tell", signalled)
+    monkeypatch.setattr(StudyRun, "tell", signalled)
     result = call("path", data, "--store", tmp_path / "p.dnmf", *GRID)
     assert result.exit_code == 75, result.output
     assert "stopped by SIGTERM after pass 2" in result.stderr
