@@ -218,8 +218,8 @@ def memory_need(
     at_once : int, optional
         How many of the threads visit data at the same time; all of them by default. The others may add up sums.
     """
-    visits, k, n = at_once or machine.threads, shape.rank, shape.n_columns
-    sets = 2 * machine.threads + _waiting_sets(n_groups, in_process=machine.starts)
+    visits, k, n = min(at_once or machine.threads, n_groups), shape.rank, shape.n_columns
+    sets = _sets_of_sums(n_groups, machine)
     block = (1 + shape.folds) * max(BLOCK_BYTES, shape.itemsize * n) + 2 * shape.itemsize * n * k * shape.models
     block += max(MOST_ENTRIES, n) * shape.entry_bytes
     block += shape.gram_bytes
@@ -235,19 +235,21 @@ def memory_need(
     )
 
 
-def _waiting_sets(n_groups: int, *, in_process: bool) -> int:
-    """Return how many sets of sums wait to be added, at most.
+def _sets_of_sums(n_groups: int, machine: Machine) -> int:
+    """Return how many sets of sums there are at a time, at most, besides those that tasks at work add to.
 
-    In process sums are added in pairs as they come. On a worker they wait on each level of the tree until four
-    neighbours are there; whoever adds these holds no panel, no products of a block and no running sums meanwhile.
+    In process every task makes one, to which its neighbour's is added in place; of those that were not added yet there
+    are two a thread, and one on each level of the tree. On a worker a sum is a set of its own until what it was made
+    of is let go, and four neighbours wait for each other on each level; whoever adds these holds no panel, no products
+    of a block and no running sums meanwhile.
     """
-    if in_process:
-        return math.ceil(math.log2(max(2, n_groups)))
-    waiting = 0
-    while n_groups > 1:
-        waiting += min(FAN_IN, n_groups) - 1
-        n_groups = math.ceil(n_groups / FAN_IN)
-    return waiting
+    if machine.starts:
+        return min(n_groups, 2 * machine.threads + math.ceil(math.log2(max(2, n_groups))))
+    waiting, of_level = 0, n_groups
+    while of_level > 1:
+        waiting += min(FAN_IN, of_level) - 1
+        of_level = math.ceil(of_level / FAN_IN)
+    return min(2 * n_groups, 2 * machine.threads + waiting)
 
 
 def sample_bytes(machine: Machine) -> int:

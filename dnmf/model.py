@@ -16,6 +16,7 @@ from dnmf.course import Course
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.history import PassRecord
 from dnmf.implicit import Implicit, implicit_of
+from dnmf.labelled import Labelled, Pixels, restored_pixels
 from dnmf.options import FitOptions
 from dnmf.passes.rows_out import write_rows
 from dnmf.passes.terms import NO_TERMS, Terms
@@ -26,7 +27,6 @@ from dnmf.recommendations import Recommends
 from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.as_fitted import EVERYTHING, Observed
-from dnmf.sources.name_files import given_names
 from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
 from dnmf.sources.views import EVERYTHING_SEEN, View
@@ -34,7 +34,7 @@ from dnmf.tables import Table, summary_html, top_entries
 
 
 @dataclass(frozen=True)
-class Model(Applied, Predicts, Recommends, Course):
+class Model(Applied, Predicts, Recommends, Course, Labelled):
     """``A ≈ W · diag(d) · H``: what :func:`dnmf.fit` returns and :func:`dnmf.load` reads.
 
     Attributes
@@ -98,6 +98,8 @@ class Model(Applied, Predicts, Recommends, Course):
     observed: Observed = EVERYTHING
     best_seed: int | None = None
     view: View = EVERYTHING_SEEN
+    row_pixels: Pixels | None = None
+    column_pixels: Pixels | None = None
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -187,24 +189,6 @@ class Model(Applied, Predicts, Recommends, Course):
         blocks = ((start, self.read_W(start, start + self.chunk_rows).T) for start in starts)
         return Table(tuple(top_entries(blocks, named.row_names, count)), "row")
 
-    def with_names(self, *, row_names: Any = None, column_names: Any = None) -> "Model":
-        """Return the same model with names given afterwards; a store that it lives in stays as it is.
-
-        Parameters
-        ----------
-        row_names, column_names : sequence or path, optional
-            Labels, or a text file with one name a line; where none are given the model keeps those it has.
-
-        Raises
-        ------
-        InputError
-            There are not as many names as rows or columns.
-        """
-        given = (("row", row_names), ("column", column_names))
-        named = {f"{what}_names": given_names(names, count, f"{what}s")
-                 for (what, names), count in zip(given, self.shape, strict=True) if names is not None}  # fmt: skip
-        return self._with(**named) if named else self
-
     def without_W(self) -> "Model":
         """The same model without W and names of rows that lie in this process; a W in a store is its path anyway."""
         if not isinstance(self.stored_W, np.ndarray):
@@ -267,7 +251,7 @@ class Model(Applied, Predicts, Recommends, Course):
         names = self.held_names()
         return self._with(
             stored_W=np.ascontiguousarray(self.H.T), H=H, row_names=names["column_names"],
-            column_names=names["row_names"], order=None,
+            column_names=names["row_names"], order=None, row_pixels=self.column_pixels, column_pixels=self.row_pixels,
         )  # fmt: skip
 
     def _with(self, **changes: Any) -> "Model":
@@ -295,6 +279,7 @@ class Model(Applied, Predicts, Recommends, Course):
             "stop_reason": self.stop_reason,
             "observed": self.observed.to_json(),
             "best_seed": self.best_seed,
+            "pixels": [self.row_pixels, self.column_pixels],
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -327,6 +312,7 @@ class Model(Applied, Predicts, Recommends, Course):
     def described(cls, W: Any, record: dict[str, Any], arrays: dict[str, Any], path: Place | None = None) -> "Model":
         """The model with this W that :meth:`record` and :meth:`arrays` described."""
         said = record.get("observed", record.get("run", {}).get("observed", {}))
+        of_rows, of_columns = restored_pixels(record.get("pixels"))
         return cls(
             W, arrays["d"], arrays["H"], arrays["h_scale"], arrays["w_scale"],
             FitOptions.from_json(record["options"]), Terms.restore(arrays["terms"]), tuple(arrays["units"].tolist()),
@@ -334,4 +320,5 @@ class Model(Applied, Predicts, Recommends, Course):
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
             inside=arrays.get("inside"), observed=Observed.restore(said, arrays.get("column_weights")),
             best_seed=record.get("best_seed"), view=View.restore(arrays),
+            row_pixels=of_rows, column_pixels=of_columns,
         )  # fmt: skip

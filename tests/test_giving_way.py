@@ -143,9 +143,9 @@ def test_before_panels_become_tiny_one_task_works_at_a_time(threads):
 
 
 def several_panels() -> Layout:
-    """Two groups of eight panels of about 31 MiB."""
+    """Three groups of eight panels of about 31 MiB."""
     rows = 4_000
-    cuts = np.arange(0, 16 * rows + 1, rows, dtype=np.int64)
+    cuts = np.arange(0, 24 * rows + 1, rows, dtype=np.int64)
     return Layout(cuts, cuts * 8_000, rows, in_place=True, beside_bytes=31 * MIB, beside_as_stored=lambda: 10 * MIB)
 
 

@@ -35,7 +35,7 @@ LAYERS = [
     {"streams", "progress"},
     {"starts"},
     {"refinement"},
-    {"course", "predictions", "recommendations", "resources"},
+    {"course", "labelled", "predictions", "recommendations", "resources"},
     {"applied", "model", "record", "ongoing", "watched"},
     {"planned"},
     {"workplace"},

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from dnmf.errors import BudgetError
 from dnmf.memory import USABLE_SHARE, Machine, Shape, memory_need
 from dnmf.options import parse_bytes
-from dnmf.passes.statistics import tree_levels
+from dnmf.passes.statistics import sum_in_order, tree_levels
+from dnmf.passes.threads import InProcess
 from dnmf.plan import keeping, make_plan
 from dnmf.sources.source import Layout
 
@@ -93,7 +95,38 @@ def test_the_panels_of_a_group_are_few_and_alike(nonzeros, panel_bytes):
 def test_on_a_worker_the_sums_that_wait_are_those_of_the_tree(groups, threads):
     shape, waiting = Shape(300, 3, 4), sum(len(level[0]) - 1 for level in tree_levels(groups))
     need = memory_need(shape, machine(threads=threads), reading=0, w_rows=1, n_groups=groups)
-    assert need.statistics == (2 * threads + waiting) * shape.statistics_bytes
+    assert need.statistics == min(2 * groups, 2 * threads + waiting) * shape.statistics_bytes
+
+
+class CountedSum:
+    """A set of sums that takes as much memory as any other; what is added to it takes none."""
+
+    def __init__(self, alive: list[int]):
+        self.alive = alive
+        alive.append(1)
+
+    def __iadd__(self, other: "CountedSum") -> "CountedSum":
+        return self
+
+    def __del__(self):
+        self.alive.pop()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 2, 3, 5, 16, 33])
+def test_in_process_there_are_never_more_sets_of_sums_than_planned(groups, threads):
+    alive, most = [], []
+
+    def made(number: int) -> CountedSum:
+        time.sleep(0.002 * (number % 3))
+        found = CountedSum(alive)
+        most.append(len(alive))
+        return found
+
+    sum_in_order(InProcess(threads)._in_order(made, range(groups)), own=True)
+    shape, of_threads = Shape(300, 3, 4), replace(machine(threads=threads), starts=True)
+    need = memory_need(shape, of_threads, reading=0, w_rows=1, n_groups=groups)
+    assert max(most) * shape.statistics_bytes <= need.statistics
 
 
 def test_a_tight_limit_makes_smaller_panels():

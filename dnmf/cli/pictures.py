@@ -30,7 +30,7 @@ TAKEN_BY = {
 }
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a file at --out.")
 KIND_HELP = (
-    "What to draw.  [default: components, as bars or profiles; of runs, convergence; of a study, what it came to]"
+    "What to draw.  [default: components, as bars, profiles or images; of runs, convergence; of a study, its own]"
 )
 SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnmf.arguments import choice, shown, whole
+from dnmf.arguments import choice, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.colours import PALETTE
-from dnmf.errors import InputError
+from dnmf.labelled import Pixels
 from dnmf.model import Model
 from dnmf.plots.bars import draw_bars
 from dnmf.plots.figures import TEXT_POINTS, VERBATIM, axes_or_new, given_axes, panels, tidy
@@ -48,11 +48,12 @@ def components(
         as the largest of each run of neighbours. An image shows them as pixels, each component on its own scale,
         dark is large. The heatmap has a row for each component and the columns that are the largest of any; where
         the largest of the components differ by more than a factor of two each row has its own scale of colours.
-        By default as the names are: bars of words, profiles along what has an order.
+        By default images of pixels (:meth:`dnmf.Model.with_pixels`, or `shape`), else as the names are: bars of words,
+        profiles along what has an order.
     side : {"W", "H"}
         Which factor. Of a W of more than five million numbers 20,000 rows are read, and the axis says so.
     shape : (int, int), optional
-        Height and width of an image, for ``kind="images"``.
+        Height and width of an image; those that the model knows by default.
     names : sequence or path, optional
         Of the columns (or rows): labels, or a text file with one a line; those of the model by default.
     top : int, optional
@@ -75,25 +76,30 @@ def components(
         choice("kind", kind, KINDS)
     top = None if top is None else whole("top", top)
     drawn = take_side(model, side, names)
-    kind, order = kind or component_kind(drawn.names), by_weight(model)
+    pixels, order = drawn.pixels_of(shape, side, needed=kind == "images"), by_weight(model)
+    kind = kind or component_kind(drawn.names, pixels)
     if kind == "heatmap":
         return [_heatmap(model, drawn, order, top, axes)]
     order = order[:MOST_COMPONENTS]
-    if kind == "images":
-        return _images(model, drawn, order, checked_shape(drawn, shape, side), axes)
+    if kind == "images" and pixels:
+        return _images(model, drawn, order, pixels, axes)
     made = draw_bars(drawn, order, top, axes) if kind == "bars" else _profiles(drawn, order, top, axes)
     _set_titles(model, made, order, own=axes is None)
     return made
 
 
-def component_kind(names: np.ndarray | None) -> str:
-    """Return how components over such columns are drawn: ``"bars"`` of names without an order, else ``"profiles"``.
+def component_kind(names: np.ndarray | None, pixels: Pixels | None = None) -> str:
+    """Return how components are drawn: of pixels as ``"images"``, of names without an order as ``"bars"``.
+
+    All others as ``"profiles"``.
 
     Examples
     --------
     >>> component_kind(np.array(["GNLY", "NKG7"])), component_kind(np.array(["0.5", "1.0"])), component_kind(None)
     ('bars', 'profiles', 'profiles')
     """
+    if pixels is not None:
+        return "images"
     return "profiles" if is_ordered(names) else "bars"
 
 
@@ -102,29 +108,6 @@ def _set_titles(model: Model, axes: list["Axes"], order: np.ndarray, *, own: boo
         ax.set_title(_title(model, number), fontsize=TEXT_POINTS, loc="left")
     if own:
         _explain_titles(axes[0].figure, model, len(order))
-
-
-def checked_shape(side: Side, shape: tuple[int, int] | None, name: str) -> tuple[int, int]:
-    """Return the height and width of images.
-
-    Raises
-    ------
-    InputError
-        They are not those of so many entries, or these are a sample.
-    """
-    if side.sampled:
-        raise InputError(
-            f"{name} has {side.total:,} rows, of which only a sample is read; images need all: use kind='profiles'"
-        )
-    if shape is None:
-        raise InputError(f"images need shape=(height, width) with height × width = {side.total}")
-    pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
-    if len(pair) != 2:
-        raise InputError(f"shape={shown(shape)}: give (height, width) of the images")
-    height, width = (whole("shape", length, least=1) for length in pair)
-    if height * width != side.total:
-        raise InputError(f"shape=({height}, {width}): {height * width} pixels, {name} has {side.total} {side.what}s")
-    return height, width
 
 
 def _title(model: Model, number: int) -> str:
@@ -180,7 +163,7 @@ def _bars(values: np.ndarray) -> np.ndarray:
     return np.column_stack([np.tile(tall + 0.5, len(heights)), heights.ravel()])
 
 
-def _images(model: Model, side: Side, order: np.ndarray, shape: tuple[int, int], axes: Any) -> list["Axes"]:
+def _images(model: Model, side: Side, order: np.ndarray, shape: Pixels, axes: Any) -> list["Axes"]:
     own = axes is None
     ratio = min(2.0, max(0.5, shape[0] / shape[1]))
     drawn = panels(len(order), 6, 1.35, 1.35 * ratio + 0.3) if own else given_axes(axes, len(order))

@@ -11,7 +11,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.paths import Path
-from dnmf.plots.factors import checked_shape, largest_of_any
+from dnmf.plots.factors import largest_of_any
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side, matches, take_side, thinned
@@ -67,7 +67,7 @@ class Frames:
 
 
 def take_frames(models: Any, side: str, names: Any = None, shape: tuple[int, int] | None = None) -> Frames:
-    """Return what the page of these models shows: images of a shape, else the largest of words, else profiles.
+    """Return what the page of these models shows: images of pixels, else the largest of words, else profiles.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def take_frames(models: Any, side: str, names: Any = None, shape: tuple[int, int
     named = next((each for each in sides if each.names is not None), sides[0])
     d, profiles, numbers = _followed([model for _, model in pairs], sides)
     error = np.array([model.relative_error for _, model in pairs])
-    shown = Shown.of(named, profiles, None if shape is None else checked_shape(named, shape, side))
+    shown = Shown.of(named, profiles, named.pixels_of(shape, side))
     return Frames(
         tuple(strength for strength, _ in pairs), shown.values, shown.edges, d, error,
         np.count_nonzero(d, axis=1), shown.labels, shown.axis_text, numbers,

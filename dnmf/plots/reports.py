@@ -65,7 +65,7 @@ def report(  # noqa: PLR0913  what a page is made of, by name
     title : str, optional
         Of the page; by default the name of the store or the address of the data.
     shape : (int, int), optional
-        Height and width, where the rows of H are images.
+        Height and width, where the rows of H are images; those that the model knows by default.
     names : sequence or path, optional
         Of the columns: labels, or a text file with one a line; those of the model by default.
     top : int
@@ -195,10 +195,10 @@ def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) ->
         return [*body, pages.paragraph("All components are zero: the penalty was too strong for this matrix.")]
     body += [_component_table(model, sums), pages.paragraph(_table_note(model, sums), "soft")]
     body.append(_strongest_table(model, sums, top))
-    kind = component_kind(model.column_names) if shape is None else "images"
+    kind = component_kind(model.column_names, shape or model.column_pixels)
     picture = components(model, kind, shape=shape)[0].figure
     body.append(pages.shown(picture, f"The components of H as {kind}", _caption(kind)))  # type: ignore[arg-type]
-    if shape is None:
+    if kind != "images":
         heat = components(model, "heatmap")[0].figure
         body.append(pages.shown(heat, "The largest columns of each component", _caption("heatmap")))  # type: ignore[arg-type]
     body += ["<h2>Angles between components</h2>", _angles(model, sums)]

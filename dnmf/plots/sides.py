@@ -9,6 +9,7 @@ import numpy as np
 from dnmf.arguments import choice
 from dnmf.constraints import SIDES
 from dnmf.errors import InputError
+from dnmf.labelled import Pixels, checked_pixels
 from dnmf.measures.components import compared
 from dnmf.model import Model
 from dnmf.sources.names import names_to_show
@@ -34,6 +35,8 @@ class Side:
         How many there are in the model; more than are here when W was sampled.
     what : str
         ``"row"`` or ``"column"``.
+    pixels : (int, int) or None
+        Height and width of the image whose pixels they are, where the model knows.
     """
 
     values: np.ndarray
@@ -41,6 +44,7 @@ class Side:
     names: np.ndarray | None
     total: int
     what: str
+    pixels: Pixels | None = None
 
     @property
     def sampled(self) -> bool:
@@ -53,6 +57,26 @@ class Side:
         if self.sampled:
             return f"{self.what} (a sample of {len(self.numbers):,} of {self.total:,})"
         return f"{self.what} ({self.total:,})"
+
+    def pixels_of(self, shape: Any, name: str, *, needed: bool = False) -> Pixels | None:
+        """Return height and width of the images that are drawn: of the `shape` that is asked for, else as is known.
+
+        None where neither is there, unless they are `needed`; nor of a sample, which is no image.
+
+        Raises
+        ------
+        InputError
+            They are not those of so many entries, or are needed of a sample or where none are known.
+        """
+        if self.sampled and (needed or shape is not None):
+            raise InputError(
+                f"{name} has {self.total:,} rows, of which only a sample is read; images need all: use kind='profiles'"
+            )
+        if needed and shape is None and self.pixels is None:
+            raise InputError(f"images need shape=(height, width) with height × width = {self.total}")
+        if shape is None:
+            return None if self.sampled else self.pixels
+        return checked_pixels("shape", shape, self.total, self.what)
 
     def label(self, at: int) -> str:
         """Name of an entry, or what it is and its number."""
@@ -89,7 +113,8 @@ def take_side(model: Model, side: str, names: Any = None) -> Side:
         numbers = np.concatenate([np.arange(start, stop) for start, stop in runs])
         values = np.concatenate([model.read_W(start, stop).astype(np.float64) for start, stop in runs]).T
     kept = None if known is None else known[numbers]
-    return Side(values, numbers, kept, total, "column" if is_H else "row")
+    pixels = model.column_pixels if is_H else model.row_pixels
+    return Side(values, numbers, kept, total, "column" if is_H else "row", pixels)
 
 
 def row_runs(rows: int, rank: int, most_entries: int) -> Iterator[tuple[int, int]]:

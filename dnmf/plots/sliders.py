@@ -71,7 +71,7 @@ def slider_page(
     start : float, optional
         The strength that is shown first; the weakest by default.
     shape : (int, int), optional
-        Height and width, where the entries of a component are pixels.
+        Height and width, where the entries of a component are pixels; those that the models know by default.
     overwrite : bool
         Whether a file at `out` may be replaced.
 

@@ -159,7 +159,7 @@ def test_a_single_component_descends_where_entries_are_missing(loss):
 def test_where_memory_is_short_the_curvature_of_columns_is_kept_on_its_diagonal():
     layout = dnmf.open_source(scipy.sparse.csr_array(COUNTS)).layout()
     shape = Shape(20_000, 20, 4, curvature=210)
-    full, less = (plan_for_curvature(layout, shape, Machine(2, megabytes * 2**20, 0)) for megabytes in (4000, 400))
+    full, less = (plan_for_curvature(layout, shape, Machine(2, megabytes * 2**20, 0)) for megabytes in (4000, 200))
     assert less.diagonal
     assert not full.diagonal
     assert not full.gave_up

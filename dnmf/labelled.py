@@ -1,0 +1,102 @@
+"""What the rows and columns of a model are: their names, and the shape of the images that they are the pixels of."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from dnmf.arguments import shown, whole
+from dnmf.errors import InputError
+from dnmf.sources.name_files import given_names
+
+Pixels = tuple[int, int]
+"""Height and width of an image, row after row of which the entries of a component are."""
+
+Labelling = TypeVar("Labelling", bound=Any)
+
+
+class Labelled:
+    """The part of :class:`dnmf.Model` that says what rows and columns are."""
+
+    def with_names(self: Labelling, *, row_names: Any = None, column_names: Any = None) -> Labelling:
+        """Return the same model with names given afterwards; a store that it lives in stays as it is.
+
+        Parameters
+        ----------
+        row_names, column_names : sequence or path, optional
+            Labels, or a text file with one name a line; where none are given the model keeps those it has.
+
+        Raises
+        ------
+        InputError
+            There are not as many names as rows or columns.
+        """
+        given = (("row", row_names), ("column", column_names))
+        named = {f"{what}_names": given_names(names, count, f"{what}s")
+                 for (what, names), count in zip(given, self.shape, strict=True) if names is not None}  # fmt: skip
+        found: Labelling = self._with(**named) if named else self
+        return found
+
+    def with_pixels(
+        self: Labelling, *, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None
+    ) -> Labelling:
+        """Return the same model that knows that its rows or columns are pixels: its pictures are then images.
+
+        It is saved with it (:meth:`save`); a store that the model lives in stays as it is.
+
+        Parameters
+        ----------
+        rows, columns : (int, int), optional
+            Height and width of the image whose pixels they are, line after line (``image.ravel()``); where none is
+            given the model keeps what it knows.
+
+        Raises
+        ------
+        InputError
+            It is no height and width, or their product is not how many rows or columns there are.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> frames = np.random.default_rng(0).random((20, 4, 6))
+        >>> model = dnmf.fit(frames.reshape(20, -1), rank=2).with_pixels(columns=(4, 6))
+        >>> model.column_pixels
+        (4, 6)
+        """
+        given = (("row", rows), ("column", columns))
+        known = {f"{what}_pixels": checked_pixels(f"{what}s", pixels, count, what)
+                 for (what, pixels), count in zip(given, self.shape, strict=True) if pixels is not None}  # fmt: skip
+        found: Labelling = self._with(**known) if known else self
+        return found
+
+
+def restored_pixels(said: Any) -> tuple[Pixels | None, Pixels | None]:
+    """Return what the record of a model says of its rows and of its columns; those of before say nothing."""
+    of_rows, of_columns = ((None if each is None else (each[0], each[1])) for each in said or (None, None))
+    return of_rows, of_columns
+
+
+def checked_pixels(name: str, pixels: Any, count: int, what: str) -> Pixels:
+    """Return the height and width of images.
+
+    Parameters
+    ----------
+    name : str
+        What they were given as, for messages.
+    pixels : (int, int)
+        What was given.
+    count : int
+        How many rows or columns there are.
+    what : {"row", "column"}
+        Which they are.
+
+    Raises
+    ------
+    InputError
+        They are not those of so many.
+    """
+    pair = tuple(pixels) if isinstance(pixels, (tuple, list)) else ()
+    if len(pair) != 2:
+        raise InputError(f"{name}={shown(pixels)}: give (height, width) of the images")
+    height, width = (whole(name, length, least=1) for length in pair)
+    if height * width != count:
+        raise InputError(f"{name}=({height}, {width}): {height * width} pixels, but there are {count} {what}s")
+    return height, width
