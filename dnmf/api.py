@@ -61,6 +61,7 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     implicit: float = 0.0,
     row_names: Any = None,
     column_names: Any = None,
+    row_axes: Any = None,
     store: str | Path | None = None,
     overwrite: bool = False,
     resume: str = "never",
@@ -147,6 +148,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         ``1 + α a`` times as much (Hu, Koren & Volinsky 2008).
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
+    row_axes : int, str, or sequence of these, optional
+        Of an array of more than two axes: those that make the rows (:func:`dnmf.open_source`).
     store : path, optional
         A directory, such as ``NAME.dnmf``, in one that is there, or a place on object storage (``s3://BUCKET/NAME``, or
         :func:`dnmf.place`): every pass is committed to it and the workers write W into it. Without it W is kept in
@@ -189,8 +192,8 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
     [[0.5, 0.0, 0.5]]
     """
     opened = open_source(
-        source, row_names=row_names, column_names=column_names, missing=missing, mask=mask, weights=weights,
-        row_weights=row_weights, column_weights=column_weights,
+        source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
+        weights=weights, row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
     asked = checked_constraints(constraints)
     start = start_asked_for(init, W=W, H=H)

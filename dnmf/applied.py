@@ -26,6 +26,7 @@ from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
 from dnmf.sources.stored_factor import StoredFactor
+from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import View, divided_as_fitted, what_is_seen
 from dnmf.written import is_free, why_kept
 
@@ -45,6 +46,7 @@ class Applied:
     inside: np.ndarray | None
     observed: Observed
     view: View
+    unfolding: Unfolding | None
 
     @undisturbed
     def transform(  # noqa: PLR0913  the door to other rows names every option
@@ -139,7 +141,7 @@ class Applied:
             The columns are not those of the fit, the data cannot be used, what of it was observed is not known, or its
             rows cannot be read one by one.
         """
-        opened = self.observed.open_rows(data, said)
+        opened = self.observed.open_rows(data, said, self.unfolding.rows if self.unfolding else None)
         source = divided_as_fitted(self.with_columns_of_fit(opened, columns), what_is_seen(opened), self.view)
         return self.observed.weighted(source) if self.observed.weighs_columns(opened, said) else source
 
@@ -189,6 +191,11 @@ class Applied:
         return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:
+        if source.unfolding and self.unfolding and source.unfolding.of_columns != self.unfolding.of_columns:
+            raise InputError(
+                f"{source.address}: the axes of its columns are {source.unfolding.of_columns}, those of the fit "
+                f"{self.unfolding.of_columns}"
+            )
         columns = source.shape[0] if source.transposed else source.shape[1]
         names = source.row_names() if source.transposed else source.column_names()
         if columns != self.H.shape[1]:

@@ -80,6 +80,7 @@ def _run_facts(record: dict[str, Any]) -> dict[str, Any]:
         "source": record.get("address"),
         "observed": record.get("run", record).get("observed") or None,
         "seen": seen_in(record.get("run", record)),
+        "unfolding": record.get("run", record).get("unfolding") or None,
         "implicit": record["options"].get("implicit") or None,
         "rank": record["options"]["rank"],
         "loss_name": record["options"].get("loss", "frobenius"),

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from dnmf.arguments import shown, whole
 from dnmf.errors import InputError
 from dnmf.sources.name_files import given_names
+from dnmf.sources.unfolded import Unfolding
+from dnmf.sources.views import View
 
 Pixels = tuple[int, int]
 """Height and width of an image, row after row of which the entries of a component are."""
@@ -66,6 +70,60 @@ class Labelled:
                  for (what, pixels), count in zip(given, self.shape, strict=True) if pixels is not None}  # fmt: skip
         found: Labelling = self._with(**known) if known else self
         return found
+
+    def to_xarray(self: Any) -> Any:
+        """Return the factors as an ``xarray.Dataset``, with the axes and labels of the data.
+
+        ``W`` lies over the axes of the rows and ``component``, ``H`` over ``component`` and those of the columns; they
+        and ``d`` multiply as in the model. A W on disk is read when it is asked for. Axes without a name are called
+        ``axis_0``, …, those of a matrix ``row`` and ``column``.
+
+        Raises
+        ------
+        InputError
+            xarray is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> cube = np.random.default_rng(0).random((20, 4, 6))
+        >>> dict(dnmf.fit(cube, rank=2, row_axes=0).to_xarray().sizes)
+        {'axis_0': 20, 'component': 2, 'axis_1': 4, 'axis_2': 6}
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise InputError("to_xarray needs xarray: pip install xarray") from error
+        (of_rows, of_columns), k = axes_of(self.unfolding, self.shape, self.view), self.rank
+        labels = {**labels_along(of_rows, self.row_names), **labels_along(of_columns, self.column_names)}
+        if self.unfolding and self.unfolding.coords:
+            known = zip(self.unfolding.called, self.unfolding.coords, strict=True)
+            labels |= {dim: each for dim, each in known if each is not None and dim in {**of_rows, **of_columns}}
+        return xarray.Dataset(
+            {
+                "W": ((*of_rows, "component"), self.W.reshape((*of_rows.values(), k))),
+                "d": ("component", self.d),
+                "H": (("component", *of_columns), self.H.reshape((k, *of_columns.values()))),
+            },
+            coords={dim: each.tolist() for dim, each in labels.items()},  # text of variable width is not known there
+        )
+
+
+def axes_of(unfolding: Unfolding | None, shape: tuple[int, int], view: View) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the lengths of the axes of rows and of columns by name: one axis of a matrix, and of some of several."""
+    rows, columns = {"row": shape[0]}, {"column": shape[1]}
+    if unfolding is None:
+        return rows, columns
+    lengths = dict(zip(unfolding.called, unfolding.shape, strict=True))
+    sides = ({unfolding.called[axis]: lengths[unfolding.called[axis]] for axis in axes}
+             for axes in (unfolding.rows, unfolding.columns))  # fmt: skip
+    all_rows, all_columns = sides
+    return (all_rows if view.rows is None else rows), (all_columns if view.columns is None else columns)
+
+
+def labels_along(axes: dict[str, int], names: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Return the names of rows or columns that are one axis, by its name."""
+    return {} if names is None or len(axes) > 1 else {next(iter(axes)): names}
 
 
 def restored_pixels(said: Any) -> tuple[Pixels | None, Pixels | None]:

@@ -69,6 +69,7 @@ def _facts(source: Source, implicit: float) -> dict[str, Any]:
         "dtype": str(source.dtype),
         "nonzeros": stored,
         "observed": source.said() or None,
+        "unfolding": source.unfolding.to_json() if source.unfolding else None,
         "seen": {name: len(part) for name, part in what_is_seen(source).parts.items()} or None,
         "implicit": implicit or None,
         "density": None if stored is None else stored / (rows * columns),

@@ -29,6 +29,7 @@ from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.as_fitted import EVERYTHING, Observed
 from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
+from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import EVERYTHING_SEEN, View
 from dnmf.tables import Table, summary_html, top_entries
 
@@ -77,6 +78,10 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
     view : View
         What of the data the fit saw: its choice of rows and columns (`rows`, `columns`: numbers, in order), and what
         they were divided by (`row_scale`, `column_scale`); None each where that is everything, as it is.
+    row_pixels, column_pixels : (int, int) or None
+        Height and width of the image whose pixels the rows or columns are, where that is known (:meth:`with_pixels`).
+    unfolding : Unfolding or None
+        Which axes of the data rows and columns were made of, where it had more than two.
     """
 
     stored_W: Any
@@ -100,6 +105,7 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
     view: View = EVERYTHING_SEEN
     row_pixels: Pixels | None = None
     column_pixels: Pixels | None = None
+    unfolding: Unfolding | None = None
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -280,6 +286,7 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
             "observed": self.observed.to_json(),
             "best_seed": self.best_seed,
             "pixels": [self.row_pixels, self.column_pixels],
+            "unfolding": self.unfolding.to_json() if self.unfolding else {},
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -320,5 +327,5 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
             record["stop_reason"], arrays.get("row_names"), arrays.get("column_names"), path, record.get("address", ""),
             inside=arrays.get("inside"), observed=Observed.restore(said, arrays.get("column_weights")),
             best_seed=record.get("best_seed"), view=View.restore(arrays),
-            row_pixels=of_rows, column_pixels=of_columns,
+            row_pixels=of_rows, column_pixels=of_columns, unfolding=Unfolding.from_json(record.get("unfolding")),
         )  # fmt: skip

@@ -64,6 +64,8 @@ class RunRecord:
         Of what the bits depend on.
     state : dict
         The scalars of the state.
+    unfolding : dict
+        Which axes of an array make the rows (:meth:`dnmf.sources.unfolded.Unfolding.to_json`); empty of a matrix.
     """
 
     status: str
@@ -77,6 +79,7 @@ class RunRecord:
     versions: dict[str, str]
     state: dict[str, Any]
     observed: dict[str, Any] = field(default_factory=dict)
+    unfolding: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -92,6 +95,7 @@ class RunRecord:
 _DEFAULTS: dict[str, Any] = {
     "status": "running", "options": None, "address": "", "missing_chunks": "error", "fingerprint": {}, "shape": (0, 0),
     "transposed": False, "plan": {}, "versions": {}, "state": {}, "observed": {},
+    "unfolding": {},
 }  # fmt: skip
 
 

@@ -294,7 +294,8 @@ def reopened(
     address = _stored_address(record, store, function) if given is None else given
     try:
         view = View.restore(generation.arrays)
-        source = open_again(address, record.missing_chunks, record.observed, view)
+        rows = record.unfolding.get("rows")
+        source = open_again(address, record.missing_chunks, record.observed, view, rows)
     except InputError as error:
         hint = "" if given is not None else where_now(record.observed)
         raise InputError(f"{error}{hint}") from error

@@ -22,6 +22,7 @@ def facts_of_study(record: Facts) -> Facts:
         "source": run.get("address", ""),
         "observed": run.get("observed") or None,
         "seen": seen_in(run),
+        "unfolding": run.get("unfolding") or None,
         "implicit": asked["fit"].get("implicit") or None,
         "rank": asked["fit"]["rank"],
         **limits_of(asked["fit"]),

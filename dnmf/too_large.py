@@ -69,4 +69,4 @@ def _advice(need: MemoryNeed, usable: int, layout: Layout) -> str:
         return ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose"
     if layout.panel_is_whole:
         return ", fewer threads per worker, or smaller chunks (rechunk)"
-    return ", or smaller chunks (dnmf convert IN OUT --chunk-size 4MiB)"
+    return f", or {layout.smaller}"

@@ -39,7 +39,7 @@ from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.guard import guard_source
 from dnmf.sources.labels import Labels, labels_given, names_along, refuse_labels_of_others
 from dnmf.sources.names import MOST_NAMES
-from dnmf.sources.views import what_is_seen
+from dnmf.sources.views import pixels_seen, what_is_seen
 from dnmf.watched.feed import Feed, facts_of
 
 AXES = ("row", "column")
@@ -223,16 +223,19 @@ class Workplace:
             missing_chunks=source.missing_chunks, fingerprint=fingerprint,
             shape=source.shape, transposed=source.transposed, plan=self.engine.plan.cuts_json(), versions=versions(),
             state=scalars, observed=source.said(),
+            unfolding=source.unfolding.to_json() if source.unfolding else {},
         )  # fmt: skip
 
     def model(self, options: FitOptions, end: FinishedFit, folder: Path | None) -> Model:
         """Return the model of a fit that has ended, its W in `folder` or in this process."""
         source, factors, state = self.source, end.factors, end.state
+        of_rows, of_columns = pixels_seen(source)
         model = Model(
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
             state.units, state.history, state.reason,
             *source.carried_names(), folder, source.address, inside=end.order, observed=Observed.of(source),
-            best_seed=state.seed, view=what_is_seen(source),
+            best_seed=state.seed, view=what_is_seen(source), row_pixels=of_rows, column_pixels=of_columns,
+            unfolding=source.unfolding,
         )  # fmt: skip
         if not source.transposed:
             return model

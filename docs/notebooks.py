@@ -20,6 +20,7 @@ PAGES = ("images", "ratings", "single-cells", "text")
 FENCE = r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$"
 PICTURE = r"^!\[[^\]]*\]\(pictures/(?P<picture>[\w.]+)\)$"
 PARTS = re.compile(f"{FENCE}|{PICTURE}", re.MULTILINE | re.DOTALL)
+WORDS = ("text", "text/plain", "text/html")
 NEAR = re.compile(r"\]\((?=[\w.-]+\.md)")  # a link to a page of the same folder
 
 
@@ -51,8 +52,9 @@ def execute(notebook: nbformat.NotebookNode) -> None:
     notebook.metadata.pop("language_info", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            if "text" in output:
-                output.text = output.text.replace(f"{folder}/", "")
+            shown = [output, *([output.data] if "data" in output else [])]
+            for part in shown:
+                part.update({kind: said.replace(f"{folder}/", "") for kind, said in part.items() if kind in WORDS})
 
 
 def _words(text: str) -> nbformat.NotebookNode:

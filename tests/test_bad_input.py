@@ -141,13 +141,16 @@ def test_an_empty_matrix_is_refused(tmp_path, shape):
         fit(tmp_path / "a.zarr")
 
 
-@pytest.mark.parametrize("shape", [(), (5,), (3, 4, 5)])
-def test_a_matrix_has_two_dimensions(tmp_path, shape):
+@pytest.mark.parametrize(
+    ("shape", "words"), [((), "a matrix has 2 dimensions"), ((5,), "a matrix has 2 dimensions"),
+                         ((3, 4, 5), "an array of 3 axes .* row_axes=0")],
+)  # fmt: skip
+def test_a_matrix_has_two_dimensions(tmp_path, shape, words):
     for data in (np.ones(shape), da.ones(shape)):
-        with pytest.raises(InputError, match="a matrix has 2 dimensions, this has"):
+        with pytest.raises(InputError, match=words):
             fit(data)
     zarr.create_array(tmp_path / "a.zarr", shape=shape, chunks=(2,) * len(shape), dtype="f4")
-    with pytest.raises(InputError, match="a matrix has 2 dimensions"):
+    with pytest.raises(InputError, match=words):
         fit(tmp_path / "a.zarr")
 
 

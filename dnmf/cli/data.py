@@ -41,31 +41,40 @@ SEEN = (
     LAYER,
     click.option("--var-mask", metavar="NAME", help="Only the columns that are true in this column of var."),
     click.option("--obs-mask", metavar="NAME", help="Only the rows that are true in this column of obs."),
+    click.option("--row-axes", metavar="AXES", help="Of an array of more axes: those of the rows, as time or 0,1."),
 )
 BESIDE = ("mask", "weights")
 NOTHING_SAID = {"missing": "refuse", "mask": None, "weights": None, "row_weights": None, "column_weights": None}
 
 
 class Seen(NamedTuple):
-    """What is seen of a source: a layer, and the columns of ``var`` and ``obs`` that say which columns and rows."""
+    """What is seen of a source: a layer, the columns of ``var`` and ``obs`` that say which, the axes of its rows."""
 
     layer: str | None
     var_mask: str | None
     obs_mask: str | None
+    row_axes: str | None = None
+
+    def of_rows_of(self, model: Any) -> "Seen":
+        """Return the same for other rows of a model: where nothing is said, the axes that made the rows of its fit."""
+        known = model.unfolding.rows if model.unfolding and self.row_axes is None else None
+        return self if known is None else self._replace(row_axes=",".join(map(str, known)))
 
     def open(self, source: str, **about: Any) -> Any:
         """Return the source at an address, opened with what else is said `about` all of it."""
         from dnmf.sources import open_source
 
-        return open_source(in_layer(source, self.layer), columns=self.var_mask, rows=self.obs_mask, **about)
+        axes = None if self.row_axes is None else tuple(each.strip() for each in self.row_axes.split(","))
+        about |= {"columns": self.var_mask, "rows": self.obs_mask, "row_axes": axes}
+        return open_source(in_layer(source, self.layer), **about)
 
 
 def seen_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what is seen of an AnnData, and hand them to the command as `seen`."""
 
     @functools.wraps(command)
-    def packed(*, layer: str | None, var_mask: str | None, obs_mask: str | None, **given: Any) -> Any:
-        return command(seen=Seen(layer, var_mask, obs_mask), **given)
+    def packed(**given: Any) -> Any:
+        return command(seen=Seen(*(given.pop(name) for name in Seen._fields)), **given)
 
     for option in reversed(SEEN):
         packed = option(packed)

@@ -51,12 +51,19 @@ def _observed_lines(found: dict[str, Any]) -> list[str]:
               if what != "missing"]  # fmt: skip
     parts = [part for part in (_OBSERVED[said["missing"]], *beside) if part]
     seen = [_SEEN[name].format(f"{count:,}") for name, count in (found["seen"] or {}).items()]
-    lines = [labelled("seen", ", ".join(seen))] if seen else []
+    lines = [labelled("axes", _axes(found["unfolding"]))] if found["unfolding"] else []
+    lines += [labelled("seen", ", ".join(seen))] if seen else []
     lines += [labelled("observed", "; ".join(parts))] if parts else []
     if found["implicit"]:
         trusted = f"α = {found['implicit']:g}: 1 is predicted where something is, and trusted 1 + α a times"
         lines.append(labelled("implicit", trusted))
     return lines
+
+
+def _axes(unfolding: dict[str, Any]) -> str:
+    from dnmf.sources.unfolded import Unfolding
+
+    return str(Unfolding.from_json(unfolding))
 
 
 def _nonzeros(found: dict[str, Any]) -> str:

@@ -165,7 +165,8 @@ def _moved(source: str | None, entries: dict[str, Any] | None, status: dict[str,
 
     if entries is None:
         return None if source is None else absolute(source)
-    return open_source(absolute(source or status["source"]), **entries)
+    unfolding = status["unfolding"] or {}
+    return open_source(absolute(source or status["source"]), row_axes=unfolding.get("rows"), **entries)
 
 
 def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
@@ -205,7 +206,7 @@ def transform(run: str, source: str, out: str, where: Where, seen: Seen, *, over
 
     output, model = current_output(), load(run)
     free = free_place(out, overwrite=overwrite)
-    opened = seen.open(absolute(source), **{name: given[name] for name in OF_ALL})
+    opened = seen.of_rows_of(model).open(absolute(source), **{name: given[name] for name in OF_ALL})
     about: dict[str, Any] = {
         "said": Said(**opened_beside(given["entries"], given["missing_chunks"])),
         "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,

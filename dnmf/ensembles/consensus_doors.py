@@ -46,6 +46,7 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     column_weights: Any = None,
     row_names: Any = None,
     column_names: Any = None,
+    row_axes: Any = None,
     store: str | Path | None = None,
     overwrite: bool = False,
     resume: str = "never",
@@ -113,8 +114,8 @@ def consensus(  # noqa: PLR0913  the one door of the room names every option
     (1.0, True, 4)
     """
     opened = by_rows(open_source(
-        source, row_names=row_names, column_names=column_names, missing=missing, mask=mask, weights=weights,
-        row_weights=row_weights, column_weights=column_weights,
+        source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
+        weights=weights, row_weights=row_weights, column_weights=column_weights,
     ))  # fmt: skip
     asked = checked_constraints(constraints)
     init = "random" if init == "auto" else init

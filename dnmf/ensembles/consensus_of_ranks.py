@@ -1,6 +1,6 @@
 """What the models of one rank agree on that were fitted beside those of others: none is fitted again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,8 @@ def ended_in(path: Path, options: RanksOptions) -> dict[Cell, Ended]:
     return restore_ended(generation.record["state"], generation.arrays, options)[0]
 
 
-def data_of(path: Path | None, source: Any) -> Source:
-    """Return the data of ranks: as it is given, or where it was read from.
+def data_of(path: Path | None, source: Any, row_axes: Sequence[int] | None = None) -> Source:
+    """Return the data of ranks: as it is given, of an array of more axes with these as its rows, or where it was read.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def data_of(path: Path | None, source: Any) -> Source:
         It was no path, or has changed.
     """
     if source is not None:
-        return open_source(source)
+        return open_source(source, row_axes=row_axes)
     if path is None:
         raise InputError("consensus: these ranks live in no store that says where the data is; give it, source=…")
     generation = checkpoint.read_latest(path)

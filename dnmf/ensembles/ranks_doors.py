@@ -78,6 +78,7 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
     column_weights: Any = None,
     row_names: Any = None,
     column_names: Any = None,
+    row_axes: Any = None,
     store: str | Path | None = None,
     overwrite: bool = False,
     resume: str = "never",
@@ -143,8 +144,8 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
     (4, 4)
     """
     opened = open_source(
-        source, row_names=row_names, column_names=column_names, missing=missing, mask=mask, weights=weights,
-        row_weights=row_weights, column_weights=column_weights,
+        source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
+        weights=weights, row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
     asked, tried = checked_constraints(constraints), checked_ranks(ranks)
     fit = FitOptions(tried[-1], init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,

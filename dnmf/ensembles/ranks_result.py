@@ -142,7 +142,9 @@ class Ranks:
         assert ended is not None, "it is kept where there is no store"
         of_rank = {cell: ended[cell] for cell in self.options.of_all(options.rank)}
         resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
-        return consensus_of(asked, of_rank, data_of(self.path, source), resources, constraints)
+        unfolding = self.model(rank).unfolding
+        data = data_of(self.path, source, unfolding.rows if unfolding else None)
+        return consensus_of(asked, of_rank, data, resources, constraints)
 
     def plot(self, **how: Any) -> Any:
         """Draw held-out error and stability along the rank; see :func:`dnmf.plots.ranks`."""

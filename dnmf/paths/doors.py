@@ -81,6 +81,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     implicit: float = 0.0,
     row_names: Any = None,
     column_names: Any = None,
+    row_axes: Any = None,
     store: str | Folder | None = None,
     overwrite: bool = False,
     resume: str = "never",
@@ -125,6 +126,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         As in :func:`dnmf.fit`, for each model.
     row_names, column_names : sequence or path, optional
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
+    row_axes : int, str, or sequence of these, optional
+        Of an array of more than two axes: those that make the rows (:func:`dnmf.open_source`).
     store : path, optional
         A directory, such as ``NAME.dnmf``, or a place on object storage, as in :func:`dnmf.fit`: after every pass all
         models are committed to it, and it holds an ordinary store for each that is finished. Without it every W is kept
@@ -157,8 +160,8 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     ((0.0, 0.1, 1.0), [3, 0])
     """
     opened = open_source(
-        source, row_names=row_names, column_names=column_names, missing=missing, mask=mask, weights=weights,
-        row_weights=row_weights, column_weights=column_weights,
+        source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
+        weights=weights, row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
     seeds, asked = checked_seeds(seeds), checked_constraints(constraints)
     fit = FitOptions(rank, start_asked_for(init, H=H), solver, loss, penalty, dtype, seeds[0], tol, max_passes,

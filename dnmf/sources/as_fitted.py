@@ -9,7 +9,8 @@ import numpy as np
 from dnmf.arguments import choice
 from dnmf.errors import InputError
 from dnmf.sources.observed import MISSING
-from dnmf.sources.opening import open_source, open_values
+from dnmf.sources.opening import open_source
+from dnmf.sources.opening_values import How, open_values
 from dnmf.sources.side_weights import with_side_weights
 from dnmf.sources.source import Source
 
@@ -100,10 +101,11 @@ class Observed:
     def __repr__(self) -> str:
         return f"<observed: {self}>"
 
-    def open_rows(self, data: Any, said: Said = NOTHING) -> Source:
+    def open_rows(self, data: Any, said: Said = NOTHING, row_axes: Any = None) -> Source:
         """Return other rows with what is said of them, and what of that of the fit holds for them too.
 
-        A source that says what is observed of it is left as it is. Weights of columns are not given yet.
+        A source that says what is observed of it is left as it is. Weights of columns are not given yet. Of an array of
+        more axes those make the rows that did of the data of the fit, `row_axes`.
 
         Raises
         ------
@@ -113,7 +115,8 @@ class Observed:
         """
         choice("missing", said.missing, (SAME, *MISSING))
         missing = self.missing if said.missing == SAME else said.missing
-        source = open_values(data, tells=missing != "refuse" or said.of_entries, as_nan=missing == "nan")
+        how = How(as_nan=missing == "nan", row_axes=row_axes)
+        source = open_values(data, how, tells=missing != "refuse" or said.of_entries)
         if said.missing == SAME:
             missing = self._inherited(source, said)
         return open_source(

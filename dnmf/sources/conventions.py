@@ -17,6 +17,7 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.missing import NOT_OBSERVED
 from dnmf.sources.datasets import address_of, sources_of
+from dnmf.sources.nodes import DIMENSIONS_OF_XARRAY
 from dnmf.sources.presence import is_hdf5
 
 PACKING = ("scale_factor", "add_offset", "_Unsigned")
@@ -25,7 +26,6 @@ LIMITS = ("valid_range", "valid_min", "valid_max")
 LENGTHS = {"valid_range": 2, "valid_min": 1, "valid_max": 1}
 Pair = tuple[Any, Any]
 TIMES = re.compile(r"(years?|months?|weeks?|days?|hours?|h|minutes?|min|seconds?|s|m\w*seconds?|n\w*seconds?) since \d")
-DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
 
 
 @dataclass(frozen=True)

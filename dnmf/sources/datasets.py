@@ -59,7 +59,7 @@ def address_of(dataset: Any) -> str:
 
 
 def absent_in_dataset(
-    dataset: Any, start: int, stop: int, *, zeros: bool = False, above: tuple[str, ...] = ()
+    dataset: Any, start: int, stop: int, *, zeros: bool = False, above: tuple[str, ...] = (), axis: int = 0
 ) -> str | None:
     """Return the name of a chunk that rows ``start:stop`` need and that was never written, None if there is none.
 
@@ -68,11 +68,13 @@ def absent_in_dataset(
     dataset : h5py.Dataset
         Opened; virtual ones are followed to their sources.
     start, stop : int
-        Along the first axis.
+        Along the `axis`.
     zeros : bool
         Let pass what was never written and reads as zeros.
     above : tuple of str
         The addresses of the virtual datasets whose source it is.
+    axis : int
+        Which one; all of the others is needed. Of a virtual dataset all is looked at, but along the first.
 
     Raises
     ------
@@ -81,6 +83,7 @@ def absent_in_dataset(
     """
     refuse_unknown_filters(dataset, address_of(dataset))
     if dataset.is_virtual:
+        start, stop = (start, stop) if axis == 0 else (0, int(dataset.shape[0]))
         return _absent_in_virtual(dataset, start, stop, zeros, _below(dataset, above))
     if dataset.external:
         _external_files(dataset)
@@ -89,16 +92,16 @@ def absent_in_dataset(
         return None
     if not dataset.chunks:
         return "(contiguous)" if dataset.id.get_storage_size() == 0 else None
-    for corner in _corners(dataset, start, stop):
+    for corner in _corners(dataset, start, stop, axis):
         if dataset.id.get_chunk_info_by_coord(corner).byte_offset is None:
             return str(tuple(n // c for n, c in zip(corner, dataset.chunks, strict=True)))
     return None
 
 
-def _corners(dataset: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:
-    steps = dataset.chunks
-    ranges = [range(start // steps[0] * steps[0], stop, steps[0])]
-    ranges += [range(0, n, step) for n, step in zip(dataset.shape[1:], steps[1:], strict=True)]
+def _corners(dataset: Any, start: int, stop: int, axis: int) -> Iterator[tuple[int, ...]]:
+    ranges = [range(0, n, step) for n, step in zip(dataset.shape, dataset.chunks, strict=True)]
+    step = dataset.chunks[axis]
+    ranges[axis] = range(start // step * step, stop, step)
     return product(*ranges)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 SPARSE_BEFORE_07 = {"csr": "csr_matrix", "csc": "csc_matrix"}
 SPARSE_ENCODINGS = frozenset(SPARSE_BEFORE_07.values())
 MOST_LISTED = 12
+DIMENSIONS_OF_XARRAY = "_ARRAY_DIMENSIONS"
 
 
 def is_array(node: Any) -> bool:
@@ -21,6 +22,14 @@ def attribute(node: Any, name: str) -> Any:
     """Return an attribute of an opened node, text as str, None where it has none."""
     value = node.attrs.get(name)
     return value.decode() if isinstance(value, bytes) else value
+
+
+def dimensions_of(node: Any) -> tuple[Any, ...]:
+    """Return what an opened array calls its axes (Zarr v3, xarray, HDF5's scales), None of one without a name."""
+    if hasattr(node, "dims"):
+        return tuple(dim.label or next(iter(dim.keys()), None) for dim in node.dims)
+    named = getattr(node.metadata, "dimension_names", None) or attribute(node, DIMENSIONS_OF_XARRAY)
+    return tuple(named) if isinstance(named, (list, tuple)) else ()
 
 
 def encoding_of(node: Any) -> str:

@@ -14,6 +14,7 @@ from dnmf.sources.names import refuse_other_names
 from dnmf.sources.observed_rows import ObservedSource
 from dnmf.sources.source import Source
 from dnmf.sources.undecoded import refuse_undecoded
+from dnmf.sources.unfolded import unfolding_of
 
 MISSING = ("refuse", "nan", "unstored")
 
@@ -55,8 +56,16 @@ def observed(
     return ObservedSource(values, missing, mask, weights)
 
 
-def with_holes(data: Any) -> Source | None:
-    """Return a source of an object in memory that has a mask or NA, what is missing as NaN; None of anything else."""
+def with_holes(data: Any, row_axes: Any = None) -> Source | None:
+    """Return a source of an object in memory that has a mask or NA, what is missing as NaN; None of anything else.
+
+    One of more axes is unfolded (:func:`~dnmf.sources.unfolded.unfolding_of`).
+
+    Raises
+    ------
+    InputError
+        It is no matrix of real numbers.
+    """
     is_anndata = offers(data, "obs_names", "var_names", "X") and not getattr(data, "isbacked", False)
     values = data.X if is_anndata else data
     is_frame = offers(values, "iloc", "to_numpy") and offers(values, "columns")
@@ -67,7 +76,9 @@ def with_holes(data: Any) -> Source | None:
     name = type_name(data)
     refuse_undecoded(data, name)
     found = plain(values, name, as_nan=True)
-    source = MemorySource(found, *labels_of_matrix(data), name)
+    unfolding = None if is_frame or rows else unfolding_of(name, found.shape, row_axes)
+    source = MemorySource(unfolding.matrix(found) if unfolding else found, *labels_of_matrix(data), name)
+    source.unfolding = unfolding
     source.has_missing = not source.sparse
     return source
 

@@ -10,7 +10,9 @@ from dnmf.sources.source import Source
 from dnmf.sources.views import EVERYTHING_SEEN, View, seen, what_is_seen
 
 
-def open_again(data: Any, missing_chunks: str, said: dict[str, Any], view: View = EVERYTHING_SEEN) -> Source:
+def open_again(
+    data: Any, missing_chunks: str, said: dict[str, Any], view: View = EVERYTHING_SEEN, row_axes: Any = None
+) -> Source:
     """Return the source of a run that goes on, with what was `said` of its entries and seen of it when it began.
 
     Parameters
@@ -23,19 +25,21 @@ def open_again(data: Any, missing_chunks: str, said: dict[str, Any], view: View 
         :meth:`Source.said` of the source that the run began with.
     view : View
         What of it the run began with.
+    row_axes : sequence of int, optional
+        Of an array of more axes: those that make the rows.
 
     Raises
     ------
     InputError
         As there, or a mask or weights were objects, so that they have to be given again.
     """
-    source = _said_again(data, missing_chunks, said)
+    source = _said_again(data, missing_chunks, said, None if isinstance(data, Source) else row_axes)
     return source if what_is_seen(source).parts else seen(source, view)
 
 
-def _said_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
+def _said_again(data: Any, missing_chunks: str, said: dict[str, Any], row_axes: Any) -> Source:
     if not said or (isinstance(data, Source) and data.has_missing):
-        return open_source(data, missing_chunks=missing_chunks)
+        return open_source(data, missing_chunks=missing_chunks, row_axes=row_axes)
     beside = {what: said[what] for what in (*BESIDE, *AXES) if what in said}
     for what, where in beside.items():
         if where["data"] is None:
@@ -43,14 +47,14 @@ def _said_again(data: Any, missing_chunks: str, said: dict[str, Any]) -> Source:
                 f"the {what} of the data was not read from a path; give the data with it again: "
                 f"source=dnmf.open_source(…, {what}=…)"
             )
-    parts = {what: _opened(what, where) for what, where in beside.items()}
-    return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], **parts)
+    parts = {what: _opened(what, where, row_axes) for what, where in beside.items()}
+    return open_source(data, missing_chunks=missing_chunks, missing=said["missing"], row_axes=row_axes, **parts)
 
 
-def _opened(what: str, where: dict[str, Any]) -> Any:
+def _opened(what: str, where: dict[str, Any], row_axes: Any) -> Any:
     """A mask or weights from where they were."""
     if what not in AXES:
-        return open_beside(what, where["data"], where["missing_chunks"])
+        return open_beside(what, where["data"], where["missing_chunks"], row_axes)
     if not os.path.exists(where["data"]):
         raise InputError(f"{what}: {where['data']}: there is nothing at this path")
     return where["data"]

@@ -56,7 +56,7 @@ def fills_with_zeros(node: Any) -> bool:
 
 
 def absent_object(
-    node: Any, start: int, stop: int, *, zeros: bool = False, listed: Mapping[str, int] | None = None
+    node: Any, start: int, stop: int, *, zeros: bool = False, listed: Mapping[str, int] | None = None, axis: int = 0
 ) -> str | None:
     """Return the name of a stored object of ``node[start:stop]`` that is absent or empty, None if all are there.
 
@@ -65,11 +65,13 @@ def absent_object(
     node : zarr.Array or h5py.Dataset
         Opened.
     start, stop : int
-        Along the first axis, ``start < stop``.
+        Along the `axis`, ``start < stop``.
     zeros : bool
         Let pass what is absent and reads as zeros.
     listed : mapping, optional
         Bytes of the objects of a Zarr array, where they were listed: only what is not among them is asked for.
+    axis : int
+        Which one; all of the others is needed.
 
     Raises
     ------
@@ -79,10 +81,10 @@ def absent_object(
         Something that an HDF5 dataset leads to is not there; see :mod:`dnmf.sources.datasets`.
     """
     if is_hdf5(node):
-        return absent_in_dataset(node, start, stop, zeros=zeros)
+        return absent_in_dataset(node, start, stop, zeros=zeros, axis=axis)
     if zeros and fills_with_zeros(node):
         return None
-    return next(_absent_keys(node, start, stop, listed or {}), None)
+    return next(_absent_keys(node, start, stop, listed or {}, axis), None)
 
 
 def refuse_absent(node: Any, address: str, of: str = "") -> None:
@@ -103,8 +105,8 @@ def count_absent(node: Any) -> int:
     return sum(1 for _ in _absent_keys(node, 0, int(node.shape[0]), {}))
 
 
-def _absent_keys(node: Any, start: int, stop: int, listed: Mapping[str, int]) -> Iterator[str]:
-    every = (node.metadata.encode_chunk_key(place) for place in _places(node, start, stop))
+def _absent_keys(node: Any, start: int, stop: int, listed: Mapping[str, int], axis: int = 0) -> Iterator[str]:
+    every = (node.metadata.encode_chunk_key(place) for place in _places(node, start, stop, axis))
     keys = (key for key in every if not listed.get(key))
     while batch := list(islice(keys, SIZES_AT_ONCE)):
         yield from (key for key, size in zip(batch, object_sizes(node, batch), strict=True) if not size)
@@ -117,11 +119,11 @@ def count_objects(node: Any, start: int, stop: int) -> int:
     return rows * math.prod(-(-int(n) // c) for n, c in zip(node.shape[1:], shape[1:], strict=True))
 
 
-def _places(node: Any, start: int, stop: int) -> Iterator[tuple[int, ...]]:
-    """Positions in the grid of objects of everything that ``node[start:stop]`` touches."""
-    shape = object_shape(node)
-    grid = [range(start // shape[0], -(-stop // shape[0]))]
-    grid += [range(-(-int(n) // c)) for n, c in zip(node.shape[1:], shape[1:], strict=True)]
+def _places(node: Any, start: int, stop: int, axis: int) -> Iterator[tuple[int, ...]]:
+    """Positions in the grid of objects of everything that ``node[start:stop]``, along an axis, touches."""
+    grid = [range(-(-int(n) // c)) for n, c in zip(node.shape, object_shape(node), strict=True)]
+    step = object_shape(node)[axis]
+    grid[axis] = range(start // step, -(-stop // step))
     return product(*grid)
 
 

@@ -15,6 +15,7 @@ from dnmf.frames import NUMERIC_KINDS
 from dnmf.sources.addresses import is_url
 from dnmf.sources.names import MOST_NAMES, bytes_of_names
 from dnmf.sources.rows import Panel, Rows
+from dnmf.sources.unfolded import Unfolding
 
 MOST_CUTS = 2**22  # candidate cuts kept in memory: 64 MB of int64 pairs at the most
 
@@ -54,6 +55,8 @@ class Layout:
         Bytes that are made of each byte that is decoded, and stay beside it while rows are read.
     kept : float
         Bytes that rows take which are kept between passes, of each that is decoded.
+    smaller : str
+        What makes panels smaller that are too large, for a message.
     """
 
     cuts: np.ndarray
@@ -68,6 +71,7 @@ class Layout:
     parts: "Layout | None" = field(default=None, compare=False, repr=False)
     made: float = 0.0
     kept: float = 1.0
+    smaller: str = field(default="smaller chunks (dnmf convert IN OUT --chunk-size 4MiB)", compare=False, repr=False)
 
     def held_bytes(self, decoded: int) -> int:
         """Return what rows take in memory that decode to so many bytes, with what is made of them."""
@@ -143,6 +147,8 @@ class Source(ABC):
         Whether rows come as :class:`Weighted`.
     weight_dtype : numpy dtype
         Of the weights, where there are any.
+    unfolding : Unfolding or None
+        Which axes of an array the user's rows and columns are made of, where it has more of them.
     """
 
     shape: tuple[int, int]
@@ -158,6 +164,7 @@ class Source(ABC):
     has_missing: bool = False
     weighted: bool = False
     weight_dtype: np.dtype = np.dtype(np.float32)
+    unfolding: Unfolding | None = None
     _names: tuple[Names, Names] = (None, None)  # of the engine's rows and columns
 
     @abstractmethod
@@ -190,7 +197,7 @@ class Source(ABC):
         """Be what another source is whose rows are handed on: its shape, its values, and what of them is observed."""
         self.shape, self.dtype, self.sparse, self.address = inner.shape, inner.dtype, inner.sparse, inner.address
         self.index_dtype, self.transposed = inner.index_dtype, inner.transposed
-        self.missing_chunks = inner.missing_chunks
+        self.missing_chunks, self.unfolding = inner.missing_chunks, inner.unfolding
         self.take_what_is_observed(inner)
 
     def take_what_is_observed(self, inner: "Source") -> None:

@@ -226,6 +226,22 @@ class StoredArray:
             return np.empty((0, *self.shape[1:]), self.dtype)
         return self._tried(start, stop, lambda: self._read_once(start, stop))
 
+    def read_along(self, axis: int, start: int, stop: int) -> np.ndarray:
+        """Return ``array[:, …, start:stop, …]`` of any axis; else as :meth:`read`."""
+        return self._tried(start, stop, lambda: self._read_along(axis, start, stop))
+
+    def _read_along(self, axis: int, start: int, stop: int) -> np.ndarray:
+        handle, places = self._open()[0], [0] * len(self.shape)
+        places[axis] = start
+        self._check_shape(handle, self.shape[0])
+        absent = absent_object(handle, start, stop, zeros=self.missing_chunks == "zeros", axis=axis)
+        if absent is not None:
+            raise AbsentObject(absent)
+        values = handle[(slice(None),) * axis + (slice(start, stop),)]
+        if self.convention is not None:
+            values = self.convention.decode(values, places, self.address)
+        return narrowed(values, self.dtype, self.address)
+
     def read_into(self, target: np.ndarray, start: int) -> None:
         """Fill `target`, contiguous and of this dtype, with as many elements from `start` on; like :meth:`read`."""
         if len(target):

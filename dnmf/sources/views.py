@@ -286,6 +286,12 @@ def what_is_seen(source: Source) -> View:
     return source.view if isinstance(source, ViewSource) else EVERYTHING_SEEN
 
 
+def pixels_seen(source: Source) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Return height and width of the images that rows and columns are the pixels of; None where only some are seen."""
+    view, (rows, columns) = what_is_seen(source), source.unfolding.images if source.unfolding else (None, None)
+    return (None if view.rows is not None else rows), (None if view.columns is not None else columns)
+
+
 def within_view(source: Source, change: Callable[[Source], Source]) -> Source:
     """Return a source changed, or the same view of what it is a view of, changed."""
     if not isinstance(source, ViewSource):

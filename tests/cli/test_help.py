@@ -14,7 +14,7 @@ from dnmf.cli.completion import Place, called_in_help
 from dnmf.cli.groups import GROUPS, OTHERS, Grouped
 
 GROUPED = [name for name, command in commands.commands.items() if isinstance(command, Grouped)]
-NO_PLACES = {"long", "title", "measure", "feature_type", "layer", "var_mask", "obs_mask"}
+NO_PLACES = {"long", "title", "measure", "feature_type", "layer", "var_mask", "obs_mask", "row_axes"}
 PARAMETERS = [
     pytest.param(parameter, id=f"{name} {parameter.name}")
     for name, command in commands.commands.items()

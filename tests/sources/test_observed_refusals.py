@@ -29,7 +29,7 @@ REFUSED = {
     "unstored of dense data": (dict(missing="unstored"), "missing='unstored' is for sparse data.*missing='nan'"),
     "a mask that misses some itself": (dict(mask=np.ma.array(MASK, mask=MASK)), "masked array"),
     "a mask of text": (dict(mask=np.full((ROWS, COLUMNS), "x")), "mask: .*dtype"),
-    "weights of three dimensions": (dict(weights=WEIGHTS[None]), "weights: .*a matrix has 2 dimensions"),
+    "weights of three dimensions": (dict(weights=WEIGHTS[None]), "weights: .*an array of 3 axes"),
     "a mask that is not there": (dict(mask="no/such/mask.zarr"), "mask: .*nothing at this path"),
 }  # fmt: skip
 

@@ -1,0 +1,188 @@
+"""Arrays of more than two axes as matrices: some of the axes make the rows, all others the columns."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dnmf.arguments import is_whole, shown
+from dnmf.errors import InputError
+from dnmf.sources.names import names_of
+
+PLANE = 2  # axes
+LEAST_AXES = 3  # of what is no matrix yet
+MOST_LABELS = 10_000  # of an axis, that a record carries
+
+
+@dataclass(frozen=True)
+class Unfolding:
+    """Which axes of an array make the rows of a matrix, and which its columns: each side with its last axis fastest.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the array.
+    rows : tuple of int
+        The axes that make the rows, in this order; all others make the columns, in theirs.
+    dims : tuple of str
+        What the axes are called; empty where they have no names.
+    coords : tuple
+        The labels along each axis, or None of one that has none; empty where none are known.
+    """
+
+    shape: tuple[int, ...]
+    rows: tuple[int, ...]
+    dims: tuple[str, ...] = ()
+    coords: tuple[np.ndarray | None, ...] = field(default=(), compare=False)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The axes that make the columns."""
+        return tuple(axis for axis in range(len(self.shape)) if axis not in self.rows)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the rows are those of the first axes as they lie, so that nothing is moved."""
+        return self.rows == tuple(range(len(self.rows)))
+
+    @property
+    def of_rows(self) -> tuple[int, ...]:
+        """The lengths of the axes of the rows."""
+        return tuple(self.shape[axis] for axis in self.rows)
+
+    @property
+    def of_columns(self) -> tuple[int, ...]:
+        """The lengths of the axes of the columns."""
+        return tuple(self.shape[axis] for axis in self.columns)
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """Rows and columns of the matrix."""
+        return math.prod(self.of_rows), math.prod(self.of_columns)
+
+    def __str__(self) -> str:
+        names = self.dims or range(len(self.shape))
+        rows, columns = (
+            _listed([self.shape[axis] for axis in axes], [names[axis] for axis in axes])
+            for axes in (self.rows, self.columns)
+        )
+        return f"{rows} make the rows, {columns} the columns"
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The names of all axes, ``axis_0``, … where they have none."""
+        return self.dims or tuple(f"axis_{axis}" for axis in range(len(self.shape)))
+
+    def name_of(self, axis: int) -> str:
+        """What an axis is called in messages."""
+        return f"axis {self.dims[axis]!r}" if self.dims else f"axis {axis}"
+
+    @property
+    def images(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """Height and width of the image whose pixels rows or columns are; None where these are not made of two axes."""
+        rows, columns = (None if len(of) != PLANE else (of[0], of[1]) for of in (self.of_rows, self.of_columns))
+        return rows, columns
+
+    @property
+    def labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Names of rows and of columns: the labels of the one axis that either is made of, None of several."""
+        rows, columns = (
+            self.coords[axes[0]] if self.coords and len(axes) == 1 else None for axes in (self.rows, self.columns)
+        )
+        return rows, columns
+
+    def matrix(self, array: Any) -> Any:
+        """Return an array of this shape (numpy, dask, ``sparse``) as the matrix; a view where that is possible.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Unfolding((2, 3, 2), rows=(1,)).matrix(np.arange(12).reshape(2, 3, 2)).tolist()
+        [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]
+        """
+        moved = array if self.in_order else array.transpose((*self.rows, *self.columns))
+        return moved.reshape(self.matrix_shape)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; labels of very long axes are left out."""
+        short = (each is not None and len(each) <= MOST_LABELS for each in self.coords)
+        coords = [each.tolist() if keep and each is not None else None
+                  for keep, each in zip(short, self.coords, strict=True)]  # fmt: skip
+        return {"shape": list(self.shape), "rows": list(self.rows), "dims": list(self.dims), "coords": coords}
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any] | None) -> "Unfolding | None":
+        """What :meth:`to_json` wrote; None of nothing."""
+        if not said:
+            return None
+        coords = tuple(None if each is None else names_of(each) for each in said["coords"])
+        return cls(tuple(said["shape"]), tuple(said["rows"]), tuple(said["dims"]), coords)
+
+
+def unfolding_of(
+    address: str, shape: Sequence[int], row_axes: Any, dims: Sequence[Any] = (),
+    coords: Sequence[np.ndarray | None] = (),
+) -> Unfolding | None:  # fmt: skip
+    """Return how an array of more than two axes becomes a matrix; None where it has no more, whatever is asked for.
+
+    Parameters
+    ----------
+    address : str
+        What it is called in messages.
+    shape : sequence of int
+        Its lengths.
+    row_axes : int, str, or sequence of these, or None
+        The axes that make the rows, by number or by name.
+    dims : sequence, optional
+        What its axes are called; those that are not text have no name.
+    coords : sequence, optional
+        The labels along each axis, None where there are none.
+
+    Raises
+    ------
+    InputError
+        It has more than two axes and nobody says which make the rows, or there is no such axis, or one is named twice,
+        or none is left for the columns.
+    """
+    lengths, names = tuple(map(int, shape)), _names(dims, len(shape))
+    if len(lengths) < LEAST_AXES:
+        return None
+    if row_axes is None:
+        first = repr(names[0]) if names else 0
+        raise InputError(
+            f"{address}: an array of {len(lengths)} axes ({_listed(lengths, names)}), where a matrix has rows and "
+            f"columns; say which axes make the rows, the others make the columns: row_axes={first} (--row-axes "
+            f"{names[0] if names else 0}), or dnmf.open_source(data, row_axes={first})"
+        )
+    given = row_axes if isinstance(row_axes, (tuple, list)) else [row_axes]
+    rows = tuple(_axis(address, each, lengths, names) for each in given)
+    if len(set(rows)) < len(rows) or not rows or len(rows) >= len(lengths):
+        raise InputError(
+            f"{address}: row_axes={shown(row_axes)}: name each axis of the rows once, and leave one for the columns, "
+            f"of {_listed(lengths, names)}"
+        )
+    return Unfolding(lengths, rows, names, tuple(coords))
+
+
+def _names(dims: Sequence[Any], count: int) -> tuple[str, ...]:
+    """The names of axes where all have one of their own."""
+    known = [each for each in dims if isinstance(each, str) and each]
+    return tuple(known) if len(set(known)) == count else ()
+
+
+def _axis(address: str, asked: Any, lengths: tuple[int, ...], names: tuple[str, ...]) -> int:
+    if isinstance(asked, str) and asked in names:
+        return names.index(asked)
+    if isinstance(asked, str) and asked.lstrip("-").isdigit():  # of the command line
+        asked = int(asked)
+    if is_whole(asked) and -len(lengths) <= asked < len(lengths):
+        return int(asked) % len(lengths)
+    raise InputError(f"{address}: row_axes: there is no axis {shown(asked)} among {_listed(lengths, names)}")
+
+
+def _listed(lengths: Sequence[int], names: Sequence[str | int]) -> str:
+    """Axes in words."""
+    labels = names or range(len(lengths))
+    return ", ".join(f"{label}: {length:,}" for label, length in zip(labels, lengths, strict=True))
