@@ -20,7 +20,7 @@ from dnmf.model import Model
 from dnmf.options import FitOptions, more_than, parse_bytes, start_asked_for
 from dnmf.penalty import Penalty
 from dnmf.places import place_of
-from dnmf.record import RunRecord, naming, refuse_study
+from dnmf.record import STEP_FROM_MEDIANS, RunRecord, naming, refuse_study
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.restarts import run_of
 from dnmf.run import free_store, number_in, reopened, with_saved_names
@@ -302,7 +302,8 @@ def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
     generation, store = checkpoint.read_latest(store), place_of(store, "store")
     record = generation.record
     refuse_study(record, store, f"go on with: dnmf.resume_{{kind}}({str(store)!r})")
-    is_final = record["status"] == "done" and (unchanged or "run" not in record)
+    ends_here = unchanged or "run" not in record or record["stop_reason"] == STEP_FROM_MEDIANS
+    is_final = record["status"] == "done" and ends_here
     if is_final and "run" in record:
         _say_what_goes_on(record, store)
     return Model.restore(generation, store) if is_final else None

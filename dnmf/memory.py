@@ -14,6 +14,7 @@ from dnmf.sources.source import Layout
 FAN_IN = 4  # sets of sums that one task adds up
 PANEL_COPIES = 4  # the panel in work, the one read ahead, its compressed bytes, a decoded chunk on its way
 GIVEN_COPIES = 4  # of given columns of W: as they came, brought to sum one, and what a checkpoint writes of them
+DISTANCE_COPIES = 2  # of distances between components: all, and those of the ones that are kept
 NAME_COPIES = 4  # of names: as they came, packed for a checkpoint, and what is written of them
 ROOM_OF_OFFSETS = 1.05  # times the data, for what comes with it: the offsets of sparse rows
 UNEQUAL_PARTS = 1.25  # times the equal part of the data is room enough for the part of one worker
@@ -92,12 +93,20 @@ class Together(NamedTuple):
         H of which stay in this process while others go on.
     folds : int
         For how many of which something is held out a block of rows is cut apart.
+    compared : int
+        Components that are compared with each other at the end, in this process.
     """
 
     models: int
     written: int
     waiting: float = 0.0
     folds: int = 0
+    compared: int = 0
+
+    @property
+    def compared_bytes(self) -> int:
+        """Of the distances of these components, and what is made of them."""
+        return DISTANCE_COPIES * 8 * self.compared**2
 
 
 @dataclass(frozen=True)

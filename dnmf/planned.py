@@ -68,6 +68,8 @@ def plan_work(
     kept_rows = 0 if stored else many.written * source.shape[0]
     if not executor.remote:
         kept_rows += int(many.waiting * source.shape[1])
+        of_row = 2 * options.rank * np.dtype(options.dtype).itemsize  # that the plan counts
+        kept_rows += many.compared_bytes // of_row
     plan, machine, models = plan_for_many(
         executor, source, options, many, kept_rows=kept_rows, memory_bytes=resources.memory_bytes, cuts=cuts,
         start=start,

@@ -38,6 +38,10 @@ CHECKSUMS = {
 }  # fmt: skip
 
 
+STEP_FROM_MEDIANS = "a step from the medians of many models"
+"""Why the fit of a consensus has ended: there is nothing to go on with."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """The JSON part of a generation.

@@ -31,11 +31,17 @@ def facts_of_study(record: Facts) -> Facts:
         "seeds": asked["seeds"],
         **own,
         "models": models,
-        "models_done": len(state["done"]) if state else models,
+        "models_done": _done_of(kind, state) if state else models,
         "passes": state["passes"] if state else record["passes"],
         "reads": record["reads"],
         "lost": told_of(Losses.of_json(state.get("lost", {}))),
     }
+
+
+def _done_of(kind: str, state: Facts) -> int:
+    """How many models have ended: of a path those that are written, else those too that wait for their last pass."""
+    waiting = 0 if kind == PATH else sum(bool(fit["state"]["reason"]) for fit in state["wave"])
+    return len(state["done"]) + waiting
 
 
 def result_of_study(record: Facts) -> Facts:
@@ -64,7 +70,7 @@ _OWN: dict[str, Callable[[Facts], tuple[Facts, int]]] = {
 _RESULTS = {
     PATH: ("rows",),
     RANKS: ("rows", "suggested", "reason"),
-    CONSENSUS: ("silhouette", "share_kept", "stability", "sizes", "errors", "relative_error"),
+    CONSENSUS: ("silhouette", "share_kept", "stability", "sizes", "found_in", "counted", "errors", "relative_error"),
 }
 
 

@@ -325,7 +325,7 @@ REFUSED = {
     "consensus=0: True or False, how many seeds, or which": {"consensus": 0},
     "consensus=None": {"consensus": None},
     "key_added=3: give a name": {"key_added": 3},
-    "rank=None: a whole number": {"n_comps": None},
+    "n_comps=None: no rank is suggested": {"n_comps": None},
 }
 
 

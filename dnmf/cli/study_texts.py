@@ -86,6 +86,7 @@ def _consensus_came_of(found: Found) -> list[str]:
     each = ", ".join(f"{silhouette:.2f}" for silhouette in found["stability"])
     return [
         labelled("clusters", f"silhouette {found['silhouette']:.2f}; of each component {each}"),
+        labelled("found in", f"{', '.join(map(str, found['found_in']))} of the {found['counted']} models that count"),
         labelled("kept", f"{100 * found['share_kept']:.0f} % of the components of the models that count"),
         labelled("error", f"{found['relative_error']:.4f}; of the models {min(found['errors']):.4f} to "
                           f"{max(found['errors']):.4f}"),
@@ -97,7 +98,7 @@ def _where(found: Found, models: str, picture: str, load: str) -> list[str]:
     reads = f"{found['reads']:.1f} reads of the data for all of them"
     return [
         labelled("done", f"{counted(found['models'], 'model')}, {reads}"),
-        labelled("models", f"{store}/{models}"),
+        labelled("models", f"{store}/{models.format(rank=found['rank'], seed=found['seeds'][0])}"),
         labelled("look", f"dnmf plot {shlex.quote(store)} --kind {picture} --out {picture}.png"),
         labelled("python", f"dnmf.{load}({store!r})"),
     ]
@@ -108,6 +109,6 @@ _ASKED: dict[str, Lines] = {"path": _path_asked, "ranks": _ranks_asked, "consens
 _CAME_OF: dict[str, Lines] = {"path": _path_came_of, "ranks": _ranks_came_of, "consensus": _consensus_came_of}
 _LOOK = {
     "path": ("strength-…-seed-….dnmf", "path", "load_path"),
-    "ranks": ("rank-…-seed-…-fold-0.dnmf", "ranks", "load_ranks"),
-    "consensus": ("rank-…-seed-…-agreed-1.dnmf", "clustergram", "load_consensus"),
+    "ranks": ("rank-…-seed-…-fold-0.dnmf", "ranks", "load_ranks"),  # fold 0: of all of the data
+    "consensus": ("rank-{rank}-seed-{seed}-agreed-1.dnmf", "clustergram", "load_consensus"),
 }

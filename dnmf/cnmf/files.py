@@ -1,5 +1,6 @@
 """What was found, in the files of cNMF: its names, its layouts, so that its own loaders read them."""
 
+import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,7 +161,8 @@ class Files:
         InputError
             There are some.
         """
-        there = list(self.folder.glob(f"{self.name}.*.{self.which}.*txt")) if self.which else []
+        pattern = f"{glob.escape(self.name)}.*.{self.which}.*txt"  # the name of a folder may have brackets
+        there = list(self.folder.glob(pattern)) if self.which else []
         there += [] if self.which or not self._selection.exists() else [self._selection]
         if there and not overwrite:
             raise InputError(

@@ -14,6 +14,7 @@ from dnmf.errors import InputError
 
 NEIGHBOURS = 0.3  # of the models: so many nearest components say how lonely one is
 STARTS = 10  # of k-means
+DIGITS = 5  # of components on unit length that are compared with each other
 PREFIX = "agreed_"
 
 
@@ -75,6 +76,12 @@ class Agreement:
         """How many components of models belong to each cluster (k,)."""
         return np.bincount(self.labels, minlength=len(self.H))
 
+    @property
+    def found_in(self) -> np.ndarray:
+        """In how many of the models each is found (k,)."""
+        models = np.flatnonzero(self.kept) // len(self.H)
+        return np.array([len(np.unique(models[self.labels == q])) for q in range(len(self.H))])
+
 
 def agree(spectra: Sequence[np.ndarray], density: float, seed: int) -> Agreement:
     """Return what models agree on.
@@ -91,7 +98,7 @@ def agree(spectra: Sequence[np.ndarray], density: float, seed: int) -> Agreement
     Raises
     ------
     InputError
-        Fewer components are left than there are clusters.
+        Fewer components are left, or differ from each other, than there are clusters.
     """
     rank = len(spectra[0])
     units = unit_rows(np.concatenate(spectra))
@@ -102,6 +109,12 @@ def agree(spectra: Sequence[np.ndarray], density: float, seed: int) -> Agreement
         raise InputError(
             f"density={density:g}: only {kept.sum()} of {len(kept)} components are so near to others, fewer than the "
             f"rank {rank}; try a lower rank, a smaller tol, or a larger density (2 leaves none out)"
+        )
+    different = len(np.unique(units[kept].round(DIGITS), axis=0))
+    if different < rank:
+        raise InputError(
+            f"only {different} of the components of all models differ from each other, fewer than the rank {rank}; try "
+            "a lower rank"
         )
     labels = _clusters(units[kept], rank, seed)
     middles = np.stack([_middle(units[kept][labels == q]) for q in range(rank)])
@@ -122,7 +135,7 @@ def _clusters(units: np.ndarray, rank: int, seed: int) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        found: np.ndarray = KMeans(rank, n_init=STARTS, random_state=seed).fit_predict(units)
+        found: np.ndarray = KMeans(rank, n_init=STARTS, random_state=seed % 2**32).fit_predict(units)
     return found
 
 

@@ -70,10 +70,14 @@ class ConsensusOptions(Study[Member]):
         """The models, one for each seed."""
         return [Member(self.fit.rank, seed, 0) for seed in self.seeds]
 
+    @property
+    def count_that_count(self) -> int:
+        """How many of the models count."""
+        return max(LEAST_MODELS, math.ceil(self.best * len(self.seeds)))
+
     def counted(self, ended: Mapping[Member, Ended]) -> list[Member]:
         """Return the models that count, in the order of their seeds: others ended in a worse minimum, or near one."""
-        count = max(LEAST_MODELS, math.ceil(self.best * len(self.seeds)))
-        found = sorted(self.cells, key=lambda cell: ended[cell].state.objective)[:count]
+        found = sorted(self.cells, key=lambda cell: ended[cell].state.objective)[: self.count_that_count]
         return [cell for cell in self.cells if cell in found]
 
     @property
@@ -90,7 +94,7 @@ class ConsensusOptions(Study[Member]):
     @property
     def together(self) -> Together:
         """One of them is written; H of all is kept."""
-        return Together(len(self.seeds), 1, waiting=len(self.seeds))
+        return Together(len(self.seeds), 1, waiting=len(self.seeds), compared=self.count_that_count * self.fit.rank)
 
 
 def checked_best(best: Any) -> float:

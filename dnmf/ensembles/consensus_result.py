@@ -88,6 +88,11 @@ class Consensus(Model):
         return self.agreement.stability
 
     @property
+    def found_in(self) -> np.ndarray:
+        """In how many of the models that count each component is found (k,): a stable one may be that of few."""
+        return self.agreement.found_in
+
+    @property
     def share_kept(self) -> float:
         """The share of the components of the models that count that is near enough to others."""
         return self.agreement.share_kept
@@ -123,6 +128,7 @@ class MadeConsensus:
             "kind": CONSENSUS, "status": "done", CONSENSUS: asked.to_json(), "reads": found.of_all[0],
             "passes": found.of_all[1], "silhouette": found.silhouette, "share_kept": found.share_kept,
             "stability": found.stability.tolist(), "sizes": found.agreement.sizes.tolist(),
+            "found_in": found.found_in.tolist(), "counted": len(found.counted),
             "errors": found.errors.tolist(), "relative_error": found.relative_error,
         }  # fmt: skip
 

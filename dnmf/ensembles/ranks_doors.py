@@ -11,6 +11,7 @@ from dnmf.ensembles.ranks_options import Cell, RanksOptions, checked_folds, chec
 from dnmf.ensembles.ranks_result import Ranks
 from dnmf.ensembles.ranks_rows import measured_ranks, shares_of_folds
 from dnmf.ensembles.ranks_rule import NOTHING_HELD_OUT, suggest
+from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
 from dnmf.options import FitOptions, parse_bytes
@@ -147,6 +148,8 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
         source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
         weights=weights, row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
+    if checked_folds(folds) and min(opened.shape) == 1:
+        raise InputError(f"{opened.address}: of one row or column nothing can be held out; say folds=0 (--folds 0)")
     asked, tried = checked_constraints(constraints), checked_ranks(ranks)
     fit = FitOptions(tried[-1], init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,
                      prune, asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from dnmf.arguments import shown
+from dnmf.arguments import is_whole, shown
 from dnmf.errors import InputError
 from dnmf.fitting.events import RanksFinished, RanksPassDone
 from dnmf.memory import Together
@@ -146,10 +146,10 @@ def checked_ranks(ranks: Any) -> tuple[int, ...]:
     ((2, 3, 4), (4, 8))
     """
     many = np.ndim(ranks) == 1 if isinstance(ranks, np.ndarray) else isinstance(ranks, (list, tuple, range, set))
-    found = sorted(set(ranks)) if many else []
-    if not found or not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) and k >= 1 for k in found):
+    found = list(ranks) if many else []
+    if not found or not all(is_whole(k) and k >= 1 for k in found):
         raise InputError(f"ranks={shown(ranks)}: give whole numbers from 1 on, such as range(2, 13) or [5, 10, 20]")
-    return tuple(int(rank) for rank in found)
+    return tuple(sorted({int(rank) for rank in found}))
 
 
 def checked_folds(folds: Any) -> int:

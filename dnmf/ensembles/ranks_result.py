@@ -126,7 +126,8 @@ class Ranks:
         Raises
         ------
         InputError
-            The rank was not tried, the data is not given where it must be, or too few components are alike.
+            The rank was not tried, the data is not given where it must be or is another one, or too few components are
+            alike.
 
         Examples
         --------
@@ -142,9 +143,9 @@ class Ranks:
         assert ended is not None, "it is kept where there is no store"
         of_rank = {cell: ended[cell] for cell in self.options.of_all(options.rank)}
         resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
-        unfolding = self.model(rank).unfolding
-        data = data_of(self.path, source, unfolding.rows if unfolding else None)
-        return consensus_of(asked, of_rank, data, resources, constraints)
+        of_fit = self.model(rank)
+        data = data_of(self.path, source, of_fit.unfolding.rows if of_fit.unfolding else None)
+        return consensus_of(asked, of_rank, data, resources, constraints, of_fit=of_fit)
 
     def plot(self, **how: Any) -> Any:
         """Draw held-out error and stability along the rank; see :func:`dnmf.plots.ranks`."""

@@ -45,11 +45,12 @@ def directions_found(of_folds: Sequence[np.ndarray], least: float = FOUND) -> in
 
     Principal cosines of row spaces (Björck & Golub 1973, doi:10.2307/2005662): neither order nor scale of components
     matters, nor how alike they are, nor that they may be mixed with each other where a factorization is not unique. In
-    few columns any two spaces share some: the rank should be below a third of the columns.
+    few columns any two spaces share some: the rank should be below a third of the columns. Components that are zero
+    span nothing.
     """
-    bases = [np.linalg.qr(H.T.astype(np.float64))[0] for H in of_folds]
+    bases = [np.linalg.qr(H[H.any(axis=1)].T.astype(np.float64))[0] for H in of_folds]
     cosines = [np.linalg.svd(a.T @ b, compute_uv=False) for a, b in combinations(bases, 2)]
-    return int((np.min(cosines, axis=0) > least).sum())
+    return int(min((found > least).sum() for found in cosines))
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,10 @@ def suggest(errors: Mapping[int, Sequence[float]], found: Mapping[int, int]) -> 
     ranks = sorted(errors)
     seen = Evidence(ranks, np.array([errors[k] for k in ranks], np.float64), {k: int(found[k]) for k in ranks})
     if not np.isfinite(seen.errors).all():
-        return _unclear("in some fold there was nothing that could be predicted; use fewer folds")
+        return _unclear("in some fold there was nothing that could be predicted; use fewer folds, or none (folds=0)")
     first, last = seen.unbeaten[0], seen.last
+    if len(ranks) == 1:
+        return _unclear(f"{last} is the only rank tried, and there is none to compare it with; try some on either side")
     if first == last:
         return _unclear(f"the held-out error still falls at {last}, the largest rank tried; try larger ones")
     if seen.found[last] == last:
@@ -174,8 +177,8 @@ def _as_many_as_found(seen: Evidence, first: int) -> Suggestion:
     tried = "" if components in seen.ranks else f"; {components} was not tried, {rank} is next to it"
     return Suggestion(
         rank,
-        f"the held-out error no longer falls beyond {first}, and of more components every fold finds {components} "
-        f"again{tried}",
+        f"beyond {first} the held-out error falls by no more than the folds differ in it, and of more components every "
+        f"fold finds {components} again{tried}",
     )
 
 

@@ -18,6 +18,7 @@ from dnmf.sources.picked import pick_rows
 from dnmf.sources.rows import CsrRows, Rows
 
 STREAMS = 3  # of numbers drawn for a fold: for rows, for columns, for entries
+OF_FOLDS = 0x464F4C44  # streams of their own: a sample of rows is drawn by the seed alone, and would be those of a fold
 
 
 class ColumnSplit(NamedTuple):
@@ -59,7 +60,7 @@ class Fold:
     seed: int = 0
 
     def _stream(self, which: int) -> int:
-        return STREAMS * self.seed + which
+        return OF_FOLDS + STREAMS * self.seed + which
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Return which of the rows `start:stop` are in it (rows,)."""

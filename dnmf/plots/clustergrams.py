@@ -92,3 +92,7 @@ def _draw_stability(axes: "Axes", found: Any) -> None:
     axes.set_ylabel("silhouette")
     if found.rank <= 30:
         axes.set_xticks(range(found.rank))
+    for q in np.flatnonzero(found.found_in < len(found.counted)):
+        at = max(0.0, float(found.stability[q]))
+        axes.annotate(f"{found.found_in[q]}/{len(found.counted)}", (q, at), (0, -2), textcoords="offset points",
+                      fontsize=TEXT_POINTS - 1, color="white", ha="center", va="top")  # fmt: skip

@@ -141,6 +141,8 @@ def _profiles(side: Side, order: np.ndarray, top: int | None, axes: Any) -> list
         ax.set_ylim(1.5 * min(0, values[place].min()), 1.5 * max(0, values[place].max()))
         ax.locator_params(axis="y", nbins=3)
     if own:
+        for ax in drawn[-2:]:  # the lowest of each column
+            ax.tick_params(labelbottom=True)
         drawn[-1].figure.supxlabel(side.axis_text, fontsize=10)
         drawn[-1].figure.supylabel("share of the component", fontsize=10)
     _name_peaks(drawn, side, side.values[order], top)

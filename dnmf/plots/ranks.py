@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 6.8, 2.9  # of each panel, in inches
 LETTERS_OF_TITLE = 96
+WORSE_THAN_NOTHING = 1.02  # of a relative error, and a little room
 
 
 @undisturbed
@@ -59,11 +60,24 @@ def _draw_errors(axes: "Axes", found: Any) -> None:
     mean, se = np.array(table["held_out"]), np.array(table["held_out_se"])
     if np.isfinite(mean).any():
         style = style_of(0)
-        axes.plot(x, mean, label="what was held out", markersize=4.5, linewidth=1.5, **style)
+        axes.plot(x, mean, label="what was held out ± its standard error over the folds", markersize=4.5, linewidth=1.5,
+                  **style)  # fmt: skip
         if np.isfinite(se).any():
             axes.fill_between(x, mean - se, mean + se, color=style["color"], alpha=0.2, linewidth=0)
     axes.plot(x, table["error"], label="all of the data", markersize=3.5, linewidth=1.2, **style_of(1))
     axes.set_ylabel("relative error")
+    _leave_out_what_explodes(axes, x, mean)
+
+
+def _leave_out_what_explodes(axes: "Axes", x: np.ndarray, mean: np.ndarray) -> None:
+    """End the axis at 1, the error of a model that predicts zeros, and write the numbers of what is beyond it."""
+    beyond = np.isfinite(mean) & (mean > WORSE_THAN_NOTHING)
+    if beyond.all() or not beyond.any():
+        return
+    axes.set_ylim(top=WORSE_THAN_NOTHING)
+    for rank, error in zip(x[beyond], mean[beyond], strict=True):
+        axes.annotate(f"{error:.2g}", (rank, WORSE_THAN_NOTHING), (0, -2), textcoords="offset points",
+                      fontsize=TEXT_POINTS, ha="center", va="top")  # fmt: skip
 
 
 def _draw_likeness(axes: "Axes", found: Any) -> None:
@@ -81,6 +95,8 @@ def _mark(axes: "Axes", found: Any) -> None:
     """Mark the rank that is suggested, and whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if len(found.ranks) == 1:
+        axes.set_xlim(found.ranks[0] - 1, found.ranks[0] + 1)
     if found.suggested is not None:
         axes.axvline(found.suggested, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), zorder=0)

@@ -1,5 +1,6 @@
 """The functions people call with an AnnData: nmf, ranks, annotate, project."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,16 @@ def nmf(
     ((80, 3), (20, 3))
     """
     refuse_no_home(adata, copy=copy)
+    if n_comps is None:
+        raise InputError(
+            "n_comps=None: no rank is suggested where the reason of the ranks says so (print them); say how many"
+        )
     keys, seeds = Keys.of(key_added), _seeds(consensus)
     source, genes = _taken(adata, layer, mask_var, options)
     if consensus is False:
         found = fit(source, n_comps, **options)
     elif isinstance(consensus, Ranks):
+        _refuse_what_is_known(options)
         found = consensus.consensus(n_comps, source, **options)
     else:
         found = consensus_doors.consensus(source, n_comps, **seeds, **options)
@@ -87,6 +93,22 @@ def nmf(
     places = np.arange(adata.n_vars) if genes is None else np.flatnonzero(genes)
     write(target, found, places, keys, {name: value for name, value in said.items() if value is not None})
     return target if copy else found
+
+
+def _refuse_what_is_known(options: dict[str, Any]) -> None:
+    """Refuse options of a fit beside ranks, whose models are fitted already.
+
+    Raises
+    ------
+    InputError
+        There are some.
+    """
+    taken = set(inspect.signature(Ranks.consensus).parameters) - {"self", "rank", "source"}
+    if others := sorted(set(options) - taken):
+        raise InputError(
+            f"{', '.join(others)}: the models of these ranks are fitted already; beside consensus=found there are "
+            f"{', '.join(sorted(taken))}"
+        )
 
 
 def ranks(adata: Any, ranks: Any, *, layer: str | None = None, mask_var: Any = VARIABLE, **options: Any) -> Ranks:

@@ -148,6 +148,7 @@ def top_genes(adata: Any, n: int = 10, *, key: str | None = None) -> Any:
     if where not in adata.varm:
         raise InputError(f"the AnnData has no varm[{where!r}]; write it with dnmf.scanpy.nmf, or say under which key=")
     spectra = np.nan_to_num(np.asarray(adata.varm[where]).T)
+    count = min(count, spectra.shape[1])
     names = np.full((count, len(spectra)), None, object)
     for entry in top_entries([(0, spectra)], None, count):
         names[entry.place, entry.component] = adata.var_names[entry.number]

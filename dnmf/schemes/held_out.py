@@ -10,7 +10,7 @@ from dnmf.losses import Loss, loss_named
 from dnmf.passes.held_out import Fold, HeldOutSums, in_other_columns
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.visitors.given import UseGivenRows
-from dnmf.passes.visitors.held_out import HoldOut, HoldOutBlock, HoldOutEntries, weights_apart
+from dnmf.passes.visitors.held_out import HoldOut, HoldOutBlock, HoldOutEntries, held_entries, weights_apart
 from dnmf.passes.visitors.score import ScoreGivenRows
 from dnmf.passes.visitors.visitor import Visitor
 from dnmf.schemes.facts import Facts
@@ -172,7 +172,7 @@ class SomeEntries(HeldOut):
     def seen_of(self, panel: Panel, numbers: np.ndarray) -> tuple[Panel, int]:
         """Return the rows with no weight on what is held out."""
         rows, weights = panel if isinstance(panel, Weighted) else (panel, None)
-        seen, _ = weights_apart(rows, weights, numbers, self.fold)
+        seen, _ = weights_apart(rows, weights, held_entries(rows, numbers, self.fold))
         if isinstance(rows, np.ndarray):
             rows = np.where(seen > 0, rows, rows.dtype.type(0))
         return Weighted(rows, seen), self.n_columns

@@ -14,6 +14,7 @@ from dnmf.fitting.state import State
 from dnmf.model import Model
 from dnmf.options import FitOptions
 from dnmf.passes.statistics import Statistics
+from dnmf.record import STEP_FROM_MEDIANS
 from dnmf.schemes.held_out import HeldOut, held_out
 from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.schemes.scheme import Scheme
@@ -112,7 +113,8 @@ class ComparedRun(StudyRun[C]):
             engine, options = self.place.engine, self._options_of(cell)
             begun = start_from_H(engine, H, options, self.guides)._replace(units=self._units)
             fit = fit_from(engine, self.with_what_is_known(begun), options, self.guides)
-            self._write([cell], run_until_last(engine, [fit], self._count))
+            (fit,) = run_until_last(engine, [fit], self._count)
+            self._write([cell], [replace(fit, state=replace(fit.state, reason=STEP_FROM_MEDIANS))])
         return self.models[cell] if self.store is None else load(self.store.path / folder_of(cell))
 
     def _count(self, fits: list[Fit], statistics: Statistics) -> None:

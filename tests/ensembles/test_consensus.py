@@ -210,3 +210,45 @@ def test_without_data_there_is_no_consensus_of_ranks(A, of_ranks, tmp_path):
     anndata.AnnData(scipy.sparse.csc_matrix(np.where(A > 0.1, A, 0))).write_zarr(columns)
     with pytest.raises(InputError, match="use dnmf.consensus, which turns a small matrix"):
         dnmf.ranks(columns, [2], seeds=2, folds=0).consensus(2, columns)
+
+
+@pytest.mark.parametrize("rank", [2, 4])
+def test_fewer_different_components_than_the_rank_are_refused(rank):
+    few = np.zeros((60, 4))
+    few[:30, 0], few[30:, 1] = 1, 2
+    few = few if rank == 4 else np.outer(np.arange(1.0, 61), [0, 0, 1, 0])
+    with pytest.raises(InputError, match="of the components of all models differ from each other.*try a lower rank"):
+        dnmf.consensus(few, rank, seeds=4)
+
+
+def test_any_seed_that_a_fit_takes_is_taken(A):
+    assert dnmf.consensus(A, 2, seeds=3, seed=2**33, max_passes=5).rank == 2
+
+
+def test_a_consensus_is_no_fit_that_a_limit_has_ended(A, tmp_path):
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=np.asarray(A))
+    found = dnmf.consensus(path, 3, seeds=4, max_passes=5, store=tmp_path / "c.dnmf")
+    (store,) = (tmp_path / "c.dnmf").glob("*agreed-1.dnmf")
+    assert found.stop_reason == dnmf.load(store).stop_reason == "a step from the medians of many models"
+    np.testing.assert_array_equal(dnmf.resume(store, max_passes=60).H, found.H)  # there is nothing to go on with
+    np.testing.assert_array_equal(dnmf.load_consensus(tmp_path / "c.dnmf").H, found.H)
+
+
+def test_a_component_that_few_models_have_is_told():
+    three, two = np.eye(3, 6), np.vstack([np.eye(3, 6)[:2], np.eye(3, 6)[:1]])
+    agreement = agree([three, two, two, three], 2.0, 0)
+    of_each = dict(zip(agreement.H.argmax(axis=1).tolist(), agreement.found_in.tolist(), strict=True))
+    assert of_each == {0: 4, 1: 4, 2: 2}
+
+
+@pytest.mark.parametrize("change", ["fewer rows", "other names", "other values", "fewer columns"])
+def test_ranks_make_no_consensus_of_other_data(A, change):
+    data, names = np.asarray(A), [f"g{j}" for j in range(A.shape[1])]
+    ranks = dnmf.ranks(data, [2, 3], seeds=2, folds=0, max_passes=5, column_names=names)
+    other = {
+        "fewer rows": lambda: (data[:-5], names), "other names": lambda: (data[:, ::-1], names[::-1]),
+        "other values": lambda: (2 * data, names), "fewer columns": lambda: (data[:, :-1], names[:-1]),
+    }[change]()  # fmt: skip
+    with pytest.raises(InputError, match=r"the data of these ranks|in these ranks|these ranks were made of"):
+        ranks.consensus(3, dnmf.open_source(other[0], column_names=other[1]))

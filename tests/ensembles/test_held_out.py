@@ -11,9 +11,13 @@ import dnmf
 from dnmf.constraints import NO_GUIDES
 from dnmf.fitting.loop import run_until_last
 from dnmf.fitting.state import Initial
+from dnmf.losses import loss_named
 from dnmf.options import FitOptions
+from dnmf.passes.drawn import uniform
 from dnmf.passes.held_out import Fold, split_rows
-from dnmf.passes.visitors.held_out import weights_apart
+from dnmf.passes.visitors.held_out import held_entries, weights_apart
+from dnmf.passes.visitors.score import ScoreGivenRows
+from dnmf.passes.visitors.visitor import Block
 from dnmf.penalty import Penalty
 from dnmf.resources import Resources
 from dnmf.schemes.held_out import held_out
@@ -165,7 +169,7 @@ def test_entries_that_are_held_out_are_as_if_they_were_missing(counts, loss, kin
 
 def test_weights_of_entries_are_shared_out(counts):
     weights = np.random.default_rng(3).random(counts.shape)
-    seen, held = weights_apart(counts, weights, np.arange(ROWS), FOLD)
+    seen, held = weights_apart(counts, weights, held_entries(counts, np.arange(ROWS), FOLD))
     assert np.array_equal(seen + held, weights)
     assert not (seen * held).any()
 
@@ -175,3 +179,20 @@ def test_the_right_rank_predicts_best_and_a_higher_one_worse(counts):
     A = truth.random((300, 4)) ** 3 @ truth.random((4, 60)) ** 3 * truth.gamma(20, 1 / 20, (300, 60))
     shares = {rank: fitted(A, rank=rank, tol=1e-5).held_out.share for rank in (2, 4, 8)}
     assert shares[4] < shares[8] < shares[2]
+
+
+def test_a_sample_of_the_same_seed_has_rows_of_all_folds_alike():
+    numbers = np.arange(20_000)
+    for seed in (0, 1, 7):
+        sample = np.argsort(uniform(numbers, seed))[:2_000]
+        counts = [np.count_nonzero(Fold(f, 4, seed).rows(0, 20_000)[sample]) for f in range(4)]
+        assert min(counts) > 400
+
+
+def test_a_divergence_of_entries_out_of_reach_is_not_negative():
+    H, W = np.eye(6)[:1], np.array([[3000.0]])
+    visitor = ScoreGivenRows.of(loss_named("kullback-leibler"), H, observed=False)
+    row = np.array([[3000.0, 1, 1, 1, 1, 0]])
+    score = visitor.begin(6, "float64", residual=False)
+    visitor.visit(Block(row, 0, W), score, None)
+    assert 0 < score.value < score.whole * 10

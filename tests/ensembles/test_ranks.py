@@ -216,3 +216,16 @@ def test_a_store_says_what_it_holds(A, tmp_path):
     for load in (dnmf.load, dnmf.load_path):
         with pytest.raises(CheckpointError, match="models of several ranks"):
             load(store)
+
+
+@pytest.mark.parametrize("ranks", [[2, "a"], [[2], [3]], [2, 2.5], [True, 2], [None]])
+def test_what_is_no_rank_is_refused(ranks):
+    with pytest.raises(InputError, match="ranks=.*give whole numbers from 1 on"):
+        dnmf.ranks(np.ones((4, 4)), ranks)
+
+
+@pytest.mark.parametrize("shape", [(60, 1), (1, 60), (1, 1)])
+def test_of_one_row_or_column_nothing_is_held_out(shape):
+    with pytest.raises(InputError, match=r"of one row or column nothing can be held out; say folds=0"):
+        dnmf.ranks(np.ones(shape), [1])
+    assert dnmf.ranks(np.ones(shape), [1], folds=0).suggested is None

@@ -67,3 +67,17 @@ def test_directions_are_found_whatever_their_order_scale_and_mixture():
     assert directions_found([H, mixed, 5 * H]) == 3
     other = np.concatenate([H[:2], rng.random((1, 50))])
     assert directions_found([H, mixed, other]) == 2
+
+
+def test_components_that_are_zero_span_nothing():
+    alive = np.vstack([np.eye(5)[:1], np.zeros((3, 5))])
+    other = np.vstack([np.eye(5)[1:2], np.zeros((3, 5))])
+    assert directions_found([alive, other]) == 0
+    assert directions_found([alive, alive]) == 1
+    assert directions_found([np.zeros((5, 40))] * 4) == 0
+
+
+def test_of_one_rank_alone_it_is_said_that_there_is_nothing_to_compare():
+    assert suggest({3: [0.4, 0.5]}, {3: 3}).reason == (
+        "no clear rank: 3 is the only rank tried, and there is none to compare it with; try some on either side"
+    )

@@ -6,13 +6,15 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from dnmf.memory import MOST_ENTRIES
 from dnmf.passes.blocks import count_rows
 from dnmf.passes.held_out import Fold, HeldOutSums, SplitRows, split_rows
 from dnmf.passes.rows_out import RowsOut
 from dnmf.passes.visitors.score import ScoreGivenRows
 from dnmf.passes.visitors.visitor import Block, Visitor
+from dnmf.sources.memory import slice_rows
 from dnmf.sources.picked import sums_of_powers
-from dnmf.sources.rows import CsrRows, Rows
+from dnmf.sources.rows import CsrRows, Rows, Weighted, few_at_a_time
 
 Parts = TypeVar("Parts")
 
@@ -160,45 +162,57 @@ class HoldOutEntries(HoldOut):
         return RunningHeldOut(seen, None, scored)
 
     def visit(self, block: Block, sums: RunningHeldOut, out: RowsOut | None) -> None:
-        """Have the block visited without what is held out of it, and that scored."""
+        """Have the block visited without what is held out of it, and that scored; a few entries at a time."""
         del out
-        seen, held = self.cut(block, self._weights)
-        W = self.rows_of_W(block._replace(weights=seen), sums.seen)
-        self.scored.visit(block._replace(weights=held, given=W), sums.scored, None)
+        held = Weighted(block.rows, self.cut(block, self._held))
+        for low, high in few_at_a_time(block.rows, MOST_ENTRIES):
+            some, weights = slice_rows(held, low, high), block.weights
+            if weights is not None:
+                weights = slice_rows(Weighted(block.rows, weights), low, high).weights
+            seen, apart = weights_apart(some.rows, weights, some.weights)
+            given = None if block.given is None else block.given[low:high]
+            part = Block(some.rows, block.at + low, given, seen)
+            self.scored.visit(part._replace(weights=apart, given=self.rows_of_W(part, sums.seen)), sums.scored, None)
 
-    def _weights(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+    def _held(self, block: Block) -> np.ndarray:
         numbers = np.arange(block.at, block.at + count_rows(block.rows))
-        return weights_apart(block.rows, block.weights, numbers, self.fold)
+        return held_entries(block.rows, numbers, self.fold)
 
     def aligned(self) -> Self:
         """The same with factors that lie as the kernels read them best."""
         return replace(super().aligned(), scored=self.scored.aligned())
 
 
-def weights_apart(
-    rows: Rows, weights: np.ndarray | None, numbers: np.ndarray, fold: Fold
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights of the entries of some rows that are seen, and of those that are held out.
+def held_entries(rows: Rows, numbers: np.ndarray, fold: Fold) -> np.ndarray:
+    """Return which entries of rows, which have these `numbers` in the data, are held out; a byte for each."""
+    found = np.empty(rows.shape if isinstance(rows, np.ndarray) else rows.indices.shape, bool)
+    for low, high in few_at_a_time(rows, MOST_ENTRIES):
+        some = numbers[low:high]
+        if isinstance(rows, CsrRows):
+            first, last = int(rows.indptr[low]), int(rows.indptr[high])
+            of_entries = np.repeat(some, np.diff(rows.indptr[low : high + 1]))
+            found[first:last] = fold.entries(of_entries, rows.indices[first:last])
+        else:
+            found[low:high] = fold.entries(some[:, None], np.arange(rows.shape[1])[None, :])
+    return found
+
+
+def weights_apart(rows: Rows, weights: np.ndarray | None, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of the entries of some rows that are seen, and of those that are `held` out.
 
     Parameters
     ----------
     rows, weights
         As in a :class:`~dnmf.passes.visitors.visitor.Block`.
-    numbers : ndarray (rows,)
-        Which rows of the data they are.
-    fold : Fold
-        What is held out.
+    held : bool ndarray
+        :func:`held_entries` of them.
     """
-    if isinstance(rows, CsrRows):
-        held = fold.entries(np.repeat(numbers, np.diff(rows.indptr)), rows.indices)
-        there = np.ones(len(held), np.float32)
-    else:
-        held = fold.entries(numbers[:, None], np.arange(rows.shape[1])[None, :])
-        seen = ~np.isnan(rows) if rows.dtype.kind == "f" else np.ones(rows.shape, bool)
-        there = seen.astype(np.float32)
-    weights = there if weights is None else weights
+    if weights is None:
+        missing = not isinstance(rows, CsrRows) and rows.dtype.kind == "f"
+        weights = (~np.isnan(rows) if missing else np.ones(held.shape, bool)).astype(np.float32)
     return np.where(held, 0, weights), np.where(held, weights, 0)
 
 
 def _squares(rows: Any) -> float:
-    return float(sums_of_powers(rows, 2.0).sum())
+    runs = few_at_a_time(rows, MOST_ENTRIES)
+    return sum(float(sums_of_powers(slice_rows(rows, low, high), 2.0).sum()) for low, high in runs)

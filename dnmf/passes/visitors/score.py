@@ -77,10 +77,13 @@ class ScoreGivenRows(Visitor):
         entries = entries_of(block, self.HT.dtype, zero_is_free=linear)
         W = pad_columns(block.given.astype(self.HT.dtype, copy=False))
         y = predictions(entries, W, self.HT)
-        every = W @ self.HT.sum(axis=0, dtype=np.float64) if linear else entries.sums_of_rows(y)
         mean, mass = self._means(entries, linear=linear)
+        predicted = y
         if self.loss.positive:
             y = np.maximum(y, (LEAST * mean).astype(y.dtype)[entries.row_of])
+        every = entries.sums_of_rows(y)
+        if linear:  # of all entries, those among them that were lifted as they are now
+            every = W @ self.HT.sum(axis=0, dtype=np.float64) + entries.sums_of_rows(y.astype(np.float64) - predicted)
         sums.value += self._loss_of(entries, y, float(every.sum()))
         if self.loss.shared_curvature:
             mean = np.zeros_like(mean)
