@@ -72,7 +72,7 @@ def new_limits(store: Any, source: Source, options: FitOptions, constraints: Con
     another = other_than(record, source, changed)
     if not has_begun(record) and (another or options.init == "given"):
         return None  # there is no more than a start, and perhaps not this one
-    refuse_another(path, another, "run", "fit")
+    refuse_another(path, another, "a run", "this fit")
     return _asked(before, options, record["stop_reason"] if record["status"] == "done" else "")
 
 
@@ -109,8 +109,8 @@ def refuse_another(store: Path, another: str, held: str, asked: str) -> None:
     """Raise CheckpointError where a store holds `another` than what is asked for, told in words."""
     if another:
         raise CheckpointError(
-            f"{store}: holds a {held}{another}, with which this {asked} does not go on. Choose another store, begin "
-            f"anew in its place with overwrite=True (--overwrite), or go on with what is there: {resume_command(store)}"
+            f"{store}: holds {held}{another}, with which {asked} does not go on. Choose another store, begin anew in "
+            f"its place with overwrite=True (--overwrite), or go on with what is there: {resume_command(store)}"
         )
 
 

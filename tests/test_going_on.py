@@ -227,7 +227,7 @@ def test_a_path_goes_on_too_and_is_no_run(data, store):
     whole = dnmf.path(data, **PATH, store=store, resume="auto")
     again = dnmf.path(data, **PATH, store=store, resume="auto")
     assert list(map(repr, again.rows)) == list(map(repr, whole.rows))  # NaN is not itself
-    with pytest.raises(CheckpointError, match="holds a path with other options"):
+    with pytest.raises(CheckpointError, match="holds a regularization path with other options"):
         dnmf.path(data, **{**PATH, "strengths": [0, 0.2]}, store=store, resume="auto")
     with pytest.raises(CheckpointError, match="holds a regularization path"):
         dnmf.fit(data, **FIT, store=store, resume="auto")

@@ -52,6 +52,7 @@ class ConsensusOptions(Study[Member]):
     writes_all: ClassVar[bool] = False
     passed: ClassVar[type[ConsensusPassDone]] = ConsensusPassDone
     finished: ClassVar[type[ConsensusFinished]] = ConsensusFinished
+    made_last: ClassVar[tuple[str, ...]] = ("density", "best")
 
     fit: FitOptions
     seeds: tuple[int, ...]
@@ -77,7 +78,7 @@ class ConsensusOptions(Study[Member]):
 
     def counted(self, ended: Mapping[Member, Ended]) -> list[Member]:
         """Return the models that count, in the order of their seeds: others ended in a worse minimum, or near one."""
-        found = sorted(self.cells, key=lambda cell: ended[cell].state.objective)[: self.count_that_count]
+        found = {*sorted(self.cells, key=lambda cell: ended[cell].state.objective)[: self.count_that_count]}
         return [cell for cell in self.cells if cell in found]
 
     @property

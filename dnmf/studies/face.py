@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -107,7 +108,9 @@ def fit_study(  # noqa: PLR0913  what the doors of studies hand on, by name
         Whether one of the same data and options that has begun in `store` is gone on with.
     """
     if goes_on(resume, store, overwrite=overwrite) and _has_begun(face, study, store, source, constraints):
-        return resume_study(face, store, resources, source=source, force=False, function=f"dnmf.resume_{face.kind}")
+        return resume_study(
+            face, store, resources, source=source, force=False, function=f"dnmf.resume_{face.kind}", study=study
+        )
     if store is not None:  # before it is planned, and again when its lock is held
         _number_in(free_store(store, source, overwrite=overwrite), source, face, study, overwrite=overwrite)
     else:
@@ -125,7 +128,10 @@ def fit_study(  # noqa: PLR0913  what the doors of studies hand on, by name
         return _finished(face, study, run, resources)
 
 
-def resume_study(face: Face[S, R], store: Any, resources: Resources, *, source: Any, force: bool, function: str) -> R:
+def resume_study(
+    face: Face[S, R], store: Any, resources: Resources, *, source: Any, force: bool, function: str,
+    study: S | None = None,
+) -> R:  # fmt: skip
     """Return the result of a study that goes on from its last committed pass; one that is finished is just loaded.
 
     Parameters
@@ -138,6 +144,8 @@ def resume_study(face: Face[S, R], store: Any, resources: Resources, *, source: 
         Go on although the data has changed.
     function : str
         Whom to give data that is not found, for a message.
+    study : Study, optional
+        The same study, which may say something else of what is made of its models at the end.
 
     Raises
     ------
@@ -145,10 +153,12 @@ def resume_study(face: Face[S, R], store: Any, resources: Resources, *, source: 
         There is nothing to resume, or the data has changed; the message lists the differences.
     """
     with naming(store):
-        return _resumed(face, store, resources, source=source, force=force, function=function)
+        return _resumed(face, store, resources, source=source, force=force, function=function, study=study)
 
 
-def _resumed(face: Face[S, R], store: Any, resources: Resources, *, source: Any, force: bool, function: str) -> R:
+def _resumed(
+    face: Face[S, R], store: Any, resources: Resources, *, source: Any, force: bool, function: str, study: S | None
+) -> R:
     generation, store = face.read(store), place_of(store, "store")
     if generation.record["status"] == "done":
         return face.restore(generation, store)  # nothing is to be written, and it may lie where nobody can write
@@ -156,7 +166,7 @@ def _resumed(face: Face[S, R], store: Any, resources: Resources, *, source: Any,
         lock, generation = stack.enter_context(checkpoint.Store(store)), face.read(store)
         if generation.record["status"] == "done":  # by another process, just now
             return face.restore(generation, store)
-        study = face.study(generation.record[face.kind])
+        study = study or face.study(generation.record[face.kind])
         record = RunRecord.from_json(generation.record["run"])
         opened, changed = reopened(record, generation, store, source, function, force=force)
         opened = with_saved_names(opened, generation)
@@ -211,11 +221,13 @@ def _has_begun(face: Face[S, R], study: S, store: Any, source: Source, constrain
         return False  # who begins looks at what is there
     with naming(path):
         before = face.study(record[kind])
+    if record["status"] != "done":
+        before = replace(before, **{name: getattr(study, name) for name in study.made_last})  # type: ignore[type-var]
     changed = before.differences(study) + other_arrays(generation, source, study.fit, constraints)
     another = other_than(record, source, changed)
     if not has_begun(record) and (another or study.fit.init == "given"):
         return False
-    refuse_another(path, another, kind, kind)
+    refuse_another(path, another, contents(record), "this call")
     return True
 
 
@@ -238,7 +250,7 @@ def _number_in(store: Path, source: Source, face: Face[S, R], study: S, *, overw
             before = face.study(record[kind])
         another = other_than(record, source, before.differences(study))
         raise CheckpointError(
-            f"{store}: holds a {kind} already{another}. Choose another store, begin anew in its place with "
-            f"overwrite=True (--overwrite), or go on with the {kind} that is there: {resume_command(store)}"
+            f"{store}: holds {contents(record)} already{another}. Choose another store, begin anew in its place with "
+            f"overwrite=True (--overwrite), or go on with what is there: {resume_command(store)}"
         )
     return latest.number + 1

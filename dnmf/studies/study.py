@@ -47,6 +47,8 @@ class Study(ABC, Generic[C]):
         are written that :meth:`chosen` names.
     passed, finished : type
         The events that tell of a pass, and of the end.
+    made_last : tuple of str
+        Options of what is made of the models once all have ended: until that is there, others may be asked for.
     fit : FitOptions
         Of the largest model, which passes are planned for. What fractions of strengths are fractions of is found for
         its penalty. All models have its dtype and its limits: what passes are made with beside the data.
@@ -56,6 +58,7 @@ class Study(ABC, Generic[C]):
     writes_all: ClassVar[bool] = True
     passed: ClassVar[type[StudyPassDone]]
     finished: ClassVar[type[StudyFinished]]
+    made_last: ClassVar[tuple[str, ...]] = ()
     fit: FitOptions
 
     @property
@@ -108,8 +111,8 @@ class Study(ABC, Generic[C]):
 
     def cell(self, named: Mapping[str, Any]) -> C:
         """Return the cell whose fields are among these values by name."""
-        kind: Any = type(self.cells[0])
-        found: C = kind(**{name: named[name] for name in self.cells[0]._fields})
+        first: Any = self.cells[0]
+        found: C = type(first)(**{name: named[name] for name in first._fields})
         return found
 
     def next_wave(self, done: Collection[C], models_per_pass: int) -> list[C]:

@@ -161,7 +161,9 @@ def test_a_store_of_a_path_is_not_taken_for_a_run(finished_path, data, tmp_path)
     assert_one_clear_line(call("fit", data, "--rank", 3, "--store", finished_path), "path", "another store")
     plot = ("plot", finished_path, "--kind", "heatmap", "--out", tmp_path / "a.png")
     assert_one_clear_line(call(*plot), "path", "inside it")
-    assert_one_clear_line(call("path", data, "--store", finished_path, *GRID), "holds a path already", "dnmf resume")
+    assert_one_clear_line(
+        call("path", data, "--store", finished_path, *GRID), "holds a regularization path already", "dnmf resume"
+    )
 
 
 @pytest.mark.parametrize("options", [[], ["--measure", "robustness"]])

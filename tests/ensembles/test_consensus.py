@@ -252,3 +252,19 @@ def test_ranks_make_no_consensus_of_other_data(A, change):
     }[change]()  # fmt: skip
     with pytest.raises(InputError, match=r"the data of these ranks|in these ranks|these ranks were made of"):
         ranks.consensus(3, dnmf.open_source(other[0], column_names=other[1]))
+
+
+def test_where_too_little_is_alike_the_same_models_are_clustered_again(A, tmp_path):
+    path, store = tmp_path / "a.zarr", tmp_path / "c.dnmf"
+    zarr.create_array(path, data=np.asarray(A))
+    asked = {"seeds": 4, "max_passes": 5, "store": store}
+    with pytest.raises(InputError, match="density=1e-09: only"):
+        dnmf.consensus(path, 3, density=1e-9, **asked)
+    passes = []
+    again = dnmf.consensus(path, 3, density=2.0, **asked, resume="auto", callbacks=[passes.append])
+    assert again.share_kept == 1
+    assert again.asked.density == dnmf.load_consensus(store).asked.density == 2.0
+    assert not [each for each in passes if type(each).__name__ == "ConsensusPassDone" and each.models == 4]
+    np.testing.assert_array_equal(again.H, dnmf.consensus(path, 3, density=2.0, **{**asked, "store": None}).H)
+    with pytest.raises(CheckpointError, match="holds a consensus with other options .density"):
+        dnmf.consensus(path, 3, density=1.0, **asked, resume="auto")

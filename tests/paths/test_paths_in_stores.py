@@ -177,7 +177,7 @@ def test_what_was_not_measured_before_a_stop_is_measured_by_the_resume(stored, t
 
 def test_a_store_holds_one_thing(found, stored, tmp_path):
     path, _ = found
-    with pytest.raises(CheckpointError, match=r"holds a path already with other options \(strengths: .* seed"):
+    with pytest.raises(CheckpointError, match=r"holds a regularization path already with other .*strengths: .* seed"):
         dnmf.path(stored, RANK, L1, (0, 0.1), store=path.path)
     with pytest.raises(CheckpointError, match="choose another store"):
         dnmf.fit(stored, RANK, store=path.path)
