@@ -213,3 +213,18 @@ def test_on_the_command_line(tmp_path):
     again = call(*one, "--store", tmp_path / "another.dnmf")
     assert_one_clear_line(again, "exists already")
     assert not (tmp_path / "another.dnmf").exists()
+
+
+def test_a_folder_of_other_genes_is_not_written_over(tmp_path):
+    A = np.random.default_rng(0).poisson(np.kron(np.eye(2), np.full((30, 8), 4.0)) + 0.1)
+    of_all, of_few = (dnmf.consensus(A[:, :n], 2, seeds=3, max_passes=5) for n in (16, 12))
+    folder = dnmf.cnmf.write(of_all, tmp_path / "run[1]")
+    before = {path.name: path.read_bytes() for path in folder.glob("*.txt")}
+    with pytest.raises(InputError, match="exists already"):  # the brackets are no pattern
+        dnmf.cnmf.write(of_all, folder)
+    other = dnmf.consensus(A[:, :12], 3, seeds=3, max_passes=5)
+    with pytest.raises(InputError, match="lists 16 genes, which are not the 12 of this fit"):
+        dnmf.cnmf.write(other, folder)
+    assert {path.name: path.read_bytes() for path in folder.glob("*.txt")} == before
+    dnmf.cnmf.write(of_few, folder, overwrite=True)
+    assert len((folder / "run[1].overdispersed_genes.txt").read_text().split("\n")) == 12

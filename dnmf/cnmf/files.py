@@ -97,6 +97,7 @@ def write(
     rows = _labels(found.row_names, found.shape[0])
     tables["usages.{}.consensus"] = Frame(usages.astype(np.float64), rows, _numbers(found.rank))
     tables["spectra.{}.consensus"] = Frame(found.H.astype(np.float64), _numbers(found.rank), genes)
+    files.refuse_other_genes(genes, overwrite=overwrite)
     files.write(tables, {**stats, **_of_models(found, genes)}, genes)
     return files.folder
 
@@ -168,6 +169,23 @@ class Files:
             raise InputError(
                 f"{min(there)}: exists already; choose another folder, or replace such files with overwrite=True "
                 "(--overwrite)"
+            )
+
+    def refuse_other_genes(self, genes: np.ndarray, *, overwrite: bool) -> None:
+        """Refuse a folder of results of other genes, of which there is one list, where nobody wants it replaced.
+
+        Raises
+        ------
+        InputError
+            It is one.
+        """
+        if overwrite or not self._genes.exists():
+            return
+        there = self._genes.read_text(encoding="utf-8").split("\n")
+        if there != genes.tolist():
+            raise InputError(
+                f"{self._genes}: lists {len(there):,} genes, which are not the {len(genes):,} of this fit; choose a "
+                "folder for results of these genes, or replace the list with overwrite=True (--overwrite)"
             )
 
     def write(self, tables: dict[str, Frame], inner: dict[str, Frame], genes: np.ndarray) -> None:
