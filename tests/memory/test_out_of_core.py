@@ -356,3 +356,26 @@ def test_a_path_whose_models_do_not_all_fit_in_one_pass_stays_under_the_projecte
     assert peak <= plan.projected_bytes <= LIMIT
     assert 1 < crowd < 39
     assert len(path.rows) == 40
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["blocks", "entries"])
+def test_what_many_folds_hold_out_stays_under_the_projected_peak(place, kind):
+    values = np.random.default_rng(0).random((4_096, 2_000), np.float32)
+    if kind == "entries":
+        values[::7, ::5] = np.nan
+    zarr.create_array(place / "data.zarr", data=values, chunks=(256, 2_000))
+    events, asked = [], {"missing": "nan"} if kind == "entries" else {}
+    with connect("local", workers=1, threads=2, memory_limit=800 * MIB) as client:
+        pids = client.run(os.getpid)
+        dnmf.ranks(
+            place / "data.zarr", [2, 3], folds=20, seeds=2, max_passes=2, store=place / "ranks.dnmf", client=client,
+            callbacks=(events.append,), keep="stream", **asked,
+        )  # fmt: skip
+        assert client.run(os.getpid) == pids, "the worker was restarted"
+        peak_bytes, _ = questions()
+        peak = max(client.run(peak_bytes).values())
+    plan = next(event for event in events if isinstance(event, Planned))
+    print(f"\nprojected {plan.projected_bytes / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB")
+    assert peak <= plan.projected_bytes <= 800 * MIB
