@@ -60,22 +60,23 @@ def _draw_errors(axes: "Axes", found: Any) -> None:
     mean, se = np.array(table["held_out"]), np.array(table["held_out_se"])
     if np.isfinite(mean).any():
         style = style_of(0)
-        axes.plot(x, mean, label="what was held out ± its standard error over the folds", markersize=4.5, linewidth=1.5,
+        axes.plot(x, mean, label="held out ± standard error", markersize=4.5, linewidth=1.5,
                   **style)  # fmt: skip
         if np.isfinite(se).any():
             axes.fill_between(x, mean - se, mean + se, color=style["color"], alpha=0.2, linewidth=0)
     axes.plot(x, table["error"], label="all of the data", markersize=3.5, linewidth=1.2, **style_of(1))
     axes.set_ylabel("relative error")
-    _leave_out_what_explodes(axes, x, mean)
+    _leave_out_what_explodes(axes, found, mean)
 
 
-def _leave_out_what_explodes(axes: "Axes", x: np.ndarray, mean: np.ndarray) -> None:
+def _leave_out_what_explodes(axes: "Axes", found: Any, mean: np.ndarray) -> None:
     """End the axis at 1, the error of a model that predicts zeros, and write the numbers of what is beyond it."""
     beyond = np.isfinite(mean) & (mean > WORSE_THAN_NOTHING)
     if beyond.all() or not beyond.any():
         return
-    axes.set_ylim(top=WORSE_THAN_NOTHING)
-    for rank, error in zip(x[beyond], mean[beyond], strict=True):
+    shown = np.concatenate([mean[~beyond], found.table["error"]])
+    axes.set_ylim(0.9 * float(np.nanmin(shown)), WORSE_THAN_NOTHING)
+    for rank, error in zip(np.array(found.ranks)[beyond], mean[beyond], strict=True):
         axes.annotate(f"{error:.2g}", (rank, WORSE_THAN_NOTHING), (0, -2), textcoords="offset points",
                       fontsize=TEXT_POINTS, ha="center", va="top")  # fmt: skip
 
