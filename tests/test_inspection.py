@@ -150,7 +150,9 @@ def test_what_is_asked_for_decides_the_plan(monkeypatch):
     }
     assert {plan["init"] for plan in takes.values()} == {"random", "surrogate", "nndsvda", "sample"}
     assert len({plan["projected_bytes"] for plan in takes.values()}) == len(takes)
-    assert min(takes, key=lambda what: takes[what]["projected_bytes"]) == "a random start"
+    cut_alike = {what: plan for what, plan in takes.items() if plan["tasks"] == takes["a random start"]["tasks"]}
+    assert len(cut_alike) > 3
+    assert min(cut_alike, key=lambda what: cut_alike[what]["projected_bytes"]) == "a random start"
 
 
 def test_starts_that_take_turns_are_told(monkeypatch):

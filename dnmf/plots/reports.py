@@ -195,7 +195,7 @@ def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) ->
         return [*body, pages.paragraph("All components are zero: the penalty was too strong for this matrix.")]
     body += [_component_table(model, sums), pages.paragraph(_table_note(model, sums), "soft")]
     body.append(_strongest_table(model, sums, top))
-    kind = component_kind(model.column_names, shape or model.column_pixels)
+    kind = component_kind(model.column_names, model.column_pixels if shape is None else shape)
     picture = components(model, kind, shape=shape)[0].figure
     body.append(pages.shown(picture, f"The components of H as {kind}", _caption(kind)))  # type: ignore[arg-type]
     if kind != "images":
