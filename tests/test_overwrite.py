@@ -167,7 +167,7 @@ def test_a_path_that_is_overwritten_is_the_new_one_and_strengths_of_the_old_are_
 
 def test_a_saved_path_may_be_overwritten_and_is_not_without_being_asked(store):
     along(None).save(store)
-    with pytest.raises(dnmf.CheckpointError, match="holds a path already.*--overwrite"):
+    with pytest.raises(dnmf.CheckpointError, match="holds a regularization path already.*--overwrite"):
         along(store)
     assert along(store, overwrite=True).strengths == (0, 0.1)
 
@@ -319,5 +319,7 @@ def test_a_run_that_is_in_the_way_is_told_from_the_one_that_was_asked_for(store,
 
 def test_a_path_of_other_data_is_told_from_the_one_that_was_asked_for(store):
     along(store)
-    with pytest.raises(dnmf.CheckpointError, match=r"holds a path already of other data \(.*shape: .*--overwrite"):
+    with pytest.raises(
+        dnmf.CheckpointError, match=r"holds a regularization path already of other data \(.*shape: .*--overwrite"
+    ):
         along(store, source=A[:-1])
