@@ -12,7 +12,7 @@ from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import View
 
 Pixels = tuple[int, int]
-"""Height and width of an image, row after row of which the entries of a component are."""
+"""Height and width of an image whose pixels, line after line, the entries of a component are."""
 
 Labelling = TypeVar("Labelling", bound=Any)
 
@@ -114,10 +114,9 @@ def axes_of(unfolding: Unfolding | None, shape: tuple[int, int], view: View) -> 
     rows, columns = {"row": shape[0]}, {"column": shape[1]}
     if unfolding is None:
         return rows, columns
-    lengths = dict(zip(unfolding.called, unfolding.shape, strict=True))
-    sides = ({unfolding.called[axis]: lengths[unfolding.called[axis]] for axis in axes}
-             for axes in (unfolding.rows, unfolding.columns))  # fmt: skip
-    all_rows, all_columns = sides
+    all_rows, all_columns = (
+        {unfolding.called[axis]: unfolding.shape[axis] for axis in axes} for axes in (unfolding.rows, unfolding.columns)
+    )
     return (all_rows if view.rows is None else rows), (all_columns if view.columns is None else columns)
 
 

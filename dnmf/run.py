@@ -35,6 +35,7 @@ from dnmf.record import (
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.opening_again import open_again, where_now
+from dnmf.sources.unfolded import WhereMore
 from dnmf.sources.views import View
 from dnmf.starts.begin import begin, fit_from
 from dnmf.starts.choose import start_of
@@ -294,8 +295,8 @@ def reopened(
     address = _stored_address(record, store, function) if given is None else given
     try:
         view = View.restore(generation.arrays)
-        rows = record.unfolding.get("rows")
-        source = open_again(address, record.missing_chunks, record.observed, view, rows)
+        rows = WhereMore(record.unfolding.get("rows", ()))
+        source = open_again(address, record.missing_chunks, record.observed, view, rows or None)
     except InputError as error:
         hint = "" if given is not None else where_now(record.observed)
         raise InputError(f"{error}{hint}") from error

@@ -53,18 +53,16 @@ class Seen(NamedTuple):
     layer: str | None
     var_mask: str | None
     obs_mask: str | None
-    row_axes: str | None = None
+    row_axes: str | None
 
-    def of_rows_of(self, model: Any) -> "Seen":
-        """Return the same for other rows of a model: where nothing is said, the axes that made the rows of its fit."""
-        known = model.unfolding.rows if model.unfolding and self.row_axes is None else None
-        return self if known is None else self._replace(row_axes=",".join(map(str, known)))
+    def open(self, source: str, known_axes: Any = None, **about: Any) -> Any:
+        """Return the source at an address, opened with what else is said `about` all of it.
 
-    def open(self, source: str, **about: Any) -> Any:
-        """Return the source at an address, opened with what else is said `about` all of it."""
+        Where nobody says which axes make its rows, they are those that are known.
+        """
         from dnmf.sources import open_source
 
-        axes = None if self.row_axes is None else tuple(each.strip() for each in self.row_axes.split(","))
+        axes = known_axes if self.row_axes is None else tuple(each.strip() for each in self.row_axes.split(","))
         about |= {"columns": self.var_mask, "rows": self.obs_mask, "row_axes": axes}
         return open_source(in_layer(source, self.layer), **about)
 

@@ -165,8 +165,10 @@ def _moved(source: str | None, entries: dict[str, Any] | None, status: dict[str,
 
     if entries is None:
         return None if source is None else absolute(source)
-    unfolding = status["unfolding"] or {}
-    return open_source(absolute(source or status["source"]), row_axes=unfolding.get("rows"), **entries)
+    from dnmf.sources.unfolded import WhereMore
+
+    rows = WhereMore((status["unfolding"] or {}).get("rows", ()))
+    return open_source(absolute(source or status["source"]), row_axes=rows or None, **entries)
 
 
 def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
@@ -203,10 +205,12 @@ def transform(run: str, source: str, out: str, where: Where, seen: Seen, *, over
     from dnmf.sources.as_fitted import Said
     from dnmf.sources.names import names_to_show
     from dnmf.sources.opening import opened_beside
+    from dnmf.sources.unfolded import WhereMore
 
     output, model = current_output(), load(run)
     free = free_place(out, overwrite=overwrite)
-    opened = seen.of_rows_of(model).open(absolute(source), **{name: given[name] for name in OF_ALL})
+    known = WhereMore(model.unfolding.rows) if model.unfolding else None
+    opened = seen.open(absolute(source), known, **{name: given[name] for name in OF_ALL})
     about: dict[str, Any] = {
         "said": Said(**opened_beside(given["entries"], given["missing_chunks"])),
         "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,

@@ -148,7 +148,7 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
         source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
         weights=weights, row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
-    if checked_folds(folds) and min(opened.shape) == 1:
+    if checked_folds(folds) and min(opened.shape) == 1 and not opened.has_missing:  # then entries may be
         raise InputError(f"{opened.address}: of one row or column nothing can be held out; say folds=0 (--folds 0)")
     asked, tried = checked_constraints(constraints), checked_ranks(ranks)
     fit = FitOptions(tried[-1], init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 9.6, 5.4
 BINS = 50
+ROOM_FOR_WORDS = 0.15  # of a bar from 0 to 1
 LEFT_OUT = -1
 
 
@@ -93,6 +94,7 @@ def _draw_stability(axes: "Axes", found: Any) -> None:
     if found.rank <= 30:
         axes.set_xticks(range(found.rank))
     for q in np.flatnonzero(found.found_in < len(found.counted)):
-        at = max(0.0, float(found.stability[q]))
-        axes.annotate(f"{found.found_in[q]}/{len(found.counted)}", (q, at), (0, -2), textcoords="offset points",
-                      fontsize=TEXT_POINTS - 1, color="white", ha="center", va="top")  # fmt: skip
+        at, words = max(0.0, float(found.stability[q])), f"{found.found_in[q]}/{len(found.counted)}"
+        inside = at > ROOM_FOR_WORDS
+        axes.annotate(words, (q, at), (0, -2 if inside else 2), textcoords="offset points", fontsize=TEXT_POINTS - 1,
+                      color="white" if inside else "0.25", ha="center", va="top" if inside else "bottom")  # fmt: skip

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,9 +35,19 @@ class DenseSource(Source):
         self._names = names_of_frames(array.path, frames, self.shape)
         self.missing_chunks = array.missing_chunks
 
+    @property
+    def rows_of_object(self) -> int:
+        """Rows that stored objects hold."""
+        return self.array.object_shape[0]
+
+    @property
+    def least_rows(self) -> int:
+        """How few rows can be read without decoding others."""
+        return self.array.least_rows
+
     def layout(self) -> Layout:
         """Cuts at the borders of the stored objects, so that each is decoded once a pass."""
-        cuts, step = even_cuts(self.shape[0], self.array.object_shape[0])
+        cuts, step = even_cuts(self.shape[0], self.rows_of_object)
         on_its_way = 0 if self.array.goes_whole else self.array.decoding_bytes  # a chunk, to where it belongs
         whole = Layout(
             cuts, cuts * self._row_bytes, step, object_bytes=self.array.object_bytes,
@@ -48,7 +58,7 @@ class DenseSource(Source):
 
     def _in_parts(self, whole: Layout) -> Layout | None:
         """The same with cuts inside stored objects, about as far apart as what a pass works on at a time."""
-        least, rows = self.array.least_rows, PART_BYTES // self._row_bytes
+        least, rows = self.least_rows, PART_BYTES // self._row_bytes
         rows -= rows % ROWS_IN_PART if rows > ROWS_IN_PART else 0
         rows = max(least, rows // least * least)
         if rows >= whole.row_step:
@@ -65,7 +75,7 @@ class DenseSource(Source):
         """Return rows `start:stop` as an array (rows, columns)."""
         return self.array.read(start, stop)
 
-    def with_nan(self) -> "DenseSource":
+    def with_nan(self) -> Self:
         """The same with what attributes of the array say to be missing or not valid read as NaN."""
         found = copy.copy(self)
         found.array = self.array.with_nan()
@@ -74,7 +84,7 @@ class DenseSource(Source):
 
     def touched_bytes(self, start: int, stop: int, rows: Any) -> int:  # noqa: ARG002
         """Bytes of the chunks that hold the rows; of the rows themselves where chunks can be read in parts."""
-        step = self.array.least_rows
+        step = self.least_rows
         low, high = start // step * step, min(-(-stop // step) * step, self.shape[0])
         return (high - low) * self._row_bytes
 

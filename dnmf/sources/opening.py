@@ -11,10 +11,11 @@ from dnmf.sources.observed import MISSING, observed
 from dnmf.sources.opening_values import How, open_values
 from dnmf.sources.side_weights import with_side_weights
 from dnmf.sources.source import Source
+from dnmf.sources.unfolded import WhereMore
 from dnmf.sources.views import refuse_beside_view, within_view
 
 MISSING_CHUNKS = ("error", "zeros")
-FIRST_AXIS: tuple[Any, ...] = (None, 0, (0,), [0])
+FIRST_AXIS: tuple[Any, ...] = (None, 0, (0,), [0], ("0",))  # of a matrix too
 BESIDE = ("mask", "weights")
 
 
@@ -90,7 +91,7 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     asked = choice("missing", missing, MISSING) != "refuse" or mask is not None or weights is not None
     how = How(missing_chunks, missing == "nan", row_axes)
     source = open_values(data, how, storage_options, tells=asked)
-    if row_axes not in FIRST_AXIS and source.unfolding is None and not isinstance(data, Source):
+    if not (source.unfolding or isinstance(data, Source) or isinstance(row_axes, WhereMore) or row_axes in FIRST_AXIS):
         raise InputError(
             f"{source.address}: has rows and columns already, {' × '.join(map(str, source.shape))}; row_axes= "
             "(--row-axes) is for arrays of more axes"

@@ -33,7 +33,7 @@ def open_again(
     InputError
         As there, or a mask or weights were objects, so that they have to be given again.
     """
-    source = _said_again(data, missing_chunks, said, None if isinstance(data, Source) else row_axes)
+    source = _said_again(data, missing_chunks, said, row_axes)
     return source if what_is_seen(source).parts else seen(source, view)
 
 

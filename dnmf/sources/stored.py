@@ -228,7 +228,7 @@ class StoredArray:
 
     def read_along(self, axis: int, start: int, stop: int) -> np.ndarray:
         """Return ``array[:, …, start:stop, …]`` of any axis; else as :meth:`read`."""
-        return self._tried(start, stop, lambda: self._read_along(axis, start, stop))
+        return self._tried(start, stop, lambda: self._read_along(axis, start, stop), f"axis {axis}")
 
     def _read_along(self, axis: int, start: int, stop: int) -> np.ndarray:
         handle, places = self._open()[0], [0] * len(self.shape)
@@ -247,7 +247,7 @@ class StoredArray:
         if len(target):
             self._tried(start, start + len(target), lambda: self._fill(target, start))
 
-    def _tried(self, start: int, stop: int, action: Callable[[], Any]) -> Any:
+    def _tried(self, start: int, stop: int, action: Callable[[], Any], along: str = "the first axis") -> Any:
         try:
             return with_retries(action, f"{self.address}: reading {start}:{stop}")
         except Exception as error:
@@ -255,17 +255,14 @@ class StoredArray:
             if isinstance(error, InputError):
                 raise
             if isinstance(error, AbsentObject):
-                raise self._absent(str(error.args[0]), start, stop) from error
+                raise self._absent(str(error.args[0]), f"{start}:{stop} of {along}") from error
             raise InputError(
-                f"{self.address}: elements {start}:{stop} of the first axis cannot be read "
+                f"{self.address}: elements {start}:{stop} of {along} cannot be read "
                 f"({told(error)}); a chunk is damaged, truncated or not permitted"
             ) from error
 
-    def _absent(self, name: str, start: int, stop: int) -> InputError:
-        found = (
-            f"{self.address}: chunk {name} (elements {start}:{stop} of the first axis were asked for) is missing or "
-            "empty."
-        )
+    def _absent(self, name: str, asked: str) -> InputError:
+        found = f"{self.address}: chunk {name} (elements {asked} were asked for) is missing or empty."
         if self.missing_chunks == "zeros":
             return InputError(
                 f"{found} It would read as the fill value of the array, which is not zero. Restore the file, or write "

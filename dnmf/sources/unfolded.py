@@ -1,6 +1,7 @@
 """Arrays of more than two axes as matrices: some of the axes make the rows, all others the columns."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,12 @@ from dnmf.sources.names import names_of
 PLANE = 2  # axes
 LEAST_AXES = 3  # of what is no matrix yet
 MOST_LABELS = 10_000  # of an axis, that a record carries
+
+
+class WhereMore(tuple[int, ...]):
+    """Axes that make the rows of an array of more than two; a matrix, which was unfolded before, is taken as it is."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,7 @@ def _names(dims: Sequence[Any], count: int) -> tuple[str, ...]:
 def _axis(address: str, asked: Any, lengths: tuple[int, ...], names: tuple[str, ...]) -> int:
     if isinstance(asked, str) and asked in names:
         return names.index(asked)
-    if isinstance(asked, str) and asked.lstrip("-").isdigit():  # of the command line
+    if isinstance(asked, str) and re.fullmatch("-?[0-9]+", asked):  # of the command line
         asked = int(asked)
     if is_whole(asked) and -len(lengths) <= asked < len(lengths):
         return int(asked) % len(lengths)

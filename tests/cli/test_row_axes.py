@@ -78,3 +78,13 @@ def test_studies_take_them_too(cube, tmp_path, study):
     result = call(study, cube, *told)
     assert result.exit_code == 0, result.output
     assert "time: 30 make the rows" in call("status", store).stdout
+
+
+@pytest.mark.parametrize("axes", ["time", "x,time"])
+def test_a_matrix_that_was_unfolded_before_is_transformed_too(cube, tmp_path, axes):
+    store, flat = tmp_path / "run.dnmf", tmp_path / "flat.zarr"
+    call("fit", cube, "--row-axes", axes, "--rank", 2, "--store", store)
+    shape = dnmf.load(store).shape
+    zarr.create_array(flat, data=np.ones(shape, np.float32), chunks=(10, shape[1]))
+    assert call("transform", store, flat, "--out", tmp_path / "W.zarr").exit_code == 0
+    assert_one_clear_line(call("inspect", flat, "--row-axes", "1"), "has rows and columns already")

@@ -379,3 +379,17 @@ def test_what_many_folds_hold_out_stays_under_the_projected_peak(place, kind):
     plan = next(event for event in events if isinstance(event, Planned))
     print(f"\nprojected {plan.projected_bytes / MIB:.0f} MiB, peak {peak / MIB:.0f} MiB")
     assert peak <= plan.projected_bytes <= 800 * MIB
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("row_axes", [0, 1, (2, 0)])
+def test_slabs_along_any_axis_stay_under_the_projected_peak(place, row_axes):
+    shape, chunks = (240, 1_600, 1_000), (60, 40, 25)  # 1.4 GiB
+    array = zarr.create_array(place / "data.zarr", shape=shape, chunks=chunks, dtype="f4")
+    for start in range(0, shape[0], 60):
+        array[start : start + 60] = np.random.default_rng(start).random((60, *shape[1:]), np.float32)
+    limit = (3_000 if row_axes == 0 else 800) * MIB  # whose columns are 1.6 million
+    with_axes = {"row_axes": row_axes, "init": "random"}
+    _, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", 2, limit=limit, **with_axes)
+    assert peak <= plan.projected_bytes <= limit

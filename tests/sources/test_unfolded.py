@@ -13,7 +13,7 @@ from source_contract import as_dense
 
 import dnmf
 from dnmf import open_source
-from dnmf.errors import BudgetError, InputError
+from dnmf.errors import BudgetError, CheckpointError, InputError
 from dnmf.memory import Machine, Shape
 from dnmf.plan import make_plan
 from dnmf.sources.unfolded import Unfolding
@@ -119,7 +119,7 @@ def test_every_chunk_lies_in_one_panel(how, rows, reads, tmp_path):
     assert layout.total_bytes == CUBE.nbytes
 
 
-@pytest.mark.parametrize("asked", ["band", 3, -4, (0, 0), (0, 1, 2), (), True, 1.5, "0,9"])
+@pytest.mark.parametrize("asked", ["band", 3, -4, (0, 0), (0, 1, 2), (), True, 1.5, "0,9", "--1", "²"])
 def test_axes_that_cannot_make_rows_are_refused(asked):
     with pytest.raises(InputError, match=r"row_axes.*(0: 30, 1: 4, 2: 6)"):
         open_source(CUBE, row_axes=asked)
@@ -260,3 +260,29 @@ def test_of_a_matrix_they_have_rows_and_columns():
     found = dnmf.fit(matrix((0,)), 2, row_names=[f"r{i}" for i in range(30)], seed=0).to_xarray()
     assert dict(found.sizes) == {"row": 30, "component": 2, "column": 24}
     assert found.row.values[3] == "r3"
+
+
+def test_the_same_cube_with_other_axes_as_rows_is_other_data(tmp_path):
+    path, cube = tmp_path / "cube.zarr", np.random.default_rng(0).random((8, 8, 8))
+    zarr.create_array(path, data=cube, chunks=(4, 4, 4))
+    asked = {"seed": 0, "max_passes": 3, "store": tmp_path / "run.dnmf", "resume": "auto"}
+    dnmf.fit(path, 2, row_axes=0, **asked)
+    with pytest.raises(CheckpointError, match=r"holds a run of other data .*row_axes"):
+        dnmf.fit(path, 2, row_axes=1, **asked)
+
+
+@pytest.mark.parametrize("rows", [(0,), (2, 1)])
+def test_a_matrix_that_was_unfolded_before_is_taken_as_it_is(rows, tmp_path):
+    path, flat = stored(tmp_path), matrix(rows)
+    model = dnmf.fit(path, 3, row_axes=rows, seed=0, max_passes=3, store=tmp_path / "run.dnmf")
+    np.testing.assert_array_equal(model.transform(flat).compute(), model.transform(CUBE).compute())
+    ranks = dnmf.ranks(path, [2, 3], row_axes=rows, seeds=2, folds=0, max_passes=5)
+    np.testing.assert_allclose(ranks.consensus(3, flat).H, ranks.consensus(3, path).H, atol=1e-5)
+
+
+def test_what_cannot_be_read_along_another_axis_is_said_of_that(tmp_path):
+    path = stored(tmp_path)
+    (path / "c" / "1" / "1" / "0").write_bytes(b"no chunk")
+    source = open_source(path, row_axes="x")
+    with pytest.raises(InputError, match="elements 0:6 of axis 2 cannot be read"):
+        source.read(0, 6)

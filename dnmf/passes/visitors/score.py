@@ -81,9 +81,10 @@ class ScoreGivenRows(Visitor):
         predicted = y
         if self.loss.positive:
             y = np.maximum(y, (LEAST * mean).astype(y.dtype)[entries.row_of])
-        every = entries.sums_of_rows(y)
         if linear:  # of all entries, those among them that were lifted as they are now
             every = W @ self.HT.sum(axis=0, dtype=np.float64) + entries.sums_of_rows(y.astype(np.float64) - predicted)
+        else:
+            every = entries.sums_of_rows(y)
         sums.value += self._loss_of(entries, y, float(every.sum()))
         if self.loss.shared_curvature:
             mean = np.zeros_like(mean)
