@@ -2,17 +2,19 @@
 
 import os
 import re
-import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import numpy as np
+import page_blocks
 import pytest
 import scipy.io
 import scipy.sparse
 import yaml
 import zarr
-from command_line import call
+from page_blocks import blocks, commands_in
 from test_import_rule import LAYERS
 
 from dnmf.cli import commands
@@ -23,27 +25,12 @@ from dnmf.schemes.updates import UPDATES
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
 PAGES += [page for folder in ("docs", "deploy", "benchmarks") for page in sorted((ROOT / folder).rglob("*.md"))]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-SKIPPED = "# not run"
-NOT_AT_HAND = ("dnmf demo", "--scheduler", "--workers", "s3://", "deploy/")  # clusters, buckets, and what takes long
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """Return the fenced blocks of a page in one language."""
-    return [text for found, text in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
 
 
 def dnmf_lines(page: Path) -> list[list[str]]:
     """Return the words of every ``dnmf …`` command in the sh blocks of a page."""
     return commands_in("\n".join(blocks(page, "sh")))
-
-
-def commands_in(text: str) -> list[list[str]]:
-    """Return the words of every ``dnmf …`` command in some lines for a shell."""
-    lines = text.replace("\\\n", " ").splitlines()
-    parts = [part.strip() for line in lines for part in line.split("&&")]
-    return [shlex.split(part, comments=True) for part in parts if part.startswith("dnmf ")]
 
 
 def named(pages: list[Path]) -> list:
@@ -88,16 +75,9 @@ def written():
 @pytest.mark.slow
 @pytest.mark.parametrize("page", named([page for page in PAGES if blocks(page, "python") or blocks(page, "sh")]))
 def test_the_blocks_of_a_page_run_one_after_the_other_in_one_folder(page, folder, written):
-    before, names = set(os.listdir()), {"__name__": "__main__"}
-    for number, (language, text) in enumerate(FENCE.findall(page.read_text(encoding="utf-8")), 1):
-        if language == "python":
-            code = compile(text, f"{page.name}, block {number}", "exec")
-            if not text.startswith(SKIPPED):
-                exec(code, names)
-        elif language == "sh" and not any(word in text for word in NOT_AT_HAND):
-            for words in commands_in(text):
-                result = call(*words[1:])
-                assert result.exit_code == 0, f"{' '.join(words)}: {result.stderr}"
+    before = set(os.listdir())
+    done = subprocess.run([sys.executable, page_blocks.__file__, page], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     written[page.name] = set(os.listdir()) - before
 
 
