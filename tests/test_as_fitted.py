@@ -96,7 +96,7 @@ WAYS = [by_transform, by_source, by_command]
 
 @pytest.mark.parametrize("again", [False, True], ids=["nothing said", "said again"])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.broad(30)
+@pytest.mark.broad(8)
 def test_rows_of_the_fit_come_out_again_or_are_refused(fitted, way, again, tmp_path):
     name, data, said, model = fitted
     if not again and name in ASKED_AGAIN:
@@ -135,6 +135,7 @@ def in_blocks(data):
     return da.from_array(data.toarray(), chunks=(15, 8)).map_blocks(scipy.sparse.csr_array)
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("blocks", [False, True], ids=["in memory", "dask"])
 @pytest.mark.parametrize("name", ["nan", "unstored", "mask", "weights", "unstored, column weights"])
 def test_the_estimator_transforms_as_it_was_fitted_or_refuses(name, blocks):
@@ -177,6 +178,7 @@ def test_that_all_of_other_rows_was_observed_can_be_said(kind):
     assert error == pytest.approx(measures.relative_error(model, A, mask=np.ones(A.shape)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_whole_dense_rows_are_taken_by_a_fit_of_rows_with_holes():
     model = dnmf.fit(NAN, 2, missing="nan", max_passes=2, dtype="float64")
     for rows in (A[:5], A[:5].astype(int)):
@@ -197,6 +199,7 @@ def test_columns_that_are_matched_by_name_have_the_weights_they_had_in_the_fit()
     assert abs(ones - again).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_model_says_what_was_observed(tmp_path):
     model = dnmf.fit(CSR, 2, missing="unstored", row_weights=np.arange(40), column_weights=COLUMNS, max_passes=2,
                      store=tmp_path / "a.dnmf")  # fmt: skip

@@ -40,7 +40,7 @@ KINDS = {
 @pytest.mark.parametrize(
     ("value", "name"), [(np.nan, "a NaN"), (np.inf, "an infinity"), (-0.5, "the negative value -0.5")]
 )
-@pytest.mark.broad(8)
+@pytest.mark.broad(4)
 def test_a_bad_value_is_named_with_its_row_and_column(A, tmp_path, kind, value, name):
     A[37, 5] = value
     data = KINDS[kind](A, tmp_path)
@@ -71,6 +71,7 @@ def sampled_rows(source, **options):
     return {row for entry in seen[:begun] if entry for row in range(*entry)}
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("init", ["sample", "random"])
 def test_a_bad_value_is_found_inside_and_outside_the_sample(init, monkeypatch):
     monkeypatch.setattr("dnmf.starts.race.SMALL_BYTES", 0)  # this stands for large data

@@ -108,6 +108,7 @@ def test_rules_choose_from_the_table_of_ranks():
     assert stable({**table, "stability": [1.0, 0.5, 0.5, 0.5]}) is None
 
 
+@pytest.mark.slow
 def test_the_rank_that_is_chosen_of_a_planted_matrix_is_noted():
     one = chosen(Planted("planted", "dense, small noise", 7, 3, (120, 60)))
 
@@ -115,6 +116,7 @@ def test_the_rank_that_is_chosen_of_a_planted_matrix_is_noted():
     assert one["found"][0] == 3
 
 
+@pytest.mark.slow
 def test_every_solver_but_one_is_a_line_in_the_picture_of_both_kinds_of_rows():
     small = Problem("small", "counts", 3, lambda: poisson_sparse(60, 40, 3))
     exact, swept = solver_picture.picture([small], passes=3).axes
@@ -122,6 +124,7 @@ def test_every_solver_but_one_is_a_line_in_the_picture_of_both_kinds_of_rows():
         assert {line.get_label() for line in axes.lines} == set(UPDATES) - {"bpp"}
 
 
+@pytest.mark.slow
 def test_the_more_a_row_of_W_may_be_the_smaller_the_error():
     rng = np.random.default_rng(0)
     apart = 10 * rng.permuted(np.eye(12, 30), axis=1)[rng.integers(0, 3, 90)] + rng.random((90, 30))
@@ -133,6 +136,7 @@ def test_the_more_a_row_of_W_may_be_the_smaller_the_error():
     assert found["lines"][ONE_A_ROW]["agreement"] == 1
 
 
+@pytest.mark.slow
 def test_solvers_are_measured_in_every_way_that_they_have():
     small = Problem("small", "counts", 3, lambda: poisson_sparse(60, 40, 3))
     (found,) = solvers([small], seeds=1, passes=2)["problems"].values()
@@ -142,6 +146,7 @@ def test_solvers_are_measured_in_every_way_that_they_have():
     assert ("hals", 5, False) in said
 
 
+@pytest.mark.slow
 def test_what_starts_cost_and_find_is_a_part_of_the_page():
     small = Problem("small", "counts", 3, lambda: poisson_sparse(60, 40, 3))
     record = {
@@ -179,6 +184,7 @@ def test_every_peer_returns_factors_of_the_matrix(peer):
         assert errors[1] < min(0.5, errors[0] * 1.001)
 
 
+@pytest.mark.slow
 def test_a_fit_of_wide_counts_is_measured_beside_scikit_learns():
     size = wide.Size(rows=1500, columns=4000, rank=3)
     A = wide.wide_counts(size.rows, size.columns)
@@ -225,6 +231,7 @@ def test_the_search_needs_few_runs_where_the_error_falls_as_a_power():
     assert len(tried) <= 12
 
 
+@pytest.mark.slow
 def test_a_bench_makes_the_shortest_run_that_is_good_enough_and_the_longest_that_is_not():
     W, H = np.ones((50, 1)), np.ones((1, 8))
 
@@ -286,6 +293,7 @@ def test_a_planted_matrix_is_that_of_its_seed_and_can_be_stored(draw, tmp_path):
     assert (back != matrix).nnz == (draw(500, 100, 5) != matrix).nnz == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a process's peak")
 def test_memory_is_the_peak_during_the_work():
     np.ones(2 * 10**7)  # 160 MB that are gone again before
@@ -302,6 +310,7 @@ def test_what_is_not_run_says_why():
     assert json.dumps(torch.why_not(huge, 3)) in ('"not installed"', '"would make 400.0 GB of this sparse matrix"')
 
 
+@pytest.mark.slow
 def test_counts_are_measured_beside_scikit_learn():
     problem = next(problem for problem in problems(quick=True) if problem.name == "small sparse")
     found = counts([problem], Effort(iterations=3, seeds=(0,), longest=4, differences=1))

@@ -55,6 +55,7 @@ def expected(tmp_path_factory):
     return repr(fits(tmp_path_factory.mktemp("undisturbed")))
 
 
+@pytest.mark.slow
 def test_numpy_may_raise_on_whatever_it_likes(tmp_path, expected):
     with np.errstate(all="raise"):
         assert repr(fits(tmp_path)) == expected
@@ -85,6 +86,7 @@ def test_they_are_asked_for_in_another_thread(expected):
     assert found[0] in expected
 
 
+@pytest.mark.slow
 def test_warnings_may_be_errors(tmp_path, expected):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

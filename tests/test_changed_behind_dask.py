@@ -96,6 +96,7 @@ BEHIND_DASK = {
 }
 
 
+@pytest.mark.broad(3)
 @pytest.mark.usefixtures("every_pass")
 @pytest.mark.parametrize("kind", BEHIND_DASK)
 def test_a_change_behind_dask_in_the_middle_of_a_fit_is_an_error_that_names_the_file(tmp_path, kind):
@@ -109,7 +110,7 @@ def test_a_change_behind_dask_in_the_middle_of_a_fit_is_an_error_that_names_the_
 
 
 @pytest.mark.parametrize("kind", BEHIND_DASK)
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_a_fit_of_a_dask_array_is_resumed_with_what_lies_behind_it_as_it_was(tmp_path, kind):
     write, name = BEHIND_DASK[kind]
     data, store = write(tmp_path), tmp_path / "run.dnmf"

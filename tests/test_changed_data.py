@@ -54,7 +54,7 @@ def every_pass(monkeypatch):
 @pytest.mark.usefixtures("every_pass")
 @pytest.mark.parametrize("what", CHANGES)
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.broad(6)
+@pytest.mark.broad(3)
 def test_a_change_in_the_middle_of_a_fit_is_an_error_that_names_it(tmp_path, source, what):
     write, name = SOURCES[source]
     data, store = write(tmp_path), tmp_path / "run.dnmf"
@@ -100,6 +100,7 @@ def test_chunks_that_come_and_go_are_named_the_first_few(tmp_path):
         watch.check()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_pass")
 def test_with_the_data_as_it_was_the_run_goes_on_with_the_same_bits(tmp_path):
     data = dense_zarr(tmp_path)
@@ -116,6 +117,7 @@ def test_with_the_data_as_it_was_the_run_goes_on_with_the_same_bits(tmp_path):
     assert dnmf.resume(tmp_path / "run.dnmf").read_W().tobytes() == whole.read_W().tobytes()
 
 
+@pytest.mark.slow
 def test_an_identical_copy_written_in_mid_fit_goes_on_by_force(tmp_path):
     data, store = dense_zarr(tmp_path), tmp_path / "run.dnmf"
     touch = after_pass(2, lambda: os.utime(data / "c/0/0"))
@@ -254,6 +256,7 @@ def test_a_conversion_looks_after_the_files_that_hdf5_leads_to(tmp_path, write):
     assert dnmf.convert(source, tmp_path / "out.zarr").shape == A.shape
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("place", ["obs/name/c/0", "obs/zarr.json"])
 def test_a_conversion_looks_after_names_and_not_after_other_matrices(tmp_path, place):
     data = csr(tmp_path)
@@ -270,6 +273,7 @@ def test_a_conversion_looks_after_names_and_not_after_other_matrices(tmp_path, p
         dnmf.convert(data, tmp_path / "out.zarr", overwrite=True, **touching(place))
 
 
+@pytest.mark.slow
 def test_a_matrix_of_columns_that_changes_while_it_is_turned_is_refused(tmp_path, monkeypatch):
     from dnmf.sources.compressed import CompressedSource
 

@@ -293,6 +293,7 @@ def test_a_second_writer_is_refused_by_name_and_welcome_after_the_first_closed(t
     commit_all(root, 1)
 
 
+@pytest.mark.slow
 def test_a_reader_beside_a_writer_only_sees_whole_generations_that_never_go_back(tmp_path):
     root = commit_all(tmp_path / "run.dnmf", 1)
     stop, failures = threading.Event(), []

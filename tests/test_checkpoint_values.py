@@ -1,6 +1,7 @@
 """What was committed is what is read, whatever arrays and records are made of."""
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -43,6 +44,7 @@ def test_a_strided_view_comes_back_equal_and_is_not_modified(tmp_path):
     np.testing.assert_array_equal(whole, before)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     record=st.dictionaries(

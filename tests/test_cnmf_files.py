@@ -72,6 +72,7 @@ def of_npz(folder, kind):
         return file["data"], file["index"].tolist(), file["columns"].tolist()
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_procedure(folder, agreed):
     """Each step of cNMF's consensus after the medians, from dense matrices."""
     U, tpm = agreed.read_W().astype("f8") * agreed.d, tpm_of(A)
@@ -194,6 +195,7 @@ def test_genes_of_one_name_are_told_apart_by_their_places(agreed, prepared, tmp_
         write(agreed.with_names(column_names=twice.counts.column_names()), tmp_path / "turned", turned)
 
 
+@pytest.mark.slow
 def test_on_the_command_line(tmp_path):
     anndata = pytest.importorskip("anndata")
     table = anndata.AnnData(scipy.sparse.csr_matrix(A))

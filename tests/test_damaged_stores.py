@@ -18,6 +18,7 @@ def A():
     return small()
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -143,6 +144,7 @@ def test_a_flipped_bit_is_found_where_chunks_have_a_checksum(A, tmp_path, bit):
         fit(path)
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("form", ["csr", "csc"])
 @pytest.mark.parametrize("part", ["data", "indices", "indptr"])
 @pytest.mark.parametrize("harm", ["missing", "empty", "truncated"])
@@ -198,6 +200,7 @@ def test_offsets_that_fall_are_refused_with_their_row(A, tmp_path):
         fit(harmed(A, tmp_path, "indptr", 31, 0))
 
 
+@pytest.mark.broad(7)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -21,7 +21,7 @@ from dnmf import NMF, InputError
 
 
 @parametrize_with_checks([NMF(n_components=2, tol=1e-6, max_iter=2000, random_state=0)])
-@pytest.mark.broad(24)
+@pytest.mark.broad(6)
 def test_scikit_learns_common_checks(estimator, check):
     check(estimator)
 
@@ -52,6 +52,7 @@ def test_error_is_scikit_learns_or_lower(seed, init):
     assert mine.reconstruction_err_ <= 1.01 * theirs.reconstruction_err_
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("alpha_H", ["same", 1e-4])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("alpha_W", [1e-3, 5e-3])
@@ -235,6 +236,7 @@ def test_the_seed_decides():
     )
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("copied", [lambda nmf: pickle.loads(pickle.dumps(nmf)), copy.deepcopy])
 def test_what_is_pickled_has_no_row_of_the_training_data(copied):
     X = np.random.default_rng(0).random((20_000, 12))

@@ -21,6 +21,7 @@ def reference():
     return nmf, nmf.fit_transform(sparse_matrix().toarray())
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("kind", IN_MEMORY_KINDS)
 def test_in_memory_data_gives_numpy(kind, reference):
     X = IN_MEMORY_KINDS[kind](sparse_matrix())
@@ -43,6 +44,7 @@ def test_dask_gives_dask_with_the_same_row_chunks(kind, columns, reference):
         np.testing.assert_allclose(W.compute(), reference[1], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_paths_and_zarr_arrays_give_dask(tmp_path, reference):
     X = sparse_matrix().toarray()
     path = tmp_path / "x.zarr"
@@ -56,6 +58,7 @@ def test_paths_and_zarr_arrays_give_dask(tmp_path, reference):
         assert nmf.n_features_in_ == 20
 
 
+@pytest.mark.slow
 def test_a_store_in_csc_layout_is_factorized_as_it_is_and_not_as_its_transpose(tmp_path, reference):
     anndata = pytest.importorskip("anndata")
     path = tmp_path / "cells.zarr"
@@ -70,6 +73,7 @@ def test_a_store_in_csc_layout_is_factorized_as_it_is_and_not_as_its_transpose(t
     np.testing.assert_allclose(nmf.transform(path), W, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_column_names_come_from_whatever_has_them():
     anndata, xarray = pytest.importorskip("anndata"), pytest.importorskip("xarray")
     X, names = sparse_matrix(), [f"gene{i}" for i in range(20)]
@@ -95,6 +99,7 @@ def test_transform_of_a_dask_array_computes_nothing_yet(reference):
         W.compute()
 
 
+@pytest.mark.slow
 def test_components_travel_once_and_W_never():
     X = da.random.default_rng(0).random((400, 4000), chunks=(10, 4000))
     nmf = NMF(3, dtype="float32", max_iter=2, tol=0).fit(X)
@@ -113,6 +118,7 @@ def test_inverse_transform_of_dask_and_of_sparse_W(reference):
         nmf.inverse_transform(expected)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     ("given", "computed"), [("float32", "float32"), ("float64", "float64"), ("uint8", "float64"),
                             ("int64", "float64"), ("float16", "float64"), ("bool", "float64")]
@@ -136,6 +142,7 @@ def test_data_in_memory_never_meets_a_cluster(monkeypatch):
     NMF(3).fit(X).transform(X)
 
 
+@pytest.mark.slow
 def test_dask_data_runs_on_the_current_client(reference):
     distributed = pytest.importorskip("distributed")
     X = as_dask(sparse_matrix(), scipy.sparse.csr_array, columns=(7, 13))

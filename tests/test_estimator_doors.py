@@ -59,7 +59,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("fitted", KINDS)
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_the_estimator_takes_the_columns_that_the_model_takes(fitted, data):
     estimator, model = nmf(max_iter=1).fit(data[fitted]), dnmf.fit(data[fitted], 2, max_passes=1)
     for kind, other in data.items():
@@ -164,6 +164,7 @@ NO_NUMBERS = {
 }
 
 
+@pytest.mark.broad(10)
 @pytest.mark.parametrize("case", NO_NUMBERS)
 @pytest.mark.parametrize("method", ["fit", "transform", "inverse_transform"])
 def test_what_holds_no_numbers_is_refused_in_words(case, method):
@@ -189,6 +190,7 @@ def stored(tmp_path):
         }
 
 
+@pytest.mark.slow
 def test_matrices_on_disk_are_taken_as_by_fit(stored):
     model, of_stores = nmf().fit(A), nmf().fit(next(iter(stored.values())))
     for kind, data in stored.items():

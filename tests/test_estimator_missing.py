@@ -43,7 +43,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_what_was_hidden_is_found(kind, tmp_path):
     missing, make = KINDS[kind]
     data = make(tmp_path)

@@ -96,6 +96,7 @@ def test_an_unusable_parameter_is_named_at_fit_and_not_before(name, value):
         nmf.fit(planted(18))
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("init", [None, "sample", "random"])
 @pytest.mark.parametrize(("m", "n", "k"), [(40, 6, 9), (6, 40, 9), (1, 4, 3)])
 def test_more_components_than_rows_or_columns_are_taken_with_a_warning(m, n, k, init):

@@ -226,6 +226,7 @@ def test_a_refusal_names_what_would_help_most(layout, base_mib, shape, advice):
         make_plan(layout, shape, Machine(2, 380 * MIB, base_mib * MIB))
 
 
+@pytest.mark.slow
 def test_inspection_says_what_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 8)
     monkeypatch.setattr("dnmf.passes.threads.can_give_back", lambda: True)

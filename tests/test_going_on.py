@@ -44,6 +44,7 @@ def bits(model):
     return model.H.tobytes(), model.d.tobytes(), model.read_W().tobytes()
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("source", ["stored", "in memory"])
 def test_a_fit_that_was_stopped_twice_ends_as_one_that_was_not(data, store, source):
     asked = {"source": data if source == "stored" else A, **FIT, "max_passes": 9}
@@ -59,6 +60,7 @@ def stop_after_start(event):
         raise Stopped
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("door", [dnmf.fit, dnmf.path])
 def test_a_start_that_is_committed_is_not_made_again(data, store, door):
     asked = {**(FIT | {"max_passes": 5} if door is dnmf.fit else PATH), "init": "sample", "store": store}
@@ -72,6 +74,7 @@ def test_a_start_that_is_committed_is_not_made_again(data, store, door):
     assert models[0].H.tobytes() == models[1].H.tobytes()
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("other", [{"seed": 2}, {"H": np.ones((3, 12))}], ids=["another seed", "another start"])
 def test_a_start_of_another_fit_is_begun_anew(data, store, other):
     given = {"H": A[:3]} if "H" in other else {}
@@ -89,6 +92,7 @@ def test_one_that_is_done_is_loaded_and_nothing_is_read(data, store):
     assert heard == []
 
 
+@pytest.mark.slow
 def test_it_goes_on_under_the_limits_of_the_call(data, store):
     for passes in (3, 6):
         model = dnmf.fit(data, **FIT, max_passes=passes, store=store, resume="auto")
@@ -108,6 +112,7 @@ class OnePassMore:
         return before
 
 
+@pytest.mark.slow
 def test_seconds_count_anew_in_each_call(data, store, monkeypatch):
     monkeypatch.setattr("dnmf.workplace.Deadline", OnePassMore)
     asked = {"source": data, **FIT, "max_seconds": 60, "store": store, "resume": "auto"}
@@ -134,6 +139,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_another_fit_is_refused_and_the_one_that_is_there_stays(data, store, other):
     model = dnmf.fit(data, **FIT, max_passes=3, store=store)
@@ -160,7 +166,7 @@ GIVEN = {
 @pytest.mark.parametrize("ends", [True, False], ids=["done", "on its way"])
 @pytest.mark.parametrize("door", ["fit", "path"])
 @pytest.mark.parametrize("name", GIVEN)
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_what_is_given_beside_the_options_is_compared_too(data, store, name, door, ends):
     asked, other = GIVEN[name]
     asked = {"rank": 3, "tol": 0.0, "max_passes": 5, **asked, "store": store, "resume": "auto"}
@@ -223,6 +229,7 @@ def test_what_cannot_be_meant_is_refused(data, store, asked, told):
     assert not store.exists()
 
 
+@pytest.mark.slow
 def test_a_path_goes_on_too_and_is_no_run(data, store):
     whole = dnmf.path(data, **PATH, store=store, resume="auto")
     again = dnmf.path(data, **PATH, store=store, resume="auto")
@@ -233,6 +240,7 @@ def test_a_path_goes_on_too_and_is_no_run(data, store):
         dnmf.fit(data, **FIT, store=store, resume="auto")
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("command", ["fit", "path"])
 def test_what_is_done_needs_no_scheduler_any_more(data, store, command):
     more = ("--l1", 1, "--strengths", "0,1") if command == "path" else ()
@@ -244,6 +252,7 @@ def test_what_is_done_needs_no_scheduler_any_more(data, store, command):
     assert "neither a scheduler file that exists" in other.stderr
 
 
+@pytest.mark.slow
 def test_a_job_is_one_line_on_the_command_line(data, store):
     line = ["fit", data, "--rank", 3, "--tol", 0, "--max-passes", 4, "--store", store, "--resume"]
     first, second, other = call(*line), call(*line), call(*line, "--seed", 5)

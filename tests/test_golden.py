@@ -29,6 +29,7 @@ def species_store(shared_data, tmp_path_factory):
     return path
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("tag", SETTINGS)
 def test_ten_iterations_reproduce_rcppml(tag, golden, species_store, client):
     folder = golden / "rcppml_fits"

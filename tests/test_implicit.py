@@ -44,6 +44,7 @@ def test_there_is_none_without_one_term_on_each_factor(penalty):
     assert implicit_of(penalty) is None
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("scale", ["objective", "fraction"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_knows_what_its_penalty_amounts_to(kind, scale):

@@ -66,6 +66,7 @@ def test_a_dense_matrix_is_described_without_reading_its_values(dense):
     assert found["plan"]["panels"] >= found["plan"]["tasks"] >= 1
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", ["csr", "csc"])
 def test_a_sparse_matrix_has_the_users_shape_and_its_density(tmp_path, kind):
     matrix = random_csr((60, 20), 0.1).asformat(kind)
@@ -123,7 +124,7 @@ ASKED = {
 
 @pytest.mark.parametrize("limit", ["1GB", "305MB"])
 @pytest.mark.parametrize("options", ASKED.values(), ids=ASKED)
-@pytest.mark.broad(4)
+@pytest.mark.broad(1)
 def test_the_plan_is_that_of_a_fit_with_the_same_options(dense, tmp_path, monkeypatch, options, limit):
     monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
     events = []
@@ -141,6 +142,7 @@ def test_the_plan_is_that_of_a_fit_with_the_same_options(dense, tmp_path, monkey
     assert tuple(plan["gave_up"]) == expected.gave_up
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_decides_the_plan(monkeypatch):
     monkeypatch.setattr("psutil.Process.memory_info", lambda process: SimpleNamespace(rss=150 * 2**20))
     wide = open_source(np.ones((300, 20_000), np.float32))
@@ -197,6 +199,7 @@ CORNERS = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 1.0]])  
 SIGNED = dnmf.Constraints(free="W")
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(
     ("rank", "asked", "said"),
     [

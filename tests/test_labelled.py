@@ -22,6 +22,7 @@ def image_shapes(axes):
     return [ax.images[0].get_array().shape for ax in axes]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(("side", "known"), [("H", {"columns": (4, 6)}), ("W", {"rows": [5, 4]})])
 def test_components_of_pixels_are_images(model, side, known, tmp_path):
     (expected,) = map(tuple, known.values())
@@ -44,6 +45,7 @@ def test_other_kinds_are_there_for_pixels_too(model):
     assert len(plots.components(seen, "heatmap")) == 1
 
 
+@pytest.mark.slow
 def test_pixels_are_drawn_in_a_report_and_on_a_slider(model, tmp_path):
     seen = model.with_pixels(columns=(4, 6))
     assert "as images" in plots.report(seen, tmp_path / "r.html").read_text(encoding="utf-8")

@@ -27,6 +27,7 @@ def home(tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "here") == []
 
 
+@pytest.mark.slow
 def test_a_tilde_is_the_home_at_every_door(home):
     np.save(home / "A.npy", A)
     (home / "names.txt").write_text("\n".join("abcdefgh"))
@@ -43,6 +44,7 @@ def test_a_tilde_is_the_home_at_every_door(home):
     assert dnmf.NMF(2, store="~/nmf.dnmf", max_iter=2).fit("~/A.zarr").model_.path == home / "nmf.dnmf"
 
 
+@pytest.mark.slow
 def test_a_tilde_is_the_home_on_the_command_line(home):
     np.save(home / "A.npy", A)
     np.save(home / "H.npy", A[:1])
@@ -65,7 +67,7 @@ def test_a_tilde_is_the_home_on_the_command_line(home):
 @pytest.mark.parametrize(
     "name", ["with space", "50%", "a#b?c", "a::b", "file::", "::", "line\nbreak", "-x", "~x", os.fsdecode(b"\xff")]
 )
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_odd_names_are_names(home, name):
     folder = home / name
     folder.mkdir()

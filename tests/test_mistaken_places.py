@@ -43,6 +43,7 @@ def test_a_model_stays_readable_when_the_working_directory_changes(here, monkeyp
     assert model.top(1, side="W").names().keys() == {0, 1}
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize(
     "use",
     [
@@ -92,6 +93,7 @@ def begun_model():
     return dnmf.load("run.dnmf")
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(
     ("first", "then", "told"),
     [

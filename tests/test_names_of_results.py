@@ -39,6 +39,7 @@ def _stored(folder, matrix):
     return str(folder / "data.zarr")
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_result_holds_the_names_of_its_rows(model, kind, tmp_path):
     out = tmp_path / "W.zarr"
@@ -100,6 +101,7 @@ def test_the_command_says_whether_there_are_names(model, tmp_path):
         assert (dnmf.open_source(out).row_names() is not None) is named
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     ("names", "said"),
     [(["only"], "with their names"), (["0"], "without names"), (["7"], "with their names")],

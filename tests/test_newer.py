@@ -68,6 +68,7 @@ def test_a_run_with_more_than_is_known_is_not_gone_on_with(tmp_path, monkeypatch
     assert_refused(store, lambda: dnmf.fit(A, **FIT, store=store, resume="auto"))
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("where", [(), ("fit",), ("fit", "penalty")], ids=["path", "options", "penalty"])
 def test_a_path_with_an_option_that_is_not_known_is_refused(tmp_path, monkeypatch, where):
     store = tmp_path / "path.dnmf"

@@ -72,6 +72,7 @@ def test_one_entry_is_enough():
     np.testing.assert_allclose(model.predict(29, 7), A[29, 7], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_sample_may_hold_nothing_of_what_was_observed(monkeypatch):
     monkeypatch.setattr(race, "sample_rows", lambda *sizes: 1)
     seen = np.zeros((4096, 8), bool)

@@ -189,7 +189,7 @@ def test_a_path_has_no_model_of_what_is_no_strength_or_seed(zoo):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.broad(24)
+@pytest.mark.broad(7)
 def test_what_is_thrown_at_a_door_works_or_is_refused_in_words(door, zoo, model, tmp_path):
     wrong = []
     for name, thing in zoo.items():
@@ -202,6 +202,7 @@ def test_what_is_thrown_at_a_door_works_or_is_refused_in_words(door, zoo, model,
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_estimator_refuses_as_scikit_learn_does(zoo, model):
     nmf = dnmf.NMF(2, max_iter=2).fit(A)

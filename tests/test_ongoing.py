@@ -69,6 +69,7 @@ def note(**changes):
     return json.dumps({name: value for name, value in facts.items() if value is not None}).encode()
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"\xff\x00", note(rows=None), note(seconds="600"), note(number=2), note(number=0)],
@@ -87,6 +88,7 @@ def test_a_note_of_another_process_says_nothing_of_the_one_that_writes_now(stopp
         assert run_status(stopped)["in_hand"]["rows_done"] == 30
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("content", [b"{", note(), note(number=1000)])
 def test_a_note_changes_nothing_of_what_is_read_or_resumed_and_goes(stopped, tmp_path, content):
     expected = dnmf.fit(MATRIX, 3, max_passes=5, tol=0)

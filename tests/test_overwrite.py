@@ -41,6 +41,7 @@ def store(tmp_path):
 # ---- a fit ----
 
 
+@pytest.mark.slow
 def test_a_run_that_is_overwritten_is_the_new_one_to_the_bit_and_nothing_of_the_old_is_left(store):
     old, new = fit(store), fit(store, seed=5, rank=3, overwrite=True)
     assert same(new, fit(None, seed=5, rank=3))
@@ -53,6 +54,7 @@ def test_a_run_that_is_overwritten_is_the_new_one_to_the_bit_and_nothing_of_the_
         old.W.sum().compute()
 
 
+@pytest.mark.slow
 def test_a_store_with_nothing_in_it_and_a_saved_model_may_be_overwritten(store, tmp_path):
     assert same(fit(store, overwrite=True), fit(None))
     fit(None, seed=1).save(tmp_path / "saved.dnmf")
@@ -70,6 +72,7 @@ def test_the_old_run_stands_until_the_start_of_the_new_one_is_committed(store):
     assert same(dnmf.load(store), old)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("moment", [("Started", None), ("PassDone", 2)])
 def test_stopped_later_it_is_the_new_run_that_is_resumed(store, tmp_path, moment):
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(20, 8))
@@ -150,6 +153,7 @@ def test_killed_at_any_operation_there_is_the_old_run_or_the_new_one(store, tmp_
 # ---- a path ----
 
 
+@pytest.mark.slow
 def test_a_path_that_is_overwritten_is_the_new_one_and_strengths_of_the_old_are_gone(store):
     old = along(store, (0, 0.1, 0.5))
     (store / "notes").mkdir()
@@ -165,6 +169,7 @@ def test_a_path_that_is_overwritten_is_the_new_one_and_strengths_of_the_old_are_
         old.model(0)
 
 
+@pytest.mark.slow
 def test_a_saved_path_may_be_overwritten_and_is_not_without_being_asked(store):
     along(None).save(store)
     with pytest.raises(dnmf.CheckpointError, match="holds a regularization path already.*--overwrite"):
@@ -172,6 +177,7 @@ def test_a_saved_path_may_be_overwritten_and_is_not_without_being_asked(store):
     assert along(store, overwrite=True).strengths == (0, 0.1)
 
 
+@pytest.mark.slow
 def test_a_path_stopped_later_goes_on_as_the_new_one(store, tmp_path):
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(20, 8))
     data = str(tmp_path / "a.zarr")
@@ -217,6 +223,7 @@ def test_an_attempt_whose_last_write_was_cut_off_goes_when_the_run_is_finished(s
     assert not attempt.exists()
 
 
+@pytest.mark.slow
 def test_data_that_would_be_overwritten_is_not_read_from_there(store, tmp_path):
     model, place = fit(store), tmp_path / "rows.zarr"
     rows = fit(None, A[:, :2]).transform(A[:, :2], out=place)
@@ -285,6 +292,7 @@ def test_too_little_memory_leaves_no_store(store):
 # ---- the command line ----
 
 
+@pytest.mark.slow
 def test_the_commands_overwrite_what_the_functions_do(tmp_path):
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(20, 8))
     data, run, out, along_it = tmp_path / "a.zarr", tmp_path / "r.dnmf", tmp_path / "W.zarr", tmp_path / "p.dnmf"
@@ -317,6 +325,7 @@ def test_a_run_that_is_in_the_way_is_told_from_the_one_that_was_asked_for(store,
         dnmf.fit(source, **asked, store=store)
 
 
+@pytest.mark.slow
 def test_a_path_of_other_data_is_told_from_the_one_that_was_asked_for(store):
     along(store)
     with pytest.raises(

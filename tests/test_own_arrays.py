@@ -112,6 +112,7 @@ def test_a_result_for_other_rows_is_looked_at_when_it_is_read(model, tmp_path, h
         found.compute()
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("harm", HARMS)
 def test_the_lazy_W_of_the_estimator_is_looked_at_when_it_is_computed(tmp_path, harm):
     zarr.create_array(tmp_path / "x.zarr", data=np.random.default_rng(0).random((50, 9)), chunks=(10, 9))
@@ -124,6 +125,7 @@ def test_the_lazy_W_of_the_estimator_is_looked_at_when_it_is_computed(tmp_path, 
             each.compute()
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("harm", [*HARMS, "its description was deleted"])
 def test_a_run_whose_W_is_not_whole_is_not_loaded_or_says_so_when_it_is_read(tmp_path, harm):
     path = tmp_path / "run.dnmf"

@@ -106,6 +106,7 @@ def test_other_penalties_are_not(planted, fine):
         dnmf.fit(planted, 3, penalty=fine, max_passes=2)
 
 
+@pytest.mark.slow
 def test_the_cure_cures(planted):
     """L1 on W alone goes to nothing; with any L2 on H it is what it seems."""
     cured = dnmf.fit(planted, 3, penalty=Penalty(l1=(0.5, 0), l2=(0, 1e-3), scale="objective"), dtype="float64",

@@ -55,6 +55,7 @@ def test_a_place_may_have_any_name(tmp_path, writer, name):
     assert (tmp_path / name).is_dir()
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("name", ["runs::1/r.dnmf", "::.dnmf"])
 def test_two_colons_in_a_name_lead_nowhere_else(tmp_path, monkeypatch, writer, name):
@@ -81,6 +82,7 @@ IN_DATA = {
 }
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("writer", IN_DATA)
 def test_the_directory_of_an_array_is_data_and_nothing_else_is_written_there(tmp_path, writer):
     for version in (2, 3):
@@ -94,6 +96,7 @@ def test_the_directory_of_an_array_is_data_and_nothing_else_is_written_there(tmp
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_group_may_hold_runs_beside_its_arrays(tmp_path):
     data = tmp_path / "a.zarr"
     _converted(data)
@@ -113,6 +116,7 @@ def interrupted_in_pass_2(event):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_on_the_command_line_too(tmp_path):
     zarr.create_array(tmp_path / "a.zarr", data=A, chunks=(10, 9))
     data, store = tmp_path / "a.zarr", tmp_path / "mistyped" / "run.dnmf"
@@ -131,6 +135,7 @@ FULL = {
 }  # fmt: skip
 
 
+@pytest.mark.broad(6)
 @pytest.mark.parametrize("existing", [False, True], ids=["new", "empty directory"])
 @pytest.mark.parametrize("moment", FULL)
 @pytest.mark.parametrize("what", ["save", "save of a path"])
@@ -208,6 +213,7 @@ def test_a_disk_that_fills_in_transform_leaves_nothing(tmp_path, monkeypatch, mo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_on_the_last_pass_leaves_its_room_free(tmp_path, monkeypatch):
     store = tmp_path / "run.dnmf"
     for moment in ("an array of W is made", "W is written"):
@@ -228,6 +234,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
+@pytest.mark.slow
 def test_after_a_kill_before_the_first_commit_the_message_says_what_to_run_and_that_works(tmp_path, monkeypatch):
     store = tmp_path / "run.dnmf"
     with monkeypatch.context() as patch:
@@ -240,6 +247,7 @@ def test_after_a_kill_before_the_first_commit_the_message_says_what_to_run_and_t
     assert len(_fit_into(store).history) == 3
 
 
+@pytest.mark.slow
 def test_after_a_kill_in_the_first_pass_both_ways_lead_on(tmp_path):
     def kill(event):
         if isinstance(event, Started):

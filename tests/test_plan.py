@@ -75,6 +75,7 @@ def test_panels_are_weighed_by_non_zeros_not_by_rows():
     assert plan.need.total <= 0.7 * 4 * 2**30
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 200), min_size=40, max_size=400), st.sampled_from([64, 1024, 4096]))
 @example([0] * 30 + [128, 128, 85, 128, 128, 128, 22, 128, 128, 23], 4096)
 def test_the_panels_of_a_group_are_few_and_alike(nonzeros, panel_bytes):
@@ -194,6 +195,7 @@ def test_a_plan_is_cut_again_as_it_was_on_a_smaller_machine():
     assert again == first
 
 
+@pytest.mark.slow
 def test_the_number_of_tasks_follows_the_data_not_its_chunks():
     fine, coarse = dense_layout(1_000_000, 4000, 10), dense_layout(1_000_000, 4000, 1000)
     shape = Shape(1000, 10, 4)

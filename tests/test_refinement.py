@@ -41,6 +41,7 @@ def passes_to(model, gradient):
     return above[-1] + 1 if above else 1
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_they_settle_components_in_fewer_reads(small_room, monkeypatch, seed):
     A = counts(seed=seed)
@@ -60,11 +61,13 @@ def test_the_sample_is_counted_once(small_room):
     assert 1.2 < of_passes.max() < 2
 
 
+@pytest.mark.slow
 def test_the_objective_of_accepted_passes_falls(small_room):
     objectives = [record.objective for record in dnmf.fit(counts(seed=4), RANK, tol=0.0).history if record.accepted]
     assert all(after <= before * (1 + 1e-6) for before, after in itertools.pairwise(objectives))
 
 
+@pytest.mark.slow
 def test_a_sample_that_says_nothing_of_the_rest_is_asked_no_more(small_room):
     """The sample of every seed has rows of the first half, which is another matrix than the second."""
     rng = np.random.default_rng(0)
@@ -90,6 +93,7 @@ def test_no_component_dies_of_a_sample_where_few_rows_have_most_of_the_data(monk
     assert model.relative_error < 0.05
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "extra", [{"extrapolate": False}, {"penalty": dnmf.Penalty(l2=0.1)}, {"loss": "kullback-leibler"}]
 )
@@ -98,10 +102,12 @@ def test_only_plain_least_squares_that_may_go_beyond_an_update_takes_them(small_
     assert not any(record.refined for record in model.history)
 
 
+@pytest.mark.slow
 def test_small_data_takes_none():
     assert not any(record.refined for record in dnmf.fit(counts(), RANK, tol=0.0, max_passes=6).history)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("passes", [3, 4, 7])
 def test_a_fit_that_was_ended_goes_on_as_if_it_had_not(small_room, tmp_path, passes):
     A, options = counts(), {"tol": 0.0, "seed": 1, "init": "random"}

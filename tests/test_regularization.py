@@ -35,6 +35,7 @@ def reference_path(golden):
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
 
 
+@pytest.mark.slow
 def test_the_l1_path_is_the_reference_at_every_strength(reference_path):
     A, H = toys.three_gaussians()
     models = warm_path(A, H, [l1(row["lam"]) for row in reference_path], tol=0, prune="off")
@@ -45,6 +46,7 @@ def test_the_l1_path_is_the_reference_at_every_strength(reference_path):
         assert (model.H == 0).mean() == pytest.approx(row["zeros_H"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_with_pruning_and_refit_the_path_is_the_global_optimum(reference_path):
     A, H = toys.three_gaussians()
     models = warm_path(A, H, [l1(row["lam"]) for row in reference_path], tol=1e-12, prune="refit")
@@ -65,16 +67,19 @@ def fine_steps(*around):
     return np.unique(np.concatenate([np.arange(place - 0.02, place + 0.02, 0.005) for place in around]).round(4))
 
 
+@pytest.mark.slow
 def test_components_die_where_their_minimum_disappears():
     steps = np.concatenate([[0.3, 0.6], fine_steps(0.735), [1.0, 1.4], fine_steps(1.675), [2.5, 3.5], fine_steps(4.21)])
     assert deaths(steps, "off") == pytest.approx([0.735, 1.675, 4.210], abs=0.006)
 
 
+@pytest.mark.slow
 def test_with_pruning_and_refit_they_die_where_the_optimum_has_fewer():
     steps = np.concatenate([[0.3], fine_steps(0.505), [0.8], fine_steps(1.265), [2.0], fine_steps(3.155)])
     assert deaths(steps, "refit") == pytest.approx([0.5057, 1.2676, 3.1558], abs=0.005)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("sides", [(1.0, 1.0), (4.0, 0.25)])
 def test_ridge_kills_a_component_gently_at_its_singular_value(sides):
     """At √(μ₁μ₂) = a/2 in the form μ‖·‖², with l2 = 2μ at √(l2_W l2_H) = a; before that its size is a less that."""
@@ -133,6 +138,7 @@ def test_the_scaling_swamp_is_there_without_balance_and_gone_with_it(kind, stren
     assert passes[False] > 30
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "moved",
     [

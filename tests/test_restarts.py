@@ -93,6 +93,7 @@ BEST_OF = {
 }
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("options", BEST_OF.values(), ids=BEST_OF)
 def test_the_model_is_that_of_a_fit_than_which_none_is_better(A, options):
     fits, best = one_by_one(A, **options)
@@ -101,6 +102,7 @@ def test_the_model_is_that_of_a_fit_than_which_none_is_better(A, options):
     assert model.history[-1].objective <= (1 + FIT["tol"]) * best.history[-1].objective
 
 
+@pytest.mark.slow
 def test_fractions_are_of_the_same_for_all_of_them(A):
     penalized = {"penalty": Penalty(l1=0.05, scale="fraction"), "dtype": "float64"}
     fits, best = one_by_one(A, **penalized)
@@ -110,6 +112,7 @@ def test_fractions_are_of_the_same_for_all_of_them(A):
     assert model.reads < sum(each.reads for each in fits) - RESTARTS
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("wrap", [scipy.sparse.csr_array, scipy.sparse.csc_array])
 def test_so_it_is_of_sparse_data(A, wrap):
     thin = wrap(A * (A > 0.2))
@@ -143,6 +146,7 @@ def test_where_memory_holds_fewer_they_take_turns_to_the_same_bits(A, two_at_onc
     assert model.reads == max(lengths[:2]) + max(lengths[2:]) + 1
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("at_once", [1, RESTARTS])
 def test_steps_between_reads_are_those_of_each_fit_and_their_sample_is_read_once(A, monkeypatch, at_once):
     monkeypatch.setattr("dnmf.refinement_memory.MOST_BYTES", 2**19)
@@ -187,6 +191,7 @@ def test_a_stop_and_a_resume_with_other_memory_end_with_the_same_bits(
     assert bits(dnmf.load(tmp_path / "run.dnmf")) == expected
 
 
+@pytest.mark.slow
 def test_a_store_that_was_stopped_tells_of_the_best_so_far(A, tmp_path):
     with pytest.raises(dnmf.Interrupted):
         dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(6)])
@@ -211,6 +216,7 @@ def run(A, tmp_path):
     return tmp_path / "run.dnmf"
 
 
+@pytest.mark.slow
 def test_which_seed_made_the_model_is_said_wherever_it_is_shown(A, run):
     model = dnmf.load(run)
     seed = model.best_seed
@@ -224,6 +230,7 @@ def test_which_seed_made_the_model_is_said_wherever_it_is_shown(A, run):
         assert (found["seed"], found["restarts"], found["best_seed"]) == (5, 4, seed)
 
 
+@pytest.mark.slow
 def test_which_seed_it_was_is_known_after_all_that_becomes_of_a_model(A, run, tmp_path):
     model = dnmf.load(run)
     others = {
@@ -235,6 +242,7 @@ def test_which_seed_it_was_is_known_after_all_that_becomes_of_a_model(A, run, tm
     assert {name: other.best_seed for name, other in others.items()} == dict.fromkeys(others, model.best_seed)
 
 
+@pytest.mark.slow
 def test_which_seed_it_is_is_known_to_who_was_killed_in_the_last_pass(A, run, tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
@@ -255,6 +263,7 @@ def test_a_model_of_one_start_is_of_the_seed_that_was_asked_for(A):
     assert {cell.seed: model.best_seed for cell, model in path.models.items()} == {3: 3, 7: 7}
 
 
+@pytest.mark.slow
 def test_lines_of_progress_say_how_many_starts_there_are_and_which_was_the_best(A):
     lines = []
     model = dnmf.fit(A, **FIT, restarts=RESTARTS, callbacks=[lambda event: lines.extend(event_lines(event))])
@@ -264,6 +273,7 @@ def test_lines_of_progress_say_how_many_starts_there_are_and_which_was_the_best(
     assert lines[-1].endswith(f"from seed {model.best_seed}, the best of its starts")
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_one_of_a_single_fit_and_the_best_goes_on_under_new_limits(A, tmp_path):
     few = {**FIT, "max_passes": 6}
     short = dnmf.fit(A, **few, restarts=RESTARTS, store=tmp_path / "run.dnmf")
@@ -274,6 +284,7 @@ def test_a_finished_run_is_one_of_a_single_fit_and_the_best_goes_on_under_new_li
     assert bits(dnmf.resume(tmp_path / "run.dnmf", source=A, max_passes=40)) == bits(longer)
 
 
+@pytest.mark.slow
 def test_new_limits_reach_those_that_are_on_their_way(A, tmp_path):
     with pytest.raises(dnmf.Interrupted):
         dnmf.fit(A, **FIT, restarts=RESTARTS, store=tmp_path / "run.dnmf", callbacks=[stopping(3)])
@@ -281,6 +292,7 @@ def test_new_limits_reach_those_that_are_on_their_way(A, tmp_path):
     assert bits(model) == bits(one_by_one(A, max_passes=7)[1])
 
 
+@pytest.mark.slow
 def test_another_number_of_restarts_is_another_fit(A, tmp_path):
     dnmf.fit(A, **FIT, restarts=2, store=tmp_path / "run.dnmf")
     with pytest.raises(dnmf.CheckpointError, match="restarts: 2 → 3"):
@@ -293,6 +305,7 @@ def test_options_of_before_have_one_start():
     assert FitOptions.from_json(record) == FitOptions(3)
 
 
+@pytest.mark.slow
 def test_a_store_that_did_not_note_the_seed_goes_on_and_says_none(A, tmp_path, monkeypatch):
     with monkeypatch.context() as before:
         scalars = State.scalars
@@ -305,6 +318,7 @@ def test_a_store_that_did_not_note_the_seed_goes_on_and_says_none(A, tmp_path, m
     assert bits(model) == bits(dnmf.fit(A, **FIT))
 
 
+@pytest.mark.slow
 def test_the_command_line_has_them(stored, tmp_path):
     call("fit", stored, "--rank", 3, "--init", "random", "--seed", 5, "--tol", 1e-5, "--restarts", RESTARTS,
          "--store", tmp_path / "run.dnmf")  # fmt: skip

@@ -101,6 +101,7 @@ def test_the_factors_are_those_of_the_numpy_array(A, expected, tmp_path, holder)
     assert_same(fit(HOLDERS[holder](A, tmp_path)), expected)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("write", [anndata_zarr, h5ad])
 def test_a_stored_csc_matrix_is_factorized_as_its_transpose(A, tmp_path, write):

@@ -163,6 +163,7 @@ def test_the_fit_finds_what_passes_were_made_of_and_predicts_them(constants):
     assert wall == pytest.approx(cpu + made[-1].tail_s)  # sleeping is the shorter part
 
 
+@pytest.mark.slow
 def test_a_simulated_cluster_runs_the_graph_of_a_pass():
     from benchmarks.simulated_cluster import measure, simulated_workers
 
@@ -203,6 +204,7 @@ def _known(client):
     return found
 
 
+@pytest.mark.slow
 def test_the_scheduler_knows_as_many_tasks_after_60_passes_as_after_one(planted):
     source = MemorySource(planted.astype(np.float32))
     layout = source.layout()

@@ -60,6 +60,7 @@ def with_scanpy(adata):
     sc.pp.highly_variable_genes(adata, n_top_genes=CHOSEN)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("prepare", [without_scanpy, with_scanpy])
 def test_ten_lines_of_a_user_of_scanpy_find_what_was_planted(prepare, tmp_path):
     pytest.importorskip("matplotlib")
@@ -88,6 +89,7 @@ def test_ten_lines_of_a_user_of_scanpy_find_what_was_planted(prepare, tmp_path):
     assert adata.uns["nmf"]["silhouette"] > 0.9
 
 
+@pytest.mark.slow
 def test_neither_scanpy_nor_anndata_is_imported():
     code = (
         "import dnmf.scanpy, sys; print([name for name in ('scanpy', 'anndata', 'matplotlib') if name in sys.modules])"
@@ -121,6 +123,7 @@ def test_what_was_asked_for_and_what_came_of_it_is_in_uns(fitted):
     assert said["stop_reason"] == model.stop_reason
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", ["backed", "lazy h5ad", "lazy zarr", "by columns", "dense"])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
 def test_backed_and_lazy_ones_come_to_what_one_in_memory_does(made, kind, tmp_path):
@@ -146,6 +149,7 @@ def test_backed_and_lazy_ones_come_to_what_one_in_memory_does(made, kind, tmp_pa
     assert dnmf.scanpy.top_genes(other, 3).shape == (3, 5)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
 @pytest.mark.parametrize("format", ["h5ad", "zarr"])
 def test_a_file_holds_the_whole_model(fitted, format, tmp_path):
@@ -183,6 +187,7 @@ def test_a_mask_may_be_any_array_of_bools(adata, given):
     assert (np.isnan(adata.varm["NMF"]).any(axis=1) == ~flags).all()
 
 
+@pytest.mark.slow
 def test_what_was_observed_and_how_much_it_counts_is_said_of_all_genes(adata):
     counts = adata.layers["counts"].toarray()
     seen = np.random.default_rng(0).random(adata.shape) < 0.8
@@ -237,6 +242,7 @@ def test_a_consensus_says_how_stable_it_is(adata, consensus):
     assert said["share_kept"] == found.share_kept
 
 
+@pytest.mark.slow
 def test_a_consensus_of_the_models_of_ranks_reads_twice(adata):
     ranked = dnmf.scanpy.ranks(adata, [4, 5], layer="counts", seeds=4, folds=0)
     found = dnmf.scanpy.nmf(adata, 5, layer="counts", consensus=ranked, density=0.6)
@@ -277,6 +283,7 @@ def test_genes_that_are_missing_are_named(fitted):
         dnmf.scanpy.project(adata[:, :60].copy(), adata)
 
 
+@pytest.mark.slow
 def test_the_model_of_a_rank_is_written_afterwards(adata):
     found = dnmf.scanpy.ranks(adata, [4, 5], layer="counts", seeds=1, folds=2)
     assert found.model(5).column_names.tolist() == adata.var_names[adata.var["highly_variable"]].tolist()

@@ -125,6 +125,7 @@ class Signed(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
+@pytest.mark.slow
 def test_a_signature_that_is_given_as_an_option_opens_what_asks_for_it(tmp_path):
     pytest.importorskip("aiohttp", reason="fsspec cannot open web addresses")
     zarr.create_array(tmp_path / "a.zarr", data=MATRIX, chunks=(5, 6))
@@ -160,6 +161,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("given", REFUSED, ids=["password", "query", "fragment"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_on_the_command_line_too(command, given, tmp_path, monkeypatch):

@@ -51,6 +51,7 @@ def test_a_matrix_is_stored_in_several_chunks_as_it_is(stored):
     assert zarr.open_group(path)["X/data" if source.sparse else "X"].nchunks > 2
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("batch_rows", [1, 7, 20, 33, 70, 100])
 def test_batches_are_the_rows_in_order_again_and_again(stored, batch_rows):
     values, path = stored
@@ -82,6 +83,7 @@ def test_what_a_program_had_found_is_not_what_it_finds_later(stored):
     assert (second.H - first.H == 2).all()
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_an_error_is_that_of_the_best_rows_whatever_h_is_scaled_to(stored, scale):
     values, path = stored
@@ -91,6 +93,7 @@ def test_an_error_is_that_of_the_best_rows_whatever_h_is_scaled_to(stored, scale
     assert streaming.error_of(scale * H, path) == pytest.approx(np.linalg.norm(left) / np.linalg.norm(values), rel=1e-6)
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("name", [name for name in streaming.PROGRAMS if not streaming.PROGRAMS[name].missing()])
 def test_every_program_that_is_installed_learns_from_both_kinds_of_rows(stored, name):
     _, path = stored

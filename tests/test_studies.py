@@ -57,6 +57,7 @@ def whole(planted):
     return found_in(planted, grid())
 
 
+@pytest.mark.slow
 def test_each_model_is_the_fit_it_would_be_alone_bit_for_bit(whole, planted):
     for cell, model in whole.models.items():
         penalty = Penalty(l1=1.0).at(cell.strength)
@@ -116,6 +117,7 @@ def test_stopped_between_any_passes_and_resumed_the_bits_are_the_same(stored, sc
         assert_same_bits(load_study(Toy(), store), whole)
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("scale", ["relative", "fraction"])
 @pytest.mark.parametrize("most", [1, 3])
 def test_in_waves_the_bits_are_the_same(planted, monkeypatch, most, scale):
@@ -128,6 +130,7 @@ def test_in_waves_the_bits_are_the_same(planted, monkeypatch, most, scale):
     assert max(event.models for event in events if isinstance(event, StudyPassDone)) == most
 
 
+@pytest.mark.slow
 def test_where_a_pass_serves_fewer_after_a_stop_the_bits_are_the_same(whole, planted, tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         found_in(planted, grid(), tmp_path / "s.dnmf", [stop_after(3)])
@@ -172,6 +175,7 @@ def test_only_what_others_start_from_is_kept(planted):
     assert kept == [{}]
 
 
+@pytest.mark.slow
 def test_a_store_holds_one_thing(stored, tmp_path):
     store = tmp_path / "s.dnmf"
     found = found_in(stored, grid(max_passes=2), store)

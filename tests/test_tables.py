@@ -125,6 +125,7 @@ def test_names_of_rows_can_be_given_afterwards(model):
     assert all(entry.name == str(100 + entry.number) for entry in table)
 
 
+@pytest.mark.broad(7)
 @pytest.mark.parametrize("side", ["H", "W"])
 @pytest.mark.parametrize(
     "names", [[], ["a"], NAMES[:11], [*NAMES, "more"], dict.fromkeys(NAMES), {*NAMES}, 3, np.eye(12)]

@@ -87,6 +87,7 @@ TAKEN = {
 }
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("door", TAKEN)
 def test_what_is_nothing_of_its_kind_is_never_deleted(tmp_path, door):
     write, kinds = TAKEN[door]
@@ -145,6 +146,7 @@ GROWN = {
 }
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("door", GROWN)
 def test_what_somebody_put_into_it_or_changed_in_it_is_never_deleted(tmp_path, door):
     write, additions = TAKEN[door][0], GROWN[door]
@@ -160,6 +162,7 @@ def test_what_somebody_put_into_it_or_changed_in_it_is_never_deleted(tmp_path, d
         assert (sorted(out.rglob("*")), files(out)) == before
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("door", TAKEN)
 def test_what_the_system_or_a_write_that_was_cut_off_leaves_is_in_nobodys_way(tmp_path, door):
     out = tmp_path / "out"
@@ -170,6 +173,7 @@ def test_what_the_system_or_a_write_that_was_cut_off_leaves_is_in_nobodys_way(tm
     TAKEN[door][0](out, overwrite=True)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("door", TAKEN)
 def test_an_empty_directory_is_as_good_as_none(tmp_path, door):
     for options in ({}, {"overwrite": True}):

@@ -68,6 +68,7 @@ def same_model(found, expected, rtol=1e-4):
     assert found.relative_error == pytest.approx(expected.relative_error, rel=1e-5)
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("keep", ["auto", "stream"])
 def test_a_fit_of_a_view_is_that_of_the_matrix_that_was_made(kind, keep, tmp_path, expected):
@@ -80,7 +81,7 @@ def test_a_fit_of_a_view_is_that_of_the_matrix_that_was_made(kind, keep, tmp_pat
         same_model(model, expected)
 
 
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("keep", ["auto", "stream"])
 def test_workers_see_the_same(kind, keep, tmp_path, client):
@@ -100,6 +101,7 @@ def stop(event):
         raise Stopped
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", STORED)
 def test_a_run_that_was_stopped_finds_what_it_saw(kind, tmp_path):
     data, store = KINDS[kind](tmp_path), tmp_path / "run.dnmf"
@@ -120,6 +122,7 @@ def test_a_run_that_was_stopped_finds_what_it_saw(kind, tmp_path):
     assert len(dnmf.resume(store, max_passes=9).history) == 9
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", STORED)
 def test_a_path_that_was_stopped_finds_what_it_saw(kind, tmp_path):
     source, store = dnmf.open_source(KINDS[kind](tmp_path), **VIEW), tmp_path / "path.dnmf"
@@ -131,6 +134,7 @@ def test_a_path_that_was_stopped_finds_what_it_saw(kind, tmp_path):
     np.testing.assert_array_equal(found.model(0.1).view.columns, COLUMNS)
 
 
+@pytest.mark.slow
 def test_the_same_call_goes_on_with_the_same_view_only(tmp_path):
     data, store = in_zarr(tmp_path), tmp_path / "run.dnmf"
     source = dnmf.open_source(data, **VIEW)
@@ -140,6 +144,7 @@ def test_the_same_call_goes_on_with_the_same_view_only(tmp_path):
         dnmf.fit(dnmf.open_source(data, **{**VIEW, "rows": np.arange(220)}), store=store, resume="auto", **FIT)
 
 
+@pytest.mark.slow
 def test_other_rows_are_divided_as_those_of_the_fit_were(tmp_path):
     view = {"columns": COLUMNS, "column_scale": OF_COLUMNS}
     source = dnmf.open_source(in_zarr(tmp_path), **view)
@@ -180,6 +185,7 @@ def test_rows_that_were_divided_have_to_be_again():
     np.testing.assert_allclose(again, model.read_W(), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", STORED)
 def test_a_pass_reads_what_has_to_be_read_once(kind, tmp_path):
     source = dnmf.open_source(KINDS[kind](tmp_path), columns=COLUMNS, column_scale=OF_COLUMNS)
@@ -188,6 +194,7 @@ def test_a_pass_reads_what_has_to_be_read_once(kind, tmp_path):
     np.testing.assert_allclose(rises[1:], 1, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_view_of_a_backed_object_finds_its_file_again(tmp_path):
     anndata = pytest.importorskip("anndata")
     anndata.AnnData(scipy.sparse.csr_matrix(A)).write_h5ad(tmp_path / "A.h5ad")
@@ -200,6 +207,7 @@ def test_a_run_of_a_view_of_a_backed_object_finds_its_file_again(tmp_path):
     assert model.column_names.tolist() == COLUMNS.astype(str).tolist()
 
 
+@pytest.mark.slow
 def test_a_mask_beside_a_view_and_data_that_was_moved_are_found_again(tmp_path):
     data, store = in_zarr(tmp_path), tmp_path / "run.dnmf"
     mask = np.random.default_rng(2).random((M, N)) < 0.9

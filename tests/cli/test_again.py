@@ -83,7 +83,7 @@ STORE = "my run's.dnmf"
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("fit", FITS)
-@pytest.mark.broad(9)
+@pytest.mark.broad(1)
 def test_the_command_that_is_said_goes_on_where_the_fit_ran(asked, monkeypatch, fit, end, options):
     given, expected = OPTIONS[options]
     with monkeypatch.context() as patch:

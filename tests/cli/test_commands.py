@@ -22,6 +22,7 @@ def test_a_csv_with_a_header_is_refused_with_what_it_should_hold(tmp_path, optio
     assert_one_clear_line(result, "h.csv: cannot be read as a matrix", "numbers only, no header", ".npy")
 
 
+@pytest.mark.slow
 def test_convert_says_what_came_along_and_transform_what_its_columns_are(tmp_path):
     anndata, pd = pytest.importorskip("anndata"), pytest.importorskip("pandas")
     values, wide = np.random.default_rng(0).random((30, 12)), {f"batch{at}": np.arange(30) for at in range(10)}
@@ -35,6 +36,7 @@ def test_convert_says_what_came_along_and_transform_what_its_columns_are(tmp_pat
     assert re.search(r"columns +as those of W, without the weights: d is in .*r\.dnmf", result.output)
 
 
+@pytest.mark.slow
 def test_fit_prints_the_plan_the_passes_and_where_the_model_is(tmp_path, data):
     store = tmp_path / "b.dnmf"
     result = call("fit", data, "--rank", 3, "--store", store)
@@ -45,6 +47,7 @@ def test_fit_prints_the_plan_the_passes_and_where_the_model_is(tmp_path, data):
     assert dnmf.load(store).rank == 3
 
 
+@pytest.mark.slow
 def test_fit_hands_every_option_to_the_model(tmp_path, data):
     store = tmp_path / "b.dnmf"
     result = call(
@@ -60,6 +63,7 @@ def test_fit_hands_every_option_to_the_model(tmp_path, data):
     assert {name: getattr(dnmf.load(store).options, name) for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_fit_solves_by_the_name_of_a_solver_and_status_says_which(tmp_path, data):
     store = tmp_path / "b.dnmf"
     chosen = ("--solver", "hals", "--sweeps", 2, "--truncated-rows", "--max-passes", 3)
@@ -70,6 +74,7 @@ def test_fit_solves_by_the_name_of_a_solver_and_status_says_which(tmp_path, data
     assert re.search(r"^solver +hals, 2 sweeps, rows too$", call("status", store).stdout, re.M)
 
 
+@pytest.mark.slow
 def test_fit_reads_what_is_given_from_files(tmp_path, data):
     rng = np.random.default_rng(0)
     given, graph = rng.random((2, 40)), scipy.sparse.diags_array([np.ones(39), np.ones(39)], offsets=[-1, 1])
@@ -88,6 +93,7 @@ def test_fit_reads_what_is_given_from_files(tmp_path, data):
     np.testing.assert_allclose(model.H[:2], given / given.sum(axis=1, keepdims=True), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_bounds_and_frees_factors(tmp_path, data):
     store, free = tmp_path / "c.dnmf", tmp_path / "f.dnmf"
     bounded = call("fit", data, "--rank", 3, "--store", store, "--upper", "1,inf", "--penalty-scale", "objective")
@@ -180,6 +186,7 @@ def test_status_says_how_to_go_on(half_way, finished):
     assert "done" in call("status", finished).stdout
 
 
+@pytest.mark.slow
 def test_resume_ends_where_the_fit_would_have(half_way, data, tmp_path):
     call("fit", data, "--rank", 3, "--store", tmp_path / "whole.dnmf", "--tol", 0, "--max-passes", 6)
     assert call("resume", half_way).exit_code == 0
@@ -200,6 +207,7 @@ def test_resuming_a_finished_fit_is_no_error(finished):
     assert "finished" in result.stderr
 
 
+@pytest.mark.slow
 def test_resume_finds_moved_data_by_its_new_path(tmp_path, values):
     place = tmp_path / "first.zarr"
     zarr.create_array(place, data=values, chunks=(50, 40))
@@ -225,6 +233,7 @@ def test_fit_remembers_where_the_data_is_from_any_folder(tmp_path, values, monke
     assert records(result)[0]["source"] == str(tmp_path / "here.zarr")
 
 
+@pytest.mark.slow
 def test_inspect_describes_data(data):
     result = call("inspect", data, "--rank", 3)
     assert "300 rows × 40 columns" in result.stdout
@@ -277,6 +286,7 @@ def test_inspect_describes_a_run(finished, half_way):
     assert "stopped" in call("inspect", half_way).stdout
 
 
+@pytest.mark.slow
 def test_convert_then_inspect_then_fit(tmp_path):
     matrix = random_csr((200, 30), 0.2, dtype="float32")
     scipy.sparse.save_npz(tmp_path / "a.npz", matrix)
@@ -290,6 +300,7 @@ def test_convert_then_inspect_then_fit(tmp_path):
     assert call("convert", tmp_path / "a.npz", tmp_path / "a.zarr", "--overwrite").exit_code == 0
 
 
+@pytest.mark.slow
 def test_convert_names_rows_and_columns_and_keeps_features_of_one_type(tmp_path):
     scipy.io.mmwrite(tmp_path / "matrix.mtx", scipy.sparse.coo_array(np.arange(1, 7).reshape(3, 2)))
     (tmp_path / "features.tsv").write_text("i\ta\tGene Expression\nj\tb\tPeaks\nk\tc\tGene Expression\n")

@@ -35,6 +35,7 @@ def of_consensus(tmp_path_factory, matrix):
     return store
 
 
+@pytest.mark.slow
 def test_ranks_prints_a_table_and_what_it_suggests(tmp_path, matrix):
     result = call("ranks", matrix, "--ranks", "2-4", *FEW, "--seed", 3, "--store", tmp_path / "r.dnmf")
     assert result.exit_code == 0, result.stderr
@@ -48,6 +49,7 @@ def test_ranks_prints_a_table_and_what_it_suggests(tmp_path, matrix):
     assert "models in it" in result.stderr
 
 
+@pytest.mark.slow
 def test_ranks_may_be_lists_and_ranges(tmp_path, matrix):
     store = tmp_path / "r.dnmf"
     assert call("ranks", matrix, "--ranks", "2,4-5", *FEW, "--max-passes", 3, "--store", store).exit_code == 0
@@ -66,6 +68,7 @@ def test_consensus_prints_what_was_agreed_on(of_consensus):
     assert dnmf.load_consensus(of_consensus).seeds == (1, 2, 5)
 
 
+@pytest.mark.slow
 def test_json_has_the_same_facts(of_ranks, of_consensus):
     (ranks,) = records(call("inspect", of_ranks, "--json"))
     assert (ranks["kind"], ranks["ranks"], ranks["folds"], len(ranks["rows"])) == ("ranks", [2, 3, 4], 2, 3)
@@ -73,6 +76,7 @@ def test_json_has_the_same_facts(of_ranks, of_consensus):
     assert (consensus["kind"], consensus["models"], consensus["models_done"]) == ("consensus", 3, 3)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("what", ["ranks", "consensus"])
 def test_what_was_stopped_goes_on_on_the_command_line(tmp_path, matrix, what):
     store = tmp_path / "s.dnmf"
@@ -89,6 +93,7 @@ def test_what_was_stopped_goes_on_on_the_command_line(tmp_path, matrix, what):
     assert "nothing to do" in again.output
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", ["ranks", "clustergram"])
 def test_they_are_drawn(tmp_path, of_ranks, of_consensus, kind):
     store = of_ranks if kind == "ranks" else of_consensus

@@ -93,6 +93,7 @@ def test_a_place_is_handed_on_as_it_was_typed(given):
     assert Place("file").convert(given, None, None) == given
 
 
+@pytest.mark.slow
 def test_completion_and_help_import_nothing_that_takes_long():
     heavy = ("scipy", "numba", "dask", "distributed", "zarr", "rich", "sklearn", "IPython")
     code = f"import dnmf.cli, sys; print([m for m in {heavy} if m in sys.modules])"

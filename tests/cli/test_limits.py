@@ -14,6 +14,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(("limit", "other"), LIMITS.values(), ids=LIMITS)
 def test_a_fit_that_a_limit_has_ended_says_which_one_to_raise(tmp_path, data, limit, other):
     store = tmp_path / "a run.dnmf"
@@ -45,6 +46,7 @@ def test_python_is_told_it_too_where_the_limits_are_no_higher(tmp_path, data, ca
     assert f"dnmf.resume({str(store)!r}, max_passes=4) goes on" in caplog.text
 
 
+@pytest.mark.slow
 def test_who_has_settled_or_was_saved_is_told_nothing_of_limits(tmp_path, data, caplog):
     settled = tmp_path / "settled.dnmf"
     dnmf.fit(data, 3, tol=0.9, store=settled)
@@ -57,6 +59,7 @@ def test_who_has_settled_or_was_saved_is_told_nothing_of_limits(tmp_path, data, 
         assert records(call("status", store, "--json"))[0]["go_on_with"] is None
 
 
+@pytest.mark.slow
 def test_json_has_all_that_decides_when_a_fit_ends(tmp_path, data):
     limits = {"tol": 1e-3, "max_passes": 7, "max_seconds": 600.0}
     given = ("--tol", 1e-3, "--max-passes", 7)

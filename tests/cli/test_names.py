@@ -16,6 +16,7 @@ def words(tmp_path):
     return tmp_path / "words.txt"
 
 
+@pytest.mark.slow
 def test_names_in_files_are_those_of_the_model(tmp_path, data, words):
     (tmp_path / "docs.txt").write_text("".join(f"doc {at}\n" for at in range(zarr.open_array(data).shape[0])))
     about = ("--rank", 3, "--columns", words, "--rows", tmp_path / "docs.txt", "--max-passes", 2)
@@ -35,6 +36,7 @@ def test_as_many_names_as_columns_are_asked_for(tmp_path, data, words):
     assert_one_clear_line(result, "words.txt", "2 names for 40 columns")
 
 
+@pytest.mark.slow
 def test_columns_of_other_data_are_found_by_name(tmp_path, data, words):
     store, order = tmp_path / "a.dnmf", np.random.default_rng(0).permutation(40)
     assert call("fit", data, "--rank", 3, "--store", store, "--columns", words, "--dtype", "float64").exit_code == 0

@@ -54,6 +54,7 @@ def test_a_fit_is_that_of_the_library(places, how, tmp_path):
     assert ("\nobserved " in shown) == (how != "implicit")
 
 
+@pytest.mark.slow
 def test_a_path_and_other_rows_are_told_too(places, tmp_path):
     options = [
         "--missing",
@@ -87,6 +88,7 @@ def test_biases_are_given_ones(places, tmp_path):
     np.testing.assert_allclose(model.read_W()[:, 0], 1 / 300, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_was_said_is_known_when_a_run_goes_on_and_a_mask_that_changed_is_told(places, tmp_path):
     mask, run = tmp_path / "mask.zarr", tmp_path / "run.dnmf"
     shutil.copytree(places["mask"], mask)
@@ -112,6 +114,7 @@ OTHERS = {  # what a run began with, what is told when it goes on, and what is s
 }  # fmt: skip
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(("before", "then", "told"), OTHERS.values(), ids=OTHERS)
 def test_what_lies_beside_the_data_and_is_another_is_named_by_its_place(places, before, then, told, tmp_path):
     before, then = ([places.get(word, word) for word in words] for words in (before, then))
@@ -121,6 +124,7 @@ def test_what_lies_beside_the_data_and_is_another_is_named_by_its_place(places, 
     assert "{" not in refused.stderr
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("limits", [(), ("--max-passes", 3)], ids=["finished", "with new limits"])
 @pytest.mark.parametrize("then", ["refuse", "unstored"])
 def test_a_run_goes_on_with_what_is_missing_as_it_began(places, then, limits, tmp_path):
@@ -168,6 +172,7 @@ def test_inspect_says_what_is_observed_and_what_room_it_takes(places):
     assert f"observed  mask {places['mask']}" in shown
 
 
+@pytest.mark.slow
 def test_with_little_memory_the_plan_gives_up_gram_matrices_of_columns():
     wide = np.where(np.random.default_rng(0).random((100, 10_000)) < 0.5, np.nan, 1.0).astype(np.float32)
     source = dnmf.open_source(wide, missing="nan")

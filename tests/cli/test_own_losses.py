@@ -42,6 +42,7 @@ FIRST = ["--import", "losses_of_mine"]
 SHORT = ["--rank", 2, "--loss", "halved", "--max-passes", 2, "--quiet"]
 
 
+@pytest.mark.slow
 def test_a_module_is_imported_before_a_command_that_needs_its_loss(folder):
     assert call(*FIRST, "fit", "data.zarr", "--store", "run.dnmf", *SHORT).exit_code == 0
     assert dnmf.load("run.dnmf").options.loss == "halved"
@@ -54,6 +55,7 @@ def test_a_module_is_imported_before_a_command_that_needs_its_loss(folder):
         assert call(*FIRST, *command).exit_code == 0, command
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("command", [["inspect"], ["resume", "--max-passes", 3], ["report", "--out", "page.html"]])
 def test_a_run_whose_loss_is_not_known_says_what_to_import(folder, command):
     call(*FIRST, "fit", "data.zarr", "--store", "run.dnmf", *SHORT)

@@ -34,6 +34,7 @@ def stopped_path(tmp_path, data):
     return store
 
 
+@pytest.mark.slow
 def test_path_prints_the_passes_and_a_table(tmp_path, data):
     result = call("path", data, "--store", tmp_path / "p.dnmf", *GRID)
     assert result.exit_code == 0, result.stderr
@@ -45,6 +46,7 @@ def test_path_prints_the_passes_and_a_table(tmp_path, data):
     assert "6 models" in result.stdout
 
 
+@pytest.mark.slow
 def test_path_hands_every_option_to_the_models(tmp_path, data):
     store = tmp_path / "p.dnmf"
     result = call(
@@ -65,6 +67,7 @@ def test_path_hands_every_option_to_the_models(tmp_path, data):
         assert options.penalty == penalty.at(strength)
 
 
+@pytest.mark.slow
 def test_json_is_one_object_a_line_events_first_the_result_last(tmp_path, data):
     result = call("path", data, "--store", tmp_path / "p.dnmf", *GRID, "--json")
     found = [record for record in records(result) if record["type"] != "pass_progress"]
@@ -78,6 +81,7 @@ def test_json_is_one_object_a_line_events_first_the_result_last(tmp_path, data):
     assert last["passes"] == found[-2]["passes"]
 
 
+@pytest.mark.slow
 def test_status_and_inspect_say_how_far_a_path_is(finished_path, stopped_path):
     result = call("status", stopped_path)
     assert "stopped" in result.stdout
@@ -89,6 +93,7 @@ def test_status_and_inspect_say_how_far_a_path_is(finished_path, stopped_path):
     assert "stopped" in call("inspect", stopped_path).stdout
 
 
+@pytest.mark.slow
 def test_resume_ends_where_the_path_would_have(finished_path, stopped_path):
     result = call("resume", stopped_path, "--json")
     assert result.exit_code == 0, result.stderr
@@ -106,6 +111,7 @@ def test_new_limits_are_for_a_single_fit(stopped_path):
     assert "--max-passes" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_signal_stops_a_path_after_a_committed_pass(tmp_path, data, monkeypatch):
     import os
     import signal
@@ -151,6 +157,7 @@ def test_options_that_cannot_be_used_are_refused(tmp_path, data, option, value, 
     assert word in result.stderr
 
 
+@pytest.mark.slow
 def test_a_path_is_drawn_as_a_path_without_being_told(finished_path, tmp_path):
     for number, kind in enumerate(([], ["--kind", "path"])):
         assert call("plot", finished_path, *kind, "--out", tmp_path / f"{number}.svg").exit_code == 0
@@ -177,6 +184,7 @@ def test_plot_draws_a_path(tmp_path, finished_path, options):
     assert out.read_bytes().startswith(b"<?xml")
 
 
+@pytest.mark.slow
 def test_plot_writes_a_page_with_a_slider(tmp_path, finished_path):
     pytest.importorskip("bokeh", reason="the slider needs the extra 'plot'")
     out = tmp_path / "slider.html"

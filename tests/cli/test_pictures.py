@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 BEGINS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     ("kind", "ending", "options"),
     [
@@ -47,13 +48,14 @@ def test_plot_writes_a_picture_of_the_kind_its_name_says(tmp_path, finished, kin
         (2, ["--component", 1], "biplot"),
     ],
 )
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_without_a_kind_plot_draws_components_or_what_the_options_belong_to(tmp_path, finished, runs, options, kind):
     result = call("plot", *[finished] * runs, "--out", tmp_path / "a.png", *options, "--json")
     assert result.exit_code == 0, result.output
     assert records(result)[-1]["kind"] == kind
 
 
+@pytest.mark.slow
 def test_of_a_run_that_is_not_finished_the_convergence_so_far_is_drawn(tmp_path, half_way, finished):
     for runs in ([half_way], [half_way, finished]):
         result = call("plot", *runs, "--out", tmp_path / f"{len(runs)}.svg", "--json")
@@ -73,6 +75,7 @@ def test_components_of_a_run_that_is_not_finished_are_refused_with_the_way(tmp_p
     assert_one_clear_line(result, "not finished (2 passes are committed) and has no W yet", f"dnmf resume {half_way}")
 
 
+@pytest.mark.slow
 def test_a_report_of_a_run_that_is_not_finished_says_so_and_how_far_it_is(tmp_path, half_way):
     result = call("report", half_way, "--out", tmp_path / "half.html")
     assert result.exit_code == 0, result.output
@@ -94,6 +97,7 @@ def test_of_a_run_without_a_pass_there_is_nothing_to_draw(tmp_path, data):
         assert_one_clear_line(result, "no pass of this fit is committed yet", f"dnmf resume {store}")
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", ["convergence", "biplot"])
 def test_plot_compares_two_runs(tmp_path, finished, kind):
     out = tmp_path / "two.svg"
@@ -101,6 +105,7 @@ def test_plot_compares_two_runs(tmp_path, finished, kind):
     assert out.exists()
 
 
+@pytest.mark.slow
 def test_report_writes_a_page(tmp_path, finished):
     out = tmp_path / "run.html"
     result = call("report", finished, "--out", out, "--title", "Mine")

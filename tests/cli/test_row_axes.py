@@ -21,6 +21,7 @@ def cube(tmp_path):
     return path
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(("asked", "rows"), [("time", (0,)), ("0", (0,)), ("x, time", (2, 0)), ("-1", (2,))])
 def test_a_fit_knows_the_axes_of_its_rows(cube, tmp_path, asked, rows):
     result = call("fit", cube, "--row-axes", asked, "--rank", 2, "--store", tmp_path / "run.dnmf")
@@ -28,6 +29,7 @@ def test_a_fit_knows_the_axes_of_its_rows(cube, tmp_path, asked, rows):
     assert dnmf.load(tmp_path / "run.dnmf").unfolding.rows == rows
 
 
+@pytest.mark.slow
 def test_what_is_said_of_the_data_says_which_they_are(cube, tmp_path):
     words = "time: 30 make the rows, y: 4, x: 6 the columns"
     assert words in call("inspect", cube, "--row-axes", "time").stdout
@@ -39,6 +41,7 @@ def test_what_is_said_of_the_data_says_which_they_are(cube, tmp_path):
     assert found["unfolding"]["rows"] == [0]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_other_data_is_transformed_without_saying_it_again(cube, tmp_path):
     store = tmp_path / "run.dnmf"
     call("fit", cube, "--row-axes", "x,time", "--rank", 2, "--tol", 0, "--max-passes", 2, "--store", store)
@@ -55,6 +58,7 @@ def test_who_does_not_say_them_is_told_how_in_one_line(cube, tmp_path):
     assert_one_clear_line(call("inspect", cube, "--row-axes", "band"), "no axis 'band' among time: 30, y: 4, x: 6")
 
 
+@pytest.mark.slow
 def test_a_plane_is_drawn_without_saying_its_shape(cube, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     store = tmp_path / "run.dnmf"
@@ -71,6 +75,7 @@ STUDIES = {
 }
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("study", STUDIES)
 def test_studies_take_them_too(cube, tmp_path, study):
     store = tmp_path / "study.dnmf"
@@ -80,6 +85,7 @@ def test_studies_take_them_too(cube, tmp_path, study):
     assert "time: 30 make the rows" in call("status", store).stdout
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("axes", ["time", "x,time"])
 def test_a_matrix_that_was_unfolded_before_is_transformed_too(cube, tmp_path, axes):
     store, flat = tmp_path / "run.dnmf", tmp_path / "flat.zarr"

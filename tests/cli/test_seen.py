@@ -25,6 +25,7 @@ def cells(request, tmp_path):
 ASKED = ("--layer", "twice", "--var-mask", "chosen", "--obs-mask", "good")
 
 
+@pytest.mark.broad(1)
 def test_a_fit_of_a_layer_and_of_some_of_it(cells, tmp_path):
     store = tmp_path / "run.dnmf"
     assert call("fit", cells, "--rank", 3, "--store", store, "--max-passes", 3, "--tol", 0, *ASKED).exit_code == 0
@@ -39,6 +40,7 @@ def test_a_fit_of_a_layer_and_of_some_of_it(cells, tmp_path):
     assert len(dnmf.load(store).history) == 5
 
 
+@pytest.mark.broad(1)
 def test_a_path_and_a_plan_of_the_same(cells, tmp_path):
     found = records(call("inspect", cells, *ASKED, "--json"))[-1]
     assert (found["shape"], found["seen"]) == ([90, 20], {"rows": 90, "columns": 20})
@@ -49,6 +51,7 @@ def test_a_path_and_a_plan_of_the_same(cells, tmp_path):
     assert "90 rows of the data" in call("status", tmp_path / "p.dnmf").stdout
 
 
+@pytest.mark.broad(1)
 def test_other_rows_of_the_same_columns(cells, tmp_path):
     store = tmp_path / "run.dnmf"
     assert call("fit", cells, "--rank", 2, "--store", store, "--var-mask", "chosen").exit_code == 0
@@ -56,6 +59,7 @@ def test_other_rows_of_the_same_columns(cells, tmp_path):
     assert_one_clear_line(call("transform", store, cells, "--out", tmp_path / "no.zarr"), "has 30 columns")
 
 
+@pytest.mark.broad(1)
 def test_names_are_those_of_all_columns(cells, tmp_path):
     (tmp_path / "names.txt").write_text("".join(f"gene {at}\n" for at in range(30)))
     about = ("--store", tmp_path / "run.dnmf", "--var-mask", "chosen", "--columns", tmp_path / "names.txt")
@@ -64,12 +68,14 @@ def test_names_are_those_of_all_columns(cells, tmp_path):
     assert names == [f"gene {at}" for at in np.flatnonzero(CHOSEN)]
 
 
+@pytest.mark.broad(1)
 def test_a_layer_is_converted(cells, tmp_path):
     assert call("convert", cells, tmp_path / "out.zarr", "--layer", "twice").exit_code == 0
     found = dnmf.open_source(str(tmp_path / "out.zarr")).read(0, 120)
     assert found.data.sum() == 2 * A.sum()
 
 
+@pytest.mark.broad(1)
 def test_what_is_not_there_is_named(cells, tmp_path):
     about = ("fit", cells, "--rank", 2, "--store", tmp_path / "run.dnmf")
     assert_one_clear_line(call(*about, "--layer", "thrice"), "no 'layers/thrice'", "layers/twice")

@@ -91,6 +91,7 @@ def test_a_run_may_be_in_the_middle_of_a_pass_when_it_is_first_looked_at(stopped
     assert lines[0].endswith("pass 3: 25 % of the rows after 10.0 min, about 30 min left")
 
 
+@pytest.mark.slow
 def test_a_killed_run_says_how_far_its_pass_had_come_and_says_it_once(stopped, tmp_path, monkeypatch):
     monkeypatch.setattr(watching, "LOG_EVERY_S", 0.0)
     Ongoing(stopped)(PassProgress("pass", 3, 15, 60, 600.0, 590.0))
@@ -140,6 +141,7 @@ def test_what_is_over_is_looked_at_once(stopped):
     assert [each["type"] for each in records(done)] == ["status", "result"]
 
 
+@pytest.mark.slow
 def test_several_are_watched_to_the_end_of_the_last_and_none_is_refused(stopped, tmp_path):
     other = tmp_path / "b.dnmf"
     dnmf.fit(MATRIX, 2, max_passes=2, store=other)
@@ -160,6 +162,7 @@ def test_one_that_cannot_be_read_does_not_hide_the_others(stopped, tmp_path):
     assert (told[2]["place"], told[2]["exit_code"]) == (str(none), 1)
 
 
+@pytest.mark.slow
 def test_one_that_is_not_there_yet_is_seen_when_it_comes(stopped, tmp_path):
     other = tmp_path / "b.dnmf"
     with checkpoint.Store(stopped) as store:

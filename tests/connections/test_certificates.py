@@ -89,6 +89,7 @@ def options(given):
     return [part for name, path in vars(given).items() for part in (f"--tls-{name}", path)]
 
 
+@pytest.mark.slow
 def test_a_fit_on_a_cluster_with_certificates_has_the_bits_of_one_in_process(tmp_path, data, encrypted, ours):
     fit = ("fit", data, "--rank", 2, "--max-passes", 3)
     there = call(*fit, "--store", tmp_path / "tls.dnmf", "--scheduler", encrypted, *options(files(ours)))

@@ -47,6 +47,7 @@ def scheduler_file(cluster, folder):
     return path
 
 
+@pytest.mark.slow
 def test_a_cluster_is_as_good_as_its_client(data, small_cluster, tmp_path):
     expected = dnmf.fit(data, 2, max_passes=2)
     file = scheduler_file(small_cluster, tmp_path)
@@ -134,7 +135,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("closed", ["client", "cluster"])
-@pytest.mark.broad(4)
+@pytest.mark.broad(1)
 def test_what_is_closed_in_the_middle_is_said_with_the_way_on(data, tmp_path, closed, moment):
     door, options, kind, number = MOMENTS[moment]
     store = tmp_path / "run.dnmf"
@@ -158,6 +159,7 @@ RAISED = {
 }  # fmt: skip
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("call", ["get", "subscribe_topic"])
 @pytest.mark.parametrize("error", RAISED.values(), ids=RAISED)
 def test_whatever_dask_raises_for_what_is_lost_is_one_error(data, tmp_path, small_cluster, monkeypatch, call, error):

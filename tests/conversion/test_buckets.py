@@ -23,6 +23,7 @@ def entries(draw):
     return (rows, columns), Triplets(row, rng.integers(0, columns, count), rng.integers(0, 5, count).astype(dtype))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries(), st.integers(1, 200), st.integers(2, 300), st.integers(2, 20), st.floats(0, 3))
 def test_buckets_sort_any_entries(tmp_path_factory, monkeypatch, case, block, limit, most_buckets, guess):

@@ -75,7 +75,7 @@ def store(request, tmp_path):
 
 @pytest.mark.parametrize("zarr_format", quickly([3], of=[2, 3]))
 @pytest.mark.parametrize("inner", ["", "::layers/counts"])
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_all_columns_are_carried_over(tmp_path, store, inner, zarr_format):
     convert(f"{store}{inner}", tmp_path / "out.zarr", zarr_format=zarr_format)
     original = anndata.read_h5ad(store) if store.suffix == ".h5ad" else anndata.read_zarr(store)
@@ -92,6 +92,7 @@ def test_the_transpose_exchanges_them(tmp_path, store):
     assert list(result.var.columns) == list(obs().columns)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", [sparse.csc_matrix, np.asarray])
 def test_a_matrix_by_columns_or_dense_keeps_them(tmp_path, kind):
     data = example()
@@ -102,6 +103,7 @@ def test_a_matrix_by_columns_or_dense_keeps_them(tmp_path, kind):
     np.testing.assert_allclose(np.asarray(result.X.todense() if sparse.issparse(result.X) else result.X), data.to_df())
 
 
+@pytest.mark.slow
 def test_raw_has_columns_of_its_own(tmp_path):
     data = example()
     data.raw = data.copy()
@@ -111,6 +113,7 @@ def test_raw_has_columns_of_its_own(tmp_path):
     assert list(result.obs.columns) == list(obs().columns)
 
 
+@pytest.mark.slow
 def test_what_is_not_carried_over_is_named(tmp_path, caplog):
     data = example(obsm={"X_pca": np.ones((ROWS, 2))}, uns={"how": "so"})
     report = convert(written(data, tmp_path / "a.h5ad"), tmp_path / "out.zarr")
@@ -121,6 +124,7 @@ def test_what_is_not_carried_over_is_named(tmp_path, caplog):
     assert convert(tmp_path / "b.zarr", tmp_path / "c.zarr").notes == ()
 
 
+@pytest.mark.slow
 def test_modalities_have_frames_of_their_own(tmp_path):
     data = example()
     with h5py.File(tmp_path / "a.h5mu", "w") as file:
@@ -184,6 +188,7 @@ def test_frames_of_earlier_anndata_are_carried_over(tmp_path, write_frame):
         assert_frame_equal(found.astype(given.dtypes), given, check_names=False)
 
 
+@pytest.mark.slow
 def test_a_column_that_no_store_can_hold_is_named(tmp_path):
     written(example(), tmp_path / "a.h5ad")
     with h5py.File(tmp_path / "a.h5ad", "a") as file:
@@ -194,6 +199,7 @@ def test_a_column_that_no_store_can_hold_is_named(tmp_path):
     assert "depth" not in anndata.read_zarr(tmp_path / "out.zarr").obs
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("place", ["obs/cell_id", "var/_index"])
 def test_lost_names_are_refused(tmp_path, nothing_left, place):
     written(example(), tmp_path / "a.zarr")
@@ -215,6 +221,7 @@ def index_of(obs, kind):
         index.create_array("categories", data=np.array(list("abcd")), chunks=(4,))
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     ("kind", "lost"),
     [
@@ -246,6 +253,7 @@ def test_a_table_of_names_that_was_never_written_is_refused(tmp_path):
             read(tmp_path / "old.h5ad")
 
 
+@pytest.mark.slow
 def test_a_column_whose_chunks_are_not_there_is_named(tmp_path):
     """Zarr leaves out chunks of zeros, so they may be that; or lost."""
     written(example(), tmp_path / "a.zarr")
@@ -255,6 +263,7 @@ def test_a_column_whose_chunks_are_not_there_is_named(tmp_path):
     assert_frame_equal(anndata.read_zarr(tmp_path / "out.zarr").obs, anndata.read_zarr(tmp_path / "a.zarr").obs)
 
 
+@pytest.mark.slow
 def test_what_anndata_leaves_out_is_not_missed(tmp_path):
     """Masks where nothing is masked, the first of the categories: Zarr writes no chunks of zeros."""
     data = example()
@@ -290,6 +299,7 @@ def test_given_names_are_those_of_the_target(tmp_path, transpose):
         convert(tmp_path / "a.npy", tmp_path / "b.zarr", transpose=transpose, column_names=list("abcde"))
 
 
+@pytest.mark.slow
 def test_given_names_leave_the_other_columns(tmp_path):
     convert(written(example(), tmp_path / "a.h5ad"), tmp_path / "out.zarr", row_names=range(100, 100 + ROWS))
     result = anndata.read_zarr(tmp_path / "out.zarr")

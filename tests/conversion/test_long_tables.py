@@ -77,6 +77,7 @@ def test_whole_values_become_the_narrowest_integers(tmp_path):
     assert dnmf.convert(written(tmp_path / "s.csv", lines), tmp_path / "s.zarr", dtype="float64").dtype == "float64"
 
 
+@pytest.mark.slow
 def test_without_values_each_line_is_a_one(tmp_path):
     path = written(tmp_path / "r.tsv", [pair[:2] for pair in RATINGS], ("userId", "movieId"), delimiter="\t")
     dnmf.convert(path, tmp_path / "r.zarr")
@@ -86,6 +87,7 @@ def test_without_values_each_line_is_a_one(tmp_path):
 FIELDS = [(8, "Alien", "ann", 5), (9, "Brazil", "bob", 3.5)]
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize(
     ("header", "long"),
     [
@@ -114,6 +116,7 @@ def test_compressed_files_are_read_by_their_content(tmp_path, packed):
     assert entries_of(tmp_path / "r.zarr") == expected(RATINGS)
 
 
+@pytest.mark.slow
 def test_several_lines_for_an_entry_are_refused_or_added_up(tmp_path):
     path = written(tmp_path / "r.csv", [*RATINGS, ("bob", "Brazil", 2), ("bob", "Brazil", 2)])
     for transpose in (False, True):
@@ -176,6 +179,7 @@ def test_other_files_are_no_long_tables(tmp_path):
         dnmf.convert(f"{written(tmp_path / 'r.csv', RATINGS)}::X", tmp_path / "a.zarr")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_lines(tmp_path):
     import tracemalloc
 

@@ -101,6 +101,7 @@ def test_sums_of_duplicates_widen_the_integers(tmp_path, read_back):
     assert read_back(tmp_path / "out.zarr").toarray().tolist() == [[300, 0], [0, 0], [0, 7]]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("transpose", [False, True])
 def test_integers_are_kept_in_the_dtype_that_was_asked_for_or_refused(tmp_path, read_back, transpose):
     source = write(tmp_path / "a.mtx", "coordinate integer general", "2 2 3\n1 1 7\n2 1 300\n2 2 3\n")
@@ -141,6 +142,7 @@ def test_real_values_are_float32_unless_asked(tmp_path, read_back):
         np.testing.assert_array_equal(read_back(tmp_path / "out.zarr").data, expected)
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("size", [4, 7, 64])
 def test_lines_cut_at_the_end_of_a_buffer(monkeypatch, tmp_path, read_back, size, ending):
@@ -204,6 +206,7 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path, nothing_left, header, b
     nothing_left("a.mtx")
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("transpose", [False, True])
 def test_a_matrix_of_mostly_empty_rows_is_converted(tmp_path, read_back, transpose):
     source = write(tmp_path / "a.mtx", "coordinate real general", "100000 90000 1\n99999 7 2\n")
@@ -220,6 +223,7 @@ def test_a_transpose_of_very_many_empty_rows_is_refused(tmp_path, nothing_left):
     nothing_left("a.mtx")
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 @pytest.mark.parametrize("before", [b"\n", b"\r\n  \n", b"\xef\xbb\xbf\n"])
 def test_blank_lines_before_the_first_are_passed_over(tmp_path, read_back, before, pack):

@@ -28,6 +28,7 @@ def whole_numbers(rows=60, columns=30, density=0.2, dtype="float32", seed=0):
     return sparse.csr_array(matrix).astype(dtype)
 
 
+@pytest.mark.slow
 @QUICK
 @given(
     st.sampled_from(["csr", "csc", "coo"]), st.sampled_from(sorted(set(DTYPES) - {">f8", ">i4"})),
@@ -64,7 +65,7 @@ OF_SPARSE = {
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("shape", [(17, 40), (40, 17)])
 @pytest.mark.parametrize("kind", OF_SPARSE)
-@pytest.mark.broad(5)
+@pytest.mark.broad(1)
 def test_a_file_of_the_sparse_package_equals_its_matrix(tmp_path, read_back, kind, shape, compressed):
     matrix = OF_SPARSE[kind](whole_numbers(*shape, 0.3).toarray())
     sparse_package.save_npz(tmp_path / "a.npz", matrix, compressed=compressed)
@@ -91,6 +92,7 @@ def test_a_file_of_the_sparse_package_that_is_no_such_matrix_is_refused(tmp_path
     nothing_left("a.npz")
 
 
+@pytest.mark.slow
 def test_unsorted_rows_duplicates_and_zeros_are_put_right(tmp_path, read_back):
     values, indices, indptr = np.array([3, 1, 2, 0, 200, 100], "uint16"), [2, 0, 2, 1, 1, 1], [0, 3, 4, 6]
     matrix = sparse.csr_array((values, indices, indptr), shape=(3, 3))
@@ -220,6 +222,7 @@ def test_lines_are_cut_by_entries(counts, limit):
     assert all(len(b.values) <= limit or len(b.indptr) == 2 for b in blocks)
 
 
+@pytest.mark.slow
 @QUICK
 @given(
     st.sampled_from([*DTYPES, "float16"]), st.sampled_from("CF"), st.booleans(), st.integers(1, 40),
@@ -280,6 +283,7 @@ def test_a_truncated_npy_is_refused(tmp_path, nothing_left):
     nothing_left("a.npy")
 
 
+@pytest.mark.slow
 def test_negative_values_are_answered_with_a_way_that_works(tmp_path):
     signed = np.random.default_rng(0).random((20, 6)) - 0.5
     np.save(tmp_path / "signed.npy", signed)

@@ -43,7 +43,7 @@ def write(data, path, zarr_format=3):
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("name", quickly(["a.h5ad"], of=["a.h5ad", "a.zarr"]))
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_matrices_and_names_are_carried_over(tmp_path, read_back, name, kind, transpose):
     X, data = example(kind)
     write(data, tmp_path / name)
@@ -86,6 +86,7 @@ def test_raw_has_genes_of_its_own(tmp_path):
     assert list(out.var_names) == list(data.var_names)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["csr", "csc"])
 def test_a_small_budget_gives_the_same_store(tmp_path, read_back, kind):
@@ -104,6 +105,7 @@ def test_a_plain_zarr_array_becomes_a_dense_anndata(tmp_path, read_back, transpo
     np.testing.assert_array_equal(read_back(tmp_path / "out.zarr"), array.T if transpose else array)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("part", ["data", "indices", "indptr"])
 def test_a_missing_chunk_is_never_read_as_zeros(tmp_path, nothing_left, part):
@@ -124,6 +126,7 @@ def test_missing_chunks_are_zeros_when_the_caller_says_so(tmp_path, read_back):
     assert read_back(tmp_path / "out.zarr").sum() == 6
 
 
+@pytest.mark.broad(6)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("bad", [np.nan, -3, np.inf])

@@ -65,6 +65,7 @@ def test_data_and_indices_have_the_same_whole_chunks(tmp_path, npz):
         assert len(chunk_files(tmp_path / "out.zarr" / "X" / name)) == -(-length // 50)
 
 
+@pytest.mark.slow
 def test_offsets_have_chunks_of_their_own_size_since_a_task_reads_few(tmp_path):
     sparse.save_npz(tmp_path / "long.npz", sparse.csr_array((300_000, 3), dtype=np.float32))
     convert(tmp_path / "long.npz", tmp_path / "out.zarr")
@@ -82,6 +83,7 @@ def test_chunks_of_zeros_are_written_too(tmp_path, npy, zarr_format):
     np.testing.assert_array_equal(X[:], array)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("dense", [False, True])
 def test_no_flipped_bit_is_read_in_silence(tmp_path, npz, npy, zarr_format, dense):
@@ -102,6 +104,7 @@ def test_no_flipped_bit_is_read_in_silence(tmp_path, npz, npy, zarr_format, dens
         assert zarr_format == 2, "crc32c covers every bit of a chunk"
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_dnmf_reads_what_it_wrote(tmp_path, npz, npy, zarr_format):
     convert(npz[0], tmp_path / "sparse.zarr", zarr_format=zarr_format, chunk_bytes=500)

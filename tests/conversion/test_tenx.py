@@ -98,6 +98,7 @@ def test_parts_that_were_never_written_are_not_read_as_zeros_or_empty_text(tmp_p
     assert not (tmp_path / "out.zarr").exists()
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("kind", WHOLE)
 def test_cells_and_features_keep_their_names(tmp_path, read_back, kind, transpose):
@@ -126,6 +127,7 @@ def test_features_of_several_types_are_told_apart_and_the_user_told(tmp_path, ki
     assert caplog.messages == [note]
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_features_of_one_type_are_chosen(tmp_path, read_back, kind, transpose):
@@ -165,6 +167,7 @@ def test_several_genomes_ask_which(tmp_path, read_back):
     np.testing.assert_array_equal(read_back(tmp_path / "out.zarr").toarray(), 2 * A)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("make", [version_3, lambda path: version_2(path, "hg19")])
 def test_what_the_refusal_says_works(tmp_path, make):
     path = make(tmp_path / "a.h5")
@@ -184,6 +187,7 @@ def test_names_beside_a_matrix_file_are_used(tmp_path, transpose):
     assert "features of several types" in report.notes[0]
 
 
+@pytest.mark.slow
 def test_names_beside_a_matrix_of_cells_by_features_are_used(tmp_path):
     folder = directory(tmp_path / "d")
     io.mmwrite(folder / "cells.mtx", sparse.coo_array(A), field="integer")
@@ -221,6 +225,7 @@ def test_features_that_stay_the_rows_of_a_matrix_file_are_told_of(tmp_path, tran
     )
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("kind", WHOLE)
 def test_the_report_says_what_was_carried_over(tmp_path, kind, transpose):

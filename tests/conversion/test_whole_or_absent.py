@@ -51,6 +51,7 @@ def test_an_exception_midway_leaves_nothing(tmp_path, sources, nothing_left, int
             break
 
 
+@pytest.mark.slow
 def test_progress_rises_to_the_total(tmp_path, sources):
     for source in sources:
         seen: list[tuple[int, int]] = []
@@ -101,6 +102,7 @@ def test_source_and_target_must_not_overlap(tmp_path, sources):
             convert(tmp_path / "out.zarr", target, overwrite=True)
 
 
+@pytest.mark.slow
 def test_what_a_killed_conversion_left_is_removed_by_the_next(tmp_path, sources, nothing_left):
     script = textwrap.dedent(f"""
         import time
@@ -174,6 +176,7 @@ def test_a_call_that_makes_no_sense_is_refused(tmp_path, sources, nothing_left, 
     nothing_left(*sources, "table.csv")
 
 
+@pytest.mark.broad(6)
 @pytest.mark.parametrize(
     ("source", "target"),
     [

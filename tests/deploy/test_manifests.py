@@ -61,6 +61,7 @@ def test_a_manifest_is_as_the_operator_publishes(chart, name, kind):
     assert "wrokers" in " ".join(faults(manifest, schema_of(chart, kind)))
 
 
+@pytest.mark.slow
 def test_a_manifest_that_is_filled_in_runs_that_fit(chart):
     command = [sys.executable, KUBERNETES / "filled_in.py", KUBERNETES / "job.yaml", "here/dnmf:2", "7"]
     result = subprocess.run(

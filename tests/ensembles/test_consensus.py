@@ -61,6 +61,7 @@ def test_it_explains_as_much_as_the_best_of_its_models(found):
     assert found.relative_error <= found.errors.min() * (1 + 1e-4)
 
 
+@pytest.mark.slow
 def test_models_in_a_worse_minimum_do_not_count(A):
     entire = dnmf.consensus(A, RANK + 1, seeds=9, best=1, max_passes=6)
     half = dnmf.consensus(A, RANK + 1, seeds=9, max_passes=6)
@@ -181,6 +182,7 @@ def of_ranks(A):
     return dnmf.ranks(A, [3, RANK], seeds=6, folds=2)
 
 
+@pytest.mark.slow
 def test_ranks_have_what_a_consensus_needs(A, of_ranks, planted_components):
     found = of_ranks.consensus(RANK, A)
     cosines = unit(found.H) @ unit(planted_components).T
@@ -191,6 +193,7 @@ def test_ranks_have_what_a_consensus_needs(A, of_ranks, planted_components):
     assert found.relative_error <= found.errors.min() * (1 + 1e-4)
 
 
+@pytest.mark.slow
 def test_in_a_store_ranks_know_their_data_and_give_the_same_bits(A, of_ranks, tmp_path):
     path = tmp_path / "A.zarr"
     zarr.create_array(path, data=A, chunks=(50, 60))
@@ -200,6 +203,7 @@ def test_in_a_store_ranks_know_their_data_and_give_the_same_bits(A, of_ranks, tm
     same(stored, here)
 
 
+@pytest.mark.slow
 def test_without_data_there_is_no_consensus_of_ranks(A, of_ranks, tmp_path):
     anndata = pytest.importorskip("anndata")
     with pytest.raises(InputError, match="give it, source="):
@@ -225,6 +229,7 @@ def test_any_seed_that_a_fit_takes_is_taken(A):
     assert dnmf.consensus(A, 2, seeds=3, seed=2**33, max_passes=5).rank == 2
 
 
+@pytest.mark.slow
 def test_a_consensus_is_no_fit_that_a_limit_has_ended(A, tmp_path):
     path = tmp_path / "a.zarr"
     zarr.create_array(path, data=np.asarray(A))
@@ -254,6 +259,7 @@ def test_ranks_make_no_consensus_of_other_data(A, change):
         ranks.consensus(3, dnmf.open_source(other[0], column_names=other[1]))
 
 
+@pytest.mark.slow
 def test_where_too_little_is_alike_the_same_models_are_clustered_again(A, tmp_path):
     path, store = tmp_path / "a.zarr", tmp_path / "c.dnmf"
     zarr.create_array(path, data=np.asarray(A))

@@ -88,6 +88,7 @@ def test_rows_are_cut_into_what_they_have_in_both_kinds_of_columns(counts, spars
         assert np.array_equal(dense, counts[np.ix_(which, columns)])
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("penalty", [Penalty(), Penalty(l1=0.3, l2=0.5, scale="objective")], ids=["plain", "penalized"])
 def test_the_error_in_a_block_is_that_of_factors_which_have_not_seen_it(counts, sparse, penalty):
@@ -105,6 +106,7 @@ def test_the_error_in_a_block_is_that_of_factors_which_have_not_seen_it(counts, 
     assert 0 < fit.held_out.share < 1
 
 
+@pytest.mark.slow
 def test_values_of_the_block_change_nothing_but_its_error(counts):
     rows, columns = parts(counts)
     other = counts.copy()
@@ -142,6 +144,7 @@ def rows_for_counts(A, H):
     return W
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
 @pytest.mark.parametrize("kind", ["nan", "mask", "unstored"])
 def test_entries_that_are_held_out_are_as_if_they_were_missing(counts, loss, kind):
@@ -174,6 +177,7 @@ def test_weights_of_entries_are_shared_out(counts):
     assert not (seen * held).any()
 
 
+@pytest.mark.slow
 def test_the_right_rank_predicts_best_and_a_higher_one_worse(counts):
     truth = np.random.default_rng(4)
     A = truth.random((300, 4)) ** 3 @ truth.random((4, 60)) ** 3 * truth.gamma(20, 1 / 20, (300, 60))

@@ -40,6 +40,7 @@ def compared(one, other):
         assert bits(one.models[cell]) == bits(other.models[cell]), cell
 
 
+@pytest.mark.slow
 def test_the_planted_rank_is_suggested_with_its_reason(found):
     assert found.suggested == TRUE
     assert found.reason.startswith(f"every fold finds all {TRUE} components again")
@@ -71,6 +72,7 @@ def test_the_model_of_a_rank_is_the_best_of_its_seeds(found, A):
         assert np.linalg.norm(left) / np.linalg.norm(A) == pytest.approx(model.relative_error, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_all_models_share_every_read(A):
     heard = []
     found = dnmf.ranks(A, [3, TRUE], seeds=2, folds=2, callbacks=[heard.append])
@@ -98,6 +100,7 @@ def assert_same(whole, again):
     assert again.verdict == whole.verdict
 
 
+@pytest.mark.slow
 def test_where_one_has_ended_another_begins(A, monkeypatch):
     whole = dnmf.ranks(A, [3, 4, 5], seeds=2, folds=2)
     cap_models(monkeypatch, 6)
@@ -152,11 +155,13 @@ def test_on_workers_and_in_process_bits_are_the_same(A, tmp_path, client):
     compared(here, there)
 
 
+@pytest.mark.slow
 def test_under_other_losses_and_with_missing_entries_the_rank_is_found(counts, A):
     found = dnmf.ranks(counts, [2, 3, TRUE, 5], loss="kullback-leibler", **FEW)
     assert found.suggested == TRUE, str(found)
 
 
+@pytest.mark.slow
 def test_one_command_begins_goes_on_or_is_done(A, tmp_path):
     store, of = tmp_path / "run.dnmf", {"ranks": [2, 3], "seeds": 2, "folds": 2}
     with pytest.raises(Interrupted):
@@ -167,6 +172,7 @@ def test_one_command_begins_goes_on_or_is_done(A, tmp_path):
         dnmf.ranks(A, **{**of, "folds": 3}, store=store, resume="auto")
 
 
+@pytest.mark.slow
 def test_models_lie_in_ordinary_stores(A, tmp_path):
     found = dnmf.ranks(A, [2, 3], seeds=2, folds=2, store=tmp_path / "run.dnmf")
     stored = sorted(place.name for place in (tmp_path / "run.dnmf").glob("rank-*.dnmf"))
@@ -184,6 +190,7 @@ def test_without_folds_nothing_is_suggested(A):
     assert found.model(3).rank == 3
 
 
+@pytest.mark.slow
 def test_of_one_seed_there_is_no_stability(A):
     found = dnmf.ranks(A, [2, 3], seeds=[7], folds=2)
     assert np.isnan(found.table["stability"]).all()
@@ -210,6 +217,7 @@ def test_what_cannot_be_asked_is_refused(A, asked, told):
         dnmf.ranks(A, **{"ranks": [2, 3], **FEW, **asked})
 
 
+@pytest.mark.slow
 def test_a_store_says_what_it_holds(A, tmp_path):
     store = tmp_path / "run.dnmf"
     dnmf.ranks(A, [2, 3], seeds=2, folds=2, store=store)

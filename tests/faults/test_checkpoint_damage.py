@@ -56,6 +56,7 @@ def test_a_damaged_generation_is_named_and_the_one_before_is_read(tmp_path, name
     assert warned[0].filename == __file__
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("name", [*FILES, "CURRENT"])
 def test_no_flipped_bit_goes_unseen(tmp_path, name):
     root = commit(tmp_path / "run.dnmf", 1, 2)

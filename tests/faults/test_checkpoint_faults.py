@@ -52,6 +52,7 @@ def no_warning():
 # ---- F9: a crash or a power failure after every operation ----
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("torn", [False, True], ids=["before a write", "half-way in a write"])
 @pytest.mark.usefixtures("no_warning")
 def test_killed_at_any_operation_the_old_or_the_new_generation_is_read_and_the_run_goes_on(base, torn):
@@ -266,6 +267,7 @@ TestStoreHistory.settings = settings(max_examples=30, stateful_step_count=12, de
 # ---- F13: the disk is full ----
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize(
     ("errno_", "advice"),
     [(errno.ENOSPC, "free some room"), (errno.EROFS, "how it is mounted"), (errno.EIO, "check")],

@@ -31,6 +31,7 @@ with Store(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.slow
 def test_without_room_for_a_file_the_old_generation_stays_and_a_smaller_one_fits(tmp_path):
     root = tmp_path / "run.dnmf"
     done = python(FULL_DISK, str(root))

@@ -115,6 +115,7 @@ def same(model, other):
     return all(np.array_equal(one, two) for one, two in pairs)
 
 
+@pytest.mark.slow
 def test_a_fit_into_a_bucket_has_the_bits_of_one_in_a_directory(place, tmp_path):
     expected = dnmf.fit(A, **FIT, store=tmp_path / "run.dnmf")
     model = dnmf.fit(A, **FIT, store=place)
@@ -130,6 +131,7 @@ def test_a_fit_into_a_bucket_has_the_bits_of_one_in_a_directory(place, tmp_path)
     assert again.rank == dnmf.load(place).rank == 3
 
 
+@pytest.mark.slow
 def test_a_run_that_is_copied_from_a_bucket_to_a_disk_and_back_is_a_run(place, tmp_path):
     model = dnmf.fit(A, **FIT, store=place)
     for part, size in below(place):
@@ -201,6 +203,7 @@ def test_names_of_rows_and_columns_come_back_from_a_bucket(place):
     assert list(model.solve(source, out=place.parent / "T.zarr").row_names()) == names["row_names"]
 
 
+@pytest.mark.slow
 def test_a_path_into_a_bucket_is_gone_on_with_where_it_was_killed(place):
     asked = {"rank": 2, "penalty": dnmf.Penalty(l1=1.0), "strengths": [0, 0.1], "measures": "cheap", "max_passes": 2}
     seen = []
@@ -217,6 +220,7 @@ def test_a_path_into_a_bucket_is_gone_on_with_where_it_was_killed(place):
     assert dnmf.load_path(place).strengths == (0.0, 0.1)
 
 
+@pytest.mark.slow
 def test_results_in_a_bucket_are_whole_or_absent(place, tmp_path):
     model = dnmf.fit(A, **FIT)
     expected, out = model.solve(A), ObjectPlace(place.bucket, "results/T.zarr")

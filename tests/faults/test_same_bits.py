@@ -62,6 +62,7 @@ def test_one_worker_whose_BLAS_may_use_every_processor(source, undisturbed, bits
         assert bits(dnmf.fit(source, **FIT, client=client)) == undisturbed
 
 
+@pytest.mark.broad(1)
 def test_three_workers(source, undisturbed, bits, client, tmp_path):
     assert bits(dnmf.fit(source, **FIT, client=client, store=tmp_path / "run.dnmf")) == undisturbed
 
@@ -115,6 +116,7 @@ def test_the_driver_killed_and_resumed_on_a_cluster(source, undisturbed, bits, c
     assert [event.record.number for event in passes if isinstance(event, PassDone)] == [3, 4, 5]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("where", ["in process", "on a cluster"])
 def test_a_stop_by_a_callback_and_a_resume(source, undisturbed, bits, where, request, tmp_path):
     client = request.getfixturevalue("client") if where == "on a cluster" else None

@@ -98,6 +98,7 @@ def finished(dense_store, cluster, tmp_path_factory):
         return model, client.run(noted)
 
 
+@pytest.mark.slow
 def test_every_chunk_of_W_has_one_writer_and_is_written_once(finished):
     model, written = finished
     height = model.stored_W.chunks[0]
@@ -128,6 +129,7 @@ def test_W_is_read_by_anndata(finished):
     np.testing.assert_array_equal(io.read_elem(zarr.open(model.path / model.W_name, mode="r")), model.read_W())
 
 
+@pytest.mark.slow
 def test_a_second_fit_into_a_store_is_refused_and_lists_the_options_that_differ(stopped, dense_copy):
     before = _without_lock(_files(stopped))
     with pytest.raises(dnmf.CheckpointError, match=r"rank: 4 → 5; seed: 3 → 7.*dnmf resume"):
@@ -135,6 +137,7 @@ def test_a_second_fit_into_a_store_is_refused_and_lists_the_options_that_differ(
     assert _without_lock(_files(stopped)) == before
 
 
+@pytest.mark.slow
 def test_a_resume_with_changed_data_is_refused_with_the_difference_unless_forced(stopped, dense_copy):
     data = zarr.open_array(dense_copy, mode="r+")
     data[100:110] = data[200:210]
@@ -145,6 +148,7 @@ def test_a_resume_with_changed_data_is_refused_with_the_difference_unless_forced
     assert len(dnmf.resume(stopped, force=True).history) == 4
 
 
+@pytest.mark.slow
 def test_a_resume_with_data_of_another_shape_names_the_shape(stopped, dense_copy, tmp_path):
     zarr.create_array(tmp_path / "other.zarr", data=zarr.open_array(dense_copy)[:5000], chunks=(64, 128))
     with pytest.raises(dnmf.CheckpointError, match=r"shape: \[6001, 128\] → \[5000, 128\]"):
@@ -158,11 +162,13 @@ def test_a_resume_of_a_finished_run_loads_it(finished, bits):
     assert _without_lock(_files(model.path)) == before
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_cannot_be_loaded(stopped):
     with pytest.raises(dnmf.CheckpointError, match=r"2 passes are committed.*go on with: dnmf\.resume\("):
         dnmf.load(stopped)
 
 
+@pytest.mark.slow
 def test_data_that_lay_in_memory_must_be_given_again(dense_copy, bits, tmp_path):
     values = zarr.open_array(dense_copy)[:]
     with pytest.raises(Stopped):
@@ -190,6 +196,7 @@ def test_two_processes_cannot_write_one_store(dense_store, tmp_path):
     assert len(dnmf.resume(store).history) == 4
 
 
+@pytest.mark.slow
 def test_a_run_is_unharmed_by_what_an_earlier_attempt_left_half_written(stopped, dense_copy, bits):
     """A worker that is late writes to the array of its own attempt, never to that of another."""
     for name in ("raw-0123456789ab.zarr", "W-0123456789ab.zarr"):
@@ -199,6 +206,7 @@ def test_a_run_is_unharmed_by_what_an_earlier_attempt_left_half_written(stopped,
     assert [path.name for path in stopped.glob("*.zarr")] == [model.W_name]
 
 
+@pytest.mark.slow
 def test_a_disk_that_refuses_W_is_one_clear_error_and_the_run_can_be_resumed(stopped, dense_copy, bits, monkeypatch):
     def full(array, at, values):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

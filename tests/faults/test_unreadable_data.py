@@ -56,6 +56,7 @@ def test_it_is_one_error_with_the_rows_and_the_run_goes_on_when_it_is_mended(
     assert bits(dnmf.resume(tmp_path / "run.dnmf")) == bits(dnmf.fit(dense_store, **FIT))
 
 
+@pytest.mark.broad(1)
 def test_on_the_command_line_it_is_one_sentence(dense_store, broken, tmp_path):
     result = call("fit", dense_store, *OPTIONS, "--store", tmp_path / "run.dnmf")
     assert result.exit_code == 1

@@ -55,7 +55,7 @@ def fitted(data, said):
 
 
 @pytest.mark.parametrize("case", ADVICE)
-@pytest.mark.broad(5)
+@pytest.mark.broad(2)
 def test_what_is_advised_can_be_done(case):
     data, refused, message, instead = ADVICE[case]
     with pytest.raises(InputError, match=message):

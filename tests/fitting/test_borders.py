@@ -52,6 +52,7 @@ def assert_same_bits(a, b):
     assert a.read_W().tobytes() == b.read_W().tobytes()
 
 
+@pytest.mark.slow
 def test_a_pass_decodes_every_object_once_and_the_bits_are_those_of_a_fit_that_keeps_nothing(stored, monkeypatch):
     (kept, planned, reads) = fitted(stored)
     monkeypatch.setattr("dnmf.planned.keeping_borders", lambda plan, *_: (plan, 0))
@@ -66,6 +67,7 @@ def test_a_pass_decodes_every_object_once_and_the_bits_are_those_of_a_fit_that_k
     assert KEPT._rows == {}
 
 
+@pytest.mark.slow
 def test_workers_keep_them_too(stored, client):
     def left():
         from dnmf.sources.kept import KEPT
@@ -78,6 +80,7 @@ def test_workers_keep_them_too(stored, client):
     assert client.run(left) == before
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_there_before_need_not_decode_them_again(stored):
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,

@@ -46,7 +46,7 @@ def signed(planted):
 
 @few_objectives
 @pytest.mark.parametrize("extrapolate", [True, False])
-@pytest.mark.broad(4)
+@pytest.mark.broad(1)
 def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, planted, signed):
     A = data_of(name, planted, signed)
     model = fitted(A, name, extrapolate=extrapolate, tol=0, max_passes=40)
@@ -60,7 +60,7 @@ def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, plant
 
 
 @few_objectives
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_no_step_nearby_is_better(name, planted, signed):
     """At the end of a long fit the objective is stationary in every direction that is allowed."""
     A = data_of(name, planted, signed)
@@ -97,6 +97,7 @@ def test_rows_of_the_fit_are_transformed_to_W(name, planted, signed):
     np.testing.assert_allclose(again, model.read_W(), atol=1e-9)
 
 
+@pytest.mark.broad(5)
 @few_when_time_is_short
 def test_the_reported_error_is_that_of_the_model(name, planted, signed):
     A = data_of(name, planted, signed)
@@ -206,6 +207,7 @@ def test_a_csc_store_is_constrained_as_its_csr_twin_is(name, planted, signed, tm
         assert (csc.read_W() * csc.row_scale).max() <= csc.options.limits.upper[0] * (1 + 1e-12)
 
 
+@pytest.mark.slow
 def test_a_target_is_met_at_one_and_approached_before(planted):
     wanted = TARGET / TARGET.sum(axis=1, keepdims=True)
     pulled = ~np.isnan(wanted).any(axis=1)

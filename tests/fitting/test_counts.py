@@ -91,6 +91,7 @@ def test_it_explains_counts_as_well_as_scikit_learn_does(fitted):
     assert model.history[-1].loss <= 1.002 * other.reconstruction_err_**2 / 2
 
 
+@pytest.mark.broad(3)
 def test_rows_of_the_fit_are_found_again(fitted):
     A, model, name = fitted
     if name == "csc":
@@ -113,6 +114,7 @@ def test_bounds_hold():
     assert (model.h_scale[:, None] * model.H).max() <= 2.0 * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_the_stronger_l1_the_less_is_explained_with_less():
     models = [dnmf.fit(COUNTS, 4, **KL, penalty=Penalty(l1=l1, scale="objective"), tol=1e-6) for l1 in (0, 5, 20, 50)]
     losses, weights = (
@@ -123,6 +125,7 @@ def test_the_stronger_l1_the_less_is_explained_with_less():
     assert models[-1].alive < 4
 
 
+@pytest.mark.slow
 def test_positive_data_by_itakura_saito():
     decomposition = pytest.importorskip("sklearn.decomposition")
     model = dnmf.fit(POSITIVE, 4, loss="itakura-saito")
@@ -138,6 +141,7 @@ def test_the_same_bits_with_fewer_options_that_say_the_same(tmp_path):
     assert one.read_W().tobytes() == other.read_W().tobytes()
 
 
+@pytest.mark.slow
 def test_a_stopped_fit_goes_on_to_the_same_bits(tmp_path):
     whole = dnmf.fit(COUNTS, 4, **KL, tol=0, max_passes=7)
     dnmf.fit(COUNTS, 4, **KL, tol=0, max_passes=4, store=tmp_path / "run.dnmf")
@@ -215,7 +219,7 @@ HELD_BACK = {
 
 @pytest.mark.parametrize("seed", [8, 24, 29])
 @pytest.mark.parametrize("held_back", HELD_BACK)
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_a_step_that_went_too_far_is_made_shorter(held_back, seed):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(3 * rng.random((60, 3)) @ rng.random((3, 12)))

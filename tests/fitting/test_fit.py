@@ -82,6 +82,7 @@ def test_rows_and_columns_of_zeros_are_zero_in_the_factors(planted):
     assert np.isfinite(model.read_W()).all()
 
 
+@pytest.mark.slow
 def test_a_wide_rank_and_a_rank_of_one_work(planted):
     full = dnmf.fit(planted[:30, :12], 12, max_passes=5)
     assert np.isfinite(full.relative_error)
@@ -201,6 +202,7 @@ def test_a_run_that_met_bad_data_is_begun_anew_once_the_data_is_mended(planted, 
     assert dnmf.load(tmp_path / "run.dnmf").H.tobytes() == model.H.tobytes()
 
 
+@pytest.mark.slow
 def test_a_chunk_of_zeros_in_W_is_written_like_any_other(tmp_path):
     A = np.zeros((40_000, 30))
     A[:5000] = np.random.default_rng(0).random((5000, 30))
@@ -210,6 +212,7 @@ def test_a_chunk_of_zeros_in_W_is_written_like_any_other(tmp_path):
     assert dnmf.load(tmp_path / "run.dnmf").save(tmp_path / "copy.dnmf").shape == A.shape
 
 
+@pytest.mark.slow
 def test_blocks_of_a_dask_array_are_computed_once_a_pass(planted):
     import dask.array as da
 
@@ -234,6 +237,7 @@ def test_a_persisted_dask_array_is_factorized_where_its_blocks_are(planted, clie
     assert model.relative_error == pytest.approx(dnmf.fit(planted, 5, max_passes=3).relative_error, rel=1e-4)
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("seed", range(40, 48))
 def test_the_objective_never_rises_with_more_components_than_there_are(seed):
     rng = np.random.default_rng(seed)
@@ -252,6 +256,7 @@ def test_an_absolute_penalty_on_a_csc_store_is_refused(planted, tmp_path):
         dnmf.fit(tmp_path / "a.h5ad", 5, penalty=PENALTIES["absolute"])
 
 
+@pytest.mark.slow
 def test_a_finished_fit_goes_on_under_new_limits_as_if_it_had_never_ended(planted, tmp_path):
     whole = dnmf.fit(planted, 5, init="random", tol=0, max_passes=9)
     dnmf.fit(planted, 5, init="random", tol=0, max_passes=4, store=tmp_path / "run.dnmf")
@@ -288,6 +293,7 @@ ORDERED = {
 }
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("kind", ORDERED)
 @pytest.mark.parametrize("where", ["memory", "store"])
 def test_the_strongest_component_comes_first(planted, tmp_path, kind, where):

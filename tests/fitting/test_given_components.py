@@ -34,6 +34,7 @@ def alive_of(W):
     return W.any(axis=0)[:, None]
 
 
+@pytest.mark.slow
 def test_only_the_product_of_the_weights_counts_also_for_given_columns_that_nothing_has():
     draw = np.random.default_rng(0)
     A = draw.gamma(0.5, size=(300, 4)) @ draw.gamma(0.5, size=(4, 25)) + 0.05 * draw.random((300, 25))
@@ -100,6 +101,7 @@ def test_columns_of_other_rows_are_checked(planted):
             model.transform(planted[:9], fixed_W=np.full((9, 2), wrong))
 
 
+@pytest.mark.slow
 def test_one_known_column_or_profile_may_be_a_vector(planted):
     for name, given in (("fixed_W", GIVEN_W[:, 0]), ("fixed_H", GIVEN_H[0])):
         matrix = given[:, None] if name == "fixed_W" else given[None]

@@ -91,6 +91,7 @@ def test_loss_and_error_are_over_what_was_observed(missing, dtype):
     assert model.relative_error == pytest.approx(np.sqrt(model.history[-1].loss / whole), rel=1e-6)
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("penalty", [Penalty(), RIDGE, COUNTS], ids=lambda penalty: penalty.scale)
 @pytest.mark.parametrize("missing", [0.1, 0.8])
 def test_the_objective_of_accepted_passes_falls(penalty, missing):
@@ -120,6 +121,7 @@ def test_a_row_or_a_column_of_which_nothing_was_observed_is_no_error():
     assert not model.read_W()[7].any()
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("seen", [0, 1, 3])
 def test_a_column_of_which_little_was_observed_is_nothing_but_that(seen, dtype):
@@ -151,6 +153,7 @@ def test_whole_rows_are_held_down_by_all_of_their_entries_where_the_ridge_is_by_
         model.transform(scipy.sparse.csr_array(A))
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("penalty", [RIDGE, COUNTS], ids=lambda penalty: penalty.scale)
 def test_rows_of_a_matrix_by_columns_come_out_again(penalty):
     by_columns = scipy.sparse.csc_array(as_csr(A, ~HIDDEN))
@@ -171,6 +174,7 @@ def test_biases_of_rows_and_columns_are_given_ones():
     np.testing.assert_allclose(model.H[1], 1 / 30, rtol=1e-5)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("beside_given", [0.3, 1.0])
 def test_biases_of_many_rows_are_as_exact_in_float32(beside_given):
     draw = np.random.default_rng(7)
@@ -205,6 +209,7 @@ def test_counts_with_holes_by_kullback_leibler():
     assert np.corrcoef(P[HIDDEN], A[HIDDEN])[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_a_stopped_fit_goes_on_to_the_same_bits(tmp_path):
     data, mask = tmp_path / "data.zarr", tmp_path / "mask.zarr"
     zarr.create_array(str(data), data=A, chunks=(64, 50))

@@ -33,6 +33,7 @@ def bounded(request):
     _LOSSES.pop("bounded")
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("options", [{}, {"mask": A > 0}, {"init": "random"}], ids=["", "mask", "random"])
 def test_the_pass_and_the_loss_are_named(bounded, options):
     with pytest.raises(LossError, match=rf"pass 1 under loss='bounded': the loss came out as {bounded.beyond}"):

@@ -154,7 +154,7 @@ def fitted(data, rank, options):
         for name, way in itertools.product(DATA, WAYS)
     ],
 )
-@pytest.mark.broad(12)
+@pytest.mark.broad(5)
 def test_a_fit_of_odd_data_says_what_its_model_leaves(name, way):
     (A, rank, options), (stored, said, weights) = DATA[name], WAYS[way]
     options = {**options, **{key: value(A) if callable(value) else value for key, value in said.items()}}

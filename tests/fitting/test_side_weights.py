@@ -162,6 +162,7 @@ def test_sparse_data_whose_zeros_count_cannot_be_weighed():
         dnmf.fit(sparse_of(A), 2, row_weights=OF_ROWS)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_weights_of_files_and_asks_for_those_of_arrays(tmp_path):
     data, of_rows, of_columns = stored(tmp_path), tmp_path / "rows.npy", tmp_path / "columns.txt"
     np.save(of_rows, OF_ROWS)

@@ -62,6 +62,7 @@ class TwoPasses:
         return self.asked > 2
 
 
+@pytest.mark.slow
 def test_seconds_count_anew_also_where_they_are_as_many_as_before(tmp_path, monkeypatch):
     monkeypatch.setattr("dnmf.workplace.Deadline", TwoPasses)
     passes = [len(dnmf.fit(A, 3, store=tmp_path / "run.dnmf", max_seconds=60, tol=0.0).history)]
@@ -95,6 +96,7 @@ def test_where_the_error_was_near_its_end_is_said():
             model.reads_within(share)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("seed", range(4))
 def test_without_a_tolerance_a_fit_goes_on_while_rounding_hides_that_the_objective_falls(seed):
     A = np.abs(np.random.default_rng(seed).standard_normal((20, 10)))

@@ -72,6 +72,7 @@ def assert_close(found, expected, dtype):
     assert np.abs(found - expected).max(initial=0) <= CLOSE[dtype] * max(1, np.abs(expected).max(initial=0))
 
 
+@pytest.mark.slow
 @dtypes
 @unhurried
 @given(

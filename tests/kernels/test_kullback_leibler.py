@@ -92,6 +92,7 @@ def best_objective(some, i, lin, G0, upper):
     return found.fun
 
 
+@pytest.mark.slow
 @kinds
 @unhurried
 @given(seed=seeds, k=ranks)

@@ -53,6 +53,7 @@ def test_solution_equals_scipy(dtype, seed, rows, k):
     assert np.abs(X - expected).max() <= CLOSE[dtype] * max(1, np.abs(expected).max()) * np.linalg.cond(Q) ** 0.5
 
 
+@pytest.mark.slow
 @unhurried
 @given(seed=seeds, k=st.integers(1, 6), known=st.integers(1, 6))
 def test_singular_gram_reaches_the_least_objective(seed, k, known):
@@ -257,6 +258,7 @@ def test_padding_is_left_out_and_comes_back_as_zeros():
     assert padded[2] == alone[2]
 
 
+@pytest.mark.broad(1)
 @dtypes
 @unhurried
 @given(seed=seeds, rows=row_counts, k=ranks)

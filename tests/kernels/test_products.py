@@ -70,7 +70,7 @@ def fold(data, indices, indptr, W, n):
 @stored_dtypes
 @unhurried
 @given(seed=seeds, rows=st.integers(0, 30), n=st.integers(1, 40), data=st.data())
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_sparse_products_equal_those_of_the_dense_matrix(dtype, stored, index_dtype, seed, rows, n, data):
     k = data.draw(st.integers(1, widest(stored, dtype, index_dtype)))
     A = make_rows(seed, rows, n, stored, index_dtype)
@@ -86,7 +86,7 @@ def test_sparse_products_equal_those_of_the_dense_matrix(dtype, stored, index_dt
 @pytest.mark.parametrize("stored", ["f4", "u1", "i4", *(pytest.param(each, marks=pytest.mark.slow) for each in RARE)])
 @unhurried
 @given(seed=seeds, rows=st.integers(0, 40), n=st.integers(1, 40), data=st.data())
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_dense_products_and_the_residual_equal_the_obvious_ones(dtype, stored, seed, rows, n, data):
     k = data.draw(st.integers(1, widest(stored, dtype)))
     A = (100 * np.random.default_rng(seed).random((rows, n))).astype(stored)

@@ -29,7 +29,7 @@ index_dtypes = pytest.mark.parametrize("index_dtype", ["int32", "int64"])
 @pytest.mark.parametrize("dtype", NUMBERS)
 @unhurried
 @given(seed=st.integers(0, 2**32 - 1), size=sizes)
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_sum_of_squares_of_valid_values(dtype, seed, size):
     values = (100 * np.random.default_rng(seed).random(size)).astype(dtype)
     squares, first_bad, count = scan_values(values)
@@ -49,6 +49,7 @@ def test_bad_values_are_counted_and_the_first_is_placed(size, data):
     assert squares == 4.0 * (size - len(places))
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64"])
 def test_negative_integers_are_bad(dtype):
     values = np.ones(130, dtype)
@@ -56,6 +57,7 @@ def test_negative_integers_are_bad(dtype):
     assert scan_values(values) == (128.0, 77, 2)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64"])
 def test_largest_unsigned_integer_is_valid(dtype):
     largest = np.iinfo(dtype).max

@@ -26,6 +26,7 @@ def free(dtype):
     return np.full(K, np.inf, dtype)
 
 
+@pytest.mark.broad(1)
 @dtypes
 def test_multiplying_loses_no_entry_and_moves_no_zero(dtype):
     Q, B, X = drawn(dtype)

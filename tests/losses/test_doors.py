@@ -119,6 +119,7 @@ def test_held_out_rows_are_measured_in_the_loss_of_the_fit(loss, A):
     assert measures.relative_error(model, others) ** 2 == pytest.approx(found / value_of(loss, others, nothing))
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("beta", [1, 0])
 def test_the_estimator_is_scikit_learns_or_better(beta, A):
     theirs = decomposition.NMF(RANK, solver="mu", beta_loss=beta, init="nndsvda", max_iter=1000, tol=1e-8).fit(A)

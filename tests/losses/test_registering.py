@@ -203,6 +203,7 @@ def test_a_model_in_memory_keeps_to_the_parameters_it_was_fitted_with():
         dnmf.measures.held_out(model, A)
 
 
+@pytest.mark.slow
 def test_a_run_is_overwritten_and_its_status_told_though_its_loss_is_not_known(run, study, tmp_path):
     run, study = (shutil.copytree(place, tmp_path / place.name) for place in (run, study))
     _LOSSES.pop("robust")

@@ -17,6 +17,7 @@ CONSTANT = {
 }
 
 
+@pytest.mark.broad(6)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("data", CONSTANT.values(), ids=CONSTANT)
 @pytest.mark.parametrize("missing", [False, True])

@@ -24,6 +24,7 @@ PENALTIES = {
 }
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_the_error_of_other_rows_is_that_of_their_transform(planted, penalty, dtype):

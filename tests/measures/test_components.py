@@ -140,6 +140,7 @@ def test_wrong_input_is_refused_in_words(call, message):
         call(random_model())
 
 
+@pytest.mark.slow
 def test_it_reproduces_the_measures_of_the_reference_program(hawaiibirds, golden):
     import csv
 

@@ -154,6 +154,7 @@ def test_weights_that_no_fit_takes_are_refused(model, held, kind, wrong):
         measures.held_out(model, held, weights=kind(weights))
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
 def test_what_is_held_of_many_entries_at_once_is_bounded(kind):
     held = kind(np.ones((4096, 1024), np.uint8))

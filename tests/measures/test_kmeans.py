@@ -81,6 +81,7 @@ def test_the_centres_are_the_same_whatever_the_rows_come_in(clustered, tmp_path,
     np.testing.assert_allclose(found, kmeans_centres(A, 5), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_in_process_and_on_a_cluster(clustered, tmp_path, client, monkeypatch):
     A, _ = clustered
     monkeypatch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**12)
@@ -89,6 +90,7 @@ def test_the_same_seed_gives_the_same_bits_in_process_and_on_a_cluster(clustered
     assert here.tobytes() == there.tobytes()
 
 
+@pytest.mark.slow
 def test_a_store_by_columns_is_clustered_by_rows_or_refused(clustered, tmp_path, monkeypatch):
     anndata = pytest.importorskip("anndata")
     A, _ = clustered

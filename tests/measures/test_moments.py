@@ -61,6 +61,7 @@ def test_they_are_those_of_the_matrix(kind, tmp_path):
     check(moments(KINDS[kind](tmp_path)), A)
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_workers_make_the_same_bits(kind, tmp_path, client):
     data = KINDS[kind](tmp_path)
@@ -130,6 +131,7 @@ def naive_variable(counts, count=None, per=1e6, least_mean=0.5):
     return (ratio > 1 + fano[box].std(ddof=1)) & (mean > least_mean)
 
 
+@pytest.mark.broad(8)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("asked", [{"count": 9}, {"count": None, "per": 100.0}, {"per": 100.0, "count": 5}])
 def test_variable_columns_are_those_of_the_formula(kind, asked, tmp_path):
@@ -139,6 +141,7 @@ def test_variable_columns_are_those_of_the_formula(kind, asked, tmp_path):
     np.testing.assert_allclose(found.scale, np.where(deviation > 0, deviation, 1), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_genes_are_those_that_cnmf_chooses(pbmc3k):
     cnmf = pytest.importorskip("cnmf.cnmf")
     counts = pbmc3k.astype("f8")[:, np.asarray(pbmc3k.sum(axis=0)).ravel() > 0]

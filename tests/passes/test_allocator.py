@@ -65,6 +65,7 @@ def test_a_process_whose_environment_was_written_over_asks_the_one_it_has(monkey
     assert kept_when_freed() == 65536
 
 
+@pytest.mark.slow
 def test_variables_count_as_they_were_when_the_process_began():
     code = "import os; os.environ['MALLOC_TRIM_THRESHOLD_'] = '65536'\n"
     code += "from dnmf.passes.allocator import *; print(kept_when_freed())"
@@ -131,6 +132,7 @@ print((faults() - before) * resource.getpagesize() / (20 * 5 * 8 * 300_000))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_give_back(), reason="the C library has no mallopt")
 def test_arrays_that_are_alike_have_the_pages_of_those_before(tmp_path):
     def share_of_new_pages(said):
@@ -142,6 +144,7 @@ def test_arrays_that_are_alike_have_the_pages_of_those_before(tmp_path):
     assert share_of_new_pages("kept") < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_give_back(), reason="the C library has no mallopt")
 def test_freed_arrays_of_a_thread_that_lives_on_go_back_while_that_is_asked_for():
     printed = subprocess.check_output([sys.executable, "-c", MAKE_AND_FREE], text=True)  # nobody else is there

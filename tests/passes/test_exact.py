@@ -82,6 +82,7 @@ def scipys_rows(A, H):
     return best
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("condition", CONDITIONS)
 @unhurried
 @given(seed=seeds, noise=st.sampled_from([1e-1, 1e-3, 1e-5]))
@@ -163,6 +164,7 @@ def test_rows_that_coordinate_descent_has_solved_are_left_as_they_are(dtype):
     assert found.X.tobytes() == alone.tobytes()
 
 
+@pytest.mark.broad(1)
 @dtypes
 @unhurried
 @given(
@@ -177,6 +179,7 @@ def test_a_plain_pass_never_rises_whatever_the_condition(dtype, seed, condition,
     assert sum(record.rows_unsolved + record.columns_unsolved for record in history) == 0
 
 
+@pytest.mark.slow
 def test_as_many_components_as_columns_end_at_the_exact_rows():
     A, _ = drawn(7, 10.0, k=4, n=12, rows=40, noise=0.05)
     model = dnmf.fit(A, 12, dtype="float64", init="random", tol=0, max_passes=60)

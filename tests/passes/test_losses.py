@@ -71,6 +71,7 @@ def flaky(monkeypatch):
     return calls
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("init", ["random", "nndsvd", "sample"])  # reads of a start count with the first pass
 def test_reads_that_were_tried_again_are_in_the_record_and_in_what_a_run_says(tmp_path, flaky, caplog, init):
     values = np.random.default_rng(0).random((300, 20), dtype=np.float32)
@@ -87,6 +88,7 @@ def test_reads_that_were_tried_again_are_in_the_record_and_in_what_a_run_says(tm
     assert np.array_equal(model.H, undisturbed.H)
 
 
+@pytest.mark.slow
 def test_a_path_adds_up_what_its_shared_passes_lost(tmp_path, flaky, caplog):
     values = np.random.default_rng(0).random((300, 20), dtype=np.float32)
     zarr.create_array(tmp_path / "a.zarr", data=values, chunks=(10, 20))

@@ -107,6 +107,7 @@ def of_one_half():
     _LOSSES.pop("beta of one half")
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_fit_of_counts_by_a_loss_that_no_curvature_expects(of_one_half, seed):
     decomposition = pytest.importorskip("sklearn.decomposition")
@@ -119,6 +120,7 @@ def test_a_fit_of_counts_by_a_loss_that_no_curvature_expects(of_one_half, seed):
     assert model.loss <= 1.005 * other.reconstruction_err_**2 / 2
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("seed", range(2))
 def test_a_fit_of_spectra_has_nothing_to_warn_of(seed):
     rng = np.random.default_rng(seed)

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ def _by_levels(parts: list[Statistics]) -> Statistics:
     return parts[0]
 
 
+@pytest.mark.slow
 @given(st.integers(1, 300))
 def test_adding_as_they_come_and_by_fours_is_the_binary_tree_bit_for_bit(count):
     tree = _by_pairs(_random_parts(count))

@@ -79,7 +79,7 @@ def test_with_centres_the_sums_are_those_of_the_rows_nearest_to_each(rows, colum
     "dtype", ["uint8", "uint16", "uint32", "int32", "int64", "float16", "float32", "float64", "bool"]
 )
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.broad(6)
+@pytest.mark.broad(1)
 def test_every_stored_dtype_counts_as_its_values(dtype, sparse):
     A = np.random.default_rng(0).integers(0, 2, (50, 12)).astype(dtype)
     H = np.random.default_rng(1).random((3, 12)).astype(np.float32)

@@ -135,6 +135,7 @@ def test_even_few_visits_are_spread_over_the_workers(planted, work, client, tmp_
     assert len(list(tmp_path.iterdir())) >= 2
 
 
+@pytest.mark.slow
 def test_rows_are_visited_where_they_are_kept(planted, work, client):
     where, source = OnCluster(client), KeptSource(Slow(planted), Keep("one fit", 10**9))
     jobs = [Job(source.for_rows(job.group.start, job.group.stop), job.group) for job in _jobs(source, 12)]

@@ -13,6 +13,7 @@ from dnmf.passes.threads import InProcess
 from dnmf.starts.choose import plan_for_many
 
 
+@pytest.mark.slow
 def test_in_waves_the_bits_are_the_same(found, stored, monkeypatch):
     path, _ = found
     cap_models(monkeypatch, 4)
@@ -56,6 +57,7 @@ def test_where_all_fit_the_data_is_cut_as_for_one():
     assert planned(2**33, 40)[0].groups == planned(2**33, 1)[0].groups
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_even_once_is_refused_with_numbers(stored, tmp_path):
     with pytest.raises(BudgetError, match=r"a worker would need .* MiB"):
         planned(2**22, 5)
@@ -64,6 +66,7 @@ def test_what_does_not_fit_even_once_is_refused_with_numbers(stored, tmp_path):
     assert dnmf.path(stored, RANK, L1, (0, 0.1), store=tmp_path / "p.dnmf", **CHEAP).rows
 
 
+@pytest.mark.slow
 def test_every_W_of_a_path_without_a_store_counts(stored, client, monkeypatch):
     monkeypatch.setattr("dnmf.planned.MOST_GATHERED_BYTES", 5 * 600 * RANK * 4)
     assert len(dnmf.path(stored, RANK, L1, (0, 0.1, 0.2), client=client, **CHEAP).rows) == 3

@@ -44,6 +44,7 @@ def test_each_model_is_that_of_a_fit_from_the_one_without_a_penalty_bit_for_bit(
         assert path.model(strength).options == alone.options
 
 
+@pytest.mark.slow
 def test_every_seed_is_a_path_of_its_own(planted):
     path = dnmf.path(planted, RANK, L1, (0, 0.1), seeds=[4, 1], **CHEAP)
     assert (path.seeds, path.strengths) == ((4, 1), (0.0, 0.1))
@@ -84,6 +85,7 @@ def test_a_CSC_store_gives_the_path_of_the_matrix(planted, stored_csc, scale, wh
     assert path.model(0.1).relative_error == pytest.approx(again.relative_error, rel=1e-2)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "options",
     [{"max_passes": 1}, {"init": "surrogate"}, {"rank": 1}, {"strengths": 0.1}, {"prune": "refit", "tol": 0.0}],
@@ -104,6 +106,7 @@ def test_a_matrix_of_zeros_has_a_path_of_dead_components():
     ] * 2
 
 
+@pytest.mark.slow
 def test_a_penalty_on_one_factor_of_an_objective_is_warned_of_once(planted):
     with pytest.warns(PenaltyWarning) as warned:
         dnmf.path(planted, RANK, Penalty(l1=(1.0, 0.0), scale="objective"), (0, 0.1, 0.2), **CHEAP)
@@ -111,6 +114,7 @@ def test_a_penalty_on_one_factor_of_an_objective_is_warned_of_once(planted):
     assert warned[0].filename == __file__
 
 
+@pytest.mark.slow
 def test_a_CSC_store_takes_a_given_start(planted, stored_csc):
     H = np.random.default_rng(3).random((RANK, 80))
     path = dnmf.path(stored_csc, RANK, L1, (0, 0.1), H=H, **CHEAP)
@@ -126,6 +130,7 @@ def test_a_dask_array_gives_the_path_of_the_matrix(planted):
         np.testing.assert_allclose(ours.models[cell].H, theirs.models[cell].H, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_on_a_cluster_the_bits_are_those_in_process(found, stored, client, tmp_path):
     path, _ = found
     there = dnmf.path(stored, RANK, L1, STRENGTHS, seeds=2, store=tmp_path / "p.dnmf", client=client, **CHEAP)
@@ -164,6 +169,7 @@ def test_constraints_are_those_of_every_model_also_after_a_stop(planted, name, t
 # ---- reads ----
 
 
+@pytest.mark.slow
 def test_the_reads_are_those_of_the_slowest_strength_not_the_sum(found, stored, monkeypatch):
     from dnmf.sources.stored import StoredArray
 
@@ -178,6 +184,7 @@ def test_the_reads_are_those_of_the_slowest_strength_not_the_sum(found, stored, 
     assert_same_bits(path, found[0])
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", ["l1", "l2"])
 def test_on_real_data_36_models_take_a_few_reads_and_show_the_known_trends(hawaiibirds, kind):
     strengths = (0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -204,6 +211,7 @@ def test_events_count_the_passes_of_all_models_together(found):
     assert sum(event.models for event in passes) == sum(row.passes for row in path.rows)
 
 
+@pytest.mark.slow
 def test_the_units_of_fractions_are_found_once(planted, monkeypatch):
     from dnmf.studies import waves
 
@@ -220,6 +228,7 @@ def test_the_units_of_fractions_are_found_once(planted, monkeypatch):
 # ---- a chain ----
 
 
+@pytest.mark.slow
 def test_a_chain_is_one_fit_after_the_other_bit_for_bit(planted):
     penalty, strengths = Penalty(l1=1.0, scale="objective"), (0.1, 1.0, 3.0)
     path = dnmf.path(planted, RANK, penalty, strengths, warm="chain", dtype="float64", **CHEAP)
@@ -243,6 +252,7 @@ def test_a_chain_follows_the_toy_through_its_deaths(prune, deaths):
         assert row.alive == 3 - sum(row.strength > place for place in deaths)
 
 
+@pytest.mark.slow
 def test_the_seeds_of_a_chain_share_reads(planted):
     one, three = (dnmf.path(planted, RANK, L1, (0, 0.1, 0.3), seeds=n, warm="chain", **CHEAP) for n in (1, 3))
     for strength in one.strengths:
@@ -254,6 +264,7 @@ def test_the_seeds_of_a_chain_share_reads(planted):
 # ---- what is measured ----
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("side", ["H", "W"])
 def test_the_table_is_what_the_measures_say(planted, side):
     path = dnmf.path(planted, RANK, L1, (0, 0.1, 1.0), seeds=[1, 2], side=side)

@@ -34,6 +34,7 @@ def test_models_that_begin_after_a_stop_begin_as_they_would_have(planted, tmp_pa
     assert_same_bits(dnmf.resume_path(tmp_path / "p.dnmf", source=planted), whole)
 
 
+@pytest.mark.slow
 def test_each_model_lies_in_a_store_of_its_own_with_its_W(found, planted):
     path, _ = found
     for cell, model in path.models.items():
@@ -47,6 +48,7 @@ def test_each_model_lies_in_a_store_of_its_own_with_its_W(found, planted):
     np.testing.assert_allclose(plain.read_W() * plain.w_scale, expected, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_model_of_a_path_goes_on_under_new_limits_like_any_other(found, stored, tmp_path):
     import shutil
 
@@ -140,6 +142,7 @@ def test_a_path_that_an_earlier_version_began_goes_on_with_the_same_bits(planted
         assert_same_bits(dnmf.resume_path(tmp_path / f"{number}.dnmf", source=planted), whole)
 
 
+@pytest.mark.slow
 def test_a_start_that_was_given_is_still_known_after_a_stop(planted, tmp_path, monkeypatch):
     cap_models(monkeypatch, 1)
     H = np.random.default_rng(3).random((RANK, 80))
@@ -150,6 +153,7 @@ def test_a_start_that_was_given_is_still_known_after_a_stop(planted, tmp_path, m
     assert_same_bits(dnmf.resume_path(tmp_path / "p.dnmf", source=planted), whole)
 
 
+@pytest.mark.slow
 def test_a_path_can_go_on_where_a_pass_holds_fewer_models(planted, tmp_path, monkeypatch):
     options = {"seeds": 2, "measures": "cheap"}
     whole = dnmf.path(planted, RANK, L1, (0, 0.1, 0.3), **options)
@@ -159,6 +163,7 @@ def test_a_path_can_go_on_where_a_pass_holds_fewer_models(planted, tmp_path, mon
     assert_same_bits(dnmf.resume_path(tmp_path / "p.dnmf", source=planted), whole)
 
 
+@pytest.mark.slow
 def test_what_was_not_measured_before_a_stop_is_measured_by_the_resume(stored, tmp_path, monkeypatch):
     def fails(*_, **__):
         raise KeyboardInterrupt
@@ -192,6 +197,7 @@ def test_a_store_holds_one_thing(found, stored, tmp_path):
         dnmf.load_path(tmp_path / "run.dnmf")
 
 
+@pytest.mark.slow
 def test_a_path_over_data_that_changed_is_refused_unless_forced(planted, tmp_path):
     data = zarr.create_array(tmp_path / "a.zarr", data=planted, chunks=(64, 80))
     with pytest.raises(Interrupted):
@@ -214,6 +220,7 @@ def test_data_that_lay_in_memory_must_be_given_again(planted, tmp_path):
         dnmf.resume_path(tmp_path / "p.dnmf")
 
 
+@pytest.mark.slow
 def test_a_fit_resumed_while_it_tries_to_do_without_a_component_has_the_same_bits(tmp_path):
     A, H = toys.three_gaussians()
     options = {"H": H, "penalty": Penalty(l1=1.0, scale="objective"), "dtype": "float64", "tol": 1e-8,

@@ -26,6 +26,7 @@ def test_components_are_matched_although_they_are_in_another_order():
     assert axes.get_ylabel().startswith("component 0 of the reference")
 
 
+@pytest.mark.slow
 def test_two_components_of_one_model():
     model = example_model()
     assert np.allclose(points(biplot(model, component=(0, 2))), model.H[[0, 2]].T)
@@ -40,6 +41,7 @@ def test_the_most_extreme_points_are_named():
     assert not biplot(model, top=0).texts
 
 
+@pytest.mark.slow
 def test_points_can_be_rows_of_W_and_a_long_one_is_sampled():
     model = example_model()
     assert len(points(biplot(model, side="W"))) == 40

@@ -31,6 +31,7 @@ def test_a_profile_is_the_row_of_H_and_names_its_peaks():
     assert {text.get_text() for text in axes.texts} == {f"column {at}" for at in strongest}
 
 
+@pytest.mark.slow
 def test_bars_are_the_largest_columns_by_name_the_largest_on_top():
     model = example_model(columns=30)
     for axes, row in zip(components(model, "bars"), model.H, strict=True):
@@ -62,6 +63,7 @@ def test_long_names_that_begin_alike_are_told_by_their_ends():
     assert [label.partition("file")[2] for label in labels] == [str(at) for at in np.argsort(-model.H[0])[:3]]
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(
     ("names", "kind"),
     [
@@ -197,6 +199,7 @@ def test_given_axes_are_used_and_have_to_be_enough():
         components(example_model(), axes=grid[0, 0])
 
 
+@pytest.mark.slow
 def test_of_very_many_components_the_strongest_are_drawn():
     axes = components(example_model(rank=40, columns=50, names=False))
     assert len(axes) == 36

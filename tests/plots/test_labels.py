@@ -9,6 +9,7 @@ from dnmf.plots.labels import overlap, place_labels
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_no_two_labels_overlap_and_all_lie_inside(seed):
     points = np.random.default_rng(seed).random((25, 2)) ** 3

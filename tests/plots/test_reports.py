@@ -16,6 +16,7 @@ from dnmf.plots.sums import factor_sums
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 
 
+@pytest.mark.slow
 def test_it_says_what_was_factorized_how_it_went_and_what_was_found(tmp_path):
     options = FitOptions(3, penalty=dnmf.Penalty(l1=(0, 0.25), scale="absolute"), seed=7, max_passes=9)
     model = replace(example_model(), options=options, history=history([0.5, 0.4, 0.6, 0.35], undone=[3]))
@@ -59,6 +60,7 @@ def test_a_page_is_called_one(tmp_path):
         report(example_model(), tmp_path / "run.pdf")
 
 
+@pytest.mark.slow
 def test_it_names_the_strongest_columns_of_each_component(tmp_path):
     model = example_model()
     text = parse(report(model, tmp_path / "run.html", top=3).read_text()).text
@@ -66,6 +68,7 @@ def test_it_names_the_strongest_columns_of_each_component(tmp_path):
         assert f"column {np.argmax(row)} ({100 * row.max():.1f}\N{NO-BREAK SPACE}%)" in text
 
 
+@pytest.mark.slow
 def test_it_names_the_strongest_rows_beside_the_columns(tmp_path):
     model = replace(example_model(), row_names=np.array([f"document {at}" for at in range(40)]))
     text = parse(report(model, tmp_path / "run.html", top=2).read_text()).text
@@ -83,6 +86,7 @@ def test_components_are_drawn_as_their_names_suggest(tmp_path, names, what):
     assert any(picture["alt"].endswith(what) for picture in page.pictures)
 
 
+@pytest.mark.slow
 def test_names_can_be_given_to_a_model_without(tmp_path):
     names, without = [f"term {at}" for at in range(12)], example_model(names=False)
     text = report(without, tmp_path / "run.html", names=names).read_text()
@@ -92,6 +96,7 @@ def test_names_can_be_given_to_a_model_without(tmp_path):
         report(without, tmp_path / "other.html", names=names[:3])
 
 
+@pytest.mark.slow
 def test_it_is_whole_loads_nothing_and_describes_its_pictures(tmp_path):
     page = parse(report(example_model(), tmp_path / "run.html").read_text())
     assert page.external == []
@@ -99,6 +104,7 @@ def test_it_is_whole_loads_nothing_and_describes_its_pictures(tmp_path):
     assert all(picture["alt"] for picture in page.pictures)
 
 
+@pytest.mark.slow
 def test_names_and_addresses_are_escaped(tmp_path):
     evil = "<script>alert('x')</script> & $\\frac{"
     model = replace(example_model(), column_names=np.array([evil] * 12), address=evil, stop_reason=evil)
@@ -109,6 +115,7 @@ def test_names_and_addresses_are_escaped(tmp_path):
     assert page.text.count(evil) > 20
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     first, second = (report(example_model(), tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
     assert first == second
@@ -122,6 +129,7 @@ def test_a_path_adds_its_figure_and_table(tmp_path):
     assert "0.01" in page.text
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("shape", [None, (3, 4)])
 def test_models_add_a_slider(tmp_path, shape):
     pytest.importorskip("bokeh", reason="the slider needs the extra 'plot'")
@@ -148,6 +156,7 @@ def test_rows_of_H_as_images(tmp_path):
     assert any("images" in picture["alt"] for picture in page.pictures)
 
 
+@pytest.mark.slow
 def test_W_is_read_in_blocks_and_a_very_long_one_is_sampled(tmp_path):
     model = example_model()
     sums = factor_sums(model)

@@ -80,6 +80,7 @@ def _sources():
     return ColumnDataSource
 
 
+@pytest.mark.slow
 def test_large_images_keep_the_largest_of_neighbouring_pixels():
     models = {at: example_model(rank=1, columns=1200 * 1000, names=False) for at in range(2)}
     models[0].H[0, 5] = 1.0
@@ -119,6 +120,7 @@ def test_axes_stay_over_the_slider(along):
         assert plot.y_range.start is not None
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_escaped(tmp_path, along):
     page = slider_page(along, tmp_path / "path.html", title="<b>bold</b>", side="W")
     found = parse(page.read_text())
@@ -143,6 +145,7 @@ def test_models_that_make_no_path_are_refused(tmp_path, models, given, words):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_names_cannot_leave_the_script_they_are_in(tmp_path):
     evil = "</script><b>bold</b> & \"'"
     models = {at: replace(example_model(seed=at), column_names=np.array([evil] * 12)) for at in range(2)}

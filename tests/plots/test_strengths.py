@@ -23,6 +23,7 @@ def test_the_interval_is_that_of_students_t():
     assert curve.seeds.tolist() == [4]
 
 
+@pytest.mark.broad(7)
 @pytest.mark.parametrize(
     ("measure", "values", "low", "high"),
     [

@@ -50,7 +50,7 @@ NAMELESS = ("images",)
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_texts_of_others_are_drawn_as_they_are(picture):
     made = PICTURES[picture](hostile_model())
     figure = made[0] if isinstance(made, list) else getattr(made, "figure", made)
@@ -60,11 +60,13 @@ def test_texts_of_others_are_drawn_as_they_are(picture):
     assert not any(text.get_parse_math() or text.get_usetex() for text in written)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", plots.figures.PICTURE_KINDS)
 def test_a_picture_of_hostile_names_is_one_in_every_kind_of_file(kind):
     assert plots.figures.picture(plots.components(hostile_model(), "heatmap")[0].figure, kind)
 
 
+@pytest.mark.slow
 def test_a_setting_of_tex_is_not_for_texts_of_others():
     with matplotlib.rc_context({"text.usetex": True}):
         ax = plots.components(hostile_model(), "bars")[0]
@@ -112,6 +114,7 @@ def test_lines_of_others_in_the_same_axes_stay_as_they_were():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mine", "_a", "b"]
 
 
+@pytest.mark.slow
 def test_a_slider_page_has_no_formulas_of_others(tmp_path):
     pytest.importorskip("bokeh", reason="pages with sliders need bokeh")
     models = {strength: hostile_model(seed=seed) for seed, strength in enumerate((0.1, 1.0))}

@@ -52,6 +52,7 @@ def test_no_other_scale_has_a_smaller_penalty(values):
     assert least <= found.fun * (1 + 1e-9)
 
 
+@pytest.mark.slow
 @given(sizes, st.floats(-100, 100))
 def test_where_the_factors_stood_before_does_not_matter(values, log_scale):
     scale = 10.0**log_scale

@@ -64,7 +64,7 @@ QUICK = tuple(
 
 
 @pytest.mark.parametrize("case", quickly(QUICK, of=ALL), ids=" ".join)
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_a_given_column_and_a_given_row_both_stay(case):
     loss, data, start, penalty = case
     values, said = DATA[data]
@@ -84,6 +84,7 @@ AGAIN = [
 ]
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(("loss", "data", "penalty"), dict.fromkeys(AGAIN))
 def test_rows_beside_both_are_found_again(loss, data, penalty):
     values, said = DATA[data]

@@ -65,6 +65,7 @@ def test_l2_of_one_leaves_the_first_singular_vector_in_every_component(planted):
     np.testing.assert_allclose(cosines(model.read_W().T, np.abs(u[:, 0])), 1, atol=1e-9)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("penalty", [Penalty(l1=0.1), Penalty(l2=0.3), Penalty(l1=(0.2, 0.05), l2=(0, 0.1))], ids=repr)
 def test_strengths_mean_the_same_in_other_units(planted, penalty):
     options = {**TIGHT, "max_passes": 60, "tol": 0}
@@ -115,6 +116,7 @@ def test_a_saved_model_knows_what_the_penalty_came_to(planted, tmp_path):
     np.testing.assert_allclose(again.transform(planted[:9]).compute(), model.read_W()[:9], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_csc_store_has_the_same_factors_as_its_csr_twin(planted, tmp_path):
     import anndata
 
@@ -130,6 +132,7 @@ def test_a_csc_store_has_the_same_factors_as_its_csr_twin(planted, tmp_path):
     np.testing.assert_allclose(csc.transform(planted).compute(), csc.read_W(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_where_it_runs(planted, tmp_path, client):
     import zarr
 
@@ -141,6 +144,7 @@ def test_bits_do_not_depend_on_where_it_runs(planted, tmp_path, client):
     assert here.d.tobytes() == there.d.tobytes()
 
 
+@pytest.mark.slow
 def test_a_resumed_fit_knows_the_largest_right_hand_side(planted, tmp_path):
     options = {"penalty": Penalty(l1=0.2), "tol": 0, "init": "random"}
     whole = dnmf.fit(planted, 4, store=tmp_path / "whole.dnmf", max_passes=9, **options)

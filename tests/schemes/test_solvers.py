@@ -144,7 +144,7 @@ def rises(losses):
 
 @pytest.mark.parametrize("sweeps", [1, 3])
 @pytest.mark.parametrize("name", DESCENDING)
-@pytest.mark.broad(5)
+@pytest.mark.broad(1)
 def test_alternated_updates_never_raise_the_loss(name, sweeps):
     for seed in range(6):
         A, W, H = small(seed, 20, 15)
@@ -161,6 +161,7 @@ def plain_rises(model):
     return [record.number for record in model.history if not (record.accepted or record.extrapolated)]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("name", DESCENDING)
 def test_a_fit_with_exact_rows_takes_no_plain_step_back(planted, name):
     model = dnmf.fit(planted, 5, solver=name, **TAKEN_BY_ALL, max_passes=15)
@@ -170,7 +171,7 @@ def test_a_fit_with_exact_rows_takes_no_plain_step_back(planted, name):
 
 @pytest.mark.parametrize("exact_rows", [True, False])
 @pytest.mark.parametrize("name", SWEPT)
-@pytest.mark.broad(5)
+@pytest.mark.broad(1)
 def test_a_fit_comes_near_to_the_exact_one(planted, name, exact_rows):
     A = planted[:150]
     best = dnmf.fit(A, 4, init="random", tol=0, max_passes=40).relative_error
@@ -255,6 +256,7 @@ class TestTruncatedRows:
         np.testing.assert_allclose(self.rows(name, A, H, 3000), expected, atol=1e-3)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("name", ["hals", "mu", "opl"])
 def test_missing_entries(planted, name):
     A = np.where(np.random.default_rng(0).random(planted.shape) < 0.2, np.nan, planted)
@@ -264,6 +266,7 @@ def test_missing_entries(planted, name):
     assert model.relative_error < 1.02 * dnmf.fit(A, 5, **given).relative_error
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(("name", "sweeps"), [("hals", 2), ("opl", 3), ("mu", 1)])
 def test_counts(name, sweeps):
     rng = np.random.default_rng(0)
@@ -317,6 +320,7 @@ def test_constraints(planted, name, constraints, exact_rows):
     assert model.relative_error < 1.05 * dnmf.fit(A, 5, **given).relative_error
 
 
+@pytest.mark.slow
 def test_a_path_is_of_models_of_its_solver_also_after_a_stop(planted, tmp_path):
     def stop(event):
         if type(event).__name__ == "PathPassDone" and event.number == 2:

@@ -91,6 +91,7 @@ def test_the_bits_are_the_same_on_any_number_of_threads(scheme, dtype, cut):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("init", ["random", "sample"])
 def test_a_fit_has_the_same_bits_on_any_number_of_threads(init, cut):
     models = []

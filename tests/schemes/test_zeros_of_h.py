@@ -43,6 +43,7 @@ def test_a_loss_says_whether_zero_may_be_predicted(name, forbidden):
     assert loss_named(name).forbids_zero == forbidden
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(("loss", "some"), [("shifted", False), ("kullback-leibler", True)])
 def test_a_penalty_takes_away_a_weak_column_where_the_loss_lets_it(loss, some):
     penalty = Penalty(l1=3.0, scale="objective")
@@ -51,6 +52,7 @@ def test_a_penalty_takes_away_a_weak_column_where_the_loss_lets_it(loss, some):
     assert model.H[:, :4].any(axis=0).all()
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler", "itakura-saito", "shifted"])
 def test_a_column_of_which_nothing_was_observed_is_zero(loss, dtype):

@@ -189,7 +189,7 @@ def test_an_object_without_X_is_refused():
 
 @pytest.mark.parametrize("place", ["X", "layers/counts", "layers", "X/", "layers::counts"])
 @pytest.mark.parametrize("suffix", ["v3.zarr", "v2.zarr"])
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_a_path_that_leads_into_a_store_keeps_its_names(suffix, place, tmp_path):
     path = written(annotated(csr(small_matrix()), counts=csr(small_matrix())), tmp_path, suffix)
     source = open_source(f"{path}/{place}")
@@ -203,6 +203,7 @@ def test_a_matrix_in_a_store_of_another_kind_is_opened_where_it_is(tmp_path):
     assert open_source(tmp_path / "g.zarr" / "X").address == str(tmp_path / "g.zarr" / "X")
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("layers", [["counts"], ["counts", "spliced"]])
 @pytest.mark.parametrize("suffix", ["v3.zarr", "v2.zarr", ".h5ad"])
 def test_a_store_without_X_asks_which_matrix_is_meant(suffix, layers, tmp_path):
@@ -241,6 +242,7 @@ def test_other_matrices_carry_the_names_that_fit_them(tmp_path, suffix):
     assert open_source(path).column_names().tolist() == COLUMN_NAMES[:6]
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("suffix", ["v2.zarr", "v3.zarr", ".h5ad"])
 @pytest.mark.parametrize("dtype", [object, "string", "category"])
 def test_names_of_any_text_type_are_read(tmp_path, suffix, dtype):

@@ -14,6 +14,7 @@ WORDS = {
 }
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_a_frame_of_any_words_is_a_frame(words, kind):

@@ -224,6 +224,7 @@ def test_attributes_that_a_group_has_an_old_copy_of_are_looked_up(tmp_path):
         open_source(da.from_zarr(zarr.open_group(tmp_path / "a.zarr", mode="r")["x"]))
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("way", WAYS)
 def test_whole_arrays_behind_dask_are_read(way, tmp_path):
     store, through_dask = WAYS[way]

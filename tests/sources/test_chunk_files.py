@@ -87,6 +87,7 @@ def arrays(draw):
     return how, start, draw(st.integers(start + 1, shape[0]))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(arrays(), st.sampled_from([None, 3]))
 def test_what_is_read_equals_the_array(folder, case, threads):
@@ -204,6 +205,7 @@ def test_a_part_of_a_chunk_of_another_length_is_an_error(tmp_path, rows, change)
         StoredArray(tmp_path / "a.zarr", "").read(*rows)
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("codecs", ["checked", "lz4, checked", "zstd, checked", "zstd, its own checksum"])
 def test_every_flipped_bit_under_a_checksum_is_found(tmp_path, codecs):
     stored(tmp_path / "a.zarr", compressors=V3[codecs])

@@ -61,6 +61,7 @@ def model():
     return dnmf.fit(A, 3, column_names=NAMES, dtype="float64", max_passes=4)
 
 
+@pytest.mark.broad(2)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", DATA)
 def test_rows_are_solved_with_the_columns_of_the_fit(model, tmp_path, kind):
@@ -139,7 +140,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("how", GIVEN)
 @pytest.mark.parametrize("convert", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
-@pytest.mark.broad(5)
+@pytest.mark.broad(1)
 def test_names_can_be_given_with_any_matrix(convert, how, tmp_path):
     rows = [f"row {at}" for at in range(ROWS)]
     about = {"row_names": rows, "max_passes": 2}
@@ -178,6 +179,7 @@ def test_given_names_outlive_a_fit_that_was_stopped(tmp_path):
     assert dnmf.resume(tmp_path / "run.dnmf", source=A).column_names.tolist() == NAMES
 
 
+@pytest.mark.slow
 def test_given_names_outlive_a_path_that_was_stopped(tmp_path):
     about = {"column_names": NAMES, "store": tmp_path / "path.dnmf", "callbacks": [stopped_after_a_pass]}
     with pytest.raises(KeyboardInterrupt):

@@ -86,6 +86,7 @@ def test_double_precision_is_not_unpacked_in_single(tmp_path):
     np.testing.assert_array_equal(open_source(hdf5(values, {"scale_factor": SINGLE(4)}, tmp_path)).read(0, 6), 4e-60)
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("packing", ["scale", "both", "unsigned and scaled"])
 def test_the_fit_is_that_of_the_values(stored, packing):
     dtype, attributes = PACKINGS[packing]
@@ -123,7 +124,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.broad(19)
+@pytest.mark.broad(9)
 def test_what_is_missing_or_not_valid_is_refused_with_its_place(stored, case):
     dtype, attributes, message = REFUSED[case]
     packed = PACKED.astype(dtype)
@@ -224,6 +225,7 @@ def test_a_virtual_dataset_that_says_what_its_sources_say_is_read(case, tmp_path
     np.testing.assert_array_equal(open_source(virtual(tmp_path, **how)).read(0, ROWS), PACKED * factor)
 
 
+@pytest.mark.slow
 def test_entries_that_a_sparse_matrix_leaves_out_are_within_limits_that_hold_zero(tmp_path):
     path = sparse_store(tmp_path, valid_range=[0, 23])
     np.testing.assert_array_equal(read(open_source(path), 0, ROWS), PACKED)
@@ -241,6 +243,7 @@ def sparse_store(folder, **attributes):
     return folder / "s.zarr"
 
 
+@pytest.mark.slow
 def test_entries_of_a_sparse_matrix_are_unpacked(tmp_path):
     path = sparse_store(tmp_path, scale_factor=0.5)
     np.testing.assert_array_equal(read(open_source(path), 0, ROWS), PACKED * 0.5)
@@ -248,6 +251,7 @@ def test_entries_of_a_sparse_matrix_are_unpacked(tmp_path):
     np.testing.assert_array_equal(read(open_source(tmp_path / "converted.zarr"), 0, ROWS), PACKED * 0.5)
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
@@ -264,6 +268,7 @@ def test_what_a_sparse_matrix_cannot_mean_is_refused(tmp_path, attributes, messa
         open_source(sparse_store(tmp_path, **attributes)).read(0, ROWS)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("store", [zarr_array, hdf5])
 def test_a_conversion_writes_values_not_packed_ones(tmp_path, store):
     path = store(PACKED.astype("i2"), {"scale_factor": DOUBLE(0.25)}, tmp_path)
@@ -304,6 +309,7 @@ HOLES = {
 }  # fmt: skip
 
 
+@pytest.mark.broad(6)
 @pytest.mark.parametrize("case", HOLES)
 def test_what_is_missing_or_not_valid_was_not_observed_where_that_is_said(stored, case):
     packed, attributes, holes = HOLES[case]

@@ -65,7 +65,7 @@ DECODED = {
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("way", DECODED)
-@pytest.mark.broad(11)
+@pytest.mark.broad(6)
 def test_decoded_values_are_taken(way, packing, stored):
     path = stored(PACKINGS[packing])
     source = open_source(DECODED[way](path))
@@ -138,6 +138,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.broad(8)
 @pytest.mark.parametrize("chunks", [None, {}], ids=["in memory", "through dask"])
 @pytest.mark.parametrize("case", LIMITS)
 def test_limits_of_what_is_valid_are_kept_as_by_path(case, chunks, stored):

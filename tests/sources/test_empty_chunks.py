@@ -24,7 +24,7 @@ def chunked(heights, widths, convert):
 @pytest.mark.parametrize("where", HEIGHTS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.broad(9)
+@pytest.mark.broad(3)
 def test_every_door_takes_them(where, kind, width):
     array = chunked(HEIGHTS[where], WIDTHS[width], KINDS[kind])
     rows = open_source(array).read(0, 60)

@@ -134,6 +134,7 @@ def test_a_damaged_file_is_of_the_kind_its_name_says(tmp_path, name):
         dnmf.convert(path, tmp_path / "out.zarr")
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("name", ["a.H5AD", "a.hdf", "a", "a.h5mu", "a.npz"])
 def test_hdf5_is_recognized_whatever_its_name(tmp_path, name):
     with h5py.File(tmp_path / name, "w") as file:

@@ -77,6 +77,7 @@ def test_the_fingerprint_follows(stored, tmp_path):
     assert open_source(stored).fingerprint() != before
 
 
+@pytest.mark.broad(6)
 def test_a_fit_goes_through(stored):
     assert dnmf.fit(stored, 2, max_passes=2).shape == (ROWS, COLUMNS)
 

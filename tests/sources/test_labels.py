@@ -98,7 +98,7 @@ TAKE_ROWS = [
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("take", "make"), TAKE_COLUMNS)
-@pytest.mark.broad(8)
+@pytest.mark.broad(4)
 def test_columns_of_what_is_given_are_those_of_the_data(take, make):
     take(make(COLUMNS))
     take(make(range(N)))  # a count says no more than the place
@@ -106,6 +106,7 @@ def test_columns_of_what_is_given_are_those_of_the_data(take, make):
         take(make(COLUMNS[::-1]))
 
 
+@pytest.mark.broad(3)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("take", "make"), TAKE_ROWS)
 def test_rows_of_what_is_given_are_those_of_the_data(take, make):
@@ -139,6 +140,7 @@ def test_what_is_given_side_by_side_is_compared_where_the_data_has_no_names():
         Constraints(target_H=one, graph=pd.DataFrame(GRAPH, TURNED, TURNED))
 
 
+@pytest.mark.slow
 def test_a_matrix_used_as_its_transpose_has_the_same_rows_and_columns(tmp_path):
     import scipy.sparse
 
@@ -153,6 +155,7 @@ def test_a_matrix_used_as_its_transpose_has_the_same_rows_and_columns(tmp_path):
         fit(data, W=OVER_ROWS["a frame"](ROWS[::-1]))
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("side", ["W", "H", "both"])
 def test_models_of_other_names_are_not_compared(side):
     turned = DATA.iloc[::-1, ::-1]
@@ -189,6 +192,7 @@ def in_h5ad(folder):
     return h5py.File(folder / "a.h5ad")["obsm/W"]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("make", [stored_result, opened_result, in_anndata, in_h5ad])
 def test_a_start_in_a_store_has_the_names_that_are_kept_there(make, tmp_path):
     stored = make(tmp_path)
@@ -204,6 +208,7 @@ def test_a_start_in_a_store_without_names_has_none(tmp_path):
     np.testing.assert_array_equal(fit(W=stored).H, fit(W=W).H)
 
 
+@pytest.mark.slow
 def test_a_sparse_matrix_on_disk_is_taken_whole_or_not_at_all(tmp_path):
     import scipy.sparse
 

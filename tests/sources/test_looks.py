@@ -80,6 +80,7 @@ CASES = [(way, door) for way in WAYS for door in DOORS if (way, door) != ("lazy 
 GONE = "missing or empty|any more|not there|No such file|'indices'"  # the last two as the readers say it
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(("way", "door"), CASES)
 def test_what_is_lost_before_it_is_computed_is_an_error(tmp_path, nmf, way, door, loss):
@@ -101,6 +102,7 @@ def looks_of(array):
     return found() if callable(found) else found
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize(("way", "door"), CASES)
 def test_what_is_whole_is_computed_as_in_memory(tmp_path, nmf, way, door):
     (write, _), (values, use) = WAYS[way], DOORS[door]

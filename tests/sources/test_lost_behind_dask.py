@@ -105,7 +105,7 @@ LOST += [("csr", 3, way, "a chunk") for way in WAYS] + [("dense", 3, way, "the s
 
 
 @pytest.mark.parametrize(("kind", "version", "way", "loss"), LOST)
-@pytest.mark.broad(10)
+@pytest.mark.broad(3)
 def test_what_is_lost_before_a_fit_is_refused(kind, version, way, loss, stored):
     path = stored(kind, version)
     data = WAYS[way](path)
@@ -114,6 +114,7 @@ def test_what_is_lost_before_a_fit_is_refused(kind, version, way, loss, stored):
         dnmf.open_source(data)
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(("kind", "version"), IN_FIT)
 def test_what_is_lost_between_opening_and_fitting_is_refused(kind, version, loss, stored):
@@ -127,7 +128,7 @@ def test_what_is_lost_between_opening_and_fitting_is_refused(kind, version, loss
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("missing_chunks", ["error", "zeros"])
 @pytest.mark.parametrize(("kind", "version"), IN_FIT)
-@pytest.mark.broad(4)
+@pytest.mark.broad(1)
 def test_what_is_lost_during_a_fit_ends_it(kind, version, missing_chunks, loss, stored):
     path = stored(kind, version)
     source = dnmf.open_source(lazy(path), missing_chunks=missing_chunks)
@@ -143,7 +144,7 @@ def test_what_is_lost_during_a_fit_ends_it(kind, version, missing_chunks, loss, 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("kind", "version"), IN_FIT)
-@pytest.mark.broad(9)
+@pytest.mark.broad(3)
 def test_what_is_whole_is_read(kind, version, way, stored):
     source = dnmf.open_source(WAYS[way](stored(kind, version)))
     assert len(source.stored_arrays()) == (1 if kind == "dense" else 3)

@@ -142,6 +142,7 @@ def test_names_changed_on_a_backed_object_are_those_of_the_fit(tmp_path):
     assert dnmf.fit(source, 2, max_passes=2).column_names.tolist() == list("uvwxyz")
 
 
+@pytest.mark.slow
 def test_a_fit_that_goes_on_has_the_names_it_was_begun_with(tmp_path):
     data = backed_anndata(tmp_path, var_names=list("uvwxyz"))
     first = dnmf.fit(data, 2, max_passes=2, tol=0, store=tmp_path / "run.dnmf")
@@ -211,6 +212,7 @@ def test_a_way_to_read_names_is_taken_once():
     assert asked == [1]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("name", ["a" * 2000, "é" * 2000])
 def test_one_long_name_costs_its_own_length(name, tmp_path):
     names = names_of([name, *(f"row {i}" for i in range(60_000))])

@@ -61,6 +61,7 @@ def make_store(request, tmp_path):
     return lambda write=dense: STORES[request.param](tmp_path, write)
 
 
+@pytest.mark.broad(3)
 def test_an_opened_array_is_read_wherever_its_source_goes(make_store):
     source = open_source(zarr.open_array(make_store(), mode="r"))
     np.testing.assert_array_equal(read(pickle.loads(pickle.dumps(source)), 3, 9), small_matrix()[3:9] + 1)
@@ -68,6 +69,7 @@ def test_an_opened_array_is_read_wherever_its_source_goes(make_store):
     assert dnmf.fit(source, 2, max_passes=2).shape == (ROWS, COLUMNS)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("layout", ["csr_array", "csc_array"])
 def test_a_group_of_anndata_is_read_with_its_names(make_store, layout):
     A = small_matrix()
@@ -228,6 +230,7 @@ def test_an_endpoint_that_is_down_takes_one_line(tmp_path):
 # ---- names with two colons
 
 
+@pytest.mark.slow
 def test_a_directory_may_have_two_colons_in_its_name(tmp_path):
     folder = tmp_path / "run::1"
     root = zarr.open_group(folder / "g.zarr", mode="w")

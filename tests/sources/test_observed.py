@@ -111,6 +111,7 @@ def test_values_are_widened_no_more_than_a_nan_needs(dtype, read_as):
     assert weighted.read(0, 3).weights.dtype == "f4"
 
 
+@pytest.mark.slow
 def test_csc_is_turned_with_what_lies_beside_it_or_refused(tmp_path):
     A = scipy.sparse.csc_array(small_matrix())
     store, mask = compressed(lambda _: A)(A, tmp_path), dense_store((5, 5))(MASK, folder(tmp_path, "mask"))
@@ -184,6 +185,7 @@ def test_rows_are_cut_put_together_and_held_with_what_is_known_of_them(tmp_path,
     assert held.fingerprint() != MemorySource.of_rows(slice_rows(whole, 0, 5), COLUMNS, "rows").fingerprint()
 
 
+@pytest.mark.broad(11)
 @pytest.mark.parametrize("entries", [1, 3 * COLUMNS, 1000])
 @pytest.mark.parametrize("kind", ["array", "stored csr"])
 @pytest.mark.parametrize("beside", [{"mask": "csr"}, {"weights": "array"}, {"mask": "array", "weights": "stored csr"}])
@@ -218,7 +220,7 @@ LARGE = {
 @pytest.mark.parametrize("mask", ["array", "zarr in other chunks", "stored csr"])
 @pytest.mark.parametrize("kind", LARGE)
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.broad(8)
+@pytest.mark.broad(3)
 def test_a_read_holds_no_more_than_the_layout_says(tmp_path, kind, mask, weighted, monkeypatch):
     monkeypatch.setattr(observed_rows, "ENTRIES_AT_ONCE", 1000)
     A, seen = np.tile(small_matrix(), (200, 8)), np.tile(MASK, (200, 8))
@@ -252,6 +254,7 @@ def test_stored_objects_of_values_and_mask_are_not_taken_for_each_other(written)
         KEPT.forget(keep.mark)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("changed", ["data", "mask", "weights"])
 @pytest.mark.parametrize("kind", ["zarr", "stored csr"])
 def test_what_changes_beside_the_data_is_noticed_like_the_data(tmp_path, kind, changed):

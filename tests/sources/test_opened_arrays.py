@@ -32,6 +32,7 @@ DOORS = {
 PACKED_AWAY = {"scale_factor": 0.5, "add_offset": 1.0}
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("store", [zarr_array, hdf5])
 @pytest.mark.parametrize("door", DOORS)
 def test_every_door_takes_the_values_of_an_opened_array(door, store, tmp_path):

@@ -30,6 +30,7 @@ OF_FILES = [
 ]  # fmt: skip
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("form", OF_FILES)
 def test_an_address_of_a_file_is_its_path(store, tmp_path, form):
     address = form.format(store, quoted=str(store).replace(" ", "%20"))

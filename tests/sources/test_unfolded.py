@@ -74,6 +74,7 @@ HOLDERS = {
 NAMED = {name: holds for name, holds in HOLDERS.items() if name.split()[0] in ("xarray", "Zarr", "HDF5", "an")}
 
 
+@pytest.mark.broad(8)
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_rows_are_those_of_the_matrix(holder, rows, tmp_path):
@@ -85,6 +86,7 @@ def test_rows_are_those_of_the_matrix(holder, rows, tmp_path):
         np.testing.assert_array_equal(as_dense(sent.read(start, stop), expected.shape[1]), expected[start:stop])
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("rows", [(0,), (2,), (2, 0)])
 @pytest.mark.parametrize("holder", ["numpy", "sparse", "Zarr in slabs", "Zarr in columns", "HDF5"])
 def test_a_fit_is_that_of_the_matrix(holder, rows, tmp_path):
@@ -95,6 +97,7 @@ def test_a_fit_is_that_of_the_matrix(holder, rows, tmp_path):
     np.testing.assert_array_equal(model.W.compute(), other.W.compute())
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("holder", NAMED)
 def test_axes_have_the_names_of_the_data(holder, tmp_path):
     data = NAMED[holder](tmp_path)
@@ -158,6 +161,7 @@ def test_bad_values_are_refused(rows, value, words, tmp_path):
         dnmf.fit(stored(tmp_path, cube=cube), 2, row_axes=rows)
 
 
+@pytest.mark.slow
 def test_missing_entries_and_masks_have_the_same_axes(tmp_path):
     cube, seen = CUBE.copy(), np.random.default_rng(1).random(CUBE.shape) > 0.2
     cube[~seen] = np.nan
@@ -172,6 +176,7 @@ def test_missing_entries_and_masks_have_the_same_axes(tmp_path):
         np.testing.assert_allclose(model.H, expected.H, atol=1e-5)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("rows", [(0,), (2, 1)])
 def test_a_run_goes_on_and_ends_with_the_same_bits(rows, tmp_path):
     path, whole = stored(tmp_path), tmp_path / "whole.dnmf"
@@ -215,6 +220,7 @@ def test_a_model_keeps_its_axes_and_draws_planes_as_images(tmp_path):
     assert few.column_pixels is None  # they are no image any more
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("rows", [(0,), (2, 0)])
 def test_workers_make_the_same_bits(rows, tmp_path, client):
     path = stored(tmp_path)
@@ -224,6 +230,7 @@ def test_workers_make_the_same_bits(rows, tmp_path, client):
     np.testing.assert_array_equal(here.W.compute(), there.W.compute())
 
 
+@pytest.mark.slow
 def test_studies_take_the_same_axes(tmp_path):
     path = stored(tmp_path)
     found = dnmf.ranks(path, [2, 3], row_axes="time", seeds=2, folds=2, max_passes=5, store=tmp_path / "ranks.dnmf")
@@ -271,6 +278,7 @@ def test_the_same_cube_with_other_axes_as_rows_is_other_data(tmp_path):
         dnmf.fit(path, 2, row_axes=1, **asked)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("rows", [(0,), (2, 1)])
 def test_a_matrix_that_was_unfolded_before_is_taken_as_it_is(rows, tmp_path):
     path, flat = stored(tmp_path), matrix(rows)

@@ -157,6 +157,7 @@ def whole(source):
     return found.T if source.transposed else found
 
 
+@pytest.mark.broad(2)
 def test_rows_in_any_order(kind, tmp_path):
     B, order = around(small_matrix()), np.random.default_rng(1).permutation(M)[:29]
     source = open_source(KINDS[kind](B, tmp_path), rows=order, columns=AT_COLUMNS)
@@ -186,6 +187,7 @@ CHOICES = {
 }
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("kind", sorted(NAMED))
 def test_columns_are_chosen_by_a_mask_numbers_names_or_a_column_of_var(kind, choice, tmp_path):
@@ -212,6 +214,7 @@ def test_slices_and_everything():
     assert open_source(source, rows=np.ones(M, bool), columns=range(N)) is source
 
 
+@pytest.mark.broad(2)
 def test_a_view_of_a_view_is_one_of_the_data(kind, tmp_path):
     B = around(small_matrix())
     first = open_source(KINDS[kind](B, tmp_path), rows=AT_ROWS, columns=AT_COLUMNS, column_scale=np.arange(1, N + 1))
@@ -248,6 +251,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_seen_is_refused(case, tmp_path):
     given, message = REFUSED[case]
@@ -270,6 +274,7 @@ def test_a_scale_of_zero_counts_only_where_it_is_seen():
     np.testing.assert_allclose(whole(open_source(B, columns=[3, 4], column_scale=scale)), B[:, 3:5] / [3, 4], rtol=1e-6)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_values_are_divided_as_they_are_read(name, tmp_path):
     B, rng = around(small_matrix()), np.random.default_rng(2)
@@ -287,6 +292,7 @@ def test_values_are_divided_as_they_are_read(name, tmp_path):
         assert open_source(data, rows=AT_ROWS, row_scale=of_rows).fingerprint() != source.fingerprint()
 
 
+@pytest.mark.broad(2)
 def test_what_lies_beside_the_data_is_seen_alike(kind, tmp_path):
     B, rng = around(small_matrix()), np.random.default_rng(3)
     weights = rng.integers(0, 3, (M, N)).astype("f4")
@@ -315,6 +321,7 @@ def test_missing_entries_of_a_view_may_be_told_of_later(kind, tmp_path):
     assert later.has_missing
 
 
+@pytest.mark.broad(2)
 def test_a_bad_value_is_told_by_its_place_in_the_data(kind, tmp_path):
     B = around(small_matrix())
     B[AT_ROWS[6], AT_COLUMNS[3]] = np.nan
@@ -323,6 +330,7 @@ def test_a_bad_value_is_told_by_its_place_in_the_data(kind, tmp_path):
         dnmf.fit(source, 2)
 
 
+@pytest.mark.slow
 def test_flags_of_which_a_chunk_is_missing_are_not_false(tmp_path):
     path = in_zarr(np.asarray)(around(small_matrix()), tmp_path)
     zarr.open_group(path)["var"].create_array("some", data=np.arange(N) < 3, chunks=(6,))
@@ -330,6 +338,7 @@ def test_flags_of_which_a_chunk_is_missing_are_not_false(tmp_path):
         open_source(path, columns="some")
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("write", ["write_zarr", "write_h5ad"])
 def test_a_column_of_var_that_may_be_missing_is_taken_where_it_is_not(write, tmp_path):
     pd = pytest.importorskip("pandas")

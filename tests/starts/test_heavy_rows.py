@@ -71,11 +71,13 @@ def test_heavy_rows_are_drawn_as_they_weigh_and_others_alike(small, monkeypatch)
         assert (drawn.squares > 0) == heavy
 
 
+@pytest.mark.slow
 def test_rows_drawn_alike_take_no_read_of_all_rows():
     A = planted(0)
     assert start_from_sample(engine_on(A), OPTIONS).bytes_read < 0.2 * A.nbytes
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("way", ["cut", "threads", "chunks", "columns"])
 def test_which_rows_are_drawn_follows_from_the_data_and_the_seed(tmp_path, way):
     A = planted(2)
@@ -96,6 +98,7 @@ def test_dense_and_sparse_rows_are_drawn_alike():
     np.testing.assert_allclose(dense, one.sample.first(500).read(0, 500), rtol=1e-5)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("rows", [750, 200])
 def test_the_loss_of_the_rows_is_an_estimate_of_that_of_all(rows):
     A, total = planted(2), []
@@ -118,6 +121,7 @@ def test_smaller_samples_are_parts_of_larger_ones():
     assert (sample.weights(100) >= 1).all()
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "asked", [{"loss": "kullback-leibler"}, {"missing": "nan"}, {"weights": "ones"}, {"loss": "itakura-saito"}]
 )

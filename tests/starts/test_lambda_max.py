@@ -35,6 +35,7 @@ def test_the_unit_of_l1_is_where_the_best_component_is_worth_nothing():
     assert resolved(fitted(A, 1.0))[0] == pytest.approx(3.1558, abs=5e-5)  # golden/hrsi_l1l1_path.csv: 1 → 0
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("fraction", "some_live"), [(0.97, True), (1.03, False)])
 def test_at_one_nothing_is_left_and_just_below_something_is(planted, kind, fraction, some_live):
@@ -44,6 +45,7 @@ def test_at_one_nothing_is_left_and_just_below_something_is(planted, kind, fract
     assert (model.history[-1].objective < nothing * (1 - 1e-9)) == some_live
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fraction_means_the_same_in_other_units(planted, kind):
     model, scaled = fitted(planted, 0.3, kind), fitted(1000 * planted, 0.3, kind)
@@ -52,12 +54,14 @@ def test_a_fraction_means_the_same_in_other_units(planted, kind):
     assert scaled.relative_error == pytest.approx(model.relative_error, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_l1_and_l2_on_both_factors_have_units_of_their_own(planted):
     both = dnmf.fit(planted, 3, penalty=Penalty(l1=0.2, l2=0.1, scale="fraction"), dtype="float64", max_passes=5)
     l1, l2 = (resolved(fitted(planted, f, kind, max_passes=5)) for f, kind in ((0.2, "l1"), (0.1, "l2")))
     np.testing.assert_allclose(resolved(both), l1 + l2, rtol=1e-5)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_reads_are_enough_where_a_sample_is_small(kind):
     rng = np.random.default_rng(0)
@@ -68,6 +72,7 @@ def test_two_reads_are_enough_where_a_sample_is_small(kind):
         assert resolved(model)[1] == pytest.approx(0.1 * np.linalg.svd(A, compute_uv=False)[0], rel=1e-6)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("start", [{"init": "random"}, {"H": True}, {"W": True}, {"init": "surrogate"}])
 def test_every_start_finds_the_same_unit(planted, start):
     rng = np.random.default_rng(3)
@@ -78,6 +83,7 @@ def test_every_start_finds_the_same_unit(planted, start):
     )
 
 
+@pytest.mark.slow
 def test_a_resumed_fit_goes_on_with_the_unit_it_began_with(planted, tmp_path):
     whole = fitted(planted, 0.2, tol=0, max_passes=9, store=tmp_path / "whole.dnmf")
     fitted(planted, 0.2, tol=0, max_passes=4, store=tmp_path / "part.dnmf")
@@ -101,6 +107,7 @@ def test_where_all_components_died_the_one_that_would_live_begins_again(hawaiibi
         assert kept == sorted(kept, reverse=True)
 
 
+@pytest.mark.slow
 def test_stopped_around_a_second_beginning_a_fit_and_a_path_have_the_same_bits(hawaiibirds, tmp_path):
     penalty, options = Penalty(l1=0.9, scale="fraction"), {"init": "random", "dtype": "float64", "tol": 1e-7}
     whole = dnmf.fit(hawaiibirds, 3, penalty=penalty, max_passes=300, store=tmp_path / "whole.dnmf", **options)
@@ -118,6 +125,7 @@ def test_a_fraction_of_a_penalty_that_has_no_unit_is_refused(lame):
         Penalty(**lame, scale="fraction")
 
 
+@pytest.mark.slow
 def test_a_unit_that_still_rises_is_followed(pbmc3k):
     """With a few strong genes as rows the sample and two reads are not enough."""
     A = pbmc3k.T.tocsr().astype(np.float64)

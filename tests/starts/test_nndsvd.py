@@ -75,6 +75,7 @@ WRAPPED = {
 }
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
 @pytest.mark.parametrize("init", ["nndsvd", "nndsvda"])
 def test_a_fit_begins_with_the_H_of_scikit_learn_up_to_its_scale(A, init, wrap):
@@ -82,6 +83,7 @@ def test_a_fit_begins_with_the_H_of_scikit_learn_up_to_its_scale(A, init, wrap):
     np.testing.assert_allclose(found, expected, atol=1e-3 * expected.max())
 
 
+@pytest.mark.slow
 def test_where_scale_is_left_alone_it_is_that_of_scikit_learn(A):
     found = started(A, "nndsvda", dtype="float64", penalty=SCALE_LEFT_ALONE)
     np.testing.assert_allclose(found, nndsvd_of_sklearn(A, "nndsvda")[1], rtol=1e-2, atol=1e-3)
@@ -171,6 +173,7 @@ def test_components_that_a_matrix_has_not_are_alive_and_differ(init):
     assert dnmf.fit(np.zeros((30, 20)), 3, init=init, max_passes=2).relative_error == 0
 
 
+@pytest.mark.slow
 def test_what_is_given_comes_first_and_the_singular_vectors_behind_it(A):
     given = np.random.default_rng(1).random((2, 60))
     H = begin(
@@ -193,6 +196,7 @@ GOES_WITH = {
 }
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("options", GOES_WITH.values(), ids=GOES_WITH)
 def test_a_fit_ends_as_well_as_from_a_sample(A, options):
     ends = [dnmf.fit(A, RANK, init=init, max_passes=15, **options) for init in ("nndsvd", "sample")]
@@ -248,6 +252,7 @@ def test_all_rows_on_the_directions_are_kept_where_they_take_half_a_sample_or_no
     assert (again, again.projected_rows, again.need) == (plan, kept, plan.need)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused_with_what_does(monkeypatch):
     monkeypatch.setattr(InProcess, "machine", lambda _, memory, kernels: Machine(1, memory, 0, starts=True))
     source = open_source(np.ones((400, 50_000), np.float32))

@@ -72,6 +72,7 @@ def test_the_start_does_not_depend_on_how_the_matrix_is_held(planted, wrap):
     np.testing.assert_allclose(H, same, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_start_does_not_depend_on_chunks_but_its_cost_does(planted, tmp_path):
     tall = np.vstack([planted] * 5)
     starts = []

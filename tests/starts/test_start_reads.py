@@ -78,7 +78,7 @@ QUICK = ("memory", "zarr (2000, 1)", "dask (300, 7)", "csr 9000")
     "place", [place if place in QUICK else pytest.param(place, marks=pytest.mark.slow) for place in PLACES]
 )
 @pytest.mark.parametrize("heavy", [False, True])
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_a_start_reads_the_data_twice_at_most(tmp_path, monkeypatch, place, heavy):
     monkeypatch.setattr(plan, "LEAST_GROUP_BYTES", 2**16)
     monkeypatch.setattr(start_memory, "REGION_BYTES", 2**15)

@@ -146,6 +146,7 @@ def test_a_matrix_of_low_rank_is_found_by_the_first_pass(low_rank, dtype):
     assert model.reads == pytest.approx(start.reads + 1)
 
 
+@pytest.mark.slow
 def test_reads_are_those_of_the_sample_and_one_more(low_rank):
     tall = np.vstack([low_rank] * 10)
     _, sampled = started(tall, 4, init="sample", max_passes=1)
@@ -154,6 +155,7 @@ def test_reads_are_those_of_the_sample_and_one_more(low_rank):
     assert projected.reads == pytest.approx(sampled.reads + 1)
 
 
+@pytest.mark.slow
 def test_where_the_sample_is_too_small_a_surrogate_saves_more_reads_than_it_takes(planted, monkeypatch):
     monkeypatch.setattr("dnmf.starts.draw.affordable_rows", lambda _: 25)
     tall = np.vstack([planted] * 4)
@@ -163,6 +165,7 @@ def test_where_the_sample_is_too_small_a_surrogate_saves_more_reads_than_it_take
     assert after_one.relative_error < after_three.relative_error
 
 
+@pytest.mark.slow
 def test_some_rows_of_the_projection_are_enough(planted, monkeypatch):
     monkeypatch.setattr("dnmf.starts.choose.LEAST_PROJECTED_BYTES", 0)
     monkeypatch.setattr("dnmf.starts.choose.sample_bytes", lambda _: 2 * 300 * 20 * 8)
@@ -183,6 +186,7 @@ def test_the_values_are_checked_where_they_are_first_read(planted):
         start_from_surrogate(engine_on(broken), OPTIONS)
 
 
+@pytest.mark.slow
 def test_zeros_and_components_that_die_do_no_harm(low_rank):
     assert dnmf.fit(np.zeros((40, 30)), 2, init="surrogate", max_passes=2).relative_error == 0
     model = dnmf.fit(low_rank, 9, init="surrogate", max_passes=3, tol=0)
@@ -201,6 +205,7 @@ def csc_store(path, matrix):
     return path
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "wrap",
     [np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csc_array, lambda A: dask.array.from_array(A, (97, 80))],
@@ -222,6 +227,7 @@ def test_a_csc_store_begins_with_the_surrogate_of_its_transpose(planted, tmp_pat
     )
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("scale", ["objective", "absolute"])
 def test_a_penalty_plays_no_part_but_for_the_scale(planted, scale):
     penalty = dnmf.Penalty(l1=0.01, scale=scale)
@@ -253,6 +259,7 @@ def test_threads_workers_and_stores_give_the_same_bits(stored, client, tmp_path,
     assert bits(dnmf.fit(stored, 4, **options)) == expected
 
 
+@pytest.mark.slow
 def test_a_store_holds_nothing_of_the_surrogate(stored, tmp_path):
     def names(init):
         dnmf.fit(stored, 4, init=init, max_passes=2, store=tmp_path / f"{init}.dnmf")
@@ -295,6 +302,7 @@ def test_data_of_which_memory_holds_few_rows_begins_with_a_surrogate(planted, mo
     assert started(planted, 5, max_passes=1)[1].init == "surrogate"
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused_if_asked_for_and_else_not_made(monkeypatch):
     monkeypatch.setattr("dnmf.starts.choose.makes_surrogate", lambda options, *_: options.init != "sample")
     monkeypatch.setattr(InProcess, "machine", lambda _, memory, kernels: Machine(1, memory, 0, starts=True))

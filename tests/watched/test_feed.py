@@ -84,6 +84,7 @@ def test_everything_but_older_progress_is_told_in_order(listener):
     assert listener.told[0]["source"] == "a.zarr"
 
 
+@pytest.mark.slow
 def test_many_events_are_few_messages(listener):
     began, feed = time.monotonic(), Feed(listener, FACTS)
     while time.monotonic() - began < 1.0:

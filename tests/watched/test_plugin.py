@@ -61,6 +61,7 @@ def seen(cluster):
     return found["runs"][-1], found["workers"]
 
 
+@pytest.mark.slow
 def test_all_that_a_fit_is_can_be_read_when_it_is_over(place, client, data, tmp_path):
     model = dnmf.fit(data, 3, client=client, max_passes=4, tol=0, store=tmp_path / "a.dnmf")
     run, workers = seen(place)
@@ -75,6 +76,7 @@ def test_all_that_a_fit_is_can_be_read_when_it_is_over(place, client, data, tmp_
     assert workers[0]["memory_bytes"] > 0
 
 
+@pytest.mark.slow
 def test_a_fit_is_seen_while_it_goes_on(place, client, data):
     found = []
 
@@ -94,6 +96,7 @@ def test_a_study_is_seen_too(place, client, data):
     assert (run["status"], run["models"], run["passes"][-1]["done"]) == ("done", 4, 4)
 
 
+@pytest.mark.slow
 def test_a_fit_that_fails_is_seen_to_have_failed(place, client, data):
     with pytest.raises(dnmf.BudgetError):
         dnmf.fit(data, 3, client=client, memory_limit="1MB")
@@ -126,6 +129,7 @@ def test_workers_that_go_are_counted(client, place, data):
     assert (run["workers_gone"], run["workers_came"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_the_tab_is_there_once_and_the_bar_of_every_page_leads_to_it(place, client, data):
     dnmf.fit(data, 3, client=client, max_passes=2)
     dnmf.fit(data, 3, client=client, max_passes=2)
@@ -133,12 +137,14 @@ def test_the_tab_is_there_once_and_the_bar_of_every_page_leads_to_it(place, clie
     assert "bokeh" in get(place, "nmf")
 
 
+@pytest.mark.slow
 def test_a_scheduler_can_show_it_from_its_start(data):
     with dask.config.set({"distributed.scheduler.preload": ["dnmf.watched"]}), start(n_workers=0) as cluster:
         assert json.loads(get(cluster, "nmf.json"))["runs"] == []
         assert get(cluster, "status").count('<a href="nmf">') == 1
 
 
+@pytest.mark.slow
 def test_where_the_dashboard_is_off_there_is_the_json_alone(data):
     off = {"scheduler_kwargs": {"dashboard": False}}
     with start(**off) as cluster, Client(cluster, set_as_default=False) as client:
@@ -149,6 +155,7 @@ def test_where_the_dashboard_is_off_there_is_the_json_alone(data):
     assert np.array_equal(model.H, dnmf.fit(data, 3, max_passes=3).H)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_asked_to_hear_nothing_hears_nothing(data):
     with start() as cluster, Client(cluster, set_as_default=False) as client, dask.config.set({"dnmf.watched": False}):
         model = dnmf.fit(data, 3, client=client, max_passes=3)
@@ -195,6 +202,7 @@ def test_a_scheduler_without_bokeh_or_without_this_does_as_before(data, blocked,
     assert np.array_equal(model.H, dnmf.fit(data, 3, max_passes=3).H)
 
 
+@pytest.mark.slow
 def test_what_a_scheduler_imports_for_it_is_light():
     heavy = ("numba", "scipy", "zarr", "sklearn", "matplotlib", "rich")
     code = f"import dnmf.watched.plugin, sys; print([m for m in {heavy} if m in sys.modules])"

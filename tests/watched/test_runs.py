@@ -140,5 +140,6 @@ def test_messages_of_others_are_passed_over(message):
     assert views(runs) == {}
 
 
+@pytest.mark.slow
 def test_words_of_a_later_version_are_passed_over():
     assert hear(Runs(), FACTS, {"type": "unheard of", "x": 1})["status"] == "starting"
