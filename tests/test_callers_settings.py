@@ -62,6 +62,7 @@ def test_numpy_may_raise_on_whatever_it_likes(tmp_path, expected):
         assert set(np.geterr().values()) == {"raise"}
 
 
+@pytest.mark.slow
 def test_a_callback_may_change_them_for_itself(expected):
     def strict(event):
         np.seterr(all="raise")

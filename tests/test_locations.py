@@ -111,6 +111,7 @@ def circle(folder):
     return folder / "circle"
 
 
+@pytest.mark.broad(40)
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 @pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
 def test_what_cannot_be_followed_is_refused_in_words(home, make, door):

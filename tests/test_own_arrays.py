@@ -75,6 +75,7 @@ def model(tmp_path):
     return stored(random_model(ROWS), tmp_path / "run.dnmf", chunk_rows=7)
 
 
+@pytest.mark.broad(30)
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_W_that_is_gone_or_damaged_is_an_error_that_names_it(model, tmp_path, harm, reader):
@@ -242,6 +243,7 @@ GIVEN_TO = {
 }
 
 
+@pytest.mark.broad(20)
 @pytest.mark.parametrize("kind", GIVEN_AS)
 @pytest.mark.parametrize("door", GIVEN_TO)
 def test_an_array_on_disk_that_is_given_beside_the_data_is_read_whole_or_refused(tmp_path, door, kind):
@@ -270,6 +272,7 @@ def _openings(path):
             yield modes[0] if modes else "r"
 
 
+@pytest.mark.broad(90)
 @pytest.mark.parametrize("path", sorted(Path(dnmf.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
 def test_stores_are_opened_for_reading_only_where_their_parts_are_looked_for(path):
     where, modes = path.relative_to(Path(dnmf.__file__).parent).as_posix(), set(_openings(path))

@@ -104,7 +104,7 @@ def test_ridge_selects_the_rank():
 
 
 @pytest.mark.parametrize("off_by", [100.0, 0.01])
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_a_start_of_the_wrong_scale_ends_at_the_balanced_objective(off_by):
     A, H = toys.three_gaussians()
     options = {"dtype": "float64", "tol": 0, "max_passes": 2000, "prune": "off"}
@@ -123,7 +123,7 @@ def test_without_balance_it_is_cut_to_zero(off_by):
 
 
 @pytest.mark.parametrize(("kind", "strength"), [("l1", 0.1), ("l2", 0.1), ("l2", 1.0)])
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_the_scaling_swamp_is_there_without_balance_and_gone_with_it(kind, strength):
     """One number, factors off by a hundred: hundreds of passes, or a few."""
     passes = {}

@@ -95,6 +95,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose(objectives, [record.objective for record in expected.history], rtol=1e-7)
 
 
+@pytest.mark.broad(8)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("holder", quickly([name for name in HOLDERS if not name.startswith(LONG)], of=HOLDERS))
 def test_the_factors_are_those_of_the_numpy_array(A, expected, tmp_path, holder):

@@ -60,7 +60,7 @@ def with_scanpy(adata):
     sc.pp.highly_variable_genes(adata, n_top_genes=CHOSEN)
 
 
-@pytest.mark.broad(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("prepare", [without_scanpy, with_scanpy])
 def test_ten_lines_of_a_user_of_scanpy_find_what_was_planted(prepare, tmp_path):
     pytest.importorskip("matplotlib")

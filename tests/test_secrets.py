@@ -80,6 +80,7 @@ DOORS = {
 }
 
 
+@pytest.mark.broad(40)
 @pytest.mark.parametrize("given", REFUSED, ids=["password", "query", "fragment"])
 @pytest.mark.parametrize("door", DOORS)
 def test_an_address_with_a_secret_is_refused_with_the_way_to_give_it(door, given, tmp_path):

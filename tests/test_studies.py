@@ -103,7 +103,7 @@ def test_models_of_unlike_ranks_share_every_pass(planted):
 
 
 @pytest.mark.parametrize("scale", ["relative", pytest.param("fraction", marks=pytest.mark.slow)])
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_stopped_between_any_passes_and_resumed_the_bits_are_the_same(stored, scale, tmp_path):
     study = grid(scale=scale, max_passes=3, tol=0.0)
     whole = found_in(stored, study)

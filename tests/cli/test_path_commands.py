@@ -134,6 +134,7 @@ def test_a_signal_stops_a_path_after_a_committed_pass(tmp_path, data, monkeypatc
     assert call("resume", tmp_path / "p.dnmf").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_model_of_a_path_is_an_ordinary_run(finished_path):
     store = f"{finished_path}/strength-0.1-seed-1.dnmf"
     assert "weight d" in call("inspect", store).stdout
@@ -174,7 +175,7 @@ def test_a_store_of_a_path_is_not_taken_for_a_run(finished_path, data, tmp_path)
 
 
 @pytest.mark.parametrize("options", [[], ["--measure", "robustness"]])
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_plot_draws_a_path(tmp_path, finished_path, options):
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     out = tmp_path / "path.svg"

@@ -59,7 +59,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs"]), min_size=1
     entries=st.dictionaries(st.tuples(names, names), st.floats(0, 1e6, width=32), min_size=1, max_size=60),
     separator=st.sampled_from(",\t;| "), transpose=st.booleans(), at_once=st.integers(1, 20),
 )  # fmt: skip
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_any_table_equals_its_lines(tmp_path_factory, monkeypatch, entries, separator, transpose, at_once):
     folder = tmp_path_factory.mktemp("long")
     monkeypatch.setattr(long_text, "LINES_AT_ONCE", at_once)

@@ -66,7 +66,7 @@ def write_coordinates(path, matrix, field):
 
 @settings(max_examples=15, deadline=None, suppress_health_check=FIXTURES_ARE_STATELESS)
 @given(matrices(), st.booleans(), st.integers(8, 400), st.sampled_from([2, 3]))
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_any_coordinate_file_equals_scipy(tmp_path_factory, read_back, case, transpose, chunk_bytes, zarr_format):
     matrix, field = case
     folder = tmp_path_factory.mktemp("mtx")

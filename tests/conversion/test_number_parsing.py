@@ -34,6 +34,7 @@ def test_reals_are_the_nearest_doubles(decimals):
     assert values.tolist() == [float(text) for text in decimals]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.integers(2**52, 2**53 - 1), st.integers(-40, 60))
 def test_ties_round_to_even(mantissa, power):

@@ -53,7 +53,7 @@ def faults(manifest: dict, schema: dict) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("job.yaml", "DaskJob"), ("cluster.yaml", "DaskCluster")])
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_a_manifest_is_as_the_operator_publishes(chart, name, kind):
     manifest = loaded(KUBERNETES / name)
     assert faults(manifest, schema_of(chart, kind)) == []

@@ -50,6 +50,7 @@ def test_the_planted_rank_is_suggested_with_its_reason(found):
     assert by_rank[TRUE].stability > 0.95 > by_rank[7].stability
 
 
+@pytest.mark.slow
 def test_what_was_found_is_a_table_and_can_be_read(found):
     assert found.table["rank"] == list(RANKS)
     assert set(found.table) >= {"held_out", "held_out_se", "stability", "error", "reads", "cpu_s"}
@@ -128,7 +129,7 @@ KINDS = {
 }
 
 
-@pytest.mark.broad(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("after", [1, 2, "all"])
 def test_stopped_and_resumed_table_and_bits_are_the_same(A, kind, after, tmp_path):

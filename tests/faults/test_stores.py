@@ -108,6 +108,7 @@ def test_every_chunk_of_W_has_one_writer_and_is_written_once(finished):
     assert sum(bool(spans) for spans in written.values()) > 1
 
 
+@pytest.mark.slow
 def test_W_is_complete_and_nothing_else_is_left(finished):
     model, _ = finished
     assert [path.name for path in model.path.glob("*.zarr")] == [model.W_name]

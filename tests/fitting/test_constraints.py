@@ -46,7 +46,7 @@ def signed(planted):
 
 @few_objectives
 @pytest.mark.parametrize("extrapolate", [True, False])
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_the_objective_never_rises_and_is_the_dense_one(name, extrapolate, planted, signed):
     A = data_of(name, planted, signed)
     model = fitted(A, name, extrapolate=extrapolate, tol=0, max_passes=40)

@@ -53,6 +53,7 @@ def visitor_for(loss, H, said):
     return SolveObservedRows.for_factor(H, Terms(), **more)
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("rank", [10, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("data", "loss", "said"), VISITS.values(), ids=VISITS)

@@ -199,6 +199,7 @@ def test_on_real_data_36_models_take_a_few_reads_and_show_the_known_trends(hawai
     assert (zeros[-1] == 1.0) if kind == "l1" else (zeros[-1] < 0.01)
 
 
+@pytest.mark.slow
 def test_events_count_the_passes_of_all_models_together(found):
     path, events = found
     kinds = Counter(type(event) for event in events if not isinstance(event, PassProgress))

@@ -59,6 +59,7 @@ def test_a_model_of_a_path_goes_on_under_new_limits_like_any_other(found, stored
     assert bits(more) == bits(alone)
 
 
+@pytest.mark.slow
 def test_a_path_is_loaded_as_it_was_returned(found):
     path, _ = found
     loaded = dnmf.load_path(path.path)
@@ -129,7 +130,7 @@ def write_as_before(patch):
 
 @pytest.mark.parametrize("warm", ["unpenalized", "chain"])
 @pytest.mark.parametrize("scale", quickly(["fraction"], of=["fraction", "objective"]))
-@pytest.mark.broad(1)
+@pytest.mark.slow
 def test_a_path_that_an_earlier_version_began_goes_on_with_the_same_bits(planted, tmp_path, monkeypatch, warm, scale):
     asked = (planted, RANK, Penalty(l1=1.0, scale=scale), (0.1, 0.3, 0.5))
     options = {"seeds": [4, 1], "warm": warm, "max_passes": 3, "init": "random", **CHEAP}

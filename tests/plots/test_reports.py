@@ -168,6 +168,7 @@ def test_W_is_read_in_blocks_and_a_very_long_one_is_sampled(tmp_path):
     assert "20,000 of its 1,000,000,000 rows" in text
 
 
+@pytest.mark.slow
 def test_an_existing_file_stays_unless_it_may_be_replaced(tmp_path):
     out = tmp_path / "run.html"
     out.write_text("mine")

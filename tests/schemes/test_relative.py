@@ -108,6 +108,7 @@ def test_training_rows_are_transformed_to_W(planted, penalty):
     np.testing.assert_allclose(model.transform(planted).compute(), model.read_W(), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_saved_model_knows_what_the_penalty_came_to(planted, tmp_path):
     model = dnmf.fit(planted, 4, penalty=Penalty(l1=0.1, l2=1.0), dtype="float64", store=tmp_path / "run.dnmf")
     again = dnmf.load(tmp_path / "run.dnmf")

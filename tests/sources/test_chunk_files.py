@@ -170,6 +170,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.broad(20)
 @pytest.mark.parametrize("harm", DAMAGE)
 @pytest.mark.parametrize("shards", [None, (8, 6)])
 @pytest.mark.parametrize("codecs", V3)

@@ -46,6 +46,7 @@ PACKINGS = {
 }
 
 
+@pytest.mark.broad(20)
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_values_are_those_of_xarray(stored, packing, request):
     dtype, attributes = PACKINGS[packing]

@@ -91,6 +91,7 @@ class TestFromZarr(SourceContract):
     CASES = {"v3": stored}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_chunking_reads_the_same(data):

@@ -159,6 +159,7 @@ def zipped(path):
     return path
 
 
+@pytest.mark.slow
 def test_a_zipped_store_is_read_by_path(tmp_path):
     source = dnmf.open_source(zipped(tmp_path / "a.zarr.zip"))
     np.testing.assert_array_equal(source.read(5, 30), A[5:30])

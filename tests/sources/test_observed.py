@@ -47,6 +47,7 @@ def written(tmp_path_factory):
     return made
 
 
+@pytest.mark.broad(25)
 @pytest.mark.parametrize("mask", BESIDE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_mask_leaves_out_was_not_observed(written, kind, mask):
@@ -57,6 +58,7 @@ def test_what_a_mask_leaves_out_was_not_observed(written, kind, mask):
     assert_reads(source, expected(values_of(kind), MASK))
 
 
+@pytest.mark.broad(30)
 @pytest.mark.parametrize(("weights", "mask"), [*((kind, None) for kind in BESIDE), ("array", "csr"), ("csr", "array")])
 @pytest.mark.parametrize("kind", KINDS)
 def test_entries_count_by_their_weights_and_those_of_weight_zero_do_not(written, kind, weights, mask):

@@ -47,6 +47,7 @@ NOT_TAKEN = {
 }
 
 
+@pytest.mark.broad(12)
 @pytest.mark.parametrize("store", [zarr_array, hdf5])
 @pytest.mark.parametrize("case", NOT_TAKEN)
 @pytest.mark.parametrize("door", DOORS)

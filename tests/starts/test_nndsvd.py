@@ -89,6 +89,7 @@ def test_where_scale_is_left_alone_it_is_that_of_scikit_learn(A):
     np.testing.assert_allclose(found, nndsvd_of_sklearn(A, "nndsvda")[1], rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_zeros_filled_at_random_are_small_and_all_else_is_as_it_was(A):
     options = {"dtype": "float64", "penalty": SCALE_LEFT_ALONE}
     plain, filled = started(A, "nndsvd", **options), started(A, "nndsvdar", **options)

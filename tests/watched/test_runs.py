@@ -133,6 +133,7 @@ def test_numbers_of_numpy_are_numbers():
     assert (found["alive"], found["relative_error"], found["passes"][0]["accepted"]) == (3, 0.5, False)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("message", [None, "text", 7, {}, {"told": 3}, {"run": "a"}])
 def test_messages_of_others_are_passed_over(message):
     runs = Runs()
