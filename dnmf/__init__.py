@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dnmf.api import fit, load, resume
     from dnmf.constraints import Constraints
     from dnmf.conversion import convert
+    from dnmf.cp_model import CPModel
     from dnmf.ensembles.consensus_doors import consensus, load_consensus, resume_consensus
     from dnmf.ensembles.consensus_result import Consensus
     from dnmf.ensembles.ranks_doors import load_ranks, ranks, resume_ranks
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from dnmf.penalty import Penalty
     from dnmf.places import place
     from dnmf.sources import open_source
+    from dnmf.tensors import cp
 
 _PLACES = {
     "fit": "dnmf.api", "resume": "dnmf.api", "load": "dnmf.api", "open_source": "dnmf.sources",
@@ -54,16 +56,16 @@ _PLACES = {
     "Ranks": "dnmf.ensembles.ranks_result", "consensus": "dnmf.ensembles.consensus_doors",
     "resume_consensus": "dnmf.ensembles.consensus_doors", "load_consensus": "dnmf.ensembles.consensus_doors",
     "Consensus": "dnmf.ensembles.consensus_result", "Path": "dnmf.paths", "PathRow": "dnmf.paths",
-    "place": "dnmf.places",
+    "place": "dnmf.places", "cp": "dnmf.tensors", "CPModel": "dnmf.cp_model",
 }  # fmt: skip
 
 # Those that the documentation names.
 _ROOMS = {"cluster", "cnmf", "losses", "measures", "plots", "progress", "scanpy", "signals", "unfinished"}
 
 __all__ = [
-    "NMF", "BudgetError", "ChangedError", "CheckpointError", "ClusterError", "Consensus", "Constraints",
+    "NMF", "BudgetError", "CPModel", "ChangedError", "CheckpointError", "ClusterError", "Consensus", "Constraints",
     "CorruptError", "DnmfError", "InputError", "Interrupted", "Loss", "LossError", "Model", "Path", "PathRow",
-    "Penalty", "Ranks", "__version__", "consensus", "convert", "fit", "load", "load_consensus", "load_path",
+    "Penalty", "Ranks", "__version__", "consensus", "convert", "cp", "fit", "load", "load_consensus", "load_path",
     "load_ranks", "non_negative_factorization", "open_source", "path", "place", "ranks", "resume", "resume_consensus",
     "resume_path", "resume_ranks",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from dnmf import checkpoint
 from dnmf.advice import WayOn
 from dnmf.arithmetic import undisturbed
 from dnmf.constraints import Constraints, checked_constraints
+from dnmf.cp_model import restored
 from dnmf.errors import UnfinishedError
 from dnmf.fitting.events import Callback
 from dnmf.going_on import goes_on, new_limits
@@ -203,8 +204,19 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         max_seconds=max_seconds,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
-    refuse_rank(options, opened)
     refuse_idle(options, opened)
+    return fit_opened(opened, options, resources, W=W, H=H, constraints=asked, store=store, overwrite=overwrite,
+                      resume=resume)  # fmt: skip
+
+
+def fit_opened(  # noqa: PLR0913  the same door
+    opened: Source, options: FitOptions, resources: Resources, *, W: Any = None, H: Any = None,
+    constraints: Constraints | None = None, store: str | Path | None = None, overwrite: bool = False,
+    resume: str = "never",
+) -> Model:  # fmt: skip
+    """Return what :func:`fit` returns, of a source that is open; it goes on with what is in the store if it is to."""
+    refuse_rank(options, opened)
+    asked = checked_constraints(constraints)
     if goes_on(resume, store, overwrite=overwrite):
         limits = new_limits(store, opened, options, asked)
         if limits is not None:
@@ -293,7 +305,7 @@ def _gone_on(store: Any, source: Any, resources: Resources, limits: dict[str, An
         fit = run.restore(lock, generation, record, changed)
         if generation.record["status"] == "done" and fit.state.reason:
             _say_what_goes_on(generation.record, store)
-            return Model.restore(generation, store)  # the new limits end it where it ended
+            return restored(generation, store)  # the new limits end it where it ended
         return run.go_on(fit)
 
 
@@ -306,7 +318,7 @@ def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
     is_final = record["status"] == "done" and ends_here
     if is_final and "run" in record:
         _say_what_goes_on(record, store)
-    return Model.restore(generation, store) if is_final else None
+    return restored(generation, store) if is_final else None
 
 
 def _say_what_goes_on(record: dict[str, Any], store: Path) -> None:
@@ -336,4 +348,4 @@ def load(path: str | Path) -> Model:
         found = f"{path}: this fit is not finished ({passes} passes are committed) and has no W yet"
         raise UnfinishedError(found, WayOn(str(path)))
     with naming(path):
-        return Model.restore(generation, path)
+        return restored(generation, path)

@@ -199,12 +199,13 @@ def components(model: "Model", top: int, side: str = "H") -> list[dict[str, Any]
     -------
     list of dict
         ``number`` (the row of H), ``weight`` (its entry of d), ``share`` (of the sum of d) and ``top``: a list of
-        ``{"column", "name", "share"}``, the share being that of the component's row of H. With rows: ``{"row", "name",
-        "share"}``, shares of its column of W, and ``rows``, in how many it is the strongest.
+        ``{"column", "name", "share"}``, the share being that of the component's row of H; of a CP the axis stands for
+        ``column``, for each short one. With rows: ``{"row", "name", "share"}``, shares of its column of W, and
+        ``rows``, in how many it is the strongest.
     """
     from dnmf.measures import sizes
 
-    total, table = float(model.d.sum()) or 1.0, model.top(top, side)
+    total, tables = float(model.d.sum()) or 1.0, model.strongest(top, side)
     leads = [{"rows": int(rows)} for rows in sizes(model).rows] if side == "W" else [{}] * model.rank
     return [
         {
@@ -212,7 +213,9 @@ def components(model: "Model", top: int, side: str = "H") -> list[dict[str, Any]
             "weight": float(model.d[number]),
             "share": float(model.d[number]) / total,
             **leads[number],
-            "top": [{table.what: e.number, "name": e.name, "share": e.share} for e in table.of(number)],
+            "top": [
+                {table.what: e.number, "name": e.name, "share": e.share} for table in tables for e in table.of(number)
+            ],
         }
         for number in np.argsort(-model.d, kind="stable").tolist()
     ]

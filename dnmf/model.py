@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -195,6 +195,10 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
         blocks = ((start, self.read_W(start, start + self.chunk_rows).T) for start in starts)
         return Table(tuple(top_entries(blocks, named.row_names, count)), "row")
 
+    def strongest(self, count: int = 10, side: str = "H") -> list[Table]:
+        """Return the tables that say what components are made of: here that of :meth:`top` alone."""
+        return [self.top(count, side)]
+
     def without_W(self) -> "Model":
         """The same model without W and names of rows that lie in this process; a W in a store is its path anyway."""
         if not isinstance(self.stored_W, np.ndarray):
@@ -300,7 +304,7 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
                 **self.view.arrays()}  # fmt: skip
 
     @classmethod
-    def restore(cls, generation: checkpoint.Generation, path: Place) -> "Model":
+    def restore(cls, generation: checkpoint.Generation, path: Place) -> Self:
         """The model that a finished generation of the store at `path` describes.
 
         Raises
@@ -316,7 +320,7 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
         return cls.described(W, record, {**arrays, **generation.texts}, path)
 
     @classmethod
-    def described(cls, W: Any, record: dict[str, Any], arrays: dict[str, Any], path: Place | None = None) -> "Model":
+    def described(cls, W: Any, record: dict[str, Any], arrays: dict[str, Any], path: Place | None = None) -> Self:
         """The model with this W that :meth:`record` and :meth:`arrays` described."""
         said = record.get("observed", record.get("run", {}).get("observed", {}))
         of_rows, of_columns = restored_pixels(record.get("pixels"))

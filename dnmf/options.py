@@ -19,6 +19,8 @@ PRUNES = ("rule", "refit", "off")
 SVD_INITS = ("nndsvd", "nndsvda", "nndsvdar")
 INITS = ("auto", "sample", "surrogate", "random", "normal", *SVD_INITS, "given")
 OF_ALL_ENTRIES = ("surrogate", *SVD_INITS)  # starts that are made of all of A as it is
+MATRIX, CP = "matrix", "cp"
+STRUCTURES = (MATRIX, CP)  # of H: any, or rows that are products of one vector for each axis of an array
 LIMITS = ("max_passes", "tol", "max_seconds")  # that decide when a fit ends, and not what a pass does
 NOW_FACTS = ("curvature", "entries")  # of data and plan: they were options, and in stores some still are
 
@@ -94,6 +96,8 @@ def _check_together(options: "FitOptions") -> None:
     elif options.implicit:
         check_observed(options)
         check_observed_start(options)
+    if options.structure == CP:
+        _check_products(options)
     if limits.bounded and penalty.scale not in ("objective", "counts"):
         raise InputError(
             "constraints upper: a bound on the factors of A ≈ WH needs their scale to be part of the problem; say "
@@ -104,6 +108,16 @@ def _check_together(options: "FitOptions") -> None:
         _check(penalty.l1[at] == 0, f"penalty l1: {limits.free} is free to be negative, where L1 has no meaning here")
         _check(penalty.scale != "fraction", "penalty scale 'fraction' needs both factors to be non-negative")
         _check(options.init not in OF_ALL_ENTRIES, f"init={options.init!r} needs both factors to be non-negative")
+
+
+def _check_products(options: "FitOptions") -> None:
+    """Refuse what rows of H that stay products do not take yet."""
+    products = "CP is least squares without penalties, constraints and missing entries so far; leave"
+    _check(loss_named(options.loss).shared_curvature, f"loss={options.loss!r}: {products} it out")
+    _check(not options.penalty.active and options.penalty == Penalty(), f"penalty: {products} it out")
+    _check(options.limits == NO_LIMITS, f"constraints: {products} them out")
+    _check(not options.implicit, f"implicit=: {products} it out")
+    _check(options.solver != "als", "solver='als': its updates may rise, and half of one is no product; use another")
 
 
 def check_observed(options: "FitOptions") -> None:
@@ -183,7 +197,8 @@ class FitOptions:
 
     `solver` is how H is found, in how many `sweeps` where it is not exact; without `exact_rows` rows of W are as many
     sweeps too. `implicit` is the confidence in what is there, 0 where entries are values. `loss_parameters` are those
-    of a loss of the caller's own (:func:`dnmf.losses.parameters_of`), as it is known now.
+    of a loss of the caller's own (:func:`dnmf.losses.parameters_of`), as it is known now. `structure` is that of H:
+    ``"matrix"``, or ``"cp"`` of products of one vector for each axis that makes the columns.
 
     Raises
     ------
@@ -209,6 +224,7 @@ class FitOptions:
     sweeps: int = 1
     exact_rows: bool = True
     max_seconds: float | None = None
+    structure: str = MATRIX
 
     def __post_init__(self):
         for each in fields(self):
@@ -232,6 +248,7 @@ class FitOptions:
             self.max_seconds is None or (is_finite(self.max_seconds) and self.max_seconds > 0),
             f"max_seconds={shown(self.max_seconds)}: a number above 0; inf, or None, for no such limit",
         )
+        _check(self.structure in STRUCTURES, f"structure={shown(self.structure)}: use one of {', '.join(STRUCTURES)}")
         _check(self.prune in PRUNES, f"prune={self.prune!r}: use one of {', '.join(PRUNES)}")
         sure = is_finite(self.implicit) and self.implicit >= 0
         _check(sure, f"implicit={shown(self.implicit)}: a finite number, at least 0")

@@ -9,6 +9,7 @@ from typing import Any
 from dnmf import checkpoint
 from dnmf.advice import WayOn, resume_command
 from dnmf.constraints import Guides
+from dnmf.cp_model import restored
 from dnmf.errors import ChangedError, CheckpointError, ClusterError, InputError
 from dnmf.fitting.events import Finished, PassDone, Started, emit
 from dnmf.fitting.finish import finish, remove_other_arrays
@@ -237,7 +238,7 @@ def commit_model(store: checkpoint.Store, number: int, model: Model, before: Fit
     )
     store.commit(number, {**model.record(), "run": record.to_json()}, {**model.arrays(), **arrays}, lasting)
     remove_other_arrays(store.path, model.W_name, store.refuse_superseded)
-    return Model.restore(checkpoint.read_latest(store.path), store.path)
+    return restored(checkpoint.read_latest(store.path), store.path)
 
 
 def _refuse_changed(record: RunRecord, source: Source, force: bool) -> bool:

@@ -80,8 +80,8 @@ class Table(Listing[Entry]):
     ----------
     entries : tuple of Entry
         All of them.
-    what : {"column", "row"}
-        What they are.
+    what : str
+        What they are, ``"column"``, ``"row"``, or the name of an axis.
     """
 
     fields = Entry._fields
@@ -92,6 +92,11 @@ class Table(Listing[Entry]):
         """Return the entries of one component; none where it is zero."""
         return [entry for entry in self.entries if entry.component == component]
 
+    @property
+    def title(self) -> str:
+        """What they are, in words."""
+        return f"strongest {self.what}s" if self.what in ("column", "row") else f"strongest along {self.what}"
+
     def names(self) -> dict[int, list[str]]:
         """Return the names by component."""
         return {component: [entry.name for entry in some] for component, some in self._by_component()}
@@ -101,14 +106,14 @@ class Table(Listing[Entry]):
             yield component, self.of(component)
 
     def __repr__(self) -> str:
-        lines = [f"component  strongest {self.what}s (share of the component)"]
+        lines = [f"component  {self.title} (share of the component)"]
         for component, some in self._by_component():
             lines.append(f"{component:>9}  " + ", ".join(f"{entry.name} {percent(entry.share)}" for entry in some))
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = [(component, _in_a_line(some)) for component, some in self._by_component()]
-        return as_html(("component", f"strongest {self.what}s"), rows)
+        return as_html(("component", self.title), rows)
 
 
 def strongest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
@@ -153,13 +158,18 @@ def top_entries(blocks: Any, names: np.ndarray | None, count: int) -> list[Entry
 def summary_html(model: Any) -> str:
     """Return a model in HTML: its sizes, how well it fits, and the strongest columns of each component."""
     m, n = model.shape
-    title = f"dnmf.Model {m:,} × {n:,}, rank {model.rank}"
-    table, total = model.top(NAMED_IN_SUMMARY), float(model.d.sum()) or 1.0
+    return summary_of(f"dnmf.Model {m:,} × {n:,}", model)
+
+
+def summary_of(title: str, model: Any) -> str:
+    """Return what a model is called in HTML, how well it fits, and what its components are made of."""
+    total, tables = float(model.d.sum()) or 1.0, model.strongest(NAMED_IN_SUMMARY)
     rows = [
-        (component, f"{model.d[component]:.3e}", f"{model.d[component] / total:.1%}", _in_a_line(table.of(component)))
-        for component in range(model.rank)
+        (number, f"{d:.3e}", f"{d / total:.1%}", *(_in_a_line(table.of(number)) for table in tables))
+        for number, d in enumerate(model.d)
     ]
-    heads = ("component", "weight d", "share", "strongest columns")
+    heads = ("component", "weight d", "share", *(table.title for table in tables))
+    title = f"{title}, rank {model.rank}"
     return f"<p><b>{escape(title)}</b><br>{escape(model.summary)}</p>" + as_html(heads, rows)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnmf.arrays import taken_as_array
 from dnmf.constraints import Constraints, Guides
+from dnmf.cp_model import kind_of
 from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.events import Callback, Compiling, Planned, Standing, emit
 from dnmf.fitting.finish import FinishedFit
@@ -230,7 +231,7 @@ class Workplace:
         """Return the model of a fit that has ended, its W in `folder` or in this process."""
         source, factors, state = self.source, end.factors, end.state
         of_rows, of_columns = pixels_seen(source)
-        model = Model(
+        model = kind_of(options)(
             factors.W, factors.d, factors.H, factors.h_scale, factors.w_scale, options, factors.terms,
             state.units, state.history, state.reason,
             *source.carried_names(), folder, source.address, inside=end.order, observed=Observed.of(source),

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 DOCS = Path(__file__).resolve().parent
 EXAMPLES = DOCS / "examples"
-PAGES = ("images", "ratings", "single-cells", "text")
+PAGES = ("images", "ratings", "single-cells", "tensors", "text")
 FENCE = r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$"
 PICTURE = r"^!\[[^\]]*\]\(pictures/(?P<picture>[\w.]+)\)$"
 PARTS = re.compile(f"{FENCE}|{PICTURE}", re.MULTILINE | re.DOTALL)

@@ -59,7 +59,9 @@ def listen(event):
     if type(event).__name__ == "PassDone" and event.record.number == 2:
         die_in_the_next_pass()
 
-dnmf.fit(source, **json.loads(moment), store=store, client=scheduler or None, callbacks=(listen,))
+asked = json.loads(moment)
+door = getattr(dnmf, asked.pop("door"))
+door(source, **asked, store=store, client=scheduler or None, callbacks=(listen,))
 """
 
 
@@ -76,6 +78,6 @@ def run_to_its_death(program, *given):
     assert ended.returncode == -signal.SIGKILL
 
 
-def die_in_the_third_pass(source, options, store, scheduler=""):
+def die_in_the_third_pass(source, options, store, scheduler="", door="fit"):
     """Run a fit with options that JSON can say in a process of its own, which kills itself in its third pass."""
-    run_to_its_death(FIT_IN_ITS_THIRD_PASS, source, store, scheduler, json.dumps(options))
+    run_to_its_death(FIT_IN_ITS_THIRD_PASS, source, store, scheduler, json.dumps({**options, "door": door}))

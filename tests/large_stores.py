@@ -9,7 +9,7 @@ import zarr
 def link_chunks(chunk, written, count):
     """Let all chunks but those written be links to them, over and over: large data in little time and room."""
     for number in range(written, count):
-        chunk(number).parent.mkdir(exist_ok=True)
+        chunk(number).parent.mkdir(parents=True, exist_ok=True)
         os.link(chunk(number % written), chunk(number))
 
 
@@ -25,6 +25,19 @@ def write_dense(path, shape, chunk_rows, rank, seed=0, most_written=8):
         block = rng.random((rows, rank), dtype=np.float32) @ H
         array[low : low + rows] = block + rng.random(block.shape, dtype=np.float32)
     link_chunks(lambda number: path / "c" / str(number) / "0", written, count)
+
+
+def write_cube(path, shape, chunks, rank, seed=0, written_rows=16_000):
+    """A product of factors of three axes, its first rows over and over; none is compressed."""
+    rng = np.random.default_rng(seed)
+    short = [rng.gamma(0.5, size=(length, rank)).astype(np.float32) for length in shape[1:]]
+    W = rng.gamma(0.5, size=(written_rows, rank)).astype(np.float32)
+    array = zarr.create_array(path, shape=shape, chunks=chunks, dtype="f4", compressors=None)
+    for start in range(0, written_rows, 8_000):
+        array[start : start + 8_000] = np.einsum("iq,jq,kq->ijk", W[start : start + 8_000], *short)
+    others = [f"{j}/{k}" for j in range(-(-shape[1] // chunks[1])) for k in range(-(-shape[2] // chunks[2]))]
+    for other in others:
+        link_chunks(lambda number: path / "c" / f"{number}/{other}", written_rows // chunks[0], shape[0] // chunks[0])  # noqa: B023
 
 
 def write_csr(path, shape, per_row, chunk, seed=0, denser=8):

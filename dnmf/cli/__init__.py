@@ -4,6 +4,7 @@ import click
 
 from dnmf import __version__
 from dnmf.cli.completion import complete_places
+from dnmf.cli.cp import cp
 from dnmf.cli.exits import Commands
 from dnmf.cli.look import convert, inspect, status
 from dnmf.cli.modules import import_first
@@ -37,7 +38,7 @@ def commands() -> None:
     """
 
 
-for command in (demo, inspect, convert, fit, ranks, consensus, path, resume, status, transform, plot, report):
+for command in (demo, inspect, convert, fit, cp, ranks, consensus, path, resume, status, transform, plot, report):
     commands.add_command(complete_places(command))
 
 

@@ -24,13 +24,28 @@ def component_lines(components: list[dict[str, Any]], side: str) -> list[str]:
     """Return a table: the weight of each component, its share, and its strongest columns, or rows."""
     of_rows = side == "W"
     named = "rows (share of the component's column of W)" if of_rows else "columns (share of the component's row of H)"
+    axes = [axis for axis in _by_axis(components[0]["top"] if components else []) if axis not in ("row", "column")]
+    named = f"along {' and '.join(axes)} (share of the component's vector)" if axes else named
     leads = f"{'leads rows':>10}  " * of_rows
     lines = [f"{'component':>9}  {'weight d':>10}  {'share':>6}  {leads}strongest {named}"]
     for entry in components:
         head = f"{entry['number']:>9}  {entry['weight']:>10.3e}  {100 * entry['share']:>4.1f} %  "
         head += f"{entry['rows']:>10,}  " if of_rows else ""
-        lines.append(head + _listed(entry["top"], len(head)))
+        by_axis = _by_axis(entry["top"])
+        alike = max((len(f"{axis}: ") for axis in by_axis), default=0) if axes else 0
+        for axis, top in by_axis.items() or {"": []}.items():
+            label = f"{f'{axis}: ':<{alike}}" if axes else ""
+            lines.append(head + label + _listed(top, len(head) + alike))
+            head = " " * len(head)
     return lines
+
+
+def _by_axis(top: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Entries by what they are: columns, rows, or those of an axis."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for entry in top:
+        found.setdefault(next(iter(entry)), []).append(entry)
+    return found
 
 
 def _listed(top: list[dict[str, Any]], indent: int) -> str:

@@ -15,8 +15,8 @@ from dnmf.progress import labelled
 OF_COMPONENTS = ("components", "bars", "profiles", "images", "heatmap")
 OF_PATHS = ("path", "slider")
 OF_STUDIES = {"path": "path", "ranks": "ranks", "consensus": "clustergram"}  # what is drawn of each kind
-KINDS = (*OF_COMPONENTS, "convergence", "biplot", *OF_PATHS, "ranks", "clustergram")
-MOST_RUNS = {**dict.fromkeys(OF_COMPONENTS, 1), "biplot": 2, "slider": 1, "ranks": 1, "clustergram": 1}
+KINDS = (*OF_COMPONENTS, "modes", "convergence", "biplot", *OF_PATHS, "ranks", "clustergram")
+MOST_RUNS = {**dict.fromkeys(OF_COMPONENTS, 1), "modes": 1, "biplot": 2, "slider": 1, "ranks": 1, "clustergram": 1}
 BY_DEFAULT = ("components", "images", "convergence", "biplot")  # the first that takes the runs and the options
 TAKEN_BY = {
     "side": (*OF_COMPONENTS, "biplot", "slider"),
@@ -60,9 +60,10 @@ def plot(runs: tuple[str, ...], kind: str | None, out: str, overwrite: bool, **g
     Of a fit that is not finished there is the convergence so far.
 
     Components are bars of the largest columns where these have names without an order, such as words, and profiles
-    along the columns elsewhere. Of regularization paths, the measures along the penalty, or a page with a slider over
-    the strengths of one. A convergence may show several runs. A biplot of two runs shows a component of the first
-    against the one of the second that it matches; of one run, two of its components.
+    along the columns elsewhere; those of dnmf cp are drawn along all axes side by side. Of regularization paths, the
+    measures along the penalty, or a page with a slider over the strengths of one. A convergence may show several runs.
+    A biplot of two runs shows a component of the first against the one of the second that it matches; of one run, two
+    of its components.
     """
     from dnmf.plots.figures import check_free, picture, picture_kind, require, write_whole
 
@@ -147,6 +148,7 @@ def _slider(run: str, out: str, wanted: dict[str, Any], *, overwrite: bool) -> P
 
 def _axes(kind: str, runs: tuple[str, ...], wanted: dict[str, Any]) -> Any:
     from dnmf import api, plots
+    from dnmf.cp_model import CPModel
     from dnmf.unfinished import so_far
 
     if kind == "convergence":
@@ -154,6 +156,8 @@ def _axes(kind: str, runs: tuple[str, ...], wanted: dict[str, Any]) -> Any:
     first, *others = load_runs(runs, api.load).values()
     if kind == "biplot":
         return plots.biplot(first, *others, **wanted)
+    if kind == "modes" or (kind == "components" and isinstance(first, CPModel) and not wanted):
+        return plots.modes(first)[0]
     return plots.components(first, None if kind == "components" else kind, **wanted)[0]
 
 

@@ -8,6 +8,7 @@ from dnmf.plots.biplots import biplot
 from dnmf.plots.clustergrams import clustergram
 from dnmf.plots.convergences import convergence
 from dnmf.plots.factors import components
+from dnmf.plots.modes import modes
 from dnmf.plots.ranks import ranks
 from dnmf.plots.reports import report
 from dnmf.plots.sliders import slider_page
@@ -18,6 +19,7 @@ __all__ = [
     "clustergram",
     "components",
     "convergence",
+    "modes",
     "path",
     "path_overview",
     "ranks",

@@ -11,6 +11,7 @@ import numpy as np
 from dnmf.amounts import percent
 from dnmf.arguments import text, whole
 from dnmf.arithmetic import undisturbed
+from dnmf.cp_model import CPModel
 from dnmf.fitting.history import last_accepted, lost_in, reads_within
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
@@ -23,6 +24,7 @@ from dnmf.plots.curves import summarize, tables_of
 from dnmf.plots.factors import component_kind, components
 from dnmf.plots.figures import check_free, checked_page, new_figure, panels, require, tidy, write_whole
 from dnmf.plots.frames import take_frames
+from dnmf.plots.modes import modes
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import by_weight, share_of
 from dnmf.plots.sliders import slider_layout
@@ -195,6 +197,10 @@ def _components_section(model: Model, sums: FactorSums, shape: Any, top: int) ->
         return [*body, pages.paragraph("All components are zero: the penalty was too strong for this matrix.")]
     body += [_component_table(model, sums), pages.paragraph(_table_note(model, sums), "soft")]
     body.append(_strongest_table(model, sums, top))
+    if isinstance(model, CPModel):
+        picture = modes(model)[0].figure
+        body.append(pages.shown(picture, "The components along all axes", _caption("modes")))  # type: ignore[arg-type]
+        return [*body, "<h2>Angles between components</h2>", _angles(model, sums)]
     kind = component_kind(model.column_names, model.column_pixels if shape is None else shape)
     picture = components(model, kind, shape=shape)[0].figure
     body.append(pages.shown(picture, f"The components of H as {kind}", _caption(kind)))  # type: ignore[arg-type]
@@ -210,6 +216,7 @@ def _caption(kind: str) -> str:
         "bars": "The strongest columns of H by name, the strongest component first; each on its own scale.",
         "profiles": "Rows of H, the strongest component first; the height is the share of the component.",
         "images": "Rows of H as images, the strongest component first; dark is large, each on its own scale.",
+        "modes": "The vectors of each component along all axes, the strongest first; each on its own scale.",
         "heatmap": "The columns that are the largest of any component.",
     }[kind]
 
@@ -228,12 +235,12 @@ def _component_table(model: Model, sums: FactorSums) -> str:
 
 def _strongest_table(model: Model, sums: FactorSums, top: int) -> str:
     both = [(table, told_apart((entry.name for entry in table), MOST_OF_A_NAME))
-            for table in (model.top(top), sums.top_rows)]  # fmt: skip
+            for table in (*model.strongest(top), sums.top_rows)]  # fmt: skip
     rows = [
         [str(number), *(_listed(table.of(number), texts) for table, texts in both)]
         for number in by_weight(model).tolist()
     ]
-    return pages.table(("#", "strongest columns", "strongest rows"), rows, (True, False, False))
+    return pages.table(("#", *(table.title for table, _ in both)), rows, (True, *(False for _ in both)))
 
 
 def _listed(entries: Sequence[Entry], texts: dict[str, str]) -> str:

@@ -17,15 +17,19 @@ class Facts:
         Whether only the entries that were observed count; else all do.
     diagonal : bool
         Whether the curvature of columns, where each has its own, is folded on its diagonal only.
+    lengths : tuple of int
+        Of the axes that the columns are made of, where the data has more than two.
     """
 
     observed: bool = False
     diagonal: bool = False
+    lengths: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, source: Source, plan: Plan | None = None) -> Self:
         """Return what is known of this data, and from the plan once there is one."""
-        return cls(source.has_missing, plan is not None and plan.diagonal)
+        lengths = source.unfolding.of_columns if source.unfolding else ()
+        return cls(source.has_missing, plan is not None and plan.diagonal, lengths)
 
 
 ALL_OBSERVED = Facts()  # of which signs, the scale and what is given do not depend

@@ -7,11 +7,12 @@ import numpy as np
 from dnmf.constraints import NO_GUIDES, NO_LIMITS, Guides, Limits
 from dnmf.errors import InputError
 from dnmf.losses import loss_named
-from dnmf.options import FitOptions
+from dnmf.options import CP, FitOptions
 from dnmf.penalty import Penalty
 from dnmf.schemes.constrained import wants
 from dnmf.schemes.curved import Divergence
 from dnmf.schemes.facts import Facts
+from dnmf.schemes.khatri_rao import KhatriRao
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.multiplied import MultipliedDivergence
 from dnmf.schemes.objective import PenalizedLeastSquares
@@ -35,6 +36,8 @@ def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> 
     solver = update_named(options.solver, wants(penalty, limits, loss, own_gram=own_gram))
     refuse_sweeps(options, solver)
     solver = solver.of_sweeps(options.sweeps)
+    if options.structure == CP:
+        return KhatriRao(solver=solver, exact_rows=options.exact_rows, lengths=facts.lengths)
     if not own_gram:
         return least_squares(penalty, limits, guides, solver, exact_rows=options.exact_rows)
     if not options.exact_rows:

@@ -11,11 +11,11 @@ from dnmf.sources.observed import MISSING, observed
 from dnmf.sources.opening_values import How, open_values
 from dnmf.sources.side_weights import with_side_weights
 from dnmf.sources.source import Source
-from dnmf.sources.unfolded import WhereMore
+from dnmf.sources.unfolded import LONGEST, WhereMore
 from dnmf.sources.views import refuse_beside_view, within_view
 
 MISSING_CHUNKS = ("error", "zeros")
-FIRST_AXIS: tuple[Any, ...] = (None, 0, (0,), [0], ("0",))  # of a matrix too
+FIRST_AXIS: tuple[Any, ...] = (None, 0, (0,), [0], ("0",), LONGEST, (LONGEST,))  # of a matrix too
 BESIDE = ("mask", "weights")
 
 
@@ -72,7 +72,7 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
         What they are divided by as they are read, finite and above zero.
     row_axes : int, str, or sequence of these, optional
         Of an array of more than two axes: those that make the rows, by number or by name, the last of them fastest;
-        all others make the columns. A mask and weights have the same axes.
+        all others make the columns; ``"longest"`` for the longest axis. A mask and weights have the same axes.
 
     Raises
     ------

@@ -13,6 +13,7 @@ from dnmf.errors import InputError
 from dnmf.sources.names import names_of
 
 PLANE = 2  # axes
+LONGEST = "longest"
 LEAST_AXES = 3  # of what is no matrix yet
 MOST_LABELS = 10_000  # of an axis, that a record carries
 
@@ -141,7 +142,7 @@ def unfolding_of(
     shape : sequence of int
         Its lengths.
     row_axes : int, str, or sequence of these, or None
-        The axes that make the rows, by number or by name.
+        The axes that make the rows, by number or by name; ``"longest"`` for the longest one, of several the first.
     dims : sequence, optional
         What its axes are called; those that are not text have no name.
     coords : sequence, optional
@@ -182,6 +183,8 @@ def _names(dims: Sequence[Any], count: int) -> tuple[str, ...]:
 def _axis(address: str, asked: Any, lengths: tuple[int, ...], names: tuple[str, ...]) -> int:
     if isinstance(asked, str) and asked in names:
         return names.index(asked)
+    if isinstance(asked, str) and asked == LONGEST:
+        return lengths.index(max(lengths))
     if isinstance(asked, str) and re.fullmatch("-?[0-9]+", asked):  # of the command line
         asked = int(asked)
     if is_whole(asked) and -len(lengths) <= asked < len(lengths):

@@ -23,7 +23,7 @@ PARAMETERS = [
 
 
 def test_the_commands_of_many_options_have_them_in_groups():
-    assert GROUPED == ["inspect", "fit", "ranks", "consensus", "path", "resume", "transform"]
+    assert GROUPED == ["inspect", "fit", "cp", "ranks", "consensus", "path", "resume", "transform"]
 
 
 @pytest.mark.parametrize("name", GROUPED)

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import zarr
-from large_stores import write_counts, write_csr, write_dense, write_dense_in_large_chunks
+from large_stores import write_counts, write_csr, write_cube, write_dense, write_dense_in_large_chunks
 
 import dnmf
 from dnmf.cluster import connect
@@ -54,12 +54,12 @@ def uneven_store(tmp_path_factory):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT, passes=2, **options):
+def factorize_on_one_worker(source, store, rank, threads=1, limit=LIMIT, passes=2, door=dnmf.fit, **options):
     """Return the model, the plan that was announced and the peak of the one worker, which never restarts."""
     planned = []
     with connect("local", workers=1, threads=threads, memory_limit=limit) as client:
         pids = client.run(os.getpid)
-        model = dnmf.fit(
+        model = door(
             source, rank, max_passes=passes, tol=0.0, store=store, client=client, callbacks=(planned.append,), **options
         )
         assert client.run(os.getpid) == pids, "the worker was restarted"
@@ -393,3 +393,19 @@ def test_slabs_along_any_axis_stay_under_the_projected_peak(place, row_axes):
     with_axes = {"row_axes": row_axes, "init": "random"}
     _, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", 2, limit=limit, **with_axes)
     assert peak <= plan.projected_bytes <= limit
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("rows", "chunks", "limit"),
+    [(288_000, (40, 60, 50), 400 * MIB), (400_000, (8_000, 6, 50), 560 * MIB)],
+    ids=["along the long axis", "along the short axes"],
+)
+def test_cp_of_an_array_eight_times_the_limit_stays_under_the_projected_peak(place, rows, chunks, limit):
+    write_cube(place / "data.zarr", (rows, 60, 50), chunks, rank=4)
+    model, plan, peak = factorize_on_one_worker(place / "data.zarr", place / "run.dnmf", 4, limit=limit, door=dnmf.cp)
+    assert plan.total_bytes >= 8 * limit
+    assert peak <= plan.projected_bytes <= limit
+    assert model.reads <= 4
+    assert model.relative_error < 0.01

@@ -52,5 +52,6 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch, tmp_path,
 def test_plots_are_a_room_of_the_package():
     assert dnmf.plots is plots
     assert sorted(plots.__all__) == [
-        "biplot", "clustergram", "components", "convergence", "path", "path_overview", "ranks", "report", "slider_page",
+        "biplot", "clustergram", "components", "convergence", "modes", "path", "path_overview", "ranks", "report",
+        "slider_page",
     ]  # fmt: skip

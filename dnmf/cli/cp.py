@@ -1,0 +1,85 @@
+"""The command that factorizes arrays of more than two axes: cp."""
+
+from typing import Any
+
+import click
+
+from dnmf.cli.amounts import INITS, SOLVERS
+from dnmf.cli.data import MISSING_CHUNKS, absolute
+from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME
+from dnmf.cli.groups import Grouped
+from dnmf.cli.output import current_output, output_options
+from dnmf.cli.where import Where, work_options
+from dnmf.cli.work import say_model, watched
+
+
+@click.command(cls=Grouped, short_help="Factorize an array of three or more axes into a store.")
+@click.argument("source")
+@click.option("--rank", type=click.IntRange(1), required=True, help="Components k.")
+@click.option("--store", required=True, metavar="RUN", help="For checkpoints and factors: run.dnmf, s3://BUCKET/RUN.")
+@click.option(
+    "--row-axes",
+    metavar="AXIS",
+    default="longest",
+    show_default=True,
+    help="The long axis, along which slabs are read: time or 0.",
+)
+@click.option("--rows", "row_names", metavar="FILE", help="Labels along the long axis, one a line.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
+@RESTARTS
+@click.option("--init", type=click.Choice(INITS), default="auto", show_default=True, help="Where factors start.")
+@click.option(
+    "--solver",
+    type=click.Choice([name for name in SOLVERS if name != "als"]),
+    default="cd",
+    show_default=True,
+    help="How factors are found; cd and bpp are exact.",
+)
+@click.option(
+    "--sweeps",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Of a solver that is not exact, in an update.",
+)
+@click.option("--truncated-rows", is_flag=True, help="Rows of the long factor are as many sweeps too, not exact.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Of the computation.",
+)
+@click.option("--no-extrapolate", is_flag=True, help="Do not carry factors along their last change.")
+@click.option(
+    "--tol",
+    type=click.FloatRange(0),
+    default=1e-4,
+    show_default=True,
+    help="Stop when a pass lowers the objective by no more than this, and turns no component by more.",
+)
+@click.option("--max-passes", type=click.IntRange(1), default=100, show_default=True, help="Most passes over the data.")
+@MAX_SECONDS
+@MISSING_CHUNKS
+@KEEP
+@click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
+@RESUME
+@work_options
+@output_options
+def cp(source: str, store: str, where: Where, **given: Any) -> None:
+    """Factorize SOURCE, an array of three or more axes, into a store: nonnegative CP, one factor for each axis.
+
+    Slabs along the long axis are read one after the other; all other axes are short, and are updated in memory. Every
+    pass is committed to the store: what was stopped goes on with `dnmf resume`.
+    """
+    from dnmf.sources import open_source
+    from dnmf.tensors import cp as fit_cp
+
+    output = current_output()
+    axes = tuple(each.strip() for each in given.pop("row_axes").split(","))
+    about = {name: given.pop(name) for name in ("row_names", "missing_chunks")}
+    given |= {"exact_rows": not given.pop("truncated_rows"), "extrapolate": not given.pop("no_extrapolate")}
+    opened = open_source(absolute(source), row_axes=axes, **about)
+    with watched(store, where, output) as (client, callbacks):
+        fit_cp(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
+    say_model("cp", store, output)

@@ -1,0 +1,244 @@
+"""A finished nonnegative CP: a model whose rows of H are products, with one factor for each axis of the data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf import checkpoint
+from dnmf.arguments import is_whole, shown, whole
+from dnmf.constraints import SIDES
+from dnmf.errors import InputError
+from dnmf.model import Model
+from dnmf.options import CP, FitOptions
+from dnmf.places import Place
+from dnmf.schemes.modes import vectors_of
+from dnmf.sources.name_files import given_names
+from dnmf.sources.unfolded import Unfolding
+from dnmf.tables import Table, summary_of, top_entries
+
+
+@dataclass(frozen=True)
+class CPModel(Model):
+    """``A ≈ Σ_q weights_q · w_q ∘ x_q ∘ y_q ∘ …``: what :func:`dnmf.cp` returns and :func:`dnmf.load` reads.
+
+    It is the :class:`Model` of the unfolded array too, ``W · diag(d) · H``: the axis that makes its rows has the factor
+    W, and each row of H is the product of the vectors of all other axes. So it has what a model has: `history`,
+    `transform` of new slabs, `predict`, `save`.
+    """
+
+    def __repr__(self) -> str:
+        sizes = " × ".join(str(length) for length in self.lengths.values())
+        return f"<dnmf.CPModel {sizes}, rank {self.rank}{', ' * bool(self.history)}{self.summary}>"
+
+    def _repr_html_(self) -> str:
+        sizes = " × ".join(f"{length:,} {name}" for name, length in self.lengths.items())
+        return summary_of(f"dnmf.CPModel {sizes}", self)
+
+    @property
+    def _unfolded(self) -> Unfolding:
+        assert self.unfolding is not None, "the data of a CP model has more than two axes"
+        return self.unfolding
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What each component sums to over all entries, (k,): its vectors sum to one."""
+        return self.d
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """The length of each factor by the name of its axis, in the order of the axes of the data.
+
+        Axes without a name are called ``axis_0``, …; several that make the rows together have one factor, named
+        ``"y, x"``.
+        """
+        axes, called = self._axes, self._unfolded.called
+        sizes = (int(np.prod([self._unfolded.shape[axis] for axis in own])) for own in axes)
+        named = {", ".join(called[axis] for axis in own): size for own, size in zip(axes, sizes, strict=True)}
+        return {**named, self.long_axis: self.shape[0]}  # of rows that were chosen there are others
+
+    @property
+    def long_axis(self) -> str:
+        """The name of the axis, or of the axes, that the rows of W lie along."""
+        return ", ".join(self._unfolded.called[axis] for axis in self._unfolded.rows)
+
+    @property
+    def _axes(self) -> list[tuple[int, ...]]:
+        """The axes of each factor."""
+        return sorted([self._unfolded.rows, *((axis,) for axis in self._unfolded.columns)])
+
+    @cached_property
+    def _short(self) -> dict[str, np.ndarray]:
+        vectors = vectors_of(self.H, self._unfolded.of_columns)
+        called = (self._unfolded.called[axis] for axis in self._unfolded.columns)
+        return {name: X.T for name, X in zip(called, vectors, strict=True)}
+
+    @property
+    def factors(self) -> dict[str, np.ndarray]:
+        """The factor (length, k) of each axis by its name, in the order of :attr:`lengths`: columns sum to one.
+
+        That of the long axis is read into memory; :attr:`W` is it as a dask array.
+        """
+        return {name: self.factor(name) for name in self.lengths}
+
+    def factor(self, axis: str | int) -> np.ndarray:
+        """Return the factor (length, k) of an axis, by its name or its number among :attr:`lengths`.
+
+        Raises
+        ------
+        InputError
+            There is no such axis.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> cube = np.einsum("i,j,k->ijk", [1.0, 2, 3, 4], [1.0, 3], [2.0, 2])
+        >>> dnmf.cp(cube, rank=1).factor(1).round(3).tolist()
+        [[0.25], [0.75]]
+        """
+        found = self.axis_named(axis)
+        return self.read_W() if found == self.long_axis else self._short[found]
+
+    def axis_named(self, axis: str | int) -> str:
+        """Return the name of an axis that has a factor, by its name or its number among :attr:`lengths`.
+
+        Raises
+        ------
+        InputError
+            There is no such axis.
+        """
+        names = list(self.lengths)
+        numbered = is_whole(axis) and -len(names) <= int(axis) < len(names)
+        found = names[int(axis)] if numbered else axis
+        if not isinstance(found, str) or found not in names:
+            raise InputError(f"axis={shown(axis)}: there is a factor for each of {', '.join(names)}")
+        return found
+
+    def top(self, count: int = 10, side: str | int = "H", *, names: Any = None) -> Table:
+        """Return the strongest entries of each component along an axis, with their labels and shares.
+
+        Parameters
+        ----------
+        count : int
+            How many of each component, at most; entries that are zero are left out.
+        side : str or int
+            The axis, by name or number; ``"W"`` is the long one, and ``"H"`` the columns of the unfolded array.
+        names : sequence or path, optional
+            Labels along the axis, where the data had none, or other ones.
+
+        Raises
+        ------
+        InputError
+            There is no such axis, `count` is not at least 1, or there are not as many names as entries.
+        """
+        if side in SIDES and side not in self.lengths:
+            return super().top(count, side, names=names)
+        factor, name = self.factor(side), self.axis_named(side)
+        labels = self.labels_along(name) if names is None else given_names(names, len(factor), f"labels of {name}")
+        return Table(tuple(top_entries([(0, factor.T)], labels, whole("count", count, least=1))), name)
+
+    def strongest(self, count: int = 10, side: str = "H") -> list[Table]:
+        """Return the tables of :meth:`top` of all short axes; with ``"W"``, that of the long one."""
+        return [self.top(count, self.long_axis)] if side == "W" else [self.top(count, name) for name in self._short]
+
+    def to_tensorly(self) -> Any:
+        """Return weights and factors as tensorly's ``CPTensor``, the factors in the order of the axes of the data.
+
+        Raises
+        ------
+        InputError
+            tensorly is not installed.
+        """
+        try:
+            from tensorly.cp_tensor import CPTensor
+        except ImportError as error:
+            raise InputError("to_tensorly needs tensorly: pip install tensorly") from error
+        return CPTensor((self.weights, list(self.factors.values())))
+
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.Dataset`` of ``weights`` and, for each axis, ``factor_NAME`` over it and ``component``.
+
+        Raises
+        ------
+        InputError
+            xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise InputError("to_xarray needs xarray: pip install xarray") from error
+        variables: dict[str, Any] = {"weights": ("component", self.weights)}
+        for name in self.lengths:
+            variables[f"factor_{name}"] = ((name, "component"), self.W if name == self.long_axis else self.factor(name))
+        return xarray.Dataset(variables, coords=self._labels())
+
+    def save(self, path: str | Path) -> "CPModel":
+        """Write the model to a new store and return it as it is there; see :meth:`Model.save`."""
+        store = super().save(path).path
+        assert store is not None
+        return CPModel.restore(checkpoint.read_latest(store), store)
+
+    def with_labels(self, labels: Mapping[str, Any]) -> "CPModel":
+        """Return the same model with labels along some of its axes, which its tables and pictures show.
+
+        They are saved with it (:meth:`save`), of axes of up to 10,000 entries; a store that it lives in stays as it is.
+
+        Parameters
+        ----------
+        labels : mapping of str to sequence or path
+            By the name of an axis: labels, or a text file with one a line.
+
+        Raises
+        ------
+        InputError
+            There is no such axis, or there are not as many labels as entries.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> model = dnmf.cp(np.einsum("i,j,k->ijk", [1.0, 2, 3], [1.0, 3], [2.0, 2]), rank=1)
+        >>> model.with_labels({"axis_1": ["low", "high"]}).top(1, "axis_1").names()
+        {0: ['high']}
+        """
+        unfolding = self._unfolded
+        coords = list(unfolding.coords) or [None] * len(unfolding.shape)
+        rows = self.row_names
+        for axis, given in labels.items():
+            name = self.axis_named(axis)
+            known = given_names(given, self.lengths[name], f"labels of {name}")
+            if name == self.long_axis:
+                rows = known
+            else:
+                coords[unfolding.called.index(name)] = known
+        found: Any = self._with(unfolding=replace(unfolding, coords=tuple(coords)), row_names=rows)
+        return found
+
+    def labels_along(self, axis: str | int) -> np.ndarray | None:
+        """Return the labels along an axis that has a factor; None where there are none.
+
+        Raises
+        ------
+        InputError
+            There is no such axis.
+        """
+        labels = self._labels().get(self.axis_named(axis))
+        return None if labels is None else np.asarray(labels)
+
+    def _labels(self) -> dict[str, list[Any]]:
+        """The labels along the axes that have some."""
+        known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
+        labels = {name: each.tolist() for name, each in known if each is not None and name in self._short}
+        return labels if self.row_names is None else {**labels, self.long_axis: self.row_names.tolist()}
+
+
+def kind_of(options: FitOptions) -> type[Model]:
+    """Return which model a fit with these options has."""
+    return CPModel if options.structure == CP else Model
+
+
+def restored(generation: checkpoint.Generation, path: Place) -> Model:
+    """Return the model that a finished generation of a store describes; see :meth:`Model.restore`."""
+    return kind_of(FitOptions.from_json(generation.record["options"])).restore(generation, path)

@@ -1,0 +1,134 @@
+"""Least squares with an H whose rows are products of one vector for each axis: nonnegative CP of an N-way array.
+
+``A ≈ Σ_q d_q w_q ∘ x_q ∘ y_q ∘ …``. Unfolded along one axis that is ``W diag(d) H`` with rows ``h_q = x_q ∘ y_q ∘ …``:
+H is the Khatri–Rao product of the factors of all other axes (Kolda & Bader 2009, doi:10.1137/07070111X). A pass solves
+for W and folds ``G = WᵀW`` and ``P = AᵀW`` as it does for any H; the other factors are alternated on these sums.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Self
+
+import numpy as np
+
+from dnmf.passes.statistics import ModelSums
+from dnmf.passes.terms import NO_TERMS
+from dnmf.schemes.above_zero import above_zero
+from dnmf.schemes.column_blocks import SharedProblem
+from dnmf.schemes.columns import Aim
+from dnmf.schemes.least_squares import LeastSquares
+from dnmf.schemes.modes import contracted, nearest_products, products_of, sums_along, vectors_of, with_sum_one
+from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.scheme import Measured, SolvedColumns
+
+ALTERNATIONS = 10  # of the factors on the sums of a pass
+ALTERNATIONS_IN_RACE = 3  # where a pass over the rows costs as little
+
+
+@dataclass(frozen=True, eq=False)
+class KhatriRao(LeastSquares):
+    """Least squares without a penalty under which rows of H stay products.
+
+    Attributes
+    ----------
+    lengths : tuple of int
+        Of the axes that the columns are made of.
+    """
+
+    lengths: tuple[int, ...] = field(default=(), kw_only=True)
+
+    @property
+    def refines(self) -> bool:
+        """Steps between reads would leave the products."""
+        return False
+
+    @property
+    def starts_on_all(self) -> int:
+        """More than of a matrix: there are more local minima, and components die on the way to some."""
+        return 8
+
+    @property
+    def unhindered(self) -> Self:
+        """The same: nothing hinders it."""
+        return replace(self, penalty=type(self.penalty)())
+
+    @property
+    def stand_in(self) -> Self:
+        """The same."""
+        return self.unhindered
+
+    def ahead(self, H: np.ndarray) -> None:
+        """Nothing: the columns are not apart."""
+        del H
+
+    def update(
+        self, sums: ModelSums, H: np.ndarray, tolerance: float | None = None, *, scaled: bool = True
+    ) -> SolvedColumns:
+        """Return the next H (k, n): its factors solved for in turn, some times, each with the others as they are."""
+        del scaled
+        aim, vectors, finished, unsolved = Aim.at(H.dtype, tolerance), vectors_of(H, self.lengths), 0, 0
+        sizes = H.sum(axis=1, dtype=np.float64)[:, None]
+        for _ in range(ALTERNATIONS if tolerance is None else ALTERNATIONS_IN_RACE):
+            for axis in range(len(vectors)):
+                vectors[axis] *= sizes
+                found = self._solved(sums, vectors, axis, aim)
+                finished, unsolved = finished + found.finished, unsolved + found.unsolved
+                vectors[axis] = found.H.astype(np.float64)
+                sizes = vectors[axis].sum(axis=1, keepdims=True)
+                vectors[axis] = with_sum_one(vectors[axis])
+        return SolvedColumns(self._normalized(vectors, H.dtype), finished, unsolved)
+
+    def _solved(self, sums: ModelSums, vectors: list[np.ndarray], axis: int, aim: Aim) -> SolvedColumns:
+        """The factor (k, length) of one axis that is best beside the others."""
+        Q, M = normal_equations(sums, vectors, axis)
+        return self.solver.shared(SharedProblem(Q, M, vectors[axis].astype(aim.dtype), NO_TERMS), aim)
+
+    def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
+        """Return the products of the vectors of an extrapolated H: these are extrapolated as it is."""
+        least = [self._least_of(X) for X in vectors_of(plain, self.lengths)]
+        beyond = zip(sums_along(H, self.lengths), least, strict=True)
+        return self._normalized([with_sum_one(np.maximum(X, floor)) for X, floor in beyond], H.dtype)
+
+    def raised(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of products of which nothing is at zero, where the solver would leave it there."""
+        if not self.solver.positive:
+            return H
+        return self._normalized([above_zero(X) for X in vectors_of(H, self.lengths)], H.dtype)
+
+    def _normalized(self, vectors: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
+        return normalize_rows(products_of([X.astype(dtype) for X in vectors]), own=True)[0]
+
+    def enter(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of products."""
+        return super().enter(nearest_products(H, self.lengths))
+
+    def start_for(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """Return the start for a given W: products near to the H that is best for it, updated."""
+        return self.exactly.update(sums, self.enter(super().solve(sums, H).H)).H
+
+    def guess(self, sums: ModelSums, H: np.ndarray) -> np.ndarray:
+        """The same."""
+        return self.start_for(sums, H)
+
+    def measure(self, sums: ModelSums, H: np.ndarray, of_data: float) -> Measured:
+        """Return what :meth:`LeastSquares.measure` does, with the gradient of the factors."""
+        return replace(super().measure(sums, H, of_data), gradient=self._gradient(sums, H))
+
+    def _gradient(self, sums: ModelSums, H: np.ndarray) -> float:
+        """The norm of the projected gradient of all factors over that of their right-hand sides."""
+        vectors, share = vectors_of(H, self.lengths), 1 / len(self.lengths)
+        sizes = H.sum(axis=1, dtype=np.float64)[:, None] ** share
+        vectors = [X * sizes for X in vectors]
+        slope = size = 0.0
+        for axis, X in enumerate(vectors):
+            Q, M = normal_equations(sums, vectors, axis)
+            down = X.T @ Q - M
+            down[(X.T <= 0) & (down > 0)] = 0
+            slope, size = slope + float(np.vdot(down, down)), size + float(np.vdot(M, M))
+        return float(np.sqrt(slope / size)) if size > 0 else 0.0
+
+
+def normal_equations(sums: ModelSums, vectors: list[np.ndarray], axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return Gram matrix (k, k) and right-hand sides (length, k) of the factor of one axis beside the others."""
+    others = (X @ X.T for other, X in enumerate(vectors) if other != axis)
+    return reduce(np.multiply, others, sums.G), contracted(sums.P, vectors, axis)

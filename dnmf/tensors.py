@@ -1,0 +1,172 @@
+"""Nonnegative CP of N-way arrays that do not fit in memory: the door."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnmf.api import fit_opened
+from dnmf.arithmetic import undisturbed
+from dnmf.arrays import taken_as
+from dnmf.cp_model import CPModel
+from dnmf.errors import InputError
+from dnmf.fitting.events import Callback
+from dnmf.options import CP, FitOptions, parse_bytes, start_asked_for
+from dnmf.resources import Resources, checked_callbacks
+from dnmf.schemes.modes import products_of
+from dnmf.sources import Source, open_source
+from dnmf.sources.unfolded import LONGEST, PLANE, Unfolding
+
+
+@undisturbed
+def cp(  # noqa: PLR0913  the door names every option
+    source: Any,
+    rank: int,
+    *,
+    init: str = "auto",
+    solver: str = "cd",
+    sweeps: int = 1,
+    exact_rows: bool = True,
+    dtype: str = "float32",
+    seed: int = 0,
+    restarts: int = 1,
+    tol: float = 1e-4,
+    max_passes: int = 100,
+    max_seconds: float | None = None,
+    extrapolate: bool = True,
+    factors: Any = None,
+    row_axes: Any = LONGEST,
+    row_names: Any = None,
+    store: str | Path | None = None,
+    overwrite: bool = False,
+    resume: str = "never",
+    client: Any = None,
+    memory_limit: str | int | None = None,
+    keep: str = "auto",
+    callbacks: Sequence[Callback] = (),
+) -> CPModel:
+    """Return the nonnegative CP ``A ≈ Σ_q weights_q · w_q ∘ x_q ∘ y_q ∘ …`` of an array of three or more axes.
+
+    Minimizes ``½‖A − Σ_q …‖²_F`` with all factors ``≥ 0`` (canonical polyadic decomposition, PARAFAC). A pass reads the
+    data once, slab after slab along its long axis, solves for the rows of that factor and updates all others, which
+    are alternated in memory. Columns of every factor sum to one; `weights` carry the scale.
+
+    Parameters
+    ----------
+    source : path, URL, array, DataArray, …
+        The array, as for :func:`dnmf.open_source`.
+    rank : int
+        Components k, at most the length of the long axis.
+    init : {"auto", "sample", "surrogate", "random", "normal"}
+        Where the factors of the short axes start: see :func:`dnmf.fit`. A start is brought to the nearest products.
+    solver, sweeps, exact_rows
+        How each factor is found from the sums of a pass, as in :func:`dnmf.fit`: exactly, or by sweeps of ``"hals"``,
+        ``"mu"``, …
+    dtype, seed, restarts, tol, max_passes, max_seconds, extrapolate
+        As in :func:`dnmf.fit`. CP has more local minima than a matrix factorization: several `restarts`, which share
+        their reads, find the best one more often.
+    factors : sequence of array, or mapping, optional
+        Where the factors of the short axes start: arrays (length, k) in the order of the axes, or by name. That of the
+        long axis is a function of them, and may be left out.
+    row_axes : int, str, or sequence of these
+        The long axis, by number or by name: slabs along it are read, and its factor is solved for in the pass. All
+        other axes are short: their lengths multiplied, times k numbers, are kept in memory. Several axes have one
+        factor together.
+    row_names, store, overwrite, resume, client, memory_limit, keep, callbacks
+        As in :func:`dnmf.fit`; :func:`dnmf.resume` and :func:`dnmf.load` go on with a store and read it.
+
+    Returns
+    -------
+    CPModel
+
+    Raises
+    ------
+    InputError
+        The data is a matrix, or it or an option cannot be used.
+    BudgetError
+        A worker's memory cannot hold what the work needs; so it is where an axis that should be long is not.
+    CheckpointError
+        The store holds a run already, or cannot be written.
+    ClusterError
+        The workers or the scheduler were lost for good.
+
+    Examples
+    --------
+    >>> import numpy as np, dnmf
+    >>> cube = np.einsum("i,j,k->ijk", [1.0, 2, 3, 4], [1.0, 3], [2.0, 2])
+    >>> model = dnmf.cp(cube, rank=1)
+    >>> {axis: factor.shape for axis, factor in model.factors.items()}
+    {'axis_0': (4, 1), 'axis_1': (2, 1), 'axis_2': (2, 1)}
+    """
+    opened = open_source(source, row_names=row_names, row_axes=row_axes)
+    refuse_other_than_arrays(opened)
+    options = FitOptions(
+        rank, start_asked_for(init, factors=factors), solver, dtype=dtype, seed=seed, tol=tol, max_passes=max_passes,
+        extrapolate=extrapolate, restarts=restarts, sweeps=sweeps, exact_rows=exact_rows, max_seconds=max_seconds,
+        structure=CP,
+    )  # fmt: skip
+    resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
+    H = None if factors is None else start_of(factors, opened.unfolding, rank)
+    model = fit_opened(opened, options, resources, H=H, store=store, overwrite=overwrite, resume=resume)
+    assert isinstance(model, CPModel)
+    return model
+
+
+def start_of(factors: Any, unfolding: Unfolding | None, rank: int) -> np.ndarray:
+    """Return the H (k, n) whose rows are the products of given factors.
+
+    Raises
+    ------
+    InputError
+        There is not one for each short axis, or one has another shape.
+    """
+    assert unfolding is not None
+    short = {unfolding.called[axis]: unfolding.shape[axis] for axis in unfolding.columns}
+    named = factors if isinstance(factors, Mapping) else _in_order(factors, unfolding)
+    missing = [name for name in short if name not in named]
+    if missing:
+        raise InputError(f"factors: there is none of {', '.join(missing)}; give one (length, k) for each short axis")
+    vectors = []
+    for name, length in short.items():
+        X = np.asarray(named[name])
+        if X.shape != (length, rank):
+            raise InputError(f"factors: that of {name} has shape {X.shape}, expected {(length, rank)}")
+        vectors.append(X.T)
+    return products_of(vectors)
+
+
+def _in_order(factors: Any, unfolding: Unfolding) -> dict[str, Any]:
+    """Given factors by name: of all axes, or of the short ones."""
+    with taken_as("a sequence of arrays", "factors", factors):
+        given = list(factors)
+    of_all = range(len(unfolding.shape))
+    axes = of_all if len(given) == len(of_all) else unfolding.columns
+    if len(given) != len(axes):
+        raise InputError(f"factors: {len(given)} are given, for {len(unfolding.columns)} short axes")
+    return {unfolding.called[axis]: factor for axis, factor in zip(axes, given, strict=True)}
+
+
+def refuse_other_than_arrays(source: Source) -> None:
+    """Refuse what has no two axes beside the long one, or of which something is left out.
+
+    Raises
+    ------
+    InputError
+        It is a matrix, a view, or not all of it was observed.
+    """
+    unfolding = source.unfolding
+    if unfolding is None:
+        raise InputError(
+            f"{source.address}: is a matrix; dnmf.fit (dnmf fit) factorizes it, CP is for arrays of three or more axes"
+        )
+    if len(unfolding.columns) < PLANE:
+        raise InputError(
+            f"{source.address}: {unfolding}: CP needs two axes beside those of the rows; name fewer axes in row_axes "
+            "(--row-axes), or use dnmf.fit"
+        )
+    if source.has_missing or source.weighted:
+        raise InputError(f"{source.address}: CP takes no missing entries, mask or weights yet; dnmf.fit does")
+    seen = source.shape[::-1] if source.transposed else source.shape
+    if seen[1] != unfolding.matrix_shape[1] or source.transposed:
+        raise InputError(f"{source.address}: CP takes all columns of an array, stored by its rows; choose no columns")

@@ -1,0 +1,197 @@
+"""Nonnegative CP of arrays of three and more axes: what is found, whatever holds the array, and what is refused."""
+
+import dask.array
+import numpy as np
+import pytest
+import sparse
+import zarr
+from cubes import array_of, congruence, planted
+
+import dnmf
+from dnmf.errors import BudgetError, CheckpointError, InputError
+
+SHAPE, RANK = (6, 40, 5), 3
+DIMS = ("time", "place", "band")
+
+
+@pytest.fixture(scope="module")
+def cube():
+    return planted(SHAPE, RANK, noise=0.05)[0]
+
+
+@pytest.fixture(scope="module")
+def found(cube):
+    return dnmf.cp(cube, RANK, seed=1)
+
+
+def stored(cube, path, **how):
+    names = {} if how.get("zarr_format") == 2 else {"dimension_names": DIMS}
+    array = zarr.create_array(path, shape=cube.shape, dtype=cube.dtype, **names, **how)
+    array[:] = cube
+    return path
+
+
+KINDS = {
+    "dask": lambda cube, path: dask.array.from_array(cube, chunks=(2, 10, 5)),
+    "zarr v3": lambda cube, path: stored(cube, path / "c.zarr", chunks=(6, 7, 5)),
+    "zarr v2": lambda cube, path: stored(cube, path / "c.zarr", chunks=(2, 40, 5), zarr_format=2),
+    "sharded": lambda cube, path: stored(cube, path / "c.zarr", chunks=(2, 4, 5), shards=(6, 8, 5)),
+    "sparse": lambda cube, path: sparse.COO.from_numpy(cube),
+    "xarray": lambda cube, path: pytest.importorskip("xarray").DataArray(cube, dims=DIMS),
+}
+
+
+@pytest.mark.parametrize("shape", [(20, 8, 7), (8, 20, 7), (5, 6, 30), (4, 5, 25, 3), (3, 2, 30, 3, 2)], ids=str)
+def test_planted_factors_of_three_and_more_axes_are_found(shape):
+    array, factors = planted(shape, 2, seed=3)
+    model = dnmf.cp(array, 2, tol=1e-8, restarts=3, dtype="float64")
+    assert model.relative_error < 1e-3
+    assert congruence(list(model.factors.values()), factors) > 0.9999
+    assert [len(X) for X in model.factors.values()] == list(shape)
+
+
+def test_weights_and_factors_are_the_model_and_columns_of_factors_sum_to_one(cube, found):
+    again = array_of(list(found.factors.values()), found.weights)
+    assert np.linalg.norm(again - cube) / np.linalg.norm(cube) == pytest.approx(found.relative_error, rel=1e-3)
+    for X in found.factors.values():
+        np.testing.assert_allclose(X.sum(axis=0), 1, rtol=1e-5)
+    assert (np.diff(found.weights) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_holds_the_array_the_factors_are_the_same(kind, cube, found, tmp_path):
+    model = dnmf.cp(KINDS[kind](cube, tmp_path), RANK, seed=1)
+    assert congruence(list(model.factors.values()), list(found.factors.values())) > 0.9999
+
+
+def test_the_longest_axis_is_the_long_one_unless_another_is_named(cube, tmp_path):
+    path = stored(cube, tmp_path / "c.zarr", chunks=(6, 7, 5))
+    longest, first = dnmf.cp(path, RANK), dnmf.cp(path, RANK, row_axes="time")
+    assert (longest.long_axis, first.long_axis) == ("place", "time")
+    assert first.W.shape == (6, RANK)
+    assert list(first.lengths.items()) == list(zip(DIMS, SHAPE, strict=True))
+
+
+def test_several_axes_have_one_factor_together():
+    array, factors = planted((4, 6, 5, 3), 2, seed=1)
+    model = dnmf.cp(array, 2, row_axes=(0, 1), tol=1e-8, restarts=3)
+    together = (factors[0][:, None, :] * factors[1][None, :, :]).reshape(24, 2)
+    assert list(model.lengths) == ["axis_0, axis_1", "axis_2", "axis_3"]
+    assert congruence(list(model.factors.values()), [together, *factors[2:]]) > 0.999
+
+
+def test_names_of_axes_and_their_labels_are_known():
+    xarray = pytest.importorskip("xarray")
+    array, _ = planted((4, 12, 3), 2)
+    labels = {"time": list("abcd"), "band": ["red", "green", "blue"]}
+    model = dnmf.cp(xarray.DataArray(array, dims=DIMS, coords=labels), 2)
+    assert set(model.top(2, "band").names()[0]) <= {"red", "green", "blue"}
+    assert model.top(1, 0).what == "time"
+    assert model.to_xarray()["factor_time"].coords["time"].values.tolist() == list("abcd")
+    assert "strongest along band" in model._repr_html_()
+    np.testing.assert_array_equal(model.factor("place"), model.factor(1))
+    with pytest.raises(InputError, match="a factor for each of time, place, band"):
+        model.factor("depth")
+
+
+def test_it_begins_with_given_factors(cube, found):
+    short = {name: found.factor(name) for name in ("axis_0", "axis_2")}
+    for given in (short, list(short.values()), list(found.factors.values())):
+        model = dnmf.cp(cube, RANK, factors=given, max_passes=2)
+        assert model.relative_error == pytest.approx(found.relative_error, rel=1e-4)
+        assert model.options.init == "given"
+
+
+def test_restarts_share_their_reads_and_the_best_is_kept(cube):
+    alone = [dnmf.cp(cube, RANK, seed=seed, init="random") for seed in range(3)]
+    best = dnmf.cp(cube, RANK, init="random", restarts=3)
+    assert best.history[-1].objective == min(model.history[-1].objective for model in alone)
+    assert best.reads <= max(model.reads for model in alone)
+
+
+def test_a_run_in_a_store_is_gone_on_with_and_loaded(cube, tmp_path):
+    path, options = stored(cube, tmp_path / "c.zarr", chunks=(2, 10, 5)), {"init": "random", "tol": 0.0}
+    whole = dnmf.cp(path, RANK, **options, max_passes=6)
+    dnmf.cp(path, RANK, **options, max_passes=3, store=tmp_path / "run.dnmf")
+    went_on = dnmf.resume(tmp_path / "run.dnmf", max_passes=6)
+    again = dnmf.cp(path, RANK, **options, max_passes=6, store=tmp_path / "run.dnmf", resume="auto")
+    loaded = dnmf.load(tmp_path / "run.dnmf")
+    for model in (went_on, again, loaded):
+        assert isinstance(model, dnmf.CPModel)
+        np.testing.assert_array_equal(model.H, whole.H)
+        np.testing.assert_array_equal(model.read_W(), whole.read_W())
+    with pytest.raises(CheckpointError, match="structure: cp → matrix"):
+        dnmf.fit(path, RANK, row_axes="place", **options, store=tmp_path / "run.dnmf", resume="auto")
+
+
+def test_it_is_saved_and_transforms_new_slabs(cube, found, tmp_path):
+    saved = found.save(tmp_path / "saved.dnmf")
+    assert isinstance(saved, dnmf.CPModel)
+    for name, X in found.factors.items():
+        np.testing.assert_array_equal(saved.factor(name), X)
+    rows = np.asarray(saved.transform(cube[:, 10:15]))
+    np.testing.assert_allclose(rows, found.read_W(10, 15), rtol=1e-4, atol=1e-7)
+
+
+def test_it_becomes_a_tensor_of_tensorly(found):
+    pytest.importorskip("tensorly", reason="tensorly is not installed")
+    weights, factors = found.to_tensorly()
+    np.testing.assert_allclose(
+        found.to_tensorly().to_tensor(), array_of(factors, weights), rtol=1e-5, atol=1e-5 * found.weights.max()
+    )
+
+
+BAD = {
+    "a matrix": (lambda: np.ones((4, 3)), {}, "is a matrix; dnmf.fit"),
+    "one axis beside the rows": (lambda: np.ones((4, 3, 2)), {"row_axes": (0, 1)}, "CP needs two axes beside"),
+    "no such axis": (lambda: np.ones((4, 3, 2)), {"row_axes": "depth"}, "no axis 'depth' among 0: 4, 1: 3, 2: 2"),
+    "a NaN": (lambda: np.where(np.arange(24).reshape(4, 3, 2) == 7, np.nan, 1.0), {}, "NaN"),
+    "a negative value": (lambda: np.where(np.arange(24).reshape(4, 3, 2) == 7, -1.0, 1.0), {}, "negative"),
+    "text": (lambda: np.full((4, 3, 2), "a"), {}, "dtype"),
+    "truncated least squares": (lambda: np.ones((4, 3, 2)), {"solver": "als"}, "half of one is no product"),
+    "one factor too few": (lambda: np.ones((4, 3, 2)), {"factors": [np.ones((3, 1))]}, "1 are given, for 2"),
+    "factors of another shape": (
+        lambda: np.ones((4, 3, 2)), {"factors": [np.ones((3, 1)), np.ones((3, 1))]}, r"shape \(3, 1\), expected \(2, 1",
+    ),
+    "no factor of an axis": (lambda: np.ones((4, 3, 2)), {"factors": {"axis_1": np.ones((3, 1))}}, "none of axis_2"),
+    "a start beside factors": (
+        lambda: np.ones((4, 3, 2)), {"factors": [np.ones((3, 1)), np.ones((2, 1))], "init": "random"}, "leave one",
+    ),
+    "too many components": (lambda: np.ones((4, 3, 2)), {"rank": 5}, "rank=5"),
+    "holes": (lambda: np.ma.masked_equal(np.arange(24).reshape(4, 3, 2), 7), {}, "mask"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_is_refused_in_words(case):
+    array, asked, words = BAD[case]
+    with pytest.raises(InputError, match=words):
+        dnmf.cp(array(), **{"rank": 1, **asked})
+
+
+def test_a_mask_and_chosen_columns_are_refused(cube):
+    for source in (
+        dnmf.open_source(cube, row_axes=1, mask=cube > 0.1),
+        dnmf.open_source(cube, row_axes=1, columns=np.arange(8)),
+    ):
+        with pytest.raises(InputError, match="CP takes"):
+            dnmf.cp(source, RANK)
+
+
+def test_a_chunk_that_is_gone_is_named(cube, tmp_path):
+    path = stored(cube, tmp_path / "c.zarr", chunks=(2, 10, 5))
+    (path / "c" / "1" / "2" / "0").unlink()
+    with pytest.raises(InputError, match="c/1/2/0"):
+        dnmf.cp(path, RANK)
+
+
+def test_an_axis_that_is_too_long_to_be_short_is_refused_with_numbers():
+    flat = dask.array.zeros((8, 3000, 3000), chunks=(8, 30, 3000))
+    with pytest.raises(BudgetError, match="statistics"):
+        dnmf.cp(flat, 5, row_axes=0, memory_limit="1GB")
+
+
+def test_zeros_have_no_components():
+    model = dnmf.cp(np.zeros((4, 3, 2)), 2)
+    assert model.weights.tolist() == [0, 0]
+    assert not any(X.any() for X in model.factors.values())
