@@ -80,7 +80,7 @@ class CPModel(Model):
     def factors(self) -> dict[str, np.ndarray]:
         """The factor (length, k) of each axis by its name, in the order of :attr:`lengths`: columns sum to one.
 
-        That of the long axis is read into memory; :attr:`W` is it as a dask array.
+        That of the long axis is read into memory; ``W`` is it as a dask array.
         """
         return {name: self.factor(name) for name in self.lengths}
 
