@@ -204,7 +204,6 @@ def fit(  # noqa: PLR0913  the one door of the library names every option
         max_seconds=max_seconds,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
-    refuse_idle(options, opened)
     return fit_opened(opened, options, resources, W=W, H=H, constraints=asked, store=store, overwrite=overwrite,
                       resume=resume)  # fmt: skip
 
@@ -216,6 +215,7 @@ def fit_opened(  # noqa: PLR0913  the same door
 ) -> Model:  # fmt: skip
     """Return what :func:`fit` returns, of a source that is open; it goes on with what is in the store if it is to."""
     refuse_rank(options, opened)
+    refuse_idle(options, opened)
     asked = checked_constraints(constraints)
     if goes_on(resume, store, overwrite=overwrite):
         limits = new_limits(store, opened, options, asked)

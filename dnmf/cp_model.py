@@ -16,6 +16,7 @@ from dnmf.model import Model
 from dnmf.options import CP, FitOptions
 from dnmf.places import Place
 from dnmf.schemes.modes import vectors_of
+from dnmf.schemes.shares import least_scale, penalty_of
 from dnmf.sources.name_files import given_names
 from dnmf.sources.unfolded import Unfolding
 from dnmf.tables import Table, summary_of, top_entries
@@ -42,6 +43,11 @@ class CPModel(Model):
     def _unfolded(self) -> Unfolding:
         assert self.unfolding is not None, "the data of a CP model has more than two axes"
         return self.unfolding
+
+    @property
+    def short_axes(self) -> int:
+        """Of how many factors the rows of H are products."""
+        return len(self._unfolded.columns)
 
     @property
     def weights(self) -> np.ndarray:
@@ -101,6 +107,31 @@ class CPModel(Model):
         """
         found = self.axis_named(axis)
         return self.read_W() if found == self.long_axis else self._short[found]
+
+    def scaled_factors(self) -> dict[str, np.ndarray]:
+        """Return the factors with the scale of the components in them: their products are the model, without weights.
+
+        Under a penalty they are those of its objective, each component on the scale at which it is penalized least;
+        without one all vectors of a component have the same sum.
+        """
+        factors = self.factors
+        t = least_scale(self.penalty, [X.T for X in factors.values()], self._long, self.d)
+        return {name: X * of for (name, X), of in zip(factors.items(), t, strict=True)}
+
+    def penalty_of_components(self) -> np.ndarray:
+        """Return what each component (k,) adds to the penalty, on the scale at which that is least.
+
+        Raises
+        ------
+        InputError
+            There is no penalty.
+        """
+        return penalty_of(self.penalty, [X.T for X in self.scaled_factors().values()], self._long)
+
+    @property
+    def _long(self) -> int:
+        """Which of the factors is that of the long axis."""
+        return list(self.lengths).index(self.long_axis)
 
     def axis_named(self, axis: str | int) -> str:
         """Return the name of an axis that has a factor, by its name or its number among :attr:`lengths`.

@@ -1,10 +1,12 @@
 """What a penalty of an objective amounts to for the rank-one terms themselves, once their scale is at its best."""
 
+from fractions import Fraction
 from typing import NamedTuple
 
 from dnmf.constraints import NO_LIMITS, Limits
 from dnmf.penalty import Penalty
 
+SHORT = "xyz"  # what vectors of short axes are called
 NORMS = {1: "|{0}_q|₁", 2: "‖{0}_q‖"}
 
 
@@ -27,8 +29,10 @@ class Implicit(NamedTuple):
     text: str
 
 
-def implicit_of(penalty: Penalty) -> Implicit | None:
+def implicit_of(penalty: Penalty, short_axes: int = 1) -> Implicit | None:
     """Return the penalty on rank-one terms that a penalty of an objective is equivalent to, in closed form.
+
+    The rows of H are products of so many factors, for `short_axes` above 1, and each has the penalty of H.
 
     With ``μ_i g_i(x)`` of degree p_i on factor i and ``P = Σ 1/p_i`` it is ``P (Π (p_i μ_i g_i)^(1/p_i))^(1/P)`` for
     each term (Cohen & Leplat 2025). There is no closed form, and None is returned, where a factor has L1 and L2
@@ -40,25 +44,30 @@ def implicit_of(penalty: Penalty) -> Implicit | None:
     '3 · Σ_q ‖w_q‖ ‖h_q‖'
     >>> implicit_of(Penalty(l1=(1.0, 4.0), scale="objective")).text
     '4 · Σ_q (|w_q|₁ |h_q|₁)^(1/2)'
+    >>> implicit_of(Penalty(l2=2.0, scale="objective"), short_axes=2).text
+    '3 · Σ_q (‖w_q‖ ‖x_q‖ ‖y_q‖)^(2/3)'
     """
     sides = [_one_term(penalty, at) for at in (0, 1)]
     if not penalty.in_objective or any(penalty.angular) or penalty.smooth or penalty.target or None in sides:
         return None
     (p, mu), (q, nu) = (side for side in sides if side is not None)
-    P = 1 / p + 1 / q
-    strength = P * ((p * mu) ** (1 / p) * (q * nu) ** (1 / q)) ** (1 / P)
-    norms = f"{NORMS[p].format('w')} {NORMS[q].format('h')}"
-    powers = {(1, 1): "1/2", (1, 2): "2/3", (2, 1): "2/3"}
-    text = f"({norms})^({powers[p, q]})" if (p, q) in powers else norms
+    P = 1 / p + short_axes / q
+    strength = P * ((p * mu) ** (1 / p) * (q * nu) ** (short_axes / q)) ** (1 / P)
+    of_short = "h" if short_axes == 1 else SHORT[:short_axes] if short_axes <= len(SHORT) else f"xy…{SHORT[-1]}"
+    norms = " ".join(
+        [NORMS[p].format("w"), *(letter if letter == "…" else NORMS[q].format(letter) for letter in of_short)]
+    )
+    power = Fraction(2, round(2 * P))  # P is a multiple of one half
+    text = norms if power == 1 else f"({norms})^({power})"
     return Implicit(strength, 1 / P, f"{strength:.4g} · Σ_q {text}")
 
 
-def describe(penalty: Penalty, came_to: Penalty, limits: Limits = NO_LIMITS) -> str:
+def describe(penalty: Penalty, came_to: Penalty, limits: Limits = NO_LIMITS, short_axes: int = 1) -> str:
     """Return what was asked of the factors in words: penalty, what it came to, on the rank-one terms, and limits."""
     parts = [str(penalty), *filter(None, [str(limits)])]
     if came_to != penalty:
         parts.append(f"as strengths of the objective: {came_to}")
-    found = implicit_of(came_to)
+    found = implicit_of(came_to, short_axes)
     if found is not None:
         parts.append(f"on the rank-one terms: {found.text}")
     return "; ".join(parts)

@@ -152,7 +152,7 @@ def inspect_run(path: str | Path, top: int = TOP_COLUMNS, side: str = "H") -> di
     return {
         **finished_run(path),
         "dtype": model.options.dtype,
-        "penalty": describe(model.options.penalty, model.penalty, model.options.limits),
+        "penalty": describe(model.options.penalty, model.penalty, model.options.limits, model.short_axes),
         "alive": model.alive,
         "exact": exact(model),
         "row_names": names_to_show(model.row_names) is not None,

@@ -127,7 +127,12 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
     @property
     def implicit_penalty(self) -> Implicit | None:
         """What the penalty amounts to for the rank-one terms, where it has a closed form; see ``dnmf/implicit.py``."""
-        return implicit_of(self.penalty)
+        return implicit_of(self.penalty, self.short_axes)
+
+    @property
+    def short_axes(self) -> int:
+        """Of how many factors the rows of H are products: one where they are what they are."""
+        return 1
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -112,9 +112,18 @@ def _check_together(options: "FitOptions") -> None:
 
 def _check_products(options: "FitOptions") -> None:
     """Refuse what rows of H that stay products do not take yet."""
-    products = "CP is least squares without penalties, constraints and missing entries so far; leave"
+    products, penalty = "CP is least squares without constraints and missing entries so far; leave", options.penalty
     _check(loss_named(options.loss).shared_curvature, f"loss={options.loss!r}: {products} it out")
-    _check(not options.penalty.active and options.penalty == Penalty(), f"penalty: {products} it out")
+    others = any(penalty.angular) or penalty.smooth or penalty.target or penalty.scale != "objective"
+    _check(
+        not (penalty.active and others),
+        "penalty: that of CP is L1 and L2 of the objective; say Penalty(l1=…, l2=…, scale='objective')",
+    )
+    _check(
+        not penalty.active or (penalty.acts_on("W") and penalty.acts_on("H")),
+        "penalty: on the long axis alone, or the short ones alone, it means nothing: weight moves to where it costs "
+        "nothing; penalize both (an l2 of any size will do)",
+    )
     _check(options.limits == NO_LIMITS, f"constraints: {products} them out")
     _check(not options.implicit, f"implicit=: {products} it out")
     _check(options.solver != "als", "solver='als': its updates may rise, and half of one is no product; use another")

@@ -13,6 +13,7 @@ from dnmf.cp_model import CPModel
 from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
 from dnmf.options import CP, FitOptions, parse_bytes, start_asked_for
+from dnmf.penalty import Penalty
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.schemes.modes import products_of
 from dnmf.sources import Source, open_source
@@ -28,6 +29,8 @@ def cp(  # noqa: PLR0913  the door names every option
     solver: str = "cd",
     sweeps: int = 1,
     exact_rows: bool = True,
+    penalty: Penalty | None = None,
+    prune: str = "rule",
     dtype: str = "float32",
     seed: int = 0,
     restarts: int = 1,
@@ -63,6 +66,13 @@ def cp(  # noqa: PLR0913  the door names every option
     solver, sweeps, exact_rows
         How each factor is found from the sums of a pass, as in :func:`dnmf.fit`: exactly, or by sweeps of ``"hals"``,
         ``"mu"``, …
+    penalty : Penalty, optional
+        ``Penalty(l1=…, l2=…, scale="objective")``: a number for the factors of all axes, or a pair for that of the long
+        axis and for each of the others. Added is ``Σ l1 ΣX + ½ l2 ‖X‖²`` over the factors X, on the scale among them at
+        which it is least; so it takes whole components away. Ridge on all of N factors is, for the components,
+        ``½ N l2 Σ_q (‖w_q‖ ‖x_q‖ …)^(2/N)``.
+    prune : {"rule", "refit", "off"}
+        What happens to components that the penalty makes worse than nothing, as in :func:`dnmf.fit`.
     dtype, seed, restarts, tol, max_passes, max_seconds, extrapolate
         As in :func:`dnmf.fit`. CP has more local minima than a matrix factorization: several `restarts`, which share
         their reads, find the best one more often.
@@ -102,9 +112,9 @@ def cp(  # noqa: PLR0913  the door names every option
     opened = open_source(source, row_names=row_names, row_axes=row_axes)
     refuse_other_than_arrays(opened)
     options = FitOptions(
-        rank, start_asked_for(init, factors=factors), solver, dtype=dtype, seed=seed, tol=tol, max_passes=max_passes,
-        extrapolate=extrapolate, restarts=restarts, sweeps=sweeps, exact_rows=exact_rows, max_seconds=max_seconds,
-        structure=CP,
+        rank, start_asked_for(init, factors=factors), solver, penalty=Penalty() if penalty is None else penalty,
+        dtype=dtype, seed=seed, tol=tol, max_passes=max_passes, extrapolate=extrapolate, prune=prune,
+        restarts=restarts, sweeps=sweeps, exact_rows=exact_rows, max_seconds=max_seconds, structure=CP,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     H = None if factors is None else start_of(factors, opened.unfolding, rank)

@@ -11,7 +11,7 @@ from dnmf.errors import UnfinishedError
 from dnmf.fitting.history import PassRecord, last_accepted
 from dnmf.losses import Words, words_of
 from dnmf.model import Model
-from dnmf.options import FitOptions
+from dnmf.options import CP, FitOptions
 from dnmf.penalty import Penalty
 from dnmf.places import place_of
 from dnmf.record import RunRecord, naming, refuse_study
@@ -39,6 +39,8 @@ class Unfinished:
         That of the start that is the best so far, or the only one; None where that was not noted.
     said : dict
         What was said of the entries (:meth:`dnmf.sources.Source.said`).
+    short_axes : int
+        Of how many factors the rows of H are products.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Unfinished:
     history: tuple[PassRecord, ...]
     said: dict[str, Any]
     best_seed: int | None = None
+    short_axes: int = 1
 
     @property
     def rank(self) -> int:
@@ -98,6 +101,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
     return Unfinished(
         path, record.address, (rows, columns), record.options,
         penalty.in_units(tuple(state["units"])), history, record.observed, state.get("seed"),
+        len(record.unfolding["shape"]) - len(record.unfolding["rows"]) if record.options.structure == CP else 1,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import INITS, SOLVERS
+from dnmf.cli.amounts import INITS, NUMBER_OR_PAIR, SOLVERS
 from dnmf.cli.data import MISSING_CHUNKS, absolute
 from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME
 from dnmf.cli.groups import Grouped
@@ -43,6 +43,15 @@ from dnmf.cli.work import say_model, watched
     help="Of a solver that is not exact, in an update.",
 )
 @click.option("--truncated-rows", is_flag=True, help="Rows of the long factor are as many sweeps too, not exact.")
+@click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 on all factors, or on LONG,OTHERS.")
+@click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 (ridge) on all factors, or on LONG,OTHERS.")
+@click.option(
+    "--prune",
+    type=click.Choice(["rule", "refit", "off"]),
+    default="rule",
+    show_default=True,
+    help="What happens to components that a penalty makes worse than nothing.",
+)
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float64"]),
@@ -72,12 +81,15 @@ def cp(source: str, store: str, where: Where, **given: Any) -> None:
     Slabs along the long axis are read one after the other; all other axes are short, and are updated in memory. Every
     pass is committed to the store: what was stopped goes on with `dnmf resume`.
     """
+    from dnmf.penalty import Penalty
     from dnmf.sources import open_source
     from dnmf.tensors import cp as fit_cp
 
     output = current_output()
     axes = tuple(each.strip() for each in given.pop("row_axes").split(","))
     about = {name: given.pop(name) for name in ("row_names", "missing_chunks")}
+    penalty = Penalty(given.pop("l1"), given.pop("l2"), "objective")
+    given |= {"penalty": penalty if penalty.active else None}
     given |= {"exact_rows": not given.pop("truncated_rows"), "extrapolate": not given.pop("no_extrapolate")}
     opened = open_source(absolute(source), row_axes=axes, **about)
     with watched(store, where, output) as (client, callbacks):

@@ -8,6 +8,7 @@ import numpy as np
 from dnmf.arguments import yes_or_no
 from dnmf.arithmetic import undisturbed
 from dnmf.arrays import taken_as_array
+from dnmf.cp_model import CPModel
 from dnmf.errors import InputError
 from dnmf.measures.columns import (
     BOTH,
@@ -109,6 +110,8 @@ def implicit_penalty(model: Model) -> np.ndarray:
         Its penalty is no part of an objective, or is more than L1 and L2.
     """
     refuse_no_model(model)
+    if isinstance(model, CPModel):
+        return model.penalty_of_components()
     of_W, of_H = (squared_norms(columns_of(model, side)) for side in SIDES)
     return least_penalty(model.penalty, model.d, of_W, of_H)
 

@@ -23,7 +23,7 @@ def data_section(model: Model | Unfinished) -> list[str]:
         ("Rank", str(model.rank)),
         ("Loss", f"{options.loss}, {formulas(model).formula}"),
         ("Solver", describe_solver(options.to_json())),
-        ("Penalty", describe(options.penalty, model.penalty, options.limits)),
+        ("Penalty", describe(options.penalty, model.penalty, options.limits, model.short_axes)),
         ("Start", f"{options.init}, {_seed(model)}"),
         ("Limits", _limits(options)),
         ("Computation", f"{options.dtype}, {'with' if options.extrapolate else 'without'} extrapolation"),

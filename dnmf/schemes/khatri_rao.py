@@ -7,12 +7,11 @@ for W and folds ``G = WᵀW`` and ``P = AᵀW`` as it does for any H; the other 
 
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Self
 
 import numpy as np
 
 from dnmf.passes.statistics import ModelSums
-from dnmf.passes.terms import NO_TERMS
+from dnmf.passes.terms import NO_TERMS, Terms
 from dnmf.schemes.above_zero import above_zero
 from dnmf.schemes.column_blocks import SharedProblem
 from dnmf.schemes.columns import Aim
@@ -48,12 +47,12 @@ class KhatriRao(LeastSquares):
         return 8
 
     @property
-    def unhindered(self) -> Self:
-        """The same: nothing hinders it."""
-        return replace(self, penalty=type(self.penalty)())
+    def unhindered(self) -> "KhatriRao":
+        """Without a penalty, solved exactly."""
+        return KhatriRao(lengths=self.lengths)
 
     @property
-    def stand_in(self) -> Self:
+    def stand_in(self) -> "KhatriRao":
         """The same."""
         return self.unhindered
 
@@ -61,42 +60,70 @@ class KhatriRao(LeastSquares):
         """Nothing: the columns are not apart."""
         del H
 
+    @property
+    def terms_of_short(self) -> Terms:
+        """What is asked of the factors of the short axes."""
+        return NO_TERMS
+
+    def vectors_at_scale(self, H: np.ndarray) -> list[np.ndarray]:
+        """Return the vectors (k, length) whose products are the rows of H: here they share its scale alike."""
+        sizes = H.sum(axis=1, dtype=np.float64)[:, None] ** (1 / len(self.lengths))
+        return [X * sizes for X in vectors_of(H, self.lengths)]
+
+    def balanced(
+        self, sums: ModelSums, of_W: np.ndarray, vectors: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return by what columns of W are multiplied beyond `of_W` (k,), and vectors on the scale to go on from."""
+        del sums
+        sizes = np.stack([X.sum(axis=1, keepdims=True) for X in vectors])
+        alike = np.prod(sizes, axis=0) ** (1 / len(vectors)) / np.where(sizes > 0, sizes, 1.0)
+        return np.ones(len(of_W)), [X * each for X, each in zip(vectors, alike, strict=True)]
+
     def update(
         self, sums: ModelSums, H: np.ndarray, tolerance: float | None = None, *, scaled: bool = True
     ) -> SolvedColumns:
         """Return the next H (k, n): its factors solved for in turn, some times, each with the others as they are."""
         del scaled
-        aim, vectors, finished, unsolved = Aim.at(H.dtype, tolerance), vectors_of(H, self.lengths), 0, 0
-        sizes = H.sum(axis=1, dtype=np.float64)[:, None]
+        aim, vectors, finished, unsolved = Aim.at(H.dtype, tolerance), self.vectors_at_scale(H), 0, 0
+        of_W = np.ones(len(H))
         for _ in range(ALTERNATIONS if tolerance is None else ALTERNATIONS_IN_RACE):
             for axis in range(len(vectors)):
-                vectors[axis] *= sizes
-                found = self._solved(sums, vectors, axis, aim)
+                found = self._solved(sums, vectors, axis, aim, of_W)
                 finished, unsolved = finished + found.finished, unsolved + found.unsolved
                 vectors[axis] = found.H.astype(np.float64)
-                sizes = vectors[axis].sum(axis=1, keepdims=True)
-                vectors[axis] = with_sum_one(vectors[axis])
-        return SolvedColumns(self._normalized(vectors, H.dtype), finished, unsolved)
+            t, vectors = self.balanced(sums, of_W, vectors)
+            of_W = of_W * t
+        vectors[0] = vectors[0] * of_W[:, None]  # W stays as it is, and H has the scale that belongs to it
+        return SolvedColumns(self._product(vectors, H.dtype), finished, unsolved)
 
-    def _solved(self, sums: ModelSums, vectors: list[np.ndarray], axis: int, aim: Aim) -> SolvedColumns:
-        """The factor (k, length) of one axis that is best beside the others."""
+    def _solved(
+        self, sums: ModelSums, vectors: list[np.ndarray], axis: int, aim: Aim, of_W: np.ndarray
+    ) -> SolvedColumns:
+        """The factor (k, length) of one axis that is best beside the others, W multiplied by `of_W`."""
         Q, M = normal_equations(sums, vectors, axis)
-        return self.solver.shared(SharedProblem(Q, M, vectors[axis].astype(aim.dtype), NO_TERMS), aim)
+        terms, Q = self.terms_of_short, Q * (of_W[:, None] * of_W)
+        return self.solver.shared(
+            SharedProblem(terms.edit_gram(Q), M * of_W, vectors[axis].astype(aim.dtype), terms), aim
+        )
 
     def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """Return the products of the vectors of an extrapolated H: these are extrapolated as it is."""
         least = [self._least_of(X) for X in vectors_of(plain, self.lengths)]
         beyond = zip(sums_along(H, self.lengths), least, strict=True)
-        return self._normalized([with_sum_one(np.maximum(X, floor)) for X, floor in beyond], H.dtype)
+        vectors = [with_sum_one(np.maximum(X, floor)) for X, floor in beyond]
+        vectors[0] *= np.maximum(H.sum(axis=1, dtype=np.float64), 0)[:, None]
+        return self._product(vectors, H.dtype)
 
     def raised(self, H: np.ndarray) -> np.ndarray:
         """Return a start of products of which nothing is at zero, where the solver would leave it there."""
         if not self.solver.positive:
             return H
-        return self._normalized([above_zero(X) for X in vectors_of(H, self.lengths)], H.dtype)
+        return self._product([above_zero(X) for X in self.vectors_at_scale(H)], H.dtype)
 
-    def _normalized(self, vectors: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
-        return normalize_rows(products_of([X.astype(dtype) for X in vectors]), own=True)[0]
+    def _product(self, vectors: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
+        """The rows of H, with sum one where scale is free."""
+        H = products_of([X.astype(dtype) for X in vectors])
+        return normalize_rows(H, own=True)[0] if self.free_scale else H
 
     def enter(self, H: np.ndarray) -> np.ndarray:
         """Return a start of products."""
@@ -116,13 +143,10 @@ class KhatriRao(LeastSquares):
 
     def _gradient(self, sums: ModelSums, H: np.ndarray) -> float:
         """The norm of the projected gradient of all factors over that of their right-hand sides."""
-        vectors, share = vectors_of(H, self.lengths), 1 / len(self.lengths)
-        sizes = H.sum(axis=1, dtype=np.float64)[:, None] ** share
-        vectors = [X * sizes for X in vectors]
-        slope = size = 0.0
+        vectors, terms, slope, size = self.vectors_at_scale(H), self.terms_of_short, 0.0, 0.0
         for axis, X in enumerate(vectors):
             Q, M = normal_equations(sums, vectors, axis)
-            down = X.T @ Q - M
+            down = X.T @ Q - M + terms.l1 + terms.l2 * X.T
             down[(X.T <= 0) & (down > 0)] = 0
             slope, size = slope + float(np.vdot(down, down)), size + float(np.vdot(M, M))
         return float(np.sqrt(slope / size)) if size > 0 else 0.0

@@ -17,6 +17,7 @@ from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.multiplied import MultipliedDivergence
 from dnmf.schemes.objective import PenalizedLeastSquares
 from dnmf.schemes.observed import ObservedLeastSquares
+from dnmf.schemes.penalized_cp import PenalizedKhatriRao
 from dnmf.schemes.rule import RelativeRule, Rule
 from dnmf.schemes.scheme import Scheme
 from dnmf.schemes.update import Update
@@ -37,7 +38,8 @@ def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> 
     refuse_sweeps(options, solver)
     solver = solver.of_sweeps(options.sweeps)
     if options.structure == CP:
-        return KhatriRao(solver=solver, exact_rows=options.exact_rows, lengths=facts.lengths)
+        of_products = PenalizedKhatriRao if penalty.active else KhatriRao
+        return of_products(penalty, solver=solver, exact_rows=options.exact_rows, lengths=facts.lengths)
     if not own_gram:
         return least_squares(penalty, limits, guides, solver, exact_rows=options.exact_rows)
     if not options.exact_rows:

@@ -36,12 +36,13 @@ def test_it_is_that_of_the_library(cube, run):
 def test_every_option_is_handed_on(cube, tmp_path):
     given = ["--row-axes", "place", "--init", "random", "--seed", 3, "--solver", "hals", "--sweeps", 2,
              "--dtype", "float64", "--tol", 0.01, "--max-passes", 5, "--truncated-rows",
-             "--no-extrapolate"]  # fmt: skip
+             "--no-extrapolate", "--l1", "0.1,0", "--l2", "0,0.2", "--prune", "off"]  # fmt: skip
     assert call("cp", cube, "--rank", 2, "--store", tmp_path / "cp.dnmf", *given).exit_code == 0
     model = dnmf.load(tmp_path / "cp.dnmf")
     asked = model.options
     assert model.long_axis == "place"
     assert (asked.init, asked.seed, asked.solver, asked.sweeps, asked.dtype) == ("random", 3, "hals", 2, "float64")
+    assert (asked.penalty, asked.prune) == (dnmf.Penalty((0.1, 0), (0, 0.2), "objective"), "off")
     assert (asked.tol, asked.max_passes, asked.exact_rows, asked.extrapolate) == (0.01, 5, False, False)
 
 
