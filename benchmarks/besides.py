@@ -25,6 +25,8 @@ from benchmarks.solvers import section as solvers_section
 from benchmarks.solvers import solvers
 from benchmarks.starts import section as starts_section
 from benchmarks.starts import starts
+from benchmarks.tensors import section as tensors_section
+from benchmarks.tensors import tensors
 from benchmarks.watched import section as watched_section
 from benchmarks.watched import watched
 from benchmarks.wide import section as wide_section
@@ -59,6 +61,7 @@ BESIDES = {
     "ranks": Beside(lambda _: ranks(), ranks_section),
     "reads of ranks": Beside(lambda _: reads_of_ranks(), reads_section),
     "wide": Beside(lambda _: wide(), wide_section),
+    "tensors": Beside(lambda _: tensors(), tensors_section),
     "watched": Beside(lambda _: watched(), watched_section),
 }
 """By the names that ``--only`` takes, in the order of the page."""
