@@ -97,7 +97,7 @@ def _write(path: Path, digits: Digits) -> None:
     blocks = (values[at : at + CHUNK_ROWS] for at in range(0, len(values), CHUNK_ROWS))
     with staged(path, "demo", overwrite=False) as staging:
         root = create_root(staging.target, stream, 3)
-        for _ in write_dense(root, values.shape, values.dtype, CHUNK_ROWS, blocks):
+        for _ in write_dense(root, stream, values.dtype, CHUNK_ROWS, blocks):
             pass
 
 

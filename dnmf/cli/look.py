@@ -146,6 +146,7 @@ def status(runs: tuple[str, ...], watched: bool) -> None:
     "--duplicates", type=click.Choice(["refuse", "sum"]),
     help="Of several lines of such a table for one entry.  [default: refuse]",
 )  # fmt: skip
+@click.option("--row-axes", metavar="AXES", help="Of an array of more axes: those of the rows, as time or 0,1.")
 @click.option("--zarr-format", type=click.Choice(["3", "2"]), default="3", show_default=True, help="Of the target.")
 @click.option(
     "--chunk-size", "chunk_bytes", type=MEMORY, default="16MiB", show_default=True, help="Of a decoded chunk."
@@ -161,6 +162,7 @@ def convert(source: str, target: str, layer: str | None, zarr_format: str, **set
     """Write IN as a Zarr store that a fit reads well.
 
     IN is .mtx, .mtx.gz, .npz, .npy, .h5ad, a 10x .h5 or directory, .zarr, or a table of entries: .csv, .tsv, .parquet.
+    An array of more axes (.zarr, .npy, .tns) becomes a matrix that knows them; dnmf cp takes it too.
 
     Names and annotations of rows and columns (obs, var, barcodes.tsv, features.tsv) are carried over.
     """
@@ -169,6 +171,8 @@ def convert(source: str, target: str, layer: str | None, zarr_format: str, **set
     output = current_output()
     with PartDone("converting", output.progress, output.event) as progress:
         place, settings["zarr_format"] = in_layer(source, layer), int(zarr_format)
+        axes = settings.pop("row_axes")
+        settings["row_axes"] = None if axes is None else tuple(each.strip() for each in axes.split(","))
         written = convert_file(place, target, progress=progress, **settings)
     record = {**asdict(written), "target": str(written.target), "shape": list(written.shape), "source": source}
     rows, columns = written.shape

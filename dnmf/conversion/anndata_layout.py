@@ -65,8 +65,8 @@ class CsrWriter:
     ----------
     root : zarr.Group
         From :func:`create_root`.
-    shape : (int, int)
-        Of the matrix.
+    stream : MatrixStream
+        The matrix.
     most : int
         The most entries that will be appended.
     dtype : numpy dtype
@@ -75,8 +75,10 @@ class CsrWriter:
         Decoded size of a chunk of the wider of `data` and `indices`.
     """
 
-    def __init__(self, root: zarr.Group, shape: tuple[int, int], most: int, dtype: np.dtype, chunk_bytes: int):
-        group = root.create_group("X", overwrite=True, attributes=encoding("csr_matrix", shape=list(shape)))
+    def __init__(self, root: zarr.Group, stream: MatrixStream, most: int, dtype: np.dtype, chunk_bytes: int):
+        shape = stream.shape
+        said = encoding("csr_matrix", shape=list(shape), **stream.axes)
+        group = root.create_group("X", overwrite=True, attributes=said)
         index = np.dtype("int32" if shape[1] < 2**31 else "int64")
         chunk = max(chunk_bytes // max(index.itemsize, dtype.itemsize), 1)
         self._data = _Appended(group, "data", most, chunk, dtype)
@@ -107,13 +109,14 @@ def dense_chunk_rows(shape: tuple[int, int], dtype: np.dtype, chunk_bytes: int) 
 
 def write_dense(
     root: zarr.Group,
-    shape: tuple[int, int],
+    stream: MatrixStream,
     dtype: np.dtype,
     chunk_rows: int,
     blocks: Iterator[NDArray[Any]],
 ) -> Iterator[int]:
     """Write ``X`` from blocks of whole chunks of rows; yields the entries of each when it is written."""
-    array = create_array(root, "X", shape, (chunk_rows, shape[1]), dtype, **encoding("array"))
+    shape, said = stream.shape, encoding("array", **stream.axes)
+    array = create_array(root, "X", shape, (chunk_rows, shape[1]), dtype, **said)
     start = 0
     for block in blocks:
         array[start : start + len(block)] = block

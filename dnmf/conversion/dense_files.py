@@ -14,26 +14,38 @@ from dnmf.conversion.values import target_dtype
 from dnmf.errors import InputError
 
 
-def open_npy(path: Path) -> DenseStream:
-    """Return the matrix in an .npy file, in C or Fortran order; nothing is unpickled.
+def mapped_npy(path: Path) -> Callable[[], NDArray[Any]]:
+    """Return what maps the array in an .npy file, in C or Fortran order; nothing is unpickled.
 
     Raises
     ------
     InputError
-        Not an .npy file of real numbers in two dimensions, or truncated.
+        Not an .npy file, truncated, or nothing is in it; later: the same of what has changed.
     """
 
     def mapped() -> NDArray[Any]:
         with reading(path):
             return np.lib.format.open_memmap(path, mode="r")
 
+    shape = mapped().shape
+    if 0 in shape:
+        raise InputError(f"{path}: it is empty ({' by '.join(map(str, shape))})")
+    return mapped
+
+
+def open_npy(path: Path) -> DenseStream:
+    """Return the matrix in an .npy file.
+
+    Raises
+    ------
+    InputError
+        As :func:`mapped_npy`, or it is no array of real numbers in two dimensions.
+    """
+    mapped = mapped_npy(path)
     array = mapped()
     if array.ndim != 2:
         raise InputError(f"{path}: a matrix has 2 dimensions, this array has shape {array.shape}")
-    shape, dtype = (array.shape[0], array.shape[1]), array.dtype
-    if 0 in shape:
-        raise InputError(f"{path}: the matrix is empty ({shape[0]} by {shape[1]})")
-    return _stream(mapped, str(path), shape, dtype)
+    return _stream(mapped, str(path), (array.shape[0], array.shape[1]), array.dtype)
 
 
 def mapped_array(

@@ -1,12 +1,14 @@
 """Matrices in AnnData stores (Zarr, .h5ad) and plain Zarr arrays, streamed with what is known of rows and columns."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnmf.conversion.arrays import SHARE_OF_MEMORY, Room, spooled_boxes
 from dnmf.conversion.compressed import checked_lines
 from dnmf.conversion.stored_frames import stored_frame
 from dnmf.conversion.streams import CompressedStream, DenseStream, Lines
@@ -19,14 +21,18 @@ from dnmf.sources.nodes import MOST_LISTED, is_array, places_in
 from dnmf.sources.opening import open_source
 from dnmf.sources.presence import is_hdf5
 from dnmf.sources.stored import open_node, open_root
+from dnmf.sources.unfolded_store import UnfoldedSource
 
 CARRIED = ("obs", "var")
 
 
-def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream | DenseStream:
+def open_stored(
+    path: Path, inner: str, missing_chunks: str, row_axes: Any, room: Room
+) -> CompressedStream | DenseStream:
     """Return the matrix `inner` (``X`` where empty) of a Zarr store or an HDF5 file, with its ``obs`` and ``var``.
 
-    A 10x HDF5 file is read as cells × features.
+    A 10x HDF5 file is read as cells × features. An array of more than two axes whose slabs along the rows take too much
+    of the memory is copied into a file first.
 
     Raises
     ------
@@ -38,7 +44,10 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
     genomes = tenx_groups(root)
     if genomes and inner in ("", *genomes):
         return open_tenx(path, inner, genomes)
-    source = open_source(f"{path}::{inner}" if inner else str(path), missing_chunks=missing_chunks)
+    place = f"{path}::{inner}" if inner else str(path)
+    source = open_source(place, missing_chunks=missing_chunks, row_axes=row_axes)
+    if isinstance(source, UnfoldedSource):
+        return _unfolded(source, room)
     path, root, inner = _whole(path, root, inner)
     kept = target_dtype(source.dtype, source.address)
     shape = source.shape[::-1] if source.transposed else source.shape
@@ -52,6 +61,7 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
         "rows": rows,
         "columns": columns,
         "notes": _left_out(path, root, inner),
+        "unfolding": source.unfolding,
     }
     if not isinstance(source, CompressedSource):
         read = cast(Callable[[int, int], NDArray[Any]], source.read)
@@ -65,6 +75,20 @@ def open_stored(path: Path, inner: str, missing_chunks: str) -> CompressedStream
         by_rows=not source.transposed,
         lines=lambda limit: _lines(source, kept, limit),
     )
+
+
+def _unfolded(source: UnfoldedSource, room: Room) -> DenseStream:
+    """An array of more than two axes as a matrix, with the labels along its axes."""
+    slab = source.rows_of_object * source.shape[1] * source.dtype.itemsize
+    if SHARE_OF_MEMORY * slab <= room.memory_bytes:
+        stream = DenseStream(
+            address=source.address, shape=source.shape, dtype=source.dtype,
+            target_dtype=target_dtype(source.dtype, source.address), read_rows=source.read, unfolding=source.unfolding,
+        )  # fmt: skip
+    else:
+        stream = spooled_boxes(source.array, source.unfolding, room)
+    names = source.row_names()
+    return stream if names is None else replace(stream, rows=stream.rows.renamed(names))
 
 
 def read_places(path: Path, inner: str) -> list[Path]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dnmf.conversion.frames import Frame
 from dnmf.errors import InputError
+from dnmf.sources.unfolded import STORED, Unfolding
 
 
 class Triplets(NamedTuple):
@@ -51,6 +52,8 @@ class MatrixStream:
         What the source knows of them.
     notes : tuple of str
         What a user has to know of the matrix, in a sentence each.
+    unfolding : Unfolding or None
+        Which axes of an array its rows and columns are made of, where it has more than two.
     """
 
     address: str
@@ -60,6 +63,12 @@ class MatrixStream:
     rows: Frame = field(default_factory=Frame)
     columns: Frame = field(default_factory=Frame)
     notes: tuple[str, ...] = ()
+    unfolding: Unfolding | None = None
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The attribute by which the matrix in the target says what axes it was made of."""
+        return {} if self.unfolding is None else {STORED: self.unfolding.to_json()}
 
     def transposed(self) -> Self:
         """Return the stream of the transpose; nothing is read."""

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
 from dnmf.arguments import choice
 from dnmf.arithmetic import undisturbed
-from dnmf.conversion.dense_files import open_npy
+from dnmf.conversion.arrays import Room, rows_of_mapped
+from dnmf.conversion.coordinates import open_coordinates
+from dnmf.conversion.dense_files import mapped_npy, open_npy
 from dnmf.conversion.feature_types import of_type
 from dnmf.conversion.long_columns import Asked, parse_long
 from dnmf.conversion.long_tables import DUPLICATES, LONG, is_long, open_long_table
@@ -31,10 +34,11 @@ from dnmf.locations import checked_overwrite, local_path, refuse_special, writte
 from dnmf.places import Place, below, names_objects, place_of
 from dnmf.refusals import reason
 from dnmf.sources.addresses import BETWEEN, is_url, split_address
-from dnmf.sources.formats import NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
+from dnmf.sources.formats import COORDINATES, NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
 from dnmf.sources.guard import guard_files, guarded
 from dnmf.sources.name_files import given_names
 from dnmf.sources.opening import MISSING_CHUNKS
+from dnmf.sources.unfolded import unfolding_of
 
 log = logging.getLogger("dnmf")
 MIB = 2**20
@@ -93,6 +97,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     feature_type: str | None = None,
     long: str | Sequence[str | int] | None = None,
     duplicates: str | None = None,
+    row_axes: Any = None,
     chunk_bytes: int = 16 * MIB,
     memory_bytes: int = 1024 * MIB,
     zarr_format: int = 3,
@@ -136,6 +141,10 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
         one. By default they are told by what the header calls them, if it does so.
     duplicates : {"refuse", "sum"}, optional
         What becomes of several lines of a long table for one entry; refused by default.
+    row_axes : int, str, or sequence of these, optional
+        Of an array of more than two axes (a Zarr array, an HDF5 dataset, ``.npy``, ``.tns``): those that make the rows,
+        by number or by name, ``"longest"`` for the longest. The result is a matrix that knows its axes, and is read
+        along these: ``dnmf.fit`` and ``dnmf.cp`` take it without `row_axes`.
     chunk_bytes : int
         Decoded size of a chunk.
     memory_bytes : int
@@ -178,9 +187,8 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     given = (row_names, column_names)
     try:
         with staged(target, "convert", overwrite=checked_overwrite(overwrite)) as staging, _watched(found, path, inner):
-            stream = _open_stream(
-                found, path, inner, staging.spool, missing_chunks=missing_chunks, long=(asked, duplicates)
-            )
+            opening = _Opening(staging.spool, missing_chunks, asked, duplicates, row_axes, settings.memory_bytes)
+            stream = _refused_transposed(_open_stream(found, path, inner, opening), transpose=transpose)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, values = write_matrix(stream, staging.target, staging.spool, settings)
         size = sum(size or 0 for _, size in below(target))
@@ -189,6 +197,18 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     shape = stream.shape[::-1] if transpose else stream.shape
     report = ConversionReport(shape, nonzeros, values.name, size, target, kind)
     return _with_what_came_along(report, stream, transpose=transpose)
+
+
+def _open_npy(path: Path, row_axes: Any) -> MatrixStream:
+    mapped = mapped_npy(path)
+    unfolding = unfolding_of(str(path), mapped().shape, row_axes)
+    return open_npy(path) if unfolding is None else rows_of_mapped(mapped, str(path), unfolding)
+
+
+def _refused_transposed(stream: MatrixStream, *, transpose: bool) -> MatrixStream:
+    if stream.unfolding is not None and transpose:
+        raise InputError(f"{stream.address}: row_axes says which axes make the rows; leave transpose out")
+    return stream
 
 
 def _with_what_came_along(report: ConversionReport, stream: MatrixStream, *, transpose: bool) -> ConversionReport:
@@ -273,17 +293,31 @@ def _convertible(path: Path, asked: Asked, duplicates: str | None) -> Format:
     return found
 
 
-def _open_stream(
-    found: Format, path: Path, inner: str, spool: Path, *, missing_chunks: str, long: tuple[Asked, str | None]
-) -> MatrixStream:
+class _Opening(NamedTuple):
+    """How a source is opened: what was asked for, where something may be spooled, and in how much memory."""
+
+    spool: Path
+    missing_chunks: str
+    long: Asked
+    duplicates: str | None
+    row_axes: Any
+    memory_bytes: int
+
+
+def _open_stream(found: Format, path: Path, inner: str, how: _Opening) -> MatrixStream:
+    spool = how.spool
     if found.use == "read":
-        return open_stored(path, inner, missing_chunks)
+        return open_stored(path, inner, how.missing_chunks, how.row_axes, Room(spool, how.memory_bytes))
     if inner:
         raise InputError(f"{path}::{inner}: only Zarr stores and .h5ad files have matrices inside them")
     if found in LONG:
-        return open_long_table(found, path, long[0], spool, duplicates=long[1] or DUPLICATES[0])
+        return open_long_table(found, path, how.long, spool, duplicates=how.duplicates or DUPLICATES[0])
     if found is TENX_DIRECTORY:
         return open_tenx_directory(path, spool)
     if found is NPZ:
         return open_npz(path)
-    return open_npy(path) if found is NPY else with_names_beside(open_matrix_market(path, spool), path)
+    if found is COORDINATES:
+        return open_coordinates(path, how.row_axes)
+    if found is NPY:
+        return _open_npy(path, how.row_axes)
+    return with_names_beside(open_matrix_market(path, spool), path)

@@ -117,7 +117,7 @@ def _write_dense_matrix(stream: DenseStream, target: Path, spool: Path, settings
     chunk_rows = dense_chunk_rows(stream.shape, dtype, settings.chunk_bytes)
     progress = _Progress(settings.progress, stream.shape[0] * stream.shape[1])
     blocks = _dense_blocks(stream, dtype, chunk_rows, settings.memory_bytes)
-    for entries in write_dense(root, stream.shape, dtype, chunk_rows, blocks):
+    for entries in write_dense(root, stream, dtype, chunk_rows, blocks):
         progress.advance(entries)
     return dtype
 
@@ -139,7 +139,7 @@ def _write_lines(stream: CompressedStream, target: Path, settings: Settings) -> 
     """Copy rows that come in order."""
     dtype = settings.dtype or stream.target_dtype or stream.dtype
     root = create_root(target, stream, settings.zarr_format)
-    writer = CsrWriter(root, stream.shape, stream.stored, dtype, settings.chunk_bytes)
+    writer = CsrWriter(root, stream, stream.stored, dtype, settings.chunk_bytes)
     progress = _Progress(settings.progress, stream.stored)
     for lines in stream.lines(settings.entries_at_once):
         shape = (len(lines.indptr) - 1, stream.shape[1])
@@ -170,7 +170,7 @@ def _write_triplets(
     root = create_root(target, stream, settings.zarr_format)
     dtypes = _dtypes_to_try(settings.dtype or stream.target_dtype, buckets.largest)
     for dtype in dtypes:
-        writer = CsrWriter(root, stream.shape, stream.stored, dtype, settings.chunk_bytes)
+        writer = CsrWriter(root, stream, stream.stored, dtype, settings.chunk_bytes)
         limit = np.iinfo(dtype).max if dtype != dtypes[-1] else np.inf
         if _copy_rows(buckets, writer, dtype, limit, stream, progress):
             break

@@ -127,6 +127,7 @@ def _is_text(contents: Contents) -> bool:
     return bool(text) and not any(byte < 9 or 13 < byte < 27 for byte in text)
 
 
+TNS = (".tns", ".tns.gz", ".tns.bz2", ".tns.xz", ".tns.zst")
 LONG_WAY = (
     "; where each line is an entry, dnmf convert makes a matrix of it, with --long user,item,rating: what its columns "
     "are called"
@@ -156,6 +157,9 @@ MATRIX_MARKET = Format(
     _is_matrix_market,
     "convert",
     suffixes=(".mtx", ".mtx.gz", ".mtx.bz2", ".mtx.xz", ".mtx.zst"),
+)
+COORDINATES = Format(
+    "a file of coordinates (.tns)", lambda c: c.path.name.lower().endswith(TNS) and _is_text(c), "convert", suffixes=TNS
 )
 TENX_DIRECTORY = Format("a directory of 10x Genomics (matrix.mtx)", _is_tenx_directory, "convert")
 NPY = Format("an .npy file", lambda c: c.head.startswith(b"\x93NUMPY"), "convert", suffixes=(".npy",))
@@ -203,6 +207,7 @@ FILES = (
     HDF5,
     NPY,
     MATRIX_MARKET,
+    COORDINATES,
     _refused("a tar archive", lambda c: c.text[257:262] == b"ustar", "unpack it: tar xf {quoted}"),
     PARQUET,
     _refused("a Feather (Arrow) file", _begins(b"ARROW1", b"FEA1"), FROM_PANDAS.format(reader="read_feather")),
@@ -236,7 +241,7 @@ FILES = (
 FORMATS = (*DIRECTORIES, *ARCHIVES, *FILES)
 TABLE = _refused("a table of text", _is_text, TABLE_WAY)
 READABLE = (
-    "dnmf reads Zarr stores, .h5ad and other HDF5 files; dnmf convert turns .mtx, .mtx.gz, .npz, .npy, 10x .h5, "
+    "dnmf reads Zarr stores, .h5ad and other HDF5 files; dnmf convert turns .mtx, .mtx.gz, .npz, .npy, .tns, 10x .h5, "
     "10x directories and long tables into one"
 )
 BANNER = "%%MatrixMarket matrix coordinate real general"

@@ -27,7 +27,7 @@ from dnmf.sources.source import Source
 from dnmf.sources.stored import StoredArray, open_node, open_root
 from dnmf.sources.stored_factor import row_names_in
 from dnmf.sources.undecoded import refuse_undecoded
-from dnmf.sources.unfolded import Unfolding, unfolding_of
+from dnmf.sources.unfolded import Unfolding, stored_unfolding, unfolding_of
 from dnmf.sources.unfolded_store import UnfoldedSource
 from dnmf.sources.valid import within_limits
 from dnmf.sources.zarr_stores import address_of_object, named_store
@@ -199,6 +199,13 @@ def _open_coordinates(data: Any, how: How) -> Source:
     return _unfolded(unfolding, _open_array(unfolding.matrix(values), unfolding.labels, how, limits=False))
 
 
+def _as_converted(source: Source, node: Any, how: How) -> Source:
+    """The source of a matrix, which knows what axes of an array it was converted from."""
+    if not source.transposed:
+        source.unfolding = stored_unfolding(source.address, dict(node.attrs), source.shape, how.row_axes)
+    return source
+
+
 def _unfolded(unfolding: Unfolding, source: Source) -> Source:
     """The source, which knows what axes its rows and columns are made of."""
     source.unfolding = unfolding
@@ -261,12 +268,16 @@ def _open_inner(path: str, inner: str, how: How) -> Source:
     frames = frames_of(open_root(path), inner)
     if encoding in COMPRESSED:
         shape = stored_shape(f"{path}::{inner}", node)
-        return CompressedSource(path, inner, shape, columns_first=COMPRESSED[encoding], frames=frames,
-                                missing_chunks=how.missing_chunks)  # fmt: skip
+        source = CompressedSource(path, inner, shape, columns_first=COMPRESSED[encoding], frames=frames,
+                                  missing_chunks=how.missing_chunks)  # fmt: skip
+        return _as_converted(source, node, how)
     if is_array(node):
         array = StoredArray(path, inner, how.missing_chunks)
         unfolding = unfolding_of(array.address, array.shape, how.row_axes, dimensions_of(node))
-        dense = DenseSource(array, frames) if unfolding is None else UnfoldedSource(array, unfolding)
+        if unfolding is None:
+            dense = _as_converted(DenseSource(array, frames), node, how)
+        else:
+            dense = UnfoldedSource(array, unfolding)
         return dense if not isinstance(path, str) or is_url(path) else dense.with_names(row_names_in(Path(path, inner)))
     raise InputError(
         f"{path}::{inner}: neither an array nor a sparse matrix in AnnData's layout; it holds {listing(node)}"

@@ -3,7 +3,7 @@
 import copy
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -230,14 +230,23 @@ class StoredArray:
         """Return ``array[:, …, start:stop, …]`` of any axis; else as :meth:`read`."""
         return self._tried(start, stop, lambda: self._read_along(axis, start, stop), f"axis {axis}")
 
+    def read_box(self, bounds: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Return what lies between these bounds of all axes; else as :meth:`read`, missing chunks looked for beside."""
+        return self._tried(*bounds[0], lambda: self._read_box(0, bounds))
+
     def _read_along(self, axis: int, start: int, stop: int) -> np.ndarray:
-        handle, places = self._open()[0], [0] * len(self.shape)
-        places[axis] = start
+        bounds = [(0, length) for length in self.shape]
+        bounds[axis] = (start, stop)
+        return self._read_box(axis, bounds)
+
+    def _read_box(self, axis: int, bounds: Sequence[tuple[int, int]]) -> np.ndarray:
+        """What lies in a box, chunks of its slab along one axis looked for."""
+        handle, places = self._open()[0], [start for start, _ in bounds]
         self._check_shape(handle, self.shape[0])
-        absent = absent_object(handle, start, stop, zeros=self.missing_chunks == "zeros", axis=axis)
+        absent = absent_object(handle, *bounds[axis], zeros=self.missing_chunks == "zeros", axis=axis)
         if absent is not None:
             raise AbsentObject(absent)
-        values = handle[(slice(None),) * axis + (slice(start, stop),)]
+        values = handle[tuple(slice(*bound) for bound in bounds)]
         if self.convention is not None:
             values = self.convention.decode(values, places, self.address)
         return narrowed(values, self.dtype, self.address)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,9 @@ PLANE = 2  # axes
 LONGEST = "longest"
 LEAST_AXES = 3  # of what is no matrix yet
 MOST_LABELS = 10_000  # of an axis, that a record carries
+
+
+STORED = "dnmf_axes"  # the attribute of a stored matrix that says which axes of an array it was made of
 
 
 class WhereMore(tuple[int, ...]):
@@ -172,6 +175,36 @@ def unfolding_of(
             f"of {_listed(lengths, names)}"
         )
     return Unfolding(lengths, rows, names, tuple(coords))
+
+
+def stored_unfolding(
+    address: str, attributes: Mapping[str, Any], shape: tuple[int, int], row_axes: Any
+) -> Unfolding | None:
+    """Return which axes of an array a stored matrix was made of, by its attributes; None where they say nothing.
+
+    Raises
+    ------
+    InputError
+        They do not fit the matrix, or others are asked for as rows than make them.
+    """
+    said = attributes.get(STORED)
+    if said is None:
+        return None
+    try:
+        found = Unfolding.from_json(dict(said))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{address}: its attribute {STORED} is damaged; convert the array again") from error
+    if found is None or found.matrix_shape != shape:
+        raise InputError(f"{address}: its attribute {STORED} is of a matrix of another shape; convert the array again")
+    as_it_is = row_axes is None or isinstance(row_axes, WhereMore) or row_axes in (LONGEST, (LONGEST,))
+    if not as_it_is:
+        asked = unfolding_of(address, found.shape, row_axes, found.dims)
+        if asked is not None and asked.rows != found.rows:
+            raise InputError(
+                f"{address}: {found}, as it was converted; for row_axes={shown(row_axes)} convert the array again with "
+                "these (dnmf convert IN OUT --row-axes AXES)"
+            )
+    return found
 
 
 def _names(dims: Sequence[Any], count: int) -> tuple[str, ...]:

@@ -54,9 +54,8 @@ class UnfoldedSource(DenseSource):
     def layout(self) -> Layout:
         """Cuts at the borders of the stored objects along the first axis of the rows: each is decoded once a pass."""
         along = self.unfolding.name_of(self._along)
-        whole = replace(
-            super().layout(), parts=None, smaller=f"chunks that are shorter along the {along}, or others as row_axes"
-        )
+        smaller = f"others as row_axes, or chunks shorter along the {along} (dnmf convert IN OUT --row-axes AXES)"
+        whole = replace(super().layout(), parts=None, smaller=smaller)
         if self.unfolding.in_order:
             return whole
         return replace(whole, in_place=False, object_bytes=whole.row_step * self._row_bytes)  # turned once it is there
