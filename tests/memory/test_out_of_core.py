@@ -15,7 +15,6 @@ import dnmf
 from dnmf.cluster import connect
 from dnmf.fitting.events import PathPassDone, Planned
 from dnmf.memory import Machine, Shape
-from dnmf.passes.allocator import can_give_back
 from dnmf.plan import make_plan
 
 MIB = 2**20
@@ -257,8 +256,10 @@ def test_a_small_worker_works_through_large_chunks_with_the_same_bits_as_a_large
         assert peak <= plan.projected_bytes <= 0.7 * limit
         models.append(model)
         gave_up.append(plan.gave_up)
-    given_back = ("freed memory is given back at once",) if can_give_back() else ()
-    assert gave_up == [(), ("one thread works at a time", *given_back), ()]
+    assert gave_up[::2] == [(), ()]
+    one_thread, *more = gave_up[1]  # what else depends on what the process itself takes
+    assert one_thread == "one thread works at a time"
+    assert set(more) <= {"freed memory is given back at once"}
     for model in models[1:]:
         assert model.H.tobytes() == models[0].H.tobytes()
         assert model.d.tobytes() == models[0].d.tobytes()
