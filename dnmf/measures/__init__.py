@@ -5,6 +5,7 @@ Nothing here holds W as a whole: it is read by its stored chunks, and what is ad
 
 from dnmf.measures.against_data import first_singular_vector, loss, relative_error
 from dnmf.measures.components import Sides, alike, cosines, energy, implicit_penalty, mean_cosine, sparsity
+from dnmf.measures.cores import Core, core_consistency
 from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
 from dnmf.measures.other_columns import Spectra, spectra
@@ -14,6 +15,7 @@ from dnmf.measures.unseen import HeldOut, held_out
 from dnmf.measures.variable import Moments, Variable, moments, variable_columns
 
 __all__ = [
+    "Core",
     "HeldOut",
     "Matching",
     "Moments",
@@ -25,6 +27,7 @@ __all__ = [
     "align",
     "alike",
     "coherence",
+    "core_consistency",
     "cosines",
     "energy",
     "first_singular_vector",
