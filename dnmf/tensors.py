@@ -157,6 +157,11 @@ def _in_order(factors: Any, unfolding: Unfolding) -> dict[str, Any]:
     return {unfolding.called[axis]: factor for axis, factor in zip(axes, given, strict=True)}
 
 
+def axes_of(structure: str, row_axes: Any) -> Any:
+    """Return which axes make the rows where nobody says it: of a CP the longest one."""
+    return LONGEST if structure == CP and row_axes is None else row_axes
+
+
 def refuse_other_than_arrays(source: Source) -> None:
     """Refuse what has no two axes beside the long one, or of which something is left out.
 

@@ -3,8 +3,8 @@
 import click
 
 GROUPS = (
-    ("Model", ("rank", "loss", "dtype", "solver", "sweeps", "truncated_rows", "no_extrapolate", "ranks", "strengths",
-               "seeds", "folds", "best", "density", "warm", "measures", "side")),
+    ("Model", ("rank", "structure", "loss", "dtype", "solver", "sweeps", "truncated_rows", "no_extrapolate", "ranks",
+               "strengths", "seeds", "folds", "best", "density", "warm", "measures", "side")),
     ("Start", ("init", "seed", "restarts")),
     ("Stopping", ("tol", "max_passes", "max_seconds")),
     ("Penalties", ("l1", "l2", "angular", "smooth", "graph", "target", "target_h", "penalty_scale", "beside_given",

@@ -28,7 +28,8 @@ def _fitted(
     """Have a study made in a store, say what it came to, and write it in the files of cNMF where these are wanted."""
     output = current_output()
     cnmf.refuse_there(given)
-    opened = seen.open(absolute(source), **entries, **taken(given))
+    known = "longest" if given.get("structure") == "cp" else None
+    opened = seen.open(absolute(source), known, **entries, **taken(given))
     with watched(store, where, output) as (client, callbacks):
         place = {"client": client, "memory_limit": where.memory_limit, "callbacks": callbacks}
         opened, tpm = cnmf.prepare(opened, place)
@@ -48,6 +49,8 @@ def _fitted(
               help="Whether to measure what takes reads of its own.")  # fmt: skip
 @click.option("--side", type=click.Choice(["W", "H"]), default="H", show_default=True,
               help="On which factor components are compared.")  # fmt: skip
+@click.option("--structure", type=click.Choice(["matrix", "cp"]), default="matrix", show_default=True,
+              help="cp: models of an array of three or more axes, as dnmf cp finds them.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a path in the store, once this one has begun.")
 @RESUME
 @seen_options

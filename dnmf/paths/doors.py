@@ -9,7 +9,7 @@ from dnmf.checkpoint import Generation
 from dnmf.constraints import Constraints, checked_constraints
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
-from dnmf.options import FitOptions, parse_bytes, start_asked_for
+from dnmf.options import CP, MATRIX, FitOptions, parse_bytes, start_asked_for
 from dnmf.paths.grid import Cell, PathOptions, checked_strengths
 from dnmf.paths.older import as_written_now
 from dnmf.paths.result import Path
@@ -21,6 +21,7 @@ from dnmf.sources import open_source
 from dnmf.studies.face import Face, fit_study, load_study, resume_study
 from dnmf.studies.seeds import checked_seeds
 from dnmf.studies.waves import StudyRun
+from dnmf.tensors import axes_of, refuse_other_than_arrays
 
 
 class Paths(Face[PathOptions, Path]):
@@ -82,6 +83,7 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     row_names: Any = None,
     column_names: Any = None,
     row_axes: Any = None,
+    structure: str = MATRIX,
     store: str | Folder | None = None,
     overwrite: bool = False,
     resume: str = "never",
@@ -128,6 +130,9 @@ def path(  # noqa: PLR0913  the one door of the room names every option
         Names for the rows or columns, in place of those the data has: labels, or a text file with one name a line.
     row_axes : int, str, or sequence of these, optional
         Of an array of more than two axes: those that make the rows (:func:`dnmf.open_source`).
+    structure : {"matrix", "cp"}
+        ``"cp"``: every model is a nonnegative CP of an array of three or more axes (:func:`dnmf.cp`), the longest of
+        which makes the rows unless `row_axes` says another.
     store : path, optional
         A directory, such as ``NAME.dnmf``, or a place on object storage, as in :func:`dnmf.fit`: after every pass all
         models are committed to it, and it holds an ordinary store for each that is finished. Without it every W is kept
@@ -160,13 +165,15 @@ def path(  # noqa: PLR0913  the one door of the room names every option
     ((0.0, 0.1, 1.0), [3, 0])
     """
     opened = open_source(
-        source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
-        weights=weights, row_weights=row_weights, column_weights=column_weights,
+        source, row_names=row_names, column_names=column_names, row_axes=axes_of(structure, row_axes), missing=missing,
+        mask=mask, weights=weights, row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
+    if structure == CP:
+        refuse_other_than_arrays(opened)
     seeds, asked = checked_seeds(seeds), checked_constraints(constraints)
     fit = FitOptions(rank, start_asked_for(init, H=H), solver, loss, penalty, dtype, seeds[0], tol, max_passes,
                      extrapolate, prune, asked.limits, implicit=implicit,
-                     sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
+                     sweeps=sweeps, exact_rows=exact_rows, structure=structure)  # fmt: skip
     options = PathOptions(fit, checked_strengths(strengths, warm), seeds, warm, side, measures)
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(
