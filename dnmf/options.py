@@ -114,10 +114,10 @@ def _check_products(options: "FitOptions") -> None:
     """Refuse what rows of H that stay products do not take yet."""
     products, penalty = "CP is least squares without constraints and missing entries so far; leave", options.penalty
     _check(loss_named(options.loss).shared_curvature, f"loss={options.loss!r}: {products} it out")
-    others = any(penalty.angular) or penalty.smooth or penalty.target or penalty.scale != "objective"
+    others = any(penalty.angular) or penalty.smooth or penalty.target or penalty.scale not in ("objective", "fraction")
     _check(
         not (penalty.active and others),
-        "penalty: that of CP is L1 and L2 of the objective; say Penalty(l1=…, l2=…, scale='objective')",
+        "penalty: that of CP is L1 and L2 of the objective; say Penalty(l1=…, l2=…, scale='objective'), or 'fraction'",
     )
     _check(
         not penalty.active or (penalty.acts_on("W") and penalty.acts_on("H")),

@@ -46,6 +46,13 @@ from dnmf.cli.work import say_model, watched
 @click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 on all factors, or on LONG,OTHERS.")
 @click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 (ridge) on all factors, or on LONG,OTHERS.")
 @click.option(
+    "--penalty-scale",
+    type=click.Choice(["objective", "fraction"]),
+    default="objective",
+    show_default=True,
+    help="Of these: as they are, or as fractions of what leaves nothing.",
+)
+@click.option(
     "--prune",
     type=click.Choice(["rule", "refit", "off"]),
     default="rule",
@@ -88,7 +95,7 @@ def cp(source: str, store: str, where: Where, **given: Any) -> None:
     output = current_output()
     axes = tuple(each.strip() for each in given.pop("row_axes").split(","))
     about = {name: given.pop(name) for name in ("row_names", "missing_chunks")}
-    penalty = Penalty(given.pop("l1"), given.pop("l2"), "objective")
+    penalty = Penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"))
     given |= {"penalty": penalty if penalty.active else None}
     given |= {"exact_rows": not given.pop("truncated_rows"), "extrapolate": not given.pop("no_extrapolate")}
     opened = open_source(absolute(source), row_axes=axes, **about)

@@ -89,6 +89,18 @@ class PenalizedKhatriRao(KhatriRao):
         t = least_shares(self.shares_of_all(sums, vectors), sizes)[0]
         return np.where((sizes > 0) & (sums.s > 0), t, 1.0)
 
+    def least_shares_at(self, sums: SumsOfW, H: np.ndarray, times: float) -> tuple[np.ndarray, float]:
+        """Return by what W and the vectors of H are multiplied (factors, k) for a product so many `times` as large.
+
+        On the scale of least penalty, which is returned too; a row of H has the scale of its vectors in it.
+        """
+        vectors, sizes = vectors_of(H, self.lengths), H.sum(axis=1, dtype=np.float64)
+        terms = self.shares_of_all(sums, vectors)
+        t = least_shares(terms, times * sizes)
+        penalty = float(terms.scaled(t).of_component.sum())
+        t[1] /= np.where(sizes > 0, sizes, 1.0)
+        return t, penalty
+
     def _side_terms(self, sums: ModelSums, H: np.ndarray) -> SideTerms:
         (l1, l2), short = self.penalty.on_W, self.shares_of_short(self.vectors_at_scale(H))
         of_W = l1 * float(sums.s.sum()) + 0.5 * l2 * float(np.trace(sums.G))

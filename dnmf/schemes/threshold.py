@@ -15,7 +15,9 @@ from dnmf.passes.statistics import ModelSums
 from dnmf.passes.visitors.visitor import Visitor
 from dnmf.penalty import Penalty
 from dnmf.schemes.balance import Sizes, balance, sizes_of
+from dnmf.schemes.khatri_rao import KhatriRao
 from dnmf.schemes.of_options import least_squares
+from dnmf.schemes.penalized_cp import PenalizedKhatriRao
 from dnmf.schemes.scheme import Scheme
 
 
@@ -46,7 +48,15 @@ class Pair:
     @property
     def scheme(self) -> Scheme:
         """Least squares under the penalty at its present strength."""
-        return least_squares(self.shape.times(self.strength))
+        return self.scheme_at(self.strength)
+
+    def scheme_at(self, strength: float) -> Scheme:
+        """Least squares under the penalty at a strength."""
+        return least_squares(self.shape.times(strength))
+
+    def threshold(self, sums: ModelSums, h: np.ndarray) -> Threshold:
+        """Return the strength at which the pair behind these sums is worth as much as nothing."""
+        return threshold(self.shape, sums, h)
 
     @property
     def visitor(self) -> Visitor:
@@ -60,15 +70,54 @@ class Pair:
 
     def follow(self, sums: ModelSums) -> None:
         """Take in what a pass folded for `h`: a better pair, and the strength that kills it."""
-        found = threshold(self.shape, sums, self.h)
+        found = self.threshold(sums, self.h)
         sums = sums.scaled(found.of_W)
         h = (self.h * found.of_H[:, None]).astype(self.h.dtype)
-        h = least_squares(self.shape.times(found.strength)).update(sums, h).H
+        h = self.scheme_at(found.strength).update(sums, h).H
         if not (h.any() and sums.s.any()):  # rounding at the very edge: the pair before is good enough
             self.strength = max(self.strength, found.strength)
             return
-        found = threshold(self.shape, sums, h)
+        found = self.threshold(sums, h)
         self.h, self.strength = (h * found.of_H[:, None]).astype(h.dtype), found.strength
+
+
+class PairOfProducts(Pair):
+    """The same of an array: a row of H that is a product, with a penalty on each of its vectors.
+
+    Parameters
+    ----------
+    shape, h
+        As those of :class:`Pair`.
+    lengths : tuple of int
+        Of the axes that the columns are made of.
+    """
+
+    def __init__(self, shape: Penalty, h: np.ndarray, lengths: tuple[int, ...]):
+        super().__init__(shape, h)
+        self.lengths = lengths
+
+    def scheme_at(self, strength: float) -> Scheme:
+        """CP under the penalty at a strength."""
+        if not strength:
+            return KhatriRao(lengths=self.lengths)
+        return PenalizedKhatriRao(self.shape.times(strength), lengths=self.lengths)
+
+    def threshold(self, sums: ModelSums, h: np.ndarray) -> Threshold:
+        """Return the strength at which the component is worth as much as nothing, and the scales of its factors."""
+        of_shape = PenalizedKhatriRao(self.shape, lengths=self.lengths)
+        size = float(np.sqrt(sums.G[0, 0]) * np.linalg.norm(h.astype(np.float64)))
+        a = float(sums.P[:, 0] @ h[0].astype(np.float64)) / size
+        of_W, of_H = (1 if l1 else 2 for l1 in self.shape.l1)
+        degree = 1 / (1 / of_W + len(self.lengths) / of_H)
+        s = 2 * a * (1 - degree) / (2 - degree)
+        t, penalty = of_shape.least_shares_at(sums, h, s / size)
+        return Threshold((a - s / 2) * s / penalty, t[0], np.prod(t[1:], axis=0))
+
+
+def pairs_for(penalty: Penalty, start: np.ndarray, lengths: tuple[int, ...]) -> list[Pair]:
+    """Return the pairs whose strengths are the units of a fraction; of products where columns have such axes."""
+    shapes = penalty.shapes()
+    return [PairOfProducts(shape, start, lengths) if lengths else Pair(shape, start) for shape in shapes]
 
 
 def threshold(shape: Penalty, sums: ModelSums, h: np.ndarray) -> Threshold:

@@ -169,7 +169,6 @@ def test_it_resumes_with_the_same_bits(tmp_path):
     ("penalty", "words"),
     [
         (Penalty(l2=0.1), "scale='objective'"),
-        (Penalty(l2=0.1, scale="fraction"), "scale='objective'"),
         (Penalty(l2=(0.1, 0), scale="objective"), "penalize both"),
         (Penalty(l1=(0, 0.1), scale="objective"), "penalize both"),
         (Penalty(angular=0.1, scale="objective"), "L1 and L2"),
