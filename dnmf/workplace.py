@@ -14,7 +14,7 @@ from dnmf.errors import BudgetError, InputError
 from dnmf.fitting.events import Callback, Compiling, Planned, Standing, emit
 from dnmf.fitting.finish import FinishedFit
 from dnmf.fitting.fit import Fit
-from dnmf.fitting.loop import Engine
+from dnmf.fitting.loop import Engine, seeing
 from dnmf.fitting.meter import Meter
 from dnmf.fitting.state import State
 from dnmf.fitting.stop import Deadline
@@ -32,6 +32,7 @@ from dnmf.planned import MOST_GATHERED_BYTES, plan_work
 from dnmf.record import RunRecord, versions
 from dnmf.refinement import Refinement
 from dnmf.resources import Resources
+from dnmf.schemes.held_out import HeldOut
 from dnmf.schemes.of_options import in_units, scheme_of
 from dnmf.schemes.refused import refuse_beside_given, refuse_entries, refuse_of_transposed
 from dnmf.sources import Source
@@ -160,10 +161,10 @@ class Workplace:
         """Return options as the engine sees them."""
         return options.swapped() if self.source.transposed else options
 
-    def taken_up(self, state: State, options: FitOptions, guides: Guides) -> Fit:
-        """Return a fit in a state of its way, from the options of the caller."""
+    def taken_up(self, state: State, options: FitOptions, guides: Guides, held: HeldOut | None = None) -> Fit:
+        """Return a fit in a state of its way, from the options of the caller; of what is `held` out it knows."""
         options = in_units(self.seen_inside(options), state.units)
-        return Fit(state, options, scheme_of(options, self.engine.facts, guides))
+        return Fit(state, options, scheme_of(options, seeing(self.engine, held).facts, guides), held)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from dnmf.ensembles.ranks_rule import NOTHING_HELD_OUT, suggest
 from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
-from dnmf.options import FitOptions, parse_bytes
+from dnmf.options import CP, MATRIX, FitOptions, parse_bytes
 from dnmf.penalty import Penalty
 from dnmf.record import RANKS
 from dnmf.resources import Resources, checked_callbacks
@@ -22,6 +22,7 @@ from dnmf.sources import open_source
 from dnmf.studies.face import Face, fit_study, load_study, resume_study
 from dnmf.studies.seeds import checked_seeds
 from dnmf.studies.waves import StudyRun
+from dnmf.tensors import axes_of, refuse_other_than_arrays
 
 
 class RanksFace(Face[RanksOptions, Ranks]):
@@ -80,6 +81,7 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
     row_names: Any = None,
     column_names: Any = None,
     row_axes: Any = None,
+    structure: str = MATRIX,
     store: str | Path | None = None,
     overwrite: bool = False,
     resume: str = "never",
@@ -113,6 +115,9 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
         As in :func:`dnmf.fit`, for each model; `init` is ``"auto"``, ``"sample"`` or ``"random"``.
     missing, mask, weights, row_weights, column_weights, row_names, column_names, client, memory_limit, keep
         As in :func:`dnmf.fit`.
+    structure : {"matrix", "cp"}
+        ``"cp"``: models are nonnegative CPs of an array of three or more axes (:func:`dnmf.cp`). A fold is then some
+        slabs at some places along the longest of the short axes.
     store : path, optional
         A directory, such as ``NAME.dnmf``, or a place on object storage, as in :func:`dnmf.fit`: after every pass all
         models are committed to it, and it holds an ordinary store for the best one of each rank. Without it their W
@@ -145,14 +150,16 @@ def ranks(  # noqa: PLR0913  the one door of the room names every option
     (4, 4)
     """
     opened = open_source(
-        source, row_names=row_names, column_names=column_names, row_axes=row_axes, missing=missing, mask=mask,
-        weights=weights, row_weights=row_weights, column_weights=column_weights,
+        source, row_names=row_names, column_names=column_names, row_axes=axes_of(structure, row_axes), missing=missing,
+        mask=mask, weights=weights, row_weights=row_weights, column_weights=column_weights,
     )  # fmt: skip
+    if structure == CP:
+        refuse_other_than_arrays(opened)
     if checked_folds(folds) and min(opened.shape) == 1 and not opened.has_missing:  # then entries may be
         raise InputError(f"{opened.address}: of one row or column nothing can be held out; say folds=0 (--folds 0)")
     asked, tried = checked_constraints(constraints), checked_ranks(ranks)
     fit = FitOptions(tried[-1], init, solver, loss, penalty or Penalty(), dtype, seed, tol, max_passes, extrapolate,
-                     prune, asked.limits, sweeps=sweeps, exact_rows=exact_rows)  # fmt: skip
+                     prune, asked.limits, sweeps=sweeps, exact_rows=exact_rows, structure=structure)  # fmt: skip
     options = RanksOptions(fit, tried, checked_seeds(seeds), checked_folds(folds))
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     return fit_study(

@@ -16,6 +16,7 @@ from dnmf.passes.work import Work
 from dnmf.places import Sink
 from dnmf.plan import Plan
 from dnmf.schemes.facts import Facts
+from dnmf.schemes.held_out import HeldOut
 from dnmf.sources.guard import Guard
 from dnmf.sources.kept import Keep
 from dnmf.sources.source import Layout, Source
@@ -34,6 +35,7 @@ class Engine:
     guard: Guard = field(default_factory=Guard)
     deadline: Deadline = field(default_factory=Deadline)
     refine: "Refine | None" = None
+    lengths: tuple[int, ...] = ()  # of the axes of what is seen, where that is not all
 
     def watch(self, what: str) -> Done:
         """Return what is to be called with the rows that are back, for a read of all of them."""
@@ -42,7 +44,8 @@ class Engine:
     @property
     def facts(self) -> Facts:
         """What data and plan decide of the models."""
-        return Facts.of(self.source, self.plan)
+        found = Facts.of(self.source, self.plan)
+        return replace(found, lengths=self.lengths) if self.lengths else found
 
     @property
     def source_bytes(self) -> int:
@@ -54,6 +57,11 @@ Refine = Callable[[Engine, list[Fit], Statistics], tuple[list[Fit], Statistics]]
 """What goes on with H between two passes, in memory: from fits after a pass and what it folded."""
 
 AfterPass = Callable[[list[Fit], Statistics], None]
+
+
+def seeing(engine: Engine, held: HeldOut | None) -> Engine:
+    """Return the engine of a fit of which something is held out: its columns may be made of shorter axes."""
+    return engine if held is None else replace(engine, lengths=held.lengths)
 
 
 def run_until_last(engine: Engine, fits: Sequence[Fit], after_pass: AfterPass) -> list[Fit]:

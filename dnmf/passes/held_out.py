@@ -5,6 +5,7 @@ rows, so that nothing of the block is seen by either (bi-cross-validation, doi:1
 may be missing anyway, some of those that were observed.
 """
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,11 +54,15 @@ class Fold:
         Which of how many.
     seed : int
         Of what is drawn.
+    lengths : tuple of int
+        Of the axes that columns are made of, where rows of H are products: then columns are held apart by their place
+        along the longest axis, so that those of both kinds are products too.
     """
 
     number: int
     count: int
     seed: int = 0
+    lengths: tuple[int, ...] = ()
 
     def _stream(self, which: int) -> int:
         return OF_FOLDS + STREAMS * self.seed + which
@@ -69,7 +74,20 @@ class Fold:
 
     def columns(self, n_columns: int) -> ColumnSplit:
         """Return the columns that are in it: of each fold as many, or one more."""
-        return _split(self.number, self.count, self._stream(1), n_columns)
+        return _split(self.number, self.count, self._stream(1), self.lengths or (n_columns,))
+
+    @property
+    def axis(self) -> int:
+        """The axis whose places are held apart."""
+        return self.lengths.index(max(self.lengths))
+
+    @property
+    def lengths_seen(self) -> tuple[int, ...]:
+        """Of the axes, without the places that are held apart."""
+        if not self.lengths:
+            return ()
+        apart = len(range(self.number, self.lengths[self.axis], self.count))
+        return tuple(length - apart * (at == self.axis) for at, length in enumerate(self.lengths))
 
     def entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return which entries are in it, from their row and column numbers, which are broadcast."""
@@ -78,10 +96,14 @@ class Fold:
 
 
 @lru_cache(maxsize=64)
-def _split(number: int, count: int, stream: int, n_columns: int) -> ColumnSplit:
-    order = np.argsort(uniform(np.arange(n_columns), stream), kind="stable")
-    apart = np.zeros(n_columns, bool)
-    apart[order[number::count]] = True
+def _split(number: int, count: int, stream: int, lengths: tuple[int, ...]) -> ColumnSplit:
+    """Columns split by their place along the longest axis."""
+    axis, n_columns = lengths.index(max(lengths)), math.prod(lengths)
+    order = np.argsort(uniform(np.arange(lengths[axis]), stream), kind="stable")
+    places = np.zeros(lengths[axis], bool)
+    places[order[number::count]] = True
+    sides = [-1 if at == axis else 1 for at in range(len(lengths))]
+    apart = np.ascontiguousarray(np.broadcast_to(places.reshape(sides), lengths)).reshape(-1)
     others, those = np.flatnonzero(~apart), np.flatnonzero(apart)
     within = np.empty(n_columns, np.int32)
     within[others], within[those] = np.arange(len(others)), np.arange(len(those))

@@ -44,6 +44,11 @@ class HeldOut(ABC):
         """The share of the loss that is left: 0 where all is predicted, 1 for a model that explains nothing."""
         return self.loss / self.whole if self.whole > 0 else np.nan
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of the axes that the columns of the fit are made of, where rows of H are products."""
+        return self.fold.lengths_seen
+
     def columns_of(self, H: np.ndarray) -> np.ndarray:
         """Return of an H (k, n) the columns that the fit sees something of."""
         return H
@@ -143,6 +148,17 @@ class BlockOfSquares(HeldOutBlock):
 
 
 @dataclass(frozen=True)
+class BlockOfProducts(BlockOfSquares):
+    """A block of an array, at some places along its long axis and one other: predicted with the best vectors there."""
+
+    def after(self, scheme: Any, sums: HeldOutSums, H: np.ndarray) -> Self:
+        """Solve for the vectors at these places, and measure the block."""
+        whole = 0.5 * sums.squares[1] if self.whole < 0 else self.whole
+        beside = scheme.products_beside(sums.seen, sums.beside, H, self.fold.axis)
+        return replace(self, loss=scheme.loss_beside(sums.scored, beside, 2 * whole), whole=whole, beside=beside)
+
+
+@dataclass(frozen=True)
 class BlockOfLoss(HeldOutBlock):
     """A block under another loss: columns of H move once a pass, as those of the fit do."""
 
@@ -191,6 +207,8 @@ def held_out(scheme: Scheme, fold: Fold, n_columns: int, facts: Facts) -> HeldOu
     """Return what a fold holds out of a fit: entries where not all were observed, else a block."""
     if facts.observed:
         return SomeEntries(fold, n_columns)
+    if scheme.axes:
+        return BlockOfProducts(replace(fold, lengths=scheme.axes), n_columns)
     return (BlockOfSquares if _loss_of(scheme).shared_curvature else BlockOfLoss)(fold, n_columns)
 
 

@@ -37,6 +37,11 @@ class KhatriRao(LeastSquares):
     lengths: tuple[int, ...] = field(default=(), kw_only=True)
 
     @property
+    def axes(self) -> tuple[int, ...]:
+        """Those of the columns."""
+        return self.lengths
+
+    @property
     def refines(self) -> bool:
         """Steps between reads would leave the products."""
         return False
@@ -105,6 +110,24 @@ class KhatriRao(LeastSquares):
         return self.solver.shared(
             SharedProblem(terms.edit_gram(Q), M * of_W, vectors[axis].astype(aim.dtype), terms), aim
         )
+
+    def products_beside(self, seen: ModelSums, beside: ModelSums, H: np.ndarray, axis: int) -> np.ndarray:
+        """Return the best H at other places along one axis, vectors along all others as they are.
+
+        Parameters
+        ----------
+        seen, beside : ModelSums
+            Of the columns of the fit, and of those others.
+        H : ndarray (k, n)
+            In the columns of the fit.
+        axis : int
+            The one that has other places.
+        """
+        vectors = self.vectors_at_scale(H)
+        vectors[axis] = np.zeros((len(H), beside.P.shape[0] // (H.shape[1] // self.lengths[axis])))
+        aim, other = Aim.at(H.dtype, None), replace(seen, P=beside.P)
+        vectors[axis] = self.exactly._solved(other, vectors, axis, aim, np.ones(len(H))).H
+        return products_of([X.astype(H.dtype) for X in vectors])
 
     def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """Return the products of the vectors of an extrapolated H: these are extrapolated as it is."""

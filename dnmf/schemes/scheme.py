@@ -128,6 +128,11 @@ class Scheme(Startable):
         return 2
 
     @property
+    def axes(self) -> tuple[int, ...]:
+        """Lengths of the axes for each of which a row of H has a vector, where it is their product; else none."""
+        return ()
+
+    @property
     def refines(self) -> bool:
         """Whether its sums are those of :class:`~dnmf.schemes.estimated.EstimatedSums`, so that H can be refined."""
         return False

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dnmf.constraints import Guides
-from dnmf.fitting.loop import Engine
+from dnmf.fitting.loop import Engine, seeing
 from dnmf.fitting.state import Initial
 from dnmf.options import FitOptions
 from dnmf.passes.held_out import Fold
@@ -75,8 +75,9 @@ class SharedStarts:
             return begun if held_out is None else begun._replace(H=held_out.columns_of(begun.H), squares=-1.0)
         fresh = self._drawn is None
         drawn = self._of(held_out)
-        raced = race_on_drawn(self._engine, drawn, options, guides, most=ONE_START)
-        begun = settle_start(raced.H, raced.engine, self._engine, options, guides)
+        engine = seeing(self._engine, held_out)
+        raced = race_on_drawn(engine, drawn, options, guides, most=ONE_START)
+        begun = settle_start(raced.H, raced.engine, engine, options, guides)
         squares = raced.squares if held_out is None else -1.0
         return begun._replace(bytes_read=(drawn.bytes_read if fresh else 0) + begun.bytes_read, squares=squares)
 

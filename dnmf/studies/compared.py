@@ -9,7 +9,7 @@ import numpy as np
 from dnmf.api import load
 from dnmf.constraints import Guides
 from dnmf.fitting.fit import Fit
-from dnmf.fitting.loop import pass_for_running, run_until_last
+from dnmf.fitting.loop import pass_for_running, run_until_last, seeing
 from dnmf.fitting.state import State
 from dnmf.model import Model
 from dnmf.options import FitOptions
@@ -71,7 +71,7 @@ class ComparedRun(StudyRun[C]):
         held = self._held_out(cell, scheme_of(options, engine.facts, self.guides))
         begun = self._starts.begin(options, self.guides, held)._replace(units=self._units)
         self.state = replace(self.state, bytes_read=self.state.bytes_read + begun.bytes_read)
-        return replace(fit_from(engine, begun, options, self.guides), held_out=held)
+        return replace(fit_from(seeing(engine, held), begun, options, self.guides), held_out=held)
 
     @property
     def _units(self) -> tuple[float, float]:
@@ -91,8 +91,9 @@ class ComparedRun(StudyRun[C]):
 
     def taken_up(self, state: State, cell: C, guides: Guides) -> Fit:
         """A model in a state of its way, and what is held out of it."""
-        fit = super().taken_up(state, cell, guides)
-        return replace(fit, held_out=self._held_out(cell, fit.scheme))
+        options, engine = self._options_of(cell), self.place.engine
+        held = self._held_out(cell, scheme_of(options, engine.facts, guides))
+        return self.place.taken_up(state, self.study.options_of(cell), guides, held)
 
     def _write_chosen(self) -> None:
         chosen = [cell for cell in self.study.chosen(self.state.ended) if cell not in self.state.written]
