@@ -17,6 +17,8 @@ from dnmf.cli.work import say_study, taken, watched
 NOTHING = AsCnmf()
 STORE = click.option("--store", required=True, metavar="RUN", help="For checkpoints and models, such as run.dnmf.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace what the store holds, once this has begun.")
+STRUCTURE = click.option("--structure", type=click.Choice(["matrix", "cp"]), default="matrix", show_default=True,
+                         help="cp: models of an array of three or more axes, as dnmf cp finds them.")  # fmt: skip
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
                     help="Of the rows that models begin on together, of what is held out or clustered.")  # fmt: skip
 
@@ -49,8 +51,7 @@ def _fitted(
               help="Whether to measure what takes reads of its own.")  # fmt: skip
 @click.option("--side", type=click.Choice(["W", "H"]), default="H", show_default=True,
               help="On which factor components are compared.")  # fmt: skip
-@click.option("--structure", type=click.Choice(["matrix", "cp"]), default="matrix", show_default=True,
-              help="cp: models of an array of three or more axes, as dnmf cp finds them.")  # fmt: skip
+@STRUCTURE
 @click.option("--overwrite", is_flag=True, help="Replace a path in the store, once this one has begun.")
 @RESUME
 @seen_options
@@ -78,6 +79,7 @@ def path(**given: Any) -> None:
               help="Models of all of the data at each rank: how many, or which.")  # fmt: skip
 @click.option("--folds", type=click.IntRange(0), default=4, show_default=True,
               help="Parts of the data that are held out, one after the other.")  # fmt: skip
+@STRUCTURE
 @SEED
 @cnmf_options
 @OVERWRITE

@@ -17,7 +17,7 @@ from dnmf.ensembles.ranks_rows import COLUMNS, RankRow
 from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
 from dnmf.model import Model
-from dnmf.options import parse_bytes
+from dnmf.options import CP, parse_bytes
 from dnmf.record import RANKS
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.sources.unfolded import WhereMore
@@ -139,6 +139,8 @@ class Ranks:
         1.0
         """
         options = self.model(rank).options
+        if options.structure == CP:
+            raise InputError("consensus: medians of products are no products; models of CP have none yet")
         asked = asked_of(self.options, options.rank, checked_density(density), checked_best(best))
         ended = ended_in(self.path, self.options) if self.ended is None and self.path is not None else self.ended
         assert ended is not None, "it is kept where there is no store"
