@@ -27,7 +27,7 @@ class Core(NamedTuple):
         In percent: 100 where the core is ones along its diagonal and zeros elsewhere, as CP says; near zero or below it
         where components are mixed.
     core : ndarray (k, k, …)
-        One axis for each factor, in the order of :attr:`CPModel.lengths`; the components that are not zero.
+        One axis for each factor, in the order of :attr:`dnmf.CPModel.lengths`; the components that are not zero.
     """
 
     consistency: float
