@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnmf.options import CP, FitOptions
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.visitors.visitor import Visitor
 from dnmf.penalty import Penalty
 from dnmf.schemes.balance import Sizes, balance, sizes_of
+from dnmf.schemes.facts import Facts
 from dnmf.schemes.khatri_rao import KhatriRao
 from dnmf.schemes.of_options import least_squares
 from dnmf.schemes.penalized_cp import PenalizedKhatriRao
@@ -114,10 +116,12 @@ class PairOfProducts(Pair):
         return Threshold((a - s / 2) * s / penalty, t[0], np.prod(t[1:], axis=0))
 
 
-def pairs_for(penalty: Penalty, start: np.ndarray, lengths: tuple[int, ...]) -> list[Pair]:
-    """Return the pairs whose strengths are the units of a fraction; of products where columns have such axes."""
-    shapes = penalty.shapes()
-    return [PairOfProducts(shape, start, lengths) if lengths else Pair(shape, start) for shape in shapes]
+def pairs_for(options: FitOptions, facts: Facts, start: np.ndarray) -> list[Pair]:
+    """Return the pairs whose strengths are the units of a fraction; of a CP they are products."""
+    shapes = options.penalty.shapes()
+    if options.structure == CP:
+        return [PairOfProducts(shape, start, facts.lengths) for shape in shapes]
+    return [Pair(shape, start) for shape in shapes]
 
 
 def threshold(shape: Penalty, sums: ModelSums, h: np.ndarray) -> Threshold:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnmf.fitting.loop import Engine
-from dnmf.options import CP, FitOptions
+from dnmf.options import FitOptions
 from dnmf.passes.executor import run_pass
 from dnmf.passes.statistics import Statistics
 from dnmf.passes.work import Work
@@ -55,7 +55,7 @@ def find_lambda_max(rows: Engine, engine: Engine, options: FitOptions) -> Lambda
         Of the fit.
     """
     start = np.ones((1, engine.source.shape[1]), options.dtype)
-    pairs = pairs_for(options.penalty, start, engine.facts.lengths if options.structure == CP else ())
+    pairs = pairs_for(options, engine.facts, start)
     for _ in range(SAMPLE_TURNS):
         if _settled(pairs, rows, options, CLOSE_ON_SAMPLE)[0]:
             break
