@@ -140,7 +140,8 @@ def status(runs: tuple[str, ...], watched: bool) -> None:
 @click.option("--feature-type", metavar="TYPE", help='Of a 10x matrix these features alone: "Gene Expression".')
 @click.option(
     "--long", metavar="COLUMNS",
-    help="Of a table with a line for each entry: user,item,rating, by name, or number from 0; without rating ones.",
+    help="Of a table with a line for each entry: user,item,rating, by name, or number from 0; without rating ones. "
+         "More columns make an array: user,item,month,plays.",
 )  # fmt: skip
 @click.option(
     "--duplicates", type=click.Choice(["refuse", "sum"]),
@@ -162,7 +163,7 @@ def convert(source: str, target: str, layer: str | None, zarr_format: str, **set
     """Write IN as a Zarr store that a fit reads well.
 
     IN is .mtx, .mtx.gz, .npz, .npy, .h5ad, a 10x .h5 or directory, .zarr, or a table of entries: .csv, .tsv, .parquet.
-    An array of more axes (.zarr, .npy, .tns) becomes a matrix that knows them; dnmf cp takes it too.
+    An array of more axes (.zarr, .npy, .tns, a table) becomes a matrix that knows them; dnmf cp takes it too.
 
     Names and annotations of rows and columns (obs, var, barcodes.tsv, features.tsv) are carried over.
     """
@@ -181,6 +182,7 @@ def convert(source: str, target: str, layer: str | None, zarr_format: str, **set
         "convert",
         record,
         labelled("done", f"{written.target}: {written.kind}, {rows:,} × {columns:,}{entries}, {written.dtype}"),
+        *([labelled("axes", " × ".join(f"{n:,} {name}" for name, n in written.axes.items()))] if written.axes else []),
         *_carried_lines(written),
         labelled("size", f"{format_bytes(written.bytes_written)} on disk"),
         labelled("look", f"dnmf inspect {shlex.quote(target)}"),

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dnmf.conversion.folded import Folding
 from dnmf.conversion.reading import reading
 from dnmf.conversion.streams import Triplets, TripletStream
 from dnmf.errors import InputError
 from dnmf.sources.contents import open_decompressed
-from dnmf.sources.unfolded import LEAST_AXES, Unfolding, unfolding_of
+from dnmf.sources.unfolded import LEAST_AXES, unfolding_of
 
 TEXT_AT_ONCE = 2**22
 LONGEST_LINE = 2**16
@@ -55,31 +56,22 @@ def open_coordinates(path: Path, row_axes: Any) -> TripletStream:
     ------
     InputError
         It holds no such lines, fewer than three coordinates each, or a value that is negative or not finite: the line
-        is named. Or there are no such axes.
+        is named. Or there are no such axes, or too many columns.
     """
     found = _look(path)
     unfolding = unfolding_of(str(path), found.shape, row_axes)
     assert unfolding is not None
-    rows, columns = (_folded(unfolding, axes) for axes in (unfolding.rows, unfolding.columns))
+    folding = Folding(str(path), unfolding)
 
     def blocks(limit: int) -> Iterator[Triplets]:
         for block in _blocks(path, len(found.shape), limit):
-            yield Triplets(block.places @ rows, block.places @ columns, _kept(block.values, whole=found.whole))
+            yield folding.triplets(block.places, _kept(block.values, whole=found.whole))
 
     return TripletStream(
         address=str(path), shape=unfolding.matrix_shape, dtype=np.dtype("int64" if found.whole else "float64"),
         target_dtype=None if found.whole else np.dtype("float32"), stored=found.entries, blocks=blocks,
         unfolding=unfolding,
     )  # fmt: skip
-
-
-def _folded(unfolding: Unfolding, axes: tuple[int, ...]) -> NDArray[np.int64]:
-    """By what the coordinates of an entry are multiplied to be its row, or its column."""
-    strides = np.zeros(len(unfolding.shape), np.int64)
-    step = 1
-    for axis in reversed(axes):
-        strides[axis], step = step, step * unfolding.shape[axis]
-    return strides
 
 
 def _kept(values: NDArray[np.float64], *, whole: bool) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Some entries of a long table: names of rows and of columns, and values."""
+"""Some entries of a long table: names along each axis, and values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,20 @@ class LongBlock:
 
     Attributes
     ----------
-    rows, columns : sequence of str
-        Names.
+    keys : tuple of sequences of str
+        The names along each axis: of rows and of columns, of a matrix.
     values : sequence of str or of float, or None
         None where each entry is a one.
     place : callable
         Says where an entry is, for messages.
     """
 
-    rows: Sequence[str]
-    columns: Sequence[str]
+    keys: tuple[Sequence[str], ...]
     values: Any
     place: Callable[[int], str]
+
+    def __len__(self) -> int:
+        return len(self.keys[0])
 
     def numbers(self) -> np.ndarray:
         """Return the values as float64.
@@ -37,9 +39,9 @@ class LongBlock:
             One is no number, not finite or negative; it is named with its place.
         """
         if self.values is None:
-            return np.ones(len(self.rows))
+            return np.ones(len(self))
         try:
-            numbers = np.fromiter(map(float, self.values), np.float64, len(self.rows))
+            numbers = np.fromiter(map(float, self.values), np.float64, len(self))
         except (TypeError, ValueError) as error:
             at, value = next((at, value) for at, value in enumerate(self.values) if not _is_number(value))
             raise InputError(f"{self.place(at)}: the value {value!r} is not a number") from error
@@ -53,15 +55,15 @@ class LongBlock:
             )
         return numbers
 
-    def refuse_nameless(self, what_of_rows: str, what_of_columns: str) -> None:
-        """Refuse an entry without a name of its row or its column.
+    def refuse_nameless(self, called: Sequence[str]) -> None:
+        """Refuse an entry without a name along one of the axes, which are called so.
 
         Raises
         ------
         InputError
             There is one; it is named with its place.
         """
-        for names, what in ((self.rows, what_of_rows), (self.columns, what_of_columns)):
+        for names, what in zip(self.keys, called, strict=True):
             if "" in names:
                 raise InputError(f"{self.place(names.index(''))}: {what} is empty")
 

@@ -1,9 +1,9 @@
-"""Which columns of a long table name the row, the column and the value of an entry of a matrix."""
+"""Which columns of a long table say where an entry is, of a matrix or of an array of more axes, and which its value."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dnmf.arguments import is_whole, shown
 from dnmf.errors import InputError
@@ -11,8 +11,26 @@ from dnmf.errors import InputError
 OF_ROWS = "user|customer|reviewer|member|visitor|session|playlist|document|doc|cell|barcode|sample"
 OF_COLUMNS = "item|movie|film|product|track|song|artist|book|business|term|word|token|gene|feature"
 OF_VALUES = "rating|score|stars|value|count|weight|plays|quantity|frequency|n"
-Asked = tuple[str | int, ...] | None  # columns by name or number; None where nobody said which
 MOST_SHOWN, MOST_LETTERS = 12, 40
+MATRIX = 2  # axes
+
+
+class Named(NamedTuple):
+    """The columns that somebody named, or numbered: those of the names along each axis, and that of the values.
+
+    The last is None where each line is a one.
+    """
+
+    keys: tuple[str | int, ...]
+    value: str | int | None = None
+
+    @property
+    def all(self) -> tuple[str | int, ...]:
+        """All of them, in this order."""
+        return self.keys if self.value is None else (*self.keys, self.value)
+
+
+Asked = Named | None  # None where nobody said which
 
 
 @dataclass(frozen=True)
@@ -21,23 +39,27 @@ class LongColumns:
 
     Attributes
     ----------
-    row, column : int
-        Which fields name its row and its column.
+    keys : tuple of int
+        Which fields name its place along each axis: its row and its column, of a matrix.
     value : int or None
         Which is its value; None where each line is a one.
     names : tuple of str
         What the fields are called; empty where that is not known.
     """
 
-    row: int
-    column: int
+    keys: tuple[int, ...]
     value: int | None = None
     names: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> list[int]:
-        """The fields that are read."""
-        return [at for at in (self.row, self.column, self.value) if at is not None]
+        """The fields that are read: those of the names, and of the value where there is one."""
+        return [*self.keys, *([] if self.value is None else [self.value])]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What the axes are called, by the fields; empty where that is not known."""
+        return tuple(self.names[at] for at in self.keys) if self.names else ()
 
     def called(self, field: int) -> str:
         """Return what a field is called; its number where that is not known."""
@@ -47,37 +69,57 @@ class LongColumns:
 def parse_long(long: Any) -> Asked:
     """Return the columns that a caller asked for, by name or number; None where none were.
 
+    Two are those of the names of rows and of columns; of three or more the last is that of the values, and nothing
+    after a last comma (or None) where each line is a one.
+
     Raises
     ------
     InputError
-        They are not two or three different names or numbers.
+        They are fewer than two, not all are names or numbers, or one is there twice.
+
+    Examples
+    --------
+    >>> parse_long("user,item,rating")
+    Named(keys=('user', 'item'), value='rating')
+    >>> parse_long("user,item,month,"), parse_long((0, 1))
+    (Named(keys=('user', 'item', 'month'), value=None), Named(keys=(0, 1), value=None))
     """
     if long is None:
         return None
     parts = long.split(",") if isinstance(long, str) else long
-    if not isinstance(parts, Sequence) or len(parts) not in (2, 3) or len(set(parts)) < len(parts):
-        raise InputError(
-            f"long={shown(long)}: give two or three columns: of the names of rows, of those of columns, and of values "
-            "(--long user,item,rating)"
-        )
-    return tuple(int(part) if is_whole(part) else str(part).strip() for part in parts)
+    if isinstance(parts, Sequence):
+        keys, last = _stripped(parts[:MATRIX] if len(parts) <= MATRIX else parts[:-1]), _stripped(parts[MATRIX:][-1:])
+        value = last[0] if last and last != ("",) else None
+        found = Named(keys, value)
+        if len(keys) >= MATRIX and "" not in keys and len(set(found.all)) == len(found.all):
+            return found
+    raise InputError(
+        f"long={shown(long)}: give two or three columns: of the names of rows, of those of columns, and of values "
+        "(--long user,item,rating); of an array of more axes one for each, and that of the values last (--long "
+        "user,item,month,plays; nothing after the last comma where each line is a one)"
+    )
 
 
-def asked_columns(fields: Sequence[str], asked: tuple[str | int, ...]) -> LongColumns | None:
+def _stripped(parts: Sequence[Any]) -> tuple[str | int, ...]:
+    return tuple("" if part is None else int(part) if is_whole(part) else str(part).strip() for part in parts)
+
+
+def asked_columns(fields: Sequence[str], asked: Named) -> LongColumns | None:
     """Return where the columns that were asked for are in a header, or by number in any line; None if not in this one.
 
     Examples
     --------
-    >>> asked_columns(["time", "user", "item"], ("user", "item"))
-    LongColumns(row=1, column=2, value=None, names=('time', 'user', 'item'))
-    >>> asked_columns(["7", "3", "4.5"], ("0", "1", "2"))
-    LongColumns(row=0, column=1, value=2, names=())
+    >>> asked_columns(["time", "user", "item"], Named(("user", "item")))
+    LongColumns(keys=(1, 2), value=None, names=('time', 'user', 'item'))
+    >>> asked_columns(["7", "3", "4.5"], Named(("0", "1"), "2"))
+    LongColumns(keys=(0, 1), value=2, names=())
     """
-    if all(name in fields for name in asked):
-        return _at([fields.index(str(name)) for name in asked], tuple(fields))
-    numbers = [int(name) for name in asked if str(name).isdecimal()]
-    if len(numbers) == len(asked) and max(numbers) < len(fields):
-        return _at(numbers, ())
+    count = len(asked.keys)
+    if all(name in fields for name in asked.all):
+        return _at([fields.index(str(name)) for name in asked.all], count, tuple(fields))
+    numbers = [int(name) for name in asked.all if str(name).isdecimal()]
+    if len(numbers) == len(asked.all) and max(numbers) < len(fields):
+        return _at(numbers, count, ())
     return None
 
 
@@ -87,21 +129,21 @@ def found_columns(header: Sequence[str]) -> LongColumns | None:
     Examples
     --------
     >>> found_columns(["userId", "movieId", "rating", "timestamp"])
-    LongColumns(row=0, column=1, value=2, names=('userId', 'movieId', 'rating', 'timestamp'))
+    LongColumns(keys=(0, 1), value=2, names=('userId', 'movieId', 'rating', 'timestamp'))
     >>> found_columns(["item", "user"])
-    LongColumns(row=1, column=0, value=None, names=('item', 'user'))
+    LongColumns(keys=(1, 0), value=None, names=('item', 'user'))
     >>> found_columns(["user", "item", "time"]) is None
     True
     """
     rows, columns, values = (_called(header, words) for words in (OF_ROWS, OF_COLUMNS, OF_VALUES))
     if len(rows) != 1 or len(columns) != 1 or len(values) > 1 or (not values and len(header) > 2):
         return None
-    return _at([*rows, *columns, *values], tuple(header))
+    return _at([*rows, *columns, *values], MATRIX, tuple(header))
 
 
-def _at(numbers: list[int], names: tuple[str, ...]) -> LongColumns:
-    row, column, *value = numbers
-    return LongColumns(row, column, value[0] if value else None, names)
+def _at(numbers: list[int], keys: int, names: tuple[str, ...]) -> LongColumns:
+    """The columns at these numbers, of which so many are those of names."""
+    return LongColumns(tuple(numbers[:keys]), numbers[keys] if len(numbers) > keys else None, names)
 
 
 def _called(header: Sequence[str], words: str) -> list[int]:
@@ -117,5 +159,5 @@ def no_such_columns(address: object, fields: Sequence[str], asked: Asked) -> Inp
             f"{address}: its columns are not called as those of a long table are ({there}); say which are the names of "
             "rows, those of columns, and values: --long user,item,rating, long=(…), or their numbers from 0"
         )
-    wanted = ", ".join(str(name) for name in asked if name not in fields)
+    wanted = ", ".join(str(name) for name in asked.all if name not in fields)
     return InputError(f"{address}: there is no column {wanted}; its first line is: {there}")

@@ -66,10 +66,9 @@ class LongParquet:
             return [] if batch is None else [batch.column(name).to_pylist() for name in wanted]
 
     def _block(self, parts: list[list[Any]], first: int) -> LongBlock:
-        rows, columns = ([_text(name) for name in part] for part in parts[:2])
-        return LongBlock(
-            rows, columns, parts[2] if len(parts) > 2 else None, lambda at: f"{self.path}: row {first + at}"
-        )
+        axes = len(self.columns.keys)
+        keys = tuple([_text(name) for name in part] for part in parts[:axes])
+        return LongBlock(keys, parts[axes] if len(parts) > axes else None, lambda at: f"{self.path}: row {first + at}")
 
 
 def is_long_parquet(path: Path) -> bool:

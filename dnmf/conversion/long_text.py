@@ -82,7 +82,8 @@ class LongText:
             found = f"{_shown(entries[at])} has {len(entries[at])} fields, the first line has {self._width}"
             raise InputError(f"{place(at)}: {found}")
         parts = [list(map(itemgetter(field), entries)) for field in self.columns.wanted]
-        return LongBlock(parts[0], parts[1], parts[2] if len(parts) > 2 else None, place)
+        axes = len(self.columns.keys)
+        return LongBlock(tuple(parts[:axes]), parts[axes] if len(parts) > axes else None, place)
 
 
 def is_long_text(first: str) -> bool:

@@ -90,7 +90,8 @@ def open_npz(path: Path) -> CompressedStream | TripletStream:
         saved = _saved(path, archive)
         data = ZippedVector(archive, "data", str(path))
     if len(saved.shape) != 2 or 0 in saved.shape:
-        raise InputError(f"{path}: a matrix has two dimensions above zero, this has shape {saved.shape}")
+        more = f"; dnmf.cp(sparse.load_npz({str(path)!r}), rank) takes it in memory" if saved.of_sparse else ""
+        raise InputError(f"{path}: a matrix has two dimensions above zero, this has shape {saved.shape}{more}")
     rows, columns = saved.shape
     kept = target_dtype(data.dtype, str(path))
     about: dict[str, Any] = {

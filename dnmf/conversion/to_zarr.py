@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ from dnmf.sources.addresses import BETWEEN, is_url, split_address
 from dnmf.sources.formats import COORDINATES, NPY, NPZ, TENX_DIRECTORY, Format, format_of, refusal
 from dnmf.sources.guard import guard_files, guarded
 from dnmf.sources.name_files import given_names
-from dnmf.sources.opening import MISSING_CHUNKS
+from dnmf.sources.opening import FIRST_AXIS, MISSING_CHUNKS
 from dnmf.sources.unfolded import unfolding_of
 
 log = logging.getLogger("dnmf")
@@ -70,6 +70,8 @@ class ConversionReport:
         Whether rows and columns have names.
     obs, var : tuple of str
         What else was carried over of rows and columns.
+    axes : dict of str to int
+        The length of each axis by its name, of an array of more than two; empty of a matrix.
     """
 
     shape: tuple[int, int]
@@ -83,6 +85,7 @@ class ConversionReport:
     column_names: bool = False
     obs: tuple[str, ...] = ()
     var: tuple[str, ...] = ()
+    axes: dict[str, int] = field(default_factory=dict)
 
 
 @undisturbed
@@ -112,8 +115,8 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     not carried over is named in the report and logged. The target appears under its name when it is complete, and
     not at all otherwise; nothing is left beside it. Rows in no order are sorted through temporary files
     beside the target (up to 16 bytes per entry for matrices below 2^32 rows). The entries of a long table are spooled
-    there too, 16 bytes each, with zeros; its rows and columns come in the order in which their names appear first, and
-    these are held in memory.
+    there too, 4 bytes for each name and 8 for the value, with zeros; its rows and columns come in the order in which
+    their names appear first, and these are held in memory.
 
     Parameters
     ----------
@@ -138,13 +141,15 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     long : str or sequence, optional
         Of a long table, with a line for each entry: which columns have the names of rows, those of columns, and the
         values, ``"user,item,rating"``; by number, from 0, where there is no header. Without the third each entry is a
-        one. By default they are told by what the header calls them, if it does so.
+        one. By default they are told by what the header calls them, if it does so. More columns are those of an array
+        of more axes, the values last: ``"user,item,month,plays"``, nothing (None) in their place where each entry is a
+        one; the axes are called as their columns, with the names in these as labels. Needs `row_axes`.
     duplicates : {"refuse", "sum"}, optional
         What becomes of several lines of a long table for one entry; refused by default.
     row_axes : int, str, or sequence of these, optional
-        Of an array of more than two axes (a Zarr array, an HDF5 dataset, ``.npy``, ``.tns``): those that make the rows,
-        by number or by name, ``"longest"`` for the longest. The result is a matrix that knows its axes, and is read
-        along these: ``dnmf.fit`` and ``dnmf.cp`` take it without `row_axes`.
+        Of an array of more than two axes (a Zarr array, an HDF5 dataset, ``.npy``, ``.tns``, a long table): those that
+        make the rows, by number or by name, ``"longest"`` for the longest. The result is a matrix that knows its axes,
+        and is read along these: ``dnmf.fit`` and ``dnmf.cp`` take it without `row_axes`.
     chunk_bytes : int
         Decoded size of a chunk.
     memory_bytes : int
@@ -188,7 +193,7 @@ def convert(  # noqa: PLR0913  one keyword for each choice a user has
     try:
         with staged(target, "convert", overwrite=checked_overwrite(overwrite)) as staging, _watched(found, path, inner):
             opening = _Opening(staging.spool, missing_chunks, asked, duplicates, row_axes, settings.memory_bytes)
-            stream = _refused_transposed(_open_stream(found, path, inner, opening), transpose=transpose)
+            stream = _checked_axes(_open_stream(found, path, inner, opening), row_axes, transpose=transpose)
             stream = _named(of_type(stream, feature_type), *(given[::-1] if transpose else given))
             kind, nonzeros, values = write_matrix(stream, staging.target, staging.spool, settings)
         size = sum(size or 0 for _, size in below(target))
@@ -205,9 +210,16 @@ def _open_npy(path: Path, row_axes: Any) -> MatrixStream:
     return open_npy(path) if unfolding is None else rows_of_mapped(mapped, str(path), unfolding)
 
 
-def _refused_transposed(stream: MatrixStream, *, transpose: bool) -> MatrixStream:
+def _checked_axes(stream: MatrixStream, row_axes: Any, *, transpose: bool) -> MatrixStream:
+    """The same stream, where what was said of its axes fits it."""
     if stream.unfolding is not None and transpose:
         raise InputError(f"{stream.address}: row_axes says which axes make the rows; leave transpose out")
+    if stream.unfolding is None and row_axes not in FIRST_AXIS:
+        rows, columns = stream.shape
+        raise InputError(
+            f"{stream.address}: has rows and columns already, {rows} × {columns}; row_axes= (--row-axes) is for arrays "
+            "of more axes, leave it out"
+        )
     return stream
 
 
@@ -219,8 +231,13 @@ def _with_what_came_along(report: ConversionReport, stream: MatrixStream, *, tra
     obs, var = (stream.columns, stream.rows) if transpose else (stream.rows, stream.columns)
     return replace(
         report, notes=notes, row_names=obs.names is not None, column_names=var.names is not None,
-        obs=tuple(obs.columns), var=tuple(var.columns),
+        obs=tuple(obs.columns), var=tuple(var.columns), axes=_lengths(stream),
     )  # fmt: skip
+
+
+def _lengths(stream: MatrixStream) -> dict[str, int]:
+    """The length of each axis by its name, of an array of more than two."""
+    return {} if stream.unfolding is None else dict(zip(stream.unfolding.called, stream.unfolding.shape, strict=True))
 
 
 def _features_as_rows(stream: MatrixStream, *, transpose: bool) -> tuple[str, ...]:
@@ -311,7 +328,8 @@ def _open_stream(found: Format, path: Path, inner: str, how: _Opening) -> Matrix
     if inner:
         raise InputError(f"{path}::{inner}: only Zarr stores and .h5ad files have matrices inside them")
     if found in LONG:
-        return open_long_table(found, path, how.long, spool, duplicates=how.duplicates or DUPLICATES[0])
+        duplicates = how.duplicates or DUPLICATES[0]
+        return open_long_table(found, path, how.long, spool, duplicates=duplicates, row_axes=how.row_axes)
     if found is TENX_DIRECTORY:
         return open_tenx_directory(path, spool)
     if found is NPZ:

@@ -1,0 +1,66 @@
+"""Entries of an array of more axes, which come with their coordinates, as entries of its matrix."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnmf.conversion.streams import Triplets
+from dnmf.errors import InputError
+from dnmf.sources.unfolded import Unfolding
+
+MOST_COLUMNS = 2**28  # a fit holds k numbers for each, a few times over, and the target a name
+MOST_ROWS = 2**62
+
+
+class Folding:
+    """By what coordinates are multiplied to be rows and columns, and the way back.
+
+    Parameters
+    ----------
+    address : str
+        Of the array, for messages.
+    unfolding : Unfolding
+        Which axes make the rows.
+
+    Raises
+    ------
+    InputError
+        The matrix would have too many columns, or rows.
+    """
+
+    def __init__(self, address: str, unfolding: Unfolding):
+        rows, columns = unfolding.matrix_shape
+        if columns > MOST_COLUMNS or rows > MOST_ROWS:
+            raise InputError(
+                f"{address}: {unfolding}: {rows:,} × {columns:,}, where a matrix has at most {MOST_COLUMNS:,} columns; "
+                "name the axes in row_axes (--row-axes) that leave fewer, or leave an axis out"
+            )
+        self._unfolding = unfolding
+        self._rows, self._columns = _strides(unfolding, unfolding.rows), _strides(unfolding, unfolding.columns)
+
+    def triplets(self, places: NDArray[Any], values: NDArray[Any]) -> Triplets:
+        """Return entries at places (entries, axes), from zero, as entries of the matrix."""
+        return Triplets(_dotted(places, self._rows), _dotted(places, self._columns), values)
+
+    def place(self, row: int, column: int) -> tuple[int, ...]:
+        """Return the coordinates of an entry of the matrix."""
+        strides = {**{axis: (row, step) for axis, step in self._rows.items()},
+                   **{axis: (column, step) for axis, step in self._columns.items()}}  # fmt: skip
+        shape = self._unfolding.shape
+        return tuple(strides[axis][0] // strides[axis][1] % shape[axis] for axis in range(len(shape)))
+
+
+def _strides(unfolding: Unfolding, axes: tuple[int, ...]) -> dict[int, int]:
+    """How far apart neighbours along each of these axes are in the matrix: the last is the fastest."""
+    strides, step = {}, 1
+    for axis in reversed(axes):
+        strides[axis], step = step, step * unfolding.shape[axis]
+    return strides
+
+
+def _dotted(places: NDArray[Any], strides: dict[int, int]) -> NDArray[np.int64]:
+    total = np.zeros(len(places), np.int64)
+    for axis, step in strides.items():  # not @, which copies all coordinates to wider integers first
+        total += places[:, axis].astype(np.int64) * step
+    return total
