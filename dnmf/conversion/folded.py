@@ -14,7 +14,7 @@ MOST_ROWS = 2**62
 
 
 class Folding:
-    """By what coordinates are multiplied to be rows and columns, and the way back.
+    """By what coordinates are multiplied to be rows and columns.
 
     Parameters
     ----------
@@ -36,19 +36,11 @@ class Folding:
                 f"{address}: {unfolding}: {rows:,} × {columns:,}, where a matrix has at most {MOST_COLUMNS:,} columns; "
                 "name the axes in row_axes (--row-axes) that leave fewer, or leave an axis out"
             )
-        self._unfolding = unfolding
         self._rows, self._columns = _strides(unfolding, unfolding.rows), _strides(unfolding, unfolding.columns)
 
     def triplets(self, places: NDArray[Any], values: NDArray[Any]) -> Triplets:
         """Return entries at places (entries, axes), from zero, as entries of the matrix."""
         return Triplets(_dotted(places, self._rows), _dotted(places, self._columns), values)
-
-    def place(self, row: int, column: int) -> tuple[int, ...]:
-        """Return the coordinates of an entry of the matrix."""
-        strides = {**{axis: (row, step) for axis, step in self._rows.items()},
-                   **{axis: (column, step) for axis, step in self._columns.items()}}  # fmt: skip
-        shape = self._unfolding.shape
-        return tuple(strides[axis][0] // strides[axis][1] % shape[axis] for axis in range(len(shape)))
 
 
 def _strides(unfolding: Unfolding, axes: tuple[int, ...]) -> dict[int, int]:

@@ -48,7 +48,7 @@ def open_long_array(table: LongTable, spool: Path, row_axes: Any, *, adds_up: bo
         address=address, shape=unfolding.matrix_shape, dtype=entries.dtype, target_dtype=entries.target_dtype,
         rows=rows, columns=columns, notes=_without_labels(address, unfolding), unfolding=unfolding,
         stored=entries.count, blocks=blocks, keeps_zeros=table.columns.value is not None,
-        twice=None if adds_up else lambda row, column: entries.twice(folding.place(row, column)),
+        twice=None if adds_up else lambda row, column: entries.twice(unfolding.place(row, column)),
     )  # fmt: skip
 
 

@@ -237,13 +237,15 @@ def _bad_value(source: Source, start: int, rows: Rows, bad: tuple[int, int], dem
 
 
 def _place(source: Source, start: int, rows: Rows, at: int) -> str:
-    """Where an entry is, in the user's rows and columns; `at` counts those of the panel."""
+    """Where an entry is, in the user's rows and columns, and of more axes; `at` counts those of the panel."""
     if isinstance(rows, np.ndarray):
         row, column = divmod(at, rows.shape[1])
     else:
         row, column = int(np.searchsorted(rows.indptr, at, side="right")) - 1, int(rows.indices[at])
     row, column = source.place_of_entry(start + row, column)
-    return place_of((column, row) if source.transposed else (row, column))
+    row, column = (column, row) if source.transposed else (row, column)
+    words = place_of((row, column))
+    return words if source.unfolding is None else f"{words} ({source.unfolding.place_in_words(row, column)})"
 
 
 def _more(count: int) -> str:

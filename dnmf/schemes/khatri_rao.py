@@ -12,6 +12,7 @@ import numpy as np
 
 from dnmf.passes.statistics import ModelSums
 from dnmf.passes.terms import NO_TERMS, Terms
+from dnmf.passes.work import Demands
 from dnmf.schemes.above_zero import above_zero
 from dnmf.schemes.column_blocks import SharedProblem
 from dnmf.schemes.columns import Aim
@@ -40,6 +41,13 @@ class KhatriRao(LeastSquares):
     def axes(self) -> tuple[int, ...]:
         """Those of the columns."""
         return self.lengths
+
+    @property
+    def demands(self) -> Demands:
+        """Values that are there and not negative: there is no way round either yet."""
+        return Demands(
+            not_negative="values that are not negative", not_nan="finite values (CP takes no missing entries yet)"
+        )
 
     @property
     def refines(self) -> bool:

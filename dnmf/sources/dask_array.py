@@ -244,7 +244,7 @@ class DaskRows(Source):
         self._blocks, self._first, self._computed = blocks, source.first_row(bands[0]), False
         heights, widths = source.array.chunks
         self._chunks = [int(heights[i]) for i in bands], [int(width) for width in widths]
-        self._row_bytes, self._as_nan = source.row_bytes, source.as_nan
+        self._row_bytes, self._as_nan, self.unfolding = source.row_bytes, source.as_nan, source.unfolding
 
     def layout(self) -> Layout:
         """Not asked of a part.

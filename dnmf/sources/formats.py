@@ -39,6 +39,8 @@ class Format:
         For the last: what to do instead, with ``{path}`` and ``{quoted}`` (the path as a shell reads it).
     suffixes : tuple of str
         Names of files of this kind, for those whose content is not recognized.
+    more : str
+        What the command that converts it needs beside the two places.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Format:
     use: Literal["read", "convert", "neither"]
     way: str = ""
     suffixes: tuple[str, ...] = ()
+    more: str = ""
 
 
 def _begins(*magics: bytes) -> Callable[[Contents], bool]:
@@ -130,7 +133,7 @@ def _is_text(contents: Contents) -> bool:
 TNS = (".tns", ".tns.gz", ".tns.bz2", ".tns.xz", ".tns.zst")
 LONG_WAY = (
     "; where each line is an entry, dnmf convert makes a matrix of it, with --long user,item,rating: what its columns "
-    "are called"
+    "are called (or an array of more axes: --long user,item,month,plays --row-axes longest)"
 )
 TABLE_WAY = (
     "give it as a frame in Python, dnmf.fit({reading}, rank){remark}, or write it as a store for the command line, "
@@ -159,7 +162,11 @@ MATRIX_MARKET = Format(
     suffixes=(".mtx", ".mtx.gz", ".mtx.bz2", ".mtx.xz", ".mtx.zst"),
 )
 COORDINATES = Format(
-    "a file of coordinates (.tns)", lambda c: c.path.name.lower().endswith(TNS) and _is_text(c), "convert", suffixes=TNS
+    "a file of coordinates (.tns)",
+    lambda c: c.path.name.lower().endswith(TNS) and _is_text(c),
+    "convert",
+    suffixes=TNS,
+    more=" --row-axes longest",
 )
 TENX_DIRECTORY = Format("a directory of 10x Genomics (matrix.mtx)", _is_tenx_directory, "convert")
 NPY = Format("an .npy file", lambda c: c.head.startswith(b"\x93NUMPY"), "convert", suffixes=(".npy",))
@@ -282,7 +289,7 @@ def refusal(path: Path) -> InputError:
     if found.use == "convert":
         return InputError(
             f"{path}: {found.name} cannot be read in parts; convert it once with: "
-            f"dnmf convert {shlex.quote(str(path))} out.zarr"
+            f"dnmf convert {shlex.quote(str(path))} out.zarr{found.more}"
         )
     if contents.compression and found in (HDF5, NPY, UNKNOWN):
         command = f"{DECOMPRESS_WITH[contents.compression]} {shlex.quote(str(path))}"

@@ -320,7 +320,8 @@ def check_shape(address: str, shape: tuple[int, ...]) -> tuple[int, int]:
         It does not have two dimensions, or one of them is zero.
     """
     if len(shape) != 2:
-        raise InputError(f"{address}: a matrix has 2 dimensions, this has {len(shape)} (shape {tuple(shape)})")
+        way = "; give more axes as an array of numpy, dask, sparse or xarray, with row_axes=" * (len(shape) > 2)
+        raise InputError(f"{address}: a matrix has 2 dimensions, this has {len(shape)} (shape {tuple(shape)}){way}")
     rows, columns = int(shape[0]), int(shape[1])
     if rows == 0 or columns == 0:
         raise InputError(f"{address}: the matrix is empty (shape {rows} × {columns})")

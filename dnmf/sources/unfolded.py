@@ -104,6 +104,24 @@ class Unfolding:
         )
         return rows, columns
 
+    def place(self, row: int, column: int) -> tuple[int, ...]:
+        """Return the coordinates in the array of an entry of the matrix.
+
+        Examples
+        --------
+        >>> Unfolding((2, 3, 2), rows=(1,)).place(2, 1)
+        (0, 2, 1)
+        """
+        at = [0] * len(self.shape)
+        for axes, left in ((self.rows, int(row)), (self.columns, int(column))):
+            for axis in reversed(axes):
+                left, at[axis] = divmod(left, self.shape[axis])  # noqa: PLW2901  what the slower axes make
+        return tuple(at)
+
+    def place_in_words(self, row: int, column: int) -> str:
+        """Return the same by the names of the axes."""
+        return ", ".join(f"{name} {at}" for name, at in zip(self.called, self.place(row, column), strict=True))
+
     def matrix(self, array: Any) -> Any:
         """Return an array of this shape (numpy, dask, ``sparse``) as the matrix; a view where that is possible.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnmf.sources.dense import DenseSource
-from dnmf.sources.source import Layout
+from dnmf.sources.source import Layout, check_shape
 from dnmf.sources.stored import StoredArray
 from dnmf.sources.unfolded import Unfolding
 
@@ -20,6 +20,11 @@ class UnfoldedSource(DenseSource):
         The array.
     unfolding : Unfolding
         Which axes make the rows.
+
+    Raises
+    ------
+    InputError
+        An axis has no entries.
     """
 
     unfolding: Unfolding
@@ -27,7 +32,7 @@ class UnfoldedSource(DenseSource):
     def __init__(self, array: StoredArray, unfolding: Unfolding):
         self.array, self.unfolding = array, unfolding
         self.address, self.dtype = array.address, array.dtype
-        self.shape = unfolding.matrix_shape
+        self.shape = check_shape(array.address, unfolding.matrix_shape)
         self._names = unfolding.labels
         self.missing_chunks = array.missing_chunks
 
