@@ -70,6 +70,11 @@ class MatrixStream:
         """The attribute by which the matrix in the target says what axes it was made of."""
         return {} if self.unfolding is None else {STORED: self.unfolding.to_json()}
 
+    def place(self, row: int, column: int) -> str:
+        """Return where an entry is, for messages: along all axes too, of an array that has more."""
+        words = f"{self.address}: row {row}, column {column}"
+        return words if self.unfolding is None else f"{words} ({self.unfolding.place_in_words(row, column)})"
+
     def transposed(self) -> Self:
         """Return the stream of the transpose; nothing is read."""
         return replace(self, shape=self.shape[::-1], rows=self.columns, columns=self.rows)

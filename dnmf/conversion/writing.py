@@ -129,7 +129,7 @@ def _dense_blocks(stream: DenseStream, dtype: np.dtype, chunk_rows: int, memory_
         block = stream.read_rows(start, min(start + step, stream.shape[0]))
 
         def place(at: int, start: int = start) -> str:
-            return f"{stream.address}: row {start + at // stream.shape[1]}, column {at % stream.shape[1]}"
+            return stream.place(start + at // stream.shape[1], at % stream.shape[1])
 
         check_values(block, place)
         yield cast_values(block, dtype, place)

@@ -128,13 +128,31 @@ def test_what_cannot_be_is_refused_and_nothing_is_left(asked, words, cube, tmp_p
 def test_a_bad_value_and_a_chunk_that_is_gone_are_named(cube, tmp_path):
     bad = cube.copy()
     bad[3, 2, 1] = -1
-    with pytest.raises(InputError, match=r"row 3, column 19: -1\.0 is a negative value"):
+    with pytest.raises(InputError, match=r"row 3, column 19 \(axis_0 3, axis_1 2, axis_2 1\): -1\.0 is a negative"):
         dnmf.convert(in_npy(bad, tmp_path), tmp_path / "out.zarr", row_axes=0)
     path = KINDS["boxes"](cube, tmp_path)
     (path / "c" / "1" / "2" / "0").unlink()
     for memory_bytes in (LITTLE, 2**30):
         with pytest.raises(InputError, match="c/1/2/0"):
             dnmf.convert(path, tmp_path / "out.zarr", row_axes=1, memory_bytes=memory_bytes)
+
+
+@pytest.mark.parametrize("row_axes", [1, "time", (0, 1)], ids=str)
+def test_what_is_a_matrix_has_its_rows_already(row_axes, tmp_path):
+    (tmp_path / "a.mtx").write_text("%%MatrixMarket matrix coordinate real general\n2 3 1\n1 2 5\n")
+    for path in (in_npy(np.eye(3), tmp_path), tmp_path / "a.mtx"):
+        with pytest.raises(InputError, match=r"has rows and columns already, . × 3; row_axes= .*leave it out"):
+            dnmf.convert(path, tmp_path / "out.zarr", row_axes=row_axes)
+    assert dnmf.convert(tmp_path / "a.mtx", tmp_path / "out.zarr", row_axes="longest").shape == (2, 3)  # as of any data
+
+
+def test_a_sparse_array_in_an_npz_file_is_taken_in_memory(cube, tmp_path):
+    sparse = pytest.importorskip("sparse")
+    sparse.save_npz(tmp_path / "a.npz", sparse.COO.from_numpy(cube))
+    with pytest.raises(
+        InputError, match=r"shape \(.*\); dnmf\.cp\(sparse\.load_npz\('.*a\.npz'\), rank\) takes it in memory"
+    ):
+        dnmf.convert(tmp_path / "a.npz", tmp_path / "out.zarr", row_axes=0)
 
 
 OF_ANOTHER = {"shape": [1, 2, 3], "rows": [0], "dims": [], "coords": []}
