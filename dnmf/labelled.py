@@ -20,6 +20,18 @@ Labelling = TypeVar("Labelling", bound=Any)
 class Labelled:
     """The part of :class:`dnmf.Model` that says what rows and columns are."""
 
+    shape: Any
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """How many rows and columns there are; of a CP the length of each of its factors by the name of the axis."""
+        return dict(zip((self.long_axis, "columns"), self.shape, strict=True))
+
+    @property
+    def long_axis(self) -> str:
+        """What the rows of W lie along: the rows of a matrix."""
+        return "rows"
+
     def with_names(self: Labelling, *, row_names: Any = None, column_names: Any = None) -> Labelling:
         """Return the same model with names given afterwards; a store that it lives in stays as it is.
 

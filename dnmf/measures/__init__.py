@@ -10,6 +10,7 @@ from dnmf.measures.kmeans import kmeans_centres
 from dnmf.measures.matching import Matching, align, match, robustness, similarity
 from dnmf.measures.other_columns import Spectra, spectra
 from dnmf.measures.recalled import Recall, recall
+from dnmf.measures.slabs import explained
 from dnmf.measures.topics import Sizes, coherence, sizes
 from dnmf.measures.unseen import HeldOut, held_out
 from dnmf.measures.variable import Moments, Variable, moments, variable_columns
@@ -30,6 +31,7 @@ __all__ = [
     "core_consistency",
     "cosines",
     "energy",
+    "explained",
     "first_singular_vector",
     "held_out",
     "implicit_penalty",

@@ -14,6 +14,7 @@ from dnmf.passes.visitors.given import UseGivenRows
 from dnmf.passes.visitors.moments import MeasureMoments
 from dnmf.passes.visitors.parts import MeasureParts
 from dnmf.passes.visitors.project import ProjectRows
+from dnmf.passes.visitors.residuals import MeasureResiduals
 from dnmf.passes.visitors.together import CountTogether
 
 pytestmark = pytest.mark.numeric
@@ -154,3 +155,30 @@ class TestMeasureMoments(VisitorContract):
         columns, rows = self.visited(visitor, A, given)
         np.testing.assert_allclose(columns.squares, A.var(axis=0) * ROWS)
         np.testing.assert_allclose(rows[0], np.stack([np.full(ROWS, COLUMNS), A.sum(1), A.var(1) * COLUMNS], 1))
+
+
+class TestMeasureResiduals(VisitorContract):
+    sums = ("columns",)
+
+    @pytest.fixture
+    def visitor(self):
+        return MeasureResiduals.of(H)
+
+    @pytest.fixture
+    def given(self):
+        return np.random.default_rng(2).random((ROWS, RANK))
+
+    def visited(self, visitor, A, given, *borders, **how):
+        sums, rows = super().visited(visitor, A, given, *borders, **how)
+        sums.columns, sums.G = sums.of_columns(visitor.HT), np.zeros_like(sums.G)
+        return sums, rows
+
+    @pytest.mark.parametrize("sparse", [False, True])
+    def test_sums_are_those_of_some_W(self, visitor, A, given, sparse):
+        sums, (rows,) = self.visited(visitor, A, given, sparse=sparse)[0], self.written(visitor, A, given, sparse)
+        left = (A - given @ H) ** 2
+        np.testing.assert_allclose(sums.columns, [left.sum(axis=0), (A**2).sum(axis=0)], rtol=1e-12)
+        np.testing.assert_allclose(rows, np.transpose([left.sum(axis=1), (A**2).sum(axis=1)]), rtol=1e-12)
+
+    def written(self, visitor, A, given, sparse):
+        return self.visited(visitor, A, given, sparse=sparse)[1].values()
