@@ -49,7 +49,8 @@ def test_other_kinds_are_there_for_pixels_too(model):
 def test_pixels_are_drawn_in_a_report_and_on_a_slider(model, tmp_path):
     seen = model.with_pixels(columns=(4, 6))
     assert "as images" in plots.report(seen, tmp_path / "r.html").read_text(encoding="utf-8")
-    assert take_frames({0.0: seen, 0.1: dnmf.fit(FRAMES.reshape(20, -1), rank=3, seed=1)}, "H").shape == (4, 6)
+    (panel,) = take_frames({0.0: seen, 0.1: dnmf.fit(FRAMES.reshape(20, -1), rank=3, seed=1)}, "H").panels
+    assert panel.shape == (4, 6)
 
 
 def test_of_a_long_W_a_sample_is_drawn_which_is_no_image(model, monkeypatch):

@@ -41,7 +41,9 @@ SHAPE_HELP = "Height and width, where the entries of a component are pixels."
 @click.option(
     "--out", required=True, metavar="FILE", help="The picture to write: .png, .svg or .pdf; .html for a slider."
 )
-@click.option("--side", type=click.Choice(["W", "H"]), help="Which factor's components.  [default: H]")
+@click.option(
+    "--side", type=click.Choice(["W", "H"]), help="Which factor's components.  [default: H; a slider of CP: all axes]"
+)
 @click.option("--top", type=click.IntRange(0), help="Entries to name: of a component, in all of a biplot.")
 @click.option("--shape", type=HEIGHT_BY_WIDTH, help=SHAPE_HELP)
 @click.option("--component", type=click.IntRange(0), help="Of a biplot.  [default: the strongest]")

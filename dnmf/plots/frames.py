@@ -1,9 +1,7 @@
-"""What a page with a slider shows at each strength: the models of a path, matched one to the next, and thinned."""
+"""What a page with a slider shows at each strength: the models of a path, matched one to the next."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,18 +9,9 @@ import numpy as np
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.paths import Path
-from dnmf.plots.factors import largest_of_any
-from dnmf.plots.orders import is_ordered
-from dnmf.plots.short_names import told_apart
-from dnmf.plots.sides import Side, matches, take_side, thinned
+from dnmf.plots.sides import Side, matches, sides_of
+from dnmf.plots.slider_panels import Panel
 from dnmf.sources.names import refuse_other_names
-
-MOST_BINS = 400
-MOST_NAMED_COLUMNS = 50
-MOST_PIXELS = 2_000_000
-MOST_NUMBERS = 150_000
-TOP = 3
-MOST_OF_A_LABEL = 60
 
 
 @dataclass(frozen=True)
@@ -33,41 +22,37 @@ class Frames:
     ----------
     strengths : tuple of float
         Rising.
-    values : ndarray (strengths, k, bins)
-        Profiles ``d · H`` (or ``d · W``): the largest of each bin, or the pixels of images.
-    edges : ndarray (bins + 1,)
-        Where the bins begin and end.
+    panels : tuple of Panel
+        What stands beside each other: one factor times the weights, or those of all axes.
     d : ndarray (strengths, k)
         Weights.
     error, alive : ndarray (strengths,)
         Relative error, and components that are not zero.
-    labels : tuple of str
-        What each bin is called.
-    axis_text : str
-        What stands along the entries.
     numbers : tuple of str
         What each component is called: its number in the model of the weakest penalty, if it was there.
-    tops : list of list of str
-        For each strength, the strongest entries of each component, where they have names.
-    shape : (int, int) or None
-        Height and width, where the values are pixels.
     """
 
     strengths: tuple[float, ...]
-    values: np.ndarray
-    edges: np.ndarray
+    panels: tuple[Panel, ...]
     d: np.ndarray
     error: np.ndarray
     alive: np.ndarray
-    labels: tuple[str, ...]
-    axis_text: str
     numbers: tuple[str, ...]
-    tops: list[list[str]]
-    shape: tuple[int, int] | None = None
 
 
-def take_frames(models: Any, side: str, names: Any = None, shape: tuple[int, int] | None = None) -> Frames:
+def take_frames(
+    models: Any, side: str | None = None, names: Any = None, shape: tuple[int, int] | None = None
+) -> Frames:
     """Return what the page of these models shows: images of pixels, else the largest of words, else profiles.
+
+    Parameters
+    ----------
+    models : Path, dict of strength to Model, or sequence of (strength, Model)
+        Two at least.
+    side : {"W", "H"}, optional
+        Which factor; by default H, and of CPs the factors of all axes.
+    names, shape : optional
+        Names of the entries of that factor, and the height and width of the images that it holds.
 
     Raises
     ------
@@ -76,71 +61,51 @@ def take_frames(models: Any, side: str, names: Any = None, shape: tuple[int, int
         or not of `shape`.
     """
     pairs = _pairs(models)
-    sides = [take_side(model, side, None if at else names) for at, (_, model) in enumerate(pairs)]
+    if names is not None or shape is not None:
+        side = "H" if side is None else side  # what they say is of one factor
+    sides = [sides_of(model, side, None if at else names) for at, (_, model) in enumerate(pairs)]
+    if len({len(of_model) for of_model in sides}) > 1:
+        raise InputError("some of the models of this path are CPs and others are not; name a side: side='H'")
+    of_each = [_agreed([*along], compare=names is None) for along in zip(*sides, strict=True)]
+    places = _places([model for _, model in pairs])
+    d, *profiles = _followed(places, [model.d for _, model in pairs], sides)
+    panels = [
+        Panel.of(shown, values, shown.pixels_of(shape, side or "W"), len(of_each))
+        for shown, values in zip(of_each, profiles, strict=True)
+    ]
+    error = np.array([model.relative_error for _, model in pairs])
+    strengths = tuple(strength for strength, _ in pairs)
+    return Frames(strengths, tuple(panels), d, error, np.count_nonzero(d, axis=1), _called(places, d.shape[1]))
+
+
+def _agreed(sides: list[Side], *, compare: bool) -> Side:
+    """The same factor of all models, the first that has names, when they fit together."""
     if len({(each.total, len(each.numbers)) for each in sides}) > 1:
         counts = ", ".join(f"{each.total:,}" for each in sides)
-        raise InputError(f"the models of a path have the same {sides[0].what}s and similar ranks; these have {counts}")
-    for each in sides[1:] if names is None else ():
+        raise InputError(
+            f"the models of a path have the same {sides[0].several} and similar ranks; these have {counts}"
+        )
+    for each in sides[1:] if compare else ():
         refuse_other_names("the models of a path", each.names, sides[0].names, each.what, of="the weakest penalty's")
-    named = next((each for each in sides if each.names is not None), sides[0])
-    d, profiles, numbers = _followed([model for _, model in pairs], sides)
-    error = np.array([model.relative_error for _, model in pairs])
-    shown = Shown.of(named, profiles, named.pixels_of(shape, side))
-    return Frames(
-        tuple(strength for strength, _ in pairs), shown.values, shown.edges, d, error,
-        np.count_nonzero(d, axis=1), shown.labels, shown.axis_text, numbers,
-        _strongest(named, profiles), shown.shape,
-    )  # fmt: skip
+    return next((each for each in sides if each.names is not None), sides[0])
 
 
-def _followed(models: list[Model], sides: list[Side]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Weights and profiles of each model, a component in the same row of all, and what each row is called."""
-    places = _places(models)
-    k = 1 + max(int(place.max()) for place in places)
-    d = np.zeros((len(models), k))
-    profiles = np.zeros((len(models), k, len(sides[0].numbers)))
-    for frame, model in enumerate(models):
-        d[frame, places[frame]] = model.d
-        profiles[frame, places[frame]] = model.d[:, None] * sides[frame].values
+def _followed(places: list[np.ndarray], weights: list[np.ndarray], sides: list[list[Side]]) -> tuple[np.ndarray, ...]:
+    """Weights of each model, and profiles of each factor times these, a component in the same row of all."""
+    models, k = len(places), 1 + max(int(place.max()) for place in places)
+    d = np.zeros((models, k))
+    profiles = [np.zeros((models, k, len(side.numbers))) for side in sides[0]]
+    for frame, (place, of_model) in enumerate(zip(places, weights, strict=True)):
+        d[frame, place] = of_model
+        for values, side in zip(profiles, sides[frame], strict=True):
+            values[frame, place] = of_model[:, None] * side.values
+    return d, *profiles
+
+
+def _called(places: list[np.ndarray], k: int) -> tuple[str, ...]:
+    """What each row is called."""
     order = [str(number) for number in np.argsort(places[0], kind="stable")]
-    return d, profiles, (*order, *["new"] * (k - len(order)))
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What of all values is on the page: pixels, the largest by name, or the largest of each run of neighbours."""
-
-    values: np.ndarray
-    edges: np.ndarray
-    labels: tuple[str, ...]
-    axis_text: str
-    shape: tuple[int, int] | None = None
-
-    @classmethod
-    def of(cls, side: Side, profiles: np.ndarray, shape: tuple[int, int] | None) -> "Shown":
-        """Return what is shown of profiles (models, k, entries)."""
-        if shape is not None:
-            return cls.as_images(profiles, shape)
-        text = side.axis_text
-        if not is_ordered(side.names):
-            top = int(np.clip(MOST_NAMED_COLUMNS // profiles.shape[1], 1, 5))
-            few = largest_of_any(profiles.max(axis=0), top)
-            side = replace(side, numbers=side.numbers[few], names=None if side.names is None else side.names[few])
-            text, profiles = f"{side.what}s that are the largest of a component", profiles[:, :, few]
-        models, k, entries = profiles.shape
-        bins = int(np.clip(MOST_NUMBERS // (k * models), 20, MOST_BINS))
-        thin, edges = thinned(profiles.reshape(models * k, entries), bins)
-        return cls(thin.reshape(models, k, -1), edges, _bin_labels(side, edges), text)
-
-    @classmethod
-    def as_images(cls, profiles: np.ndarray, shape: tuple[int, int]) -> "Shown":
-        """Return pixels, of large images the largest of each square of neighbours."""
-        step = math.ceil(math.sqrt(profiles.size / MOST_PIXELS))
-        images = profiles.reshape(*profiles.shape[:2], *shape)
-        for axis, length in ((2, shape[0]), (3, shape[1])):
-            images = np.maximum.reduceat(images, np.arange(0, length, step), axis=axis)
-        made: Any = images.shape[2:]
-        return cls(images.reshape(*profiles.shape[:2], -1), np.arange(1), (), "", made)
+    return (*order, *["new"] * (k - len(order)))
 
 
 def _pairs(models: Any) -> list[tuple[float, Model]]:
@@ -174,28 +139,3 @@ def _places(models: list[Model]) -> list[np.ndarray]:
         known[place[alive]] = model.H[alive]
         places.append(place)
     return places
-
-
-def _strongest(side: Side, profiles: np.ndarray) -> list[list[str]]:
-    """Return for each model the names of the strongest entries of each component, nothing where there are none."""
-    if side.names is None:
-        return [[""] * len(values) for values in profiles]
-    tops = [[at[row[at] > 0] for at, row in zip(_largest(values), values, strict=True)] for values in profiles]
-    texts = told_apart(side.label(at) for model in tops for some in model for at in some)
-    return [[", ".join(texts[side.label(at)] for at in some) for some in model] for model in tops]
-
-
-def _largest(values: np.ndarray) -> np.ndarray:
-    return np.argsort(-values, axis=1, kind="stable")[:, :TOP]
-
-
-def _bin_labels(side: Side, edges: np.ndarray) -> tuple[str, ...]:
-    """What each bin is called: its entry, or how many it holds."""
-    bins = list(pairwise(edges.tolist()))
-    texts = told_apart((side.label(first) for first, end in bins if end - first == 1), MOST_OF_A_LABEL)
-    return tuple(
-        texts[side.label(first)]
-        if end - first == 1
-        else f"{side.what}s {side.numbers[first]} to {side.numbers[end - 1]}: the largest"
-        for first, end in bins
-    )

@@ -319,7 +319,7 @@ def _slider_section(models: Any, names: Any, shape: Any) -> tuple[str, list[str]
     from bokeh.embed import components as embedded
     from bokeh.resources import Resources
 
-    script, place = embedded(slider_layout(take_frames(models, "H", names, shape)))
+    script, place = embedded(slider_layout(take_frames(models, names=names, shape=shape)))
     note = pages.paragraph("Move the slider from strength to strength; a component keeps its row.", "soft")
     return Resources(mode="inline", components=["bokeh", "bokeh-widgets"]).render_js(), [
         "<h2>Components at each strength</h2>",

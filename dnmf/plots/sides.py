@@ -1,7 +1,7 @@
 """The factor that is drawn, W or H: its components in order, names, and a sample of rows where W is long."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,11 @@ class Side:
     total : int
         How many there are in the model; more than are here when W was sampled.
     what : str
-        ``"row"`` or ``"column"``.
+        ``"row"`` or ``"column"``, or of a CP the name of the axis.
     pixels : (int, int) or None
         Height and width of the image whose pixels they are, where the model knows.
+    plural : str
+        What several of them are, where that is no ``"rows"`` or ``"columns"``.
     """
 
     values: np.ndarray
@@ -45,6 +47,12 @@ class Side:
     total: int
     what: str
     pixels: Pixels | None = None
+    plural: str = ""
+
+    @property
+    def several(self) -> str:
+        """What several of them are."""
+        return self.plural or f"{self.what}s"
 
     @property
     def sampled(self) -> bool:
@@ -100,8 +108,7 @@ def take_side(model: Model, side: str, names: Any = None) -> Side:
     InputError
         There is no such side, or there are not as many names as entries.
     """
-    if not isinstance(model, Model):
-        raise InputError(f"{type(model).__name__}: give one model; of a path, path.model(strength, seed)")
+    _refuse_no_model(model)
     is_H = choice("side", side, SIDES) == "H"
     total = model.shape[1] if is_H else model.shape[0]
     named = model.with_names(**{"column_names" if is_H else "row_names": names})
@@ -115,6 +122,41 @@ def take_side(model: Model, side: str, names: Any = None) -> Side:
     kept = None if known is None else known[numbers]
     pixels = model.column_pixels if is_H else model.row_pixels
     return Side(values, numbers, kept, total, "column" if is_H else "row", pixels)
+
+
+def sides_of(model: Model, side: str | None = None, names: Any = None) -> list[Side]:
+    """Return what is drawn of a model beside each other: one factor; where no side is named, of a CP that of each axis.
+
+    Parameters
+    ----------
+    model, names
+        As for :func:`take_side`; names are those of one side, H where none is named.
+    side : {"W", "H"}, optional
+        Which factor, where it is one.
+
+    Raises
+    ------
+    InputError
+        As :func:`take_side`.
+    """
+    _refuse_no_model(model)
+    if side is not None or names is not None or model.short_axes == 1:
+        return [take_side(model, "H" if side is None else side, names)]
+    return [_along(model, axis) for axis in model.lengths]
+
+
+def _along(model: Any, axis: str) -> Side:
+    """The factor of one axis of a CP."""
+    plural = f"places along {axis}"
+    if axis == model.long_axis:
+        return replace(take_side(model, "W"), what=axis, plural=plural)
+    values, names = model.factor(axis).T.astype(np.float64), names_to_show(model.labels_along(axis))
+    return Side(values, np.arange(values.shape[1]), names, values.shape[1], axis, plural=plural)
+
+
+def _refuse_no_model(model: Any) -> None:
+    if not isinstance(model, Model):
+        raise InputError(f"{type(model).__name__}: give one model; of a path, path.model(strength, seed)")
 
 
 def row_runs(rows: int, rank: int, most_entries: int) -> Iterator[tuple[int, int]]:

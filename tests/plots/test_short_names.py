@@ -64,7 +64,7 @@ def _labels(kind, model, folder):
     if kind == "biplot":
         return [text.get_text() for text in biplot(model).texts]
     if kind == "slider":
-        return take_frames({0: model, 1: model}, "H").labels
+        return take_frames({0: model, 1: model}, "H").panels[0].labels
     if kind == "report":
         return re.findall(r"(sample[^%]*?) \(\d", parse(report(model, folder / "run.html").read_text()).text)
     ticks = [label for ax in components(model, kind) for label in (*ax.get_xticklabels(), *ax.get_yticklabels())]

@@ -33,23 +33,23 @@ def test_a_component_keeps_its_row_although_models_order_theirs_differently(alon
     assert frames.strengths == (0.0, 0.1, 1.0)
     d = along[0.0].d
     assert np.allclose(frames.d, [d, 0.8 * d, [0.5 * d[0], 0, 0.5 * d[2]]])
-    assert np.allclose(frames.values[1], 0.8 * frames.values[0])
+    assert np.allclose(frames.panels[0].values[1], 0.8 * frames.panels[0].values[0])
     assert frames.alive.tolist() == [3, 3, 2]
 
 
 def test_profiles_are_d_times_H_and_named(along):
-    frames = take_frames(along, "H")
+    (panel,) = take_frames(along, "H").panels
     model = along[0.0]
-    shown = [int(label.split()[1]) for label in frames.labels]
-    assert np.allclose(frames.values[0], model.d[:, None] * model.H[:, shown])
-    assert frames.tops[0][0].split(", ")[0] == f"column {np.argmax(model.H[0])}"
-    assert frames.tops[2][1] == ""
+    shown = [int(label.split()[1]) for label in panel.labels]
+    assert np.allclose(panel.values[0], model.d[:, None] * model.H[:, shown])
+    assert panel.tops[0][0].split(", ")[0] == f"column {np.argmax(model.H[0])}"
+    assert panel.tops[2][1] == ""
 
 
 def test_columns_with_an_order_are_all_there_and_of_words_those_that_are_the_largest_of_any_component():
     def shown(names):
         models = {at: replace(example_model(columns=90), column_names=names) for at in range(2)}
-        return take_frames(models, "H").labels
+        return take_frames(models, "H").panels[0].labels
 
     wavelengths = [str(400 + 0.5 * at) for at in range(90)]
     assert list(shown(wavelengths)) == wavelengths
@@ -60,14 +60,15 @@ def test_columns_with_an_order_are_all_there_and_of_words_those_that_are_the_lar
 
 def test_names_can_be_given_to_models_without():
     models = {at: example_model(names=False, seed=at) for at in range(2)}
-    frames = take_frames(models, "H", names=iter([f"term {at}" for at in range(12)]))
-    assert frames.tops[0][0].startswith(f"term {np.argmax(models[0].H[0])}")
+    (panel,) = take_frames(models, names=iter([f"term {at}" for at in range(12)])).panels
+    assert panel.tops[0][0].startswith(f"term {np.argmax(models[0].H[0])}")
 
 
 def test_components_that_are_images_move_as_images(along):
-    frames = take_frames(along, "H", shape=(3, 4))
-    assert frames.shape == (3, 4)
-    assert np.allclose(frames.values[0], along[0.0].d[:, None] * along[0.0].H)
+    frames = take_frames(along, shape=(3, 4))
+    (panel,) = frames.panels
+    assert panel.shape == (3, 4)
+    assert np.allclose(panel.values[0], along[0.0].d[:, None] * along[0.0].H)
     layout = slider_layout(frames)
     (pictures,) = [source for source in layout.select({"type": _sources()}) if "image" in source.data]
     upright = pictures.data["image"][1][::-1]
@@ -84,9 +85,9 @@ def _sources():
 def test_large_images_keep_the_largest_of_neighbouring_pixels():
     models = {at: example_model(rank=1, columns=1200 * 1000, names=False) for at in range(2)}
     models[0].H[0, 5] = 1.0
-    frames = take_frames(models, "H", shape=(1200, 1000))
-    assert frames.shape == (600, 500)
-    assert np.isclose(frames.values[0, 0, 2], models[0].d[0])
+    (panel,) = take_frames(models, "H", shape=(1200, 1000)).panels
+    assert panel.shape == (600, 500)
+    assert np.isclose(panel.values[0, 0, 2], models[0].d[0])
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (12, 2)])
@@ -97,10 +98,10 @@ def test_images_of_another_shape_are_refused(along, shape):
 
 def test_long_profiles_are_thinned_so_that_the_page_stays_small():
     models = {strength: example_model(columns=30_000, names=False, seed=strength) for strength in range(20)}
-    frames = take_frames(models, "H")
-    assert frames.values.size <= 20 * 3 * 400
-    assert np.isclose(frames.values[0].max(), max((m := models[0]).d[:, None].ravel() * m.H.max(axis=1)))
-    assert frames.labels[0] == "columns 0 to 74: the largest"
+    (panel,) = take_frames(models, "H").panels
+    assert panel.values.size <= 20 * 3 * 400
+    assert np.isclose(panel.values[0].max(), max((m := models[0]).d[:, None].ravel() * m.H.max(axis=1)))
+    assert panel.labels[0] == "columns 0 to 74: the largest"
 
 
 def test_a_model_of_another_rank_gets_rows_of_its_own():
