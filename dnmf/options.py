@@ -112,8 +112,7 @@ def _check_together(options: "FitOptions") -> None:
 
 def _check_products(options: "FitOptions") -> None:
     """Refuse what rows of H that stay products do not take yet."""
-    products, penalty = "CP is least squares without constraints and missing entries so far; leave", options.penalty
-    _check(loss_named(options.loss).shared_curvature, f"loss={options.loss!r}: {products} it out")
+    penalty = options.penalty
     others = any(penalty.angular) or penalty.smooth or penalty.target or penalty.scale not in ("objective", "fraction")
     _check(
         not (penalty.active and others),
@@ -124,9 +123,7 @@ def _check_products(options: "FitOptions") -> None:
         "penalty: on the long axis alone, or the short ones alone, it means nothing: weight moves to where it costs "
         "nothing; penalize both (an l2 of any size will do)",
     )
-    _check(options.limits == NO_LIMITS, f"constraints: {products} them out")
-    _check(not options.implicit, f"implicit=: {products} it out")
-    _check(options.solver != "als", "solver='als': its updates may rise, and half of one is no product; use another")
+    _check(options.limits == NO_LIMITS, "constraints: CP takes none yet; leave them out")
 
 
 def check_observed(options: "FitOptions") -> None:

@@ -29,6 +29,7 @@ def cp(  # noqa: PLR0913  the door names every option
     solver: str = "cd",
     sweeps: int = 1,
     exact_rows: bool = True,
+    loss: str = "frobenius",
     penalty: Penalty | None = None,
     prune: str = "rule",
     dtype: str = "float32",
@@ -39,6 +40,9 @@ def cp(  # noqa: PLR0913  the door names every option
     max_seconds: float | None = None,
     extrapolate: bool = True,
     factors: Any = None,
+    missing: str = "refuse",
+    mask: Any = None,
+    weights: Any = None,
     row_axes: Any = LONGEST,
     row_names: Any = None,
     store: str | Path | None = None,
@@ -110,10 +114,10 @@ def cp(  # noqa: PLR0913  the door names every option
     >>> {axis: factor.shape for axis, factor in model.factors.items()}
     {'axis_0': (4, 1), 'axis_1': (2, 1), 'axis_2': (2, 1)}
     """
-    opened = open_source(source, row_names=row_names, row_axes=row_axes)
+    opened = open_source(source, row_names=row_names, row_axes=row_axes, missing=missing, mask=mask, weights=weights)
     refuse_other_than_arrays(opened)
     options = FitOptions(
-        rank, start_asked_for(init, factors=factors), solver, penalty=Penalty() if penalty is None else penalty,
+        rank, start_asked_for(init, factors=factors), solver, loss, Penalty() if penalty is None else penalty,
         dtype=dtype, seed=seed, tol=tol, max_passes=max_passes, extrapolate=extrapolate, prune=prune,
         restarts=restarts, sweeps=sweeps, exact_rows=exact_rows, max_seconds=max_seconds, structure=CP,
     )  # fmt: skip
@@ -181,8 +185,6 @@ def refuse_other_than_arrays(source: Source) -> None:
             f"{source.address}: {unfolding}: CP needs two axes beside those of the rows; name fewer axes in row_axes "
             "(--row-axes), or use dnmf.fit"
         )
-    if source.has_missing or source.weighted:
-        raise InputError(f"{source.address}: CP takes no missing entries, mask or weights yet; dnmf.fit does")
     seen = source.shape[::-1] if source.transposed else source.shape
     if seen[1] != unfolding.matrix_shape[1] or source.transposed:
         raise InputError(f"{source.address}: CP takes all columns of an array, stored by its rows; choose no columns")

@@ -87,7 +87,7 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
         return _noted(known, record, objective=min(measured.objective, state.objective))
     if not accepted:
         too_far = not scheme.exact and -record.decrease > options.tol
-        back = _take_back(_noted(known, record), too_far=too_far)
+        back = _take_back(_noted(known, record), scheme, too_far=too_far)
         return consider_pruning(_with_end(back, scheme, options), scheme, options)
     if state.refined:
         known = kept_promise(known, measured.objective)
@@ -201,10 +201,10 @@ def _decrease(before: float, after: float) -> float:
     return (before - after) / before if before > 0 else 0.0
 
 
-def _take_back(state: State, *, too_far: bool) -> State:
+def _take_back(state: State, scheme: Scheme, *, too_far: bool) -> State:
     """Go back: from what was tried to the plain update, from that to the last that was accepted, or half way."""
     if not state.tries:
-        H = (0.5 * (state.best + state.plain)).astype(state.best.dtype) if too_far else state.best
+        H = scheme.between(state.best, state.plain) if too_far else state.best
         return replace(state, H=H, plain=H)
     if state.refined:
         return broke_promise(replace(state, H=state.plain, refined=False))

@@ -11,13 +11,16 @@ from dnmf.options import CP, FitOptions
 from dnmf.penalty import Penalty
 from dnmf.schemes.constrained import wants
 from dnmf.schemes.curved import Divergence
+from dnmf.schemes.divergent_cp import DivergentProducts, MultipliedProducts
 from dnmf.schemes.facts import Facts
 from dnmf.schemes.khatri_rao import KhatriRao
 from dnmf.schemes.least_squares import LeastSquares
 from dnmf.schemes.multiplied import MultipliedDivergence
 from dnmf.schemes.objective import PenalizedLeastSquares
 from dnmf.schemes.observed import ObservedLeastSquares
+from dnmf.schemes.observed_cp import ObservedProducts
 from dnmf.schemes.penalized_cp import PenalizedKhatriRao
+from dnmf.schemes.products import Products
 from dnmf.schemes.rule import RelativeRule, Rule
 from dnmf.schemes.scheme import Scheme
 from dnmf.schemes.update import Update
@@ -37,16 +40,15 @@ def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> 
     solver = update_named(options.solver, wants(penalty, limits, loss, own_gram=own_gram))
     refuse_sweeps(options, solver)
     solver = solver.of_sweeps(options.sweeps)
-    if options.structure == CP:
-        of_products = PenalizedKhatriRao if penalty.active else KhatriRao
-        return of_products(penalty, solver=solver, exact_rows=options.exact_rows, lengths=facts.lengths)
-    if not own_gram:
-        return least_squares(penalty, limits, guides, solver, exact_rows=options.exact_rows)
-    if not options.exact_rows:
+    if own_gram and not options.exact_rows:
         raise InputError(
             "exact_rows=False: where rows have Gram matrices of their own (missing entries, weights, other losses than "
             "least squares) these are what a pass costs, and solving them is cheap beside it; leave exact_rows out"
         )
+    if options.structure == CP:
+        return products(options, facts, solver)
+    if not own_gram:
+        return least_squares(penalty, limits, guides, solver, exact_rows=options.exact_rows)
     if loss.shared_curvature:
         return ObservedLeastSquares(
             penalty, limits, guides, solver=solver, implicit=options.implicit, diagonal_curvature=facts.diagonal
@@ -54,6 +56,22 @@ def scheme_of(options: FitOptions, facts: Facts, guides: Guides = NO_GUIDES) -> 
     kind = MultipliedDivergence if solver.positive else Divergence
     return kind(
         penalty, limits, guides, solver=solver, loss=loss, observed=facts.observed, diagonal_curvature=facts.diagonal
+    )
+
+
+def products(options: FitOptions, facts: Facts, solver: Update) -> Products:
+    """Return what a CP minimizes."""
+    penalty, loss, lengths = options.penalty, loss_named(options.loss), facts.lengths
+    if not has_own_gram(options, facts):
+        of_squares = PenalizedKhatriRao if penalty.active else KhatriRao
+        return of_squares(penalty, solver=solver, exact_rows=options.exact_rows, lengths=lengths)
+    if loss.shared_curvature:
+        return ObservedProducts(
+            penalty, solver=solver, lengths=lengths, implicit=options.implicit, diagonal_curvature=facts.diagonal
+        )
+    kind = MultipliedProducts if solver.positive else DivergentProducts
+    return kind(
+        penalty, solver=solver, lengths=lengths, loss=loss, observed=facts.observed, diagonal_curvature=facts.diagonal
     )
 
 

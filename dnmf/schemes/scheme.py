@@ -246,6 +246,10 @@ class Scheme(Startable):
         del sums
         return after, before
 
+    def between(self, H: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return what is half way from an H to an update of it that went too far."""
+        return (0.5 * (H + other)).astype(H.dtype)
+
     @abstractmethod
     def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """Return what is allowed and nearest to an H beyond a `plain` update; that H may be changed."""

@@ -1,0 +1,147 @@
+"""What schemes share under which rows of H stay products of one vector for each axis: nonnegative CP of an N-way array.
+
+``A ≈ Σ_q d_q w_q ∘ x_q ∘ y_q ∘ …``. Unfolded along one axis that is ``W diag(d) H`` with rows ``h_q = x_q ∘ y_q ∘ …``:
+H is the Khatri–Rao product of the factors of all other axes (Kolda & Bader 2009, doi:10.1137/07070111X). A pass solves
+for W and folds the sums that it folds for any H; the other factors are alternated on these.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnmf.schemes.above_zero import above_zero
+from dnmf.schemes.columns import Aim
+from dnmf.schemes.constrained import Constrained
+from dnmf.schemes.modes import nearest_products, products_of, sums_along, vectors_of, with_sum_one
+from dnmf.schemes.normalized import normalize_rows
+from dnmf.schemes.scheme import SolvedColumns
+
+ALTERNATIONS = 10  # of the factors on the sums of a pass
+ALTERNATIONS_IN_RACE = 3  # where a pass over the rows costs as little
+
+
+class Turn(NamedTuple):
+    """Which factor is to be solved for, and what is beside it.
+
+    Attributes
+    ----------
+    vectors : list of ndarray (k, length)
+        Of all short axes, in float64.
+    axis : int
+        The one whose factor is solved for, from where it is.
+    of_W : ndarray (k,)
+        By what the columns of W are multiplied.
+    """
+
+    vectors: list[np.ndarray]
+    axis: int
+    of_W: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Products(Constrained):
+    """A scheme under which rows of H stay products; a subclass says what sums of a pass say of one factor.
+
+    Attributes
+    ----------
+    lengths : tuple of int
+        Of the axes that the columns are made of.
+    """
+
+    lengths: tuple[int, ...] = field(default=(), kw_only=True)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Those of the columns."""
+        return self.lengths
+
+    @property
+    def refines(self) -> bool:
+        """Steps between reads would leave the products."""
+        return False
+
+    @property
+    def starts_on_all(self) -> int:
+        """More than of a matrix: there are more local minima, and components die on the way to some."""
+        return 8
+
+    @property
+    def starts_among_many(self) -> int:
+        """As many: of the right number of components most starts miss one."""
+        return 8
+
+    @property
+    def turns(self) -> int:
+        """How often all factors are solved for on the sums of a pass."""
+        return ALTERNATIONS
+
+    def ahead(self, H: np.ndarray) -> None:
+        """Nothing: the columns are not apart."""
+        del H
+
+    def vectors_at_scale(self, H: np.ndarray) -> list[np.ndarray]:
+        """Return the vectors (k, length) whose products are the rows of H: here they share its scale alike."""
+        sizes = H.sum(axis=1, dtype=np.float64)[:, None] ** (1 / len(self.lengths))
+        return [X * sizes for X in vectors_of(H, self.lengths)]
+
+    def balanced(self, sums: Any, of_W: np.ndarray, vectors: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return by what columns of W are multiplied beyond `of_W` (k,), and vectors on the scale to go on from."""
+        del sums
+        sizes = np.stack([X.sum(axis=1, keepdims=True) for X in vectors])
+        alike = np.prod(sizes, axis=0) ** (1 / len(vectors)) / np.where(sizes > 0, sizes, 1.0)
+        return np.ones(len(of_W)), [X * each for X, each in zip(vectors, alike, strict=True)]
+
+    def update(self, sums: Any, H: np.ndarray, tolerance: float | None = None, *, scaled: bool = True) -> SolvedColumns:
+        """Return the next H (k, n): its factors solved for in turn, some times, each with the others as they are."""
+        del scaled
+        of_columns, vectors, finished, unsolved = self.said_of_columns(sums, H), self.vectors_at_scale(H), 0, 0
+        of_W, aim = np.ones(len(H)), Aim.at(H.dtype, tolerance)
+        for _ in range(self.turns if tolerance is None else min(self.turns, ALTERNATIONS_IN_RACE)):
+            for axis in range(len(vectors)):
+                found = self.solved_along(of_columns, Turn(vectors, axis, of_W), aim)
+                finished, unsolved = finished + found.finished, unsolved + found.unsolved
+                vectors[axis] = found.H.astype(np.float64)
+            t, vectors = self.balanced(sums, of_W, vectors)
+            of_W = of_W * t
+        vectors[0] = vectors[0] * of_W[:, None]  # W stays as it is, and H has the scale that belongs to it
+        return SolvedColumns(self.product(vectors, H.dtype), finished, unsolved)
+
+    def said_of_columns(self, sums: Any, H: np.ndarray) -> Any:
+        """Return what :meth:`solved_along` takes: what the sums of a pass that was made with `H` say of any other."""
+        del H
+        return sums
+
+    @abstractmethod
+    def solved_along(self, of_columns: Any, turn: Turn, aim: Aim) -> SolvedColumns:
+        """Return the factor (k, length) of one axis that is best beside the others."""
+
+    def between(self, H: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return the products of what is half way between the vectors of both."""
+        return self.project((0.5 * (H + other)).astype(H.dtype), other)
+
+    def project(self, H: np.ndarray, plain: np.ndarray) -> np.ndarray:
+        """Return the products of the vectors of an extrapolated H: these are extrapolated as it is."""
+        least, sizes = [self._least_of(X) for X in vectors_of(plain, self.lengths)], H.sum(axis=1, dtype=np.float64)
+        of_one = (X / np.where(sizes > 0, sizes, 1.0)[:, None] for X in sums_along(H, self.lengths))
+        vectors = [with_sum_one(np.maximum(X, floor)) for X, floor in zip(of_one, least, strict=True)]
+        vectors[0] *= np.maximum(sizes, 0)[:, None]
+        return self.product(vectors, H.dtype)
+
+    def raised(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of products of which nothing is at zero, where the solver would leave it there."""
+        if not self.solver.positive:
+            return H
+        return self.product([above_zero(X) for X in self.vectors_at_scale(H)], H.dtype)
+
+    def product(self, vectors: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
+        """Return the rows of H (k, n), with sum one where scale is free."""
+        return self._normalized(products_of([X.astype(dtype) for X in vectors]))
+
+    def _normalized(self, H: np.ndarray) -> np.ndarray:
+        return normalize_rows(H, own=True)[0] if self.free_scale else H
+
+    def enter(self, H: np.ndarray) -> np.ndarray:
+        """Return a start of products."""
+        return self._normalized(nearest_products(H, self.lengths))
