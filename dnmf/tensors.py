@@ -43,6 +43,9 @@ def cp(  # noqa: PLR0913  the door names every option
     missing: str = "refuse",
     mask: Any = None,
     weights: Any = None,
+    row_weights: Any = None,
+    column_weights: Any = None,
+    implicit: float = 0.0,
     row_axes: Any = LONGEST,
     row_names: Any = None,
     store: str | Path | None = None,
@@ -55,7 +58,8 @@ def cp(  # noqa: PLR0913  the door names every option
 ) -> CPModel:
     """Return the nonnegative CP ``A ≈ Σ_q weights_q · w_q ∘ x_q ∘ y_q ∘ …`` of an array of three or more axes.
 
-    Minimizes ``½‖A − Σ_q …‖²_F`` with all factors ``≥ 0`` (canonical polyadic decomposition, PARAFAC). A pass reads the
+    Minimizes ``½‖A − Σ_q …‖²_F``, or another loss, with all factors ``≥ 0`` (canonical polyadic decomposition,
+    PARAFAC; of counts under Kullback–Leibler CP-APR), over the entries that were observed. A pass reads the
     data once, slab after slab along its long axis, solves for the rows of that factor and updates all others, which
     are alternated in memory. Columns of every factor sum to one; `weights` carry the scale.
 
@@ -70,12 +74,16 @@ def cp(  # noqa: PLR0913  the door names every option
     solver, sweeps, exact_rows
         How each factor is found from the sums of a pass, as in :func:`dnmf.fit`: exactly, or by sweeps of ``"hals"``,
         ``"mu"``, …
+    loss : str
+        As in :func:`dnmf.fit`: ``"frobenius"``, ``"kullback-leibler"`` for counts, … Under another than least squares
+        the short factors take a few steps of Newton's method from the sums of a pass, or with ``solver="mu"`` those of
+        multiplicative updates, which never rise.
     penalty : Penalty, optional
         ``Penalty(l1=…, l2=…, scale="objective")``: a number for the factors of all axes, or a pair for that of the long
         axis and for each of the others. Added is ``Σ l1 ΣX + ½ l2 ‖X‖²`` over the factors X, on the scale among them at
         which it is least; so it takes whole components away. With scale ``"fraction"`` strengths are fractions of what
         leaves nothing, found in a few reads more. Ridge on all of N factors is, for the components,
-        ``½ N l2 Σ_q (‖w_q‖ ‖x_q‖ …)^(2/N)``.
+        ``½ N l2 Σ_q (‖w_q‖ ‖x_q‖ …)^(2/N)``. Fractions are for least squares of all entries.
     prune : {"rule", "refit", "off"}
         What happens to components that the penalty makes worse than nothing, as in :func:`dnmf.fit`.
     dtype, seed, restarts, tol, max_passes, max_seconds, extrapolate
@@ -84,6 +92,9 @@ def cp(  # noqa: PLR0913  the door names every option
     factors : sequence of array, or mapping, optional
         Where the factors of the short axes start: arrays (length, k) in the order of the axes, or by name. That of the
         long axis is a function of them, and may be left out.
+    missing, mask, weights, row_weights, column_weights, implicit
+        As in :func:`dnmf.fit`, with the axes of the array: which entries were observed, or how much each counts. Row
+        weights are those of slabs along the long axis.
     row_axes : int, str, or sequence of these
         The long axis, by number or by name: slabs along it are read, and its factor is solved for in the pass. All
         other axes are short: their lengths multiplied, times k numbers, are kept in memory. Several axes have one
@@ -114,12 +125,16 @@ def cp(  # noqa: PLR0913  the door names every option
     >>> {axis: factor.shape for axis, factor in model.factors.items()}
     {'axis_0': (4, 1), 'axis_1': (2, 1), 'axis_2': (2, 1)}
     """
-    opened = open_source(source, row_names=row_names, row_axes=row_axes, missing=missing, mask=mask, weights=weights)
+    opened = open_source(
+        source, row_names=row_names, row_axes=row_axes, missing=missing, mask=mask, weights=weights,
+        row_weights=row_weights, column_weights=column_weights,
+    )  # fmt: skip
     refuse_other_than_arrays(opened)
     options = FitOptions(
         rank, start_asked_for(init, factors=factors), solver, loss, Penalty() if penalty is None else penalty,
         dtype=dtype, seed=seed, tol=tol, max_passes=max_passes, extrapolate=extrapolate, prune=prune,
         restarts=restarts, sweeps=sweeps, exact_rows=exact_rows, max_seconds=max_seconds, structure=CP,
+        implicit=implicit,
     )  # fmt: skip
     resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
     H = None if factors is None else start_of(factors, opened.unfolding, rank)

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import INITS, NUMBER_OR_PAIR, SOLVERS
-from dnmf.cli.data import MISSING_CHUNKS, absolute
+from dnmf.cli.amounts import INITS, LEAST_SQUARES, LOSS, NUMBER_OR_PAIR, SOLVERS
+from dnmf.cli.data import IMPLICIT, MISSING_CHUNKS, absolute, entries_options
 from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import current_output, output_options
@@ -30,7 +30,7 @@ from dnmf.cli.work import say_model, watched
 @click.option("--init", type=click.Choice(INITS), default="auto", show_default=True, help="Where factors start.")
 @click.option(
     "--solver",
-    type=click.Choice([name for name in SOLVERS if name != "als"]),
+    type=click.Choice(SOLVERS),
     default="cd",
     show_default=True,
     help="How factors are found; cd and bpp are exact.",
@@ -43,6 +43,13 @@ from dnmf.cli.work import say_model, watched
     help="Of a solver that is not exact, in an update.",
 )
 @click.option("--truncated-rows", is_flag=True, help="Rows of the long factor are as many sweeps too, not exact.")
+@click.option(
+    "--loss",
+    type=LOSS,
+    default=LEAST_SQUARES,
+    show_default=True,
+    help="What is minimized: least squares, or a divergence, as for counts.",
+)
 @click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 on all factors, or on LONG,OTHERS.")
 @click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 (ridge) on all factors, or on LONG,OTHERS.")
 @click.option(
@@ -77,12 +84,14 @@ from dnmf.cli.work import say_model, watched
 @click.option("--max-passes", type=click.IntRange(1), default=100, show_default=True, help="Most passes over the data.")
 @MAX_SECONDS
 @MISSING_CHUNKS
+@entries_options
+@IMPLICIT
 @KEEP
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
 @RESUME
 @work_options
 @output_options
-def cp(source: str, store: str, where: Where, **given: Any) -> None:
+def cp(source: str, store: str, where: Where, entries: dict[str, Any], **given: Any) -> None:
     """Factorize SOURCE, an array of three or more axes, into a store: nonnegative CP, one factor for each axis.
 
     Slabs along the long axis are read one after the other; all other axes are short, and are updated in memory. Every
@@ -98,7 +107,7 @@ def cp(source: str, store: str, where: Where, **given: Any) -> None:
     penalty = Penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"))
     given |= {"penalty": penalty if penalty.active else None}
     given |= {"exact_rows": not given.pop("truncated_rows"), "extrapolate": not given.pop("no_extrapolate")}
-    opened = open_source(absolute(source), row_axes=axes, **about)
+    opened = open_source(absolute(source), row_axes=axes, **about, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_cp(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)
     say_model("cp", store, output)

@@ -181,11 +181,14 @@ class Divergence(OwnCurvature):
         Where predictions have to be above zero, none of it is below a small share of what its column has.
         """
         del seen
-        found = self._moved(beside, start)
+        return self._above_least(self._moved(beside, start))
+
+    def _above_least(self, found: np.ndarray) -> np.ndarray:
+        """H with a small share of what its columns have wherever predictions have to be above zero."""
         if not self.loss.positive:
             return found
         least = LEAST_SHARE * found.mean(axis=0)
-        return np.maximum(found, np.maximum(least, LEAST_SHARE * least.mean())).astype(start.dtype)
+        return np.maximum(found, np.maximum(least, LEAST_SHARE * least.mean())).astype(found.dtype)
 
     def folds_given(self, H: np.ndarray) -> Visitor:
         """Return what folds rows of W that are given, all of their components, with the columns of `H`."""

@@ -11,7 +11,7 @@ from dnmf.schemes.above_zero import above_zero
 from dnmf.schemes.columns import Aim
 from dnmf.schemes.curved import Divergence, usable_sums
 from dnmf.schemes.khatri_rao import KhatriRao
-from dnmf.schemes.modes import contracted
+from dnmf.schemes.modes import contracted, products_of, sums_along
 from dnmf.schemes.multiplied import MultipliedDivergence
 from dnmf.schemes.observed_cp import ObservedProducts
 from dnmf.schemes.own_products import OfColumns, OwnProducts
@@ -55,6 +55,28 @@ class DivergentProducts(OwnProducts, Divergence):
         bent = sums.Q * h if self.diagonal_curvature else times_packed(sums.Q, h)
         there = (usable & ~self._empty(sums, h)).astype(np.float64)
         return OfColumns(sums.Q, bent + self._pulls(sums), np.zeros((len(H), len(H))), there, self.diagonal_curvature)
+
+    def products_beside(self, beside: OwnSums, H: np.ndarray, axis: int, start: np.ndarray) -> np.ndarray:
+        """Return H at other places along one axis a step on from `start`, vectors along all others as they are.
+
+        Parameters
+        ----------
+        beside : OwnSums
+            Of the columns at these places, made with `start`.
+        H : ndarray (k, n)
+            In the columns of the fit.
+        axis : int
+            The one that has other places.
+        start : ndarray (k, columns)
+            At these places.
+        """
+        vectors, one = self.vectors_at_scale(H), np.ones(len(H))
+        rest = np.prod([X.sum(axis=1) for at, X in enumerate(vectors) if at != axis], axis=0)
+        there = sums_along(start, [*self.lengths[:axis], -1, *self.lengths[axis + 1 :]])[axis]
+        vectors[axis] = there / np.where(rest > 0, rest, 1.0)[:, None]
+        turn = Turn(vectors, axis, one)
+        vectors[axis] = self.solved_along(self._model_of(beside, start), turn, Aim.at(H.dtype, None)).H
+        return self._above_least(products_of([X.astype(H.dtype) for X in vectors]))
 
     def measure(self, sums: OwnSums, H: np.ndarray, whole: float) -> Measured:
         """Return what :meth:`Divergence.measure` does, with the gradient of the factors."""

@@ -182,6 +182,25 @@ class BlockOfLoss(HeldOutBlock):
 
 
 @dataclass(frozen=True)
+class BlockOfLossAndProducts(BlockOfLoss):
+    """A block of an array under another loss: vectors at these places move once a pass."""
+
+    def _beside(self, H: np.ndarray) -> np.ndarray:
+        """What H has come to there; at first the mean along the axis whose places are held apart."""
+        if self.beside is not None:
+            return self.beside
+        axis, lengths = self.fold.axis, self.fold.lengths_seen
+        places = self.fold.lengths[axis] - lengths[axis]
+        mean = H.reshape(len(H), *lengths).mean(axis=axis + 1, keepdims=True)
+        return np.repeat(mean, places, axis=axis + 1).reshape(len(H), -1).astype(H.dtype)
+
+    def after(self, scheme: Any, sums: HeldOutSums, H: np.ndarray) -> Self:
+        """Move the vectors at these places a step, and note the score."""
+        beside = scheme.products_beside(sums.beside, H, self.fold.axis, self._beside(H))
+        return replace(self, loss=sums.scored.value, whole=sums.scored.whole, beside=beside)
+
+
+@dataclass(frozen=True)
 class SomeEntries(HeldOut):
     """Some of the entries that were observed."""
 
@@ -207,9 +226,11 @@ def held_out(scheme: Scheme, fold: Fold, n_columns: int, facts: Facts) -> HeldOu
     """Return what a fold holds out of a fit: entries where not all were observed, else a block."""
     if facts.observed:
         return SomeEntries(fold, n_columns)
+    squares = _loss_of(scheme).shared_curvature
     if scheme.axes:
-        return BlockOfProducts(replace(fold, lengths=scheme.axes), n_columns)
-    return (BlockOfSquares if _loss_of(scheme).shared_curvature else BlockOfLoss)(fold, n_columns)
+        of_products = BlockOfProducts if squares else BlockOfLossAndProducts
+        return of_products(replace(fold, lengths=scheme.axes), n_columns)
+    return (BlockOfSquares if squares else BlockOfLoss)(fold, n_columns)
 
 
 def _loss_of(scheme: Scheme) -> Loss:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnmf.schemes.above_zero import above_zero
+from dnmf.schemes.above_zero import FLOOR, above_zero
 from dnmf.schemes.columns import Aim
 from dnmf.schemes.constrained import Constrained
 from dnmf.schemes.modes import nearest_products, products_of, sums_along, vectors_of, with_sum_one
@@ -126,6 +126,8 @@ class Products(Constrained):
         least, sizes = [self._least_of(X) for X in vectors_of(plain, self.lengths)], H.sum(axis=1, dtype=np.float64)
         of_one = (X / np.where(sizes > 0, sizes, 1.0)[:, None] for X in sums_along(H, self.lengths))
         vectors = [with_sum_one(np.maximum(X, floor)) for X, floor in zip(of_one, least, strict=True)]
+        if not (sizes > 0).any():  # some may die on the way, as they would anyway, and come back where that was wrong
+            sizes = FLOOR * plain.sum(axis=1, dtype=np.float64)
         vectors[0] *= np.maximum(sizes, 0)[:, None]
         return self.product(vectors, H.dtype)
 

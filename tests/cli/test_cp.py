@@ -46,6 +46,18 @@ def test_every_option_is_handed_on(cube, tmp_path):
     assert (asked.tol, asked.max_passes, asked.exact_rows, asked.extrapolate) == (0.01, 5, False, False)
 
 
+def test_what_was_observed_and_the_loss_are_handed_on(cube, tmp_path):
+    seen = np.ones(zarr.open_array(cube).shape, bool)
+    seen[2, 3] = False
+    zarr.create_array(tmp_path / "seen.zarr", data=seen)
+    given = ["--loss", "kullback-leibler", "--mask", tmp_path / "seen.zarr"]
+    assert call("cp", cube, "--rank", 2, "--store", tmp_path / "cp.dnmf", *given).exit_code == 0
+    expected = dnmf.cp(cube, 2, loss="kullback-leibler", mask=seen)
+    np.testing.assert_array_equal(dnmf.load(tmp_path / "cp.dnmf").H, expected.H)
+    assert call("cp", cube, "--rank", 2, "--store", tmp_path / "i.dnmf", "--implicit", 2).exit_code == 0
+    assert dnmf.load(tmp_path / "i.dnmf").options.implicit == 2
+
+
 def test_the_strongest_entries_along_each_axis_are_shown(run):
     shown = call("inspect", run, "--top", 2).stdout
     assert "strongest along place and band" in shown

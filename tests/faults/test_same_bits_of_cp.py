@@ -1,5 +1,6 @@
 """Nonnegative CP: the same bits wherever a fit runs, and whatever happens to it."""
 
+import numpy as np
 import pytest
 import zarr
 from cubes import planted
@@ -8,6 +9,8 @@ from doomed import die_in_the_third_pass
 import dnmf
 
 FIT = {"rank": 3, "init": "random", "seed": 3, "tol": 0.0, "max_passes": 5}
+HOLES = {**FIT, "missing": "nan"}
+COUNTS = {**FIT, "loss": "kullback-leibler"}
 CHUNKS = {"along the long axis": (64, 16, 8), "along all axes": (64, 8, 4)}
 
 pytestmark = pytest.mark.usefixtures("many_groups")
@@ -37,6 +40,28 @@ def test_threads_of_this_process(cube, undisturbed, bits, monkeypatch):
 @pytest.mark.slow
 def test_one_worker(cube, undisturbed, bits, one_worker):
     assert bits(dnmf.cp(cube, **FIT, client=one_worker)) == undisturbed
+
+
+@pytest.fixture(scope="module")
+def holes(cube):
+    array = zarr.open_array(cube)[:]
+    array[np.random.default_rng(0).random(array.shape) < 0.3] = np.nan
+    path = cube.with_name("holes.zarr")
+    zarr.create_array(path, data=array, chunks=CHUNKS["along all axes"])
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [HOLES, COUNTS], ids=["of what was observed", "of counts"])
+def test_one_and_three_workers_and_after_a_kill(asked, cube, holes, bits, alone, one_worker, client, slow, tmp_path):
+    data = holes if asked is HOLES else cube
+    undisturbed = bits(alone(data, asked, fit=dnmf.cp))
+    client.wait_for_workers(3)
+    assert bits(dnmf.cp(data, **asked, client=one_worker)) == undisturbed
+    assert bits(dnmf.cp(data, **asked, client=client)) == undisturbed
+    with slow(client, 0.01):
+        die_in_the_third_pass(data, asked, tmp_path / "run.dnmf", client.scheduler.address, door="cp")
+    assert bits(dnmf.resume(tmp_path / "run.dnmf", client=client)) == undisturbed
 
 
 @pytest.mark.slow
