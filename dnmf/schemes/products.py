@@ -6,11 +6,12 @@ for W and folds the sums that it folds for any H; the other factors are alternat
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.passes.work import Demands
 from dnmf.schemes.above_zero import FLOOR, above_zero
 from dnmf.schemes.columns import Aim
 from dnmf.schemes.constrained import Constrained
@@ -20,6 +21,7 @@ from dnmf.schemes.scheme import SolvedColumns
 
 ALTERNATIONS = 10  # of the factors on the sums of a pass
 ALTERNATIONS_IN_RACE = 3  # where a pass over the rows costs as little
+NOT_NEGATIVE = "values that are not negative; a mask= of the others (--mask) leaves them out of account"
 
 
 class Turn(NamedTuple):
@@ -56,6 +58,11 @@ class Products(Constrained):
     def axes(self) -> tuple[int, ...]:
         """Those of the columns."""
         return self.lengths
+
+    @property
+    def demands(self) -> Demands:
+        """As the loss has it; that no factor may be negative is no way out."""
+        return replace(super().demands, not_negative=NOT_NEGATIVE)
 
     @property
     def refines(self) -> bool:
