@@ -149,6 +149,15 @@ def test_what_cannot_be_is_refused_in_words(case):
         dnmf.cp(array(), **{"rank": 1, **asked})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("observed", [1.0, 0.8])
+@pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
+def test_no_component_dies_on_the_way_from_any_start(loss, observed):
+    array = planted((60, 30, 20), 8, noise=0.05, seed=1)[0]
+    said = {} if observed == 1 else {"mask": np.random.default_rng(0).random(array.shape) < observed}
+    assert [dnmf.cp(array, 8, loss=loss, seed=seed, max_passes=3, **said).alive for seed in range(6)] == [8] * 6
+
+
 def test_chosen_columns_are_refused(cube):
     with pytest.raises(InputError, match="CP takes all columns"):
         dnmf.cp(dnmf.open_source(cube, row_axes=1, columns=np.arange(8)), RANK)

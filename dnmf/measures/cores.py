@@ -56,7 +56,8 @@ def core_consistency(
     Raises
     ------
     InputError
-        The model is no CP, all its components are zero, or the data is not that of the fit.
+        The model is no CP, all its components are zero, not all entries were observed or count alike, or the data is
+        not that of the fit.
     BudgetError
         A worker's memory cannot hold what the work needs.
 

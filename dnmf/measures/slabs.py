@@ -11,6 +11,7 @@ from dnmf.fitting.events import Callback
 from dnmf.measures.components import refuse_no_model
 from dnmf.measures.given_rows import stored_rows
 from dnmf.measures.one_read import read_once
+from dnmf.measures.unseen import refuse_preferences
 from dnmf.model import Model
 from dnmf.options import parse_bytes
 from dnmf.passes.visitors.residuals import MeasureResiduals
@@ -60,8 +61,7 @@ def explained(
     {'axis_0': 0, 'axis_1': 0, 'axis_2': 0}
     """
     refuse_no_model(model)
-    if model.options.implicit:
-        raise InputError("explained: a fit with implicit= predicts whether there is something, from 0 to 1, no values")
+    refuse_preferences(model, "explained")
     source = model.open_rows(data)
     if source.shape[0] != model.shape[0]:
         raise InputError(

@@ -94,8 +94,7 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
     (37, 0.0)
     """
     refuse_no_model(model)
-    if model.options.implicit:
-        raise InputError("held_out: a fit with implicit= predicts whether there is something, from 0 to 1, no values")
+    refuse_preferences(model, "held_out")
     refuse_other_parameters(model.options.loss, model.options.loss_parameters)
     sums = _Sums(model, _checked_clip(clip))
     if isinstance(held, tuple) and len(held) == 3:
@@ -183,6 +182,18 @@ class _Sums:
             )
         rmse = float(np.sqrt(self.squares / self.weight))
         return HeldOut(self.entries, rmse, self.off / self.weight, self.loss / self.weight)
+
+
+def refuse_preferences(model: Model, measure: str) -> None:
+    """Refuse a model of implicit feedback in a measure of values, which is called so.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
+    if model.options.implicit:
+        raise InputError(f"{measure}: a fit with implicit= predicts whether there is something, from 0 to 1, no values")
 
 
 def _source_of(model: Model, held: Any, mask: Any, weights: Any) -> Source:

@@ -20,7 +20,8 @@ from dnmf.schemes.normalized import normalize_rows
 from dnmf.schemes.scheme import SolvedColumns
 
 ALTERNATIONS = 10  # of the factors on the sums of a pass
-ALTERNATIONS_IN_RACE = 3  # where a pass over the rows costs as little
+TURNS_IN_RACE = 3  # where a pass over the rows costs as little
+LEAST_IN_RACE = 0.01  # of itself that an entry keeps in a turn: of a random start components else die at once
 NOT_NEGATIVE = "values that are not negative; a mask= of the others (--mask) leaves them out of account"
 
 
@@ -70,16 +71,6 @@ class Products(Constrained):
         return False
 
     @property
-    def starts_on_all(self) -> int:
-        """More than of a matrix: there are more local minima, and components die on the way to some."""
-        return 8
-
-    @property
-    def starts_among_many(self) -> int:
-        """As many: of the right number of components most starts miss one."""
-        return 8
-
-    @property
     def turns(self) -> int:
         """How often all factors are solved for on the sums of a pass."""
         return ALTERNATIONS
@@ -105,11 +96,12 @@ class Products(Constrained):
         del scaled
         of_columns, vectors, finished, unsolved = self.said_of_columns(sums, H), self.vectors_at_scale(H), 0, 0
         of_W, aim = np.ones(len(H)), Aim.at(H.dtype, tolerance)
-        for _ in range(self.turns if tolerance is None else min(self.turns, ALTERNATIONS_IN_RACE)):
+        turns, least = (self.turns, 0.0) if tolerance is None else (min(self.turns, TURNS_IN_RACE), LEAST_IN_RACE)
+        for _ in range(turns):
             for axis in range(len(vectors)):
                 found = self.solved_along(of_columns, Turn(vectors, axis, of_W), aim)
                 finished, unsolved = finished + found.finished, unsolved + found.unsolved
-                vectors[axis] = found.H.astype(np.float64)
+                vectors[axis] = np.maximum(found.H, least * vectors[axis], dtype=np.float64)
             t, vectors = self.balanced(sums, of_W, vectors)
             of_W = of_W * t
         vectors[0] = vectors[0] * of_W[:, None]  # W stays as it is, and H has the scale that belongs to it

@@ -31,16 +31,6 @@ class Startable(ABC):
         return 2.0
 
     @property
-    def starts_on_all(self) -> int:
-        """How many starts are raced at most where the sample is all of the data: each pass there costs a real one."""
-        return 2
-
-    @property
-    def starts_among_many(self) -> int:
-        """How many starts are raced at most of one among many models: they are many starts already."""
-        return 1
-
-    @property
     def sample_passes(self) -> int:
         """How many passes of its own a start has on its sample, after those of the stand-in."""
         return 0

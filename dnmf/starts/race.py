@@ -38,6 +38,7 @@ CHEAP_WORK = 2**25  # products of a non-zero with a k-vector that a race may alw
 LONG_WORK = 2**31  # products of two numbers that the updates of one start may always take: about a second
 PASSES_WORTH = 4  # or so many times the work of a pass over all rows
 ALTERNATIONS = 20  # of a start that is alone
+STARTS_ON_ALL = 2  # at most, where the rows of the race are all there are
 DENSE_COST = 0.2  # of a value in a dense product, where that of a non-zero in a sparse one is 1
 UPDATE_COST = 100  # of a column of H
 TOLERANCE = 1e-3  # of the solver: looser ones are hardly cheaper, and slow the descent
@@ -175,7 +176,7 @@ def race(sample: Nested, rows: int, options: FitOptions, scheme: Scheme, most: i
     values = seen_values(largest.read(0, largest.shape[0]))
     cost, n_rows = work_of_alternation(values, largest.shape[1]), sample.n_rows
     of_pass = scheme.cost * cost.with_rows(n_rows / rows)
-    starts = affordable_starts(scheme.cost * cost.with_rows(1), of_pass, most, scheme.starts_on_all)
+    starts = affordable_starts(scheme.cost * cost.with_rows(1), of_pass, most)
     alternations = affordable_alternations(scheme.cost * cost.update, of_pass, options.rank)
     stages = race_stages(rows, n_rows, options.rank, starts, alternations)
     held = [largest if stage.rows == rows else sample.first(stage.rows) for stage in stages]
@@ -188,11 +189,11 @@ def race(sample: Nested, rows: int, options: FitOptions, scheme: Scheme, most: i
     return run_stages(problems, stages, states, options), problems[-1].engine
 
 
-def affordable_starts(work: float, work_of_pass: float, most: int, on_all: int = 2) -> int:
+def affordable_starts(work: float, work_of_pass: float, most: int) -> int:
     """Return how many starts a race may begin with.
 
     On all rows of the data an alternation is what a pass is, and a race that takes many times those of a random start
-    is worth none: there are `on_all` starts at most, however small the data.
+    is worth none: there are two starts at most, however small the data.
 
     Parameters
     ----------
@@ -200,8 +201,6 @@ def affordable_starts(work: float, work_of_pass: float, most: int, on_all: int =
         What an alternation costs on the rows of the race, and on all rows of the data.
     most : int
         How many starts fit in memory at once.
-    on_all : int
-        How many there are at most where the rows of the race are all there are.
 
     Examples
     --------
@@ -209,7 +208,7 @@ def affordable_starts(work: float, work_of_pass: float, most: int, on_all: int =
     (8, 2, 1)
     """
     affordable = max(CHEAP_WORK, PASSES_WORTH * work_of_pass) / work / ALTERNATIONS
-    at_once = MOST_STARTS if work < work_of_pass else on_all
+    at_once = MOST_STARTS if work < work_of_pass else STARTS_ON_ALL
     return int(min(max(affordable, 1), at_once, most))
 
 

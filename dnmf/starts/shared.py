@@ -8,12 +8,13 @@ from dnmf.fitting.state import Initial
 from dnmf.options import FitOptions
 from dnmf.passes.held_out import Fold
 from dnmf.schemes.held_out import HeldOut
-from dnmf.schemes.of_options import scheme_of
 from dnmf.sources.memory import MemorySource
 from dnmf.starts.begin import begin
 from dnmf.starts.draw import Drawn, draw_rows
 from dnmf.starts.sample import Numbered
-from dnmf.starts.start import most_starts, race_on_drawn, settle_start
+from dnmf.starts.start import race_on_drawn, settle_start
+
+ONE_START = 1  # of a model among many: they are many starts already
 
 
 class SeenSample:
@@ -75,8 +76,7 @@ class SharedStarts:
         fresh = self._drawn is None
         drawn = self._of(held_out)
         engine = seeing(self._engine, held_out)
-        most = min(scheme_of(options, engine.facts, guides).starts_among_many, most_starts(engine, options))
-        raced = race_on_drawn(engine, drawn, options, guides, most)
+        raced = race_on_drawn(engine, drawn, options, guides, most=ONE_START)
         begun = settle_start(raced.H, raced.engine, engine, options, guides)
         squares = raced.squares if held_out is None else -1.0
         return begun._replace(bytes_read=(drawn.bytes_read if fresh else 0) + begun.bytes_read, squares=squares)
