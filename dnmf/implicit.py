@@ -1,5 +1,6 @@
 """What a penalty of an objective amounts to for the rank-one terms themselves, once their scale is at its best."""
 
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Implicit(NamedTuple):
 def implicit_of(penalty: Penalty, short_axes: int = 1) -> Implicit | None:
     """Return the penalty on rank-one terms that a penalty of an objective is equivalent to, in closed form.
 
-    The rows of H are products of so many factors, for `short_axes` above 1, and each has the penalty of H.
+    The rows of H are products of so many factors, for `short_axes` above 1, each with its penalty.
 
     With ``μ_i g_i(x)`` of degree p_i on factor i and ``P = Σ 1/p_i`` it is ``P (Π (p_i μ_i g_i)^(1/p_i))^(1/P)`` for
     each term (Cohen & Leplat 2025). There is no closed form, and None is returned, where a factor has L1 and L2
@@ -47,16 +48,13 @@ def implicit_of(penalty: Penalty, short_axes: int = 1) -> Implicit | None:
     >>> implicit_of(Penalty(l2=2.0, scale="objective"), short_axes=2).text
     '3 · Σ_q (‖w_q‖ ‖x_q‖ ‖y_q‖)^(2/3)'
     """
-    sides = [_one_term(penalty, at) for at in (0, 1)]
-    if not penalty.in_objective or any(penalty.angular) or penalty.smooth or penalty.target or None in sides:
+    each = [_one_term(*strengths) for strengths in penalty.on_each(1 + short_axes)]
+    if not penalty.in_objective or any(penalty.angular) or penalty.smooth or penalty.target or None in each:
         return None
-    (p, mu), (q, nu) = (side for side in sides if side is not None)
-    P = 1 / p + short_axes / q
-    strength = P * ((p * mu) ** (1 / p) * (q * nu) ** (short_axes / q)) ** (1 / P)
-    of_short = "h" if short_axes == 1 else SHORT[:short_axes] if short_axes <= len(SHORT) else f"xy…{SHORT[-1]}"
-    norms = " ".join(
-        [NORMS[p].format("w"), *(letter if letter == "…" else NORMS[q].format(letter) for letter in of_short)]
-    )
+    terms = [term for term in each if term is not None]
+    P = sum(1 / p for p, _ in terms)
+    strength = P * math.prod((p * mu) ** (1 / p) for p, mu in terms) ** (1 / P)
+    norms = " ".join(NORMS[p].format(called) for (p, _), called in zip(terms, _called(short_axes), strict=True))
     power = Fraction(2, round(2 * P))  # P is a multiple of one half
     text = norms if power == 1 else f"({norms})^({power})"
     return Implicit(strength, 1 / P, f"{strength:.4g} · Σ_q {text}")
@@ -73,8 +71,15 @@ def describe(penalty: Penalty, came_to: Penalty, limits: Limits = NO_LIMITS, sho
     return "; ".join(parts)
 
 
-def _one_term(penalty: Penalty, at: int) -> tuple[int, float] | None:
-    l1, l2 = penalty.l1[at], penalty.l2[at]
+def _called(short_axes: int) -> list[str]:
+    """What the vectors of a component are called."""
+    if short_axes == 1:
+        return ["w", "h"]
+    many = [f"x{at}" for at in range(1, 1 + short_axes)]
+    return ["w", *(SHORT[:short_axes] if short_axes <= len(SHORT) else many)]
+
+
+def _one_term(l1: float, l2: float) -> tuple[int, float] | None:
     if bool(l1) == bool(l2):
         return None
     return (1, l1) if l1 else (2, l2 / 2)

@@ -98,6 +98,8 @@ def _check_together(options: "FitOptions") -> None:
         check_observed_start(options)
     if options.structure == CP:
         _check_products(options)
+    else:
+        _check(penalty.factors == 2, f"penalty: it has strengths for {penalty.factors} factors, a matrix has W and H")
     if limits.bounded and penalty.scale not in ("objective", "counts"):
         raise InputError(
             "constraints upper: a bound on the factors of A ≈ WH needs their scale to be part of the problem; say "
@@ -119,9 +121,9 @@ def _check_products(options: "FitOptions") -> None:
         "penalty: that of CP is L1 and L2 of the objective; say Penalty(l1=…, l2=…, scale='objective'), or 'fraction'",
     )
     _check(
-        not penalty.active or (penalty.acts_on("W") and penalty.acts_on("H")),
-        "penalty: on the long axis alone, or the short ones alone, it means nothing: weight moves to where it costs "
-        "nothing; penalize both (an l2 of any size will do)",
+        not penalty.active or all(any(strengths) for strengths in penalty.on_each(penalty.factors)),
+        "penalty: on some axes alone it means nothing: weight moves to where it costs nothing; penalize the factors of "
+        "all (an l2 of any size will do)",
     )
     _check(options.limits == NO_LIMITS, "constraints: CP takes none yet; leave them out")
 

@@ -1,6 +1,5 @@
 """How strongly the factors are held down, and in which units: what the caller says."""
 
-import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -8,6 +7,7 @@ from dnmf.arithmetic import undisturbed
 from dnmf.callers import warn_caller
 from dnmf.errors import InputError
 from dnmf.newer import refuse_newer
+from dnmf.strengths import SIDES, as_strength, as_strengths, in_words, spread
 
 SCALES = ("relative", "objective", "fraction", "absolute", "counts")
 PAIRS = ("l1", "l2", "angular")  # strengths with a value for each factor
@@ -24,8 +24,10 @@ class Penalty:
 
     Parameters
     ----------
-    l1, l2 : float or (float, float)
-        Strength for both factors, or a (W, H) pair. L1 makes factors sparse, L2 makes them dense and alike.
+    l1, l2 : float or tuple of float
+        Strength for both factors, or a (W, H) pair. L1 makes factors sparse, L2 makes them dense and alike. Of a CP for
+        the factors of all axes, a pair for that of the long axis and for each of the others, or one for the long axis
+        and one for each other, in their order.
     scale : {"relative", "objective", "fraction", "absolute", "counts"}
         ``"relative"``: strengths in [0, 1] that mean the same on any data. Each half step solves
         ``(G + λ I) x = b − l1 max(b)`` with ``λ = l2 / (1 − l2) · mean(diag G)`` (at l2 = 1 ``G`` becomes
@@ -79,21 +81,26 @@ class Penalty:
         if not isinstance(self.diagonal, bool):
             raise InputError(f"penalty diagonal={self.diagonal!r}: True or False")
         for name in PAIRS:
-            object.__setattr__(self, name, _as_pair(name, getattr(self, name)))
+            object.__setattr__(self, name, as_strengths(name, getattr(self, name), more=name in ("l1", "l2")))
             self._check_range(name, max(getattr(self, name)))
         for name in ON_H:
-            object.__setattr__(self, name, _as_strength(name, getattr(self, name)))
+            object.__setattr__(self, name, as_strength(name, getattr(self, name)))
             self._check_range(name, getattr(self, name))
         if self.scale == "relative" and self.smooth == 1:
             raise InputError(
                 "penalty smooth=1: relative smoothing stays below 1, where nothing of the data would be left"
+            )
+        if self.factors > len(SIDES) and self.scale not in ("objective", "fraction"):
+            raise InputError(
+                f"penalty scale {self.scale!r}: strengths for each factor of a CP are of scale 'objective' or "
+                "'fraction'; for a matrix give one number or a (W, H) pair"
             )
         if self.scale == "fraction" and self.active:
             self.shapes()
         self._check_counts()
 
     def _check_counts(self) -> None:
-        object.__setattr__(self, "beside_given", _as_strength("beside_given", self.beside_given))
+        object.__setattr__(self, "beside_given", as_strength("beside_given", self.beside_given))
         if self.beside_given != 1 and not self.counts:
             raise InputError("penalty beside_given= is for scale 'counts'")
         if self.counts and (any(self.angular) or self.smooth or self.target):
@@ -143,7 +150,7 @@ class Penalty:
         >>> Penalty.from_tensorly(0.1, ridge=(0.5, 1.0)).l2
         (1.0, 2.0)
         """
-        return cls(l1=sparsity, l2=tuple(2 * x for x in _as_pair("ridge", ridge)), scale="objective")
+        return cls(l1=sparsity, l2=tuple(2 * x for x in as_strengths("ridge", ridge, more=True)), scale="objective")
 
     @classmethod
     def from_rcppml(cls, L1: Any = 0.0, L2: Any = 0.0, diag: bool = True) -> "Penalty":
@@ -161,14 +168,30 @@ class Penalty:
         return self.l1[1], self.l2[1]
 
     @property
+    def factors(self) -> int:
+        """For how many factors there are strengths, two where they are a pair."""
+        return max(len(self.l1), len(self.l2))
+
+    def on_each(self, factors: int) -> list[tuple[float, float]]:
+        """Return the (l1, l2) that act on each of so many factors, that of the long axis first.
+
+        Examples
+        --------
+        >>> Penalty(l1=(0.0, 1.0, 2.0), l2=0.5, scale="objective").on_each(3)
+        [(0.0, 0.5), (1.0, 0.5), (2.0, 0.5)]
+        """
+        return list(zip(*(spread(strengths, factors) for strengths in (self.l1, self.l2)), strict=True))
+
+    @property
     def active(self) -> bool:
         """Whether any strength is above zero."""
         return any(any(getattr(self, name)) for name in PAIRS) or any(getattr(self, name) for name in ON_H)
 
     def acts_on(self, side: str) -> bool:
-        """Whether any strength that acts on this factor is above zero."""
-        at = "WH".index(side)
-        return any(getattr(self, name)[at] for name in PAIRS) or (side == "H" and bool(self.smooth or self.target))
+        """Whether any strength that acts on this factor, or one of those that H is made of, is above zero."""
+        if side == "W":
+            return any(getattr(self, name)[0] for name in PAIRS)
+        return any(any(getattr(self, name)[1:]) for name in PAIRS) or bool(self.smooth or self.target)
 
     @property
     def in_objective(self) -> bool:
@@ -232,12 +255,7 @@ class Penalty:
         """The strengths in words."""
         parts = []
         for name in PAIRS:
-            of_W, of_H = getattr(self, name)
-            label = {"l1": "L1", "l2": "L2"}.get(name, name)
-            if of_W == of_H != 0:
-                parts.append(f"{label} {of_W:g}")
-            else:
-                parts += [f"{label} {x:g} on {side}" for side, x in zip("WH", (of_W, of_H), strict=True) if x]
+            parts += in_words({"l1": "L1", "l2": "L2"}.get(name, name), getattr(self, name))
         parts += [f"{name} {getattr(self, name):g} on H" for name in ON_H if getattr(self, name)]
         if not parts:
             return "none" if self.diagonal else "none, scale left alone"
@@ -278,7 +296,7 @@ class Penalty:
         >>> Penalty(l1=1.0).at(0.25).l1, Penalty(l1=1.0).at(0) == Penalty()
         ((0.25, 0.25), True)
         """
-        strength = _as_strength("strength", strength)
+        strength = as_strength("strength", strength)
         found: dict[str, Any] = {name: tuple(strength * x for x in getattr(self, name)) for name in PAIRS}
         found |= {name: strength * getattr(self, name) for name in ON_H}
         return replace(self, **found)
@@ -293,17 +311,15 @@ class Penalty:
         """
         if any(self.angular) or self.smooth or self.target:
             raise InputError("penalty scale 'fraction' is for L1 and L2; say scale='objective' for the others")
-        on = tuple(tuple(float(x > 0) for x in pair) for pair in (self.l1, self.l2))
-        if on in (((1, 0), (0, 1)), ((0, 1), (1, 0))):
-            return [Penalty(on[0], on[1], "objective")]
-        if any(sum(pair) == 1 for pair in on):
+        of_l1, of_l2 = (tuple(float(x > 0) for x in of) for of in zip(*self.on_each(self.factors), strict=True))
+        if all(one != two for one, two in zip(of_l1, of_l2, strict=True)):
+            return [Penalty(of_l1, of_l2, "objective")]
+        if not all(of_l1 + of_l2):
             raise InputError(
-                f"penalty l1={self.l1}, l2={self.l2}: a fraction needs L1 on both factors, L2 on both, or L1 on one "
-                "and L2 on the other"
+                f"penalty l1={self.l1}, l2={self.l2}: a fraction needs L1 on all factors, L2 on all, or on each one of "
+                "the two"
             )
-        nothing = (0.0, 0.0)
-        pairs = [(on[0], nothing), (nothing, on[1])]
-        return [Penalty(l1, l2, "objective") for l1, l2 in pairs if any(l1) or any(l2)]
+        return [Penalty(l1=of_l1, scale="objective"), Penalty(l2=of_l2, scale="objective")]
 
     def to_json(self) -> dict[str, Any]:
         """The penalty as plain JSON values."""
@@ -314,20 +330,3 @@ class Penalty:
         """The penalty that :meth:`to_json` wrote; NewerError where it says more than this dnmf knows."""
         refuse_newer(cls, record)
         return cls(**record)
-
-
-def _as_pair(name: str, value: Any) -> tuple[float, float]:
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != len("WH"):
-        raise InputError(f"penalty {name}={value!r}: give one number or a (W, H) pair")
-    return _as_strength(name, pair[0]), _as_strength(name, pair[1])
-
-
-def _as_strength(name: str, value: Any) -> float:
-    try:
-        strength = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"penalty {name}={value!r}: a strength is a number") from None
-    if not (math.isfinite(strength) and strength >= 0):
-        raise InputError(f"penalty {name}={value!r}: strengths are finite and not negative")
-    return strength

@@ -92,6 +92,12 @@ def test_weights_are_those_of_entries_of_slabs_and_of_columns(true):
     assert one.relative_error == pytest.approx(loss, rel=1e-3)
 
 
+def test_weights_of_columns_may_have_the_axes_of_these(true):
+    seen = np.random.default_rng(4).random(SHAPE[1:]) < 0.8
+    one, other = (dnmf.cp(true[0], RANK, column_weights=each) for each in (seen, seen.ravel().astype(float)))
+    np.testing.assert_array_equal(one.H, other.H)
+
+
 def test_a_slab_of_which_nothing_was_observed_is_zero_along_its_axis(true, observed):
     seen = observed.copy()
     seen[:, 3] = seen[7] = False
@@ -164,6 +170,10 @@ def test_a_run_with_holes_is_gone_on_with(true, observed, tmp_path):
 BAD = {
     "holes that nobody speaks of": (lambda A, seen: np.where(seen, A, np.nan), {}, "missing='nan'"),
     "a mask of another shape": (lambda A, _: A, {"mask": np.ones((3, 3))}, "mask"),
+    "weights of columns of another shape": (
+        lambda A, _: A, {"column_weights": np.ones((15, 20))},
+        r"has shape \(15, 20\) .* of 300 columns, shape \(20, 15\)",
+    ),
     "a negative count": (lambda A, _: -A, {"loss": "kullback-leibler"}, "negative"),
     "fractions": (
         lambda A, seen: np.where(seen, A, np.nan),

@@ -22,6 +22,7 @@ LAYERS = [
     {"kernels"},
     {"losses"},
     {"sources"},
+    {"strengths"},
     {"penalty", "constraints"},
     {"options", "implicit"},
     {"memory", "conversion", "tables"},

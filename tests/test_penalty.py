@@ -30,11 +30,20 @@ def test_a_penalty_takes_one_number_or_a_pair():
     )
 
 
-@pytest.mark.parametrize("bad", [{"l1": -1}, {"l2": float("nan")}, {"l1": (1, 2, 3)}, {"l1": "strong"}])
+@pytest.mark.parametrize(
+    "bad", [{"l1": -1}, {"l2": float("nan")}, {"l1": (1,)}, {"angular": (1, 2, 3)}, {"l1": "strong"}]
+)
 @pytest.mark.parametrize("scale", SCALES)
 def test_a_strength_that_makes_no_sense_is_refused(bad, scale):
     with pytest.raises(InputError, match=next(iter(bad))):
         Penalty(**bad, scale=scale)
+
+
+def test_strengths_for_each_factor_of_a_cp_are_those_of_an_objective():
+    assert Penalty(l1=(1, 2, 3), scale="fraction").l1 == (1, 2, 3)
+    for scale in ("relative", "absolute", "counts"):
+        with pytest.raises(InputError, match="of scale 'objective' or 'fraction'"):
+            Penalty(l2=(0.1, 0.2, 0.3), scale=scale)
 
 
 def test_what_is_no_penalty_is_refused():
@@ -123,6 +132,7 @@ def test_the_cure_cures(planted):
     [
         ({}, "none"),
         ({"l2": 0.1, "scale": "counts"}, "L2 0.1 (counts)"),
+        ({"l2": (1, 0, 2)}, "L2 1 on W, L2 2 on short axis 2 (objective)"),
         ({"l2": 0.1, "scale": "counts", "beside_given": 0.3}, "L2 0.1 (counts, 0.3 of it beside given ones)"),
         ({"l1": (1, 2), "diagonal": False}, "L1 1 on W, L1 2 on H (objective, scale left alone)"),
     ],

@@ -24,17 +24,20 @@ class Memory(click.ParamType):
 
 
 class NumberOrPair(click.ParamType):
-    """One number for both factors, or W,H."""
+    """One number for both factors, or W,H; where there may be `more`, also one for each factor of a CP."""
 
     name = "number"
+
+    def __init__(self, *, more: bool = False):
+        self._more = more
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """How help shows it."""
         del param, ctx
         return "X|W,H"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
-        """Return the pair, or fail as a usage error."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Return the pair, or as many as are given, or fail as a usage error."""
         if isinstance(value, tuple):
             return value
         try:
@@ -43,9 +46,9 @@ class NumberOrPair(click.ParamType):
             numbers = []
         if len(numbers) == 1:
             numbers *= 2
-        if len(numbers) != 2:
+        if len(numbers) != 2 and not (self._more and len(numbers) > 2):
             self.fail(f"{value!r} is neither one number nor a pair W,H such as 0.1,0.2", param, ctx)
-        return numbers[0], numbers[1]
+        return tuple(numbers)
 
 
 class HeightByWidth(click.ParamType):
@@ -120,4 +123,5 @@ INITS = ("auto", "sample", "surrogate", "random", "normal", "nndsvd", "nndsvda",
 SOLVERS = ("cd", "bpp", "hals", "mu", "pg", "opl", "ipg", "admm", "als")  # those of dnmf.schemes.updates
 LOSS = LossName([LEAST_SQUARES, "kullback-leibler", "itakura-saito"])  # those of dnmf.losses
 MEMORY, NUMBER_OR_PAIR, HEIGHT_BY_WIDTH = Memory(), NumberOrPair(), HeightByWidth()
+STRENGTHS = NumberOrPair(more=True)
 NUMBERS, COUNT_OR_LIST, RANKS = Numbers(), CountOrList(), Ranks()

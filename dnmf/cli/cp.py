@@ -4,13 +4,15 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import INITS, LEAST_SQUARES, LOSS, NUMBER_OR_PAIR, SOLVERS
+from dnmf.cli.amounts import INITS, LEAST_SQUARES, LOSS, SOLVERS, STRENGTHS
 from dnmf.cli.data import IMPLICIT, MISSING_CHUNKS, absolute, entries_options
 from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import current_output, output_options
 from dnmf.cli.where import Where, work_options
 from dnmf.cli.work import say_model, watched
+
+EACH = "X|LONG,OTHERS|LONG,FIRST,SECOND,…"
 
 
 @click.command(cls=Grouped, short_help="Factorize an array of three or more axes into a store.")
@@ -50,8 +52,8 @@ from dnmf.cli.work import say_model, watched
     show_default=True,
     help="What is minimized: least squares, or a divergence, as for counts.",
 )
-@click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 on all factors, or on LONG,OTHERS.")
-@click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 (ridge) on all factors, or on LONG,OTHERS.")
+@click.option("--l1", type=STRENGTHS, default=(0.0, 0.0), metavar=EACH, help="L1 on all factors, or on these.")
+@click.option("--l2", type=STRENGTHS, default=(0.0, 0.0), metavar=EACH, help="L2 (ridge) on all factors, or on these.")
 @click.option(
     "--penalty-scale",
     type=click.Choice(["objective", "fraction"]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import NUMBER_OR_PAIR
+from dnmf.cli.amounts import NUMBER_OR_PAIR, STRENGTHS
 from dnmf.errors import InputError
 from dnmf.locations import regular_file
 from dnmf.refusals import told
@@ -22,8 +22,8 @@ NUMBERS = ("l1", "l2", "angular", "smooth", "target", "beside_given")
 FILES = ("fixed_w", "fixed_h", "target_h", "graph")
 
 OPTIONS = (
-    click.option("--l1", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L1 on both factors, or on W,H: sparse."),
-    click.option("--l2", type=NUMBER_OR_PAIR, default=(0.0, 0.0), help="L2 on both factors, or on W,H: dense."),
+    click.option("--l1", type=STRENGTHS, default=(0.0, 0.0), help="L1 on both factors, or on W,H: sparse."),
+    click.option("--l2", type=STRENGTHS, default=(0.0, 0.0), help="L2 on both factors, or on W,H: dense."),
     click.option("--angular", type=NUMBER_OR_PAIR, default=(0.0, 0.0),
                  help="Keeps components apart, on both factors or on W,H."),
     click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute", "counts"]),

@@ -132,7 +132,7 @@ class MultipliedProducts(DivergentProducts, MultipliedDivergence):
         """Return the factor (k, length) of one axis at which the bound is least beside the others."""
         if not isinstance(of_columns, Masses):
             return super().solved_along(of_columns, turn, aim)
-        (vectors, axis, of_W), terms = turn, self.terms_of_short
+        (vectors, axis, of_W), terms = turn, self.terms_along(turn.axis)
         c = contracted(of_columns.c, [np.ones_like(X) for X in vectors], axis)
         d = contracted(of_columns.d, vectors, axis) * of_W + terms.l1
         size = d + np.sqrt(d**2 + 4 * terms.l2 * c)

@@ -29,14 +29,14 @@ class KhatriRao(Products, LeastSquares):
         """The same."""
         return self.unhindered
 
-    @property
-    def terms_of_short(self) -> Terms:
-        """What is asked of the factors of the short axes."""
+    def terms_along(self, axis: int) -> Terms:
+        """Return what is asked of the factor of one short axis."""
+        del axis
         return NO_TERMS
 
     def solved_along(self, of_columns: ModelSums, turn: Turn, aim: Aim) -> SolvedColumns:
         """Return the factor (k, length) of one axis that is best beside the others."""
-        (vectors, axis, of_W), terms = turn, self.terms_of_short
+        (vectors, axis, of_W), terms = turn, self.terms_along(turn.axis)
         Q, M = normal_equations(of_columns, vectors, axis)
         Q = terms.edit_gram(Q * (of_W[:, None] * of_W))
         return self.solver.shared(SharedProblem(Q, M * of_W, vectors[axis].astype(aim.dtype), terms), aim)
@@ -73,9 +73,9 @@ class KhatriRao(Products, LeastSquares):
 
     def _gradient(self, sums: ModelSums, H: np.ndarray) -> float:
         """The norm of the projected gradient of all factors over that of their right-hand sides."""
-        vectors, terms, slope, size = self.vectors_at_scale(H), self.terms_of_short, 0.0, 0.0
+        vectors, slope, size = self.vectors_at_scale(H), 0.0, 0.0
         for axis, X in enumerate(vectors):
-            Q, M = normal_equations(sums, vectors, axis)
+            (Q, M), terms = normal_equations(sums, vectors, axis), self.terms_along(axis)
             down = X.T @ Q - M + terms.l1 + terms.l2 * X.T
             down[(X.T <= 0) & (down > 0)] = 0
             slope, size = slope + float(np.vdot(down, down)), size + float(np.vdot(M, M))

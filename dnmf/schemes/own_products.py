@@ -68,7 +68,8 @@ class OwnProducts(PenalizedProducts):
 
     def solved_along(self, of_columns: OfColumns, turn: Turn, aim: Aim) -> SolvedColumns:
         """Return the factor (k, length) of one axis at which the model of columns is least beside the others."""
-        along, terms, x = of_columns.along(turn), self.terms_of_short, np.ascontiguousarray(turn.vectors[turn.axis].T)
+        along, terms = of_columns.along(turn), self.terms_along(turn.axis)
+        x = np.ascontiguousarray(turn.vectors[turn.axis].T)
         if along.diagonal:
             V, B = along.Q + terms.l2, np.maximum(along.B - terms.l1, 0)
             found = np.maximum(np.divide(B, V, out=x.copy(), where=V > 0), self.least_of_turn * x)
@@ -88,9 +89,9 @@ class OwnProducts(PenalizedProducts):
 
     def gradient(self, of_columns: OfColumns, H: np.ndarray) -> float:
         """Return the norm of the projected gradient of all factors over that of their right-hand sides."""
-        vectors, terms, ones, slope, size = self.vectors_at_scale(H), self.terms_of_short, np.ones(len(H)), 0.0, 0.0
+        vectors, ones, slope, size = self.vectors_at_scale(H), np.ones(len(H)), 0.0, 0.0
         for axis, X in enumerate(vectors):
-            along = of_columns.along(Turn(vectors, axis, ones))
+            along, terms = of_columns.along(Turn(vectors, axis, ones)), self.terms_along(axis)
             down = along.slope(np.ascontiguousarray(X.T)) + terms.l1 + terms.l2 * X.T
             down[(X.T <= 0) & (down > 0)] = 0
             slope, size = slope + float(np.vdot(down, down)), size + float(np.vdot(along.B, along.B))

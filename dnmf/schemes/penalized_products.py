@@ -36,14 +36,13 @@ class PenalizedProducts(Products):
         """For the scale."""
         return self.penalty.active
 
-    @property
-    def terms_of_short(self) -> Terms:
-        """L1 and L2 of each."""
-        return Terms(*self.penalty.on_H)
+    def terms_along(self, axis: int) -> Terms:
+        """Return L1 and L2 of the factor of one short axis."""
+        return Terms(*self.penalty.on_each(1 + len(self.lengths))[1 + axis])
 
     def shares_of_short(self, vectors: list[np.ndarray]) -> Shares:
         """Return what the factors of the short axes (k, length) add to the penalty."""
-        return shares_of(vectors, [self.penalty.on_H] * len(vectors))
+        return shares_of(vectors, self.penalty.on_each(1 + len(vectors))[1:])
 
     def shares_of_all(self, sums: SumsOfW, vectors: list[np.ndarray], of_W: np.ndarray | float = 1.0) -> Shares:
         """Return what W, first, and the factors of the short axes add; its columns are multiplied by `of_W`."""

@@ -17,6 +17,7 @@ def refuse_entries(options: FitOptions, source: Source) -> None:
     InputError
         There is such a thing.
     """
+    _refuse_strengths(options, source)
     _refuse_of_sparse(options, source)
     _refuse_implicit(options, source)
     if source.has_missing:
@@ -74,6 +75,17 @@ def refuse_of_transposed(options: FitOptions, address: str) -> None:
             f"{address}: a CSC matrix is factorized as its transpose, for which scale='absolute' means "
             "another penalty; convert the matrix to CSR with dnmf convert, or use scale='objective'"
         )
+
+
+def _refuse_strengths(options: FitOptions, source: Source) -> None:
+    """Refuse strengths for other factors than an array has."""
+    penalty, factors = options.penalty, 1 if source.unfolding is None else 1 + len(source.unfolding.columns)
+    for name, strengths in (("l1", penalty.l1), ("l2", penalty.l2)):
+        if len(strengths) > 2 and len(strengths) != factors:
+            raise InputError(
+                f"{source.address}: penalty {name}={strengths} is for {len(strengths)} factors, and there are "
+                f"{factors}, that of the long axis and one for each other; give so many, a pair, or one number for all"
+            )
 
 
 def _refuse_implicit(options: FitOptions, source: Source) -> None:
@@ -136,6 +148,7 @@ def facts_of_other_rows(options: FitOptions, source: Source) -> Facts:
     """
     refuse_other_parameters(options.loss, options.loss_parameters)
     by_counts = options.penalty.counts and not options.implicit
+    _refuse_strengths(options, source)
     _refuse_of_sparse(options, source)
     _refuse_implicit(options, source)
     if by_counts and source.sparse and not source.has_missing:

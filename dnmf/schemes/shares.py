@@ -156,4 +156,5 @@ def penalty_of(penalty: Penalty, vectors: Sequence[np.ndarray], long: int) -> np
 
 def strengths_of(penalty: Penalty, count: int, long: int) -> list[tuple[float, float]]:
     """Return the L1 and L2 on each of `count` factors."""
-    return [penalty.on_W if number == long else penalty.on_H for number in range(count)]
+    of_long, *of_short = penalty.on_each(count)
+    return [*of_short[:long], of_long, *of_short[long:]]

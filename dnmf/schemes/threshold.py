@@ -109,8 +109,7 @@ class PairOfProducts(Pair):
         of_shape = PenalizedKhatriRao(self.shape, lengths=self.lengths)
         size = float(np.sqrt(sums.G[0, 0]) * np.linalg.norm(h.astype(np.float64)))
         a = float(sums.P[:, 0] @ h[0].astype(np.float64)) / size
-        of_W, of_H = (1 if l1 else 2 for l1 in self.shape.l1)
-        degree = 1 / (1 / of_W + len(self.lengths) / of_H)
+        degree = 1 / sum(1 / (1 if l1 else 2) for l1, _ in self.shape.on_each(1 + len(self.lengths)))
         s = 2 * a * (1 - degree) / (2 - degree)
         t, penalty = of_shape.least_shares_at(sums, h, s / size)
         return Threshold((a - s / 2) * s / penalty, t[0], np.prod(t[1:], axis=0))

@@ -132,7 +132,8 @@ def with_side_weights(source: Source, *, row_weights: Any = None, column_weights
     source : Source
         The values; what is said of their entries holds too.
     row_weights, column_weights : array or path, optional
-        One for each row or column, finite and not negative: numbers, a ``.npy`` file, or a text file with one a line.
+        One for each row or column, finite and not negative: numbers, a ``.npy`` file, or a text file with one a line;
+        where several axes of an array make the columns (rows), an array over these too.
 
     Raises
     ------
@@ -183,11 +184,13 @@ def _weights_along(name: str, values: Any, source: Source) -> np.ndarray:
                 raise InputError(f"{name}: lies in a store; read it first, array[:]")
             array = np.asarray(dense(values, name))
             compare_labels(name, values, what, source)
-    if array.ndim == 2 and 1 in array.shape:
+    of_axes = () if source.unfolding is None else (source.unfolding.of_rows, source.unfolding.of_columns)[axis]
+    if array.shape == of_axes or (array.ndim == 2 and 1 in array.shape):
         array = array.ravel()
     if array.shape != (length,) or array.dtype.kind not in "buif":
         raise InputError(
             f"{name}: has shape {array.shape} and dtype {array.dtype}, expected a number for each of {length} {what}s"
+            f"{f', shape {of_axes}' if len(of_axes) > 1 else ''}"
         )
     found = array.astype(np.float64)
     bad = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))

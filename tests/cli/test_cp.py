@@ -46,6 +46,16 @@ def test_every_option_is_handed_on(cube, tmp_path):
     assert (asked.tol, asked.max_passes, asked.exact_rows, asked.extrapolate) == (0.01, 5, False, False)
 
 
+def test_strengths_for_each_axis_are_handed_on(cube, tmp_path):
+    given = ["--l1", "0,0.2,0.1", "--l2", "0.3,0,0.5"]
+    assert call("cp", cube, "--rank", 2, "--store", tmp_path / "cp.dnmf", *given).exit_code == 0
+    penalty = dnmf.load(tmp_path / "cp.dnmf").options.penalty
+    assert penalty == dnmf.Penalty((0, 0.2, 0.1), (0.3, 0, 0.5), "objective")
+    refused = call("cp", cube, "--rank", 2, "--store", tmp_path / "no.dnmf", "--l1", "1,2,3,4")
+    assert "for 4 factors, and there are 3" in refused.stderr
+    assert refused.exit_code
+
+
 def test_what_was_observed_and_the_loss_are_handed_on(cube, tmp_path):
     seen = np.ones(zarr.open_array(cube).shape, bool)
     seen[2, 3] = False

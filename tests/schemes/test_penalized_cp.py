@@ -20,6 +20,7 @@ STRENGTHS = {
     "sparse": {"l1": 0.3},
     "sparse along the long axis": {"l1": (0.3, 0), "l2": (0, 0.5)},
     "both": {"l1": (0.1, 0.2), "l2": (0.3, 0.1)},
+    "another on each": {"l1": (0, 0.5, 0.1), "l2": (0.4, 0, 0.2)},
 }
 
 
@@ -31,8 +32,9 @@ def value_of(model, array):
     """The objective of a model from its factors and the array alone."""
     factors, penalty = model.scaled_factors(), model.penalty
     loss = 0.5 * np.sum((array - array_of(list(factors.values()))) ** 2)
+    short = iter(range(1, len(factors)))
     for name, X in factors.items():
-        l1, l2 = penalty.on_W if name == model.long_axis else penalty.on_H
+        l1, l2 = penalty.on_each(len(factors))[0 if name == model.long_axis else next(short)]
         loss += l1 * X.sum() + 0.5 * l2 * np.sum(X**2)
     return loss
 
@@ -95,6 +97,41 @@ def test_only_the_product_of_strengths_counts():
         [record.objective for record in other.history], [record.objective for record in one.history], rtol=1e-10
     )
     np.testing.assert_allclose(other.H, one.H, atol=1e-10)
+
+
+@pytest.mark.parametrize("l2", [(0.1, 0.4, 1.6), (1.6, 0.1, 0.4)])
+def test_so_it_is_of_strengths_that_differ_among_short_axes(l2):
+    array, _ = planted((25, 8, 7), 3, noise=0.1)
+    options = {"dtype": "float64", "tol": 1e-8, "seed": 1}
+    one, other = (dnmf.cp(array, 3, penalty=Penalty(l2=x, scale="objective"), **options) for x in (0.4, l2))
+    np.testing.assert_allclose(other.H, one.H, atol=1e-10)
+    assert other.implicit_penalty.strength == pytest.approx(one.implicit_penalty.strength, rel=1e-12)
+
+
+@pytest.mark.parametrize("long", [0, 1, 2])
+def test_strengths_belong_to_their_axes_whichever_is_long(long):
+    """L1 on one axis and ridge on the others, wherever that stands: terms times their degree are equal."""
+    array, _ = planted((25, 24, 23), 3, noise=0.1)
+    order = [long, *(axis for axis in range(3) if axis != long)]
+    sparse = {axis: axis == 1 for axis in range(3)}
+    penalty = Penalty(
+        l1=tuple(0.2 * sparse[axis] for axis in order), l2=tuple(0.5 * (not sparse[axis]) for axis in order),
+        scale="objective",
+    )  # fmt: skip
+    model = dnmf.cp(array, 3, row_axes=long, penalty=penalty, dtype="float64", tol=1e-9)
+    assert model.history[-1].objective == pytest.approx(value_of(model, array), rel=1e-9)
+    one, sparse_one, other = model.scaled_factors().values()
+    share = 0.2 * sparse_one.sum(axis=0)
+    np.testing.assert_allclose([0.5 * np.sum(X**2, axis=0) for X in (one, other)], [share, share], rtol=1e-7)
+
+
+def test_strengths_for_other_factors_than_there_are_are_refused():
+    array = np.ones((4, 3, 2))
+    for l1, words in (((1, 2, 3, 4), r"for 4 factors, and there are 3"), ((1, 0, 2), "on some axes alone")):
+        with pytest.raises(InputError, match=words):
+            dnmf.cp(array, 1, penalty=Penalty(l1=l1, scale="objective"))
+    with pytest.raises(InputError, match="strengths for 3 factors, a matrix has W and H"):
+        dnmf.fit(array[0], 1, penalty=Penalty(l1=(1, 2, 3), scale="objective"))
 
 
 def test_on_a_matrix_like_array_it_is_the_penalty_of_a_matrix():
@@ -169,8 +206,8 @@ def test_it_resumes_with_the_same_bits(tmp_path):
     ("penalty", "words"),
     [
         (Penalty(l2=0.1), "scale='objective'"),
-        (Penalty(l2=(0.1, 0), scale="objective"), "penalize both"),
-        (Penalty(l1=(0, 0.1), scale="objective"), "penalize both"),
+        (Penalty(l2=(0.1, 0), scale="objective"), "on some axes alone"),
+        (Penalty(l1=(0, 0.1), scale="objective"), "on some axes alone"),
         (Penalty(angular=0.1, scale="objective"), "L1 and L2"),
     ],
 )

@@ -6,7 +6,12 @@ from cubes import planted
 
 import dnmf
 
-SHAPES = {"ridge": {"l2": (1, 1)}, "sparse": {"l1": (1, 1)}, "sparse along the long axis": {"l1": (1, 0), "l2": (0, 1)}}
+SHAPES = {
+    "ridge": {"l2": (1, 1)},
+    "sparse": {"l1": (1, 1)},
+    "sparse along the long axis": {"l1": (1, 0), "l2": (0, 1)},
+    "sparse along a short one": {"l1": (0, 1, 0), "l2": (1, 0, 1)},
+}
 
 
 @pytest.fixture(scope="module")
