@@ -13,6 +13,7 @@ from benchmarks.besides import BESIDES
 from benchmarks.peers import Peer, peers
 from benchmarks.problems import Problem, problems
 
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 QUICK_RESTARTS, QUICK_PASSES = 2, 40
 
 
@@ -29,7 +30,10 @@ def main(arguments: list[str] | None = None) -> None:
     folder = chosen.out or Path(__file__).parent
     for name, beside in BESIDES.items():
         if not chosen.only or name in chosen.only:
-            report.write(folder, {**report.read(folder), name: beside.measure(some or problems())})
+            record = beside.measure(some or problems())
+            report.write(folder, {**report.read(folder), name: record})
+            for path in beside.draw(record, chosen.out or PICTURES):
+                print(f"wrote {path}")
     _run(some, against, chosen.seeds, folder)
 
 
@@ -40,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", metavar="NAME", action="append", help=f"a matrix, or one of {besides} (repeatable)")
     parser.add_argument("--peer", metavar="NAME", action="append", help="only this program (repeatable)")
     parser.add_argument("--seeds", type=int, default=9, help="most seeds of a program (%(default)s)")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: this one; with --quick: none)")
+    parser.add_argument("--out", type=Path, help="folder for results and pictures (default: the committed ones)")
     return parser
 
 

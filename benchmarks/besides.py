@@ -1,6 +1,7 @@
 """What is measured beside the matrices of the suite: each is a record of its own, and a part of the page."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.clusters import clusters
@@ -19,6 +20,9 @@ from benchmarks.problems import Problem
 from benchmarks.ranks import ranks
 from benchmarks.ranks_page import ranks_section, reads_section
 from benchmarks.ranks_reads import reads_of_ranks
+from benchmarks.ridge_cp import ridge_cp
+from benchmarks.ridge_cp_page import section as ridge_cp_section
+from benchmarks.ridge_cp_pictures import draw as draw_ridge_cp
 from benchmarks.settling import section as settling_section
 from benchmarks.settling import settling
 from benchmarks.solvers import section as solvers_section
@@ -33,6 +37,12 @@ from benchmarks.wide import section as wide_section
 from benchmarks.wide import wide
 
 
+def no_pictures(record: dict[str, Any], folder: Path) -> list[Path]:
+    """Return that nothing was drawn."""
+    del record, folder
+    return []
+
+
 class Beside(NamedTuple):
     """A measurement.
 
@@ -42,10 +52,13 @@ class Beside(NamedTuple):
         Returns its record; is handed the matrices that were asked for.
     section : callable
         Returns its part of the page, from its record and a line on where it was measured.
+    draw : callable
+        Writes its pictures into a folder, from its record, and returns where they are.
     """
 
     measure: Callable[[Sequence[Problem]], dict[str, Any]]
     section: Callable[[dict[str, Any], str], str]
+    draw: Callable[[dict[str, Any], Path], list[Path]] = no_pictures
 
 
 BESIDES = {
@@ -62,6 +75,7 @@ BESIDES = {
     "reads of ranks": Beside(lambda _: reads_of_ranks(), reads_section),
     "wide": Beside(lambda _: wide(), wide_section),
     "tensors": Beside(lambda _: tensors(), tensors_section),
+    "ridge CP": Beside(lambda _: ridge_cp(), ridge_cp_section, draw_ridge_cp),
     "watched": Beside(lambda _: watched(), watched_section),
 }
 """By the names that ``--only`` takes, in the order of the page."""

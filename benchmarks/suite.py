@@ -22,7 +22,7 @@ from benchmarks.problems import Problem
 from benchmarks.process import ONE_THREAD, processors
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("dnmf", "numpy", "scipy", "numba", "scikit-learn", "torch", "nmf-torch", "torchnmf", "gensim")
+PACKAGES = ("dnmf", "numpy", "scipy", "numba", "scikit-learn", "torch", "nmf-torch", "torchnmf", "gensim", "tensorly")
 TIMEOUT_S = 3600
 
 
