@@ -1,7 +1,7 @@
-"""Executed notebooks of the worked cases: ``python docs/notebooks.py``, from the root of a clone.
+"""Executed notebooks of the worked cases: ``python docs/notebooks.py [NAME …]``, from the root of a clone.
 
 A page is the source of its notebook: text stays text, Python and commands become cells, and a picture is the one that
-the cell before has written.
+a cell before has written; one that no cell writes is that of the page.
 """
 
 import os
@@ -21,13 +21,15 @@ FENCE = r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$"
 PICTURE = r"^!\[[^\]]*\]\(pictures/(?P<picture>[\w.]+)\)$"
 PARTS = re.compile(f"{FENCE}|{PICTURE}", re.MULTILINE | re.DOTALL)
 WORDS = ("text", "text/plain", "text/html")
-NEAR = re.compile(r"\]\((?=[\w.-]+\.md)")  # a link to a page of the same folder
+NEAR = re.compile(r"\]\((?=[\w.-]+\.md|pictures/)")  # a link to a page of the same folder, or a picture of it
 
 
 def notebook_of(page: Path) -> nbformat.NotebookNode:
     """Return a page as a notebook, not executed."""
     cells, end, text = [], 0, page.read_text(encoding="utf-8")
     for part in PARTS.finditer(text):
+        if part["picture"] and f'"{part["picture"]}"' not in text:
+            continue
         cells += [_words(text[end : part.start()]), new_code_cell(_code(part))]
         end = part.end()
     cells = [cell for cell in (*cells, _words(text[end:])) if cell.source]
@@ -69,8 +71,8 @@ def _code(part: re.Match[str]) -> str:
 
 
 def main() -> None:
-    """Write the notebook of every worked case."""
-    for name in PAGES:
+    """Write the notebook of every worked case, or of those that are named."""
+    for name in sys.argv[1:] or PAGES:
         notebook = notebook_of(DOCS / f"{name}.md")
         execute(notebook)
         nbformat.write(notebook, EXAMPLES / f"{name}.ipynb")
