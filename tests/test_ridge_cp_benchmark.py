@@ -102,7 +102,7 @@ def test_the_committed_objectives_of_hals_are_near_those_of_the_published_run(co
 def test_in_the_committed_figures_the_swamp_is_there_without_balance_and_gone_with_it(committed):
     for told in committed["swamps"].values():
         ways = told["ways"]
-        assert ways[DNMF]["settled"] <= 30
+        assert ways[DNMF]["settled"] <= 40
         assert ways[UNBALANCED]["settled"] > 3 * ways[DNMF]["settled"]
         assert ways[NEVER]["settled"] > 500
         assert ways[DNMF]["above"][-1] < 1e-3 < ways[NEVER]["above"][-1]

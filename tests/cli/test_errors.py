@@ -108,7 +108,7 @@ def test_too_little_memory_is_said_before_anything_starts(tmp_path, data):
         ["--store", "s.dnmf"],
         ["--rank", "0", "--store", "s.dnmf"],
         ["--rank", "3", "--store", "s.dnmf", "--memory-limit", "some"],
-        ["--rank", "3", "--store", "s.dnmf", "--l1", "1,2,3"],
+        ["--rank", "3", "--store", "s.dnmf", "--l1", "1,strong"],
         ["--rank", "3", "--store", "s.dnmf", "--penalty-scale", "sklearn"],
         ["--rank", "3", "--store", "s.dnmf", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
     ],
