@@ -79,11 +79,12 @@ def cp(  # noqa: PLR0913  the door names every option
         the short factors take a few steps of Newton's method from the sums of a pass, or with ``solver="mu"`` those of
         multiplicative updates, which never rise.
     penalty : Penalty, optional
-        ``Penalty(l1=…, l2=…, scale="objective")``: a number for the factors of all axes, a pair for that of the long
-        axis and for each of the others, or one for the long axis and one for each other, in their order. Added is ``Σ l1 ΣX + ½ l2 ‖X‖²`` over the factors X, on the scale among them at
-        which it is least; so it takes whole components away. With scale ``"fraction"`` strengths are fractions of what
-        leaves nothing, found in a few reads more. Ridge on all of N factors is, for the components,
-        ``½ N l2 Σ_q (‖w_q‖ ‖x_q‖ …)^(2/N)``. Fractions are for least squares of all entries.
+        ``Penalty(l1=…, l2=…, scale="objective")``: a number for the factors of all axes, a pair for that of the
+        long axis and for each of the others, or one for the long axis and one for each other, in their order.
+        Added is ``Σ l1 ΣX + ½ l2 ‖X‖²`` over the factors X, on the scale among them at which it is least; so it
+        takes whole components away. With scale ``"fraction"`` strengths are fractions of what leaves nothing,
+        found in a few reads more. Ridge on all of N factors is, for the components, ``½ N l2 Σ_q (‖w_q‖ ‖x_q‖
+        …)^(2/N)``. Fractions are for least squares of all entries.
     prune : {"rule", "refit", "off"}
         What happens to components that the penalty makes worse than nothing, as in :func:`dnmf.fit`.
     dtype, seed, restarts, tol, max_passes, max_seconds, extrapolate

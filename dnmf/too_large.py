@@ -66,7 +66,10 @@ def _advice(need: MemoryNeed, usable: int, layout: Layout) -> str:
     if need.names == most:
         return ", or data without names of its rows: of what can be made smaller they are most"
     if sums > need.panels:
-        return ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose"
+        return (
+            ", or a lower rank; a matrix with more columns than rows is better factorized as its transpose, an array "
+            "with its longest axis as the rows (row_axes=)"
+        )
     if layout.panel_is_whole:
         return ", fewer threads per worker, or smaller chunks (rechunk)"
     return f", or {layout.smaller}"
