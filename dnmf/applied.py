@@ -22,6 +22,7 @@ from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source
 from dnmf.sources.as_fitted import NOTHING, SAME, Observed, Said
+from dnmf.sources.axes import matched_axes, refuse_other_axes
 from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
@@ -73,7 +74,8 @@ class Applied:
         row_weights, column_weights : array, optional
             Of these rows, which count once where none are given; of the columns, by default those of the fit.
         columns : {"same", "match"}
-            ``"match"``: data with other columns besides, or in another order; those of the fit are found by name.
+            ``"match"``: data with other columns besides, or in another order; those of the fit are found by name, of
+            an array by the labels along each axis.
         fixed_W : array (rows, f), optional
             The first columns of W of these rows, where the fit was given those of its own (Constraints).
         out : path, optional
@@ -141,7 +143,7 @@ class Applied:
             The columns are not those of the fit, the data cannot be used, what of it was observed is not known, or its
             rows cannot be read one by one.
         """
-        opened = self.observed.open_rows(data, said, self.unfolding.rows if self.unfolding else None)
+        opened = self.observed.open_rows(data, said, self.unfolding)
         source = divided_as_fitted(self.with_columns_of_fit(opened, columns), what_is_seen(opened), self.view)
         return self.observed.weighted(source) if self.observed.weighs_columns(opened, said) else source
 
@@ -155,6 +157,8 @@ class Applied:
         """
         if not isinstance(columns, str) or columns not in ("same", "match"):
             raise InputError(f"columns={columns!r}: use 'same', or 'match' to find the columns of the fit by name")
+        if columns == "match" and self.unfolding and opened.unfolding:
+            return matched_axes(by_rows(opened), self.unfolding)
         if columns == "match":
             return with_columns(by_rows(opened), self.column_names)
         self._check_columns(opened)
@@ -191,11 +195,8 @@ class Applied:
         return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:
-        if source.unfolding and self.unfolding and source.unfolding.of_columns != self.unfolding.of_columns:
-            raise InputError(
-                f"{source.address}: the axes of its columns are {source.unfolding.of_columns}, those of the fit "
-                f"{self.unfolding.of_columns}"
-            )
+        if source.unfolding and self.unfolding:
+            refuse_other_axes(source.address, source.unfolding, self.unfolding)
         columns = source.shape[0] if source.transposed else source.shape[1]
         names = source.row_names() if source.transposed else source.column_names()
         if columns != self.H.shape[1]:

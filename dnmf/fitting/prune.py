@@ -14,6 +14,7 @@ def begin_again(state: State, scheme: Scheme) -> State:
     """Return the state that goes on with the strongest component alone, where all have died though that one would live.
 
     Components that share what one could explain may die of a penalty that this one survives: each stays where it is.
+    It is a trial: where it comes to nothing better than nothing, the fit ends with that.
 
     Parameters
     ----------
@@ -31,8 +32,9 @@ def begin_again(state: State, scheme: Scheme) -> State:
     H[place] = state.strongest[0]
     H = scheme.raised(H)
     return replace(
-        state, H=H, plain=H, best=H, extrapolated=False, least_worth=float("inf"), again=state.history[-1].number
-    )
+        state, H=H, plain=H, best=H, extrapolated=False, objective=float("inf"), spare=state.plain,
+        spare_objective=state.objective, least_worth=float("inf"), again=state.history[-1].number,
+    )  # fmt: skip
 
 
 def consider_pruning(state: State, scheme: Scheme, options: FitOptions) -> State:

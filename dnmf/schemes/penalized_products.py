@@ -6,6 +6,7 @@ the scale of the factors of the short axes; how they share it follows from it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from dnmf.schemes.balance import SumsOfW
 from dnmf.schemes.modes import vectors_of
 from dnmf.schemes.normalized import scale_rows
 from dnmf.schemes.products import Products
+from dnmf.schemes.scheme import SolvedColumns
 from dnmf.schemes.shares import Shares, least_shares, shares_of
+
+DYING = 1e-8  # of what it was: a component that shrinks so far in one update is on its way to nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,17 @@ class PenalizedProducts(Products):
         vectors, sizes = vectors_of(H, self.lengths), H.sum(axis=1, dtype=np.float64)
         shares = np.where(sizes > 0, least_shares(self.shares_of_short(vectors), sizes), 0.0)
         return [X * t[:, None] for X, t in zip(vectors, shares, strict=True)]
+
+    def update(self, sums: Any, H: np.ndarray, tolerance: float | None = None, *, scaled: bool = True) -> SolvedColumns:
+        """Return the next H, with zeros for components that died on the way.
+
+        What dies shrinks from turn to turn and is never zero itself: beside it rows of W would be solved in units in
+        which no digit of the others is left.
+        """
+        found = super().update(sums, H, tolerance, scaled=scaled)
+        if self.penalty.active:
+            found.H[found.H.sum(axis=1, dtype=np.float64) < DYING * H.sum(axis=1, dtype=np.float64)] = 0
+        return found
 
     def balanced(
         self, sums: SumsOfW, of_W: np.ndarray, vectors: list[np.ndarray]

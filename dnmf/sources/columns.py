@@ -37,24 +37,40 @@ def places_of_names(source: Source, wanted: np.ndarray | None) -> np.ndarray:
     if found is None or wanted is None:
         where = "the fit" if wanted is None else source.address
         raise InputError(f"{where}: its columns have no names to match; give them with column_names= (--columns FILE)")
-    if np.array_equal(found, wanted):
-        return np.arange(len(found))
-    if is_count(found) and is_count(wanted):  # the first of more columns need not be those of the fit
+    if is_count(found) and is_count(wanted) and len(found) != len(wanted):  # the first need not be those of the fit
         raise InputError(
             f"{source.address}: its {len(found):,} columns and the {len(wanted):,} of the fit are only numbered, which "
             "does not say which are meant; give names with column_names= (--columns FILE)"
         )
+    return places_among(source.address, found, wanted)
+
+
+def places_among(address: str, found: np.ndarray, wanted: np.ndarray, what: str = "columns") -> np.ndarray:
+    """Return where among the names `found` those wanted are, of columns or what else they are called.
+
+    Raises
+    ------
+    InputError
+        One is not there, or is there more than once.
+
+    Examples
+    --------
+    >>> places_among("data", np.array(["b", "c", "a"]), np.array(["a", "b"])).tolist()
+    [2, 0]
+    """
+    if np.array_equal(found, wanted):
+        return np.arange(len(found))
     names, places = wanted.tolist(), {name: place for place, name in enumerate(reversed(found.tolist()), 1)}
     missing = [name for name in names if name not in places]
     if missing:
         raise InputError(
-            f"{source.address}: {len(missing):,} of the {len(names):,} columns of the fit are not among its "
+            f"{address}: {len(missing):,} of the {len(names):,} {what} of the fit are not among its "
             f"{len(found):,}: {_some(missing)}"
         )
     wanted_once = set(names)
     again = twice(names) or twice([name for name in found.tolist() if name in wanted_once])
     if again:
-        raise InputError(f"{source.address}: columns cannot be matched by names that are there twice: {_some(again)}")
+        raise InputError(f"{address}: {what} cannot be matched by names that are there twice: {_some(again)}")
     return len(found) - np.array([places[name] for name in names])
 
 

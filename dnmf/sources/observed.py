@@ -8,6 +8,7 @@ from dnmf.arguments import choice
 from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.plain import plain
+from dnmf.sources.axes import refuse_other_array
 from dnmf.sources.labels_of_objects import labels_of_matrix
 from dnmf.sources.memory import MemorySource, type_name
 from dnmf.sources.names import refuse_other_names
@@ -101,6 +102,8 @@ def _fitted(what: str, beside: Source, values: Source) -> Source:
     name = f"{what} {beside.address} for {values.address}"
     if beside.has_missing:
         raise InputError(f"{name}: has missing entries itself; give 0 for what was not observed")
+    if beside.unfolding and values.unfolding:
+        refuse_other_array(name, beside.unfolding, values.unfolding, of="the data")
     shape, expected = (each.shape[::-1] if each.transposed else each.shape for each in (beside, values))
     if shape != expected:
         raise InputError(f"{name}: has shape {shape}, the data {expected}; they have to be the same")

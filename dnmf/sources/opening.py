@@ -98,7 +98,8 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
         )
     refuse_beside_view(source, [name for name, given in beside.items() if given is not None])
     if asked:
-        parts = opened_beside({"mask": mask, "weights": weights}, missing_chunks, row_axes)
+        axes = WhereMore(source.unfolding.rows) if source.unfolding else row_axes
+        parts = opened_beside({"mask": mask, "weights": weights}, missing_chunks, axes)
         source = within_view(source, lambda whole: observed(whole, missing, **parts))
     source = with_side_weights(source, row_weights=row_weights, column_weights=column_weights)
     of_data = source

@@ -134,6 +134,11 @@ class Unfolding:
         moved = array if self.in_order else array.transpose((*self.rows, *self.columns))
         return moved.reshape(self.matrix_shape)
 
+    def rows_among(self, names: Sequence[str]) -> tuple[str | int, ...]:
+        """Return the axes of the rows among those of other data: by name where these have them, else by number."""
+        named = tuple(self.dims[axis] for axis in self.rows) if self.dims else ()
+        return named if named and all(name in names for name in named) else self.rows
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; labels of very long axes are left out."""
         short = (each is not None and len(each) <= MOST_LABELS for each in self.coords)
@@ -163,7 +168,8 @@ def unfolding_of(
     shape : sequence of int
         Its lengths.
     row_axes : int, str, or sequence of these, or None
-        The axes that make the rows, by number or by name; ``"longest"`` for the longest one, of several the first.
+        The axes that make the rows, by number or by name; ``"longest"`` for the longest one, of several the first. Or
+        an :class:`Unfolding`: those that make its rows, by name where both have names.
     dims : sequence, optional
         What its axes are called; those that are not text have no name.
     coords : sequence, optional
@@ -185,6 +191,8 @@ def unfolding_of(
             f"columns; say which axes make the rows, the others make the columns: row_axes={first} (--row-axes "
             f"{names[0] if names else 0}), or dnmf.open_source(data, row_axes={first})"
         )
+    if isinstance(row_axes, Unfolding):
+        row_axes = row_axes.rows_among(names)
     given = row_axes if isinstance(row_axes, (tuple, list)) else [row_axes]
     rows = tuple(_axis(address, each, lengths, names) for each in given)
     if len(set(rows)) < len(rows) or not rows or len(rows) >= len(lengths):
@@ -214,7 +222,8 @@ def stored_unfolding(
         raise InputError(f"{address}: its attribute {STORED} is damaged; convert the array again") from error
     if found is None or found.matrix_shape != shape:
         raise InputError(f"{address}: its attribute {STORED} is of a matrix of another shape; convert the array again")
-    as_it_is = row_axes is None or isinstance(row_axes, WhereMore) or row_axes in (LONGEST, (LONGEST,))
+    as_it_is = row_axes is None or isinstance(row_axes, (WhereMore, Unfolding))
+    as_it_is = as_it_is or row_axes in (LONGEST, (LONGEST,))
     if not as_it_is:
         asked = unfolding_of(address, found.shape, row_axes, found.dims)
         if asked is not None and asked.rows != found.rows:

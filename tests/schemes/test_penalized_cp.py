@@ -134,6 +134,18 @@ def test_strengths_for_other_factors_than_there_are_are_refused():
         dnmf.fit(array[0], 1, penalty=Penalty(l1=(1, 2, 3), scale="objective"))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_dies_on_the_way_spoils_nothing(dtype):
+    """With L1 on the long axis alone a component that shrinks from turn to turn took the digits of all others."""
+    rng = np.random.default_rng(0)
+    factors = [rng.gamma(1.0, size=(n, 4)) * (rng.random((n, 4)) > 0.5) for n in (300, 40, 30)]
+    array = array_of(factors) + 0.13 * np.abs(rng.normal(size=(300, 40, 30)))
+    model = dnmf.cp(array, 8, penalty=Penalty(l1=(0.1, 0), l2=(0, 0.5), scale="objective"), dtype=dtype)
+    assert model.alive == 5
+    assert model.history[-1].objective == pytest.approx(1255.48, rel=1e-4)
+    assert all(record.off < 1e-4 for record in model.history)
+
+
 def test_on_a_matrix_like_array_it_is_the_penalty_of_a_matrix():
     """An array with one axis of length one: that factor is a number, on a scale of its own."""
     array, _ = planted((30, 12, 1), 2, noise=0.05, seed=4)

@@ -31,6 +31,15 @@ def test_one_component_lives_just_below_it_and_none_above(cube, shape):
         assert model.alive == alive
 
 
+@pytest.mark.parametrize("fit", [dnmf.cp, lambda cube, rank, **asked: dnmf.fit(cube[:, :, 0], rank, **asked)])
+@pytest.mark.parametrize("fraction", [0.3, 0.5, 0.8, 0.98])
+def test_of_both_together_no_fit_ends_above_nothing(cube, fit, fraction):
+    """Each is a fraction of what kills alone: together they kill earlier, and what begins again then dies too."""
+    model = fit(cube, 3, penalty=dnmf.Penalty(fraction, fraction, "fraction"), dtype="float64")
+    squares = model.history[-1].loss / model.relative_error**2
+    assert model.history[-1].objective <= squares * (1 + 1e-9)
+
+
 def test_a_fraction_means_the_same_on_data_of_any_size(cube):
     one, other = (dnmf.cp(data, 4, penalty=at("ridge", 0.3), dtype="float64") for data in (cube, 1e4 * cube))
     assert other.alive == one.alive

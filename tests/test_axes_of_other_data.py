@@ -1,0 +1,117 @@
+"""Other data beside a fit, a mask beside its data: axes in another order are refused, labels compared or found."""
+
+import numpy as np
+import pytest
+import zarr
+from cubes import planted
+
+import dnmf
+from dnmf.errors import InputError
+
+xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+
+SHAPE, RANK, DIMS = (40, 10, 10), 3, ("time", "y", "x")  # as long along both, so that no length tells them apart
+LABELS = {"y": [f"y{at}" for at in range(10)], "x": [f"x{at}" for at in range(10)]}
+
+
+@pytest.fixture(scope="module")
+def cube():
+    return planted(SHAPE, RANK, noise=0.05)[0]
+
+
+@pytest.fixture(scope="module")
+def labelled(cube):
+    return xarray.DataArray(cube, dims=DIMS, coords=LABELS)
+
+
+@pytest.fixture(scope="module", params=["cp", "fit"])
+def model(request, labelled):
+    return dnmf.cp(labelled, RANK) if request.param == "cp" else dnmf.fit(labelled, RANK, row_axes="time")
+
+
+def stored(array, path, dims):
+    zarr.create_array(path, data=np.ascontiguousarray(array), chunks=(10, 5, 10), dimension_names=dims)
+    return path
+
+
+@pytest.mark.parametrize("holder", ["in memory", "on disk"])
+def test_axes_in_another_order_are_refused_by_their_names(holder, model, labelled, tmp_path):
+    turned = labelled.transpose("time", "x", "y")
+    other = turned if holder == "in memory" else stored(turned.values, tmp_path / "t.zarr", turned.dims)
+    for use in (model.transform, lambda data: dnmf.measures.explained(model, data)):
+        with pytest.raises(InputError, match="its axes come as x, y, those of the fit as y, x; transpose it"):
+            use(other)
+
+
+def test_wherever_the_long_axis_stands_its_name_finds_it(model, labelled):
+    turned = labelled.transpose("y", "x", "time")
+    np.testing.assert_array_equal(np.asarray(model.transform(turned)), np.asarray(model.transform(labelled)))
+
+
+def test_labels_in_another_order_are_refused_or_found(model, labelled):
+    other = labelled.isel(y=slice(None, None, -1))
+    with pytest.raises(InputError, match=r"along axis 'y' 0 is named 'y9', in the fit 'y0'.*columns='match'"):
+        model.transform(other)
+    with pytest.raises(InputError, match="along axis 'y'"):
+        dnmf.measures.explained(model, other)
+    found = np.asarray(model.transform(other, columns="match"))
+    np.testing.assert_allclose(found, np.asarray(model.transform(labelled)), rtol=1e-6)
+
+
+def test_among_more_labels_those_of_the_fit_are_found(model, labelled):
+    more = xarray.concat([labelled, labelled.isel(x=[0]).assign_coords(x=["new"])], "x").isel(x=[10, *range(9, -1, -1)])
+    np.testing.assert_allclose(
+        np.asarray(model.transform(more, columns="match")), np.asarray(model.transform(labelled)), rtol=1e-6
+    )
+    with pytest.raises(InputError, match="1 of the 10 entries along axis 'x' of the fit are not among its 9: 'x3'"):
+        model.transform(labelled.drop_sel(x="x3"), columns="match")
+
+
+def test_data_without_names_goes_with_any(model, cube, labelled):
+    np.testing.assert_array_equal(np.asarray(model.transform(cube)), np.asarray(model.transform(labelled)))
+    np.testing.assert_array_equal(
+        np.asarray(model.transform(cube, columns="match")), np.asarray(model.transform(labelled))
+    )
+
+
+def test_a_table_whose_names_come_in_another_order_is_matched(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"u{i},s{j},m{k},{rng.integers(1, 9)}" for i in range(12) for j in range(6) for k in range(4)]
+    for name, order in (("a", lines), ("b", [lines[at] for at in rng.permutation(len(lines))])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user,song,month,plays", *order]))
+        dnmf.convert(tmp_path / f"{name}.csv", tmp_path / f"{name}.zarr", long="user,song,month,plays", row_axes="user")
+    model = dnmf.cp(tmp_path / "a.zarr", 2)
+    with pytest.raises(InputError, match="columns='match'"):
+        model.transform(tmp_path / "b.zarr")
+    rows = dnmf.open_source(tmp_path / "b.zarr").row_names()
+    found = np.asarray(model.transform(tmp_path / "b.zarr", columns="match"))
+    expected = dict(zip(model.row_names.tolist(), model.read_W(), strict=True))
+    np.testing.assert_allclose(found, [expected[name] for name in rows.tolist()], rtol=1e-3, atol=1e-5)
+
+
+BESIDE = {
+    "swapped": lambda mask: mask.transpose(0, 2, 1)[:, :, :9],
+    "swapped, of equal lengths, by name": lambda mask: xarray.DataArray(mask, dims=("time", "x", "y")),
+    "long one last": lambda mask: mask.transpose(1, 2, 0),
+    "of another length": lambda mask: mask[:, :9],
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+@pytest.mark.parametrize("what", ["mask", "weights"])
+def test_a_mask_and_weights_with_other_axes_are_refused(what, case, labelled):
+    mask = np.random.default_rng(0).random(SHAPE) > 0.3
+    for door in (dnmf.cp, dnmf.fit):
+        with pytest.raises(InputError, match=f"{what}.*(shape|come as time, x, y)"):
+            door(labelled, RANK, row_axes="time", **{what: BESIDE[case](mask).astype(float)})
+
+
+def test_a_mask_without_names_goes_with_axes_that_have_some(labelled, cube, tmp_path):
+    mask = np.random.default_rng(0).random(SHAPE) > 0.3
+    expected = dnmf.cp(labelled, RANK, row_axes="time", mask=mask)
+    data = stored(cube, tmp_path / "c.zarr", DIMS)
+    zarr.create_array(tmp_path / "m.zarr", data=mask, chunks=(10, 10, 5))
+    found = dnmf.cp(data, RANK, row_axes="time", mask=tmp_path / "m.zarr")
+    np.testing.assert_array_equal(found.H, expected.H)
+    short = dnmf.cp(labelled, RANK, row_axes="y", mask=mask)  # which is the longest of neither
+    assert short.long_axis == "y"
