@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from dnmf.api import fit_opened
+from dnmf.arguments import shown
 from dnmf.arithmetic import undisturbed
-from dnmf.arrays import taken_as
+from dnmf.arrays import taken_as, taken_as_array
 from dnmf.cp_model import CPModel
 from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
@@ -18,6 +19,8 @@ from dnmf.resources import Resources, checked_callbacks
 from dnmf.schemes.modes import products_of
 from dnmf.sources import Source, open_source
 from dnmf.sources.unfolded import LONGEST, PLANE, Unfolding
+
+LARGE = 1e30  # beyond which, and below its inverse, numbers of single precision are near to their end
 
 
 @undisturbed
@@ -150,21 +153,30 @@ def start_of(factors: Any, unfolding: Unfolding | None, rank: int) -> np.ndarray
     Raises
     ------
     InputError
-        There is not one for each short axis, or one has another shape.
+        There is not one for each short axis, or one has another shape or is none of numbers that are not negative.
     """
     assert unfolding is not None
     short = {unfolding.called[axis]: unfolding.shape[axis] for axis in unfolding.columns}
+    axes = [*unfolding.called, ", ".join(unfolding.called[axis] for axis in unfolding.rows)]
     named = factors if isinstance(factors, Mapping) else _in_order(factors, unfolding)
-    missing = [name for name in short if name not in named]
-    if missing:
-        raise InputError(f"factors: there is none of {', '.join(missing)}; give one (length, k) for each short axis")
-    vectors = []
-    for name, length in short.items():
-        X = np.asarray(named[name])
-        if X.shape != (length, rank):
-            raise InputError(f"factors: that of {name} has shape {X.shape}, expected {(length, rank)}")
-        vectors.append(X.T)
-    return products_of(vectors)
+    missing, unknown = [name for name in short if name not in named], [each for each in named if each not in axes]
+    if missing or unknown:
+        wrong = f"there is none of {', '.join(missing)}" if missing else f"there is no axis {shown(unknown[0])}"
+        raise InputError(f"factors: {wrong}; give one (length, k) for each of {', '.join(short)}")
+    H = products_of([_factor(name, named[name], (length, rank)).T for name, length in short.items()])
+    largest = H.max(initial=0)
+    return H / largest if largest and not 1 / LARGE < largest < LARGE else H  # the scale of all is found with the start
+
+
+def _factor(name: str, given: Any, shape: tuple[int, int]) -> np.ndarray:
+    """A factor in float64."""
+    with taken_as_array(f"factors: that of {name}", given):
+        X = np.asarray(given)
+    if X.shape != shape or X.dtype.kind not in "buif":
+        raise InputError(f"factors: that of {name} has dtype {X.dtype} and shape {X.shape}, expected {shape} numbers")
+    if not (np.isfinite(X).all() and (X >= 0).all()):
+        raise InputError(f"factors: that of {name} holds a value that is negative or not finite")
+    return X.astype(np.float64)
 
 
 def _in_order(factors: Any, unfolding: Unfolding) -> dict[str, Any]:
@@ -184,12 +196,12 @@ def axes_of(structure: str, row_axes: Any) -> Any:
 
 
 def refuse_other_than_arrays(source: Source) -> None:
-    """Refuse what has no two axes beside the long one, or of which something is left out.
+    """Refuse what has no two axes beside the long one, or of which columns are left out.
 
     Raises
     ------
     InputError
-        It is a matrix, a view, or not all of it was observed.
+        It is a matrix, or some columns of an array.
     """
     unfolding = source.unfolding
     if unfolding is None:

@@ -129,6 +129,19 @@ BAD = {
     "one axis beside the rows": (lambda: np.ones((4, 3, 2)), {"row_axes": (0, 1)}, "CP needs two axes beside"),
     "no such axis": (lambda: np.ones((4, 3, 2)), {"row_axes": "depth"}, "no axis 'depth' among 0: 4, 1: 3, 2: 2"),
     "text": (lambda: np.full((4, 3, 2), "a"), {}, "dtype"),
+    "a factor of text": (
+        lambda: np.ones((4, 3, 2)), {"factors": [np.full((3, 1), "a"), np.ones((2, 1))]}, "that of axis_1 has dtype <U1",
+    ),
+    "a factor that is ragged": (
+        lambda: np.ones((4, 3, 2)), {"factors": [[[1], [2, 3], [1]], np.ones((2, 1))]}, "that of axis_1",
+    ),
+    "a negative factor": (
+        lambda: np.ones((4, 3, 2)), {"factors": [np.ones((3, 1)), -np.ones((2, 1))]}, "that of axis_2 holds",
+    ),
+    "a factor of an axis that is not there": (
+        lambda: np.ones((4, 3, 2)),
+        {"factors": {"axis_1": np.ones((3, 1)), "axis_2": np.ones((2, 1)), "q": 1}}, "there is no axis 'q'",
+    ),
     "one factor too few": (lambda: np.ones((4, 3, 2)), {"factors": [np.ones((3, 1))]}, "1 are given, for 2"),
     "factors of another shape": (
         lambda: np.ones((4, 3, 2)), {"factors": [np.ones((3, 1)), np.ones((3, 1))]}, r"shape \(3, 1\), expected \(2, 1",
@@ -147,6 +160,13 @@ def test_what_cannot_be_is_refused_in_words(case):
     array, asked, words = BAD[case]
     with pytest.raises(InputError, match=words):
         dnmf.cp(array(), **{"rank": 1, **asked})
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-15, 1.0, 1e13, 1e30])
+def test_the_size_of_given_factors_does_not_matter(size):
+    array, factors = planted((30, 6, 5, 4), 2, noise=0.01)
+    given = {f"axis_{at}": size * factors[at] for at in (1, 2, 3)}
+    assert dnmf.cp(array, 2, factors=given).relative_error < 0.02
 
 
 @pytest.mark.slow

@@ -98,10 +98,13 @@ def test_weights_of_columns_may_have_the_axes_of_these(true):
     np.testing.assert_array_equal(one.H, other.H)
 
 
-def test_a_slab_of_which_nothing_was_observed_is_zero_along_its_axis(true, observed):
+@pytest.mark.parametrize(
+    "asked", [{}, {"loss": "kullback-leibler"}, {"loss": "kullback-leibler", "solver": "mu"}, {"solver": "mu"}], ids=str
+)
+def test_a_slab_of_which_nothing_was_observed_is_zero_along_its_axis(asked, true, observed):
     seen = observed.copy()
     seen[:, 3] = seen[7] = False
-    model = dnmf.cp(np.where(seen, true[0], np.nan), RANK, missing="nan")
+    model = dnmf.cp(np.where(seen, true[0], np.nan), RANK, missing="nan", **asked)
     assert not model.factor(1)[3].any()
     assert not model.factor(0)[7].any()
     assert model.alive == RANK

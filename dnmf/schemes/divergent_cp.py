@@ -136,5 +136,5 @@ class MultipliedProducts(DivergentProducts, MultipliedDivergence):
         c = contracted(of_columns.c, [np.ones_like(X) for X in vectors], axis)
         d = contracted(of_columns.d, vectors, axis) * of_W + terms.l1
         size = d + np.sqrt(d**2 + 4 * terms.l2 * c)
-        found = np.divide(2 * c, size, out=vectors[axis].T.copy(), where=size > 0)
+        found = np.divide(2 * c, size, out=np.zeros_like(c), where=size > 0)  # zero where nothing was observed
         return SolvedColumns(np.ascontiguousarray(found.T))

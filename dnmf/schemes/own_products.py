@@ -57,6 +57,14 @@ class OfColumns(NamedTuple):
         return (self.Q * x if self.diagonal else times_packed(self.Q, x, self.G0)) - self.B
 
 
+class Between(NamedTuple):
+    """Where a factor (length, k) is, and its bounds."""
+
+    start: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class OwnProducts(PenalizedProducts):
     """Products of a loss that has its own curvature in every entry."""
@@ -70,19 +78,20 @@ class OwnProducts(PenalizedProducts):
         """Return the factor (k, length) of one axis at which the model of columns is least beside the others."""
         along, terms = of_columns.along(turn), self.terms_along(turn.axis)
         x = np.ascontiguousarray(turn.vectors[turn.axis].T)
+        nothing = along.counts <= NOTHING * along.counts.max(initial=0)
         if along.diagonal:
             V, B = along.Q + terms.l2, np.maximum(along.B - terms.l1, 0)
             found = np.maximum(np.divide(B, V, out=x.copy(), where=V > 0), self.least_of_turn * x)
+            found[nothing] = 0
             return SolvedColumns(np.ascontiguousarray(found.T))
-        return self._solved_whole(along, terms, x, aim)
-
-    def _solved_whole(self, along: OfColumns, terms: Terms, x: np.ndarray, aim: Aim) -> SolvedColumns:
-        tolerance = COLUMN_TOLERANCE[aim.dtype] if aim.exactly else aim.tolerance
-        Q, B = along.Q + pack(along.G0 + terms.l2 * np.eye(x.shape[1])), along.B - terms.l1
         lower, upper = self.least_of_turn * x, np.full(x.shape, np.inf)
-        nothing = along.counts <= NOTHING * along.counts.max(initial=0)
         lower[nothing] = upper[nothing] = 0
-        parts = (Q, B, x, lower, upper, np.zeros_like(along.G0))
+        return self._solved_whole(along, terms, Between(x, lower, upper), aim)
+
+    def _solved_whole(self, along: OfColumns, terms: Terms, between: Between, aim: Aim) -> SolvedColumns:
+        tolerance = COLUMN_TOLERANCE[aim.dtype] if aim.exactly else aim.tolerance
+        Q, B = along.Q + pack(along.G0 + terms.l2 * np.eye(len(along.G0))), along.B - terms.l1
+        parts = (Q, B, *between, np.zeros_like(along.G0))
         problem = OwnProblem(*(part.astype(aim.dtype) for part in parts))
         found, violations = self.solver.own(problem, tolerance, COLUMN_SWEEPS)
         return SolvedColumns(np.ascontiguousarray(found.T), unsolved=int((violations > LOOSE * tolerance).sum()))
