@@ -1,6 +1,6 @@
 """A finished nonnegative CP: a model whose rows of H are products, with one factor for each axis of the data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.options import CP, FitOptions
 from dnmf.places import Place
+from dnmf.predictions import places
 from dnmf.schemes.modes import vectors_of
 from dnmf.schemes.shares import least_scale, penalty_of
 from dnmf.sources.name_files import given_names
@@ -61,20 +62,12 @@ class CPModel(Model):
         Axes without a name are called ``axis_0``, …; several that make the rows together have one factor, named
         ``"y, x"``.
         """
-        axes, called = self._axes, self._unfolded.called
-        sizes = (int(np.prod([self._unfolded.shape[axis] for axis in own])) for own in axes)
-        named = {", ".join(called[axis] for axis in own): size for own, size in zip(axes, sizes, strict=True)}
-        return {**named, self.long_axis: self.shape[0]}  # of rows that were chosen there are others
+        return self._unfolded.lengths_of(self.shape[0])
 
     @property
     def long_axis(self) -> str:
         """The name of the axis, or of the axes, that the rows of W lie along."""
-        return ", ".join(self._unfolded.called[axis] for axis in self._unfolded.rows)
-
-    @property
-    def _axes(self) -> list[tuple[int, ...]]:
-        """The axes of each factor."""
-        return sorted([self._unfolded.rows, *((axis,) for axis in self._unfolded.columns)])
+        return self._unfolded.long_axis
 
     @cached_property
     def _short(self) -> dict[str, np.ndarray]:
@@ -107,6 +100,50 @@ class CPModel(Model):
         """
         found = self.axis_named(axis)
         return self.read_W() if found == self.long_axis else self._short[found]
+
+    def predict(self, rows: Any, columns: Any = None, *more: Any) -> np.ndarray:
+        """Return what the model says of entries, in float64: one index, or array of these, for each axis of the data.
+
+        Parameters
+        ----------
+        rows, columns, *more : array of int, or of labels
+            The places along each axis, in the order of the axes: ``predict(i, j, k)``; of shapes that go together as in
+            numpy. Two alone are rows and columns of the unfolded array, as of a matrix.
+
+        Raises
+        ------
+        InputError
+            There is not one for each axis, one is not there, or their shapes do not go together.
+
+        Examples
+        --------
+        >>> import numpy as np, dnmf
+        >>> cube = np.einsum("i,j,k->ijk", [1.0, 2, 3, 4], [1.0, 3], [2.0, 2])
+        >>> dnmf.cp(cube, rank=1).predict([3, 0], [1, 0], [0, 0]).round(3).tolist()
+        [24.0, 2.0]
+        """
+        axes = self._unfolded.called
+        given = [rows, *([] if columns is None and not more else [columns]), *more]
+        if len(given) == len(SIDES):
+            return super().predict(rows, columns)
+        if len(given) != len(axes):
+            raise InputError(
+                f"predict: {len(given)} of the places are given; give one, or an array, for each of {', '.join(axes)}, "
+                "or two: the rows and columns of the unfolded array"
+            )
+        return super().predict(*self._rows_and_columns(given))
+
+    def _rows_and_columns(self, given: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Places along all axes as those of the unfolded array."""
+        unfolding, labels = self._unfolded, self._labels()
+        lengths = {name: self.lengths.get(name, n) for name, n in zip(unfolding.called, unfolding.shape, strict=True)}
+        at = [
+            places(name, each, n, lambda name=name: np.asarray(labels[name]) if name in labels else None)  # type: ignore[misc]
+            for (name, n), each in zip(lengths.items(), given, strict=True)
+        ]
+        numbers = [sum(at[axis] * step for axis, step in unfolding.steps(axes).items())
+                   for axes in (unfolding.rows, unfolding.columns)]  # fmt: skip
+        return np.asarray(numbers[0]), np.asarray(numbers[1])
 
     def scaled_factors(self) -> dict[str, np.ndarray]:
         """Return the factors with the scale of the components in them: their products are the model, without weights.

@@ -115,15 +115,13 @@ def _check_together(options: "FitOptions") -> None:
 def _check_products(options: "FitOptions") -> None:
     """Refuse what rows of H that stay products do not take yet."""
     penalty = options.penalty
-    others = any(penalty.angular) or penalty.smooth or penalty.target or penalty.scale not in ("objective", "fraction")
+    for name in ("angular", "smooth", "target"):
+        there = any(penalty.angular) if name == "angular" else getattr(penalty, name)
+        _check(not there, f"penalty {name}: that of a CP is L1 and L2; leave it out")
     _check(
-        not (penalty.active and others),
-        "penalty: that of CP is L1 and L2 of the objective; say Penalty(l1=…, l2=…, scale='objective'), or 'fraction'",
-    )
-    _check(
-        not penalty.active or all(any(strengths) for strengths in penalty.on_each(penalty.factors)),
-        "penalty: on some axes alone it means nothing: weight moves to where it costs nothing; penalize the factors of "
-        "all (an l2 of any size will do)",
+        not penalty.active or penalty.scale in ("objective", "fraction"),
+        f"penalty scale {penalty.scale!r}: strengths of a CP are those of an objective; say scale='objective', or "
+        "scale='fraction'",
     )
     _check(options.limits == NO_LIMITS, "constraints: CP takes none yet; leave them out")
 

@@ -71,7 +71,8 @@ def cp(  # noqa: PLR0913  the door names every option
     source : path, URL, array, DataArray, …
         The array, as for :func:`dnmf.open_source`.
     rank : int
-        Components k, at most the length of the long axis.
+        Components k, at most all lengths but the largest multiplied: so many make any array. There may be more of them
+        than the longest axis is long.
     init : {"auto", "sample", "surrogate", "random", "normal"}
         Where the factors of the short axes start: see :func:`dnmf.fit`. A start is brought to the nearest products.
     solver, sweeps, exact_rows

@@ -15,6 +15,7 @@ from dnmf.options import CP, FitOptions
 from dnmf.penalty import Penalty
 from dnmf.places import place_of
 from dnmf.record import RunRecord, naming, refuse_study
+from dnmf.sources.unfolded import Unfolding
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Unfinished:
         That of the start that is the best so far, or the only one; None where that was not noted.
     said : dict
         What was said of the entries (:meth:`dnmf.sources.Source.said`).
-    short_axes : int
-        Of how many factors the rows of H are products.
+    unfolding : Unfolding or None
+        Which axes of an array of more than two make rows and columns.
     """
 
     path: Path
@@ -51,7 +52,12 @@ class Unfinished:
     history: tuple[PassRecord, ...]
     said: dict[str, Any]
     best_seed: int | None = None
-    short_axes: int = 1
+    unfolding: Unfolding | None = None
+
+    @property
+    def short_axes(self) -> int:
+        """Of how many factors the rows of H are products."""
+        return len(self.unfolding.columns) if self.options.structure == CP and self.unfolding else 1
 
     @property
     def rank(self) -> int:
@@ -101,7 +107,7 @@ def so_far(path: str | Path) -> Model | Unfinished:
     return Unfinished(
         path, record.address, (rows, columns), record.options,
         penalty.in_units(tuple(state["units"])), history, record.observed, state.get("seed"),
-        len(record.unfolding["shape"]) - len(record.unfolding["rows"]) if record.options.structure == CP else 1,
+        Unfolding.from_json(record.unfolding),
     )  # fmt: skip
 
 

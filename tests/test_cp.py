@@ -150,7 +150,9 @@ BAD = {
     "a start beside factors": (
         lambda: np.ones((4, 3, 2)), {"factors": [np.ones((3, 1)), np.ones((2, 1))], "init": "random"}, "leave one",
     ),
-    "too many components": (lambda: np.ones((4, 3, 2)), {"rank": 5}, "rank=5"),
+    "too many components": (lambda: np.ones((4, 3, 2)), {"rank": 7}, "rank=7 is more than any array of 4 × 3 × 2 .* 6"),
+    "too many for a surrogate": (lambda: np.ones((4, 3, 2)), {"rank": 5, "init": "surrogate"}, "use 'sample'"),
+    "nothing in it": (lambda: np.ones((4, 0, 2)), {}, "the array is empty .shape 4 × 0 × 2"),
     "holes": (lambda: np.ma.masked_equal(np.arange(24).reshape(4, 3, 2), 7), {}, "mask"),
 }  # fmt: skip
 
@@ -193,3 +195,44 @@ def test_zeros_have_no_components():
     model = dnmf.cp(np.zeros((4, 3, 2)), 2)
     assert model.weights.tolist() == [0, 0]
     assert not any(X.any() for X in model.factors.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {}, {"solver": "hals"}, {"solver": "bpp"}, {"restarts": 2}, {"missing": "nan"}, {"loss": "kullback-leibler"},
+        {"dtype": "float32"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_more_components_than_the_axes_are_long_are_found(asked):
+    """Nine in 6 × 7 × 8, which is unique: 2 · 9 + 2 is no more than the sum of the ranks of the factors, 6 + 7 + 8."""
+    array, factors = planted((6, 7, 8), 9, seed=6)
+    model = dnmf.cp(array, 9, **{"tol": 1e-8, "max_passes": 400, "dtype": "float64", **asked})
+    assert model.alive == 9
+    assert model.relative_error < 2e-3
+    if not asked:
+        assert congruence(list(model.factors.values()), factors) > 0.99
+
+
+def test_entries_are_predicted_by_an_index_for_each_axis(cube, found):
+    whole = array_of(list(found.factors.values()), found.weights)
+    np.testing.assert_allclose(found.predict(*np.indices(cube.shape)), whole, rtol=1e-5)
+    np.testing.assert_allclose(found.predict(5, [[0], [39]], [1, 2]), whole[5, [[0], [39]], [1, 2]], rtol=1e-5)
+    assert found.predict(39, 7) == pytest.approx(whole[1, 39, 2], rel=1e-5)  # row 39, column 1 · 5 + 2
+
+
+def test_entries_are_predicted_by_the_axes_of_a_factor_they_share_and_by_labels():
+    array = array_of([np.random.default_rng(0).random((n, 2)) for n in (4, 5, 6, 3)])
+    model = dnmf.cp(array, 2, row_axes=(3, 1), tol=1e-8, dtype="float64").with_labels({"axis_2": list("abcdef")})
+    assert model.predict(3, 4, "f", 2) == pytest.approx(model.predict(2 * 5 + 4, 3 * 6 + 5))
+    np.testing.assert_array_equal(model.predict(3, 4, ["f", "a"], 2), model.predict(3, 4, [5, 0], 2))
+
+
+@pytest.mark.parametrize(
+    ("at", "words"), [((1,), "1 .*axis_0, axis_1, axis_2"), ((1, 2, 3, 4), "4"), ((1, 40, 2), "axis_1: 40 is not")]
+)
+def test_entries_that_are_not_there_are_refused(found, at, words):
+    with pytest.raises(InputError, match=words):
+        found.predict(*at)

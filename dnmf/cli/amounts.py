@@ -47,7 +47,9 @@ class NumberOrPair(click.ParamType):
         if len(numbers) == 1:
             numbers *= 2
         if len(numbers) != 2 and not (self._more and len(numbers) > 2):
-            self.fail(f"{value!r} is neither one number nor a pair W,H such as 0.1,0.2", param, ctx)
+            pair = "a pair W,H such as 0.1,0.2"
+            others = f"{pair}, nor, of a CP, one for each axis such as 0.1,0,0.1" if self._more else f"nor {pair}"
+            self.fail(f"{value!r} is neither one number{',' * self._more} {others}", param, ctx)
         return tuple(numbers)
 
 

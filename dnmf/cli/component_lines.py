@@ -34,7 +34,7 @@ def component_lines(components: list[dict[str, Any]], side: str) -> list[str]:
         by_axis = _by_axis(entry["top"])
         alike = max((len(f"{axis}: ") for axis in by_axis), default=0) if axes else 0
         for axis, top in by_axis.items() or {"": []}.items():
-            label = f"{f'{axis}: ':<{alike}}" if axes else ""
+            label = f"{f'{axis}: ':<{alike}}" if axis and axes else ""
             lines.append(head + label + _listed(top, len(head) + alike))
             head = " " * len(head)
     return lines

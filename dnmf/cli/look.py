@@ -16,7 +16,7 @@ from dnmf.cli.exits import report
 from dnmf.cli.fits import RESTARTS, plan_options
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import current_output, output_options
-from dnmf.cli.texts import run_lines, source_lines, status_lines, table_lines
+from dnmf.cli.texts import in_words, run_lines, source_lines, status_lines, table_lines
 from dnmf.errors import DnmfError
 from dnmf.progress import PartDone, labelled
 
@@ -76,10 +76,11 @@ def _asked_of_plans(ctx: click.Context) -> list[str]:
 def _of_source(place: str, seen: Seen, entries: dict[str, Any], **given: Any) -> tuple[dict[str, Any], list[str]]:
     from dnmf.matrix_inspection import inspect_source
 
+    source = seen.open(place, **entries)  # what is not there is neither a run nor a matrix
     for name in ("top", "side"):
         if given.pop(name) is not None:
             raise click.UsageError(f"--{name} is for a finished run; {place} is a matrix")
-    found = inspect_source(seen.open(place, **entries), **given)
+    found = inspect_source(source, **given)
     return found, source_lines(found)
 
 
@@ -192,7 +193,7 @@ def convert(source: str, target: str, layer: str | None, zarr_format: str, **set
 def _carried_lines(written: "ConversionReport") -> list[str]:
     """What came along with the values."""
     named = ((written.row_names, "rows"), (written.column_names, "columns"))
-    names = " and ".join(what for there, what in named if there)
+    names = in_words(written.labelled) if written.axes else " and ".join(what for there, what in named if there)
     frames = (("obs", written.obs), ("var", written.var))
     return [labelled("names", names or "none"), *(labelled(what, _listed(some)) for what, some in frames if some)]
 

@@ -19,15 +19,17 @@ CSV_HINT = (
     ".npy, numpy.save(path, frame.to_numpy())"
 )
 NUMBERS = ("l1", "l2", "angular", "smooth", "target", "beside_given")
+OF_CP = "Of a CP also one for each axis, the long one first."
 FILES = ("fixed_w", "fixed_h", "target_h", "graph")
 
 OPTIONS = (
-    click.option("--l1", type=STRENGTHS, default=(0.0, 0.0), help="L1 on both factors, or on W,H: sparse."),
-    click.option("--l2", type=STRENGTHS, default=(0.0, 0.0), help="L2 on both factors, or on W,H: dense."),
+    click.option("--l1", type=STRENGTHS, default=(0.0, 0.0),
+                 help=f"L1 on both factors, or on W,H: sparse. {OF_CP}"),
+    click.option("--l2", type=STRENGTHS, default=(0.0, 0.0), help=f"L2 on both factors, or on W,H: dense. {OF_CP}"),
     click.option("--angular", type=NUMBER_OR_PAIR, default=(0.0, 0.0),
                  help="Keeps components apart, on both factors or on W,H."),
     click.option("--penalty-scale", type=click.Choice(["relative", "objective", "fraction", "absolute", "counts"]),
-                 default="relative", show_default=True, help="Units of all strengths; see docs/regularization.md."),
+                 help="Units of all strengths; see docs/regularization.md.  [default: relative, of a CP objective]"),
     click.option("--beside-given", type=click.FloatRange(0), default=1.0, show_default=True,
                  help="Times what L2 acts on the free side of components with a given one (scale counts: biases)."),
     click.option("--no-diagonal", is_flag=True, help="Leave the scale of components alone: to see what goes wrong."),
@@ -51,7 +53,8 @@ def regularization_options(command: Callable[..., Any]) -> Callable[..., Any]:
         from dnmf.penalty import Penalty
 
         strengths = {name: given.pop(name) for name in NUMBERS}
-        penalty = Penalty(**strengths, scale=given.pop("penalty_scale"), diagonal=not given.pop("no_diagonal"))
+        scale = given.pop("penalty_scale") or _units(strengths, given.get("structure"))
+        penalty = Penalty(**strengths, scale=scale, diagonal=not given.pop("no_diagonal"))
         arrays = {_parameter(name): read_matrix(path) for name in FILES if (path := given.pop(name)) is not None}
         constraints = Constraints(upper=given.pop("upper"), free=given.pop("free") or "", **arrays)
         return command(penalty=penalty, constraints=constraints, **given)
@@ -59,6 +62,11 @@ def regularization_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         packed = option(packed)
     return packed
+
+
+def _units(strengths: dict[str, Any], structure: str | None) -> str:
+    """The scale of a penalty where nobody says it: of a CP that of its objective, which alone it has."""
+    return "objective" if structure == "cp" and any((*strengths["l1"], *strengths["l2"])) else "relative"
 
 
 def _parameter(name: str) -> str:

@@ -1,6 +1,7 @@
 """Results of commands as lines for people; the JSON has the same facts as values."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from dnmf.amounts import format_bytes
@@ -31,7 +32,7 @@ def source_lines(found: dict[str, Any]) -> list[str]:
         labelled("non-zeros", _nonzeros(found)),
         *_observed_lines(found),
         labelled("size", f"{format_bytes(found['decoded_bytes'])} decoded, in one read"),
-        labelled("names", f"rows: {_named(found, 'row')}; columns: {_named(found, 'column')}"),
+        labelled("names", along_axes(found) or f"rows: {_named(found, 'row')}; columns: {_named(found, 'column')}"),
         labelled("layout", _layout(found["layout"])),
         *_plan_lines(found["plan"]),
     ]
@@ -64,6 +65,22 @@ def _axes(unfolding: dict[str, Any]) -> str:
     from dnmf.sources.unfolded import Unfolding
 
     return str(Unfolding.from_json(unfolding))
+
+
+def along_axes(found: dict[str, Any]) -> str:
+    """Return which axes of an array have labels; empty of a matrix."""
+    if not found["unfolding"]:
+        return ""
+    from dnmf.sources.unfolded import Unfolding
+
+    unfolding = Unfolding.from_json(found["unfolding"])
+    assert unfolding is not None
+    return in_words(unfolding.labelled_axes(rows=found["row_names"], columns=found["column_names"]))
+
+
+def in_words(axes: Sequence[str]) -> str:
+    """Return axes that have labels in words."""
+    return f"labels along {', '.join(axes)}" if axes else "none"
 
 
 def _nonzeros(found: dict[str, Any]) -> str:
@@ -265,7 +282,7 @@ def run_lines(found: dict[str, Any]) -> list[str]:
         *status_lines(found)[2:-1],
         labelled("W", f"{found['W']} (Zarr)"),
         labelled("penalty", f"{found['penalty']}; {found['alive']} of {found['rank']} components are alive"),
-        labelled("names", names or "none"),
+        labelled("names", along_axes(found) or names or "none"),
         *_exact_lines(found),
         "",
         *component_lines(found["components"], found["side"]),

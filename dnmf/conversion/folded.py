@@ -36,19 +36,11 @@ class Folding:
                 f"{address}: {unfolding}: {rows:,} × {columns:,}, where a matrix has at most {MOST_COLUMNS:,} columns; "
                 "name the axes in row_axes (--row-axes) that leave fewer, or leave an axis out"
             )
-        self._rows, self._columns = _strides(unfolding, unfolding.rows), _strides(unfolding, unfolding.columns)
+        self._rows, self._columns = unfolding.steps(unfolding.rows), unfolding.steps(unfolding.columns)
 
     def triplets(self, places: NDArray[Any], values: NDArray[Any]) -> Triplets:
         """Return entries at places (entries, axes), from zero, as entries of the matrix."""
         return Triplets(_dotted(places, self._rows), _dotted(places, self._columns), values)
-
-
-def _strides(unfolding: Unfolding, axes: tuple[int, ...]) -> dict[int, int]:
-    """How far apart neighbours along each of these axes are in the matrix: the last is the fastest."""
-    strides, step = {}, 1
-    for axis in reversed(axes):
-        strides[axis], step = step, step * unfolding.shape[axis]
-    return strides
 
 
 def _dotted(places: NDArray[Any], strides: dict[int, int]) -> NDArray[np.int64]:

@@ -72,6 +72,8 @@ class ConversionReport:
         What else was carried over of rows and columns.
     axes : dict of str to int
         The length of each axis by its name, of an array of more than two; empty of a matrix.
+    labelled : tuple of str
+        Those of these axes along which there are labels.
     """
 
     shape: tuple[int, int]
@@ -86,6 +88,7 @@ class ConversionReport:
     obs: tuple[str, ...] = ()
     var: tuple[str, ...] = ()
     axes: dict[str, int] = field(default_factory=dict)
+    labelled: tuple[str, ...] = ()
 
 
 @undisturbed
@@ -232,12 +235,17 @@ def _with_what_came_along(report: ConversionReport, stream: MatrixStream, *, tra
     return replace(
         report, notes=notes, row_names=obs.names is not None, column_names=var.names is not None,
         obs=tuple(obs.columns), var=tuple(var.columns), axes=_lengths(stream),
+        labelled=_labelled(stream, rows=obs.names is not None, columns=var.names is not None),
     )  # fmt: skip
 
 
 def _lengths(stream: MatrixStream) -> dict[str, int]:
     """The length of each axis by its name, of an array of more than two."""
     return {} if stream.unfolding is None else dict(zip(stream.unfolding.called, stream.unfolding.shape, strict=True))
+
+
+def _labelled(stream: MatrixStream, **named: bool) -> tuple[str, ...]:
+    return () if stream.unfolding is None else stream.unfolding.labelled_axes(**named)
 
 
 def _features_as_rows(stream: MatrixStream, *, transpose: bool) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from dnmf.model import Model
 from dnmf.options import format_bytes
 from dnmf.paths import Path as RegularizationPath
 from dnmf.plots import pages
-from dnmf.plots.asked import data_section
+from dnmf.plots.asked import data_section, summary_of
 from dnmf.plots.convergences import convergence
 from dnmf.plots.curves import summarize, tables_of
 from dnmf.plots.factors import component_kind, components
@@ -106,10 +106,9 @@ def report(  # noqa: PLR0913  what a page is made of, by name
 
 def _report_so_far(run: Unfinished, target: Path, title: str | None) -> Path:
     name = title or run.path.name
-    rows, columns = run.shape
     body = [
         f"<header><h1>{escape(name)}</h1>",
-        pages.paragraph(f"A fit of {rows:,} × {columns:,} values that is not finished, by dnmf.", "soft"),
+        pages.paragraph(f"{summary_of(run)}: a fit that is not finished, by dnmf.", "soft"),
         "</header>",
         pages.fact_cards(_facts(run)),
         *data_section(run),
@@ -129,10 +128,7 @@ def _parts_of_path(path: Any, title: str | None) -> tuple[Model, Any, Any, str]:
 
 
 def _summary(model: Model, path: Any) -> str:
-    rows, columns = model.shape
-    free = model.options.limits.free
-    what = f"Factorization with {free} of any sign," if free else "Non-negative factorization"
-    text = f"{what} A ≈ W · diag(d) · H of {rows:,} × {columns:,} values, by dnmf."
+    text = f"{summary_of(model)}, by dnmf."
     if not isinstance(path, RegularizationPath):
         return text
     return f"{text} First the model of strength {path.strengths[0]:g} and seed {path.seeds[0]}, then the whole path."

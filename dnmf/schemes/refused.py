@@ -1,9 +1,11 @@
 """What cannot be asked of data as it is stored, or beside what is given: said before anything is read."""
 
+import math
+
 from dnmf.constraints import Constraints
 from dnmf.errors import InputError
 from dnmf.losses import loss_named, refuse_other_parameters
-from dnmf.options import FitOptions, check_observed, check_observed_start
+from dnmf.options import CP, FitOptions, check_observed, check_observed_start
 from dnmf.schemes.facts import Facts
 from dnmf.schemes.of_options import has_own_gram
 from dnmf.sources.source import Source
@@ -35,14 +37,29 @@ def refuse_entries(options: FitOptions, source: Source) -> None:
 
 
 def refuse_rank(options: FitOptions, source: Source) -> None:
-    """Refuse more components than rows or columns; only the estimator, as scikit-learn's, goes on with a warning.
+    """Refuse more components than data of this shape can have; only the estimator, as scikit-learn's, only warns.
+
+    A matrix has as many as rows or columns, an array as a CP as the entries of its smallest slab.
 
     Raises
     ------
     InputError
         There are more.
     """
-    if options.rank > min(source.shape):
+    if options.structure == CP and source.unfolding is not None:
+        lengths = source.unfolding.lengths_of(source.shape[0]).values()
+        most = math.prod(lengths) // max(lengths)
+        if options.rank > most:
+            raise InputError(
+                f"{source.address}: rank={options.rank} is more than any array of "
+                f"{' × '.join(f'{n:,}' for n in lengths)} needs: all its lengths but the largest multiplied, {most:,}"
+            )
+        if options.init == "surrogate" and options.rank > min(source.shape):
+            raise InputError(
+                f"{source.address}: init='surrogate' is of no more than min(rows, columns) = {min(source.shape)} "
+                "components of the unfolded array; use 'sample'"
+            )
+    elif options.rank > min(source.shape):
         raise InputError(f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}")
 
 
@@ -78,7 +95,7 @@ def refuse_of_transposed(options: FitOptions, address: str) -> None:
 
 
 def _refuse_strengths(options: FitOptions, source: Source) -> None:
-    """Refuse strengths for other factors than an array has."""
+    """Refuse strengths for other factors than an array has, or for some of those of a CP alone."""
     penalty, factors = options.penalty, 1 if source.unfolding is None else 1 + len(source.unfolding.columns)
     for name, strengths in (("l1", penalty.l1), ("l2", penalty.l2)):
         if len(strengths) > 2 and len(strengths) != factors:
@@ -86,6 +103,11 @@ def _refuse_strengths(options: FitOptions, source: Source) -> None:
                 f"{source.address}: penalty {name}={strengths} is for {len(strengths)} factors, and there are "
                 f"{factors}, that of the long axis and one for each other; give so many, a pair, or one number for all"
             )
+    if options.structure == CP and penalty.active and not all(map(any, penalty.on_each(factors))):
+        raise InputError(
+            "penalty: on some axes alone it means nothing: weight moves to where it costs nothing; penalize the "
+            "factors of all (an l2 of any size will do)"
+        )
 
 
 def _refuse_implicit(options: FitOptions, source: Source) -> None:

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
@@ -124,3 +125,14 @@ def array_in_archive(path: Path, name: str) -> Any:
     except DAMAGE:
         return None
     return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def axes_of_npy(contents: Contents) -> int:
+    """Return how many axes the array in an .npy file has, as its head says; 0 where that cannot be read."""
+    file = io.BytesIO(contents.head)
+    try:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return len(header(file)[0])
+    except ValueError:
+        return 0

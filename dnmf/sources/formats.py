@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from dnmf.errors import InputError
-from dnmf.sources.contents import DECOMPRESS_WITH, Contents, array_in_archive, contents_of
+from dnmf.sources.contents import DECOMPRESS_WITH, Contents, array_in_archive, axes_of_npy, contents_of
 from dnmf.sources.text_tables import call_of_pandas
+from dnmf.sources.unfolded import PLANE
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -39,8 +40,8 @@ class Format:
         For the last: what to do instead, with ``{path}`` and ``{quoted}`` (the path as a shell reads it).
     suffixes : tuple of str
         Names of files of this kind, for those whose content is not recognized.
-    more : str
-        What the command that converts it needs beside the two places.
+    more : callable
+        What the command that converts it needs beside the two places, by what can be seen of the path.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Format:
     use: Literal["read", "convert", "neither"]
     way: str = ""
     suffixes: tuple[str, ...] = ()
-    more: str = ""
+    more: Callable[[Contents], str] = lambda _: ""
 
 
 def _begins(*magics: bytes) -> Callable[[Contents], bool]:
@@ -130,6 +131,7 @@ def _is_text(contents: Contents) -> bool:
     return bool(text) and not any(byte < 9 or 13 < byte < 27 for byte in text)
 
 
+ALONG_LONGEST = " --row-axes longest"
 TNS = (".tns", ".tns.gz", ".tns.bz2", ".tns.xz", ".tns.zst")
 LONG_WAY = (
     "; where each line is an entry, dnmf convert makes a matrix of it, with --long user,item,rating: what its columns "
@@ -166,10 +168,11 @@ COORDINATES = Format(
     lambda c: c.path.name.lower().endswith(TNS) and _is_text(c),
     "convert",
     suffixes=TNS,
-    more=" --row-axes longest",
+    more=lambda _: ALONG_LONGEST,
 )
 TENX_DIRECTORY = Format("a directory of 10x Genomics (matrix.mtx)", _is_tenx_directory, "convert")
-NPY = Format("an .npy file", lambda c: c.head.startswith(b"\x93NUMPY"), "convert", suffixes=(".npy",))
+NPY = Format("an .npy file", lambda c: c.head.startswith(b"\x93NUMPY"), "convert", suffixes=(".npy",),
+             more=lambda contents: ALONG_LONGEST if axes_of_npy(contents) > PLANE else "")  # fmt: skip
 NPZ = Format("a sparse matrix in an .npz file", _is_whole_npz, "convert", suffixes=(".npz",))
 RUN = _refused(
     "a run of dnmf", _is_run,
@@ -289,7 +292,7 @@ def refusal(path: Path) -> InputError:
     if found.use == "convert":
         return InputError(
             f"{path}: {found.name} cannot be read in parts; convert it once with: "
-            f"dnmf convert {shlex.quote(str(path))} out.zarr{found.more}"
+            f"dnmf convert {shlex.quote(str(path))} out.zarr{found.more(contents)}"
         )
     if contents.compression and found in (HDF5, NPY, UNKNOWN):
         command = f"{DECOMPRESS_WITH[contents.compression]} {shlex.quote(str(path))}"

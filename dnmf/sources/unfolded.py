@@ -86,6 +86,28 @@ class Unfolding:
         """The names of all axes, ``axis_0``, … where they have none."""
         return self.dims or tuple(f"axis_{axis}" for axis in range(len(self.shape)))
 
+    @property
+    def long_axis(self) -> str:
+        """The name of the axis, or of the axes, that make the rows."""
+        return ", ".join(self.called[axis] for axis in self.rows)
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Lengths by the names of axes, in their order; those that make the rows together are one.
+
+        Examples
+        --------
+        >>> Unfolding((2, 3, 4), rows=(1, 2)).lengths
+        {'axis_0': 2, 'axis_1, axis_2': 12}
+        """
+        own = sorted([self.rows, *((axis,) for axis in self.columns)])
+        return {", ".join(self.called[axis] for axis in axes): math.prod(self.shape[axis] for axis in axes)
+                for axes in own}  # fmt: skip
+
+    def lengths_of(self, rows: int) -> dict[str, int]:
+        """Return the same of data with so many rows, where some were chosen."""
+        return {**self.lengths, self.long_axis: rows}
+
     def name_of(self, axis: int) -> str:
         """What an axis is called in messages."""
         return f"axis {self.dims[axis]!r}" if self.dims else f"axis {axis}"
@@ -103,6 +125,31 @@ class Unfolding:
             self.coords[axes[0]] if self.coords and len(axes) == 1 else None for axes in (self.rows, self.columns)
         )
         return rows, columns
+
+    def labelled_axes(self, *, rows: bool = False, columns: bool = False) -> tuple[str, ...]:
+        """Return the names of the axes along which there are labels: known ones, or those of rows and columns.
+
+        Examples
+        --------
+        >>> Unfolding((2, 3, 2), rows=(1,)).labelled_axes(rows=True, columns=True)
+        ('axis_1',)
+        """
+        known = {axis for axis, each in enumerate(self.coords) if each is not None}
+        known |= {axes[0] for there, axes in ((rows, self.rows), (columns, self.columns)) if there and len(axes) == 1}
+        return tuple(self.called[axis] for axis in sorted(known))
+
+    def steps(self, axes: tuple[int, ...]) -> dict[int, int]:
+        """Return how far apart neighbours along each axis of the rows, or of the columns, are in the matrix.
+
+        Examples
+        --------
+        >>> Unfolding((2, 3, 4), rows=(1,)).steps((0, 2))
+        {2: 1, 0: 4}
+        """
+        steps, step = {}, 1
+        for axis in reversed(axes):
+            steps[axis], step = step, step * self.shape[axis]
+        return steps
 
     def place(self, row: int, column: int) -> tuple[int, ...]:
         """Return the coordinates in the array of an entry of the matrix.
@@ -179,17 +226,20 @@ def unfolding_of(
     ------
     InputError
         It has more than two axes and nobody says which make the rows, or there is no such axis, or one is named twice,
-        or none is left for the columns.
+        or none is left for the columns; or nothing is in it.
     """
     lengths, names = tuple(map(int, shape)), _names(dims, len(shape))
     if len(lengths) < LEAST_AXES:
         return None
+    if 0 in lengths:
+        raise InputError(f"{address}: the array is empty (shape {' × '.join(map(str, lengths))})")
     if row_axes is None:
         first = repr(names[0]) if names else 0
         raise InputError(
             f"{address}: an array of {len(lengths)} axes ({_listed(lengths, names)}), where a matrix has rows and "
             f"columns; say which axes make the rows, the others make the columns: row_axes={first} (--row-axes "
-            f"{names[0] if names else 0}), or dnmf.open_source(data, row_axes={first})"
+            f"{names[0] if names else 0}), or dnmf.open_source(data, row_axes={first}); dnmf.cp (dnmf cp; of paths and "
+            "ranks structure='cp', --structure cp) finds a factor for each axis"
         )
     if isinstance(row_axes, Unfolding):
         row_axes = row_axes.rows_among(names)

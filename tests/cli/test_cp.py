@@ -56,6 +56,79 @@ def test_strengths_for_each_axis_are_handed_on(cube, tmp_path):
     assert refused.exit_code
 
 
+@pytest.mark.parametrize("command", [("path", "--rank", 2, "--strengths", 1), ("ranks", "--ranks", 2, "--seeds", 1)])
+def test_the_strengths_of_studies_of_cp_are_those_of_its_objective(cube, tmp_path, command):
+    name, *asked = command
+    given = [name, cube, *asked, "--structure", "cp", "--l2", 0.1, "--max-passes", 2, "--store", tmp_path / "s.dnmf"]
+    assert call(*given).exit_code == 0
+    study = (dnmf.load_path if name == "path" else dnmf.load_ranks)(tmp_path / "s.dnmf")
+    assert study.options.fit.penalty == dnmf.Penalty(l2=0.1, scale="objective")
+
+
+def test_strengths_that_cannot_be_are_refused_in_the_words_of_the_command(cube, tmp_path):
+    cp = ["cp", cube, "--rank", 2, "--store", tmp_path / "no.dnmf"]
+    assert_one_clear_line(call(*cp, "--l1", "0,0.1,0,0"), "--l1=(0.0, 0.1, 0.0, 0.0) is for 4 factors, and there are 3")
+    assert_one_clear_line(call(*cp, "--l1", "0,0.1,0"), "on some axes alone")
+    assert "nor, of a CP, one for each axis such as 0.1,0,0.1" in call(*cp, "--l1", "a").stderr
+    path = ["path", cube, "--rank", 2, "--strengths", 1, "--structure", "cp", "--store", tmp_path / "no.dnmf"]
+    refused = call(*path, "--l2", 1, "--penalty-scale", "relative")
+    assert_one_clear_line(refused, "say --penalty-scale objective, or --penalty-scale fraction")
+    assert_one_clear_line(call(*path, "--angular", 1), "--angular: that of a CP is L1 and L2; leave it out")
+
+
+@pytest.mark.parametrize("command", ["fit", "inspect"])
+def test_an_array_without_axes_of_rows_is_said_to_be_one_for_cp(cube, tmp_path, command):
+    given = ["--rank", 2, "--store", tmp_path / "no.dnmf"] if command == "fit" else []
+    assert_one_clear_line(call(command, cube, *given), "dnmf cp; of paths and ranks structure='cp', --structure cp")
+
+
+def test_a_file_of_numpy_is_converted_by_the_command_that_its_refusal_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("film.npy", planted((40, 6, 5), 2)[0])
+    refused = call("cp", "film.npy", "--rank", 2, "--store", "no.dnmf").stderr
+    command = refused.rpartition("dnmf convert ")[2].split()
+    assert command[1:] == ["out.zarr", "--row-axes", "longest"]
+    assert call("convert", *command).exit_code == 0
+    np.save("matrix.npy", np.ones((4, 3)))
+    refused = call("fit", "matrix.npy", "--rank", 2, "--store", "no.dnmf").stderr
+    assert refused.endswith("matrix.npy out.zarr\n")
+
+
+def test_labels_along_the_axes_are_told(tmp_path):
+    table = tmp_path / "plays.csv"
+    table.write_text("user,song,month,plays\nann,x,may,1\nbob,y,june,2\nann,y,june,3\n")
+    long = ["--long", "user,song,month,plays", "--row-axes", "user"]
+    words = "labels along user, song, month\n"
+    assert words in call("convert", table, tmp_path / "plays.zarr", *long).stdout
+    assert words in call("inspect", tmp_path / "plays.zarr").stdout
+    assert call("cp", tmp_path / "plays.zarr", "--rank", 1, "--store", tmp_path / "cp.dnmf").exit_code == 0
+    assert words in call("inspect", tmp_path / "cp.dnmf").stdout
+
+
+def test_axes_without_labels_have_none(cube, run):
+    for place in ([cube, "--row-axes", "time"], [run]):
+        assert "names     none" in call("inspect", *place).stdout
+
+
+def test_a_component_that_was_dropped_has_no_axis(cube, tmp_path):
+    store = tmp_path / "cp.dnmf"
+    assert call("cp", cube, "--rank", 4, "--l2", 2, "--store", store).exit_code == 0
+    assert 0 < dnmf.load(store).alive < 4
+    shown = call("inspect", store).stdout
+    assert " %  none: this component is zero" in shown
+    assert ": none" not in shown
+
+
+def test_its_report_names_the_decomposition_and_the_axes(run, tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+    assert call("report", run, "--out", tmp_path / "cp.html").exit_code == 0
+    page = (tmp_path / "cp.html").read_text()
+    assert "Non-negative CP (PARAFAC) A ≈ Σ_q weights_q · w_q ∘ x_q ∘ y_q ∘ … of 40 × 6 × 5 values" in page
+    assert "time: 40, place: 6, band: 5; slabs along time were read" in page
+    assert "A ≈ W" not in page
+    assert "Rows × columns" not in page
+
+
 def test_what_was_observed_and_the_loss_are_handed_on(cube, tmp_path):
     seen = np.ones(zarr.open_array(cube).shape, bool)
     seen[2, 3] = False

@@ -217,7 +217,8 @@ def test_it_resumes_with_the_same_bits(tmp_path):
 @pytest.mark.parametrize(
     ("penalty", "words"),
     [
-        (Penalty(l2=0.1), "scale='objective'"),
+        (Penalty(l2=0.1), "scale 'relative'.* scale='objective'"),
+        (Penalty(l1=(0, 0.1, 0, 0), scale="objective"), "for 4 factors, and there are 3"),
         (Penalty(l2=(0.1, 0), scale="objective"), "on some axes alone"),
         (Penalty(l1=(0, 0.1), scale="objective"), "on some axes alone"),
         (Penalty(angular=0.1, scale="objective"), "L1 and L2"),
