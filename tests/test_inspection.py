@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import zarr
+from command_line import assert_one_clear_line, call
 from example_models import model_of
 from random_matrices import random_csr
 
@@ -262,6 +263,11 @@ def test_looking_at_a_run_does_not_keep_a_writer_out(stopped):
     run_status(stopped)
     with checkpoint.Store(stopped):
         pass
+
+
+def test_a_place_where_nothing_is_is_no_matrix(tmp_path):
+    refused = call("inspect", tmp_path / "nothere.dnmf", "--top", 2)
+    assert_one_clear_line(refused, "there is nothing at this path")
 
 
 def test_a_place_without_a_run_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Which columns of a long table say where an entry is, of a matrix or of an array of more axes, and which its value."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -60,6 +61,19 @@ class LongColumns:
     def axes(self) -> tuple[str, ...]:
         """What the axes are called, by the fields; empty where that is not known."""
         return tuple(self.names[at] for at in self.keys) if self.names else ()
+
+    @property
+    def with_others(self) -> str:
+        """What else to ask for where a column that is not read may tell entries apart; empty where all are read."""
+        left = [at for at in range(len(self.names)) if at not in self.wanted]
+        if not left:
+            return ""
+        value = "" if self.value is None else self.names[self.value]
+        columns = ",".join([*(self.names[at] for at in [*self.keys, left[0]]), value])
+        return (
+            f"; {self.names[left[0]]} is left out, --long {shlex.quote(columns)} --row-axes longest makes an array of "
+            "more axes with it"
+        )
 
     def called(self, field: int) -> str:
         """Return what a field is called; its number where that is not known."""

@@ -110,7 +110,7 @@ class LongEntries:
         called = [f"{columns.called(field)} {name!r}" for field, name in zip(columns.keys, names, strict=True)]
         return InputError(
             f"{both[1]}: {', '.join(called[:-1])} and {called[-1]} were there before ({both[0]}); --duplicates sum "
-            "(duplicates='sum') adds such values up"
+            f"(duplicates='sum') adds such values up{columns.with_others}"
         )
 
 

@@ -206,6 +206,17 @@ def test_the_command_takes_the_same_options(tmp_path):
     assert entries_of(tmp_path / "r.zarr") == {("ann", "Alien"): 10, ("bob", "Brazil"): 3.5}
 
 
+def test_a_column_that_is_left_out_is_offered_where_it_may_tell_entries_apart(tmp_path):
+    path = written(tmp_path / "r.csv", [("ann", "x", 1, 2), ("ann", "x", 2, 3)], ("user", "item", "month", "count"))
+    offered = "month is left out, --long user,item,month,count --row-axes longest makes an array"
+    with pytest.raises(InputError, match=offered):
+        dnmf.convert(path, tmp_path / "r.zarr")
+    dnmf.convert(path, tmp_path / "r.zarr", long="user,item,month,count", row_axes="longest")
+    whole = written(tmp_path / "w.csv", [("ann", "x", 1), ("ann", "x", 2)], ("user", "item", "count"))
+    with pytest.raises(InputError, match="adds such values up$"):
+        dnmf.convert(whole, tmp_path / "w.zarr")
+
+
 def parquet(path, **columns):
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
