@@ -188,7 +188,7 @@ WRONG = {
     "no entries along one axis": (lambda cube, folder: cube[:, :, :0], "is empty"),
     "a stored array without entries": (
         lambda cube, folder: in_hdf5(None)(cube[:, :, :0], folder),
-        r"c\.h5::film: the matrix is empty",
+        r"c\.h5::film: the array is empty .shape 6 × 40 × 0",
     ),
     "text": (lambda cube, folder: cube.astype(str), "dtype <U32"),
     "complex numbers": (lambda cube, folder: cube + 1j, "dtype complex128"),
