@@ -18,6 +18,7 @@ from dnmf.places import Place
 from dnmf.predictions import places
 from dnmf.schemes.modes import vectors_of
 from dnmf.schemes.shares import least_scale, penalty_of
+from dnmf.sources.label_values import coordinates_of
 from dnmf.sources.name_files import given_names
 from dnmf.sources.unfolded import Unfolding
 from dnmf.tables import Table, summary_of, top_entries
@@ -182,7 +183,7 @@ class CPModel(Model):
         numbered = is_whole(axis) and -len(names) <= int(axis) < len(names)
         found = names[int(axis)] if numbered else axis
         if not isinstance(found, str) or found not in names:
-            raise InputError(f"axis={shown(axis)}: there is a factor for each of {', '.join(names)}")
+            raise InputError(f"axis={shown(axis)}: there is a factor for each of {', '.join(map(repr, names))}")
         return found
 
     def top(self, count: int = 10, side: str | int = "H", *, names: Any = None) -> Table:
@@ -205,7 +206,9 @@ class CPModel(Model):
         if side in SIDES and side not in self.lengths:
             return super().top(count, side, names=names)
         factor, name = self.factor(side), self.axis_named(side)
-        labels = self.labels_along(name) if names is None else given_names(names, len(factor), f"labels of {name}")
+        labels: Any = self.labels_along(name) if names is None else given_names(names, len(factor), f"labels of {name}")
+        if labels is None and name == self.long_axis:
+            labels = self.joined_labels("W")
         return Table(tuple(top_entries([(0, factor.T)], labels, whole("count", count, least=1))), name)
 
     def strongest(self, count: int = 10, side: str = "H") -> list[Table]:
@@ -229,6 +232,9 @@ class CPModel(Model):
     def to_xarray(self) -> Any:
         """Return an ``xarray.Dataset`` of ``weights`` and, for each axis, ``factor_NAME`` over it and ``component``.
 
+        The factor of two long axes together is ``factor_y_x`` over both of them, unless rows were chosen. Labels that
+        all are numbers, dates or spans of time are such coordinates. A W on disk is read when it is asked for.
+
         Raises
         ------
         InputError
@@ -238,10 +244,25 @@ class CPModel(Model):
             import xarray
         except ImportError as error:
             raise InputError("to_xarray needs xarray: pip install xarray") from error
+        of_rows = self._axes_of_rows
         variables: dict[str, Any] = {"weights": ("component", self.weights)}
         for name in self.lengths:
-            variables[f"factor_{name}"] = ((name, "component"), self.W if name == self.long_axis else self.factor(name))
-        return xarray.Dataset(variables, coords=self._labels())
+            if name == self.long_axis:
+                W = self.W.reshape((*of_rows.values(), self.rank)) if len(of_rows) > 1 else self.W
+                variables["factor_" + "_".join(of_rows)] = ((*of_rows, "component"), W)
+            else:
+                variables[f"factor_{name}"] = ((name, "component"), self.factor(name))
+        known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
+        labels = {name: each for name, each in known if each is not None and name in of_rows} | self._labels()
+        axes = {**of_rows, **self._short}
+        return xarray.Dataset(variables, coords={name: coordinates_of(labels[name]) for name in axes if name in labels})
+
+    @property
+    def _axes_of_rows(self) -> dict[str, int]:
+        """The lengths of the axes that make the rows by name; of rows that were chosen those of one."""
+        if self.view.rows is not None:
+            return {self.long_axis: self.shape[0]}
+        return {self._unfolded.called[axis]: self._unfolded.shape[axis] for axis in self._unfolded.rows}
 
     def save(self, path: str | Path) -> "CPModel":
         """Write the model to a new store and return it as it is there; see :meth:`Model.save`."""
@@ -293,13 +314,13 @@ class CPModel(Model):
             There is no such axis.
         """
         labels = self._labels().get(self.axis_named(axis))
-        return None if labels is None else np.asarray(labels)
+        return None if labels is None else np.asarray(labels.tolist())
 
-    def _labels(self) -> dict[str, list[Any]]:
+    def _labels(self) -> dict[str, np.ndarray]:
         """The labels along the axes that have some."""
         known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
-        labels = {name: each.tolist() for name, each in known if each is not None and name in self._short}
-        return labels if self.row_names is None else {**labels, self.long_axis: self.row_names.tolist()}
+        labels = {name: each for name, each in known if each is not None and name in self._short}
+        return labels if self.row_names is None else {**labels, self.long_axis: self.row_names}
 
 
 def kind_of(options: FitOptions) -> type[Model]:

@@ -7,6 +7,8 @@ import numpy as np
 
 from dnmf.arguments import shown, whole
 from dnmf.errors import InputError
+from dnmf.sources.joined_labels import JoinedLabels, joined_labels
+from dnmf.sources.label_values import coordinates_of
 from dnmf.sources.name_files import given_names
 from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import View
@@ -83,12 +85,23 @@ class Labelled:
         found: Labelling = self._with(**known) if known else self
         return found
 
+    def joined_labels(self: Any, side: str) -> JoinedLabels | None:
+        """Return names of columns (``"H"``) or rows (``"W"``) by the labels of the several axes that they are made of.
+
+        None where they are one axis, have names of their own, were chosen, or none of their axes has labels.
+        """
+        named, seen = (self.column_names, self.view.columns) if side == "H" else (self.row_names, self.view.rows)
+        if self.unfolding is None or named is not None or seen is not None:
+            return None
+        return joined_labels(self.unfolding, self.unfolding.columns if side == "H" else self.unfolding.rows)
+
     def to_xarray(self: Any) -> Any:
         """Return the factors as an ``xarray.Dataset``, with the axes and labels of the data.
 
         ``W`` lies over the axes of the rows and ``component``, ``H`` over ``component`` and those of the columns; they
         and ``d`` multiply as in the model. A W on disk is read when it is asked for. Axes without a name are called
-        ``axis_0``, …, those of a matrix ``row`` and ``column``.
+        ``axis_0``, …, those of a matrix ``row`` and ``column``. Labels that all are numbers, dates or spans of time are
+        such coordinates.
 
         Raises
         ------
@@ -117,7 +130,7 @@ class Labelled:
                 "d": ("component", self.d),
                 "H": (("component", *of_columns), self.H.reshape((k, *of_columns.values()))),
             },
-            coords={dim: each.tolist() for dim, each in labels.items()},  # text of variable width is not known there
+            coords={dim: coordinates_of(each) for dim, each in labels.items()},
         )
 
 

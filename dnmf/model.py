@@ -195,10 +195,11 @@ class Model(Applied, Predicts, Recommends, Course, Labelled):
         count = whole("count", count, least=1)
         if choice("side", side, SIDES) == "H":
             named = self.with_names(column_names=names)
-            return Table(tuple(top_entries([(0, self.H)], named.column_names, count)), "column")
+            called = named.joined_labels(side) or named.column_names
+            return Table(tuple(top_entries([(0, self.H)], called, count)), "column")
         named, starts = self.with_names(row_names=names), range(0, self.shape[0], self.chunk_rows)
         blocks = ((start, self.read_W(start, start + self.chunk_rows).T) for start in starts)
-        return Table(tuple(top_entries(blocks, named.row_names, count)), "row")
+        return Table(tuple(top_entries(blocks, named.joined_labels(side) or named.row_names, count)), "row")
 
     def strongest(self, count: int = 10, side: str = "H") -> list[Table]:
         """Return the tables that say what components are made of: here that of :meth:`top` alone."""

@@ -9,6 +9,8 @@ import numpy as np
 
 from dnmf.amounts import percent
 from dnmf.errors import InputError
+from dnmf.sources.joined_labels import JoinedLabels
+from dnmf.sources.label_values import in_short
 from dnmf.sources.names import names_to_show
 
 NAMED_IN_SUMMARY = 5
@@ -126,14 +128,14 @@ def strongest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray
     return order
 
 
-def top_entries(blocks: Any, names: np.ndarray | None, count: int) -> list[Entry]:
+def top_entries(blocks: Any, names: np.ndarray | JoinedLabels | None, count: int) -> list[Entry]:
     """Return the strongest entries of each component.
 
     Parameters
     ----------
     blocks : iterable of (int, ndarray (k, some))
         The components over some columns or rows after others, and the number of the first of these.
-    names : ndarray of text or None
+    names : ndarray of text, JoinedLabels or None
         Of all columns or rows.
     count : int
         How many of each component, at most; those that are zero are none.
@@ -147,12 +149,19 @@ def top_entries(blocks: Any, names: np.ndarray | None, count: int) -> list[Entry
             numbers = np.concatenate([their_numbers, first + some])
             best = strongest(both, numbers, count)
             kept[component] = both[best], numbers[best]
-    shown = names_to_show(names)
+    called = _called([int(number) for _, numbers in kept.values() for number in numbers], names)
     return [
-        Entry(component, place, int(number), str(number) if shown is None else str(shown[number]), float(share))
+        Entry(component, place, int(number), called[int(number)], float(share))
         for component, (shares, numbers) in kept.items()
         for place, (share, number) in enumerate(zip(shares, numbers, strict=True))
     ]
+
+
+def _called(numbers: Sequence[int], names: np.ndarray | JoinedLabels | None) -> dict[int, str]:
+    """What columns or rows are called, by number: their names, dates in short, or where they only count these."""
+    shown, some = names if isinstance(names, JoinedLabels) else names_to_show(names), list(dict.fromkeys(numbers))
+    texts = some if shown is None else in_short([str(shown[number]) for number in some])
+    return {number: str(text) for number, text in zip(some, texts, strict=True)}
 
 
 def summary_html(model: Any) -> str:

@@ -73,8 +73,62 @@ def test_names_of_axes_and_their_labels_are_known():
     assert model.to_xarray()["factor_time"].coords["time"].values.tolist() == list("abcd")
     assert "strongest along band" in model._repr_html_()
     np.testing.assert_array_equal(model.factor("place"), model.factor(1))
-    with pytest.raises(InputError, match="a factor for each of time, place, band"):
+    with pytest.raises(InputError, match="a factor for each of 'time', 'place', 'band'"):
         model.factor("depth")
+
+
+def test_labels_that_are_numbers_and_dates_are_such_coordinates():
+    pytest.importorskip("xarray")
+    months = np.arange("2020-01", "2020-07", dtype="M8[M]").astype("M8[ns]")
+    model = dnmf.cp(planted((6, 12, 3), 2)[0], 2)
+    found = model.with_labels({0: months, 1: np.linspace(-40, 15, 12), 2: range(1, 4)}).to_xarray()
+    assert found.axis_0.dtype == "M8[ns]"
+    assert found.axis_2.dtype == np.int64
+    chosen = found.sel(axis_0="2020-03", axis_1=-40.0, axis_2=3)
+    np.testing.assert_array_equal(np.asarray(chosen.factor_axis_0)[0], model.factor(0)[2])
+    np.testing.assert_array_equal(chosen.factor_axis_1, model.factor(1)[0])
+
+
+def test_two_long_axes_are_two_dimensions_with_their_coordinates():
+    xarray = pytest.importorskip("xarray")
+    labels = {"y": np.linspace(0, 1, 6), "band": ["red", "green", "blue"]}
+    data = xarray.DataArray(planted((4, 3, 6, 5), 2)[0], dims=("time", "band", "y", "x"), coords=labels)
+    model = dnmf.cp(data, 2, row_axes=("y", "x"))
+    found = model.to_xarray()
+    assert found.factor_y_x.dims == ("y", "x", "component")
+    assert found.factor_y_x.chunks is not None
+    np.testing.assert_array_equal(found.y, labels["y"])
+    np.testing.assert_array_equal(np.asarray(found.factor_y_x).reshape(30, 2), model.read_W())
+    with pytest.raises(InputError, match="for each of 'time', 'band', 'y, x'"):
+        model.factor("y")
+
+
+def test_of_rows_that_were_chosen_two_long_axes_are_one_dimension():
+    pytest.importorskip("xarray")
+    chosen = dnmf.open_source(planted((6, 5, 4, 3), 2)[0], row_axes=(0, 1), rows=range(0, 30, 2))
+    found = dnmf.cp(chosen, 2).to_xarray()
+    assert dict(found.sizes)["axis_0, axis_1"] == 15
+
+
+def test_columns_and_rows_of_several_axes_are_called_by_their_labels():
+    xarray = pytest.importorskip("xarray")
+    labels = {"item": [f"no. {at}" for at in range(12)], "month": ["Jan", "Feb", "Mar"]}
+    data = xarray.DataArray(planted((20, 12, 3), 2)[0], dims=("who", "item", "month"), coords=labels)
+    for model in (dnmf.cp(data, 2, row_axes="who"), dnmf.fit(data, 2, row_axes="who")):
+        best = int(model.H[0].argmax())
+        assert model.top(1).names()[0] == [f"no. {best // 3} · {labels['month'][best % 3]}"]
+        assert model.top(1).of(0)[0].number == best
+        assert model.top(1, names=[f"c{at}" for at in range(36)]).names()[0] == [f"c{best}"]
+    model = dnmf.cp(data.expand_dims(place=2).transpose("item", "who", "month", "place"), 2, row_axes=("item", "who"))
+    best = int(model.read_W()[:, 0].argmax())
+    called = f"no. {best // 20} · who {best % 20}"
+    assert model.top(1, "W").names()[0] == model.top(1, "item, who").names()[0] == [called]
+
+
+def test_dates_in_tables_are_short():
+    days = np.arange("2020-01-01", "2020-01-13", dtype="M8[D]").astype("M8[ns]")
+    model = dnmf.cp(planted((4, 12, 3), 2)[0], 2).with_labels({"axis_1": days})
+    assert model.top(1, "axis_1").names()[0][0] in days.astype("M8[D]").astype(str)
 
 
 def test_it_begins_with_given_factors(cube, found):

@@ -12,6 +12,8 @@ from dnmf.plots.figures import TEXT_POINTS, VERBATIM, given_axes, panels, tidy
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import by_weight, share_of, thinned
+from dnmf.plots.ticks import ticks_along
+from dnmf.sources.label_values import in_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +30,9 @@ def modes(model: CPModel, *, axes: Any = None) -> list["Axes"]:
 
     The strongest component is the first row, with its number and its share of the sum of the weights; components that
     are zero are left out, and of more than 16 the strongest are drawn. Along an axis that has an order (numbers, dates,
-    or no labels) a vector is a profile, more than 400 entries as the largest of each run of neighbours; along names it
-    is bars, the 16 largest of any component where there are more. A factor of two axes together is an image.
+    spans of time, or no labels) a vector is a profile, more than 400 entries as the largest of each run of neighbours,
+    with at most five round numbers or short dates below; along names it is bars, the 16 largest of any component where
+    there are more. A factor of two axes together is an image.
 
     Parameters
     ----------
@@ -90,8 +93,8 @@ def _as_profiles(column: list["Axes"], vectors: np.ndarray, labels: np.ndarray |
         ax.stairs(profile, edges, fill=True, facecolor=PALETTE[0], edgecolor=PALETTE[0], linewidth=0.8)
         ax.set(xlim=(0, edges[-1]), ylim=(0, 1.1 * max(profile.max(), np.finfo(float).tiny)))
     if labels is not None:
-        at = np.unique(np.linspace(0, len(labels) - 1, min(TICKS, len(labels))).round().astype(int))
-        column[-1].set_xticks(at + 0.5, [str(labels[each]) for each in at], **VERBATIM)
+        ticks = ticks_along(labels)
+        column[-1].set_xticks(list(ticks), list(ticks.values()), **VERBATIM)
     else:
         column[-1].locator_params(axis="x", nbins=TICKS, integer=True)
 
@@ -102,6 +105,7 @@ def _as_bars(column: list["Axes"], vectors: np.ndarray, labels: np.ndarray | Non
     for ax, values in zip(column, vectors, strict=True):
         ax.bar(np.arange(len(shown)), values[shown], color=PALETTE[0], width=0.8)
         ax.set_ylim(0, 1.1 * max(values.max(), np.finfo(float).tiny))
-    texts = told_apart((str(labels[at]) for at in shown), MOST_OF_A_NAME)
-    names = [texts[str(labels[at])] for at in shown]
+    written = [str(label) for label in in_short(labels[shown])]
+    texts = told_apart(written, MOST_OF_A_NAME)
+    names = [texts[text] for text in written]
     column[-1].set_xticks(np.arange(len(shown)), names, rotation=90, **VERBATIM)

@@ -12,6 +12,8 @@ from dnmf.errors import InputError
 from dnmf.labelled import Pixels, checked_pixels
 from dnmf.measures.components import compared
 from dnmf.model import Model
+from dnmf.sources.joined_labels import JoinedLabels
+from dnmf.sources.label_values import in_short
 from dnmf.sources.names import names_to_show
 
 MOST_ENTRIES = 5_000_000
@@ -30,7 +32,7 @@ class Side:
     numbers : ndarray (entries,)
         Which rows (of W) or columns (of H) these are.
     names : ndarray of str or None
-        What they are called.
+        What they are called, dates in short.
     total : int
         How many there are in the model; more than are here when W was sampled.
     what : str
@@ -39,6 +41,8 @@ class Side:
         Height and width of the image whose pixels they are, where the model knows.
     plural : str
         What several of them are, where that is no ``"rows"`` or ``"columns"``.
+    joined : JoinedLabels or None
+        What each of all is called by the labels of several axes, where there are no names.
     """
 
     values: np.ndarray
@@ -48,6 +52,7 @@ class Side:
     what: str
     pixels: Pixels | None = None
     plural: str = ""
+    joined: JoinedLabels | None = None
 
     @property
     def several(self) -> str:
@@ -87,7 +92,9 @@ class Side:
         return checked_pixels("shape", shape, self.total, self.what)
 
     def label(self, at: int) -> str:
-        """Name of an entry, or what it is and its number."""
+        """Name of an entry, or the labels of its axes, or what it is and its number."""
+        if self.names is None and self.joined is not None:
+            return self.joined[self.numbers[at]]
         return f"{self.what} {self.numbers[at]}" if self.names is None else str(self.names[at])
 
 
@@ -119,9 +126,10 @@ def take_side(model: Model, side: str, names: Any = None) -> Side:
         runs = list(row_runs(total, model.rank, MOST_ENTRIES))
         numbers = np.concatenate([np.arange(start, stop) for start, stop in runs])
         values = np.concatenate([model.read_W(start, stop).astype(np.float64) for start, stop in runs]).T
-    kept = None if known is None else known[numbers]
+    kept = None if known is None else in_short(known[numbers])
     pixels = model.column_pixels if is_H else model.row_pixels
-    return Side(values, numbers, kept, total, "column" if is_H else "row", pixels)
+    what, joined = "column" if is_H else "row", named.joined_labels(side)
+    return Side(values, numbers, kept, total, what, pixels, joined=joined)
 
 
 def sides_of(model: Model, side: str | None = None, names: Any = None) -> list[Side]:
@@ -150,7 +158,7 @@ def _along(model: Any, axis: str) -> Side:
     plural = f"places along {axis}"
     if axis == model.long_axis:
         return replace(take_side(model, "W"), what=axis, plural=plural)
-    values, names = model.factor(axis).T.astype(np.float64), names_to_show(model.labels_along(axis))
+    values, names = model.factor(axis).T.astype(np.float64), in_short(names_to_show(model.labels_along(axis)))
     return Side(values, np.arange(values.shape[1]), names, values.shape[1], axis, plural=plural)
 
 

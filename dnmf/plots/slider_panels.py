@@ -10,14 +10,16 @@ from dnmf.plots.factors import largest_of_any
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
 from dnmf.plots.sides import Side, thinned
+from dnmf.plots.ticks import ticks_along
 
 MOST_BINS = 400
 MOST_NAMED = 50  # bins of all panels together below which each has its name
 MOST_PIXELS = 2_000_000
 MOST_NUMBERS = 150_000
 TOP = 3
-MOST_TICKS, LEAST_TICKS = 8, 3
+MOST_TICKS, LEAST_TICKS = 5, 3
 MOST_OF_A_LABEL = 60
+LETTERS = 8  # for each of the ticks along an axis
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,7 @@ def _ticks(side: Side, edges: np.ndarray, labels: tuple[str, ...], most_named: i
     if len(labels) <= most_named:
         texts = labels if side.names is not None else [str(side.numbers[first]) for first in edges[:-1]]
         return dict(zip(((edges[:-1] + edges[1:]) / 2).tolist(), texts, strict=True))
-    if side.names is None:
-        return {}
-    places = np.unique(np.linspace(0, len(side.numbers) - 1, most).round().astype(int))
-    return {at + 0.5: side.label(at) for at in places.tolist()}
+    return {} if side.names is None else ticks_along(side.names, most, LETTERS * most)
 
 
 def _strongest(side: Side, profiles: np.ndarray, top: int) -> list[list[str]]:

@@ -10,6 +10,7 @@ from dnmf.plots.short_names import told_apart
 from dnmf.plots.slider_panels import Panel
 
 MOST_BELOW = 16  # letters of a name below a bar
+WIDE = 400  # pixels of a panel, from which on five numbers have room below it
 FILL = 0.6  # of the height of a row; above it stand names
 
 MOVE_PROFILES = """
@@ -101,13 +102,13 @@ def _figure(panel: Panel, numbers: tuple[str, ...], profiles: Any, strongest: An
     )  # fmt: skip
     number_rows(made, numbers)
     write_around(made, room.title, panel.axis_text)
-    _write_ticks(made, panel)
+    _write_ticks(made, panel, room)
     return made
 
 
-def _write_ticks(made: Any, panel: Panel) -> None:
+def _write_ticks(made: Any, panel: Panel, room: Room) -> None:
     """Write names along the entries, or where there are none leave the numbers."""
-    made.xaxis.ticker.desired_num_ticks = 5
+    made.xaxis.ticker.desired_num_ticks = 5 if room.width >= WIDE else 3
     if panel.ticks:
         texts = told_apart(panel.ticks.values(), MOST_BELOW)
         made.xaxis.ticker = list(panel.ticks)

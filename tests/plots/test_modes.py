@@ -35,7 +35,23 @@ def test_names_without_an_order_are_bars_and_numbers_are_ticks(model):
     axes = modes(named)
     assert [text.get_text() for text in axes[-3].get_xticklabels()] == list("fedcba")
     np.testing.assert_allclose([bar.get_height() for bar in axes[0].patches], model.factor(0)[:, 0])
-    assert [text.get_text() for text in axes[-1].get_xticklabels()] == ["400", "410", "430", "440"]
+    assert [text.get_text() for text in axes[-1].get_xticklabels()] == ["400", "410", "420", "430", "440"]
+
+
+def test_dates_that_rise_are_profiles_with_few_short_labels(model):
+    named = model.with_labels({"axis_1": np.arange("2020-01", "2022-07", dtype="M8[M]").astype("M8[ns]")})
+    axes = modes(named)
+    assert len(axes[1].patches) == 1
+    assert [text.get_text() for text in axes[-2].get_xticklabels()] == ["2020", "2021", "2022"]
+    assert list(axes[-2].get_xticks()) == [0.5, 12.5, 24.5]
+
+
+def test_bars_of_columns_are_called_by_the_labels_of_their_axes(model):
+    named = model.with_labels({"axis_0": list("fedcba"), "axis_2": ["Jan", "Feb", "Mar", "Apr", "May"]})
+    for axes in (components(named, "bars")[0], components(named, "heatmap")[0]):
+        texts = [text.get_text() for text in (*axes.get_yticklabels(), *axes.get_xticklabels())]
+        best = int(named.H[0].argmax())
+        assert f"{'fedcba'[best // 5]} · {['Jan', 'Feb', 'Mar', 'Apr', 'May'][best % 5]}" in texts
 
 
 def test_two_axes_that_are_long_together_are_an_image():

@@ -259,7 +259,7 @@ def test_the_factors_come_back_with_the_axes_and_labels_of_the_data(rows, tmp_pa
         W, H = (found.W.transpose(*rows, "component"), found.H.transpose("component", *others))
         expected = (np.asarray(W).reshape(-1, 3) * model.d) @ np.asarray(H).reshape(3, -1)
         np.testing.assert_allclose(matrix(tuple(map(DIMS.index, rows)), np.asarray(product)), expected, rtol=1e-5)
-        assert found.time.values.tolist() == [str(time) for time in TIMES]
+        assert found.time.values.tolist() == list(TIMES)
 
 
 def test_of_a_matrix_they_have_rows_and_columns():
