@@ -17,6 +17,7 @@ from dnmf.sources.behind_dask import arrays_behind, behind_lazy
 from dnmf.sources.choices import view_in_file
 from dnmf.sources.compressed import CompressedSource
 from dnmf.sources.dense import DenseSource
+from dnmf.sources.labels_beside import labels_beside
 from dnmf.sources.labels_of_objects import labels_of_matrix, labels_of_object
 from dnmf.sources.layouts import frames_of, in_whole_store, meant_matrix, refuse_other_layouts, stored_shape
 from dnmf.sources.memory import MemorySource, is_sparse, type_name
@@ -273,7 +274,8 @@ def _open_inner(path: str, inner: str, how: How) -> Source:
         return _as_converted(source, node, how)
     if is_array(node):
         array = StoredArray(path, inner, how.missing_chunks)
-        unfolding = unfolding_of(array.address, array.shape, how.row_axes, dimensions_of(node))
+        dims = dimensions_of(node)
+        unfolding = unfolding_of(array.address, array.shape, how.row_axes, dims, labels_beside(path, inner, node, dims))
         if unfolding is None:
             dense = _as_converted(DenseSource(array, frames), node, how)
         else:
