@@ -19,6 +19,8 @@ STEPS = {
 MOST_OF_ONE = 19  # letters: a date with minutes and seconds
 LEAST = 3  # round values or firsts; fewer say too little
 MOST_DAYS = np.timedelta64(300, "D")  # that are told apart by month and day
+FAMILIES = (((1, 2, 5), LEAST), ((4,), LEAST), ((1, 2, 5), 2))  # of round steps, and how few of each are enough
+MOST_MULTIPLES = 200
 SPANS = {"D": "d", "h": "h", "m": "min", "s": "s"}
 
 
@@ -50,20 +52,26 @@ def _room_of(ticks: dict[float, str]) -> int:
 
 
 def _numbers(values: np.ndarray) -> Iterator[dict[float, str]]:
-    """Round numbers along even steps, fewer and fewer of them, as long as there are some."""
+    """Round numbers along even steps, fewer and fewer of them, and at last two."""
     values, steps = values.astype(float), np.diff(values.astype(float))
     if steps.min() <= 0 or steps.max() > EVEN * steps.min():
         return
-    reach = values[-1] - values[0]
-    power = np.floor(np.log10(reach)) - 1
-    for step in (of * 10.0 ** (power + more) for more in range(2) for of in (1, 2, 5)):
-        round_ones = step * np.arange(np.ceil(values[0] / step - 1e-9), np.floor(values[-1] / step + 1e-9) + 1)
-        if len(round_ones) < LEAST:
-            return
-        if step < steps.min() * (1 - 1e-9):  # no more of them than entries
-            continue
-        places = np.interp(round_ones, values, np.arange(len(values))) + 0.5
-        yield {round(float(at), 6): f"{value + 0.0:.10g}" for at, value in zip(places, round_ones, strict=True)}
+    power = np.floor(np.log10(values[-1] - values[0])) - 1
+    for family, least in FAMILIES:
+        for step in (of * 10.0 ** (power + more) for more in range(3) for of in family):
+            ticks = _multiples(values, step)
+            if step >= steps.min() * (1 - 1e-9) and len(ticks) >= least:  # no more of them than entries
+                yield ticks
+
+
+def _multiples(values: np.ndarray, step: float) -> dict[float, str]:
+    """Where the multiples of a step lie along rising numbers."""
+    first, last = np.ceil(values[0] / step - 1e-9), np.floor(values[-1] / step + 1e-9)
+    if last - first > MOST_MULTIPLES:
+        return {}
+    round_ones = step * np.arange(first, last + 1)
+    places = np.interp(round_ones, values, np.arange(len(values))) + 0.5
+    return {round(float(at), 6): f"{value + 0.0:.10g}" for at, value in zip(places, round_ones, strict=True)}
 
 
 def _spans(values: np.ndarray) -> Iterator[dict[float, str]]:

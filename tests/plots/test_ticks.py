@@ -21,7 +21,7 @@ def days(start, stop, unit="D"):
         (np.linspace(-40, 40, 17), ["-40", "-20", "0", "20", "40"]),
         (np.arange(0, 1, 0.1), ["0", "0.2", "0.4", "0.6", "0.8"]),
         ([1, 2, 5, 100, 1000], ["1", "2", "5", "100", "1000"]),
-        (range(1, 13), ["1", "4", "7", "10"]),
+        (range(1, 13), ["4", "8", "12"]),
         (days("2020-01-01", "2021-01-01"), ["2020", "Apr", "Jul", "Oct"]),
         (days("2010-01", "2020-01", "M"), ["2010", "2012", "2014", "2016", "2018"]),
         (days("2020-02", "2020-04", "M"), ["Feb", "Mar"]),
@@ -46,6 +46,11 @@ def test_dates_have_as_many_texts_as_there_is_room_for(count, unit):
     assert sum(len(text) + 2 for text in ticks.values()) <= LETTERS
     assert all(text != after for text, after in pairwise(ticks.values()))
     assert all(0 < at < count for at in ticks)
+
+
+def test_where_there_is_room_for_three_they_are_round_too():
+    assert list(ticks_along(names_of(np.linspace(-40, 40, 24)), most=3).values()) == ["-40", "0", "40"]
+    assert list(ticks_along(names_of(np.arange(400, 505, 5)), most=3).values()) == ["400", "450", "500"]
 
 
 def test_labels_that_fall_have_the_places_of_those_that_rise():
