@@ -31,8 +31,8 @@ def values_of(names: Any) -> np.ndarray | None:
     >>> from dnmf.sources.names import names_of
     >>> values_of(names_of([-40.0, 2.5])), values_of(names_of(range(1, 4))), values_of(names_of(["low", "high"]))
     (array([-40. ,   2.5]), array([1, 2, 3]), None)
-    >>> values_of(names_of(np.array(["2020-01", "2020-02"], "M8[M]")))
-    array(['2020-01-01T00:00:00', '2020-02-01T00:00:00'], dtype='datetime64[s]')
+    >>> values_of(names_of(np.array(["2020-01", "2020-02"], "M8[M]"))).astype(str).tolist()
+    ['2020-01-01T00:00:00', '2020-02-01T00:00:00']
     """
     if names is None or not len(names):
         return None
