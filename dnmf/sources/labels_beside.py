@@ -19,6 +19,7 @@ from dnmf.sources.unfolded import LEAST_AXES, MOST_LABELS
 
 log = logging.getLogger("dnmf")
 DECODED = ("units", "calendar", "dtype", "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
+GROUPS = ("zarr.json", ".zgroup")  # what says that a directory is one
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 
 
@@ -60,13 +61,15 @@ def _labels_along(path: str, inner: str, dim: str, size: int) -> np.ndarray | No
 def _beside(path: str, inner: str, dim: str) -> Any:
     """The array that is called as an axis, in the group of the array; None where there is none."""
     if inner:
-        group, above = open_root(path), inner.strip("/").rpartition("/")[0]
-        place = f"{above}/{dim}" if above else dim
-        return _array(path, place) if place in group else None
-    along = Path(path).parent / dim
-    if is_url(path) or isinstance(path, StoreAddress) or not along.is_dir():
+        above = inner.strip("/").rpartition("/")[0]
+        named = f"{above}/{dim}" if above else dim
+        return _array(path, named) if named in open_root(path) else None
+    if is_url(path) or isinstance(path, StoreAddress) or not Path(path).is_dir():
         return None
-    return _array(str(along), "")
+    group = Path(path).parent
+    if not any((group / name).is_file() for name in GROUPS):  # what lies beside belongs to something else
+        return None
+    return _array(str(group / dim), "") if (group / dim).is_dir() else None
 
 
 def _array(path: str, place: str) -> Any:

@@ -81,6 +81,12 @@ def test_what_has_another_length_or_lacks_a_chunk_is_no_label(tmp_path):
     assert coords["time"] is not None
 
 
+def test_an_array_that_is_in_no_group_has_nothing_beside_it(tmp_path):
+    written("v3", tmp_path)
+    (tmp_path / "ds.zarr" / "zarr.json").unlink()
+    assert set(map(type, open_source(tmp_path / "ds.zarr" / "v", row_axes="time").unfolding.coords)) == {type(None)}
+
+
 def test_times_are_left_out_where_xarray_is_not_installed(tmp_path, monkeypatch):
     address = written("v3", tmp_path)
     monkeypatch.setitem(__import__("sys").modules, "xarray", None)
