@@ -205,10 +205,11 @@ class CPModel(Model):
         """
         if side in SIDES and side not in self.lengths:
             return super().top(count, side, names=names)
-        factor, name = self.factor(side), self.axis_named(side)
+        name = self.axis_named(side)
+        if name == self.long_axis:  # which may be longer than memory
+            return replace(super().top(count, "W", names=names), what=name)
+        factor = self.factor(name)
         labels: Any = self.labels_along(name) if names is None else given_names(names, len(factor), f"labels of {name}")
-        if labels is None and name == self.long_axis:
-            labels = self.joined_labels("W")
         return Table(tuple(top_entries([(0, factor.T)], labels, whole("count", count, least=1))), name)
 
     def strongest(self, count: int = 10, side: str = "H") -> list[Table]:

@@ -184,7 +184,7 @@ BAD = {
     "no such axis": (lambda: np.ones((4, 3, 2)), {"row_axes": "depth"}, "no axis 'depth' among 0: 4, 1: 3, 2: 2"),
     "text": (lambda: np.full((4, 3, 2), "a"), {}, "dtype"),
     "a factor of text": (
-        lambda: np.ones((4, 3, 2)), {"factors": [np.full((3, 1), "a"), np.ones((2, 1))]}, "that of axis_1 has dtype <U1",
+        lambda: np.ones((4, 3, 2)), {"factors": [np.full((3, 1), "a"), np.ones((2, 1))]}, "that of axis_1 has dtype",
     ),
     "a factor that is ragged": (
         lambda: np.ones((4, 3, 2)), {"factors": [[[1], [2, 3], [1]], np.ones((2, 1))]}, "that of axis_1",

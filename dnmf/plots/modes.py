@@ -11,7 +11,7 @@ from dnmf.errors import InputError
 from dnmf.plots.figures import TEXT_POINTS, VERBATIM, given_axes, panels, tidy
 from dnmf.plots.orders import is_ordered
 from dnmf.plots.short_names import told_apart
-from dnmf.plots.sides import by_weight, share_of, thinned
+from dnmf.plots.sides import Side, by_weight, share_of, sides_of, thinned
 from dnmf.plots.ticks import ticks_along
 from dnmf.sources.label_values import in_short
 
@@ -52,33 +52,34 @@ def modes(model: CPModel, *, axes: Any = None) -> list["Axes"]:
     """
     if not isinstance(model, CPModel):
         raise InputError(f"{type(model).__name__}: modes are those of dnmf.cp; plots.components draws other models")
-    order, names = by_weight(model)[:MOST_COMPONENTS], list(model.lengths)
-    own, count = axes is None, len(order) * len(names)
-    drawn = panels(count, len(names), WIDTH, HEIGHT, sharex="col") if own else given_axes(axes, count)
-    for place, name in enumerate(names):
-        _draw_axis(drawn[place :: len(names)], model, name, order)
+    order, sides = by_weight(model)[:MOST_COMPONENTS], sides_of(model)
+    own, count = axes is None, len(order) * len(sides)
+    drawn = panels(count, len(sides), WIDTH, HEIGHT, sharex="col") if own else given_axes(axes, count)
+    for place, side in enumerate(sides):
+        _draw_axis(drawn[place :: len(sides)], side, side.values[order], model.labels_along(side.what))
     for place, number in enumerate(order):
         label = f"{number}\n{100 * share_of(model, number):.1f} %"
-        drawn[place * len(names)].set_ylabel(label, fontsize=TEXT_POINTS, rotation=0, ha="right", va="center")
+        drawn[place * len(sides)].set_ylabel(label, fontsize=TEXT_POINTS, rotation=0, ha="right", va="center")
     if own:
         drawn[0].figure.supylabel("component, share of Σ weights", fontsize=TEXT_POINTS, color="0.35")
     return drawn
 
 
-def _draw_axis(column: list["Axes"], model: CPModel, name: str, order: np.ndarray) -> None:
-    """Draw the vectors of one axis, one below the other."""
-    vectors, labels = model.factor(name).T[order], model.labels_along(name)
-    image = model.row_pixels if name == model.long_axis else None
+def _draw_axis(column: list["Axes"], side: Side, vectors: np.ndarray, labels: np.ndarray | None) -> None:
+    """Draw the vectors of one axis, one below the other; of a long one a sample of its places."""
+    if side.sampled:
+        labels = side.numbers.astype(str) if labels is None else labels[side.numbers]
+    image = side.pixels_of(None, side.what)
     for ax in column:
         tidy(ax, None)
         ax.set_yticks([])
-    if image is not None and image[0] * image[1] == vectors.shape[1]:
+    if image is not None:
         _as_images(column, vectors, image)
     elif is_ordered(labels):
         _as_profiles(column, vectors, labels)
     else:
         _as_bars(column, vectors, labels)
-    column[0].set_title(f"{name} ({vectors.shape[1]:,})", fontsize=TEXT_POINTS, **VERBATIM)
+    column[0].set_title(side.axis_text, fontsize=TEXT_POINTS, **VERBATIM)
 
 
 def _as_images(column: list["Axes"], vectors: np.ndarray, shape: tuple[int, int]) -> None:

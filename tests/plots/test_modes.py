@@ -72,3 +72,15 @@ def test_other_models_are_refused_with_what_draws_them():
 
 def test_components_of_two_short_axes_are_images_too(model):
     assert components(model)[0].images[0].get_array().shape == (6, 5)
+
+
+def test_of_a_long_axis_a_sample_is_read(monkeypatch):
+    from dnmf.plots import sides
+
+    cube = planted((600, 6, 5), 2, noise=0.01)[0]
+    model = dnmf.cp(cube, 2)
+    monkeypatch.setattr(sides, "MOST_ENTRIES", 1_000)
+    monkeypatch.setattr(sides, "SAMPLE_ROWS", 100)
+    drawn = modes(model)
+    assert drawn[0].get_title() == "axis_0 (a sample of 100 of 600)"
+    assert all(int(tick.get_text()) < 600 for tick in drawn[3].get_xticklabels())
