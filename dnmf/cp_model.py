@@ -239,13 +239,18 @@ class CPModel(Model):
         Raises
         ------
         InputError
-            xarray is not installed.
+            xarray is not installed, or an axis is called as something else in the dataset is.
         """
         try:
             import xarray
         except ImportError as error:
             raise InputError("to_xarray needs xarray: pip install xarray") from error
         of_rows = self._axes_of_rows
+        taken = [name for name in ("component", "weights") if name in self._unfolded.called]
+        if taken:
+            raise InputError(
+                f"to_xarray: an axis is called {taken[0]!r}, as what the dataset holds is; rename the axis"
+            )
         variables: dict[str, Any] = {"weights": ("component", self.weights)}
         for name in self.lengths:
             if name == self.long_axis:

@@ -218,6 +218,14 @@ def test_what_cannot_be_is_refused_in_words(case):
         dnmf.cp(array(), **{"rank": 1, **asked})
 
 
+@pytest.mark.parametrize("name", ["component", "weights"])
+def test_axes_that_are_called_as_parts_of_a_dataset_are_refused_there(name):
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    model = dnmf.cp(xarray.DataArray(np.ones((4, 3, 2)), dims=("time", name, "x")), 1)
+    with pytest.raises(InputError, match=f"an axis is called '{name}'"):
+        model.to_xarray()
+
+
 @pytest.mark.parametrize("size", [1e-30, 1e-15, 1.0, 1e13, 1e30])
 def test_the_size_of_given_factors_does_not_matter(size):
     array, factors = planted((30, 6, 5, 4), 2, noise=0.01)
