@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from dnmf.cli.amounts import INITS, LEAST_SQUARES, LOSS, SOLVERS, STRENGTHS
-from dnmf.cli.data import IMPLICIT, MISSING_CHUNKS, absolute, entries_options
-from dnmf.cli.fits import KEEP, MAX_SECONDS, RESTARTS, RESUME
+from dnmf.cli.amounts import STRENGTHS
+from dnmf.cli.data import IMPLICIT, absolute, entries_options
+from dnmf.cli.fits import MAX_SECONDS, RESTARTS, RESUME, ending_options, solving_options
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import current_output, output_options
 from dnmf.cli.where import Where, work_options
@@ -29,29 +29,7 @@ EACH = "X|LONG,OTHERS|LONG,FIRST,SECOND,…"
 @click.option("--rows", "row_names", metavar="FILE", help="Labels along the long axis, one a line.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn at random.")
 @RESTARTS
-@click.option("--init", type=click.Choice(INITS), default="auto", show_default=True, help="Where factors start.")
-@click.option(
-    "--solver",
-    type=click.Choice(SOLVERS),
-    default="cd",
-    show_default=True,
-    help="How factors are found; cd and bpp are exact.",
-)
-@click.option(
-    "--sweeps",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Of a solver that is not exact, in an update.",
-)
-@click.option("--truncated-rows", is_flag=True, help="Rows of the long factor are as many sweeps too, not exact.")
-@click.option(
-    "--loss",
-    type=LOSS,
-    default=LEAST_SQUARES,
-    show_default=True,
-    help="What is minimized: least squares, or a divergence, as for counts.",
-)
+@solving_options
 @click.option("--l1", type=STRENGTHS, default=(0.0, 0.0), metavar=EACH, help="L1 on all factors, or on these.")
 @click.option("--l2", type=STRENGTHS, default=(0.0, 0.0), metavar=EACH, help="L2 (ridge) on all factors, or on these.")
 @click.option(
@@ -61,34 +39,10 @@ EACH = "X|LONG,OTHERS|LONG,FIRST,SECOND,…"
     show_default=True,
     help="Of these: as they are, or as fractions of what leaves nothing.",
 )
-@click.option(
-    "--prune",
-    type=click.Choice(["rule", "refit", "off"]),
-    default="rule",
-    show_default=True,
-    help="What happens to components that a penalty makes worse than nothing.",
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float64"]),
-    default="float32",
-    show_default=True,
-    help="Of the computation.",
-)
-@click.option("--no-extrapolate", is_flag=True, help="Do not carry factors along their last change.")
-@click.option(
-    "--tol",
-    type=click.FloatRange(0),
-    default=1e-4,
-    show_default=True,
-    help="Stop when a pass lowers the objective by no more than this, and turns no component by more.",
-)
-@click.option("--max-passes", type=click.IntRange(1), default=100, show_default=True, help="Most passes over the data.")
+@ending_options
 @MAX_SECONDS
-@MISSING_CHUNKS
 @entries_options
 @IMPLICIT
-@KEEP
 @click.option("--overwrite", is_flag=True, help="Replace a run in the store, once this one has begun.")
 @RESUME
 @work_options
@@ -108,7 +62,6 @@ def cp(source: str, store: str, where: Where, entries: dict[str, Any], **given: 
     about = {name: given.pop(name) for name in ("row_names", "missing_chunks")}
     penalty = Penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"))
     given |= {"penalty": penalty if penalty.active else None}
-    given |= {"exact_rows": not given.pop("truncated_rows"), "extrapolate": not given.pop("no_extrapolate")}
     opened = open_source(absolute(source), row_axes=axes, **about, **entries)
     with watched(store, where, output) as (client, callbacks):
         fit_cp(opened, store=store, client=client, memory_limit=where.memory_limit, callbacks=callbacks, **given)

@@ -31,8 +31,8 @@ MISSING_OF_OTHERS = click.option(
          "store.",
 )  # fmt: skip
 ENTRIES = (
-    click.option("--mask", metavar="PATH", help="A matrix that is true where an entry was observed."),
-    click.option("--weights", metavar="PATH", help="A matrix that says how much each entry counts."),
+    click.option("--mask", metavar="PATH", help="As large as the data, true where an entry was observed."),
+    click.option("--weights", metavar="PATH", help="As large as the data: how much each entry counts."),
     click.option("--row-weights", metavar="FILE", help="How much each row counts: .npy, or text with one a line."),
     click.option("--column-weights", metavar="FILE", help="How much each column counts, as --row-weights."),
 )  # fmt: skip

@@ -33,15 +33,16 @@ RESUME = click.option(
 OF_PLANS = (
     click.option("--loss", type=LOSS, default=LEAST_SQUARES, show_default=True,
                  help="What is minimized; kullback-leibler is for counts."),
-    click.option("--init", type=click.Choice(INITS), default="auto", show_default=True, help="First H."),
+    click.option("--init", type=click.Choice(INITS), default="auto", show_default=True,
+                 help="The first H, of a CP the first short factors."),
     click.option("--solver", type=click.Choice(SOLVERS), default="cd", show_default=True,
-                 help="How H is found; cd and bpp are exact."),
+                 help="How H, of a CP the short factors, is found; cd and bpp are exact."),
     click.option("--sweeps", type=click.IntRange(1), default=1, show_default=True,
                  help="Of a solver that is not exact, in an update."),
     click.option("--truncated-rows", is_flag=True, help="Rows of W are as many sweeps too, not exact."),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
                  help="Of the computation."),
-    click.option("--no-extrapolate", is_flag=True, help="Do not carry H along its last change."),
+    click.option("--no-extrapolate", is_flag=True, help="Do not carry factors along their last change."),
     KEEP,
 )  # fmt: skip
 OF_FITS = (
@@ -57,19 +58,29 @@ OF_FITS = (
 
 def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that decide how a model is fitted, those of penalties and constraints among them."""
-    for option in reversed(OF_FITS):
-        command = option(command)
-    return plan_options(command)
+    return plan_options(ending_options(command))
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add those of them by which the plan of a fit is made."""
+    return solving_options(regularization_options(command))
+
+
+def solving_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those of a plan that are no penalties and no constraints."""
 
     @functools.wraps(command)
     def packed(*, no_extrapolate: bool, truncated_rows: bool, **given: Any) -> Any:
         return command(extrapolate=not no_extrapolate, exact_rows=not truncated_rows, **given)
 
-    whole = regularization_options(packed)
+    whole: Callable[..., Any] = packed
     for option in reversed(OF_PLANS):
         whole = option(whole)
     return whole
+
+
+def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those that say when a fit ends, and what it drops on the way."""
+    for option in reversed(OF_FITS):
+        command = option(command)
+    return command
