@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from benchmarks.ridge_cp import BALANCED, DNMF, INNER, NEAR, RANK, SIDE, TRUE_RANK, UNBALANCED
+from benchmarks.ridge_arrays import RANK, SIDE, TRUE_RANK
+from benchmarks.ridge_cp import BALANCED, DNMF, INNER, NEAR, UNBALANCED
 
 Record = dict[str, Any]
 ROWS = {BALANCED[0]: "no balance", BALANCED[1]: "balanced at the start", BALANCED[2]: "every sweep"}

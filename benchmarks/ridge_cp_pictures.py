@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.regularization.pictures import few_colours
-from benchmarks.ridge_cp import BALANCED, DNMF, RANK, TRUE_RANK, UNBALANCED
+from benchmarks.ridge_arrays import RANK, TRUE_RANK
+from benchmarks.ridge_cp import BALANCED, DNMF, UNBALANCED
 from dnmf.colours import FAINT
 from dnmf.plots.figures import TEXT_POINTS, new_figure, style_of, tidy, write_legend, write_whole
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import dnmf
 from benchmarks.process import timed
-from benchmarks.ridge_cp import (
+from benchmarks.ridge_arrays import (
     RANK,
     SIDE,
     TRUE_RANK,
