@@ -80,7 +80,8 @@ def test_a_report_of_a_run_that_is_not_finished_says_so_and_how_far_it_is(tmp_pa
     result = call("report", half_way, "--out", tmp_path / "half.html")
     assert result.exit_code == 0, result.output
     text = parse((tmp_path / "half.html").read_text()).text
-    for words in ("300 × 40 values: a fit that is not finished", f"dnmf resume {half_way}", f"{so_far(half_way).reads:.1f}"):
+    reads = f"{so_far(half_way).reads:.1f}"
+    for words in ("300 × 40 values: a fit that is not finished", f"dnmf resume {half_way}", reads):
         assert words in text
 
 
