@@ -57,7 +57,8 @@ class State:
     least_worth : float
         By how much it would rise without it.
     spare : ndarray (k, n), optional
-        The H from before the weakest component was dropped, until the objective is below `spare_objective`.
+        The H from before the weakest component was dropped, or the fit began again with one, until the objective is
+        below `spare_objective`: a trial.
     spare_objective : float
         That of `spare`.
     units : (float, float)

@@ -95,7 +95,8 @@ def _after(fit: Fit, statistics: Statistics, source_bytes: int, tolerance: float
     plain, before = scheme.scale(updated.H, known.plain, sums)
     change = _change(state, plain, scheme)
     record = replace(record, columns_finished=updated.finished, columns_unsolved=updated.unsolved, change=change)
-    moved = _noted(known, record, plain=before, best=state.factor, objective=measured.objective, peak=scheme.peak(sums))
+    best, objective = state.factor, measured.objective
+    moved = _proved(_noted(known, record, plain=before, best=best, objective=objective, peak=scheme.peak(sums)))
     judged = _judged(moved, scheme.worth(sums, state.factor)) if options.prunes and scheme.prunes else moved
     went_on = begin_again(_extrapolate(judged, plain, scheme, options), scheme)
     return consider_pruning(_with_end(went_on, scheme, options), scheme, options)
@@ -124,9 +125,13 @@ def _refuse_what_is_no_loss(measured: Measured, number: int, scheme: Scheme) -> 
 
 
 def _judged(state: State, value: np.ndarray) -> State:
-    """The state with its weakest component, and without the H of before a drop that has proved right."""
+    """The state with its weakest component."""
     weakest = int(np.argmin(value))
-    state = replace(state, weakest=weakest, least_worth=float(value[weakest]))
+    return replace(state, weakest=weakest, least_worth=float(value[weakest]))
+
+
+def _proved(state: State) -> State:
+    """The state after an accepted pass, without the H of before a trial that has proved right."""
     if state.objective < state.spare_objective:
         return replace(state, spare=None, spare_objective=float("inf"))
     return state

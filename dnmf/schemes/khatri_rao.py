@@ -30,7 +30,7 @@ class KhatriRao(Products, LeastSquares):
         return self.unhindered
 
     def terms_along(self, axis: int) -> Terms:
-        """Return what is asked of the factor of one short axis."""
+        """Return what is asked of the factor of one short axis: nothing."""
         del axis
         return NO_TERMS
 
@@ -40,6 +40,11 @@ class KhatriRao(Products, LeastSquares):
         Q, M = normal_equations(of_columns, vectors, axis)
         Q = terms.edit_gram(Q * (of_W[:, None] * of_W))
         return self.solver.shared(SharedProblem(Q, M * of_W, vectors[axis].astype(aim.dtype), terms), aim)
+
+    def slope_along(self, of_columns: ModelSums, turn: Turn) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slope over the factor of one axis, where it is, and right-hand sides (length, k)."""
+        Q, M = normal_equations(of_columns, turn.vectors, turn.axis)
+        return turn.vectors[turn.axis].T @ Q - M, M
 
     def products_beside(self, seen: ModelSums, beside: ModelSums, H: np.ndarray, axis: int) -> np.ndarray:
         """Return the best H at other places along one axis, vectors along all others as they are.
@@ -69,17 +74,7 @@ class KhatriRao(Products, LeastSquares):
 
     def measure(self, sums: ModelSums, H: np.ndarray, of_data: float) -> Measured:
         """Return what :meth:`LeastSquares.measure` does, with the gradient of the factors."""
-        return replace(super().measure(sums, H, of_data), gradient=self._gradient(sums, H))
-
-    def _gradient(self, sums: ModelSums, H: np.ndarray) -> float:
-        """The norm of the projected gradient of all factors over that of their right-hand sides."""
-        vectors, slope, size = self.vectors_at_scale(H), 0.0, 0.0
-        for axis, X in enumerate(vectors):
-            (Q, M), terms = normal_equations(sums, vectors, axis), self.terms_along(axis)
-            down = X.T @ Q - M + terms.l1 + terms.l2 * X.T
-            down[(X.T <= 0) & (down > 0)] = 0
-            slope, size = slope + float(np.vdot(down, down)), size + float(np.vdot(M, M))
-        return float(np.sqrt(slope / size)) if size > 0 else 0.0
+        return replace(super().measure(sums, H, of_data), gradient=self.gradient(sums, H))
 
 
 def normal_equations(sums: ModelSums, vectors: list[np.ndarray], axis: int) -> tuple[np.ndarray, np.ndarray]:

@@ -96,15 +96,10 @@ class OwnProducts(PenalizedProducts):
         found, violations = self.solver.own(problem, tolerance, COLUMN_SWEEPS)
         return SolvedColumns(np.ascontiguousarray(found.T), unsolved=int((violations > LOOSE * tolerance).sum()))
 
-    def gradient(self, of_columns: OfColumns, H: np.ndarray) -> float:
-        """Return the norm of the projected gradient of all factors over that of their right-hand sides."""
-        vectors, ones, slope, size = self.vectors_at_scale(H), np.ones(len(H)), 0.0, 0.0
-        for axis, X in enumerate(vectors):
-            along, terms = of_columns.along(Turn(vectors, axis, ones)), self.terms_along(axis)
-            down = along.slope(np.ascontiguousarray(X.T)) + terms.l1 + terms.l2 * X.T
-            down[(X.T <= 0) & (down > 0)] = 0
-            slope, size = slope + float(np.vdot(down, down)), size + float(np.vdot(along.B, along.B))
-        return float(np.sqrt(slope / size)) if size > 0 else 0.0
+    def slope_along(self, of_columns: OfColumns, turn: Turn) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slope over the factor of one axis, where it is, and right-hand sides (length, k)."""
+        along = of_columns.along(turn)
+        return along.slope(np.ascontiguousarray(turn.vectors[turn.axis].T)), along.B
 
     def _value_of_penalty(self, sums: Any, H: np.ndarray) -> float:
         return self.value_of_penalty(sums, H) if self.penalty.active else 0.0

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnmf.passes.terms import Terms
 from dnmf.passes.work import Demands
 from dnmf.schemes.above_zero import FLOOR, above_zero
 from dnmf.schemes.columns import Aim
@@ -115,6 +116,24 @@ class Products(Constrained):
     @abstractmethod
     def solved_along(self, of_columns: Any, turn: Turn, aim: Aim) -> SolvedColumns:
         """Return the factor (k, length) of one axis that is best beside the others."""
+
+    @abstractmethod
+    def slope_along(self, of_columns: Any, turn: Turn) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slope of the loss over the factor of one axis, where it is, and right-hand sides (length, k)."""
+
+    @abstractmethod
+    def terms_along(self, axis: int) -> Terms:
+        """Return L1 and L2 of the factor of one short axis."""
+
+    def gradient(self, of_columns: Any, H: np.ndarray) -> float:
+        """Return the norm of the projected gradient of all factors over that of their right-hand sides."""
+        vectors, ones, slope, size = self.vectors_at_scale(H), np.ones(len(H)), 0.0, 0.0
+        for axis, X in enumerate(vectors):
+            (down, right), terms = self.slope_along(of_columns, Turn(vectors, axis, ones)), self.terms_along(axis)
+            down = down + terms.l1 + terms.l2 * X.T
+            down[(X.T <= 0) & (down > 0)] = 0
+            slope, size = slope + float(np.vdot(down, down)), size + float(np.vdot(right, right))
+        return float(np.sqrt(slope / size)) if size > 0 else 0.0
 
     def between(self, H: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Return the products of what is half way between the vectors of both."""

@@ -31,6 +31,18 @@ def test_one_component_lives_just_below_it_and_none_above(cube, shape):
         assert model.alive == alive
 
 
+@pytest.mark.parametrize("prune", dnmf.options.PRUNES)
+@pytest.mark.parametrize("fit", [dnmf.cp, lambda cube, rank, **asked: dnmf.fit(cube[:, :, 0], rank, **asked)])
+def test_what_began_again_and_lives_is_what_the_fit_ends_with(cube, fit, prune):
+    """Also where components are not to be dropped. Its first update, on a scale of the start's, kills them all."""
+    penalty = dnmf.Penalty(l1=(0.99, 0), l2=(0, 0.99), scale="fraction", diagonal=False)
+    model = fit(cube, 3, penalty=penalty, prune=prune, dtype="float64")
+    died, *_ = [each.number for each in model.history if each.alive == 0]
+    assert model.history[died].trial
+    assert model.alive == 1
+    assert model.history[-1].objective < model.history[died - 1].objective
+
+
 @pytest.mark.parametrize("fit", [dnmf.cp, lambda cube, rank, **asked: dnmf.fit(cube[:, :, 0], rank, **asked)])
 @pytest.mark.parametrize("fraction", [0.3, 0.5, 0.8, 0.98])
 def test_of_both_together_no_fit_ends_above_nothing(cube, fit, fraction):
