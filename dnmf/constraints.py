@@ -15,8 +15,8 @@ from dnmf.newer import refuse_newer
 from dnmf.plain import dense, plain
 from dnmf.sources.given import in_memory, matrix_of
 from dnmf.sources.labels import Labels, labels_given, refuse_labels_that_differ
+from dnmf.strengths import SIDES
 
-SIDES = ("W", "H")
 ROUNDING = 1e-12
 LEAST_BOUND = 1e-16
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.arguments import is_whole, shown, whole
-from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.options import CP, FitOptions
@@ -21,6 +20,7 @@ from dnmf.schemes.shares import least_scale, penalty_of
 from dnmf.sources.label_values import coordinates_of
 from dnmf.sources.name_files import given_names
 from dnmf.sources.unfolded import Unfolding
+from dnmf.strengths import SIDES
 from dnmf.tables import Table, summary_of, top_entries
 
 

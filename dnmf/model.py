@@ -11,7 +11,6 @@ from dnmf import checkpoint
 from dnmf.applied import Applied, chunk_rows_of
 from dnmf.arguments import choice, is_whole, shown, whole
 from dnmf.arrays import taken_as_array
-from dnmf.constraints import SIDES
 from dnmf.course import Course
 from dnmf.errors import CheckpointError, InputError
 from dnmf.fitting.history import PassRecord
@@ -31,6 +30,7 @@ from dnmf.sources.names import Carried
 from dnmf.sources.stored_factor import AbsentFactor, StoredFactor
 from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import EVERYTHING_SEEN, View
+from dnmf.strengths import SIDES
 from dnmf.tables import Table, summary_html, top_entries
 
 

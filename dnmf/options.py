@@ -14,6 +14,7 @@ from dnmf.errors import InputError, UnknownLossError
 from dnmf.losses import is_known, loss_named, refuse_other_parameters
 from dnmf.newer import refuse_newer
 from dnmf.penalty import Penalty
+from dnmf.strengths import SIDES
 
 PRUNES = ("rule", "refit", "off")
 SVD_INITS = ("nndsvd", "nndsvda", "nndsvdar")
@@ -106,7 +107,7 @@ def _check_together(options: "FitOptions") -> None:
             "penalty=Penalty(scale='objective'), with strengths or without"
         )
     if limits.free:
-        at = "WH".index(limits.free)
+        at = SIDES.index(limits.free)
         _check(penalty.l1[at] == 0, f"penalty l1: {limits.free} is free to be negative, where L1 has no meaning here")
         _check(penalty.scale != "fraction", "penalty scale 'fraction' needs both factors to be non-negative")
         _check(options.init not in OF_ALL_ENTRIES, f"init={options.init!r} needs both factors to be non-negative")
@@ -115,8 +116,8 @@ def _check_together(options: "FitOptions") -> None:
 def _check_products(options: "FitOptions") -> None:
     """Refuse what rows of H that stay products do not take yet."""
     penalty = options.penalty
-    for name in ("angular", "smooth", "target"):
-        there = any(penalty.angular) if name == "angular" else getattr(penalty, name)
+    others = {"angular": any(penalty.angular), "smooth": penalty.smooth, "target": penalty.target}
+    for name, there in others.items():
         _check(not there, f"penalty {name}: that of a CP is L1 and L2; leave it out")
     _check(
         not penalty.active or penalty.scale in ("objective", "fraction"),

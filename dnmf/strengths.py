@@ -5,7 +5,7 @@ from typing import Any
 
 from dnmf.errors import InputError
 
-SIDES = "WH"
+SIDES = ("W", "H")
 
 
 def as_strengths(name: str, value: Any, *, more: bool = False) -> tuple[float, ...]:

@@ -39,8 +39,8 @@ class PassRecord:
     refined : bool
         Whether H was refined before this pass, on a sample of the rows.
     trial : bool
-        Whether the pass was made to see if the objective is lower without the weakest component; it may then be higher
-        than before, and the component comes back where it stays so.
+        Whether the pass was made to see if the objective is lower without the weakest component, or with one alone
+        where all had died; it may then be higher than before, and what was before comes back where it stays so.
     change : float
         How far H has moved since the last accepted pass: one less the cosine between the two rows of H of the component
         that turned most. A fit has settled when neither this nor `decrease` is above `tol`. Under a rule, which has no

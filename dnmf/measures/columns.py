@@ -10,7 +10,6 @@ import numpy as np
 from dnmf.applied import W_CHUNK_ROWS
 from dnmf.arguments import as_dtype, choice
 from dnmf.arrays import offers, taken_as_array
-from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
@@ -19,6 +18,7 @@ from dnmf.sources.given import matrix_of, not_misread, read_rows
 from dnmf.sources.labels import labels_given
 from dnmf.sources.memory import is_sparse
 from dnmf.sources.names import refuse_other_names
+from dnmf.strengths import SIDES
 
 BOTH = "both"
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from dnmf.arguments import choice
-from dnmf.constraints import SIDES
 from dnmf.errors import InputError
 from dnmf.labelled import Pixels, checked_pixels
 from dnmf.measures.components import compared
@@ -15,6 +14,7 @@ from dnmf.model import Model
 from dnmf.sources.joined_labels import JoinedLabels
 from dnmf.sources.label_values import in_short
 from dnmf.sources.names import names_to_show
+from dnmf.strengths import SIDES
 
 MOST_ENTRIES = 5_000_000
 SAMPLE_ROWS = 20_000

@@ -21,6 +21,7 @@ from dnmf.schemes.balance import Sizes
 from dnmf.schemes.constrained import NO_PENALTY
 from dnmf.schemes.own_curvature import OwnCurvature
 from dnmf.schemes.scheme import Measured, SolvedColumns
+from dnmf.strengths import SIDES
 
 COLUMN_TOLERANCE, COLUMN_SWEEPS = {"float32": 1e-4, "float64": 1e-12}, 2000
 NOTHING = 1e-12  # of the weight of other columns, with which a column counts as not observed
@@ -70,7 +71,7 @@ class ObservedLeastSquares(OwnCurvature):
         """L2 of each component (k,) for each entry that was observed, in W or in H."""
         if not self.penalty.counts:
             return np.zeros(k)
-        ridge = np.full(k, self.penalty.l2["WH".index(side)])
+        ridge = np.full(k, self.penalty.l2[SIDES.index(side)])
         ridge[self.given_rows if side == "W" else slice(self.given_columns)] *= self.penalty.beside_given
         return ridge
 
@@ -127,7 +128,7 @@ class ObservedLeastSquares(OwnCurvature):
         (l1_w, _), (l1_h, _), k = self.penalty.on_W, self.penalty.on_H, len(H)
         sum_of_H = np.abs(H).sum(axis=1, dtype=np.float64) if l1_h else np.zeros(k)
         squares = np.square(H, dtype=np.float64) @ sums.counts
-        ridge_of_W, ridge_of_H = (0.5 * self._ridge(side, k) for side in "WH")
+        ridge_of_W, ridge_of_H = (0.5 * self._ridge(side, k) for side in SIDES)
         return Sizes(l1_w * sums.s, ridge_of_W * sums.squares, l1_h * sum_of_H, ridge_of_H * squares)
 
     def _slope_of_penalty(self, sums: ObservedSums, HT: np.ndarray, of_H: np.ndarray) -> np.ndarray:

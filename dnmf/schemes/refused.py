@@ -47,20 +47,23 @@ def refuse_rank(options: FitOptions, source: Source) -> None:
         There are more.
     """
     if options.structure == CP and source.unfolding is not None:
-        lengths = source.unfolding.lengths_of(source.shape[0]).values()
-        most = math.prod(lengths) // max(lengths)
-        if options.rank > most:
-            raise InputError(
-                f"{source.address}: rank={options.rank} is more than any array of "
-                f"{' × '.join(f'{n:,}' for n in lengths)} needs: all its lengths but the largest multiplied, {most:,}"
-            )
-        if options.init == "surrogate" and options.rank > min(source.shape):
-            raise InputError(
-                f"{source.address}: init='surrogate' is of no more than min(rows, columns) = {min(source.shape)} "
-                "components of the unfolded array; use 'sample'"
-            )
+        _refuse_rank_of_products(options, source, list(source.unfolding.lengths_of(source.shape[0]).values()))
     elif options.rank > min(source.shape):
         raise InputError(f"{source.address}: rank={options.rank} is more than min(rows, columns) = {min(source.shape)}")
+
+
+def _refuse_rank_of_products(options: FitOptions, source: Source, lengths: list[int]) -> None:
+    most = math.prod(lengths) // max(lengths)
+    if options.rank > most:
+        raise InputError(
+            f"{source.address}: rank={options.rank} is more than any array of "
+            f"{' × '.join(f'{n:,}' for n in lengths)} needs: all its lengths but the largest multiplied, {most:,}"
+        )
+    if options.init == "surrogate" and options.rank > min(source.shape):
+        raise InputError(
+            f"{source.address}: init='surrogate' is of no more than min(rows, columns) = {min(source.shape)} "
+            "components of the unfolded array; use 'sample'"
+        )
 
 
 def refuse_idle(options: FitOptions, source: Source) -> None:

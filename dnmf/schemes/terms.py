@@ -7,6 +7,7 @@ import numpy as np
 from dnmf.constraints import Limits
 from dnmf.passes.terms import Terms
 from dnmf.penalty import Penalty
+from dnmf.strengths import SIDES
 
 
 class Pulls(NamedTuple):
@@ -34,7 +35,7 @@ def terms_of(penalty: Penalty, side: str, limits: Limits, *, peak: float = 0.0, 
         The largest right-hand side of the step, and :func:`mean_of_living` of the Gram matrix of the other factor;
         asked for where the penalty is measured by the data.
     """
-    at = "WH".index(side)
+    at = SIDES.index(side)
     l1, l2, angular = penalty.l1[at], penalty.l2[at], penalty.angular[at]
     if penalty.measured_by_data:
         l1, l2, angular = (l1 * peak if l1 < 1 else np.inf), _share(l2, unit), _share(angular, unit)
