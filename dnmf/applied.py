@@ -157,9 +157,9 @@ class Applied:
         """
         if not isinstance(columns, str) or columns not in ("same", "match"):
             raise InputError(f"columns={columns!r}: use 'same', or 'match' to find the columns of the fit by name")
-        if columns == "match" and self.unfolding and opened.unfolding:
-            return matched_axes(by_rows(opened), self.unfolding)
         if columns == "match":
+            if opened.unfolding and self.unfolding and self.view.columns is what_is_seen(opened).columns is None:
+                return matched_axes(by_rows(opened), self.unfolding)
             return with_columns(by_rows(opened), self.column_names)
         self._check_columns(opened)
         return by_rows(opened)
@@ -195,8 +195,10 @@ class Applied:
         return np.where(given, 1.0, self.w_scale)
 
     def _check_columns(self, source: Source) -> None:
-        if source.unfolding and self.unfolding:
-            refuse_other_axes(source.address, source.unfolding, self.unfolding)
+        chosen_alike = np.array_equal(self.view.columns, what_is_seen(source).columns)  # type: ignore[arg-type]
+        if source.unfolding and self.unfolding and chosen_alike:
+            chosen = self.view.columns is not None
+            refuse_other_axes(source.address, source.unfolding, self.unfolding, chosen=chosen)
         columns = source.shape[0] if source.transposed else source.shape[1]
         names = source.row_names() if source.transposed else source.column_names()
         if columns != self.H.shape[1]:

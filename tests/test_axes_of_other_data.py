@@ -67,6 +67,31 @@ def test_among_more_labels_those_of_the_fit_are_found(model, labelled):
         model.transform(labelled.drop_sel(x="x3"), columns="match")
 
 
+def test_labels_that_only_count_do_not_say_which_are_meant(cube):
+    numbered = xarray.DataArray(cube, dims=DIMS, coords={"y": range(10)})
+    model = dnmf.cp(numbered.isel(y=slice(8)), RANK)
+    with pytest.raises(InputError, match="its 10 entries along axis 'y' and the 8 of the fit are only numbered"):
+        model.transform(numbered, columns="match")
+
+
+def test_of_some_columns_of_an_array_no_label_is_looked_for(labelled):
+    some = [31, 3, 17, 62, 99]
+    model = dnmf.fit(dnmf.open_source(labelled, row_axes="time", columns=some), 2)
+    whole = np.asarray(model.transform(dnmf.open_source(labelled, row_axes="time", columns=some)))
+    np.testing.assert_allclose(whole, model.read_W(), rtol=1e-5)
+    for data in (labelled, dnmf.open_source(labelled, row_axes="time", columns=some[::-1])):
+        with pytest.raises(InputError, match="columns have no names to match"):
+            model.transform(data, columns="match")
+    with pytest.raises(InputError, match="has 100 columns, the model was fitted on 5"):
+        model.transform(labelled)
+    turned = dnmf.open_source(labelled.isel(y=slice(None, None, -1)), row_axes="time", columns=some)
+    with pytest.raises(InputError, match="0 is named 'y9', in the fit 'y0'; bring its entries into that order"):
+        model.transform(turned)
+    of_whole = dnmf.fit(labelled, 2, row_axes="time")
+    with pytest.raises(InputError, match="columns have no names to match"):
+        of_whole.transform(turned, columns="match")
+
+
 def test_data_without_names_goes_with_any(model, cube, labelled):
     np.testing.assert_array_equal(np.asarray(model.transform(cube)), np.asarray(model.transform(labelled)))
     np.testing.assert_array_equal(

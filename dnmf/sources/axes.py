@@ -1,6 +1,7 @@
 """The axes of other data beside those of a fit, or of a mask beside those of its data: the same, or found by labels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import View, seen
 
 
-def refuse_other_axes(address: str, found: Unfolding, known: Unfolding, *, of: str = "the fit") -> None:
+def refuse_other_axes(
+    address: str, found: Unfolding, known: Unfolding, *, of: str = "the fit", chosen: bool = False
+) -> None:
     """Refuse an array the axes of whose columns are not those of another: lengths, names and labels, in their order.
 
     A name counts where both have it, so that data without names goes with any; labels as those of columns do
-    (:mod:`dnmf.sources.names`).
+    (:mod:`dnmf.sources.names`). Of columns that were `chosen` by number none are found by label.
 
     Raises
     ------
@@ -26,9 +29,15 @@ def refuse_other_axes(address: str, found: Unfolding, known: Unfolding, *, of: s
     refuse_other_order(address, _columns(found), _columns(known), of)
     if found.of_columns != known.of_columns:
         raise InputError(f"{address}: the axes of its columns are {found.of_columns}, those of {of} {known.of_columns}")
+    remedy = _by_hand if chosen else way_to_match
     for mine, other in zip(found.columns, known.columns, strict=True):
         labels, of_known = (each.coords[at] if each.coords else None for each, at in ((found, mine), (known, other)))
-        refuse_other_names(address, labels, of_known, f"entry along {known.name_of(other)}", remedy=way_to_match, of=of)
+        refuse_other_names(address, labels, of_known, f"entry along {known.name_of(other)}", remedy=remedy, of=of)
+
+
+def _by_hand(found: Any, wanted: Any) -> str:
+    del found, wanted
+    return "; bring its entries into that order before columns of it are chosen"
 
 
 def refuse_other_array(address: str, found: Unfolding, known: Unfolding, *, of: str) -> None:
@@ -72,7 +81,8 @@ def matched_axes(source: Source, known: Unfolding) -> Source:
     Raises
     ------
     InputError
-        An axis is missing, stands elsewhere or has another length, or a label is not there, or there more than once.
+        An axis is missing, stands elsewhere or has another length, or a label is not there, or there more than once,
+        or labels are but numbers of places of which there are not as many.
     """
     found = source.unfolding
     if found is None or len(found.columns) != len(known.columns):
@@ -88,7 +98,8 @@ def _places(address: str, found: Unfolding, known: Unfolding, at: int) -> np.nda
     mine, other = found.columns[at], known.columns[at]
     labels, wanted = (each.coords[axis] if each.coords else None for each, axis in ((found, mine), (known, other)))
     if labels is not None and wanted is not None:
-        return places_among(address, labels, wanted, f"entries along {known.name_of(other)}")
+        what, remedy = f"entries along {known.name_of(other)}", "give coordinates that name them"
+        return places_among(address, labels, wanted, what, remedy)
     if found.shape[mine] != known.shape[other]:
         raise InputError(
             f"{address}: has {found.shape[mine]} entries along {known.name_of(other)}, the fit {known.shape[other]}, "

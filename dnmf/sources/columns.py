@@ -37,21 +37,23 @@ def places_of_names(source: Source, wanted: np.ndarray | None) -> np.ndarray:
     if found is None or wanted is None:
         where = "the fit" if wanted is None else source.address
         raise InputError(f"{where}: its columns have no names to match; give them with column_names= (--columns FILE)")
-    if is_count(found) and is_count(wanted) and len(found) != len(wanted):  # the first need not be those of the fit
-        raise InputError(
-            f"{source.address}: its {len(found):,} columns and the {len(wanted):,} of the fit are only numbered, which "
-            "does not say which are meant; give names with column_names= (--columns FILE)"
-        )
     return places_among(source.address, found, wanted)
 
 
-def places_among(address: str, found: np.ndarray, wanted: np.ndarray, what: str = "columns") -> np.ndarray:
+def places_among(
+    address: str,
+    found: np.ndarray,
+    wanted: np.ndarray,
+    what: str = "columns",
+    remedy: str = "give names with column_names= (--columns FILE)",
+) -> np.ndarray:
     """Return where among the names `found` those wanted are, of columns or what else they are called.
 
     Raises
     ------
     InputError
-        One is not there, or is there more than once.
+        One is not there, or is there more than once, or both are numbers of places of which there are not as many; the
+        message ends with the `remedy`.
 
     Examples
     --------
@@ -60,6 +62,11 @@ def places_among(address: str, found: np.ndarray, wanted: np.ndarray, what: str 
     """
     if np.array_equal(found, wanted):
         return np.arange(len(found))
+    if is_count(found) and is_count(wanted):  # the first need not be those of the fit
+        raise InputError(
+            f"{address}: its {len(found):,} {what} and the {len(wanted):,} of the fit are only numbered, which does "
+            f"not say which are meant; {remedy}"
+        )
     names, places = wanted.tolist(), {name: place for place, name in enumerate(reversed(found.tolist()), 1)}
     missing = [name for name in names if name not in places]
     if missing:
