@@ -16,7 +16,7 @@ from dnmf.options import CP, FitOptions
 from dnmf.places import Place
 from dnmf.predictions import places
 from dnmf.schemes.modes import vectors_of
-from dnmf.schemes.shares import least_scale, penalty_of
+from dnmf.schemes.shares import least_scale, penalty_at_least
 from dnmf.sources.label_values import coordinates_of
 from dnmf.sources.name_files import given_names
 from dnmf.sources.unfolded import Unfolding
@@ -156,15 +156,21 @@ class CPModel(Model):
         t = least_scale(self.penalty, [X.T for X in factors.values()], self._long, self.d)
         return {name: X * of for (name, X), of in zip(factors.items(), t, strict=True)}
 
-    def penalty_of_components(self) -> np.ndarray:
+    def penalty_of_components(self, squares: np.ndarray) -> np.ndarray:
         """Return what each component (k,) adds to the penalty, on the scale at which that is least.
+
+        Parameters
+        ----------
+        squares : ndarray (k,)
+            The squared norms of the columns of W, of which only the sum is known: one.
 
         Raises
         ------
         InputError
             There is no penalty.
         """
-        return penalty_of(self.penalty, [X.T for X in self.scaled_factors().values()], self._long)
+        short = [X.T for X in self._short.values()]
+        return penalty_at_least(self.penalty, ((self.d > 0).astype(np.float64), squares), short, self.d)
 
     @property
     def _long(self) -> int:

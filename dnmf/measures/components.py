@@ -110,9 +110,9 @@ def implicit_penalty(model: Model) -> np.ndarray:
         Its penalty is no part of an objective, or is more than L1 and L2.
     """
     refuse_no_model(model)
-    if isinstance(model, CPModel):
-        return model.penalty_of_components()
     of_W, of_H = (squared_norms(columns_of(model, side)) for side in SIDES)
+    if isinstance(model, CPModel):
+        return model.penalty_of_components(of_W)
     return least_penalty(model.penalty, model.d, of_W, of_H)
 
 

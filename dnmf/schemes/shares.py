@@ -141,8 +141,21 @@ def least_scale(penalty: Penalty, vectors: Sequence[np.ndarray], long: int, weig
     return np.where(weights > 0, least_shares(shares_of(vectors, strengths), weights), 0.0)
 
 
-def penalty_of(penalty: Penalty, vectors: Sequence[np.ndarray], long: int) -> np.ndarray:
-    """Return what each component (k,) of a CP adds to its penalty, vectors as in :func:`least_scale`, on their scale.
+def penalty_at_least(
+    penalty: Penalty, of_long: tuple[np.ndarray, np.ndarray], short: Sequence[np.ndarray], weights: np.ndarray
+) -> np.ndarray:
+    """Return what each component (k,) of a CP adds to its penalty, on the scale at which that is least.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        Of the CP.
+    of_long : (ndarray, ndarray)
+        Sums and squared norms (k,) of the vectors of the long axis.
+    short : sequence of ndarray (k, length)
+        The vectors of all others, in their order.
+    weights : ndarray (k,)
+        Of the components.
 
     Raises
     ------
@@ -151,7 +164,10 @@ def penalty_of(penalty: Penalty, vectors: Sequence[np.ndarray], long: int) -> np
     """
     if not penalty.active:
         raise InputError(f"the penalty of this model ({penalty}) is not one of L1 and L2 in an objective")
-    return shares_of(vectors, strengths_of(penalty, len(vectors), long)).of_component
+    ((l1, l2), *of_short), (sums, squares) = penalty.on_each(1 + len(short)), of_long
+    others = shares_of(short, of_short)
+    terms = Shares(np.vstack([l1 * sums, others.ones]), np.vstack([0.5 * l2 * squares, others.twos]))
+    return np.where(weights > 0, terms.scaled(least_shares(terms, weights)).of_component, 0.0)
 
 
 def strengths_of(penalty: Penalty, count: int, long: int) -> list[tuple[float, float]]:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from cubes import array_of, planted
+from example_models import watched
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
@@ -232,6 +233,19 @@ def test_what_a_penalty_of_cp_cannot_be_is_refused_in_words(penalty, words):
 def test_prune_refit_without_a_penalty_is_refused():
     with pytest.raises(InputError, match="refit"):
         dnmf.cp(np.ones((4, 3, 2)), 1, prune="refit")
+
+
+def test_what_components_cost_is_known_without_W_in_memory():
+    array, _ = planted((60, 8, 7), 3, noise=0.1)
+    for strengths in STRENGTHS.values():
+        model = dnmf.cp(array, 4, penalty=penalized(strengths), dtype="float64", prune="off")
+        factors, penalty = list(model.scaled_factors().values()), model.penalty
+        expected = sum(
+            l1 * X.sum(axis=0) + 0.5 * l2 * (X**2).sum(axis=0)
+            for X, (l1, l2) in zip(factors, penalty.on_each(3), strict=True)
+        )
+        found = dnmf.measures.implicit_penalty(watched(model, chunk_rows=7))
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["ridge", "sparse", "sparse along the long axis"])
