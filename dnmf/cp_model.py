@@ -264,9 +264,7 @@ class CPModel(Model):
                 variables["factor_" + "_".join(of_rows)] = ((*of_rows, "component"), W)
             else:
                 variables[f"factor_{name}"] = ((name, "component"), self.factor(name))
-        known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
-        labels = {name: each for name, each in known if each is not None and name in of_rows} | self._labels()
-        axes = {**of_rows, **self._short}
+        axes, labels = {**of_rows, **self._short}, self._labels()
         return xarray.Dataset(variables, coords={name: coordinates_of(labels[name]) for name in axes if name in labels})
 
     @property
@@ -290,7 +288,8 @@ class CPModel(Model):
         Parameters
         ----------
         labels : mapping of str to sequence or path
-            By the name of an axis: labels, or a text file with one a line.
+            By the name of an axis: labels, or a text file with one a line. Of axes that are the long one together by
+            the name of each, or of both (``"y, x"``) for labels of all their entries.
 
         Raises
         ------
@@ -308,8 +307,8 @@ class CPModel(Model):
         coords = list(unfolding.coords) or [None] * len(unfolding.shape)
         rows = self.row_names
         for axis, given in labels.items():
-            name = self.axis_named(axis)
-            known = given_names(given, self.lengths[name], f"labels of {name}")
+            name = axis if axis in self._axes_of_rows else self.axis_named(axis)
+            known = given_names(given, {**self._axes_of_rows, **self.lengths}[name], f"labels of {name}")
             if name == self.long_axis:
                 rows = known
             else:
@@ -329,9 +328,10 @@ class CPModel(Model):
         return None if labels is None else np.asarray(labels.tolist())
 
     def _labels(self) -> dict[str, np.ndarray]:
-        """The labels along the axes that have some."""
+        """The labels along the axes that have some, each of those that are the long one together among them."""
         known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
-        labels = {name: each for name, each in known if each is not None and name in self._short}
+        axes = self._short.keys() | self._axes_of_rows.keys()
+        labels = {name: each for name, each in known if each is not None and name in axes}
         return labels if self.row_names is None else {**labels, self.long_axis: self.row_names}
 
 

@@ -292,6 +292,21 @@ def test_entries_are_predicted_by_the_axes_of_a_factor_they_share_and_by_labels(
     np.testing.assert_array_equal(model.predict(3, 4, ["f", "a"], 2), model.predict(3, 4, [5, 0], 2))
 
 
+def test_axes_that_are_the_long_one_together_take_labels_each(tmp_path):
+    array = array_of([np.random.default_rng(0).random((n, 2)) for n in (4, 5, 6, 3)])
+    model = dnmf.cp(array, 2, row_axes=(0, 1), tol=1e-8, dtype="float64")
+    named = model.with_labels({"axis_0": list("abcd"), "axis_1": list("vwxyz")})
+    for each in (named, named.save(tmp_path / "named.zarr")):
+        row = int(each.read_W()[:, 0].argmax())
+        assert each.top(1, "W").names()[0] == [f"{'abcd'[row // 5]} · {'vwxyz'[row % 5]}"]
+        assert each.predict("c", "x", 5, 2) == pytest.approx(model.predict(2, 2, 5, 2))
+        np.testing.assert_array_equal(each.to_xarray().axis_0, list("abcd"))
+    together = model.with_labels({"axis_0, axis_1": range(100, 120)})
+    assert together.top(1, "W").names()[0] == [str(100 + row)]
+    with pytest.raises(InputError, match="2 names were given for 4 labels of axis_0"):
+        model.with_labels({"axis_0": list("ab")})
+
+
 @pytest.mark.parametrize(
     ("at", "words"), [((1,), "1 .*axis_0, axis_1, axis_2"), ((1, 2, 3, 4), "4"), ((1, 40, 2), "axis_1: 40 is not")]
 )
