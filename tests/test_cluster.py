@@ -93,6 +93,7 @@ def test_a_scheduler_that_is_not_there_is_a_ClusterError(monkeypatch):
         pytest.fail("connected to nothing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["cluster", "progress", "signals"])
 @pytest.mark.broad(1)
 def test_the_rooms_the_documentation_names_need_no_import_of_their_own(room):

@@ -141,6 +141,7 @@ def test_sparse_counts_are_those_of_the_dense_array(counts, tmp_path):
     assert congruence(*(list(model.factors.values()) for model in models)) > 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [{"missing": "nan"}, {"loss": "kullback-leibler", "missing": "nan"}], ids=str)
 def test_ridge_takes_whole_components_away_where_some_entries_are_missing(asked, true, observed):
     holes = np.where(observed, true[0], np.nan)

@@ -178,6 +178,7 @@ def test_those_whose_turn_never_comes_are_out_of_it(A, two_at_once, monkeypatch)
 # Stores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("after", "resumed_with"), [(1, RESTARTS), (9, 1), (30, RESTARTS)])
 @pytest.mark.broad(1)
 def test_a_stop_and_a_resume_with_other_memory_end_with_the_same_bits(

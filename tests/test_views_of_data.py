@@ -81,6 +81,7 @@ def test_a_fit_of_a_view_is_that_of_the_matrix_that_was_made(kind, keep, tmp_pat
         same_model(model, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("keep", ["auto", "stream"])

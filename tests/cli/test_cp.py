@@ -56,6 +56,7 @@ def test_strengths_for_each_axis_are_handed_on(cube, tmp_path):
     assert refused.exit_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("path", "--rank", 2, "--strengths", 1), ("ranks", "--ranks", 2, "--seeds", 1)])
 def test_the_strengths_of_studies_of_cp_are_those_of_its_objective(cube, tmp_path, command):
     name, *asked = command
@@ -119,6 +120,7 @@ def test_a_component_that_was_dropped_has_no_axis(cube, tmp_path):
     assert ": none" not in shown
 
 
+@pytest.mark.slow
 def test_its_report_names_the_decomposition_and_the_axes(run, tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     assert call("report", run, "--out", tmp_path / "cp.html").exit_code == 0
@@ -165,6 +167,7 @@ def test_new_slabs_are_transformed(cube, run, tmp_path):
     np.testing.assert_allclose(zarr.open(tmp_path / "W.zarr")[:], dnmf.load(run).read_W(), rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_it_is_drawn_along_all_axes_and_reported(run, tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     for kind in ([], ["--kind", "modes"]):

@@ -76,6 +76,7 @@ def test_json_has_the_same_facts(of_ranks, of_consensus):
     assert (consensus["kind"], consensus["models"], consensus["models_done"]) == ("consensus", 3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.broad(1)
 @pytest.mark.parametrize("what", ["ranks", "consensus"])
 def test_what_was_stopped_goes_on_on_the_command_line(tmp_path, matrix, what):

@@ -144,6 +144,7 @@ TOLD = {  # what each face says of entries, and of the error
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", quickly(("missing", "implicit"), of=TOLD))
 @pytest.mark.broad(1)
 def test_status_inspect_and_reports_say_what_was_observed_and_what_the_error_is(places, how, tmp_path):

@@ -158,6 +158,7 @@ def test_a_scheduler_without_TLS_says_so(in_the_clear, ours):
         client_at(in_the_clear.replace("tcp://", "tls://"), files(ours))
 
 
+@pytest.mark.slow
 def test_what_listens_and_is_no_scheduler_is_told_from_nobody(monkeypatch):
     monkeypatch.setattr("dnmf.connections.clients.CONNECT_TIMEOUT_S", 1)
     server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)

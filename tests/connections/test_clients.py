@@ -95,6 +95,7 @@ def test_a_file_that_is_no_scheduler_file_is_refused(data, tmp_path, monkeypatch
         dnmf.fit(data, 2, client=tmp_path / "file.json")
 
 
+@pytest.mark.slow
 def test_an_asynchronous_client_is_refused_and_its_address_works_from_a_thread(data, small_cluster):
     async def work():
         async with Client(small_cluster.scheduler_address, asynchronous=True) as client:

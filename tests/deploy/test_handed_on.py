@@ -50,6 +50,7 @@ def test_a_slurm_job_is_told_an_address_as_it_is_and_a_path_from_the_root(call, 
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_a_slurm_job_writes_beside_a_store_is_where_it_was_submitted_for_one_in_a_bucket(call, tmp_path):
     result, noted = call(
         "slurm/job.sbatch", "a.zarr", STORE, "--rank", "3", DEPLOY=str(DEPLOY), SLURM_JOB_ID="7", SLURM_NNODES="1"
@@ -60,6 +61,7 @@ def test_what_a_slurm_job_writes_beside_a_store_is_where_it_was_submitted_for_on
     assert list((tmp_path / "here").iterdir()) == [work]
 
 
+@pytest.mark.slow
 def test_a_slurm_job_that_is_told_to_stop_before_its_driver_is_there_ends_as_one_that_can_be_queued_again(call):
     result, _ = call(
         "slurm/job.sbatch", "a.zarr", "run.dnmf", DEPLOY=str(DEPLOY), SLURM_JOB_ID="7", SLURM_NNODES="1",

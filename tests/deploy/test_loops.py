@@ -124,6 +124,7 @@ def test_a_fit_is_tried_so_many_times(loop):
     assert (fits.ends_with(), fits.notes()) == (1, [CALL] * 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "heard", "all_in_front"),
     [("SIGTERM", "SIGTERM", False), ("SIGHUP", "SIGTERM", True), ("SIGINT", "SIGINT", True)],

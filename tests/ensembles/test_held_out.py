@@ -122,6 +122,7 @@ def divergence(a, p):
     return float((a * np.log(np.where(a > 0, a, 1) / p) - a + p).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sparse", [False, True])
 def test_under_another_loss_the_error_is_that_of_where_the_columns_have_come_to(counts, sparse):
     fit = fitted(scipy.sparse.csr_array(counts) if sparse else counts, loss="kullback-leibler")

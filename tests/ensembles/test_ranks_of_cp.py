@@ -63,6 +63,7 @@ def test_the_held_out_error_is_that_of_the_block_by_hand(cube):
     assert shown.held_out == pytest.approx(np.mean(errors), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [None, dnmf.Penalty(l2=0.05, scale="fraction")], ids=["plain", "ridge"])
 def test_stopped_and_resumed_the_table_is_the_same(cube, penalty, tmp_path):
     of = {"ranks": [2, 3], "seeds": 2, "folds": 2, "structure": "cp", "penalty": penalty}

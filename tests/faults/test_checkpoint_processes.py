@@ -57,6 +57,7 @@ for number in range(1, 9):
 """
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_the_first_goes_on_and_its_death_frees_the_store(tmp_path):
     root = tmp_path / "run.dnmf"
     first = python(HOLDER, str(root))

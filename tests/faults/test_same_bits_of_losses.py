@@ -68,6 +68,7 @@ def undisturbed(kind, alone, bits):
     return bits(alone(*kind))
 
 
+@pytest.mark.slow
 @pytest.mark.broad(1)
 def test_threads_of_this_process(kind, undisturbed, bits, monkeypatch):
     monkeypatch.setattr("dnmf.passes.threads._processors", lambda: 3)

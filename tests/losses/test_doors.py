@@ -151,6 +151,7 @@ def test_the_estimator_refuses_a_loss_that_is_not_there(wrong, A):
         NMF(2, beta_loss=wrong).fit(A)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", OWN)
 @pytest.mark.broad(1)
 def test_words_are_those_of_the_loss(loss, A, data, tmp_path):

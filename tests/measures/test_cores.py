@@ -31,12 +31,14 @@ def test_it_is_that_of_the_dense_formula(cube):
     assert found.consistency == pytest.approx(consistency, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_it_falls_where_there_are_more_components_than_the_array_has(cube):
     found = [core_consistency(dnmf.cp(cube, rank, restarts=3, tol=1e-6), cube).consistency for rank in (1, 2, 3, 6)]
     assert min(found[:3]) > 90
     assert found[3] < 50
 
 
+@pytest.mark.slow
 def test_whichever_axis_is_long_and_wherever_it_lies(cube, tmp_path, client):
     zarr.create_array(tmp_path / "cube.zarr", data=cube, chunks=(20, 4, 10))
     model = dnmf.cp(tmp_path / "cube.zarr", 3, row_axes=1, dtype="float64", restarts=3, store=tmp_path / "run.dnmf")

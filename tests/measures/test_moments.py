@@ -61,6 +61,7 @@ def test_they_are_those_of_the_matrix(kind, tmp_path):
     check(moments(KINDS[kind](tmp_path)), A)
 
 
+@pytest.mark.slow
 @pytest.mark.broad(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_workers_make_the_same_bits(kind, tmp_path, client):

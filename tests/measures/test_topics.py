@@ -64,6 +64,7 @@ def test_the_same_bits_whatever_the_rows_come_in(tmp_path, form):
     assert measures.coherence(model, FORMS[form](A, tmp_path), 4).tobytes() == measures.coherence(model, A, 4).tobytes()
 
 
+@pytest.mark.slow
 def test_the_same_bits_on_a_cluster(tmp_path, client, monkeypatch):
     monkeypatch.setattr("dnmf.plan.LEAST_GROUP_BYTES", 2**10)
     zarr.create_array(tmp_path / "A.zarr", data=corpus(), chunks=(16, 12))

@@ -97,6 +97,7 @@ BESIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BESIDE)
 def test_parts_meet_on_workers_as_in_this_process(case, tmp_path, client):
     values, mask = BESIDE[case](tmp_path)

@@ -129,6 +129,7 @@ def test_a_graph_is_sent_without_a_look_at_each_of_its_tasks(planted, work, monk
     dask.base.tokenize(roots.graph)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 6])
 def test_even_few_visits_are_spread_over_the_workers(planted, work, client, tmp_path, count):
     OnCluster(client).add_up(_jobs(Meeting(planted, tmp_path), count), work)
@@ -188,6 +189,7 @@ def test_bad_data_is_an_InputError_with_its_place(planted, client):
         dnmf.fit(dask.array.from_array(values, chunks=(100, 80)), 3, init="random", client=client)
 
 
+@pytest.mark.slow
 def test_tasks_are_told_of_as_they_come_back_each_once_and_those_of_other_passes_are_not(planted, work, client):
     told, executor = [], OnCluster(client)
     jobs = _jobs(VerySlow(planted), 12)

@@ -35,6 +35,7 @@ def test_models_are_those_of_cp_and_share_their_reads(found, cube):
     assert found.reads < sum(model.reads for model in models)
 
 
+@pytest.mark.slow
 def test_a_path_in_a_store_goes_on_and_is_loaded(cube, found, tmp_path):
     np.save(tmp_path / "cube.npy", cube)
     dnmf.convert(tmp_path / "cube.npy", tmp_path / "cube.zarr", row_axes=0, dtype="float64")

@@ -129,6 +129,7 @@ def test_a_path_adds_its_figure_and_table(tmp_path):
     assert "0.01" in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.broad(1)
 @pytest.mark.parametrize("shape", [None, (3, 4)])
 def test_models_add_a_slider(tmp_path, shape):

@@ -112,6 +112,7 @@ def test_kullback_leibler_by_multiplicative_updates_never_rises():
             before = after
 
 
+@pytest.mark.slow
 def test_steps_of_newton_end_where_multiplicative_updates_do():
     A, _, W, H = case(LENGTHS[0])
     ends = []

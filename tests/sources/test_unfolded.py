@@ -220,6 +220,7 @@ def test_a_model_keeps_its_axes_and_draws_planes_as_images(tmp_path):
     assert few.column_pixels is None  # they are no image any more
 
 
+@pytest.mark.slow
 @pytest.mark.broad(1)
 @pytest.mark.parametrize("rows", [(0,), (2, 0)])
 def test_workers_make_the_same_bits(rows, tmp_path, client):

@@ -24,6 +24,7 @@ def at(shape, fraction):
     return dnmf.Penalty(**strengths, scale="fraction")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_one_component_lives_just_below_it_and_none_above(cube, shape):
     for fraction, alive in ((0.97, 1), (1.03, 0)):

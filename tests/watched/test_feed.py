@@ -114,6 +114,7 @@ def test_where_no_plugin_is_taken_it_is_told_all_the_same():
     assert [told["type"] for told in client.told] == ["facts", "finished"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", [Deaf, Frozen])
 def test_a_scheduler_that_does_not_answer_holds_up_nothing(client):
     feed, began = Feed(client(), FACTS), time.monotonic()
