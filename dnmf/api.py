@@ -323,8 +323,7 @@ def _finished(store: str | Path, *, unchanged: bool) -> Model | None:
 
 def _say_what_goes_on(record: dict[str, Any], store: Path) -> None:
     """Log how a run goes on that a limit has ended, where it was asked to go on without."""
-    more = more_than(record["stop_reason"], record["options"], len(record["history"]))
-    for name, value in more.items():
+    for name, value in more_than(record["stop_reason"], record["options"], len(record["history"])).items():
         log.warning(
             "%s: nothing to do, this fit has ended by %s; components may move still: dnmf.resume(%r, %s=%g) goes on",
             store, name, str(store), name, value,
