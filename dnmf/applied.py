@@ -22,7 +22,7 @@ from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
 from dnmf.sources import Source
 from dnmf.sources.as_fitted import NOTHING, SAME, Observed, Said
-from dnmf.sources.axes import matched_axes, refuse_other_axes
+from dnmf.sources.axes import matched_axes, refuse_other_axes, refuse_other_axes_of_rows
 from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.names import refuse_other_names
@@ -161,7 +161,7 @@ class Applied:
             if opened.unfolding and self.unfolding and self.view.columns is what_is_seen(opened).columns is None:
                 return matched_axes(by_rows(opened), self.unfolding)
             return with_columns(by_rows(opened), self.column_names)
-        self._check_columns(opened)
+        self.refuse_other_columns(opened)
         return by_rows(opened)
 
     def fixed(self, source: Source, fixed_W: Any = None) -> Fixed:
@@ -194,9 +194,34 @@ class Applied:
         given = np.arange(len(self.d)) < scheme_of(self.options, ALL_OBSERVED).given_columns
         return np.where(given, 1.0, self.w_scale)
 
-    def _check_columns(self, source: Source) -> None:
-        chosen_alike = np.array_equal(self.view.columns, what_is_seen(source).columns)  # type: ignore[arg-type]
-        if source.unfolding and self.unfolding and chosen_alike:
+    def refuse_other_rows(self: Any, source: Source) -> None:
+        """Refuse data that has not the rows of the fit, in their order: as many, of the same axes and labels.
+
+        Raises
+        ------
+        InputError
+            They are others.
+        """
+        rows = source.shape[1] if source.transposed else source.shape[0]
+        names = source.column_names() if source.transposed else source.row_names()
+        if rows != self.shape[0]:
+            raise InputError(
+                f"{source.address}: has {rows:,} rows, the model was fitted on {self.shape[0]:,}; give all rows of "
+                "what was factorized"
+            )
+        if source.unfolding and self.unfolding and _alike(self.view.rows, what_is_seen(source).rows):
+            refuse_other_axes_of_rows(source.address, source.unfolding, self.unfolding)
+        refuse_other_names(source.address, names, self.row_names, "row")
+
+    def refuse_other_columns(self, source: Source) -> None:
+        """Refuse data that has not the columns of the fit, in their order: as many, of the same axes and labels.
+
+        Raises
+        ------
+        InputError
+            They are others.
+        """
+        if source.unfolding and self.unfolding and _alike(self.view.columns, what_is_seen(source).columns):
             chosen = self.view.columns is not None
             refuse_other_axes(source.address, source.unfolding, self.unfolding, chosen=chosen)
         columns = source.shape[0] if source.transposed else source.shape[1]
@@ -207,6 +232,11 @@ class Applied:
                 f"{way_to_match(names, self.column_names)}"
             )
         refuse_other_names(source.address, names, self.column_names, remedy=way_to_match)
+
+
+def _alike(chosen: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Whether the same rows, or columns, were chosen, or all."""
+    return chosen is other if chosen is None or other is None else np.array_equal(chosen, other)
 
 
 def free_place(out: str | Place, *, overwrite: Any = False) -> Place:

@@ -42,14 +42,15 @@ class CPModel(Model):
         return summary_of(f"dnmf.CPModel {sizes}", self)
 
     @property
-    def _unfolded(self) -> Unfolding:
+    def unfolded(self) -> Unfolding:
+        """Which axes of the data make the rows of the matrix that was factorized, and which its columns."""
         assert self.unfolding is not None, "the data of a CP model has more than two axes"
         return self.unfolding
 
     @property
     def short_axes(self) -> int:
         """Of how many factors the rows of H are products."""
-        return len(self._unfolded.columns)
+        return len(self.unfolded.columns)
 
     @property
     def weights(self) -> np.ndarray:
@@ -63,17 +64,17 @@ class CPModel(Model):
         Axes without a name are called ``axis_0``, …; several that make the rows together have one factor, named
         ``"y, x"``.
         """
-        return self._unfolded.lengths_of(self.shape[0])
+        return self.unfolded.lengths_of(self.shape[0])
 
     @property
     def long_axis(self) -> str:
         """The name of the axis, or of the axes, that the rows of W lie along."""
-        return self._unfolded.long_axis
+        return self.unfolded.long_axis
 
     @cached_property
     def _short(self) -> dict[str, np.ndarray]:
-        vectors = vectors_of(self.H, self._unfolded.of_columns)
-        called = (self._unfolded.called[axis] for axis in self._unfolded.columns)
+        vectors = vectors_of(self.H, self.unfolded.of_columns)
+        called = (self.unfolded.called[axis] for axis in self.unfolded.columns)
         return {name: X.T for name, X in zip(called, vectors, strict=True)}
 
     @property
@@ -123,7 +124,7 @@ class CPModel(Model):
         >>> dnmf.cp(cube, rank=1).predict([3, 0], [1, 0], [0, 0]).round(3).tolist()
         [24.0, 2.0]
         """
-        axes = self._unfolded.called
+        axes = self.unfolded.called
         given = [rows, *([] if columns is None and not more else [columns]), *more]
         if len(given) == len(SIDES):
             return super().predict(rows, columns)
@@ -136,7 +137,7 @@ class CPModel(Model):
 
     def _rows_and_columns(self, given: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Places along all axes as those of the unfolded array."""
-        unfolding, labels = self._unfolded, self._labels()
+        unfolding, labels = self.unfolded, self._labels()
         lengths = {name: self.lengths.get(name, n) for name, n in zip(unfolding.called, unfolding.shape, strict=True)}
         at = [
             places(name, each, n, lambda name=name: np.asarray(labels[name]) if name in labels else None)  # type: ignore[misc]
@@ -252,7 +253,7 @@ class CPModel(Model):
         except ImportError as error:
             raise InputError("to_xarray needs xarray: pip install xarray") from error
         of_rows = self._axes_of_rows
-        taken = [name for name in ("component", "weights") if name in self._unfolded.called]
+        taken = [name for name in ("component", "weights") if name in self.unfolded.called]
         if taken:
             raise InputError(
                 f"to_xarray: an axis is called {taken[0]!r}, as what the dataset holds is; rename the axis"
@@ -272,7 +273,7 @@ class CPModel(Model):
         """The lengths of the axes that make the rows by name; of rows that were chosen those of one."""
         if self.view.rows is not None:
             return {self.long_axis: self.shape[0]}
-        return {self._unfolded.called[axis]: self._unfolded.shape[axis] for axis in self._unfolded.rows}
+        return {self.unfolded.called[axis]: self.unfolded.shape[axis] for axis in self.unfolded.rows}
 
     def save(self, path: str | Path) -> "CPModel":
         """Write the model to a new store and return it as it is there; see :meth:`Model.save`."""
@@ -303,7 +304,7 @@ class CPModel(Model):
         >>> model.with_labels({"axis_1": ["low", "high"]}).top(1, "axis_1").names()
         {0: ['high']}
         """
-        unfolding = self._unfolded
+        unfolding = self.unfolded
         coords = list(unfolding.coords) or [None] * len(unfolding.shape)
         rows = self.row_names
         for axis, given in labels.items():
@@ -329,7 +330,7 @@ class CPModel(Model):
 
     def _labels(self) -> dict[str, np.ndarray]:
         """The labels along the axes that have some, each of those that are the long one together among them."""
-        known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
+        known = zip(self.unfolded.called, self.unfolded.coords, strict=False)
         axes = self._short.keys() | self._axes_of_rows.keys()
         labels = {name: each for name, each in known if each is not None and name in axes}
         return labels if self.row_names is None else {**labels, self.long_axis: self.row_names}

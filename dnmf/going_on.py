@@ -19,6 +19,7 @@ from dnmf.places import place_of
 from dnmf.record import RunRecord, has_begun, naming, other_than, refuse_study
 from dnmf.run import STATE_PREFIX
 from dnmf.sources import Source
+from dnmf.sources.unfolded import Unfolding
 
 RESUMES = ("never", "auto")
 # What a checkpoint has of what is given beside the options (:meth:`dnmf.constraints.Guides.arrays`), as it is given.
@@ -98,11 +99,14 @@ def _same(asked: np.ndarray | None, held: np.ndarray | None) -> bool:
 def _other_names(generation: checkpoint.Generation, source: Source) -> list[str]:
     given = zip(("row_names", "column_names"), source.given_names, strict=True)
     known = generation.texts
-    return [
+    names = [
         name
         for name, names in given
         if names is not None and name in known and not np.array_equal(names, known[name]())
     ]
+    before = Unfolding.from_json(generation.record.get("run", generation.record).get("unfolding"))
+    axes = source.unfolding.other_labels(before) if source.unfolding and before else []
+    return [*names, *(f"labels along {axis}" for axis in axes)]
 
 
 def refuse_another(store: Path, another: str, held: str, asked: str) -> None:

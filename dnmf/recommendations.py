@@ -14,7 +14,7 @@ from dnmf.fitting.apply import by_rows
 from dnmf.passes.choose import choose_executor
 from dnmf.predictions import places
 from dnmf.sources import Source, Weighted, open_source
-from dnmf.sources.names import names_to_show, refuse_other_names
+from dnmf.sources.names import names_to_show
 from dnmf.sources.observed import with_holes
 from dnmf.sources.rows import Panel
 from dnmf.sources.spans import spans
@@ -228,11 +228,11 @@ def source_of(model: Any, given: Any, what: str) -> Source:
     InputError
         It has another shape or other names than the model, or cannot be read.
     """
-    source = by_rows(with_holes(given) or open_source(given))
+    source = by_rows(with_holes(given, model.unfolding) or open_source(given, row_axes=model.unfolding))
     if source.shape != model.shape:
         raise InputError(f"{what}: {source.address} has shape {source.shape}, the model {model.shape}")
-    refuse_other_names(source.address, source.row_names(), model.row_names, "row")
-    refuse_other_names(source.address, source.column_names(), model.column_names)
+    model.refuse_other_rows(source)
+    model.refuse_other_columns(source)
     return source
 
 

@@ -36,7 +36,7 @@ from dnmf.record import (
 from dnmf.sources import Source
 from dnmf.sources.guard import refuse_to_replace
 from dnmf.sources.opening_again import open_again, where_now
-from dnmf.sources.unfolded import WhereMore
+from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import View
 from dnmf.starts.begin import begin, fit_from
 from dnmf.starts.choose import start_of
@@ -296,8 +296,8 @@ def reopened(
     address = _stored_address(record, store, function) if given is None else given
     try:
         view = View.restore(generation.arrays)
-        rows = WhereMore(record.unfolding.get("rows", ()))
-        source = open_again(address, record.missing_chunks, record.observed, view, rows or None)
+        axes = Unfolding.from_json(record.unfolding)
+        source = open_again(address, record.missing_chunks, record.observed, view, axes)
     except InputError as error:
         hint = "" if given is not None else where_now(record.observed)
         raise InputError(f"{error}{hint}") from error
@@ -314,6 +314,10 @@ def _stored_address(record: RunRecord, store: Path, function: str) -> str:
 
 
 def with_saved_names(source: Source, generation: checkpoint.Generation) -> Source:
-    """Return the source with the names that the fit was begun with, where they were not found with the data."""
+    """Return the source with the names and labels that the fit was begun with, where others or none were found."""
     saved = (generation.texts[name]() if name in generation.texts else None for name in ("row_names", "column_names"))
-    return source.with_names(*saved)
+    named = source.with_names(*saved)
+    known = Unfolding.from_json(generation.record.get("run", generation.record).get("unfolding"))
+    if named.unfolding and known:
+        named.unfolding = named.unfolding.with_labels_of(known)
+    return named

@@ -85,7 +85,7 @@ def test_of_some_columns_of_an_array_no_label_is_looked_for(labelled):
     with pytest.raises(InputError, match="has 100 columns, the model was fitted on 5"):
         model.transform(labelled)
     turned = dnmf.open_source(labelled.isel(y=slice(None, None, -1)), row_axes="time", columns=some)
-    with pytest.raises(InputError, match="0 is named 'y9', in the fit 'y0'; bring its entries into that order"):
+    with pytest.raises(InputError, match="0 is named 'y9', in the fit 'y0'; bring its entries into that order first"):
         model.transform(turned)
     of_whole = dnmf.fit(labelled, 2, row_axes="time")
     with pytest.raises(InputError, match="columns have no names to match"):

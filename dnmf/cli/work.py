@@ -165,10 +165,10 @@ def _moved(source: str | None, entries: dict[str, Any] | None, status: dict[str,
 
     if entries is None:
         return None if source is None else absolute(source)
-    from dnmf.sources.unfolded import WhereMore
+    from dnmf.sources.unfolded import Unfolding
 
-    rows = WhereMore((status["unfolding"] or {}).get("rows", ()))
-    return open_source(absolute(source or status["source"]), row_axes=rows or None, **entries)
+    axes = Unfolding.from_json(status["unfolding"])
+    return open_source(absolute(source or status["source"]), row_axes=axes, **entries)
 
 
 def _resume_function(status: dict[str, Any]) -> Callable[..., Any]:
@@ -209,10 +209,10 @@ def transform(run: str, source: str, out: str, where: Where, seen: Seen, *, over
 
     output, model = current_output(), load(run)
     free = free_place(out, overwrite=overwrite)
-    known = WhereMore(model.unfolding.rows) if model.unfolding else None
-    opened = seen.open(absolute(source), known, **{name: given[name] for name in OF_ALL})
+    opened = seen.open(absolute(source), model.unfolding, **{name: given[name] for name in OF_ALL})
+    rows = WhereMore(opened.unfolding.rows) if opened.unfolding else None
     about: dict[str, Any] = {
-        "said": Said(**opened_beside(given["entries"], given["missing_chunks"])),
+        "said": Said(**opened_beside(given["entries"], given["missing_chunks"], rows)),
         "columns": "match" if given["columns_match"] else "same", "memory_limit": where.memory_limit,
         "fixed_W": None if given["fixed_w"] is None else read_matrix(given["fixed_w"]),
     }  # fmt: skip

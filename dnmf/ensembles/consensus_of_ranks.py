@@ -21,7 +21,7 @@ from dnmf.run import reopened, with_saved_names
 from dnmf.sources import Source, open_source
 from dnmf.sources.labels import names_along
 from dnmf.sources.names import refuse_other_names
-from dnmf.sources.unfolded import WhereMore
+from dnmf.sources.unfolded import Unfolding
 from dnmf.studies.ended import Ended
 from dnmf.studies.state import restore_ended
 
@@ -93,7 +93,7 @@ def ended_in(path: Path, options: RanksOptions) -> dict[Cell, Ended]:
     return restore_ended(generation.record["state"], generation.arrays, options)[0]
 
 
-def data_of(path: Path | None, source: Any, row_axes: WhereMore | None = None) -> Source:
+def data_of(path: Path | None, source: Any, row_axes: Unfolding | None = None) -> Source:
     """Return the data of ranks: as it is given, of an array of more axes with these as its rows, or where it was read.
 
     Raises

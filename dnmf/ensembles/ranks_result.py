@@ -20,7 +20,6 @@ from dnmf.model import Model
 from dnmf.options import CP, parse_bytes
 from dnmf.record import RANKS
 from dnmf.resources import Resources, checked_callbacks
-from dnmf.sources.unfolded import WhereMore
 from dnmf.studies.ended import Ended
 from dnmf.studies.models import StoredModels
 
@@ -147,7 +146,7 @@ class Ranks:
         of_rank = {cell: ended[cell] for cell in self.options.of_all(options.rank)}
         resources = Resources(client, parse_bytes(memory_limit), keep, checked_callbacks(callbacks))
         of_fit = self.model(rank)
-        data = data_of(self.path, source, WhereMore(of_fit.unfolding.rows) if of_fit.unfolding else None)
+        data = data_of(self.path, source, of_fit.unfolding)
         return consensus_of(asked, of_rank, data, resources, constraints, of_fit=of_fit)
 
     def plot(self, **how: Any) -> Any:

@@ -1,7 +1,7 @@
 """Components as columns, whatever holds them: a side of a model or an array, read some rows at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from dnmf.applied import W_CHUNK_ROWS
 from dnmf.arguments import as_dtype, choice
 from dnmf.arrays import offers, taken_as_array
+from dnmf.cp_model import CPModel
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.passes.blas import one_blas_thread
@@ -97,6 +98,14 @@ def columns_of(holder: Any, side: str) -> Columns:
             return _in_memory(name, read_rows(name, values, 0, values.shape[0]).T, named)
     length, rank = values.shape
     return Columns(name, int(length), int(rank), _chunk_rows(values), partial(read_rows, name, values), "row", named)
+
+
+def factor_along(model: CPModel, axis: str) -> Columns:
+    """Return the vectors of a CP along one of its axes."""
+    if axis == model.long_axis:
+        return columns_of(model, "W")
+    found = _in_memory(f"the factor of {axis}", model.factor(axis), lambda: model.labels_along(axis))
+    return replace(found, what=f"entry along {axis}")
 
 
 def _in_memory(name: str, H: np.ndarray, labels: Callable[[], np.ndarray | None]) -> Columns:

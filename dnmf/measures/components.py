@@ -11,7 +11,6 @@ from dnmf.arrays import taken_as_array
 from dnmf.cp_model import CPModel
 from dnmf.errors import InputError
 from dnmf.measures.columns import (
-    BOTH,
     SIDES,
     Columns,
     checked_side,
@@ -20,6 +19,7 @@ from dnmf.measures.columns import (
     labels_along,
     squared_norms,
 )
+from dnmf.measures.compared import compared
 from dnmf.model import Model
 from dnmf.plain import dense
 from dnmf.schemes.balance import least_penalty
@@ -132,26 +132,6 @@ def cosines(model: Model, side: str = "H") -> np.ndarray:
         There is no such side.
     """
     return compared(model, model, side)
-
-
-@undisturbed
-def compared(of_rows: Any, of_columns: Any, side: str) -> np.ndarray:
-    """Return the cosine (k, k') of each component of one holder with each of the other (:func:`columns_of`).
-
-    Raises
-    ------
-    InputError
-        There is no such side; a holder has not both sides where they are asked for; or they do not go together.
-    """
-    found = np.ones(())
-    for one in SIDES if checked_side(side, (BOTH,)) == BOTH else (side,):
-        for holder in (of_rows, of_columns):
-            if side == BOTH and not isinstance(holder, (Model, tuple)):
-                raise InputError("side='both' compares both factors: give a model or a pair (W, H), not one array")
-        first = columns_of(of_rows, one)
-        second = first if of_columns is of_rows else columns_of(of_columns, one)
-        found = found * cosines_between(first, second)
-    return found
 
 
 @undisturbed

@@ -79,8 +79,7 @@ def core_consistency(
     if not len(alive):
         raise InputError("core_consistency: all components of this model are zero")
     source = model.open_rows(data)
-    if source.shape[0] != model.shape[0]:
-        raise InputError(f"{source.address}: has {source.shape[0]} slabs, the model was fitted on {model.shape[0]}")
+    model.refuse_other_rows(source)
     resources = Resources(client, parse_bytes(memory_limit), callbacks=checked_callbacks(callbacks))
     sums = read_once(source, UseGivenRows(model.rank), resources, columns=source.shape[1], given=stored_rows(model))
     places = (np.arange(model.rank) if model.order is None else model.order)[alive]

@@ -7,7 +7,8 @@ from scipy.optimize import linear_sum_assignment
 
 from dnmf.arithmetic import undisturbed
 from dnmf.measures.columns import checked_side
-from dnmf.measures.components import compared, refuse_no_model
+from dnmf.measures.compared import compared
+from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 
 NOBODY = -1

@@ -20,8 +20,7 @@ from dnmf.passes.visitors.usages import FoldUsages
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.schemes.facts import ALL_OBSERVED
 from dnmf.schemes.of_options import scheme_of
-from dnmf.sources import Source, open_source
-from dnmf.sources.names import refuse_other_names
+from dnmf.sources import open_source
 
 TOLERANCE, SWEEPS = 1e-12, 10_000  # of the columns that block pivoting leaves
 LEAST = 1e-12  # of the largest eigenvalue: a direction below it is rounding
@@ -94,8 +93,8 @@ def spectra(
     refuse_no_model(model)
     if scheme_of(model.options, ALL_OBSERVED).is_signed("W"):
         raise InputError("spectra: W of this model may be negative; shares of a row that are not negative are needed")
-    opened = by_rows(open_source(other))
-    _refuse_other_rows(model, opened)
+    opened = by_rows(open_source(other, row_axes=model.unfolding))
+    model.refuse_other_rows(opened)
     resources = Resources(client, parse_bytes(memory_limit), callbacks=checked_callbacks(callbacks))
     visitor = FoldUsages(model.d, model.order)
     sums = read_once(opened, visitor, resources, columns=opened.shape[1], given=stored_rows(model))
@@ -105,15 +104,6 @@ def spectra(
     apart = P[:k] - np.outer(sums.products.s[:k], mean)
     wanted = np.divide(apart, deviation, out=np.zeros_like(apart), where=deviation > 0)
     return Spectra(_not_negative(G[k:, k:], P[k:]), _least_squares(G[:k, :k], wanted), mean, deviation)
-
-
-def _refuse_other_rows(model: Model, source: Source) -> None:
-    if source.shape[0] != model.shape[0]:
-        raise InputError(
-            f"{source.address}: has {source.shape[0]} rows, the model was fitted on {model.shape[0]}; give the same "
-            "rows, with whatever columns"
-        )
-    refuse_other_names(source.address, source.row_names(), model.row_names, "row")
 
 
 def _unit(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from dnmf.arithmetic import undisturbed
-from dnmf.errors import InputError
 from dnmf.fitting.events import Callback
 from dnmf.measures.components import refuse_no_model
 from dnmf.measures.given_rows import stored_rows
@@ -63,11 +62,7 @@ def explained(
     refuse_no_model(model)
     refuse_preferences(model, "explained")
     source = model.open_rows(data)
-    if source.shape[0] != model.shape[0]:
-        raise InputError(
-            f"{source.address}: has {source.shape[0]:,} rows, the model was fitted on {model.shape[0]:,}; give all of "
-            "what was factorized (for other rows: dnmf.measures.relative_error)"
-        )
+    model.refuse_other_rows(source)
     H = model.d[:, None] * model.H.astype(np.float64)
     visitor = MeasureResiduals.of(_as_stored(H, model.order), stored_only=source.unstored == "missing")
     resources = Resources(client, parse_bytes(memory_limit), callbacks=checked_callbacks(callbacks))

@@ -22,10 +22,11 @@ from dnmf.passes.visitors.visitor import Block
 from dnmf.plain import dense
 from dnmf.predictions import predicted_in_order
 from dnmf.sources import Source, Weighted, open_source
-from dnmf.sources.names import refuse_other_names
 from dnmf.sources.observed import observed, with_holes
+from dnmf.sources.opening import opened_beside
 from dnmf.sources.rows import Panel
 from dnmf.sources.spans import spans
+from dnmf.sources.unfolded import WhereMore
 
 Clip = tuple[float, float] | None
 
@@ -197,10 +198,10 @@ def refuse_preferences(model: Model, measure: str) -> None:
 
 
 def _source_of(model: Model, held: Any, mask: Any, weights: Any) -> Source:
-    source = with_holes(held) or open_source(held)
+    source = with_holes(held, model.unfolding) or open_source(held, row_axes=model.unfolding)
     if not isinstance(held, Source) or not source.has_missing or mask is not None or weights is not None:
         beside = {"mask": mask, "weights": weights}
-        given = {name: open_source(part) for name, part in beside.items() if part is not None}
+        given = opened_beside(beside, row_axes=WhereMore(source.unfolding.rows) if source.unfolding else None)
         missing = "nan" if not source.sparse else "unstored" if mask is None else "refuse"
         source = observed(source, missing, **given)
     source = by_rows(source)
@@ -209,6 +210,6 @@ def _source_of(model: Model, held: Any, mask: Any, weights: Any) -> Source:
             f"{source.address}: has shape {source.shape}, the model {model.shape}; held out are entries of rows that "
             "the model was fitted on (for other rows: dnmf.measures.relative_error, or Model.transform)"
         )
-    refuse_other_names(source.address, source.row_names(), model.row_names, "row")
-    refuse_other_names(source.address, source.column_names(), model.column_names)
+    model.refuse_other_rows(source)
+    model.refuse_other_columns(source)
     return source

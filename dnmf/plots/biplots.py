@@ -9,7 +9,7 @@ from dnmf.arguments import is_whole, shown, whole
 from dnmf.arithmetic import undisturbed
 from dnmf.colours import FAINT, PALETTE
 from dnmf.errors import InputError
-from dnmf.measures.components import compared
+from dnmf.measures.compared import compared
 from dnmf.model import Model
 from dnmf.plots.figures import axes_or_new
 from dnmf.plots.labels import place_labels

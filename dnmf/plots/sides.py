@@ -9,7 +9,7 @@ import numpy as np
 from dnmf.arguments import choice
 from dnmf.errors import InputError
 from dnmf.labelled import Pixels, checked_pixels
-from dnmf.measures.components import compared
+from dnmf.measures.compared import compared
 from dnmf.model import Model
 from dnmf.sources.joined_labels import JoinedLabels
 from dnmf.sources.label_values import in_short

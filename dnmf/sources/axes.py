@@ -1,6 +1,6 @@
 """The axes of other data beside those of a fit, or of a mask beside those of its data: the same, or found by labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,22 +26,53 @@ def refuse_other_axes(
     InputError
         They are others, or come in another order.
     """
-    refuse_other_order(address, _columns(found), _columns(known), of)
+    _refuse_other_sides(address, found, known, of)
     if found.of_columns != known.of_columns:
         raise InputError(f"{address}: the axes of its columns are {found.of_columns}, those of {of} {known.of_columns}")
-    remedy = _by_hand if chosen else way_to_match
-    for mine, other in zip(found.columns, known.columns, strict=True):
+    axes = tuple(zip(found.columns, known.columns, strict=True))
+    _refuse_other_labels(address, found, known, axes, of=of, remedy=_by_hand if chosen else way_to_match)
+
+
+def refuse_other_axes_of_rows(address: str, found: Unfolding, known: Unfolding, *, of: str = "the fit") -> None:
+    """Refuse an array whose rows are not made of the axes of those of another: lengths, names and labels, in order.
+
+    Raises
+    ------
+    InputError
+        They are others, or come in another order.
+    """
+    refuse_other_order(address, _rows(found), _rows(known), of)
+    if found.of_rows != known.of_rows:
+        raise InputError(f"{address}: the axes of its rows are {found.of_rows}, those of {of} {known.of_rows}")
+    _refuse_other_labels(address, found, known, tuple(zip(found.rows, known.rows, strict=True)), of=of)
+
+
+def have_same_rows(one: Unfolding, other: Unfolding) -> bool:
+    """Whether the same axes make the rows of both: by name where both have names, else by number."""
+    named = one.dims and other.dims
+    return _rows(one) == _rows(other) if named else one.rows == other.rows
+
+
+def _refuse_other_labels(
+    address: str, found: Unfolding, known: Unfolding, axes: Sequence[tuple[int, int]], *, of: str,
+    remedy: Callable[[Any, Any], str] | None = None,
+) -> None:  # fmt: skip
+    """Refuse labels along pairs of axes that are not the same, where both have some."""
+    for mine, other in axes:
         labels, of_known = (each.coords[at] if each.coords else None for each, at in ((found, mine), (known, other)))
-        refuse_other_names(address, labels, of_known, f"entry along {known.name_of(other)}", remedy=remedy, of=of)
+        what = f"entry along {known.name_of(other)}"
+        refuse_other_names(address, labels, of_known, what, remedy=remedy or _by_hand, of=of)
 
 
 def _by_hand(found: Any, wanted: Any) -> str:
     del found, wanted
-    return "; bring its entries into that order before columns of it are chosen"
+    return "; bring its entries into that order first"
 
 
 def refuse_other_array(address: str, found: Unfolding, known: Unfolding, *, of: str) -> None:
     """Refuse an array that has not the axes of another, in their order: what is said of each of its entries.
+
+    Names and labels count where both have some.
 
     Raises
     ------
@@ -51,6 +82,7 @@ def refuse_other_array(address: str, found: Unfolding, known: Unfolding, *, of: 
     if found.shape != known.shape or found.rows != known.rows:
         raise InputError(f"{address}: has shape {found.shape}, {of} {known.shape}; they have to be the same")
     refuse_other_order(address, found.dims, known.dims, of)
+    _refuse_other_labels(address, found, known, [(axis, axis) for axis in range(len(found.shape))], of=of)
 
 
 def refuse_other_order(address: str, names: Sequence[str], wanted: Sequence[str], of: str) -> None:
@@ -68,9 +100,25 @@ def refuse_other_order(address: str, names: Sequence[str], wanted: Sequence[str]
         )
 
 
+def _refuse_other_sides(address: str, found: Unfolding, known: Unfolding, of: str) -> None:
+    """Refuse columns that are made of axes in another order, or of one that makes rows."""
+    astray = [name for name in _columns(found) if name in _rows(known)]
+    if astray:
+        raise InputError(
+            f"{address}: {found}, where axis {astray[0]!r} makes the rows of {of}; name the axes of its rows so "
+            "(row_axes=, --row-axes)"
+        )
+    refuse_other_order(address, _columns(found), _columns(known), of)
+
+
 def _columns(unfolding: Unfolding) -> list[str]:
     """The names of the axes of its columns, none where it has none."""
     return [unfolding.dims[axis] for axis in unfolding.columns] if unfolding.dims else []
+
+
+def _rows(unfolding: Unfolding) -> list[str]:
+    """The names of the axes of its rows, none where it has none."""
+    return [unfolding.dims[axis] for axis in unfolding.rows] if unfolding.dims else []
 
 
 def matched_axes(source: Source, known: Unfolding) -> Source:
@@ -87,7 +135,7 @@ def matched_axes(source: Source, known: Unfolding) -> Source:
     found = source.unfolding
     if found is None or len(found.columns) != len(known.columns):
         raise InputError(f"{source.address}: the axes of its columns are not those of the fit, {known}")
-    refuse_other_order(source.address, _columns(found), _columns(known), "the fit")
+    _refuse_other_sides(source.address, found, known, "the fit")
     places = [_places(source.address, found, known, at) for at in range(len(known.columns))]
     numbers = np.ravel_multi_index(np.ix_(*places), found.of_columns).ravel()
     return source if np.array_equal(numbers, np.arange(source.shape[1])) else seen(source, View(columns=numbers))

@@ -11,7 +11,7 @@ from dnmf.sources.observed import MISSING, observed
 from dnmf.sources.opening_values import How, open_values
 from dnmf.sources.side_weights import with_side_weights
 from dnmf.sources.source import Source
-from dnmf.sources.unfolded import LONGEST, WhereMore
+from dnmf.sources.unfolded import LONGEST, Unfolding, WhereMore
 from dnmf.sources.views import refuse_beside_view, within_view
 
 MISSING_CHUNKS = ("error", "zeros")
@@ -91,7 +91,7 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
     asked = choice("missing", missing, MISSING) != "refuse" or mask is not None or weights is not None
     how = How(missing_chunks, missing == "nan", row_axes)
     source = open_values(data, how, storage_options, tells=asked)
-    if not (source.unfolding or isinstance(data, Source) or isinstance(row_axes, WhereMore) or row_axes in FIRST_AXIS):
+    if not (source.unfolding or isinstance(data, Source) or _may_be_known(row_axes)):
         raise InputError(
             f"{source.address}: has rows and columns already, {' × '.join(map(str, source.shape))}; row_axes= "
             "(--row-axes) is for arrays of more axes"
@@ -107,6 +107,11 @@ def open_source(  # noqa: PLR0913  the one door for data names all that can be s
         m, n = source.shape[::-1] if source.transposed else source.shape
         source = source.with_names(given_names(row_names, m, "rows"), given_names(column_names, n, "columns"))
     return view_of(source, data, of_data, rows=rows, columns=columns, row_scale=row_scale, column_scale=column_scale)
+
+
+def _may_be_known(row_axes: Any) -> bool:
+    """Whether it says of a matrix too what makes its rows: its first axis, or those of an array where it was one."""
+    return isinstance(row_axes, (WhereMore, Unfolding)) or row_axes in FIRST_AXIS
 
 
 def opened_beside(given: dict[str, Any], missing_chunks: str = "error", row_axes: Any = None) -> dict[str, Any]:

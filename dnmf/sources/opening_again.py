@@ -25,8 +25,8 @@ def open_again(
         :meth:`Source.said` of the source that the run began with.
     view : View
         What of it the run began with.
-    row_axes : sequence of int, optional
-        Of an array of more axes: those that make the rows.
+    row_axes : Unfolding, optional
+        Of an array of more axes: that of the data that the run began with.
 
     Raises
     ------

@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -100,9 +101,13 @@ class Unfolding:
         >>> Unfolding((2, 3, 4), rows=(1, 2)).lengths
         {'axis_0': 2, 'axis_1, axis_2': 12}
         """
-        own = sorted([self.rows, *((axis,) for axis in self.columns)])
         return {", ".join(self.called[axis] for axis in axes): math.prod(self.shape[axis] for axis in axes)
-                for axes in own}  # fmt: skip
+                for axes in self.factors}  # fmt: skip
+
+    @property
+    def factors(self) -> list[tuple[int, ...]]:
+        """The axes of each factor of a CP, in their order: those that make the rows together have one."""
+        return sorted([self.rows, *((axis,) for axis in self.columns)])
 
     def lengths_of(self, rows: int) -> dict[str, int]:
         """Return the same of data with so many rows, where some were chosen."""
@@ -185,6 +190,17 @@ class Unfolding:
         """Return the axes of the rows among those of other data: by name where these have them, else by number."""
         named = tuple(self.dims[axis] for axis in self.rows) if self.dims else ()
         return named if named and all(name in names for name in named) else self.rows
+
+    def with_labels_of(self, other: "Unfolding") -> "Unfolding":
+        """Return the same with the labels of another array with these axes, where that has some."""
+        pairs = zip_longest(self.coords, other.coords)
+        return replace(self, coords=tuple(mine if given is None else given for mine, given in pairs))
+
+    def other_labels(self, other: "Unfolding") -> list[str]:
+        """Return the names of the axes along which both have labels, and not the same."""
+        pairs = zip(self.called, self.coords, other.coords, strict=False)
+        return [name for name, mine, given in pairs
+                if mine is not None and given is not None and not np.array_equal(mine, given)]  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; labels of very long axes are left out."""

@@ -51,7 +51,7 @@ def test_other_models_and_other_data_are_refused(cube):
     model = dnmf.cp(cube, 2)
     with pytest.raises(InputError, match="has no core"):
         core_consistency(dnmf.fit(cube, 2, row_axes=0), cube)
-    with pytest.raises(InputError, match="has 10 slabs"):
+    with pytest.raises(InputError, match="has 10 rows"):
         core_consistency(model, cube[:10])
     with pytest.raises(InputError, match="all components"):
         core_consistency(dnmf.cp(np.zeros((4, 3, 2)), 1), np.zeros((4, 3, 2)))
