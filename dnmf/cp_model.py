@@ -10,11 +10,11 @@ import numpy as np
 
 from dnmf import checkpoint
 from dnmf.arguments import is_whole, shown, whole
+from dnmf.array_places import rows_and_columns
 from dnmf.errors import InputError
 from dnmf.model import Model
 from dnmf.options import CP, FitOptions
 from dnmf.places import Place
-from dnmf.predictions import places
 from dnmf.schemes.modes import vectors_of
 from dnmf.schemes.shares import least_scale, penalty_at_least
 from dnmf.sources.label_values import coordinates_of
@@ -126,26 +126,26 @@ class CPModel(Model):
         """
         axes = self.unfolded.called
         given = [rows, *([] if columns is None and not more else [columns]), *more]
-        if len(given) == len(SIDES):
-            return super().predict(rows, columns)
-        if len(given) != len(axes):
+        if len(given) not in (len(SIDES), len(axes)):
             raise InputError(
                 f"predict: {len(given)} of the places are given; give one, or an array, for each of {', '.join(axes)}, "
                 "or two: the rows and columns of the unfolded array"
             )
-        return super().predict(*self._rows_and_columns(given))
+        return super().predict(*self.places_of(given))
 
-    def _rows_and_columns(self, given: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Places along all axes as those of the unfolded array."""
-        unfolding, labels = self.unfolded, self._labels()
-        lengths = {name: self.lengths.get(name, n) for name, n in zip(unfolding.called, unfolding.shape, strict=True)}
-        at = [
-            places(name, each, n, lambda name=name: np.asarray(labels[name]) if name in labels else None)  # type: ignore[misc]
-            for (name, n), each in zip(lengths.items(), given, strict=True)
-        ]
-        numbers = [sum(at[axis] * step for axis, step in unfolding.steps(axes).items())
-                   for axes in (unfolding.rows, unfolding.columns)]  # fmt: skip
-        return np.asarray(numbers[0]), np.asarray(numbers[1])
+    def places_of(self, given: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of rows and columns of the unfolded array, given as :meth:`predict` has it.
+
+        Raises
+        ------
+        InputError
+            One is not there, or their shapes do not go together.
+        """
+        if len(given) == len(SIDES):
+            return super().places_of(given)
+        known = zip(self.unfolded.called, self.unfolded.coords, strict=False)
+        labels = {**{name: each for name, each in known if name != self.long_axis}, **self._labels()}
+        return rows_and_columns(self.unfolded, given, labels, self.shape[0], self.view.rows)
 
     def scaled_factors(self) -> dict[str, np.ndarray]:
         """Return the factors with the scale of the components in them: their products are the model, without weights.
@@ -304,6 +304,8 @@ class CPModel(Model):
         >>> model.with_labels({"axis_1": ["low", "high"]}).top(1, "axis_1").names()
         {0: ['high']}
         """
+        if not isinstance(labels, Mapping):
+            raise InputError(f"labels: give those of axes by the names of these, not a {type(labels).__name__}")
         unfolding = self.unfolded
         coords = list(unfolding.coords) or [None] * len(unfolding.shape)
         rows = self.row_names

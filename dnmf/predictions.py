@@ -1,6 +1,6 @@
 """What the factors of a model say of single entries: W is read a chunk at a time, and the product is never made."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.plain import dense
 from dnmf.sources.columns import twice
+from dnmf.sources.label_values import values_of
+from dnmf.sources.names import names_of
 
 PAIRS_AT_ONCE = 2**16
 
@@ -23,7 +25,7 @@ class Predicts:
         ----------
         rows, columns : array of int, or of names
             As many of one as of the other, or of shapes that go together as in numpy: ``(r, 1)`` and ``(1, c)`` are all
-            pairs.
+            pairs. Whole numbers are places; names are text, or dates and numbers with a fraction where names are such.
 
         Raises
         ------
@@ -36,15 +38,38 @@ class Predicts:
         >>> dnmf.fit(np.outer([1.0, 2], [3.0, 0, 1]), rank=1).predict([1, 0], [0, 2]).round(3).tolist()
         [6.0, 1.0]
         """
-        m, n = self.shape
-        i = places("rows", rows, m, lambda: self.row_names)
-        j = places("columns", columns, n, lambda: self.column_names)
-        try:
-            i, j = np.broadcast_arrays(i, j)
-        except ValueError as error:
-            raise InputError(f"rows of shape {i.shape} and columns of shape {j.shape} make no pairs") from error
+        i, j = self.places_of([rows, columns])
         HT = (self.d[:, None] * self.H).T
         return predicted_from_chunks(self.read_W, self.chunk_rows, i.ravel(), j.ravel(), HT).reshape(i.shape)
+
+    def places_of(self: Any, given: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of rows and of columns of entries, of one shape, that are given as :meth:`predict` has it.
+
+        Raises
+        ------
+        InputError
+            One is not there, or their shapes do not go together.
+        """
+        (m, n), (rows, columns) = self.shape, given
+        i = places("rows", rows, m, lambda: self.row_names)
+        j = places("columns", columns, n, lambda: self.column_names)
+        i, j = paired({"rows": i, "columns": j})
+        return i, j
+
+
+def paired(found: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return places along axes as arrays of one shape.
+
+    Raises
+    ------
+    InputError
+        Their shapes do not go together.
+    """
+    try:
+        return tuple(np.broadcast_arrays(*found.values()))
+    except ValueError as error:
+        shapes = " and ".join(f"{name} of shape {each.shape}" for name, each in found.items())
+        raise InputError(f"{shapes} make no pairs") from error
 
 
 def predicted(W: np.ndarray, rows: np.ndarray, columns: np.ndarray, HT: np.ndarray) -> np.ndarray:
@@ -109,7 +134,7 @@ def places(what: str, given: Any, count: int, names: Callable[[], np.ndarray | N
     """
     with taken_as_array(what, given):
         found = np.asarray(dense(given, what))
-    if found.dtype.kind in "UOT" and found.size:
+    if found.dtype.kind in "UOTfMm" and found.size:
         return _named(what, found, names())
     if found.dtype.kind not in "iu" and found.size:
         raise InputError(f"{what}: has dtype {found.dtype}; give whole numbers, or names where the model has some")
@@ -121,13 +146,26 @@ def places(what: str, given: Any, count: int, names: Callable[[], np.ndarray | N
 
 def _named(what: str, wanted: np.ndarray, names: np.ndarray | None) -> np.ndarray:
     if names is None:
-        raise InputError(f"{what}: the model has no names of {what}; give numbers")
-    known = names.tolist()
+        kind = f"has dtype {wanted.dtype}, and " if wanted.dtype.kind in "fMm" else ""
+        raise InputError(f"{what}: {kind}the model has no names of {what}; give whole numbers")
+    known: list[Any] = names.tolist()
+    asked: list[Any] = names_of(wanted.ravel()).tolist()  # type: ignore[union-attr]
+    if not set(asked) <= set(known):
+        known, asked = _as_values(known, asked)
     place = {name: at for at, name in enumerate(known)}
-    asked = [str(name) for name in wanted.ravel().tolist()]
-    absent = [name for name in asked if name not in place]
+    absent = [at for at, name in enumerate(asked) if name not in place]
     if absent:
-        raise InputError(f"{what}: {absent[0]!r} is no name of the model's {what}")
-    if len(place) < len(known) and (again := set(twice(known)) & set(asked)):
-        raise InputError(f"{what}: {min(again)!r} is there more than once; give numbers")
+        but = "; give whole numbers, or names" if wanted.dtype.kind == "f" else ""
+        raise InputError(f"{what}: {str(wanted.ravel()[absent[0]])!r} is no name of the model's {what}{but}")
+    if len(place) < len(known) and (again := [at for at, name in enumerate(asked) if name in set(twice(known))]):
+        raise InputError(f"{what}: {str(wanted.ravel()[again[0]])!r} is there more than once; give whole numbers")
     return np.array([place[name] for name in asked], np.intp).reshape(wanted.shape)
+
+
+def _as_values(known: list[str], asked: list[str]) -> tuple[list[Any], list[Any]]:
+    """Names as the numbers, dates or spans that they are, where all of them are: 300 is 300.0; else as text."""
+    values, wanted = values_of(known), values_of(asked)
+    if values is None or wanted is None or (values.dtype.kind in "Mm") != (wanted.dtype.kind in "Mm"):
+        return known, asked
+    common = np.result_type(values, wanted)
+    return values.astype(common).tolist(), wanted.astype(common).tolist()

@@ -184,11 +184,11 @@ def _in_order(factors: Any, unfolding: Unfolding) -> dict[str, Any]:
     """Given factors by name: of all axes, or of the short ones."""
     with taken_as("a sequence of arrays", "factors", factors):
         given = list(factors)
-    of_all = range(len(unfolding.shape))
-    axes = of_all if len(given) == len(of_all) else unfolding.columns
+    short = [unfolding.called[axis] for axis in unfolding.columns]
+    axes = list(unfolding.lengths) if len(given) == len(unfolding.lengths) else short
     if len(given) != len(axes):
-        raise InputError(f"factors: {len(given)} are given, for {len(unfolding.columns)} short axes")
-    return {unfolding.called[axis]: factor for axis, factor in zip(axes, given, strict=True)}
+        raise InputError(f"factors: {len(given)} are given, for {len(short)} short axes")
+    return dict(zip(axes, given, strict=True))
 
 
 def axes_of(structure: str, row_axes: Any) -> Any:

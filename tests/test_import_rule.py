@@ -37,7 +37,7 @@ LAYERS = [
     {"starts"},
     {"refinement"},
     {"course", "labelled", "predictions", "recommendations", "resources"},
-    {"applied", "model", "record", "ongoing", "watched"},
+    {"applied", "array_places", "model", "record", "ongoing", "watched"},
     {"cp_model"},
     {"planned"},
     {"workplace"},

@@ -8,11 +8,11 @@ import scipy.sparse
 
 from dnmf.arguments import whole
 from dnmf.arithmetic import undisturbed
+from dnmf.cp_model import CPModel
 from dnmf.errors import InputError
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
 from dnmf.passes.choose import choose_executor
-from dnmf.predictions import places
 from dnmf.recommendations import Ranking, columns_there, source_of
 from dnmf.sources.spans import spans
 
@@ -48,8 +48,9 @@ def recall(model: Model, held: Any, n: int = 20, *, exclude: Any = None) -> Reca
         Fitted without them.
     held : sparse or dense matrix, path, or (rows, columns) or (rows, columns, values)
         Of the shape of the model: what is stored of a sparse matrix, what is neither NaN nor 0 of a dense one, or
-        arrays of one length, rows and columns as in :meth:`dnmf.Model.predict`. Which entries there are counts, not
-        their values: leave out those that are not to be recommended, such as ratings of one star.
+        arrays of one length, rows and columns as in :meth:`dnmf.Model.predict`; of a CP an array with its axes, or
+        one of places for each axis. Which entries there are counts, not their values: leave out those that are not to
+        be recommended, such as ratings of one star.
     n : int
         How many columns are recommended to each row.
     exclude : sparse or dense matrix, or path, optional
@@ -92,11 +93,11 @@ def recall(model: Model, held: Any, n: int = 20, *, exclude: Any = None) -> Reca
 
 def _as_matrix(model: Model, held: Any) -> Any:
     """What was held out as a matrix, where it is given by rows and columns."""
-    if not isinstance(held, tuple) or len(held) not in (2, 3):
+    axes = len(model.unfolded.shape) if isinstance(model, CPModel) else 2
+    count = next((count for count in (axes, 2) if isinstance(held, tuple) and len(held) in (count, count + 1)), 0)
+    if not count:
         return held
-    m, n = model.shape
-    i = places("rows", held[0], m, lambda: model.row_names).ravel()
-    j = places("columns", held[1], n, lambda: model.column_names).ravel()
-    if len(i) != len(j):
-        raise InputError(f"recall: {len(i)} rows and {len(j)} columns make no pairs")
+    if len({np.size(each) for each in held[:count]}) > 1:
+        raise InputError("recall: arrays of places that are not of one length make no pairs")
+    (m, n), (i, j) = model.shape, (each.ravel() for each in model.places_of(held[:count]))
     return scipy.sparse.csr_array((np.ones(len(i), np.int8), (i, j)), shape=(m, n))
