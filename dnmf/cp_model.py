@@ -12,6 +12,7 @@ from dnmf import checkpoint
 from dnmf.arguments import is_whole, shown, whole
 from dnmf.array_places import rows_and_columns
 from dnmf.errors import InputError
+from dnmf.labelled import refuse_names_taken_twice
 from dnmf.model import Model
 from dnmf.options import CP, FitOptions
 from dnmf.places import Place
@@ -103,6 +104,11 @@ class CPModel(Model):
         found = self.axis_named(axis)
         return self.read_W() if found == self.long_axis else self._short[found]
 
+    @property
+    def indices_of_entry(self) -> tuple[int, ...]:
+        """How many indices say which entry is meant: one for each axis, or a row and a column of the unfolded array."""
+        return len(self.unfolded.shape), *super().indices_of_entry
+
     def predict(self, rows: Any, columns: Any = None, *more: Any) -> np.ndarray:
         """Return what the model says of entries, in float64: one index, or array of these, for each axis of the data.
 
@@ -124,12 +130,11 @@ class CPModel(Model):
         >>> dnmf.cp(cube, rank=1).predict([3, 0], [1, 0], [0, 0]).round(3).tolist()
         [24.0, 2.0]
         """
-        axes = self.unfolded.called
         given = [rows, *([] if columns is None and not more else [columns]), *more]
-        if len(given) not in (len(SIDES), len(axes)):
+        if len(given) not in self.indices_of_entry:
             raise InputError(
-                f"predict: {len(given)} of the places are given; give one, or an array, for each of {', '.join(axes)}, "
-                "or two: the rows and columns of the unfolded array"
+                f"predict: {len(given)} of the places are given; give one, or an array, for each of "
+                f"{', '.join(self.unfolded.called)}, or two: the rows and columns of the unfolded array"
             )
         return super().predict(*self.places_of(given))
 
@@ -252,21 +257,18 @@ class CPModel(Model):
             import xarray
         except ImportError as error:
             raise InputError("to_xarray needs xarray: pip install xarray") from error
-        of_rows = self._axes_of_rows
-        taken = [name for name in ("component", "weights") if name in self.unfolded.called]
-        if taken:
-            raise InputError(
-                f"to_xarray: an axis is called {taken[0]!r}, as what the dataset holds is; rename the axis"
-            )
-        variables: dict[str, Any] = {"weights": ("component", self.weights)}
-        for name in self.lengths:
-            if name == self.long_axis:
-                W = self.W.reshape((*of_rows.values(), self.rank)) if len(of_rows) > 1 else self.W
-                variables["factor_" + "_".join(of_rows)] = ((*of_rows, "component"), W)
-            else:
-                variables[f"factor_{name}"] = ((name, "component"), self.factor(name))
-        axes, labels = {**of_rows, **self._short}, self._labels()
-        return xarray.Dataset(variables, coords={name: coordinates_of(labels[name]) for name in axes if name in labels})
+        of_rows, labels = self._axes_of_rows, self._labels()
+        W = self.W.reshape((*of_rows.values(), self.rank)) if len(of_rows) > 1 else self.W
+        factors: dict[str, Any] = {name: ((name, "component"), self.factor(name)) for name in self._short}
+        factors[self.long_axis] = ((*of_rows, "component"), W)
+        called = {name: "factor_" + "_".join(of_rows if name == self.long_axis else [name]) for name in self.lengths}
+        axes = [*of_rows, *self._short]
+        refuse_names_taken_twice([*axes, "component", "weights", *called.values()])
+        variables = {called[name]: factors[name] for name in self.lengths}
+        return xarray.Dataset(
+            {"weights": ("component", self.weights), **variables},
+            coords={name: coordinates_of(labels[name]) for name in axes if name in labels},
+        )
 
     @property
     def _axes_of_rows(self) -> dict[str, int]:

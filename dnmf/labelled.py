@@ -7,6 +7,7 @@ import numpy as np
 
 from dnmf.arguments import shown, whole
 from dnmf.errors import InputError
+from dnmf.sources.columns import twice
 from dnmf.sources.joined_labels import JoinedLabels, joined_labels
 from dnmf.sources.label_values import coordinates_of
 from dnmf.sources.name_files import given_names
@@ -106,7 +107,7 @@ class Labelled:
         Raises
         ------
         InputError
-            xarray is not installed.
+            xarray is not installed, or an axis is called as something else in the dataset is.
 
         Examples
         --------
@@ -120,6 +121,7 @@ class Labelled:
         except ImportError as error:
             raise InputError("to_xarray needs xarray: pip install xarray") from error
         (of_rows, of_columns), k = axes_of(self.unfolding, self.shape, self.view), self.rank
+        refuse_names_taken_twice([*of_rows, *of_columns, "component", "W", "d", "H"])
         labels = {**labels_along(of_rows, self.row_names), **labels_along(of_columns, self.column_names)}
         if self.unfolding and self.unfolding.coords:
             known = zip(self.unfolding.called, self.unfolding.coords, strict=True)
@@ -132,6 +134,19 @@ class Labelled:
             },
             coords={dim: coordinates_of(each) for dim, each in labels.items()},
         )
+
+
+def refuse_names_taken_twice(names: list[str]) -> None:
+    """Refuse names of axes and variables of a dataset of which two are the same.
+
+    Raises
+    ------
+    InputError
+        There are such.
+    """
+    again = twice(names)
+    if again:
+        raise InputError(f"to_xarray: {again[0]!r} would be an axis and a part of the model, or two; rename the axis")
 
 
 def axes_of(unfolding: Unfolding | None, shape: tuple[int, int], view: View) -> tuple[dict[str, int], dict[str, int]]:

@@ -18,6 +18,11 @@ PAIRS_AT_ONCE = 2**16
 class Predicts:
     """The part of :class:`dnmf.Model` that predicts entries."""
 
+    @property
+    def indices_of_entry(self) -> tuple[int, ...]:
+        """How many indices say which entry is meant: a row and a column."""
+        return (2,)
+
     def predict(self: Any, rows: Any, columns: Any) -> np.ndarray:
         """Return ``(W diag(d) H)_ij`` for pairs of rows and columns, in float64; W is read a chunk at a time.
 

@@ -140,3 +140,69 @@ def test_a_mask_without_names_goes_with_axes_that_have_some(labelled, cube, tmp_
     np.testing.assert_array_equal(found.H, expected.H)
     short = dnmf.cp(labelled, RANK, row_axes="y", mask=mask)  # which is the longest of neither
     assert short.long_axis == "y"
+
+
+@pytest.mark.parametrize("axis", DIMS)
+@pytest.mark.parametrize("what", ["mask", "weights"])
+def test_a_mask_and_weights_whose_labels_come_in_another_order_are_refused(what, axis, cube):
+    labels = {**LABELS, "time": [f"t{at}" for at in range(SHAPE[0])]}
+    data = xarray.DataArray(cube, dims=DIMS, coords=labels)
+    beside = xarray.DataArray(np.random.default_rng(0).random(SHAPE), dims=DIMS, coords=labels)
+    for door in (dnmf.cp, dnmf.fit):
+        door(data, RANK, row_axes="time", **{what: beside})
+        with pytest.raises(InputError, match=f"{what} .*0 is named '{axis[0]}{SHAPE[DIMS.index(axis)] - 1}'"):
+            door(data, RANK, row_axes="time", **{what: beside.isel({axis: slice(None, None, -1)})})
+
+
+def test_weights_of_a_table_whose_names_come_in_another_order_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, songs in (("data", range(4)), ("same", range(4)), ("other", [3, 2, 1, 0])):
+        lines = [f"u{i},s{j},m{k},{rng.integers(1, 9)}" for i in range(12) for j in songs for k in range(3)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user,song,month,n", *lines]))
+        dnmf.convert(tmp_path / f"{name}.csv", tmp_path / f"{name}.zarr", long="user,song,month,n", row_axes="user")
+    dnmf.cp(tmp_path / "data.zarr", 2, weights=tmp_path / "same.zarr")
+    with pytest.raises(InputError, match="entry along axis 'song' 0 is named 's3', in the data 's0'"):
+        dnmf.cp(tmp_path / "data.zarr", 2, weights=tmp_path / "other.zarr")
+
+
+def test_what_is_measured_of_all_slabs_is_refused_of_others(labelled):
+    data = labelled.assign_coords(time=[f"t{at}" for at in range(SHAPE[0])])
+    model = dnmf.cp(data, RANK)
+    measures = {
+        "explained": dnmf.measures.explained,
+        "core_consistency": dnmf.measures.core_consistency,
+        "held_out": dnmf.measures.held_out,
+        "recall": lambda model, held: dnmf.measures.recall(model, held, n=5),
+        "spectra": dnmf.measures.spectra,
+    }
+    turned = {"time": "'t39', in the fit 't0'", "y": "'y9', in the fit 'y0'"}
+    for name, measure in measures.items():
+        measure(model, data)
+        for axis, words in turned.items():
+            if (name, axis) != ("spectra", "y"):  # whose columns are others in any case
+                with pytest.raises(InputError, match=words):
+                    measure(model, data.isel({axis: slice(None, None, -1)}))
+
+
+def test_rows_that_are_made_of_two_axes_are_compared_by_both(labelled):
+    four = xarray.DataArray(
+        np.random.default_rng(0).random((4, 5, 6, 3)), dims=list("abcd"), coords={"a": list("wxyz")}
+    )
+    model = dnmf.cp(four, 2, row_axes=("a", "b"))
+    dnmf.measures.explained(model, four)
+    with pytest.raises(InputError, match="entry along axis 'a' 0 is named 'z'"):
+        dnmf.measures.explained(model, four.isel(a=slice(None, None, -1)))
+    with pytest.raises(InputError, match="axis 'b' makes the rows of the fit"):
+        model.transform(dnmf.open_source(four.transpose("a", "d", "c", "b"), row_axes=("a", "d")))
+
+
+@pytest.mark.parametrize("door", [dnmf.cp, dnmf.fit])
+def test_a_run_goes_on_with_the_labels_it_began_with_and_not_with_others(door, labelled, tmp_path):
+    asked = {"row_axes": "time", "store": tmp_path / "run.dnmf", "tol": 0}
+    door(labelled, RANK, max_passes=3, **asked)
+    other = labelled.assign_coords(y=[f"z{at}" for at in range(10)])
+    with pytest.raises(dnmf.CheckpointError, match="other labels along y"):
+        door(other, RANK, max_passes=4, resume="auto", **asked)
+    door(labelled, RANK, max_passes=4, resume="auto", **asked)
+    found = dnmf.resume(tmp_path / "run.dnmf", source=other, max_passes=5)
+    assert found.unfolding.coords[1].tolist() == LABELS["y"]

@@ -172,10 +172,9 @@ def test_it_is_saved_and_transforms_new_slabs(cube, found, tmp_path):
 
 def test_it_becomes_a_tensor_of_tensorly(found):
     pytest.importorskip("tensorly", reason="tensorly is not installed")
-    weights, factors = found.to_tensorly()
-    np.testing.assert_allclose(
-        found.to_tensorly().to_tensor(), array_of(factors, weights), rtol=1e-5, atol=1e-5 * found.weights.max()
-    )
+    expected = array_of(list(found.factors.values()), found.weights)
+    made = found.to_tensorly().to_tensor()
+    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-5 * expected.max())
 
 
 BAD = {
@@ -218,11 +217,22 @@ def test_what_cannot_be_is_refused_in_words(case):
         dnmf.cp(array(), **{"rank": 1, **asked})
 
 
-@pytest.mark.parametrize("name", ["component", "weights"])
+CALLED_TWICE = {
+    "component": (dnmf.cp, ("time", "component", "x", "y"), "time"),
+    "weights": (dnmf.cp, ("time", "weights", "x", "y"), "time"),
+    "factor_x": (dnmf.cp, ("time", "factor_x", "x", "y"), "time"),
+    "factor_time_x": (dnmf.cp, ("time", "x", "y", "time_x"), ("time", "x")),
+    "d": (dnmf.fit, ("time", "d", "x", "y"), "time"),
+    "W": (dnmf.fit, ("W", "time", "x", "y"), "W"),
+}
+
+
+@pytest.mark.parametrize("name", CALLED_TWICE)
 def test_axes_that_are_called_as_parts_of_a_dataset_are_refused_there(name):
     xarray = pytest.importorskip("xarray", reason="xarray is not installed")
-    model = dnmf.cp(xarray.DataArray(np.ones((4, 3, 2)), dims=("time", name, "x")), 1)
-    with pytest.raises(InputError, match=f"an axis is called '{name}'"):
+    door, dims, rows = CALLED_TWICE[name]
+    model = door(xarray.DataArray(np.ones((4, 3, 2, 2)), dims=dims), 1, row_axes=rows)
+    with pytest.raises(InputError, match=f"'{name}' would be an axis and a part of the model"):
         model.to_xarray()
 
 
@@ -307,8 +317,70 @@ def test_axes_that_are_the_long_one_together_take_labels_each(tmp_path):
         model.with_labels({"axis_0": list("ab")})
 
 
+def test_labels_that_are_numbers_and_dates_say_which_entries():
+    days = np.arange("2020-01-01", "2020-01-06", dtype="M8[D]")
+    labels = {"axis_1": np.array([300.0, 325.5, 350.0, 375.0]), "axis_2": days}
+    model = dnmf.cp(planted((12, 4, 5), 2)[0], 2).with_labels(labels)
+    expected = model.predict(3, 1, 2)
+    for number in (325.5, "325.5", np.float32(325.5), "3.255e2"):
+        for day in ("2020-01-03", days[2], days[2].astype("M8[ns]"), "2020-01-03T00:00:00", str(days[2])):
+            assert model.predict(3, number, day) == expected
+    np.testing.assert_array_equal(model.predict(3, [325.5, 300.0], days[[2, 0]]), model.predict(3, [1, 0], [2, 0]))
+    for at in ((3, 325.0, 2), (3, 1, "2020-01-09"), (3, 1, "first"), (3, 1, 1.0), (0.5, 1, 2)):
+        with pytest.raises(InputError, match="is no name of the model's|has no names of axis_0; give whole numbers"):
+            model.predict(*at)
+
+
+def test_of_chosen_rows_of_several_axes_entries_are_found_by_these():
+    array = array_of([np.random.default_rng(0).random((n, 2)) for n in (4, 5, 6, 3)])
+    chosen = dnmf.cp(dnmf.open_source(array, row_axes=(0, 1), rows=[8, 0, 7]), 2)
+    for place, at in enumerate([(1, 3), (0, 0), (1, 2)]):
+        assert chosen.predict(*at, 5, 2) == chosen.predict(place, 5 * 3 + 2)
+    with pytest.raises(InputError, match="axis_0 0, axis_1 1 is not among the rows that were chosen"):
+        chosen.predict(0, 1, 5, 2)
+
+
+def test_entries_held_out_of_an_array_are_given_as_it_is():
+    array, _ = planted((20, 6, 5), 2, noise=0.1)
+    model = dnmf.cp(array, 2)
+    held = np.zeros(array.shape)
+    i, j, k = [1, 4, 7], [2, 0, 5], [3, 3, 1]
+    held[i, j, k] = 1
+    expected = dnmf.measures.recall(model, held.reshape(20, -1), n=5)
+    assert expected.entries == 3
+    for given in (held, (i, j, k), (i, j, k, [1.0, 1, 1]), (i, np.array(j) * 5 + k)):
+        assert dnmf.measures.recall(model, given, n=5) == expected
+    values = array[i, j, k]
+    of_entries = dnmf.measures.held_out(model, (i, j, k, values))
+    assert of_entries == dnmf.measures.held_out(model, (i, np.array(j) * 5 + k, values))
+    hidden = np.where(held > 0, array, np.nan)
+    assert dnmf.measures.held_out(model, hidden).rmse == pytest.approx(of_entries.rmse)
+    assert dnmf.measures.held_out(model, hidden) == dnmf.measures.held_out(model, hidden.reshape(20, -1))
+
+
+@pytest.mark.parametrize("labels", [["a"], None, 3])
+def test_labels_of_no_axis_are_refused(found, labels):
+    with pytest.raises(InputError, match="labels: give those of axes by the names of these"):
+        found.with_labels(labels)
+
+
+def test_all_factors_are_a_start_where_axes_are_the_long_one_together():
+    array = array_of([np.random.default_rng(0).random((n, 2)) for n in (4, 5, 6, 3)])
+    model = dnmf.cp(array, 2, row_axes=(0, 1), tol=1e-8)
+    by_name, in_order = (
+        dnmf.cp(array, 2, row_axes=(0, 1), factors=each) for each in (model.factors, list(model.factors.values()))
+    )
+    np.testing.assert_array_equal(by_name.H, in_order.H)
+
+
 @pytest.mark.parametrize(
-    ("at", "words"), [((1,), "1 .*axis_0, axis_1, axis_2"), ((1, 2, 3, 4), "4"), ((1, 40, 2), "axis_1: 40 is not")]
+    ("at", "words"),
+    [
+        ((1,), "1 .*axis_0, axis_1, axis_2"),
+        ((1, 2, 3, 4), "4"),
+        ((1, 40, 2), "axis_1: 40 is not"),
+        (([0, 1], [0, 1, 2], 0), r"axis_0 of shape \(2,\) and axis_1 of shape \(3,\)"),
+    ],
 )
 def test_entries_that_are_not_there_are_refused(found, at, words):
     with pytest.raises(InputError, match=words):

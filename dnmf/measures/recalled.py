@@ -8,7 +8,6 @@ import scipy.sparse
 
 from dnmf.arguments import whole
 from dnmf.arithmetic import undisturbed
-from dnmf.cp_model import CPModel
 from dnmf.errors import InputError
 from dnmf.measures.components import refuse_no_model
 from dnmf.model import Model
@@ -93,8 +92,9 @@ def recall(model: Model, held: Any, n: int = 20, *, exclude: Any = None) -> Reca
 
 def _as_matrix(model: Model, held: Any) -> Any:
     """What was held out as a matrix, where it is given by rows and columns."""
-    axes = len(model.unfolded.shape) if isinstance(model, CPModel) else 2
-    count = next((count for count in (axes, 2) if isinstance(held, tuple) and len(held) in (count, count + 1)), 0)
+    if not isinstance(held, tuple):
+        return held
+    count = next((count for count in model.indices_of_entry if len(held) in (count, count + 1)), 0)
     if not count:
         return held
     if len({np.size(each) for each in held[:count]}) > 1:

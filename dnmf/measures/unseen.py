@@ -1,5 +1,6 @@
 """How far a model is from entries that were held out of its fit."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -63,8 +64,8 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
         Fitted without them. Its W is read by the rows of `held`.
     held : sparse or dense matrix, path, or (rows, columns, values)
         Of the shape of the model: what is stored of a sparse matrix, what is no NaN of a dense one; or three arrays of
-        one length, rows and columns as in :meth:`dnmf.Model.predict`. Stored matrices, and dask arrays, are read a
-        part at a time.
+        one length, rows and columns as in :meth:`dnmf.Model.predict`. Of a CP an array with its axes, too, or one of
+        places for each axis and the values. What is stored, and dask arrays, are read a part at a time.
     mask : like `held`, optional
         True where an entry was held out; of a sparse matrix also what it does not store, which then counts as zero.
     weights : like `held`, optional
@@ -98,10 +99,10 @@ def held_out(model: Model, held: Any, *, mask: Any = None, weights: Any = None, 
     refuse_preferences(model, "held_out")
     refuse_other_parameters(model.options.loss, model.options.loss_parameters)
     sums = _Sums(model, _checked_clip(clip))
-    if isinstance(held, tuple) and len(held) == 3:
+    if isinstance(held, tuple) and len(held) in {1 + count for count in model.indices_of_entry}:
         if mask is not None or weights is not None:
             raise InputError("held_out: mask= and weights= are for a matrix, not for (rows, columns, values)")
-        sums.add_triplets(*held)
+        sums.add_places(held[:-1], held[-1])
     else:
         source = _source_of(model, held, mask, weights)
         with closing(choose_executor(None, source)) as executor:
@@ -130,10 +131,10 @@ class _Sums:
         self.entries, self.weight, self.squares, self.off, self.loss = 0, 0.0, 0.0, 0.0, 0.0
         self.unforeseen = 0  # entries whose loss is infinite
 
-    def add_triplets(self, rows: Any, columns: Any, values: Any) -> None:
+    def add_places(self, places: Sequence[Any], values: Any) -> None:
         with taken_as_array("values", values):
             a = np.asarray(dense(values, "values"))
-        p = self.model.predict(rows, columns)
+        p = self.model.predict(*places)
         if a.shape != p.shape or a.dtype.kind not in "buif":
             raise InputError(f"held_out: values of shape {a.shape} and dtype {a.dtype} for pairs of shape {p.shape}")
         self.add(a.ravel().astype(np.float64), p.ravel(), np.ones(a.size))

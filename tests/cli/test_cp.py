@@ -167,6 +167,17 @@ def test_new_slabs_are_transformed(cube, run, tmp_path):
     np.testing.assert_allclose(zarr.open(tmp_path / "W.zarr")[:], dnmf.load(run).read_W(), rtol=1e-4, atol=1e-7)
 
 
+def test_the_axis_of_the_rows_is_found_by_its_name_wherever_it_stands(cube, run, tmp_path):
+    slabs = zarr.open(cube)[:8].transpose(1, 0, 2)
+    zarr.create_array(
+        tmp_path / "new.zarr", data=np.ascontiguousarray(slabs), dimension_names=["place", "time", "band"]
+    )
+    assert call("transform", run, tmp_path / "new.zarr", "--out", tmp_path / "W.zarr").exit_code == 0
+    np.testing.assert_allclose(zarr.open(tmp_path / "W.zarr")[:], dnmf.load(run).read_W(0, 8), rtol=1e-4, atol=1e-7)
+    result = call("transform", run, tmp_path / "new.zarr", "--row-axes", "place", "--out", tmp_path / "V.zarr")
+    assert_one_clear_line(result, "axis 'time' makes the rows of the fit")
+
+
 @pytest.mark.slow
 def test_it_is_drawn_along_all_axes_and_reported(run, tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")

@@ -176,7 +176,7 @@ def test_what_was_not_observed_counts_nowhere_and_weights_do(cube, counts, sourc
 
 def test_other_data_and_models_of_preferences_are_refused(cube):
     model = cp(cube, 2)
-    with pytest.raises(InputError, match=r"has 10 rows, the model was fitted on 40; give all rows of what was factorized"):
+    with pytest.raises(InputError, match="has 10 rows, the model was fitted on 40; give all rows of what"):
         explained(model, cube[:10])
     with pytest.raises(InputError, match="implicit= predicts whether"):
         explained(dnmf.fit(scipy.sparse.csr_array(cube.reshape(40, -1)), 2, implicit=1.0), cube.reshape(40, -1))
