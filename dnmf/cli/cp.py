@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dnmf.cli.amounts import STRENGTHS
-from dnmf.cli.data import IMPLICIT, absolute, entries_options
+from dnmf.cli.data import IMPLICIT, absolute, entries_options, split_axes
 from dnmf.cli.fits import MAX_SECONDS, RESTARTS, RESUME, ending_options, solving_options
 from dnmf.cli.groups import Grouped
 from dnmf.cli.output import current_output, output_options
@@ -58,7 +58,7 @@ def cp(source: str, store: str, where: Where, entries: dict[str, Any], **given: 
     from dnmf.tensors import cp as fit_cp
 
     output = current_output()
-    axes = tuple(each.strip() for each in given.pop("row_axes").split(","))
+    axes = split_axes(given.pop("row_axes"))
     about = {name: given.pop(name) for name in ("row_names", "missing_chunks")}
     penalty = Penalty(given.pop("l1"), given.pop("l2"), given.pop("penalty_scale"))
     given |= {"penalty": penalty if penalty.active else None}

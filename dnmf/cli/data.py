@@ -62,7 +62,7 @@ class Seen(NamedTuple):
         """
         from dnmf.sources import open_source
 
-        axes = known_axes if self.row_axes is None else tuple(each.strip() for each in self.row_axes.split(","))
+        axes = known_axes if self.row_axes is None else split_axes(self.row_axes)
         about |= {"columns": self.var_mask, "rows": self.obs_mask, "row_axes": axes}
         return open_source(in_layer(source, self.layer), **about)
 
@@ -77,6 +77,17 @@ def seen_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(SEEN):
         packed = option(packed)
     return packed
+
+
+def split_axes(given: str) -> tuple[str, ...]:
+    """Return axes that are given with commas between them.
+
+    Examples
+    --------
+    >>> split_axes("y, x")
+    ('y', 'x')
+    """
+    return tuple(each.strip() for each in given.split(","))
 
 
 def in_layer(source: str, layer: str | None) -> str:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from dnmf.amounts import format_bytes
 from dnmf.cli.amounts import MEMORY
-from dnmf.cli.data import IMPLICIT, LAYER, Seen, entries_options, in_layer, seen_options
+from dnmf.cli.data import IMPLICIT, LAYER, Seen, entries_options, in_layer, seen_options, split_axes
 from dnmf.cli.exits import report
 from dnmf.cli.fits import RESTARTS, plan_options
 from dnmf.cli.groups import Grouped
@@ -174,7 +174,7 @@ def convert(source: str, target: str, layer: str | None, zarr_format: str, **set
     with PartDone("converting", output.progress, output.event) as progress:
         place, settings["zarr_format"] = in_layer(source, layer), int(zarr_format)
         axes = settings.pop("row_axes")
-        settings["row_axes"] = None if axes is None else tuple(each.strip() for each in axes.split(","))
+        settings["row_axes"] = None if axes is None else split_axes(axes)
         written = convert_file(place, target, progress=progress, **settings)
     record = {**asdict(written), "target": str(written.target), "shape": list(written.shape), "source": source}
     rows, columns = written.shape
