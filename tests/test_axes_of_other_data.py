@@ -206,3 +206,23 @@ def test_a_run_goes_on_with_the_labels_it_began_with_and_not_with_others(door, l
     door(labelled, RANK, max_passes=4, resume="auto", **asked)
     found = dnmf.resume(tmp_path / "run.dnmf", source=other, max_passes=5)
     assert found.unfolding.coords[1].tolist() == LABELS["y"]
+
+
+@pytest.mark.parametrize("door", [dnmf.cp, dnmf.fit])
+def test_weights_over_the_axes_of_columns_are_compared_by_name_and_label(door, labelled):
+    weights = xarray.DataArray(np.random.default_rng(0).random(SHAPE[1:]), dims=DIMS[1:], coords=LABELS)
+    found = door(labelled, RANK, row_axes="time", column_weights=weights)
+    for same in (weights.values, weights.values.ravel(), weights.drop_vars(["y", "x"])):
+        np.testing.assert_array_equal(door(labelled, RANK, row_axes="time", column_weights=same).H, found.H)
+    for other, words in ((weights.T, "axes come as x, y"), (weights[::-1], "0 is named 'y9', in the data 'y0'")):
+        with pytest.raises(InputError, match=f"column_weights .*{words}"):
+            door(labelled, RANK, row_axes="time", column_weights=other)
+
+
+def test_a_consensus_takes_the_axes_of_its_ranks(labelled):
+    found = dnmf.ranks(labelled, [2], row_axes="time", seeds=3, folds=0)
+    found.consensus(2, labelled)
+    turned = labelled.transpose("time", "x", "y")
+    for other, words in ((turned, "axes come as x, y"), (labelled[:, ::-1], "0 is named 'y9', in the fit 'y0'")):
+        with pytest.raises(InputError, match=words):
+            found.consensus(2, other)

@@ -19,8 +19,6 @@ from dnmf.record import STEP_FROM_MEDIANS, RunRecord
 from dnmf.resources import Resources
 from dnmf.run import reopened, with_saved_names
 from dnmf.sources import Source, open_source
-from dnmf.sources.labels import names_along
-from dnmf.sources.names import refuse_other_names
 from dnmf.sources.unfolded import Unfolding
 from dnmf.studies.ended import Ended
 from dnmf.studies.state import restore_ended
@@ -64,7 +62,7 @@ def consensus_of(
 
 
 def refuse_other_data(source: Source, of_fit: Model) -> None:
-    """Refuse data that is not as large as that of a model, or has other names of rows or columns.
+    """Refuse data that is not as large as that of a model, or has other axes, names or labels of rows or columns.
 
     Raises
     ------
@@ -77,8 +75,8 @@ def refuse_other_data(source: Source, of_fit: Model) -> None:
             f"{source.address}: has {shape[0]:,} rows and {shape[1]:,} columns, the data of these ranks "
             f"{of_fit.shape[0]:,} and {of_fit.shape[1]:,}; give the same rows, and the same choice of columns"
         )
-    for what, known in (("row", of_fit.row_names), ("column", of_fit.column_names)):
-        refuse_other_names(source.address, names_along(source, what), known, what, of="these ranks")
+    of_fit.refuse_other_rows(source)
+    of_fit.refuse_other_columns(source)
 
 
 def _whole(model: Model) -> float:

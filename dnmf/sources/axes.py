@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.sources.columns import places_among, way_to_match
+from dnmf.sources.labels_of_objects import labels_of_object
 from dnmf.sources.names import refuse_other_names
 from dnmf.sources.source import Source
 from dnmf.sources.unfolded import Unfolding
@@ -45,6 +47,21 @@ def refuse_other_axes_of_rows(address: str, found: Unfolding, known: Unfolding, 
     if found.of_rows != known.of_rows:
         raise InputError(f"{address}: the axes of its rows are {found.of_rows}, those of {of} {known.of_rows}")
     _refuse_other_labels(address, found, known, tuple(zip(found.rows, known.rows, strict=True)), of=of)
+
+
+def refuse_other_side(address: str, values: Any, known: Unfolding, axes: tuple[int, ...], *, of: str) -> None:
+    """Refuse an object over several axes that make rows, or columns, whose names and labels are not those of these.
+
+    Raises
+    ------
+    InputError
+        They are others, or come in another order.
+    """
+    dims = [str(name) for name in values.dims] if offers(values, "dims", "coords") else []
+    refuse_other_order(address, dims, [known.dims[axis] for axis in axes] if known.dims else [], of)
+    for labels, axis in zip(labels_of_object(values), axes, strict=False):
+        wanted = known.coords[axis] if known.coords else None
+        refuse_other_names(address, labels, wanted, f"entry along {known.name_of(axis)}", remedy=_by_hand, of=of)
 
 
 def have_same_rows(one: Unfolding, other: Unfolding) -> bool:

@@ -12,6 +12,7 @@ from dnmf.errors import InputError
 from dnmf.locations import regular_file
 from dnmf.plain import dense
 from dnmf.refusals import told
+from dnmf.sources.axes import refuse_other_side
 from dnmf.sources.kept import Keep, KeptSource
 from dnmf.sources.labels_of_objects import labels_of_object
 from dnmf.sources.names import names_of, refuse_other_names
@@ -185,6 +186,9 @@ def _weights_along(name: str, values: Any, source: Source) -> np.ndarray:
             array = np.asarray(dense(values, name))
             compare_labels(name, values, what, source)
     of_axes = () if source.unfolding is None else (source.unfolding.of_rows, source.unfolding.of_columns)[axis]
+    if source.unfolding is not None and len(of_axes) > 1 and array.ndim == len(of_axes):
+        axes = (source.unfolding.rows, source.unfolding.columns)[axis]
+        refuse_other_side(f"{name} for {source.address}", values, source.unfolding, axes, of="the data")
     if array.shape == of_axes or (array.ndim == 2 and 1 in array.shape):
         array = array.ravel()
     if array.shape != (length,) or array.dtype.kind not in "buif":

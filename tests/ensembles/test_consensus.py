@@ -255,7 +255,7 @@ def test_ranks_make_no_consensus_of_other_data(A, change):
         "fewer rows": lambda: (data[:-5], names), "other names": lambda: (data[:, ::-1], names[::-1]),
         "other values": lambda: (2 * data, names), "fewer columns": lambda: (data[:, :-1], names[:-1]),
     }[change]()  # fmt: skip
-    with pytest.raises(InputError, match=r"the data of these ranks|in these ranks|these ranks were made of"):
+    with pytest.raises(InputError, match=r"the data of these ranks|in the fit|these ranks were made of"):
         ranks.consensus(3, dnmf.open_source(other[0], column_names=other[1]))
 
 
