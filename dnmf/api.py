@@ -24,7 +24,7 @@ from dnmf.places import place_of
 from dnmf.record import STEP_FROM_MEDIANS, RunRecord, naming, refuse_study
 from dnmf.resources import Resources, checked_callbacks
 from dnmf.restarts import run_of
-from dnmf.run import free_store, number_in, reopened, with_saved_names
+from dnmf.run import free_store, number_in, reopened
 from dnmf.schemes.refused import refuse_idle, refuse_rank
 from dnmf.sources import Source, open_source
 from dnmf.workplace import Workplace
@@ -299,7 +299,6 @@ def _gone_on(store: Any, source: Any, resources: Resources, limits: dict[str, An
         record = RunRecord.from_json(generation.record.get("run", generation.record))
         options = record.options.with_limits(**limits)
         opened, changed = reopened(record, generation, store, source, "dnmf.resume", force=force)
-        opened = with_saved_names(opened, generation)
         place = stack.enter_context(Workplace(opened, options, resources, stored=True, cuts=record.plan))
         run = run_of(place, options)
         fit = run.restore(lock, generation, record, changed)

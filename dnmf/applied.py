@@ -25,7 +25,7 @@ from dnmf.sources.as_fitted import NOTHING, SAME, Observed, Said
 from dnmf.sources.axes import matched_axes, refuse_other_axes, refuse_other_axes_of_rows
 from dnmf.sources.columns import way_to_match, with_columns
 from dnmf.sources.guard import refuse_to_replace
-from dnmf.sources.names import refuse_other_names
+from dnmf.sources.names import keep_the_order, refuse_other_names
 from dnmf.sources.stored_factor import StoredFactor
 from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import View, divided_as_fitted, what_is_seen
@@ -157,9 +157,10 @@ class Applied:
         """
         if not isinstance(columns, str) or columns not in ("same", "match"):
             raise InputError(f"columns={columns!r}: use 'same', or 'match' to find the columns of the fit by name")
+        whole = self.view.columns is None and what_is_seen(opened).columns is None
+        if columns == "match" and self.unfolding and opened.unfolding and whole:
+            return matched_axes(by_rows(opened), self.unfolding)
         if columns == "match":
-            if opened.unfolding and self.unfolding and self.view.columns is what_is_seen(opened).columns is None:
-                return matched_axes(by_rows(opened), self.unfolding)
             return with_columns(by_rows(opened), self.column_names)
         self.refuse_other_columns(opened)
         return by_rows(opened)
@@ -222,8 +223,8 @@ class Applied:
             They are others.
         """
         if source.unfolding and self.unfolding and _alike(self.view.columns, what_is_seen(source).columns):
-            chosen = self.view.columns is not None
-            refuse_other_axes(source.address, source.unfolding, self.unfolding, chosen=chosen)
+            remedy = way_to_match if self.view.columns is None else keep_the_order
+            refuse_other_axes(source.address, source.unfolding, self.unfolding, remedy=remedy)
         columns = source.shape[0] if source.transposed else source.shape[1]
         names = source.row_names() if source.transposed else source.column_names()
         if columns != self.H.shape[1]:

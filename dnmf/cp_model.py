@@ -43,15 +43,14 @@ class CPModel(Model):
         return summary_of(f"dnmf.CPModel {sizes}", self)
 
     @property
-    def unfolded(self) -> Unfolding:
-        """Which axes of the data make the rows of the matrix that was factorized, and which its columns."""
+    def _unfolded(self) -> Unfolding:
         assert self.unfolding is not None, "the data of a CP model has more than two axes"
         return self.unfolding
 
     @property
     def short_axes(self) -> int:
         """Of how many factors the rows of H are products."""
-        return len(self.unfolded.columns)
+        return len(self._unfolded.columns)
 
     @property
     def weights(self) -> np.ndarray:
@@ -65,17 +64,17 @@ class CPModel(Model):
         Axes without a name are called ``axis_0``, …; several that make the rows together have one factor, named
         ``"y, x"``.
         """
-        return self.unfolded.lengths_of(self.shape[0])
+        return self._unfolded.lengths_of(self.shape[0])
 
     @property
     def long_axis(self) -> str:
         """The name of the axis, or of the axes, that the rows of W lie along."""
-        return self.unfolded.long_axis
+        return self._unfolded.long_axis
 
     @cached_property
     def _short(self) -> dict[str, np.ndarray]:
-        vectors = vectors_of(self.H, self.unfolded.of_columns)
-        called = (self.unfolded.called[axis] for axis in self.unfolded.columns)
+        vectors = vectors_of(self.H, self._unfolded.of_columns)
+        called = (self._unfolded.called[axis] for axis in self._unfolded.columns)
         return {name: X.T for name, X in zip(called, vectors, strict=True)}
 
     @property
@@ -107,7 +106,7 @@ class CPModel(Model):
     @property
     def indices_of_entry(self) -> tuple[int, ...]:
         """How many indices say which entry is meant: one for each axis, or a row and a column of the unfolded array."""
-        return len(self.unfolded.shape), *super().indices_of_entry
+        return len(self._unfolded.shape), *super().indices_of_entry
 
     def predict(self, rows: Any, columns: Any = None, *more: Any) -> np.ndarray:
         """Return what the model says of entries, in float64: one index, or array of these, for each axis of the data.
@@ -134,7 +133,7 @@ class CPModel(Model):
         if len(given) not in self.indices_of_entry:
             raise InputError(
                 f"predict: {len(given)} of the places are given; give one, or an array, for each of "
-                f"{', '.join(self.unfolded.called)}, or two: the rows and columns of the unfolded array"
+                f"{', '.join(self._unfolded.called)}, or two: the rows and columns of the unfolded array"
             )
         return super().predict(*self.places_of(given))
 
@@ -148,9 +147,9 @@ class CPModel(Model):
         """
         if len(given) == len(SIDES):
             return super().places_of(given)
-        known = zip(self.unfolded.called, self.unfolded.coords, strict=False)
+        known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
         labels = {**{name: each for name, each in known if name != self.long_axis}, **self._labels()}
-        return rows_and_columns(self.unfolded, given, labels, self.shape[0], self.view.rows)
+        return rows_and_columns(self._unfolded, given, labels, self.shape[0], self.view.rows)
 
     def scaled_factors(self) -> dict[str, np.ndarray]:
         """Return the factors with the scale of the components in them: their products are the model, without weights.
@@ -275,7 +274,7 @@ class CPModel(Model):
         """The lengths of the axes that make the rows by name; of rows that were chosen those of one."""
         if self.view.rows is not None:
             return {self.long_axis: self.shape[0]}
-        return {self.unfolded.called[axis]: self.unfolded.shape[axis] for axis in self.unfolded.rows}
+        return {self._unfolded.called[axis]: self._unfolded.shape[axis] for axis in self._unfolded.rows}
 
     def save(self, path: str | Path) -> "CPModel":
         """Write the model to a new store and return it as it is there; see :meth:`Model.save`."""
@@ -308,7 +307,7 @@ class CPModel(Model):
         """
         if not isinstance(labels, Mapping):
             raise InputError(f"labels: give those of axes by the names of these, not a {type(labels).__name__}")
-        unfolding = self.unfolded
+        unfolding = self._unfolded
         coords = list(unfolding.coords) or [None] * len(unfolding.shape)
         rows = self.row_names
         for axis, given in labels.items():
@@ -334,8 +333,8 @@ class CPModel(Model):
 
     def _labels(self) -> dict[str, np.ndarray]:
         """The labels along the axes that have some, each of those that are the long one together among them."""
-        known = zip(self.unfolded.called, self.unfolded.coords, strict=False)
-        axes = self._short.keys() | self._axes_of_rows.keys()
+        known = zip(self._unfolded.called, self._unfolded.coords, strict=False)
+        axes = {*self._short, *(self._axes_of_rows if self.view.rows is None else ())}  # of chosen rows there are names
         labels = {name: each for name, each in known if each is not None and name in axes}
         return labels if self.row_names is None else {**labels, self.long_axis: self.row_names}
 

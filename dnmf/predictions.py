@@ -9,7 +9,7 @@ from dnmf.arrays import taken_as_array
 from dnmf.errors import InputError
 from dnmf.plain import dense
 from dnmf.sources.columns import twice
-from dnmf.sources.label_values import values_of
+from dnmf.sources.label_values import coordinates_of
 from dnmf.sources.names import names_of
 
 PAIRS_AT_ONCE = 2**16
@@ -153,24 +153,37 @@ def _named(what: str, wanted: np.ndarray, names: np.ndarray | None) -> np.ndarra
     if names is None:
         kind = f"has dtype {wanted.dtype}, and " if wanted.dtype.kind in "fMm" else ""
         raise InputError(f"{what}: {kind}the model has no names of {what}; give whole numbers")
-    known: list[Any] = names.tolist()
-    asked: list[Any] = names_of(wanted.ravel()).tolist()  # type: ignore[union-attr]
-    if not set(asked) <= set(known):
-        known, asked = _as_values(known, asked)
+    given = wanted.ravel()
+    known, asked = _comparable(names, given)
     place = {name: at for at, name in enumerate(known)}
-    absent = [at for at, name in enumerate(asked) if name not in place]
-    if absent:
+    absent = next((at for at, name in enumerate(asked) if name not in place), None)
+    if absent is not None:
         but = "; give whole numbers, or names" if wanted.dtype.kind == "f" else ""
-        raise InputError(f"{what}: {str(wanted.ravel()[absent[0]])!r} is no name of the model's {what}{but}")
-    if len(place) < len(known) and (again := [at for at, name in enumerate(asked) if name in set(twice(known))]):
-        raise InputError(f"{what}: {str(wanted.ravel()[again[0]])!r} is there more than once; give whole numbers")
+        raise InputError(f"{what}: {str(given[absent])!r} is no name of the model's {what}{but}")
+    again = set(twice(known)) if len(place) < len(known) else set()
+    several = next((at for at, name in enumerate(asked) if name in again), None)
+    if several is not None:
+        raise InputError(f"{what}: {str(given[several])!r} is there more than once; give whole numbers")
     return np.array([place[name] for name in asked], np.intp).reshape(wanted.shape)
 
 
-def _as_values(known: list[str], asked: list[str]) -> tuple[list[Any], list[Any]]:
-    """Names as the numbers, dates or spans that they are, where all of them are: 300 is 300.0; else as text."""
-    values, wanted = values_of(known), values_of(asked)
-    if values is None or wanted is None or (values.dtype.kind in "Mm") != (wanted.dtype.kind in "Mm"):
+def _comparable(names: np.ndarray, wanted: np.ndarray) -> tuple[list[Any], list[Any]]:
+    """Names, and those that are wanted, as text; where some are missing then as the numbers, dates or spans they are.
+
+    So 325 is 325.0, and a day its midnight. A number with a fraction is none of names that are whole numbers, which
+    are told from places by being text.
+    """
+    texts = names_of(wanted)
+    known, asked = names.tolist(), [""] * len(wanted) if texts is None else texts.tolist()
+    if set(asked) <= set(known):
         return known, asked
-    common = np.result_type(values, wanted)
-    return values.astype(common).tolist(), wanted.astype(common).tolist()
+    values, given = coordinates_of(known), coordinates_of(asked)
+    kinds = {each.dtype.kind if isinstance(each, np.ndarray) else "" for each in (values, given)}
+    if (
+        "" in kinds
+        or not (len(kinds) == 1 or kinds <= set("if"))
+        or (wanted.dtype.kind == "f" and values.dtype.kind == "i")
+    ):
+        return known, asked
+    common = np.result_type(values, given)
+    return values.astype(common).tolist(), given.astype(common).tolist()

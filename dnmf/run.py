@@ -273,6 +273,8 @@ def reopened(
 ) -> tuple[Source, bool]:
     """Return the data of a run to go on with, and whether it has changed, which only `force` allows.
 
+    It has the names and labels that the run was begun with, where others or none were found.
+
     Parameters
     ----------
     record : RunRecord
@@ -301,7 +303,8 @@ def reopened(
     except InputError as error:
         hint = "" if given is not None else where_now(record.observed)
         raise InputError(f"{error}{hint}") from error
-    return source, _refuse_changed(record, source, force)
+    changed = _refuse_changed(record, source, force)
+    return _with_saved_names(source, generation, axes), changed
 
 
 def _stored_address(record: RunRecord, store: Path, function: str) -> str:
@@ -313,11 +316,9 @@ def _stored_address(record: RunRecord, store: Path, function: str) -> str:
     return record.address
 
 
-def with_saved_names(source: Source, generation: checkpoint.Generation) -> Source:
-    """Return the source with the names and labels that the fit was begun with, where others or none were found."""
+def _with_saved_names(source: Source, generation: checkpoint.Generation, axes: Unfolding | None) -> Source:
     saved = (generation.texts[name]() if name in generation.texts else None for name in ("row_names", "column_names"))
     named = source.with_names(*saved)
-    known = Unfolding.from_json(generation.record.get("run", generation.record).get("unfolding"))
-    if named.unfolding and known:
-        named.unfolding = named.unfolding.with_labels_of(known)
+    if named.unfolding and axes:
+        named.unfolding = named.unfolding.with_labels_of(axes)
     return named

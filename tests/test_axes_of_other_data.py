@@ -78,18 +78,26 @@ def test_of_some_columns_of_an_array_no_label_is_looked_for(labelled):
     some = [31, 3, 17, 62, 99]
     model = dnmf.fit(dnmf.open_source(labelled, row_axes="time", columns=some), 2)
     whole = np.asarray(model.transform(dnmf.open_source(labelled, row_axes="time", columns=some)))
-    np.testing.assert_allclose(whole, model.read_W(), rtol=1e-5)
+    np.testing.assert_allclose(whole, model.read_W(), rtol=1e-4, atol=1e-7)
     for data in (labelled, dnmf.open_source(labelled, row_axes="time", columns=some[::-1])):
         with pytest.raises(InputError, match="columns have no names to match"):
             model.transform(data, columns="match")
     with pytest.raises(InputError, match="has 100 columns, the model was fitted on 5"):
         model.transform(labelled)
     turned = dnmf.open_source(labelled.isel(y=slice(None, None, -1)), row_axes="time", columns=some)
-    with pytest.raises(InputError, match="0 is named 'y9', in the fit 'y0'; bring its entries into that order first"):
+    with pytest.raises(InputError, match="0 is named 'y9', in the fit 'y0'; bring them into the same order"):
         model.transform(turned)
     of_whole = dnmf.fit(labelled, 2, row_axes="time")
     with pytest.raises(InputError, match="columns have no names to match"):
         of_whole.transform(turned, columns="match")
+
+
+def test_the_terms_of_topics_are_counted_in_an_array_with_the_axes_of_the_fit(labelled):
+    model = dnmf.cp(labelled, RANK)
+    expected = dnmf.measures.coherence(model, labelled.values.reshape(SHAPE[0], -1))
+    np.testing.assert_array_equal(dnmf.measures.coherence(model, labelled), expected)
+    with pytest.raises(InputError, match="along axis 'y' 0 is named 'y9'"):
+        dnmf.measures.coherence(model, labelled[:, ::-1])
 
 
 def test_data_without_names_goes_with_any(model, cube, labelled):

@@ -331,6 +331,34 @@ def test_labels_that_are_numbers_and_dates_say_which_entries():
             model.predict(*at)
 
 
+NO_NAMES = {
+    "a span where dates are": ({"axis_1": np.arange("2020-01", "2020-05", dtype="M8[M]")}, np.timedelta64(3, "D")),
+    "a date where spans are": ({"axis_1": np.arange(4).astype("m8[s]")}, np.datetime64("2020-01-01")),
+    "a number where dates are": ({"axis_1": np.arange("2020-01", "2020-05", dtype="M8[M]")}, 1577836800.0),
+    "a float where names are whole": ({"axis_1": [3, 1, 2, 7]}, 3.0),
+    "a number without its zeros": ({"axis_1": ["007", "008", "009", "010"]}, "7"),
+    "one with zeros that names have not": ({"axis_1": ["7", "8", "9", "10"]}, "007"),
+    "no number": ({"axis_1": [300.0, 325.5, 350.0, 375.0]}, np.nan),
+    "nothing": ({"axis_1": list("abcd")}, None),
+    "no date": ({"axis_1": np.arange("2020-01", "2020-05", dtype="M8[M]")}, np.datetime64("NaT")),
+}
+
+
+@pytest.mark.parametrize("case", NO_NAMES)
+def test_what_is_no_label_is_not_taken_for_one(case):
+    labels, wrong = NO_NAMES[case]
+    model = dnmf.cp(np.ones((5, 4, 3)), 1).with_labels(labels)
+    with pytest.raises(InputError, match="is no name of the model's axis_1"):
+        model.predict(0, wrong, 0)
+
+
+def test_a_label_that_is_there_twice_as_a_number_is_refused():
+    model = dnmf.cp(np.ones((5, 4, 3)), 1).with_labels({"axis_1": ["300", "300.0", "350", "375"]})
+    assert model.predict(0, ["300", "300.0"], 0).shape == (2,)  # as text they are two
+    with pytest.raises(InputError, match=r"'3e2' is there more than once"):
+        model.predict(0, ["350", "3e2"], 0)
+
+
 def test_of_chosen_rows_of_several_axes_entries_are_found_by_these():
     array = array_of([np.random.default_rng(0).random((n, 2)) for n in (4, 5, 6, 3)])
     chosen = dnmf.cp(dnmf.open_source(array, row_axes=(0, 1), rows=[8, 0, 7]), 2)

@@ -153,7 +153,7 @@ def test_recall_is_the_share_of_held_entries_that_are_recommended(tmp_path, form
 def test_of_no_entries_there_is_no_recall():
     with pytest.raises(InputError, match="no entries were held out"):
         measures.recall(random_model(), np.zeros((ROWS, COLUMNS)))
-    with pytest.raises(InputError, match="not of one length make no pairs"):
+    with pytest.raises(InputError, match="arrays of 2 and 1 places make no pairs"):
         measures.recall(random_model(), ([0, 1], [2]))
 
 

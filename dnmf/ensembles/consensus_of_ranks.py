@@ -17,7 +17,7 @@ from dnmf.errors import CheckpointError, InputError
 from dnmf.model import Model
 from dnmf.record import STEP_FROM_MEDIANS, RunRecord
 from dnmf.resources import Resources
-from dnmf.run import reopened, with_saved_names
+from dnmf.run import reopened
 from dnmf.sources import Source, open_source
 from dnmf.sources.unfolded import Unfolding
 from dnmf.studies.ended import Ended
@@ -108,10 +108,9 @@ def data_of(path: Path | None, source: Any, row_axes: Unfolding | None = None) -
     generation = checkpoint.read_latest(path)
     record = RunRecord.from_json(generation.record["run"])
     try:
-        opened, _ = reopened(record, generation, path, None, "Ranks.consensus", force=False)
+        return reopened(record, generation, path, None, "Ranks.consensus", force=False)[0]
     except CheckpointError as error:
         raise CheckpointError(
             f"{path}: the data of these ranks is not where it was, or has changed; give it: "
             f"dnmf.load_ranks({str(path)!r}).consensus(rank, source)"
         ) from error
-    return with_saved_names(opened, generation)

@@ -11,6 +11,7 @@ from dnmf.errors import InputError
 from dnmf.measures.columns import BOTH, SIDES, Columns, checked_side, columns_of, cosines_between, factor_along
 from dnmf.model import Model
 from dnmf.sources.axes import have_same_rows, refuse_other_axes, refuse_other_axes_of_rows
+from dnmf.sources.names import keep_the_order
 
 
 @undisturbed
@@ -46,7 +47,9 @@ def _sides_of(one: Any, other: Any, side: str) -> Iterator[tuple[Columns, Column
 
 def _axes_of_both(one: CPModel, other: CPModel) -> list[tuple[str, str]]:
     """The axes of two CPs in pairs: by name where both have names, else in their order."""
-    found, known = one.unfolded, other.unfolded
+    found, known = one.unfolding, other.unfolding
+    assert found is not None, "that of a CP is known"
+    assert known is not None, "that of a CP is known"
     named = bool(found.dims and known.dims)
     pairs = list(zip(one.lengths, one.lengths if named else other.lengths, strict=False))
     alike = [one.lengths[mine] == other.lengths.get(theirs) for mine, theirs in pairs]
@@ -79,4 +82,4 @@ def _refuse_other_axes(one: Any, other: Any, side: str) -> None:
     if side == "W":
         refuse_other_axes_of_rows("the first model", found, known, of="the second")
     else:
-        refuse_other_axes("the first model", found, known, of="the second", chosen=True)
+        refuse_other_axes("the first model", found, known, of="the second", remedy=keep_the_order)

@@ -49,12 +49,13 @@ def match(model: Model, reference: Any, side: str = "W") -> Matching:
         a chunk at a time.
     side : {"W", "H", "both"}
         On which components' cosines. ``"both"``: on those between the matrices ``w_q h_q``, which are the products
-        of the cosines of the two sides.
+        of the cosines of the two sides; of two CPs of those along all axes, whichever of them is the long one.
 
     Raises
     ------
     InputError
-        There is no such side, or the reference does not go with the model.
+        There is no such side, or the reference does not go with the model: its sides, of an array, are made of other
+        axes, or of these in another order.
     """
     refuse_no_model(model)
     cosines = compared(reference, model, side)

@@ -97,7 +97,8 @@ def _as_matrix(model: Model, held: Any) -> Any:
     count = next((count for count in model.indices_of_entry if len(held) in (count, count + 1)), 0)
     if not count:
         return held
-    if len({np.size(each) for each in held[:count]}) > 1:
-        raise InputError("recall: arrays of places that are not of one length make no pairs")
+    sizes = [np.size(each) for each in held[:count]]
+    if len(set(sizes)) > 1:
+        raise InputError(f"recall: arrays of {' and '.join(map(str, sizes))} places make no pairs")
     (m, n), (i, j) = model.shape, (each.ravel() for each in model.places_of(held[:count]))
     return scipy.sparse.csr_array((np.ones(len(i), np.int8), (i, j)), shape=(m, n))

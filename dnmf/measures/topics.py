@@ -116,7 +116,7 @@ def coherence(
     refuse_no_model(model)
     top = [[entry.number for entry in some] for some in _strongest(model, whole("count", count, least=2))]
     wanted = np.array(sorted({number for some in top for number in some}), np.int64)
-    opened = model.with_columns_of_fit(open_source(source), columns)
+    opened = model.with_columns_of_fit(open_source(source, row_axes=model.unfolding), columns)
     if not len(wanted):
         return np.full(model.rank, np.nan)
     resources = Resources(client, parse_bytes(memory_limit), callbacks=checked_callbacks(callbacks))

@@ -9,19 +9,22 @@ from dnmf.arrays import offers
 from dnmf.errors import InputError
 from dnmf.sources.columns import places_among, way_to_match
 from dnmf.sources.labels_of_objects import labels_of_object
-from dnmf.sources.names import refuse_other_names
+from dnmf.sources.names import keep_the_order, refuse_other_names
 from dnmf.sources.source import Source
 from dnmf.sources.unfolded import Unfolding
 from dnmf.sources.views import View, seen
 
+Remedy = Callable[[np.ndarray, np.ndarray], str]
+"""What is told of names beside those that are known: how they come to be the same."""
+
 
 def refuse_other_axes(
-    address: str, found: Unfolding, known: Unfolding, *, of: str = "the fit", chosen: bool = False
+    address: str, found: Unfolding, known: Unfolding, *, of: str = "the fit", remedy: Remedy = way_to_match
 ) -> None:
     """Refuse an array the axes of whose columns are not those of another: lengths, names and labels, in their order.
 
     A name counts where both have it, so that data without names goes with any; labels as those of columns do
-    (:mod:`dnmf.sources.names`). Of columns that were `chosen` by number none are found by label.
+    (:mod:`dnmf.sources.names`), where a message ends with the `remedy`.
 
     Raises
     ------
@@ -31,8 +34,8 @@ def refuse_other_axes(
     _refuse_other_sides(address, found, known, of)
     if found.of_columns != known.of_columns:
         raise InputError(f"{address}: the axes of its columns are {found.of_columns}, those of {of} {known.of_columns}")
-    axes = tuple(zip(found.columns, known.columns, strict=True))
-    _refuse_other_labels(address, found, known, axes, of=of, remedy=_by_hand if chosen else way_to_match)
+    labels = [found.labels_along(axis) for axis in found.columns]
+    _refuse_other_labels(address, labels, known, known.columns, of=of, remedy=remedy)
 
 
 def refuse_other_axes_of_rows(address: str, found: Unfolding, known: Unfolding, *, of: str = "the fit") -> None:
@@ -46,7 +49,7 @@ def refuse_other_axes_of_rows(address: str, found: Unfolding, known: Unfolding, 
     refuse_other_order(address, _rows(found), _rows(known), of)
     if found.of_rows != known.of_rows:
         raise InputError(f"{address}: the axes of its rows are {found.of_rows}, those of {of} {known.of_rows}")
-    _refuse_other_labels(address, found, known, tuple(zip(found.rows, known.rows, strict=True)), of=of)
+    _refuse_other_labels(address, [found.labels_along(axis) for axis in found.rows], known, known.rows, of=of)
 
 
 def refuse_other_side(address: str, values: Any, known: Unfolding, axes: tuple[int, ...], *, of: str) -> None:
@@ -59,9 +62,7 @@ def refuse_other_side(address: str, values: Any, known: Unfolding, axes: tuple[i
     """
     dims = [str(name) for name in values.dims] if offers(values, "dims", "coords") else []
     refuse_other_order(address, dims, [known.dims[axis] for axis in axes] if known.dims else [], of)
-    for labels, axis in zip(labels_of_object(values), axes, strict=False):
-        wanted = known.coords[axis] if known.coords else None
-        refuse_other_names(address, labels, wanted, f"entry along {known.name_of(axis)}", remedy=_by_hand, of=of)
+    _refuse_other_labels(address, labels_of_object(values), known, axes, of=of)
 
 
 def have_same_rows(one: Unfolding, other: Unfolding) -> bool:
@@ -71,19 +72,13 @@ def have_same_rows(one: Unfolding, other: Unfolding) -> bool:
 
 
 def _refuse_other_labels(
-    address: str, found: Unfolding, known: Unfolding, axes: Sequence[tuple[int, int]], *, of: str,
-    remedy: Callable[[Any, Any], str] | None = None,
+    address: str, labels: Sequence[np.ndarray | None], known: Unfolding, axes: Sequence[int], *, of: str,
+    remedy: Remedy = keep_the_order,
 ) -> None:  # fmt: skip
-    """Refuse labels along pairs of axes that are not the same, where both have some."""
-    for mine, other in axes:
-        labels, of_known = (each.coords[at] if each.coords else None for each, at in ((found, mine), (known, other)))
-        what = f"entry along {known.name_of(other)}"
-        refuse_other_names(address, labels, of_known, what, remedy=remedy or _by_hand, of=of)
-
-
-def _by_hand(found: Any, wanted: Any) -> str:
-    del found, wanted
-    return "; bring its entries into that order first"
+    """Refuse labels that are not those along some axes of another array, where both have some."""
+    for found, axis in zip(labels, axes, strict=False):  # what is no array has labels of some axes, or of none
+        what = f"entry along {known.name_of(axis)}"
+        refuse_other_names(address, found, known.labels_along(axis), what, remedy, of=of)
 
 
 def refuse_other_array(address: str, found: Unfolding, known: Unfolding, *, of: str) -> None:
@@ -99,7 +94,8 @@ def refuse_other_array(address: str, found: Unfolding, known: Unfolding, *, of: 
     if found.shape != known.shape or found.rows != known.rows:
         raise InputError(f"{address}: has shape {found.shape}, {of} {known.shape}; they have to be the same")
     refuse_other_order(address, found.dims, known.dims, of)
-    _refuse_other_labels(address, found, known, [(axis, axis) for axis in range(len(found.shape))], of=of)
+    axes = range(len(found.shape))
+    _refuse_other_labels(address, [found.labels_along(axis) for axis in axes], known, axes, of=of)
 
 
 def refuse_other_order(address: str, names: Sequence[str], wanted: Sequence[str], of: str) -> None:
@@ -161,7 +157,7 @@ def matched_axes(source: Source, known: Unfolding) -> Source:
 def _places(address: str, found: Unfolding, known: Unfolding, at: int) -> np.ndarray:
     """Where along one axis of the columns the entries of the fit are."""
     mine, other = found.columns[at], known.columns[at]
-    labels, wanted = (each.coords[axis] if each.coords else None for each, axis in ((found, mine), (known, other)))
+    labels, wanted = found.labels_along(mine), known.labels_along(other)
     if labels is not None and wanted is not None:
         what, remedy = f"entries along {known.name_of(other)}", "give coordinates that name them"
         return places_among(address, labels, wanted, what, remedy)

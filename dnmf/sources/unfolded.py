@@ -126,10 +126,12 @@ class Unfolding:
     @property
     def labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Names of rows and of columns: the labels of the one axis that either is made of, None of several."""
-        rows, columns = (
-            self.coords[axes[0]] if self.coords and len(axes) == 1 else None for axes in (self.rows, self.columns)
-        )
+        rows, columns = (self.labels_along(axes[0]) if len(axes) == 1 else None for axes in (self.rows, self.columns))
         return rows, columns
+
+    def labels_along(self, axis: int) -> np.ndarray | None:
+        """Return the labels along an axis, None where it has none."""
+        return self.coords[axis] if self.coords else None
 
     def labelled_axes(self, *, rows: bool = False, columns: bool = False) -> tuple[str, ...]:
         """Return the names of the axes along which there are labels: known ones, or those of rows and columns.

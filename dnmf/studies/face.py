@@ -20,7 +20,7 @@ from dnmf.model import Model
 from dnmf.places import place_of
 from dnmf.record import RunRecord, contents, has_begun, naming, other_than
 from dnmf.resources import Resources
-from dnmf.run import free_store, reopened, saying_how_to_go_on, with_saved_names
+from dnmf.run import free_store, reopened, saying_how_to_go_on
 from dnmf.schemes.refused import refuse_idle, refuse_rank
 from dnmf.sources import Source
 from dnmf.studies.compared import ComparedRun
@@ -169,7 +169,6 @@ def _resumed(
         study = study or face.study(generation.record[face.kind])
         record = RunRecord.from_json(generation.record["run"])
         opened, changed = reopened(record, generation, store, source, function, force=force)
-        opened = with_saved_names(opened, generation)
         with Workplace(opened, study.fit, resources, stored=True, cuts=record.plan, together=study.together) as place:
             run = run_of(place, study)
             run.restore(lock, generation, record.fingerprint, changed)
